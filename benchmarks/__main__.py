@@ -1,0 +1,100 @@
+"""`python -m benchmarks grid|official|overhead`: run one, print its tables as Markdown."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import grid, machine, overhead
+from benchmarks.points import GRIDS
+from cnn_sweeps.errors import CnnSweepsError
+
+WORKERS = 2
+TRIALS = 500
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = made.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--points", choices=GRIDS, default="all", help="small: 2 points, a trial")
+    shared.add_argument("--folder", type=Path, help="scratch folder that is kept; else temporary")
+    shared.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="further overrides for cnn_sweeps"
+    )
+    compare = commands.add_parser(
+        "grid", parents=[shared], help="27 points of Fashion-MNIST, side by side"
+    )
+    chosen = compare.add_mutually_exclusive_group()
+    chosen.add_argument("--official", action="store_true", help="the official sweeper as well")
+    chosen.add_argument("--only", choices=grid.WAYS, help="this way alone")
+    commands.add_parser(
+        "official", parents=[shared], help="the same grid, the official sweeper alone"
+    )
+    cost = commands.add_parser(
+        "overhead", parents=[shared], help="what a trial costs beyond training"
+    )
+    cost.add_argument("--only", choices=("trials", "engine"), help="this part alone")
+    cost.add_argument("--trials", type=int, default=TRIALS, help="trials that do nothing (500)")
+    cost.add_argument("--workers", type=int, default=WORKERS, help="for them (2); 0: this process")
+    cost.add_argument("--sampler", default="grid", help="for them: grid, random, tpe, ...")
+    return made
+
+
+def ways(asked: argparse.Namespace) -> list[str]:
+    """What `grid` and `official` time, in order."""
+    if asked.command == "official":
+        return [grid.OFFICIAL]
+    if asked.only:
+        return [asked.only]
+    return [grid.BARE, grid.OURS, *([grid.OFFICIAL] if asked.official else [])]
+
+
+def run_grid(asked: argparse.Namespace, folder: Path) -> None:
+    """Compare the ways, and print one table."""
+    task = grid.Task(
+        points=asked.points,
+        folder=folder,
+        images=folder / "images.npz",
+        overrides=tuple(asked.overrides),
+    )
+    print(grid.to_markdown(grid.compare(ways(asked), task)))
+
+
+def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
+    """Measure the cost of real trials, then of trials that do nothing."""
+    if asked.only != "engine":
+        costs = overhead.measure_trials(folder / "digits", asked.points, asked.overrides)
+        print(overhead.costs_table(costs), end="\n\n")
+    if asked.only != "trials":
+        from benchmarks import engine  # noqa: PLC0415 -- imports optuna
+
+        print(f"load before: {machine.load():.2f}", end="\n\n")
+        trials = engine.measure(
+            folder / "engine", trials=asked.trials, workers=asked.workers, sampler=asked.sampler
+        )
+        print(overhead.curve(list(overhead.pieces(trials))))
+
+
+COMMANDS = {"grid": run_grid, "official": run_grid, "overhead": run_overhead}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; the exit code."""
+    asked = parser().parse_args(arguments)
+    print(f"{machine.describe()}, load {machine.load():.2f}", end="\n\n", flush=True)
+    try:
+        with TemporaryDirectory(prefix="cnn-sweeps-bench-") as temporary:
+            folder = (asked.folder or Path(temporary)).absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            COMMANDS[asked.command](asked, folder)
+    except CnnSweepsError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""A study of many trials that do nothing, carried out by the engine's own workers."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from optuna.trial import FrozenTrial
+
+from benchmarks import studies
+from cnn_sweeps import composition
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.search import pool
+from cnn_sweeps.search.address import SUFFIX, Address
+from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.controller import fill
+from cnn_sweeps.search.events import Event
+from cnn_sweeps.search.execute import execute_of
+from cnn_sweeps.search.objectives import Objectives
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.pruners import PrunerSpec
+from cnn_sweeps.search.samplers import SamplerSpec
+from cnn_sweeps.search.space import parse_space
+from cnn_sweeps.search.steering import Interrupts, Steering
+from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.search.template import Template
+from cnn_sweeps.search.worker import Worker
+
+EXECUTE = "benchmarks.trivial:execute"
+"""What the workers call in place of a training."""
+NAME = "trivial"
+
+
+def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[FrozenTrial]:
+    """Carry out so many trials, and return them in the order in which they ended.
+
+    Args:
+        folder: where the study's journal is written; no study may be there yet.
+        trials: how many.
+        workers: processes; 0 for this one.
+        sampler: `grid` enumerates them, another one is asked for each.
+
+    Raises:
+        RunFailedError: not every trial is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    address = Address(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
+    budget = Budget(n_trials=trials, n_jobs=workers)
+    if workers:
+        pool.warm_up(EXECUTE)
+    study = SweepStudy.create(address, plan(trials, sampler))
+    fill(study, budget)
+    if workers:
+        steering = Steering(study=study, store=None, budget=budget, view=Blind(), execute=EXECUTE)
+        steering.run(workers, Interrupts())
+    else:
+        Worker(study=study, execute=execute_of(study, EXECUTE)).work()
+    return studies.completed(folder, expected=trials)
+
+
+def plan(trials: int, sampler: str) -> Plan:
+    """A sweep over the seed where cells are enumerated, over the learning rate where not."""
+    params = (
+        {"seed": f"range(0,{trials})"}
+        if sampler == "grid"
+        else {"trainer.optimizer.learning_rate": "tag(log, interval(0.0001,0.1))"}
+    )
+    config = composition.make_config(composition.plain(composition.compose(["data=digits"])))
+    return Plan(
+        space=parse_space(params),
+        template=Template(groups=(), bases={"[]": to_json(config)}),
+        objectives=Objectives.parse({}),
+        sampler=SamplerSpec.parse(sampler, seed=0),
+        pruner=PrunerSpec.parse("none"),
+    )
+
+
+class Blind:
+    """A view that shows nothing."""
+
+    def __enter__(self) -> Self:
+        """Begin to show nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Show nothing more."""
+
+    def show(self, event: Event) -> None:
+        """Take no notice."""
+
+    def tick(self) -> None:
+        """Let time pass."""

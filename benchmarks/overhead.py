@@ -1,0 +1,145 @@
+"""What the program costs beyond training: for each trial, and for a study of many.
+
+A trial's overhead is the time between its start and its end in the study, less
+`train_seconds`: composing, reading the images, building, logging, telling. The engine's own
+cost shows where a trial does nothing at all (`benchmarks.trivial`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from benchmarks import studies
+from benchmarks.grid import run_ours
+from benchmarks.studies import span
+from benchmarks.table import markdown
+
+TINY: Mapping[str, tuple[str, ...]] = {
+    "all": ("model.filters=4,6,8,12", "model.conv_blocks=1,2,3"),
+    "small": ("model.filters=4,8", "model.conv_blocks=1"),
+}
+"""What `--points` can be: 12 trials or 2."""
+TINY_TRIALS = {"all": 12, "small": 2}
+TRIAL_TARGET = 0.6
+"""Seconds that a trial may cost beyond its training, on average."""
+ENGINE_TARGET = 60.0
+"""Milliseconds that a trial which does nothing may cost."""
+PIECE = 100
+"""Trials in a row of the curve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Where the seconds of one trial went.
+
+    Attributes:
+        wall: from its start to its end in the study.
+        train: training, the compilation of the graph included.
+        data: reading the images.
+        build: building the network.
+    """
+
+    wall: float
+    train: float
+    data: float
+    build: float
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> "Cost":
+        """Read it from a completed trial."""
+        metrics: Mapping[str, float] = trial.user_attrs["metrics"]
+        started, ended = span(trial)
+        return cls(
+            wall=(ended - started).total_seconds(),
+            train=metrics["train_seconds"],
+            data=metrics.get("data_seconds", 0.0),
+            build=metrics.get("build_seconds", 0.0),
+        )
+
+    @property
+    def overhead(self) -> float:
+        """Everything but training."""
+        return self.wall - self.train
+
+    @property
+    def rest(self) -> float:
+        """The part of the overhead that is neither data nor building."""
+        return self.overhead - self.data - self.build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A stretch of a study.
+
+    Attributes:
+        last: how many trials had ended when it was over.
+        ms: wall milliseconds for each of its trials, all workers together.
+        resident_mb: memory of a worker, in MiB: the mean over its trials.
+        processes: how many processes carried them out.
+    """
+
+    last: int
+    ms: float
+    resident_mb: float
+    processes: int
+
+
+def measure_trials(folder: Path, points: str, overrides: Sequence[str] = ()) -> list[Cost]:
+    """Sweep tiny networks over the digits, one epoch each, and read what each trial cost.
+
+    Raises:
+        RunFailedError: the sweep failed, or trials of it did.
+    """
+    run_ours(folder, ["data=digits", "trainer.epochs=1", *TINY[points], *overrides])
+    return [Cost.of(trial) for trial in studies.completed(folder, TINY_TRIALS[points])]
+
+
+def costs_table(costs: Sequence[Cost]) -> str:
+    """Mean, median and maximum of each part."""
+    parts = {
+        "trial, start to end": [cost.wall for cost in costs],
+        "training": [cost.train for cost in costs],
+        "**overhead**": [cost.overhead for cost in costs],
+        "– reading the images": [cost.data for cost in costs],
+        "– building the network": [cost.build for cost in costs],
+        "– composing, logging, telling": [cost.rest for cost in costs],
+    }
+    head = (f"seconds, {len(costs)} trials", "mean", "median", "max")
+    rows = [(name, fmean(part), median(part), max(part)) for name, part in parts.items()]
+    mean = fmean(parts["**overhead**"])
+    met = "met" if mean <= TRIAL_TARGET else "missed"
+    verdict = f"overhead {mean:.2f} s on average, target {TRIAL_TARGET:.2f}: {met}"
+    return f"{markdown(head, rows)}\n\n{verdict}"
+
+
+def pieces(trials: Sequence[FrozenTrial], size: int = PIECE) -> Iterator[Piece]:
+    """Cut a study into stretches of so many trials, in the order in which they ended."""
+    since = min(span(trial)[0] for trial in trials)
+    for first in range(0, len(trials), size):
+        part = trials[first : first + size]
+        until = span(part[-1])[1]
+        metrics: list[Any] = [trial.user_attrs["metrics"] for trial in part]
+        yield Piece(
+            last=first + len(part),
+            ms=(until - since).total_seconds() * 1000 / len(part),
+            resident_mb=fmean(m["resident_mb"] for m in metrics),
+            processes=len({m["pid"] for m in metrics}),
+        )
+        since = until
+
+
+def curve(measured: Sequence[Piece]) -> str:
+    """The stretches as a table, and whether cost and memory stayed flat."""
+    head = ("trials", "ms a trial", "MiB a worker", "processes")
+    rows = [(f"to {p.last}", p.ms, f"{p.resident_mb:.0f}", p.processes) for p in measured]
+    first, last = measured[0], measured[-1]
+    worst = max(piece.ms for piece in measured)
+    met = "met" if worst <= ENGINE_TARGET else "missed"
+    times, more = last.ms / first.ms, last.resident_mb - first.resident_mb
+    verdict = f"at most {worst:.1f} ms a trial, target {ENGINE_TARGET:.0f}: {met}"
+    change = f"from the first row to the last: {times:.2f} times the cost, {more:+.0f} MiB"
+    return f"{markdown(head, rows)}\n\n{verdict}\n{change}"

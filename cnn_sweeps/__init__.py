@@ -1,0 +1,1 @@
+"""Sweep the design of convolutional networks from the command line."""

@@ -1,0 +1,139 @@
+"""Looking up a field of the configuration by its dotted key, and saying what it takes."""
+
+import dataclasses
+import difflib
+import json
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from cnn_sweeps.config.schema import Config
+
+PLAIN = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+    type(None): "null",
+}
+BOUNDS = ((Ge, "ge", "from"), (Gt, "gt", "above"), (Le, "le", "up to"), (Lt, "lt", "below"))
+
+
+def describe(annotation: Any) -> str:
+    """Say in words which values a field's type takes: "a whole number from 1"."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return " ".join([describe(args[0]), *_bounds(args[1:])])
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(arg) for arg in args))
+    if origin is Literal:
+        return ", ".join(map(str, args[:-1])) + f" or {args[-1]}" if len(args) > 1 else str(args[0])
+    if origin is tuple:
+        count = "a list" if args[-1] is Ellipsis else f"a list of {len(args)}"
+        return f"{count}, each {describe(args[0])}"
+    if origin is dict or dataclasses.is_dataclass(annotation):
+        return "a group of key: value"
+    return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:
+    marks = [
+        m for item in metadata for m in (item.metadata if isinstance(item, FieldInfo) else [item])
+    ]
+    for kind, attribute, word in BOUNDS:
+        for mark in marks:
+            if isinstance(mark, kind):
+                yield f"{word} {getattr(mark, attribute)}"
+
+
+def _dataclasses_of(annotation: Any, name: str | None) -> list[type]:
+    """The dataclasses a field may hold; the one that `name` selects, where it selects one."""
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return [annotation]
+    if get_origin(annotation) is Annotated:
+        return _dataclasses_of(get_args(annotation)[0], name)
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [cls for arg in get_args(annotation) for cls in _dataclasses_of(arg, None)]
+        return [cls for cls in members if name in _names(cls)] or members
+    return []
+
+
+def _names(cls: type) -> tuple[Any, ...]:
+    return get_args(get_type_hints(cls).get("name", Literal[None]))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a dotted key leads.
+
+    Attributes:
+        key: the path as far as it exists, as the user types it.
+        annotation: the type of the value there.
+        owner: the dataclass that declares the field; None at the root.
+    """
+
+    key: str
+    annotation: Any
+    owner: type | None
+
+    @property
+    def default(self) -> Any:
+        """The default of the field there; `MISSING` when it has none."""
+        field = self.key.rpartition(".")[2]
+        found = [f for f in dataclasses.fields(self.owner) if f.name == field] if self.owner else []
+        return found[0].default if found else dataclasses.MISSING
+
+
+def find(path: tuple[Any, ...], container: Mapping[str, Any]) -> Place:
+    """Follow a path through the schema, as far as its parts are fields.
+
+    Args:
+        path: parts of a key; parts that are no field (names of union members) are passed over.
+        container: the values that were given; a `name` in them selects among alternatives.
+    """
+    place = Place(key="", annotation=Config, owner=None)
+    values: Any = container
+    for part in path:
+        name = values.get("name") if isinstance(values, Mapping) else None
+        for cls in _dataclasses_of(place.annotation, name):
+            hints = get_type_hints(cls, include_extras=True)
+            if part in hints:
+                key = f"{place.key}.{part}" if place.key else str(part)
+                place = Place(key=key, annotation=hints[part], owner=cls)
+                values = values.get(part) if isinstance(values, Mapping) else None
+                break
+    return place
+
+
+def keys_of(place: Place, container: Mapping[str, Any]) -> list[str]:
+    """The keys that may stand below a place."""
+    values: Any = container
+    for part in filter(None, place.key.split(".")):
+        values = values.get(part, {}) if isinstance(values, Mapping) else {}
+    name = values.get("name") if isinstance(values, Mapping) else None
+    found = {
+        f.name for cls in _dataclasses_of(place.annotation, name) for f in dataclasses.fields(cls)
+    }
+    return sorted(found)
+
+
+def unknown_key(prefix: str, key: str, known: list[str]) -> str:
+    """The refusal of a key that does not exist, with the nearest one that does."""
+    dot = f"{prefix}." if prefix else ""
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {dot}{near[0]}?" if near else ""
+    if not known:
+        return f"{dot}{key}: there is no such key. Type +{dot}{key}=VALUE to add it."
+    where = f"{prefix} has" if prefix else "there are"
+    return f"{dot}{key}: there is no such key.{hint}\n  {where}: {', '.join(known)}"
+
+
+def typed(key: str, value: Any) -> str:
+    """A key and a value as they are typed on the command line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return f"{key}={text}".replace(" ", "")

@@ -1,0 +1,100 @@
+"""From plain values to a checked `Config`, or a refusal in plain words."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from cnn_sweeps.config.fields import describe, find, keys_of, typed, unknown_key
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import ConfigError
+
+ADAPTER = TypeAdapter(Config)
+UNKNOWN = ("unexpected_keyword_argument",)
+MISSING = "???"
+"""How OmegaConf writes a value that must be given."""
+MOST_LINES = 4
+"""Lines that a refusal may have; further errors show once these are mended."""
+
+
+def load(container: Mapping[str, Any]) -> Config:
+    """Check plain values (as JSON has them) and freeze them.
+
+    Raises:
+        ConfigError: with a line or two for each of the first few values that are refused:
+            what was given, what is possible, what to type.
+    """
+    _require_given(container)
+    try:
+        return ADAPTER.validate_json(json.dumps(container))
+    except ValidationError as error:
+        raise ConfigError(_explain_first(error.errors(), container)) from None
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The plain values of a config: `load` of them gives the config again."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _require_given(container: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
+    """Refuse mandatory values that were not given; they would pass as text."""
+    for key, value in container.items():
+        if isinstance(value, Mapping):
+            _require_given(value, (*path, key))
+        elif value == MISSING:
+            name = ".".join((*path, key))
+            raise ConfigError(f"{name} must be given. Type {name}=VALUE")
+
+
+def _explain_first(errors: list[ErrorDetails], container: Mapping[str, Any]) -> str:
+    """What there is room for, each key once: a union is refused for each of its types."""
+    told: dict[str, str] = {}
+    for error in errors:
+        text = _explain(error, container)
+        key = text.partition(":")[0] if error["type"] in UNKNOWN else _key(error, container)
+        told.setdefault(key, text)
+    first, *more = told.values()
+    for text in more:
+        if len(f"{first}\n{text}".splitlines()) > MOST_LINES:
+            break
+        first = f"{first}\n{text}"
+    return first
+
+
+def _key(error: ErrorDetails, container: Mapping[str, Any]) -> str:
+    return find(error["loc"], container).key
+
+
+def _explain(error: ErrorDetails, container: Mapping[str, Any]) -> str:
+    place = find(error["loc"], container)
+    kind, given = error["type"], error["input"]
+    if kind in UNKNOWN:
+        return unknown_key(place.key, str(error["loc"][-1]), keys_of(place, container))
+    if kind in ("missing", "missing_argument"):
+        return f"{place.key} must be given: it takes {describe(place.annotation)}."
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = error.get("ctx", {}).get("tag")
+        known = error.get("ctx", {}).get("expected_tags", "")
+        return _refuse(f"{place.key}.name", tag, known.replace("'", ""), None)
+    return _refuse(place.key, given, describe(place.annotation), place.default)
+
+
+def _refuse(key: str, given: Any, possible: str, example: Any) -> str:
+    text = f"{typed(key, given)} is not possible: {key} takes {possible}."
+    if example in (None, dataclasses.MISSING, ...):
+        return text
+    return f"{text} Type, for example, {typed(key, _plain(example))}"

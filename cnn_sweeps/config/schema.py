@@ -1,0 +1,271 @@
+"""The typed configuration: one frozen dataclass for each config group.
+
+`Config` is what Hydra's composition becomes at the edge of the program. Everything after
+the edge reads these fields and nothing else. Each field says in one sentence what it is;
+its type carries the range. Marks decide what a field means for the identity of an
+experiment (see `cnn_sweeps.identity`):
+
+- `apart()`: the field does not change what the experiment is (paths, tracking, display,
+  thread counts, and whatever the digest of the data already covers);
+- `stop()`: the field only says when to stop; it belongs to the run but not to the
+  trajectory that the run is a prefix of;
+- `only_with()`: the field counts only where another one is set.
+"""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Numbers = tuple[Positive, ...]
+Size = tuple[Positive, Positive]
+Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
+
+
+def apart(default: Any) -> Any:
+    """A field that is no part of the experiment's identity."""
+    return field(default=default, metadata={"identity": False})
+
+
+def stop(default: Any) -> Any:
+    """A field that says when to stop: part of the run, not of its trajectory."""
+    return field(default=default, metadata={"trajectory": False})
+
+
+def only_with(sibling: str, default: Any) -> Any:
+    """A field that has a meaning only where its sibling is not 0 or null."""
+    return field(default=default, metadata={"only_with": sibling})
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DenseHead:
+    """What stands between the image (or the convolutions) and the class scores."""
+
+    dense_units: Count | Numbers = 128
+    """Units of the hidden dense layer, or a list, one for each; 0 for none."""
+    dropout: Fraction = 0.0
+    """Share of units dropped after each hidden dense layer while training."""
+    batch_norm: bool = False
+    """Normalise each convolution (each hidden dense layer in `dnn`) over the batch."""
+    activation: Activation = "relu"
+    """Activation of every hidden layer, by its Keras name."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DnnModel(DenseHead):
+    """A dense network on the flattened image."""
+
+    name: Literal["dnn"] = "dnn"
+    """Which builder makes the network."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CnnModel(DenseHead):
+    """Blocks of convolution and pooling in front of a dense network."""
+
+    name: Literal["cnn"] = "cnn"
+    """Which builder makes the network."""
+    filters: Positive | Numbers = only_with("conv_blocks", 64)
+    """Filters of each convolution: one number for all, or a list, one for each block."""
+    conv_blocks: Annotated[int, Field(ge=0, le=1000)] = 2
+    """How many blocks of convolution and pooling; 0 leaves the dense network."""
+    kernel_size: Positive = only_with("conv_blocks", 3)
+    """Side of the square kernel, in pixels."""
+    padding: Literal["valid", "same"] = only_with("conv_blocks", "valid")
+    """`valid` loses the border at each convolution, `same` keeps the size."""
+    pooling: Literal["max", "average", "none"] = only_with("conv_blocks", "max")
+    """What follows each convolution; `none` leaves the pooling out."""
+    pool_size: Positive = only_with("conv_blocks", 2)
+    """Side of the square pooling window, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CustomModel:
+    """A user's own network."""
+
+    function: str
+    """`package.module:function`, called with (input_shape, num_classes, **params)."""
+    name: Literal["custom"] = "custom"
+    """Which builder makes the network."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments for the function; their names are its own affair."""
+    from_logits: bool = False
+    """Whether the last layer gives raw scores instead of probabilities."""
+
+
+Model = Annotated[DnnModel | CnnModel | CustomModel, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Split:
+    """How the images are divided; the same for every data set."""
+
+    validation_fraction: Fraction = 0.1
+    """Share of the training images held out, class by class; 0 for none."""
+    split_seed: Seed = 0
+    """Which images are held out; apart from `seed`, so that repeats share one split."""
+    limit: Positive | None = None
+    """Use only the first so many training images; all when null."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ArchiveData(Split):
+    """A published data set, found on disk or downloaded and checked."""
+
+    name: Literal["fashion_mnist", "mnist", "cifar10"] = apart("fashion_mnist")
+    """Which data set."""
+    root: Path | None = apart(None)
+    """Folder that holds (or holds a folder with) the archives; else CNN_SWEEPS_DATA."""
+    download: bool = apart(True)
+    """Whether a data set that is nowhere on disk may be downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DigitsData(Split):
+    """The 1,797 UCI digits that ship with scikit-learn, brought from 8x8 to 28x28."""
+
+    name: Literal["digits"] = apart("digits")
+    """Which data set."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = apart(0.2)
+    """Share of the images, class by class, that makes the test split."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FolderData(Split):
+    """A user's own images, one sub-folder for each class."""
+
+    path: Path = apart(...)
+    """Folder with `train/` and `test/`, or with the class folders themselves."""
+    name: Literal["image_folder"] = apart("image_folder")
+    """Which reader."""
+    image_size: Size = apart((28, 28))
+    """Height and width every image is brought to, in pixels."""
+    color: Literal["rgb", "grayscale"] = apart("rgb")
+    """Three channels or one."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = apart(0.2)
+    """Share of each class that makes the test split when there is no `test/`."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FileData(Split):
+    """A user's own arrays: four IDX files in a folder, or one NPZ file."""
+
+    path: Path = apart(...)
+    """The folder of the IDX files, or the NPZ file with x_train y_train x_test y_test."""
+    name: Literal["idx", "npz"] = apart("npz")
+    """Which reader."""
+
+
+Data = Annotated[ArchiveData | DigitsData | FolderData | FileData, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Optimizer:
+    """The optimizer and its own parameters, by their Keras names."""
+
+    name: Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "sgd", "adagrad", "lion"] = "adam"
+    """Which optimizer."""
+    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    """Learning rate, or its value at the start when there is a schedule."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of that Keras optimizer, such as `momentum`."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Schedule:
+    """How the learning rate changes over training."""
+
+    name: Literal["constant", "cosine", "exponential", "linear"] = "constant"
+    """The shape of the change."""
+    decay_epochs: Positive | None = None
+    """Epochs until the end value is reached; `trainer.epochs` when null."""
+    end_factor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The end value as a share of the start value."""
+    warmup_epochs: Count = 0
+    """Epochs of linear rise from zero before the change starts."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EarlyStopping:
+    """Stop when a validation metric no longer improves."""
+
+    patience: Positive | None = None
+    """Epochs without improvement that are waited for; null switches it off."""
+    monitor: Literal["val_loss", "val_accuracy"] = only_with("patience", "val_loss")
+    """The metric that must improve: a loss falls, an accuracy rises."""
+    min_delta: Annotated[float, Field(ge=0)] = only_with("patience", 0.0)
+    """The least change that counts as an improvement."""
+    restore_best: bool = only_with("patience", True)
+    """Whether the run ends with the weights of its best epoch."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Trainer:
+    """How the network is trained."""
+
+    epochs: Positive = stop(5)
+    """Passes over the training images, at most."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    """Images in a step."""
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    """The optimizer."""
+    schedule: Schedule = field(default_factory=Schedule)
+    """The learning rate over time."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
+    """Keras dtype policy of the layers."""
+    stop_at_loss: Annotated[float, Field(ge=0)] | None = stop(None)
+    """Stop after the first epoch whose training loss is at or below this."""
+    stop_at_accuracy: Annotated[float, Field(gt=0, le=1)] | None = stop(None)
+    """Stop after the first epoch whose training accuracy is at or above this."""
+    early_stopping: EarlyStopping = field(
+        default_factory=EarlyStopping, metadata={"trajectory": False}
+    )
+    """Stop when a validation metric no longer improves."""
+    threads: Annotated[int, Field(ge=0, le=1024)] = apart(0)
+    """CPU threads of TensorFlow; 0 for all cores. Part of the environment."""
+    deterministic: bool = apart(True)
+    """Same command, same machine, same bits. Part of the environment."""
+    steps_per_execution: Annotated[int, Field(ge=1, le=1_000_000)] = apart(1)
+    """Steps that Keras runs in one call; more is faster for small networks."""
+    progress: Literal["auto", "bar", "none"] = apart("auto")
+    """The progress bar: `auto` shows it where the output is a terminal."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Tracking:
+    """Where runs are logged; no part of what an experiment is."""
+
+    uri: str | None = None
+    """MLflow tracking URI; MLFLOW_TRACKING_URI when null, else SQLite in `dir`."""
+    experiment: Annotated[str, Field(min_length=1)] = "cnn_sweeps"
+    """Name of the MLflow experiment."""
+    dir: Path = Path("mlruns")
+    """Folder of the local database, the artifacts and the studies."""
+    log_model: bool = True
+    """Whether the trained model is stored with the run."""
+    tags: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """Further tags for every run; numbers and truth values are stored as text."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """One experiment, completely described."""
+
+    model: Model
+    """The network."""
+    data: Data
+    """The images."""
+    trainer: Trainer
+    """How it is trained."""
+    tracking: Tracking = field(metadata={"identity": False})
+    """Where it is logged."""
+    seed: Seed = 0
+    """Start of every random choice in training: weights, order of images, dropout."""

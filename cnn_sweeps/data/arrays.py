@@ -1,0 +1,133 @@
+"""Raw arrays from a file, checked and brought to the one form that the program knows."""
+
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_sweeps.data.dataset import Images, Labels
+from cnn_sweeps.errors import DataError
+
+Shape = tuple[int, int, int]
+WHITEST = 255
+GRAY_DIMENSIONS, COLOR_DIMENSIONS = 3, 4
+FLAT_DIMENSIONS = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One array as it was read.
+
+    Attributes:
+        array: images or labels of any shape and type.
+        where: the file, and the name inside it, for messages.
+    """
+
+    array: NDArray[Any]
+    where: str
+
+
+def image_shape(shape: tuple[int, ...]) -> Shape | None:
+    """Height, width and channels of arrays of this shape; None when they are no images."""
+    if len(shape) == GRAY_DIMENSIONS:
+        return shape[1], shape[2], 1
+    if len(shape) == COLOR_DIMENSIONS:
+        return shape[1], shape[2], shape[3]
+    return None
+
+
+def images(part: Part) -> Images:
+    """Images as uint8 of shape (n, height, width, channels); not copied where they are.
+
+    Raises:
+        DataError: no images, not 3 or 4 dimensions, channels first, or values that are
+            not whole numbers from 0 to 255.
+    """
+    array, where = part.array, part.where
+    shape = image_shape(array.shape)
+    if shape is None:
+        raise DataError(
+            f"{where} has shape {array.shape}; images are (n, height, width) or "
+            f"(n, height, width, channels){_reshape(array.shape)}."
+        )
+    if 0 in array.shape:
+        raise DataError(f"{where} has shape {array.shape}: there is no image in it.")
+    height, _, channels = shape
+    if height in {1, 3} and channels > COLOR_DIMENSIONS:
+        raise DataError(
+            f"{where} has shape {array.shape}, channels first; "
+            "give them last: x = np.moveaxis(x, 1, -1)."
+        )
+    return np.ascontiguousarray(_pixels(array, where)).reshape(len(array), *shape)
+
+
+def _reshape(shape: tuple[int, ...]) -> str:
+    """The remedy for flattened square images, else nothing."""
+    if len(shape) != FLAT_DIMENSIONS or isqrt(shape[1]) ** 2 != shape[1]:
+        return ""
+    side = isqrt(shape[1])
+    return f": x = x.reshape(-1, {side}, {side})"
+
+
+def _pixels(array: NDArray[Any], where: str) -> Images:
+    """The same values as uint8, refused where that would change them."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "f":
+        raise DataError(f"{where} is {array.dtype}; {_conversion(array)}")
+    if array.dtype.kind == "b":
+        raise DataError(f"{where} is bool; images are 0 to 255: x = x.astype('uint8') * 255.")
+    if array.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} is {array.dtype}; images are whole numbers from 0 to 255 (uint8)."
+        )
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > WHITEST:
+        raise DataError(
+            f"{where} has values from {low} to {high}; images are 0 to 255: "
+            "scale them and store them as uint8."
+        )
+    return array.astype(np.uint8)
+
+
+def _conversion(array: NDArray[Any]) -> str:
+    """How floating-point images become whole numbers, by the range they have."""
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite([low, high]).all():
+        return "some values are not numbers: mend them, then store 0 to 255 as uint8."
+    if low >= 0 and high <= 1:
+        return "values lie in 0 to 1, so convert: x = (x * 255).round().astype('uint8')."
+    if low >= 0 and high <= WHITEST:
+        return "values lie in 0 to 255, so convert: x = x.round().astype('uint8')."
+    return f"values lie in {low:g} to {high:g}: scale them to 0 to 255 and store them as uint8."
+
+
+def labels(part: Part) -> Labels:
+    """Labels as int64 of shape (n,); (n, 1) is flattened.
+
+    Raises:
+        DataError: one-hot, not whole numbers, or negative.
+    """
+    array, where = part.array, part.where
+    if array.ndim == FLAT_DIMENSIONS and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == FLAT_DIMENSIONS:
+        raise DataError(
+            f"{where} has shape {array.shape}, one row for each image; labels are one whole "
+            "number each: if it is one-hot, y = y.argmax(axis=1)."
+        )
+    if array.ndim != 1:
+        raise DataError(f"{where} has shape {array.shape}; labels are (n,).")
+    if array.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} is {array.dtype}; labels are whole numbers from 0: y = y.astype('int64')."
+        )
+    if array.size and array.min() < 0:
+        raise DataError(
+            f"{where} has the label {array.min()}; labels are numbered from 0 without gaps."
+        )
+    if array.size and array.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{where} has the label {array.max()}; labels are numbered from 0.")
+    return array.astype(np.int64, copy=False)

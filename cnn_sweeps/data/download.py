@@ -1,0 +1,136 @@
+"""A file from the network: complete and verified under its final name, or not there at all."""
+
+import hashlib
+import os
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+
+from cnn_sweeps.errors import DataError
+
+BLOCK = 1 << 18
+TIMEOUT = 30.0
+REMEDY = "check the network, or put the files there yourself and name their folder: data.root=..."
+Progress = Callable[[int, int | None], None]
+
+
+class MirrorError(Exception):
+    """One URL did not deliver; the next may."""
+
+
+def fetch(urls: Sequence[str], target: Path, *, sha256: str) -> None:
+    """Download a file unless it is there already.
+
+    It is written under another name in the same folder, verified, brought to the disk and
+    then renamed, so an interruption leaves nothing and processes that do the same at one
+    time all succeed.
+
+    Args:
+        urls: where to get it, tried in turn.
+        target: final path; its folder is made.
+        sha256: digest the file must have, hexadecimal.
+
+    Raises:
+        DataError: no URL delivers the file, or it cannot be written.
+    """
+    faults = []
+    try:
+        if target.is_file() and _sha256(target) == sha256:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            try:
+                _fetch_one(url, target, sha256)
+            except MirrorError as error:
+                faults.append(f"{url}: {error}")
+            else:
+                return
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{target} cannot be written ({reason}); free or name another folder: "
+            "set KERAS_HOME, or data.root to a folder that has the files."
+        ) from error
+    raise DataError(f"{target.name} could not be downloaded ({'; '.join(faults)}); {REMEDY}")
+
+
+def _fetch_one(url: str, target: Path, sha256: str) -> None:
+    """Download from one URL.
+
+    Raises:
+        MirrorError: it does not deliver, or delivers another file.
+        OSError: the disk refuses.
+    """
+    sha = hashlib.sha256()
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file, _bar(target.name) as advance:
+            with closing(_blocks(url, advance)) as blocks:
+                for block in blocks:
+                    sha.update(block)
+                    file.write(block)
+            if sha.hexdigest() != sha256:
+                raise MirrorError(f"its SHA-256 is {sha.hexdigest()[:12]}..., not {sha256[:12]}...")
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)  # mkstemp's 0600 would shut out others who share the cache
+        part.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+def _blocks(url: str, advance: Progress) -> Generator[bytes, None, None]:
+    """The body of a response, piece by piece.
+
+    Raises:
+        MirrorError: no connection, an HTTP error, or an end before the announced length.
+    """
+    received = 0
+    try:
+        # The scheme is safe: every URL is a constant in `published`.
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
+            announced = response.headers.get("Content-Length", "")
+            expected = int(announced) if announced.isdigit() else None
+            while block := response.read(BLOCK):
+                received += len(block)
+                advance(received, expected)
+                yield block
+    except HTTPError as error:
+        error.close()
+        raise MirrorError(f"HTTP {error.code} {error.reason}") from error
+    except (OSError, HTTPException) as error:
+        raise MirrorError(str(getattr(error, "reason", "") or error)) from error
+    if expected is not None and received < expected:
+        raise MirrorError(f"ended after {received} of {expected} bytes")
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Progress]:
+    """A progress bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _received, _expected: None
+        return
+    from rich import console, progress  # noqa: PLC0415  only people need it
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console.Console(stderr=True)) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda received, expected: bars.update(task, completed=received, total=expected)
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

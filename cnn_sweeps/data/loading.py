@@ -1,0 +1,44 @@
+"""From the `data` config group to a `Dataset`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cnn_sweeps.config.schema import Data
+from cnn_sweeps.data import archives, digits, idx, image_folder, npz
+from cnn_sweeps.data.content import Content
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.data.digest import digest
+from cnn_sweeps.data.split import divide
+
+READERS: Mapping[str, Callable[[Any], Content]] = {
+    "fashion_mnist": archives.read,
+    "mnist": archives.read,
+    "cifar10": archives.read,
+    "digits": digits.read,
+    "image_folder": image_folder.read,
+    "idx": idx.read,
+    "npz": npz.read,
+}
+
+
+def load(config: Data) -> Dataset:
+    """Read, check and divide the images that a configuration names.
+
+    Raises:
+        DataError: a file is missing, broken or not what the configuration says, or the
+            split leaves a class or a part empty.
+    """
+    content = READERS[config.name](config)
+    x_train, y_train, x_val, y_val = divide(content, config)
+    return Dataset(
+        name=content.name,
+        source=content.source,
+        x_train=x_train,
+        y_train=y_train,
+        x_val=x_val,
+        y_val=y_val,
+        x_test=content.x_test,
+        y_test=content.y_test,
+        class_names=content.class_names,
+        digest=digest(content),
+    )

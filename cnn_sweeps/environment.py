@@ -1,0 +1,211 @@
+"""The environment of a run: what may move the last bits without changing what it means."""
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGES: Final = (
+    "cnn-sweeps",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "hydra-core",
+    "optuna",
+    "mlflow",
+)
+# The instruction sets by which TensorFlow and oneDNN choose their kernels.
+CPU_FLAGS: Final = {
+    *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni"),
+    *("avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
+    *("asimd", "sve", "sve2", "bf16", "i8mm"),
+}
+CPUINFO: Final = Path("/proc/cpuinfo")
+OWN_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where a training ran. The same config in the same environment gives the same bits.
+
+    Attributes:
+        python: version of the interpreter.
+        platform: operating system and architecture.
+        hostname: name of the machine.
+        packages: version of each package that matters; absent ones left out.
+        cpu: the processor's name.
+        cpu_count: cores that this process may use.
+        cpu_flags: instruction sets by which kernels are chosen, sorted.
+        devices: what TensorFlow sees, by type and name; empty before it is imported.
+        threads: CPU threads asked for; 0 for all cores.
+        intra_op_threads: TensorFlow's threads inside an operation; 0 for its own choice.
+        inter_op_threads: TensorFlow's operations at a time; 0 for its own choice.
+        deterministic: whether deterministic kernels were asked for.
+        onednn: `0` or `1` as set by TF_ENABLE_ONEDNN_OPTS; else `default`, which
+            TensorFlow decides by its version and the CPU flags.
+        precision: Keras dtype policy; None before Keras is imported.
+        git_commit: commit of the repository around the working directory; outside of one,
+            of the checkout that this package was installed from in place, if it was.
+        git_dirty: whether tracked files differ from that commit.
+    """
+
+    python: str
+    platform: str
+    hostname: str
+    packages: Mapping[str, str]
+    cpu: str
+    cpu_count: int
+    cpu_flags: tuple[str, ...]
+    devices: tuple[str, ...]
+    threads: int
+    intra_op_threads: int
+    inter_op_threads: int
+    deterministic: bool
+    onednn: str
+    precision: str | None
+    git_commit: str | None
+    git_dirty: bool | None
+
+    @classmethod
+    def capture(cls, *, threads: int, deterministic: bool) -> "Environment":
+        """The environment of this process, now; never fails and imports nothing heavy."""
+        cpu, flags = _processor()
+        devices, intra, inter = _tensorflow()
+        commit, dirty = _git()
+        return cls(
+            python=platform.python_version(),
+            platform=platform.platform(),
+            hostname=socket.gethostname(),
+            packages=_versions(),
+            cpu=cpu,
+            cpu_count=_cores(),
+            cpu_flags=flags,
+            devices=devices,
+            threads=threads,
+            intra_op_threads=intra,
+            inter_op_threads=inter,
+            deterministic=deterministic,
+            onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+            precision=_precision(),
+            git_commit=commit,
+            git_dirty=dirty,
+        )
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Environment":
+        """The environment that `as_dict` (or JSON made of it) describes."""
+        known = {field.name: stored[field.name] for field in fields(cls)}
+        lists = {name: tuple(known[name]) for name in ("cpu_flags", "devices")}
+        return cls(**known | lists)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+    def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
+        """What differs, by name: (here, there). A package reads `packages.keras`."""
+        here, there = _flat(self), _flat(other)
+        names = [*here, *(name for name in there if name not in here)]
+        pairs = {name: (here.get(name), there.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(environment: Environment) -> dict[str, Any]:
+    """The fields, with each package as a field of its own."""
+    values = environment.as_dict()
+    packages = values.pop("packages")
+    return values | {f"packages.{name}": number for name, number in packages.items()}
+
+
+def _versions() -> dict[str, str]:
+    """Versions from the installed metadata, without importing the packages."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> tuple[str, tuple[str, ...]]:
+    """The processor's name and its flags; the flags are known on Linux only."""
+    lines: dict[str, str] = {}
+    try:
+        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            lines.setdefault(name.strip(), value.strip())
+    except OSError:
+        pass  # not Linux
+    flags = (lines.get("flags") or lines.get("Features") or "").split()
+    name = lines.get("model name") or platform.processor() or platform.machine()
+    return name, tuple(sorted(CPU_FLAGS.intersection(flags)))
+
+
+def _cores() -> int:
+    """Cores that this process may use, which a container or `taskset` may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tensorflow() -> tuple[tuple[str, ...], int, int]:
+    """Devices, intra-op and inter-op threads, if TensorFlow is imported already."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None:
+        return (), 0, 0
+    threading = tf.config.threading
+    return (
+        tuple(_device(tf, device) for device in tf.config.list_physical_devices()),
+        threading.get_intra_op_parallelism_threads(),
+        threading.get_inter_op_parallelism_threads(),
+    )
+
+
+def _device(tf: Any, device: Any) -> str:
+    """`CPU`, or `GPU` with the name of the card."""
+    if device.device_type == "CPU":
+        return "CPU"
+    details = tf.config.experimental.get_device_details(device)
+    return f"{device.device_type} {details.get('device_name', '')}".strip()
+
+
+def _precision() -> str | None:
+    """The global dtype policy, if Keras is imported already."""
+    keras = sys.modules.get("keras")
+    return str(keras.config.dtype_policy().name) if keras else None
+
+
+def _git() -> tuple[str | None, bool | None]:
+    """Commit of the user's repository, else of our own checkout, and whether it has changes."""
+    git = shutil.which("git")
+    if git is None:
+        return None, None
+    here = _status(git, Path.cwd())
+    # A .git right above the package: a wheel in a .venv may lie in somebody else's checkout.
+    return here if here[0] or not (OWN_CHECKOUT / ".git").exists() else _status(git, OWN_CHECKOUT)
+
+
+def _status(git: str, folder: Path) -> tuple[str | None, bool | None]:
+    """Commit of the repository around a folder, and whether tracked files differ from it."""
+    command = [git, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    command.append("--untracked-files=no")
+    try:
+        done = subprocess.run(  # noqa: S603 a fixed command
+            command, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None  # no repository, or one that git refuses
+    lines = done.stdout.splitlines()
+    heads = [line.split()[-1] for line in lines if line.startswith("# branch.oid ")]
+    if not heads or heads[0] == "(initial)":
+        return None, None
+    return heads[0], any(not line.startswith("#") for line in lines)

@@ -1,0 +1,86 @@
+"""Everything cnn_sweeps raises on purpose.
+
+- CnnSweepsError               one clear message, never a traceback
+  - InputError                 what was asked for cannot be done: exit code 2
+    - ConfigError              a key, a type, a value or a combination of them
+    - DataError                a file that is missing, broken or not what was declared
+    - StoreError               the tracking database, the study or the disk refuses
+    - UnknownHashError         no run, or more than one, has that hash
+  - RunFailedError             a run that started and could not finish: exit code 1
+    - DivergedError            the loss stopped being a number
+    - ModelError               a user's own model function failed or returned no usable model
+    - PrunedError              a trial that its sweep gave up in mid-training
+    - StoppedError             a run that was asked to stop in mid-training
+
+An `InputError` is fatal: it would be the same for every trial, unless the trial's own
+values caused it. A `RunFailedError` ends one trial and the sweep goes on.
+"""
+
+
+class CnnSweepsError(Exception):
+    """Base of all; its text is all that the user needs to see."""
+
+    exit_code = 1
+
+
+class InputError(CnnSweepsError):
+    """What was asked for cannot be done; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A key, a type, a value or a combination of values is not possible."""
+
+
+class DataError(InputError):
+    """A data file is missing, broken or not what the configuration says it is."""
+
+
+class StoreError(InputError):
+    """The tracking database, the study's journal or the disk cannot be used."""
+
+
+class UnknownHashError(InputError):
+    """A hash prefix that fits no run, or more than one experiment."""
+
+
+class RunFailedError(CnnSweepsError):
+    """A run that started and could not finish."""
+
+
+class DivergedError(RunFailedError):
+    """The training loss became NaN or infinite."""
+
+
+class ModelError(RunFailedError):
+    """A user's own model function failed or returned something that cannot be trained."""
+
+
+class PrunedError(RunFailedError):
+    """A trial that was not worth its next epoch, in the judgement of its sweep's pruner.
+
+    Attributes:
+        epoch: the last epoch that was trained, from 1.
+        reason: which pruner, at what value, for a person.
+    """
+
+    def __init__(self, epoch: int, reason: str) -> None:
+        # Both are args, so that the error can be pickled on its way out of a worker.
+        super().__init__(epoch, reason)
+        self.epoch = epoch
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class StoppedError(RunFailedError):
+    """A run that was asked to stop in mid-training; its text says by whom or what."""
+
+
+def reason_of(error: BaseException | str) -> str:
+    """Why something failed, for a person; a bug is named with its type."""
+    if isinstance(error, str | CnnSweepsError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,60 @@
+"""What training leaves behind: one value for each epoch, and the whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One pass over the training images.
+
+    Attributes:
+        number: 1 for the first epoch.
+        loss: mean training loss over the epoch.
+        accuracy: share of training images classified rightly, from 0 to 1.
+        val_loss: loss on the validation split after the epoch; None without a split.
+        val_accuracy: accuracy on the validation split; None without a split.
+        seconds: wall time of training and validation.
+        images_per_second: training images over the wall time of training alone.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    images_per_second: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics by the names under which they are logged; absent ones left out."""
+        values = {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+            "epoch_seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A finished training.
+
+    Attributes:
+        epochs: every epoch, in order.
+        best: number of the epoch whose weights the model now carries.
+        stopped: why training ended, for a person: "all 5 epochs", "loss 0.19 <= 0.2 at epoch 3".
+    """
+
+    epochs: tuple[Epoch, ...]
+    best: int
+    stopped: str
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics of the epoch whose weights the model carries."""
+        return self.epochs[self.best - 1].metrics

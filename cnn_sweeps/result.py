@@ -1,0 +1,28 @@
+"""What a finished run came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnn_sweeps.history import Training
+from cnn_sweeps.identity import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """A run that ended well.
+
+    Attributes:
+        name: the run's name, for a person: `cnn 64x2 e5 · 3f2a9c1b7d20`.
+        run_id: the MLflow run.
+        identity: what names the experiment.
+        metrics: every final metric by name.
+        training: its epochs, and why it ended.
+        weights_sha256: digest of the final weights.
+    """
+
+    name: str
+    run_id: str
+    identity: Identity
+    metrics: Mapping[str, float]
+    training: Training
+    weights_sha256: str

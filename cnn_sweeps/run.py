@@ -1,0 +1,212 @@
+"""One run, from a checked config to a logged result: the story of the whole program."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import yaml
+
+from cnn_sweeps import custom_model, data, figures, models, runtime, training
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.environment import Environment
+from cnn_sweeps.history import Epoch, Training
+from cnn_sweeps.identity import Identity, identify
+from cnn_sweeps.progress import ProgressBar
+from cnn_sweeps.result import RunResult
+from cnn_sweeps.titles import title
+from cnn_sweeps.tracking import Store, TrackedRun, flatten
+
+if TYPE_CHECKING:
+    import keras
+
+Started = Callable[[str, Identity], None]
+"""Told the MLflow run id and the identity as soon as both exist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsTrial:
+    """What a run is told when it is a trial of a sweep.
+
+    Attributes:
+        parent_run_id: the MLflow run of the sweep.
+        tags: further tags of the trial's run.
+    """
+
+    parent_run_id: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Clock:
+    """Wall seconds of the named parts of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Measure a block as `<part>_seconds`."""
+        began = time.perf_counter()
+        yield
+        self.seconds[f"{part}_seconds"] = time.perf_counter() - began
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The parts, and `total_seconds` up to now."""
+        return {**self.seconds, "total_seconds": time.perf_counter() - self._started}
+
+
+class EpochLog:
+    """Logs each epoch while training goes on."""
+
+    def __init__(self, tracked: TrackedRun) -> None:
+        self._tracked = tracked
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Log the epoch's metrics in one call, visible at once."""
+        self._tracked.log_metrics(epoch.metrics, step=epoch.number)
+
+
+def run(
+    config: Config,
+    store: Store,
+    *,
+    role: AsTrial | None = None,
+    observers: Sequence[training.Observer] = (),
+    started: Started | None = None,
+) -> RunResult:
+    """Train one experiment and log all of it to MLflow.
+
+    Args:
+        config: what to train.
+        store: where to log.
+        role: set for a trial of a sweep; its test split is not scored, a search must not see it.
+        observers: see each epoch, after the log.
+        started: is told the run and the identity before training begins.
+
+    Raises:
+        DataError: the images cannot be read; no run is logged.
+        RunFailedError: training began and failed; the run is logged as failed.
+        StoreError: the run cannot be logged.
+    """
+    clock = Clock()
+    with clock("data"):
+        dataset = load_cached(config.data)
+    identity = identify(config, dataset.digest)
+    name = f"{title(config.model)} e{config.trainer.epochs} · {identity.short}"
+    with store.start_run(
+        name,
+        tags=_tags(config, identity) | dict(role.tags if role else {}),
+        parent_run_id=role.parent_run_id if role else None,
+    ) as tracked:
+        if started is not None:
+            started(tracked.run_id, identity)
+        with clock("build"):
+            runtime.prepare(config.trainer, config.seed)
+            with training.memory_remedy(config.trainer):
+                model = models.build(config.model, dataset.shape, dataset.num_classes)
+        _log_setup(tracked, config, dataset, model)
+        with (
+            clock("train"),
+            _progress_bar(config, dataset) as bar,
+            custom_model.blamed(config.model),
+        ):
+            trained = training.train(
+                model,
+                dataset,
+                config.trainer,
+                config.seed,
+                observers=[bar, EpochLog(tracked), *observers],
+                on_step=bar.on_step if bar.shown else None,
+            )
+        metrics = {**trained.metrics, "epochs": len(trained.epochs), **_sizes(model)}
+        if config.trainer.early_stopping.patience is not None:
+            metrics["best_epoch"] = trained.best
+        if role is None:
+            metrics |= evaluate_test(model, dataset)
+        weights = training.weights_sha256(model)
+        tracked.log_figure(figures.learning_curves(trained.epochs, name), "learning_curves.png")
+        metrics |= clock.metrics | {"peak_memory_mb": runtime.peak_memory_mb()}
+        tracked.log_metrics(_final(metrics, trained))
+        tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
+        if config.tracking.log_model:  # last, since a user's own layers may be none to store
+            tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
+    return RunResult(
+        name=name,
+        run_id=tracked.run_id,
+        identity=identity,
+        metrics=metrics,
+        training=trained,
+        weights_sha256=weights,
+    )
+
+
+@lru_cache(maxsize=2)
+def load_cached(config: Data) -> Dataset:
+    """The images of a config; the trials of a sweep in one process share them."""
+    return data.load(config)
+
+
+def evaluate_test(model: "keras.Model", dataset: Dataset) -> dict[str, float]:
+    """Score the test split: `test_loss` and `test_accuracy`."""
+    loss, accuracy = training.evaluate(model, dataset.x_test, dataset.y_test)
+    return {"test_loss": loss, "test_accuracy": accuracy}
+
+
+def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
+    """Score the test split of a stored, uncompiled model."""
+    dataset = load_cached(config.data)
+    training.compile_model(model, config.trainer, len(dataset.x_train))
+    return evaluate_test(model, dataset)
+
+
+def _tags(config: Config, identity: Identity) -> dict[str, object]:
+    return {
+        **config.tracking.tags,
+        "config_hash": identity.config_hash,
+        "trajectory_hash": identity.trajectory_hash,
+        "data_digest": identity.data_digest,
+    }
+
+
+def _log_setup(tracked: TrackedRun, config: Config, dataset: Dataset, model: "keras.Model") -> None:
+    """Log what is known before training: config, data, network, environment."""
+    plain = to_json(config)
+    logged = {key: value for key, value in plain.items() if key != "tracking"}
+    tracked.log_params(flatten(logged))
+    tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    tracked.log_dataset(dataset)
+    tracked.log_text(models.summary_text(model), "model_summary.txt")
+    tracked.log_table([asdict(row) for row in models.layer_table(model)], "layers.json")
+    tracked.log_environment(
+        Environment.capture(
+            threads=config.trainer.threads, deterministic=config.trainer.deterministic
+        )
+    )
+
+
+def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
+    steps = training.steps_per_epoch(len(dataset.x_train), config.trainer.batch_size)
+    return ProgressBar(config.trainer.progress, config.trainer.epochs, steps)
+
+
+def _sizes(model: "keras.Model") -> dict[str, float]:
+    rows = models.layer_table(model)
+    return {
+        "trainable_params": sum(row.trainable for row in rows),
+        "total_params": sum(row.total for row in rows),
+    }
+
+
+def _final(metrics: Mapping[str, float], trained: Training) -> dict[str, float]:
+    """The metrics that are not already logged with the epochs.
+
+    They belong to step 0, where MLflow's pages show a number and no curve of one point.
+    """
+    seen = trained.epochs[-1].metrics.keys()
+    return {key: value for key, value in metrics.items() if key not in seen}

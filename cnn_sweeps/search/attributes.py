@@ -1,0 +1,30 @@
+"""Names of what a study and its trials carry beside Optuna's own."""
+
+PLAN = "cnn_sweeps:plan"
+PARENT = "cnn_sweeps:parent_run_id"
+DEADLINE = "cnn_sweeps:deadline"
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin."""
+
+CELL = "cell"
+ATTEMPT = "attempt"
+ASKED = "asked"
+"""Of a waiting trial: its values where it has them, which try after dead workers this is, and
+how often the sampler was asked for this place and repeated itself."""
+
+OWNER = "owner"
+BEAT = "beat"
+MEANING = "meaning"
+"""Of a running trial: whose it is, its last sign of life, which experiment it is."""
+
+CONFIG_HASH = "config_hash"
+RUN_ID = "mlflow_run_id"
+METRICS = "metrics"
+REUSED_FROM = "reused_from"
+"""Of a trial that has begun: what it is, where it is logged, what it measured, and the trial
+whose values it took."""
+
+REASON = "reason"
+TRACEBACK = "traceback"
+SUPERSEDED = "superseded"
+"""Of a trial that ended otherwise: why, where in the code, and whether another one has taken its
+place in the budget."""

@@ -1,0 +1,186 @@
+"""A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from optuna.trial import TrialState
+
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.console import sweep_ended, sweep_started
+from cnn_sweeps.search import pool as pools
+from cnn_sweeps.search import winners
+from cnn_sweeps.search.address import SUFFIX, Address
+from cnn_sweeps.search.attributes import CONFIG_HASH, MEANING
+from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.enqueue import parse_points
+from cnn_sweeps.search.events import Ended
+from cnn_sweeps.search.execute import execute_of
+from cnn_sweeps.search.lock import locked
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.ranking import Ranking
+from cnn_sweeps.search.recovery import close_runs, put_back, recover
+from cnn_sweeps.search.steering import Steering, interruptible
+from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.search.view import view_of
+from cnn_sweeps.search.worker import Worker
+from cnn_sweeps.tracking import Store, TrackedRun
+
+STUDIES = "studies"
+"""Folder under `tracking.dir` that holds a journal for each study."""
+STUDY_NAME = "study_name"
+"""Tag of a sweep's run in MLflow."""
+DESCRIPTION = "mlflow.note.content"
+"""Tag of a run that MLflow's pages show as its description, in Markdown."""
+STOPPED = "stopped by Ctrl-C"
+
+Place = Callable[[Address, int], None]
+"""Another way to run so many workers on a study: Hydra's launchers."""
+
+
+def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None) -> Ranking:
+    """Carry out a checked sweep, or continue it to the same total; print and log its table.
+
+    Args:
+        plan: what is swept.
+        budget: how much of it, by how many workers.
+        config: one of its experiments, for where to log.
+        place: runs the workers elsewhere; None for processes of this machine.
+
+    Raises:
+        StoreError: the study or the tracking database cannot be used.
+        RunFailedError: nothing but failures.
+        KeyboardInterrupt: it was stopped; the same command continues it.
+    """
+    if budget.n_jobs and place is None:
+        pools.warm_up()
+    store = Store.open(config.tracking)
+    address = address_of(plan, budget, config)
+    with locked(store.dir / STUDIES / f"{address.name}.lock"):
+        study = SweepStudy.create(address, plan)
+        recover(study, store, retries=budget.retries, show=lambda _: None)
+        fill(study, budget)
+        study.set_deadline(budget.timeout)
+        parent_id = _prepare_parent(study, store)
+    with store.resume_run(parent_id) as parent:
+        sweep_started(study)
+        _carry_out(study, store, budget, place)
+        ranking = conclude(study, store, parent, budget)
+    sweep_ended(study, ranking, store)
+    return ranking
+
+
+def fill(study: SweepStudy, budget: Budget) -> None:
+    """Put into the queue what the budget still holds, the points named by the user first."""
+    plan, trials = study.plan, study.trials()
+    left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
+    if budget.enumerates(plan):
+        known = {trial.user_attrs.get(MEANING) for trial in trials}
+        new = [(m, cell) for m, cell in plan.distinct_cells().items() if m not in known]
+        points = parse_points(budget.enqueue, plan.space)
+        new.sort(key=lambda entry: not any(p.items() <= entry[1].items() for p in points))
+        for meaning, cell in new[:left]:
+            study.put(cell, meaning=meaning)
+        return
+    tried = [study.carried_values(trial) for trial in trials]
+    points = [p for p in parse_points(budget.enqueue, plan.space) if p not in tried]
+    free = budget.places(plan) - len(trials)
+    for point in [*points, *[{}] * (free - len(points))][: max(free, 0)]:
+        study.put(point)
+
+
+def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
+    """Where the study of this sweep is, or will be."""
+    name = budget.study_name or default_name(config.tracking.experiment, plan)
+    folder = config.tracking.dir.absolute() / STUDIES
+    return Address(storage=budget.storage or str(folder / f"{name}{SUFFIX}"), name=name)
+
+
+def _prepare_parent(study: SweepStudy, store: Store) -> str:
+    """The MLflow run of the sweep, made when the study is new."""
+    name = study.study.study_name
+    known = study.parent_run_id
+    for run in store.tagged(STUDY_NAME, name):
+        # A controller that was killed between making its run and saying so left it behind.
+        if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
+            store.close_run(run.run_id, "FAILED", "its sweep was killed")
+    if known is not None:
+        return known
+    with store.start_run(f"sweep {name}", tags={STUDY_NAME: name, "kind": "sweep"}) as parent:
+        study.set_parent(parent.run_id)
+        plan = study.plan
+        parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
+        parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
+        parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
+        parent.log_json(plan.to_json(), "plan.json")
+    return parent.run_id
+
+
+def _carry_out(study: SweepStudy, store: Store, budget: Budget, place: Place | None) -> None:
+    """Let workers pull until nothing is left, and show what they do."""
+    counts = study.counts()
+    workers = max(1, min(budget.n_jobs, counts.waiting))
+    view = view_of(
+        counts.total,
+        counts.finished,
+        workers,
+        study.plan.objectives,
+        earlier=_ended_before(study),
+    )
+    with (
+        view if place is None else nullcontext(),
+        interruptible(alone=budget.n_jobs == 0) as interrupts,
+    ):
+        if place is not None:
+            place(study.address, workers)
+        elif budget.n_jobs == 0:
+            execute = execute_of(study, None)
+            Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()
+        else:
+            Steering(study=study, store=store, budget=budget, view=view).run(workers, interrupts)
+        if interrupts.asked():
+            put_back(study, store, show=view.show, reason=STOPPED)
+    close_runs(study, store, "its process ended")
+    if interrupts.asked():
+        left = study.counts()
+        print(
+            f"Stopped with {left.finished} of {left.total} trials done. "
+            "The same command continues where this one stopped."
+        )
+        raise KeyboardInterrupt
+
+
+def _ended_before(study: SweepStudy) -> list[Ended]:
+    """What earlier calls found, so that the best of all is shown."""
+    return [
+        Ended(
+            worker=0,
+            trial=trial.number,
+            state="complete",
+            values=tuple(trial.values),
+            config_hash=trial.user_attrs.get(CONFIG_HASH),
+        )
+        for trial in study.trials(TrialState.COMPLETE)
+    ]
+
+
+def conclude(study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget) -> Ranking:
+    """Score the winners on the test split, and log the table to the sweep's run."""
+    scores = winners.score(study, store, apart=bool(budget.n_jobs))
+    ranking = Ranking.of(study, scores)
+    parent.log_table(ranking.records(), "ranking.json")
+    parent.log_text(ranking.to_csv(), "ranking.csv")
+    table = ranking.to_markdown()
+    parent.log_text(table, "ranking.md")
+    parent.set_tags({DESCRIPTION: table})
+    if ranking.winners:
+        best = ranking.winners[0]
+        parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
+        parent.log_metrics(scores.get(best.trial, {}))
+        parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
+        parent.set_tags({"best_trial": str(best.trial)})
+    return ranking
+
+
+def default_name(experiment: str, plan: Plan) -> str:
+    """A study name that the same command gives again."""
+    return f"{experiment}-{plan.digest()[:8]}"

@@ -1,0 +1,157 @@
+"""What a sweep would do, told without doing it: `cnn-sweeps -m --dry-run`.
+
+Nothing is trained and TensorFlow is not imported; the sizes come from `geometry`, the times
+from the trials that the study already holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cnn_sweeps.search.attributes import METRICS
+from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.dimension import Dimension
+from cnn_sweeps.search.estimate import Pace, Timing, roughly
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.survey import MOST_CELLS, Rest, Survey
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from cnn_sweeps.search.study import SweepStudy
+
+MOST_ROWS = 20
+"""Experiments that are listed."""
+
+
+def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> RenderableType:
+    """What the sweep would do: its space, what is known of it, sizes, epochs and time.
+
+    Args:
+        plan: what is swept.
+        budget: how much of it.
+        study: the sweep's study; None when there is none yet.
+    """
+    survey = Survey.of(plan)
+    finished = _finished(study)
+    known = survey.known(study.carried_values(trial) for trial in finished) if study else set()
+    rest = Rest.of(survey, budget, len(finished), known)
+    facts = [
+        ("space", str(plan.space.dimensions[0])),
+        *(("", str(dimension)) for dimension in plan.space.dimensions[1:]),
+        ("cells", _cells(survey)),
+        ("known", f"{len(known):,}, from {_trials(len(finished))}" if finished else "none"),
+        ("to do", _to_do(rest, plan, budget)),
+        ("goal", str(plan.objectives)),
+        ("chosen by", _chooser(plan, budget)),
+        ("pruner", str(plan.pruner)),
+        ("duplicates", plan.duplicates),
+        ("networks", _networks(survey)),
+        ("time", _time(rest, budget, _timings(finished))),
+    ]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, text in facts:
+        grid.add_row(name, Text(text))
+    return Group(grid, Text(), _table(survey))
+
+
+def _finished(study: "SweepStudy | None") -> list["FrozenTrial"]:
+    return [trial for trial in study.trials() if trial.state.is_finished()] if study else []
+
+
+def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
+    """What the finished trials took, where they were trained."""
+    if not finished:
+        return []
+
+    measured = [trial.user_attrs.get(METRICS, {}) for trial in finished]
+    return [
+        Timing(epochs=m["epochs"], params=m.get("total_params"), seconds=m["total_seconds"])
+        for m in measured
+        if m.get("epochs") and m.get("total_seconds")
+    ]
+
+
+def _cells(survey: Survey) -> str:
+    size, distinct = survey.plan.space.size, len(survey.experiments)
+    refused = [e.refusal for e in survey.experiments.values() if e.refusal is not None]
+    told = f"{size:,}, {distinct:,} different experiments" if size else "no end of them"
+    if not survey.complete and size:
+        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
+    if refused:
+        told += f"\n{len(refused):,} cannot be carried out: {refused[0].splitlines()[0]}"
+    return told
+
+
+def _to_do(rest: Rest, plan: Plan, budget: Budget) -> str:
+    about = "" if rest.exact else "about "
+    if plan.pruner.name != "none":
+        about = "at most "
+    limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
+    return f"{_trials(rest.trials)}, {about}{rest.epochs:,} epochs{limit}"
+
+
+def _chooser(plan: Plan, budget: Budget) -> str:
+    first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
+    if budget.enumerates(plan):
+        return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
+    return f"sampler {plan.sampler}, {_trials(budget.places(plan))}{first}"
+
+
+def _networks(survey: Survey) -> str:
+    sized = [(e.params, e.title) for e in survey.experiments.values() if e.params is not None]
+    if not sized:
+        return "only building them tells their sizes"
+    ends = [min(sized), max(sized)]
+    return " to ".join(f"{params:,} parameters ({name})" for params, name in dict.fromkeys(ends))
+
+
+def _time(rest: Rest, budget: Budget, timings: Sequence[Timing]) -> str:
+    if not rest.trials:
+        return "nothing is left to do"
+    if not timings:
+        return "no trial has been timed yet"
+    workers = max(budget.n_jobs, 1)
+    left = roughly(rest.seconds(_pace(rest, timings), workers))
+    told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
+    return f"{told}, judging by {_trials(len(timings))}"
+
+
+def _pace(rest: Rest, timings: Sequence[Timing]) -> Pace:
+    """The pace of the finished trials, by the sizes of the networks where those are known."""
+    if any(e.params is None and e.refusal is None for e in rest.experiments):
+        return Pace.fit([replace(timing, params=None) for timing in timings])
+    return Pace.fit(timings)
+
+
+def _table(survey: Survey) -> RenderableType:
+    """The first cells, with what is known of their networks."""
+    dimensions = survey.plan.space.dimensions
+    table = Table(title_justify="left", title="the first experiments")
+    for name in (*(d.key for d in dimensions), "parameters", "epochs"):
+        table.add_column(name, justify="right")
+    for experiment in islice(survey.experiments.values(), MOST_ROWS):
+        texts = [
+            "" if d.key not in experiment.cell else _value(d, experiment.cell) for d in dimensions
+        ]
+        params = "" if experiment.params is None else f"{experiment.params:,}"
+        size = "impossible" if experiment.refusal is not None else params
+        table.add_row(*map(Text, (*texts, size, str(experiment.epochs or ""))))
+    more = len(survey.experiments) - MOST_ROWS
+    return Group(table, Text(f"and {more:,} more")) if more > 0 else table
+
+
+def _trials(number: int) -> str:
+    return f"{number:,} trial{'' if number == 1 else 's'}"
+
+
+def _value(dimension: Dimension, cell: Mapping[str, Any]) -> str:
+    """A value as it would be typed; of a continuous dimension, where it lies."""
+    if dimension.values is None:
+        return f"{dimension.low:g}–{dimension.high:g}"
+    return str(dimension.text(cell[dimension.key]))

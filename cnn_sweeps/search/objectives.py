@@ -1,0 +1,190 @@
+"""What a sweep is after: one metric to make small or large, or several at once."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar
+
+from cnn_sweeps.errors import ConfigError, RunFailedError
+
+METRICS = (
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "epoch_seconds",
+    "train_seconds",
+    "build_seconds",
+    "data_seconds",
+    "total_seconds",
+    "images_per_second",
+    "trainable_params",
+    "total_params",
+    "peak_memory_mb",
+    "epochs",
+)
+"""Every metric that a run has while the search goes on."""
+
+Direction = Literal["minimize", "maximize"]
+SIGNS: dict[Direction, float] = {"minimize": 1.0, "maximize": -1.0}
+DEFAULT: dict[str, Direction] = {"val_accuracy": "maximize"}
+
+Row = TypeVar("Row")
+
+
+class ObjectiveError(RunFailedError):
+    """A run ended without a number for one of the objectives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """Metrics and directions, in the order they were given.
+
+    Attributes:
+        names: the metrics.
+        directions: for each, `minimize` or `maximize`.
+    """
+
+    names: tuple[str, ...]
+    directions: tuple[Direction, ...]
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "Objectives":
+        """Read `hydra.sweeper.objectives`; empty for the greatest `val_accuracy`.
+
+        Raises:
+            ConfigError: an unknown metric or direction, or a metric of the test split.
+        """
+        if not isinstance(settings, Mapping):
+            raise ConfigError(
+                f"hydra.sweeper.objectives={settings} has no direction; "
+                f"type '+hydra.sweeper.objectives={{{_guess(str(settings))}}}'."
+            )
+        plain = dict(settings) or DEFAULT
+        for name, direction in plain.items():
+            _check_name(str(name))
+            if direction not in SIGNS:
+                raise ConfigError(
+                    f"hydra.sweeper.objectives.{name}={direction} is no direction; "
+                    "type minimize or maximize."
+                )
+        return cls(names=tuple(plain), directions=tuple(plain.values()))
+
+    def __str__(self) -> str:
+        """As it would be said: `maximize val_accuracy, minimize train_seconds`."""
+        pairs = zip(self.directions, self.names, strict=True)
+        return ", ".join(f"{direction} {name}" for direction, name in pairs)
+
+    def to_json(self) -> dict[str, Direction]:
+        """The mapping that `parse` reads, to be stored with the study."""
+        return dict(zip(self.names, self.directions, strict=True))
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Direction]) -> "Objectives":
+        """The objectives that were stored."""
+        return cls(names=tuple(plain), directions=tuple(plain.values()))
+
+    def check(self, validation_fraction: float) -> None:
+        """Refuse a metric of the validation split where there is no such split.
+
+        Raises:
+            ConfigError: one of the metrics would not exist.
+        """
+        held_out = [name for name in self.names if name.startswith("val_")]
+        if held_out and validation_fraction == 0:
+            raise ConfigError(
+                f"The objective `{held_out[0]}` needs a validation split, and "
+                "data.validation_fraction is 0; type data.validation_fraction=0.1, or "
+                f"'+hydra.sweeper.objectives={{{_guess(held_out[0].removeprefix('val_'))}}}'."
+            )
+
+    def values(self, metrics: Mapping[str, float]) -> list[float]:
+        """What a run is worth, in the order of the objectives.
+
+        Raises:
+            ObjectiveError: one of them is missing or no finite number.
+        """
+        for name in self.names:
+            value = metrics.get(name)
+            if value is None:
+                raise ObjectiveError(
+                    f"The run has no `{name}`; it has {', '.join(metrics) or 'no metrics'}."
+                )
+            if not math.isfinite(value):
+                raise ObjectiveError(f"`{name}` is {value}, which cannot be ranked.")
+        return [float(metrics[name]) for name in self.names]
+
+    def rank(
+        self, rows: Iterable[Row], values: Callable[[Row], Sequence[float] | None]
+    ) -> list[Row]:
+        """The rows, best first; equals keep their order.
+
+        With several objectives the Pareto front comes first, then what only the front beats,
+        and so on; within each, the first objective decides.
+
+        Args:
+            rows: trials, runs or whatever a table has.
+            values: gives the objectives of a row; None for a failed one, which goes last.
+        """
+        scored, failed = [], []
+        for row in rows:
+            score = values(row)
+            if score is None:
+                failed.append(row)
+            else:
+                scored.append((self._costs(score), row))
+        ranked: list[Row] = []
+        while scored:
+            front = set(_front([costs for costs, _ in scored]))
+            layer = [pair for index, pair in enumerate(scored) if index in front]
+            ranked += [row for _, row in sorted(layer, key=lambda pair: pair[0])]
+            scored = [pair for index, pair in enumerate(scored) if index not in front]
+        return ranked + failed
+
+    def pareto_front(self, values: Sequence[Sequence[float]]) -> list[int]:
+        """Indices of the values that no other beats in one objective without losing in another.
+
+        Equal values are all on the front or all off it, as in Optuna's `best_trials`.
+        """
+        return _front([self._costs(value) for value in values])
+
+    def _costs(self, values: Sequence[float]) -> tuple[float, ...]:
+        """The values turned so that less is better."""
+        pairs = zip(values, self.directions, strict=True)
+        return tuple(SIGNS[direction] * value for value, direction in pairs)
+
+
+def _front(costs: Sequence[tuple[float, ...]]) -> list[int]:
+    """Indices of the costs that are not dominated, in order.
+
+    In ascending order a cost can only be dominated by one before it, and so by a member of the
+    front; this is quadratic in the size of the front alone. One objective leaves one member.
+    """
+    members: list[tuple[float, ...]] = []
+    for cost in sorted(set(costs)):
+        if not any(all(a <= b for a, b in zip(m, cost, strict=True)) for m in members):
+            members.append(cost)
+    best = set(members)
+    return [index for index, cost in enumerate(costs) if cost in best]
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("test_"):
+        raise ConfigError(
+            f"The objective `{name}` is not possible: the test split is scored for the winner "
+            "only, for a search on it would overfit it; "
+            "type '+hydra.sweeper.objectives={val_accuracy: maximize}'."
+        )
+    if name not in METRICS:
+        near = get_close_matches(name, METRICS, n=1)
+        meant = f" (did you mean `{near[0]}`?)" if near else ""
+        raise ConfigError(
+            f"The objective `{name}` is no metric{meant}; the metrics are {', '.join(METRICS)}."
+        )
+
+
+def _guess(name: str) -> str:
+    """A metric with the direction that one would want."""
+    rising = name.endswith("accuracy") or name == "images_per_second"
+    return f"{name}: {'maximize' if rising else 'minimize'}"

@@ -1,0 +1,89 @@
+"""Whose a running trial is, and whether that process still lives."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LEASE = 25.0
+"""Seconds after which a process on another host that gave no sign of life counts as dead."""
+BEAT = 5.0
+"""Seconds between two signs of life."""
+GRACE = 20.0
+"""Seconds that a claimed trial may be without an owner: its worker is about to say so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A process, named so that another one with the same number is not taken for it.
+
+    Attributes:
+        host: name of the host and of its current boot.
+        pid: process number there.
+        started: when the process started, as its host tells it.
+    """
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def here(cls) -> "Owner":
+        """This process."""
+        return cls(host=this_host(), pid=os.getpid(), started=_start_of(os.getpid()) or "")
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Owner":
+        """The owner that was stored."""
+        return cls(host=plain["host"], pid=plain["pid"], started=plain["started"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with a trial."""
+        return asdict(self)
+
+    def lives(self, beat: float | None) -> bool:
+        """Whether the process still runs.
+
+        Args:
+            beat: when it last gave a sign of life (seconds since 1970); counts where the
+                process is on another host and cannot be looked at.
+        """
+        if self.host == this_host():
+            return _start_of(self.pid) == self.started
+        return beat is not None and time.time() - beat < LEASE
+
+
+@cache
+def this_host() -> str:
+    """Host name and boot: after a restart, nothing that ran before can still run."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return f"{socket.gethostname()}:{boot.read_text()[:8] if boot.exists() else ''}"
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process of this host started; None when it has ended (a zombie has ended)."""
+    if not Path("/proc/self/stat").exists():
+        return _start_by_ps(pid)
+    try:
+        # The name in brackets may hold spaces; the state is the first field behind it, the
+        # start (in clock ticks since boot) the twentieth (proc(5)).
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _start_by_ps(pid: int) -> str | None:
+    """The same where there is no /proc (macOS)."""
+    told = subprocess.run(  # noqa: S603 -- the number of a process
+        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 -- wherever the system has it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or None

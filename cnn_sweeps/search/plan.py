@@ -1,0 +1,126 @@
+"""What a sweep is: space, objectives, sampler, pruner and base, stored with the study."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import InputError
+from cnn_sweeps.identity import content
+from cnn_sweeps.search.duplicates import Duplicates
+from cnn_sweeps.search.objectives import Objectives
+from cnn_sweeps.search.pruners import PrunerSpec
+from cnn_sweeps.search.samplers import SamplerSpec
+from cnn_sweeps.search.space import Space
+from cnn_sweeps.search.template import Template
+
+PLAN_VERSION = 1
+EPOCHS = "trainer.epochs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that decides which trials a study holds and what they are worth.
+
+    Attributes:
+        space: the dimensions.
+        template: the experiment that is varied.
+        objectives: metric names and directions.
+        sampler: who chooses the values.
+        pruner: who ends a trial early.
+        duplicates: what becomes of an experiment that was tried before.
+        fixed: what else was typed, as Hydra overrides.
+    """
+
+    space: Space
+    template: Template
+    objectives: Objectives
+    sampler: SamplerSpec
+    pruner: PrunerSpec
+    duplicates: Duplicates = "skip"
+    fixed: tuple[str, ...] = ()
+
+    def config(self, values: Mapping[str, Any]) -> Config:
+        """The checked config of one trial."""
+        return self.template.config(self.space, values)
+
+    @property
+    def first(self) -> Config:
+        """The config of the first point of the space."""
+        return self.config(self.space.first())
+
+    @property
+    def max_epochs(self) -> int:
+        """The most epochs that a trial may train."""
+        swept = [d for d in self.space.dimensions if d.key == EPOCHS]
+        if not swept:
+            return int(next(iter(self.template.bases.values()))["trainer"]["epochs"])
+        return int(max(swept[0].choices or (swept[0].high,)))  # type: ignore[type-var, arg-type]
+
+    def meaning(self, config: Config) -> str:
+        """Which experiment a config is; configs that mean the same have the same meaning."""
+        text = json.dumps(content(config, ""), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def meaning_of(self, cell: Mapping[str, Any]) -> str:
+        """Which experiment a cell is; one that cannot be carried out is one of its own."""
+        try:
+            return self.meaning(self.config(cell))
+        except InputError:
+            return json.dumps(cell, sort_keys=True)
+
+    def distinct_cells(self) -> dict[str, dict[str, Any]]:
+        """The cells of a discrete space by meaning; of those that mean the same, the first."""
+        cells: dict[str, dict[str, Any]] = {}
+        for cell in self.space.cells():
+            cells.setdefault(self.meaning_of(cell), cell)
+        return cells
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        return {
+            "version": PLAN_VERSION,
+            "space": self.space.to_json(),
+            "template": self.template.to_json(),
+            "objectives": self.objectives.to_json(),
+            "sampler": self.sampler.to_json(),
+            "pruner": self.pruner.to_json(),
+            "duplicates": self.duplicates,
+            "fixed": list(self.fixed),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Plan":
+        """The plan that was stored."""
+        return cls(
+            space=Space.from_json(plain["space"]),
+            template=Template.from_json(plain["template"]),
+            objectives=Objectives.from_json(plain["objectives"]),
+            sampler=SamplerSpec.from_json(plain["sampler"]),
+            pruner=PrunerSpec.from_json(plain["pruner"]),
+            duplicates=plain["duplicates"],
+            fixed=tuple(plain["fixed"]),
+        )
+
+    def digest(self) -> str:
+        """Names the sweep by what it asks: the same command finds the same study again."""
+        plain = self.to_json()
+        asked = {"base": content(self.first, "")} | {
+            key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
+        }
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    def difference(self, other: "Plan") -> str | None:
+        """What makes another plan another sweep, in words; None when nothing does."""
+        if self.space != other.space:
+            return self.space.difference(other.space)
+        for part in ("objectives", "sampler", "pruner", "duplicates"):
+            there, here = getattr(self, part), getattr(other, part)
+            if there != here:
+                return f"{part} was {there} and is now {here}"
+        if self.digest() != other.digest():
+            there, here = list(self.fixed), list(other.fixed)
+            return f"the experiment was {there or 'the default'} and is now {here or 'the default'}"
+        return None

@@ -1,0 +1,298 @@
+"""The study: an Optuna study that carries its plan, used as a queue of trials."""
+
+import time
+import traceback
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from cnn_sweeps.errors import StoreError, reason_of
+from cnn_sweeps.search.address import Address
+from cnn_sweeps.search.attributes import (
+    ASKED,
+    ATTEMPT,
+    CELL,
+    DEADLINE,
+    MEANING,
+    OWNER,
+    PARENT,
+    PLAN,
+    REASON,
+    SUPERSEDED,
+    TRACEBACK,
+)
+from cnn_sweeps.search.owner import Owner
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.pruners import build_pruner
+from cnn_sweeps.search.samplers import build_sampler
+from cnn_sweeps.search.spent import seconds_spent
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many places a study holds, and how many of them are done with.
+
+    Attributes:
+        total: places in the budget that exist so far.
+        finished: complete, pruned and failed trials.
+        waiting: places that nobody has taken.
+        running: trials that somebody has taken.
+    """
+
+    total: int
+    finished: int
+    waiting: int
+    running: int
+
+
+@dataclass(frozen=True)
+class SweepStudy:
+    """An Optuna study that carries its plan, used as a queue.
+
+    A waiting trial is a place in the budget. It carries its values where they are enumerated;
+    where it carries none, the sampler fills them in when the trial is claimed. Claiming is
+    atomic in the storage, so no place is used twice, and no worker can add one.
+
+    Attributes:
+        study: the Optuna study, with the plan's own sampler and pruner.
+        storage: where it is stored.
+        plan: what the sweep is.
+        address: how another process finds it.
+    """
+
+    study: optuna.Study
+    storage: BaseStorage
+    plan: Plan
+    address: Address
+
+    @classmethod
+    def create(cls, address: Address, plan: Plan) -> Self:
+        """Create the study, or find it again when the same plan made it.
+
+        Raises:
+            StoreError: a study of that name exists and holds another sweep.
+        """
+        storage = address.open()
+        with address.refusing():
+            study = optuna.create_study(
+                study_name=address.name,
+                storage=storage,
+                directions=list(plan.objectives.directions),
+                load_if_exists=True,
+            )
+            stored = study.user_attrs.get(PLAN)
+            if stored is None:
+                study.set_user_attr(PLAN, plan.to_json())
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(list(plan.objectives.names))
+            elif (difference := Plan.from_json(stored).difference(plan)) is not None:
+                raise StoreError(
+                    f"the study {address.name} holds another sweep: {difference}\n"
+                    f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
+                )
+        return cls._ready(study, storage, plan, address)
+
+    @classmethod
+    def load(cls, address: Address, *, stream: int = 0) -> Self:
+        """Open a study that a controller prepared, with the sampler and pruner stored in it.
+
+        Args:
+            address: where it is.
+            stream: a number that no other worker has: each draws its own random numbers.
+        """
+        storage = address.open()
+        with address.refusing():
+            try:
+                study = optuna.load_study(study_name=address.name, storage=storage)
+            except KeyError:
+                raise StoreError(
+                    f"there is no study {address.name} in {address.storage}."
+                ) from None
+            plan = Plan.from_json(study.user_attrs[PLAN])
+        return cls._ready(study, storage, plan, address, stream)
+
+    @classmethod
+    def existing(cls, address: Address) -> Self | None:
+        """The study, if there is one yet; nothing is created."""
+        if not address.shared and not Path(address.storage).exists():
+            return None
+        storage = address.open()
+        with address.refusing():
+            names = [summary.study_name for summary in storage.get_all_studies()]
+        return cls.load(address) if address.name in names else None
+
+    @classmethod
+    def _ready(
+        cls,
+        study: optuna.Study,
+        storage: BaseStorage,
+        plan: Plan,
+        address: Address,
+        stream: int = 0,
+    ) -> Self:
+        study.sampler = _sampler(study, plan, stream)
+        study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
+        return cls(study, storage, plan, address)
+
+    def put(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        attempt: int = 1,
+        asked: int = 0,
+        meaning: str | None = None,
+    ) -> None:
+        """Add one place to the budget, with values (all or some) or for the sampler to fill.
+
+        Args:
+            values: of some or all dimensions.
+            attempt: which try this is, after workers that died.
+            asked: how often the sampler was asked for this place and repeated itself.
+            meaning: which experiment the values are, where that is known.
+        """
+        cell = dict(values or {})
+        known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning}
+        attributes = {key: value for key, value in known.items() if value}
+        self.study.enqueue_trial(cell, user_attrs=attributes)
+
+    def frozen(self, trial: Trial) -> FrozenTrial:
+        """What the storage holds of a claimed trial."""
+        return self.storage.get_trial(self._id(trial.number))
+
+    def claim(self, owner: Owner) -> Trial | None:
+        """Take a waiting trial; None when none waits."""
+        for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            trial_id = self._id(waiting.number)
+            try:
+                if not self.storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
+                    continue
+            except optuna.exceptions.UpdateFinishedTrialError:
+                continue
+            trial = Trial(self.study, trial_id)
+            trial.set_user_attr(OWNER, owner.to_json())
+            return trial
+        return None
+
+    def values_of(self, trial: Trial) -> dict[str, Any]:
+        """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
+        return self.plan.space.suggest(trial)
+
+    def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The values of a stored trial, whether it has run or waits."""
+        return {**trial.user_attrs.get(CELL, {}), **trial.params}
+
+    def done(self, trial: Trial, values: list[float]) -> None:
+        """Record a finished trial."""
+        self.study.tell(trial, values)
+
+    def pruned(self, trial: Trial, reason: str) -> None:
+        """Record a trial that was ended early for want of promise."""
+        trial.set_user_attr(REASON, reason)
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def failed(self, trial: Trial, error: BaseException | str) -> None:
+        """Record a failed trial with its reason; it keeps its place in the budget."""
+        trial.set_user_attr(REASON, reason_of(error))
+        if isinstance(error, BaseException):
+            trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def give_up(self, trial: FrozenTrial, reason: str) -> None:
+        """End an unfinished trial of another process as failed; it keeps its place."""
+        self.storage.set_trial_user_attr(self._id(trial.number), REASON, reason)
+        self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def give_place_on(self, trial: FrozenTrial, reason: str, *, attempt: int | None = None) -> None:
+        """End an unfinished trial and give its place, with its values, to a new one.
+
+        In this order nothing is lost where the process dies in between: a trial that is
+        superseded and still running is found again, and so is a place that is missing.
+        """
+        trial_id = self._id(trial.number)
+        self.storage.set_trial_user_attr(trial_id, SUPERSEDED, True)
+        self.storage.set_trial_user_attr(trial_id, REASON, reason)
+        self.study.tell(trial.number, state=TrialState.FAIL)
+        attempt = trial.user_attrs.get(ATTEMPT, 1) if attempt is None else attempt
+        meaning = trial.user_attrs.get(MEANING)
+        self.put(self.carried_values(trial), attempt=attempt, meaning=meaning)
+
+    def supersede(self, trial: Trial, values: list[float] | None) -> None:
+        """End a trial that repeats another one; its place is free again.
+
+        Args:
+            trial: the repetition.
+            values: what is known of its experiment, for the sampler to learn from; None
+                where that is still being found out.
+        """
+        trial.set_user_attr(SUPERSEDED, True)
+        self.study.tell(trial, values, state=None if values else TrialState.FAIL)
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in these states, or all, by number; not those whose place was given on."""
+        stored = self.study.get_trials(deepcopy=False, states=states or None)
+        return [trial for trial in stored if SUPERSEDED not in trial.user_attrs]
+
+    def twins(self, trial: Trial, meaning: str) -> list[FrozenTrial]:
+        """Trials before this one that are the same experiment and have not failed.
+
+        The trial says first which experiment it is: of two workers that draw the same one
+        at once, the later number sees the earlier.
+        """
+        if trial.user_attrs.get(MEANING) != meaning:
+            trial.set_user_attr(MEANING, meaning)
+        return [
+            other
+            for other in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+            if other.number < trial.number and other.user_attrs.get(MEANING) == meaning
+        ]
+
+    def counts(self) -> Counts:
+        """How far the sweep is."""
+        states = [trial.state for trial in self.trials()]
+        return Counts(
+            total=len(states),
+            finished=sum(state.is_finished() for state in states),
+            waiting=states.count(TrialState.WAITING),
+            running=states.count(TrialState.RUNNING),
+        )
+
+    @property
+    def deadline(self) -> float | None:
+        """When no further trial may begin, in seconds since 1970; None for never."""
+        return self.study.user_attrs.get(DEADLINE)
+
+    def set_deadline(self, timeout: float | None) -> None:
+        """Let the sweep run on until `timeout` seconds are spent altogether."""
+        spent = seconds_spent(self.study.get_trials(deepcopy=False))
+        left = None if timeout is None else timeout - spent
+        self.study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """The MLflow run of the sweep."""
+        return self.study.user_attrs.get(PARENT)
+
+    def set_parent(self, run_id: str) -> None:
+        """Keep the MLflow run of the sweep with the study."""
+        self.study.set_user_attr(PARENT, run_id)
+
+    def _id(self, number: int) -> int:
+        """The storage's own number of a trial."""
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def _sampler(study: optuna.Study, plan: Plan, stream: int) -> BaseSampler:
+    """The plan's sampler, with random numbers that no other part of the sweep draws."""
+    stored = len(study.get_trials(deepcopy=False))
+    return build_sampler(plan.sampler, plan.space, worker=stream + stored)

@@ -1,0 +1,173 @@
+"""What a space holds before anything is trained: experiments, sizes, epochs, and what is left."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import fmean
+from typing import Any
+
+from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.data import peek_classes, peek_shape
+from cnn_sweeps.errors import InputError
+from cnn_sweeps.geometry import Shape, count_params
+from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.estimate import Pace
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.space import Space
+from cnn_sweeps.titles import title
+
+MOST_CELLS = 1_000
+"""Cells that are looked at one by one; of a larger space, so many drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One experiment of the space, or a cell that cannot be carried out.
+
+    Attributes:
+        cell: its values, the first of those that mean the same.
+        title: the network, for a person; empty for a cell that cannot be carried out.
+        epochs: how many are trained at most; 0 for such a cell.
+        params: parameters of the network; None where only building it can tell.
+        refusal: why it cannot be carried out.
+    """
+
+    cell: Mapping[str, Any]
+    title: str = ""
+    epochs: int = 0
+    params: int | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The experiments of a space.
+
+    Attributes:
+        plan: what is swept.
+        experiments: the distinct ones by what they mean.
+        complete: whether they are all there are, and not only those that were looked at.
+    """
+
+    plan: Plan
+    experiments: Mapping[str, Experiment]
+    complete: bool
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Survey":
+        """Look at the cells of a space; a continuous dimension stands at its lower end."""
+        found: dict[str, Experiment] = {}
+        space = _pinned(plan.space)
+        small = (space.size or 0) <= MOST_CELLS
+        for cell in space.cells() if small else _drawn(space):
+            meaning, config = _read(plan, cell)
+            if meaning not in found:
+                found[meaning] = (
+                    Experiment(cell=cell, refusal=str(config))
+                    if isinstance(config, InputError)
+                    else _experiment(cell, config)
+                )
+        return cls(plan=plan, experiments=found, complete=small and plan.space.size is not None)
+
+    def known(self, cells: Iterable[Mapping[str, Any]]) -> set[str]:
+        """What the given cells mean, each once."""
+        read = {_text(experiment.cell): meaning for meaning, experiment in self.experiments.items()}
+        return {read.get(_text(cell)) or _read(self.plan, cell)[0] for cell in cells}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What is left to do of a sweep.
+
+    Attributes:
+        trials: how many.
+        experiments: those among which they are; none when all is done.
+        exact: whether each of these is one trial, rather than what a trial may come to.
+    """
+
+    trials: int
+    experiments: Sequence[Experiment]
+    exact: bool
+
+    @classmethod
+    def of(cls, survey: Survey, budget: Budget, held: int, known: set[str]) -> "Rest":
+        """What the budget leaves, of a study that holds so many finished trials.
+
+        Args:
+            survey: the space.
+            budget: totals of the study.
+            held: finished trials.
+            known: what these were.
+        """
+        every = survey.experiments
+        open_ = [experiment for meaning, experiment in every.items() if meaning not in known]
+        if not budget.enumerates(survey.plan):
+            trials = max(budget.places(survey.plan) - held, 0)
+            if survey.complete and survey.plan.duplicates == "skip":
+                trials = min(trials, len(open_))
+            return cls(trials=trials, experiments=open_ or list(every.values()), exact=False)
+        cells = len(open_) if survey.complete else (survey.plan.space.size or 0) - len(known)
+        most = cells if budget.n_trials is None else max(budget.n_trials - held, 0)
+        trials = min(cells, most)
+        shown = open_[:trials] if survey.complete else open_
+        return cls(trials=trials, experiments=shown, exact=survey.complete)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all of them, at most; from the mean where they are not yet chosen."""
+        return round(self.trials * fmean([e.epochs for e in self.experiments] or [0]))
+
+    def seconds(self, pace: Pace, workers: int) -> float:
+        """Wall time with so many workers."""
+        each = fmean([pace.seconds(e.epochs, e.params) for e in self.experiments] or [0.0])
+        return each * self.trials / max(min(workers, self.trials), 1)
+
+
+def _pinned(space: Space) -> Space:
+    """The space with one value, the lowest, for each dimension that has no end of them."""
+    return replace(
+        space,
+        dimensions=tuple(
+            d if d.values is not None else replace(d, choices=(d.low,)) for d in space.dimensions
+        ),
+    )
+
+
+def _drawn(space: Space) -> Iterator[dict[str, Any]]:
+    """Cells of a space that is too large for all, the same ones each time."""
+    draw = random.Random(0).choice  # noqa: S311 -- no secret
+    for _ in range(MOST_CELLS):
+        cell: dict[str, Any] = {}
+        for dimension in space.dimensions:
+            if dimension.active(cell):
+                cell[dimension.key] = draw(dimension.values or ())
+        yield cell
+
+
+def _read(plan: Plan, cell: Mapping[str, Any]) -> tuple[str, Config | InputError]:
+    """What a cell means, and its config or its refusal; two cells may mean one experiment."""
+    try:
+        config = plan.config(cell)
+    except InputError as error:
+        return _text(cell), error
+    return plan.meaning(config), config
+
+
+def _experiment(cell: Mapping[str, Any], config: Config) -> Experiment:
+    shape, classes = _peek(config.data)
+    params = count_params(config.model, shape, classes) if shape and classes else None
+    return Experiment(
+        cell=cell, title=title(config.model), epochs=config.trainer.epochs, params=params
+    )
+
+
+@cache
+def _peek(data: Data) -> tuple[Shape | None, int | None]:
+    """Shape and classes; hundreds of cells have the same data."""
+    return peek_shape(data), peek_classes(data)
+
+
+def _text(cell: Mapping[str, Any]) -> str:
+    return json.dumps(cell, sort_keys=True)

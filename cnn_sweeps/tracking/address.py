@@ -1,0 +1,102 @@
+"""Where a store is: from the configuration to absolute addresses, without touching the disk."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import StoreError
+
+SERVERS = ("http", "https", "databricks")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A store's place, with nothing left that depends on the working directory.
+
+    Attributes:
+        uri: MLflow tracking URI; a SQLite path in it is absolute.
+        dir: absolute folder of the local database, the artifacts and the studies.
+        database: the SQLite file; None for a server of any kind.
+        artifacts: `file://` URI of the artifacts; None where the server decides.
+    """
+
+    uri: str
+    dir: Path
+    database: Path | None
+    artifacts: str | None
+
+    def __str__(self) -> str:
+        """The address for a message: the file, or the URI without its password."""
+        return str(self.database) if self.database else without_password(self.uri)
+
+
+def without_password(uri: str) -> str:
+    """The URI with the password in it starred out."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
+
+
+def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Address:
+    """Find the store: `tracking.uri`, else MLFLOW_TRACKING_URI, else SQLite in `tracking.dir`.
+
+    MLflow's own default depends on what lies in the working directory (a stale
+    `mlruns/<digits>/meta.yaml` turns it to the retired file store), so it is never used.
+
+    Raises:
+        StoreError: the URI has a scheme that cannot hold runs, or no usable file in it.
+    """
+    folder = tracking.dir.expanduser().absolute()
+    artifacts = (folder / "artifacts").as_uri()
+    given = tracking.uri or environ.get("MLFLOW_TRACKING_URI")
+    if not given:
+        given = f"sqlite:///{_openable(folder / 'mlflow.db')}"
+    scheme = given.partition(":")[0].partition("+")[0]
+    if scheme == "sqlite":
+        uri, database = _absolute(given)
+        return Address(uri=uri, dir=folder, database=database, artifacts=artifacts)
+    if scheme in DATABASES:
+        return Address(uri=given, dir=folder, database=None, artifacts=artifacts)
+    if scheme in SERVERS:
+        return Address(uri=given, dir=folder, database=None, artifacts=None)
+    raise StoreError(_unknown(given))
+
+
+def _absolute(uri: str) -> tuple[str, Path]:
+    """A SQLite URI with an absolute path, and that path."""
+    prefix, slashes, rest = uri.partition(":///")
+    name, mark, options = rest.partition("?")
+    if not slashes or not name or ":memory:" in name:
+        raise StoreError(
+            f"The tracking URI {uri!r} names no file, so nothing would be kept. "
+            "Type tracking.uri=sqlite:///FILE.db, or leave it out."
+        )
+    path = _openable(Path(name).absolute())
+    return f"{prefix}:///{path}{mark}{options}", path
+
+
+def _openable(path: Path) -> Path:
+    """The path of a database, if a URI can carry it to SQLAlchemy unchanged."""
+    if "%" in str(path) or "?" in str(path):
+        # The first is decoded (since SQLAlchemy 2.1), the second begins the options.
+        raise StoreError(
+            f"MLflow cannot open a database whose path has % or ? in it: {path}. "
+            "Choose another folder with tracking.dir=FOLDER."
+        )
+    return path
+
+
+def _unknown(uri: str) -> str:
+    """What to say about a URI that MLflow cannot use, a plain folder above all."""
+    if uri.startswith("file:") or ":" not in uri:
+        return (
+            f"The tracking URI {uri!r} is a folder; MLflow no longer keeps runs in plain files. "
+            "Type tracking.dir=FOLDER for a database in that folder, or tracking.uri=sqlite:///FILE.db."
+        )
+    known = ", ".join(f"{scheme}://" for scheme in (*DATABASES, "http", "https"))
+    return (
+        f"The tracking URI {without_password(uri)!r} has an unknown scheme; known are {known}. "
+        "Leave tracking.uri (and MLFLOW_TRACKING_URI) out for a local database."
+    )

@@ -1,0 +1,117 @@
+"""What the database, the server or the disk throws, as one `StoreError` in plain words."""
+
+import errno
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from cnn_sweeps.errors import CnnSweepsError, StoreError
+
+ELSEWHERE: Final = "choose another folder with tracking.dir=FOLDER"
+
+FULL: Final = f"has no room left: the disk is full. Free some space, or {ELSEWHERE}."
+READ_ONLY: Final = f"cannot be written. Make it writable, or {ELSEWHERE}."
+BROKEN: Final = f"is not a sound SQLite database. Move the file away, or {ELSEWHERE}."
+BUSY: Final = "has been locked by another program for too long. End that program and try again."
+SILENT: Final = (
+    "does not answer. Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), "
+    "or leave it out for a local database."
+)
+
+SQLITE: Final = {
+    "SQLITE_FULL": FULL,
+    "SQLITE_READONLY": READ_ONLY,
+    "SQLITE_CANTOPEN": READ_ONLY,
+    "SQLITE_PERM": READ_ONLY,
+    "SQLITE_CORRUPT": BROKEN,
+    "SQLITE_NOTADB": BROKEN,
+    "SQLITE_BUSY": BUSY,
+    "SQLITE_LOCKED": BUSY,
+}
+SYSTEM: Final = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: READ_ONLY,
+    errno.EPERM: READ_ONLY,
+    errno.EROFS: READ_ONLY,
+    errno.ENOTDIR: READ_ONLY,
+    errno.EEXIST: READ_ONLY,
+}
+
+
+@contextmanager
+def refusing(place: object) -> Iterator[None]:
+    """Turn every failure of the store inside the block into one `StoreError`.
+
+    Args:
+        place: what to name in the message, such as an `Address`.
+
+    Raises:
+        StoreError: with the cause behind it; anything that is no failure of the store
+            (a mistake in our own code, Ctrl-C) passes unchanged.
+    """
+    try:
+        yield
+    except CnnSweepsError:
+        raise
+    except Exception as error:
+        if not isinstance(error, _foreign()):
+            raise
+        raise StoreError(f"The tracking store {place} {_plainly(error)}") from error
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    """The exception types that mean that the store, and not our code, is at fault."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (
+        MlflowException,
+        SQLAlchemyError,
+        CommandError,
+        sqlite3.Error,
+        OSError,
+        ModuleNotFoundError,
+    )
+
+
+def _plainly(error: BaseException) -> str:
+    """The first cause with a known meaning, in words; else the first line of the message.
+
+    MLflow wraps the driver's error once or twice, so the whole chain is looked through.
+    """
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import RetryError, Timeout
+
+    silent = (NoConnection, Timeout, RetryError, ConnectionError, TimeoutError, socket.gaierror)
+    for cause in _chain(error):
+        if isinstance(cause, sqlite3.Error):
+            name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
+            if name in SQLITE:
+                return SQLITE[name]
+        elif isinstance(cause, silent):
+            return SILENT
+        elif isinstance(cause, OSError) and cause.errno in SYSTEM:
+            return SYSTEM[cause.errno]
+        elif isinstance(cause, ModuleNotFoundError):
+            return (
+                f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
+            )
+    return f"refuses: {first_line(error)}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that it was raised from."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def first_line(error: BaseException, limit: int = 300) -> str:
+    """The first line of an error's message, or the name of its type if it has none."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,165 @@
+"""Writing into one run."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.environment import Environment
+from cnn_sweeps.tracking import inputs, params
+from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.models import Portable
+from cnn_sweeps.tracking.refusals import refusing
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+MODEL = "model"
+LOGGED_TABLES = "mlflow.loggedArtifacts"
+"""The tag by which MLflow's pages know a JSON file to be a table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedRun:
+    """A run that can be written to; every method raises `StoreError` if the store refuses.
+
+    Attributes:
+        run_id: MLflow's id, 32 hex digits.
+        experiment_id: MLflow's id of its experiment.
+        address: where the store is, for messages.
+        client: the connection.
+    """
+
+    run_id: str
+    experiment_id: str
+    address: Address
+    client: "MlflowClient"
+
+    def log_params(self, values: Mapping[str, object]) -> None:
+        """Log a flat config; a name can be given only once in the life of a run."""
+        from mlflow.entities import Param
+
+        items = [
+            Param(params.key(name), params.shorten(params.as_text(value), params.PARAM_LENGTH))
+            for name, value in values.items()
+        ]
+        with refusing(self.address):
+            for batch in params.batches(items, params.PARAMS_PER_BATCH):
+                self.client.log_batch(self.run_id, params=batch, synchronous=True)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers, visible at once; `step` is the epoch they belong to, if to one."""
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        items = [
+            Metric(params.key(name), float(value), now, step or 0)
+            for name, value in metrics.items()
+        ]
+        with refusing(self.address):
+            for batch in params.batches(items, params.METRICS_PER_BATCH):
+                self.client.log_batch(self.run_id, metrics=batch, synchronous=True)
+
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        """Set tags; one that exists is overwritten."""
+        from mlflow.entities import RunTag
+
+        items = [RunTag(name, value) for name, value in params.tags(tags).items()]
+        with refusing(self.address):
+            for batch in params.batches(items, params.PARAMS_PER_BATCH):
+                self.client.log_batch(self.run_id, tags=batch, synchronous=True)
+
+    def log_text(self, text: str, path: str) -> None:
+        """Store a text under a path of the run's artifacts, such as `config.yaml`."""
+        with refusing(self.address):
+            self.client.log_text(self.run_id, text, path)
+
+    def log_json(self, value: object, path: str) -> None:
+        """Store a value as JSON; what JSON does not know is stored as text."""
+        self.log_text(json.dumps(value, indent=2, ensure_ascii=False, default=str), path)
+
+    def log_table(self, rows: Sequence[Mapping[str, object]], path: str) -> None:
+        """Store rows of one form as JSON that MLflow's pages show as a table.
+
+        Source: `MlflowClient.log_table`, which would need pandas for the same file.
+        """
+        columns = list(rows[0]) if rows else []
+        data = [[row.get(column) for column in columns] for row in rows]
+        self.log_json({"columns": columns, "data": data}, path)
+        self.set_tags({LOGGED_TABLES: json.dumps([{"path": path, "type": "table"}])})
+
+    def log_figure(self, figure: "Figure", path: str) -> None:
+        """Store a picture; the ending of the path says in which format."""
+        with refusing(self.address):
+            self.client.log_figure(self.run_id, figure, path)
+
+    def log_environment(self, environment: Environment) -> None:
+        """Store the environment as JSON, and the commit as tags (one that MLflow's pages show)."""
+        self.log_json(environment.as_dict(), "environment.json")
+        if environment.git_commit:
+            commit = environment.git_commit
+            self.set_tags(
+                {
+                    "git_commit": commit,
+                    "git_dirty": environment.git_dirty,
+                    "mlflow.source.git.commit": commit,
+                }
+            )
+
+    def log_dataset(self, dataset: Dataset, context: str = "training") -> None:
+        """Make the data set an input of the run, and its full digest a tag."""
+        from mlflow.exceptions import MlflowException
+
+        entry = [inputs.dataset_input(dataset, context)]
+        with refusing(self.address):
+            try:
+                self.client.log_inputs(self.run_id, entry)
+            except MlflowException:
+                # Two workers that log the same data set for the first time collide on its
+                # key; the second then finds it there.
+                self.client.log_inputs(self.run_id, entry)
+        self.set_tags({"data_digest": dataset.digest})
+
+    def log_model(
+        self, model: "keras.Model", *, shape: tuple[int, int, int], num_classes: int
+    ) -> None:
+        """Store the model as a logged model of the run: `runs:/<run_id>/model`.
+
+        Args:
+            model: a built Keras model; it takes uint8 images and gives class scores.
+            shape: height, width and channels of one image.
+            num_classes: how many scores.
+
+        Raises:
+            ModelError: Keras cannot bring this model back; nothing was stored.
+            StoreError: the store refuses.
+        """
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model
+
+        portable = Portable.of(model, shape=shape, num_classes=num_classes)
+        with TemporaryDirectory() as scratch, refusing(self.address):
+            logged = self.client.create_logged_model(
+                self.experiment_id, name=MODEL, source_run_id=self.run_id, model_type="classifier"
+            )
+            status = LoggedModelStatus.FAILED
+            try:
+                folder = Path(scratch) / MODEL
+                card = Model(
+                    artifact_path=logged.artifact_location,
+                    run_id=self.run_id,
+                    model_uuid=logged.model_id,
+                    model_id=logged.model_id,
+                )
+                portable.save(folder, card)
+                self.client.log_model_artifacts(logged.model_id, str(folder))
+                status = LoggedModelStatus.READY
+            finally:
+                self.client.finalize_logged_model(logged.model_id, status)
+            self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])

@@ -1,0 +1,82 @@
+"""The facade that Hydra discovers: `hydra/sweeper=cnn_sweeps`.
+
+It imports Hydra and OmegaConf only. What it does stands in `cnn_sweeps.search`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass(kw_only=True)
+class SweeperConfig:
+    """Schema of `hydra.sweeper`.
+
+    Attributes:
+        study_name: name of the study; null for one made from what is swept.
+        n_trials: trials in the study altogether; null for every cell of a discrete space.
+        timeout: seconds of running after which no further trial begins; null for none.
+        n_jobs: workers; auto for one a core, 0 for this process alone.
+        storage: path of the study's journal, or URL of a database; null for tracking.dir.
+        objectives: metric name to `minimize` or `maximize`; {val_accuracy: maximize} when empty.
+        params: key to sweep expression: the space.
+        sampler: an option of hydra/sweeper/sampler.
+        pruner: an option of hydra/sweeper/pruner.
+        duplicates: skip, reuse or replicate an experiment that was tried before.
+        enqueue: points that are tried first, as overrides.
+        retries: how often a trial is begun again whose worker died.
+        max_failures: failures, without one success, that end the sweep.
+        dry_run: say what would be done, and do nothing.
+        worker: set by the controller where a launcher places the workers.
+    """
+
+    _target_: str = "hydra_plugins.cnn_sweeps_sweeper.sweeper.CnnSweepsSweeper"
+    study_name: str | None = None
+    n_trials: int | None = None
+    timeout: float | None = None
+    n_jobs: Any = "auto"
+    storage: str | None = None
+    objectives: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    sampler: Any = None
+    pruner: Any = None
+    duplicates: str = "skip"
+    enqueue: list[Any] = field(default_factory=list)
+    retries: int = 2
+    max_failures: int = 5
+    dry_run: bool = False
+    worker: str | None = None
+
+
+class CnnSweepsSweeper(Sweeper):
+    """Sweeps with Optuna; a cnn_sweeps experiment, or any Hydra application."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Keep the values of `hydra.sweeper`; they are checked when the sweep begins."""
+        self.settings = settings
+        self.given: dict[str, Any] = {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take what Hydra hands over before the sweep."""
+        self.given = {"context": hydra_context, "task_function": task_function, "config": config}
+
+    def sweep(self, arguments: list[str]) -> Sequence[Any]:
+        """Carry out the sweep that the command line and `hydra.sweeper` ask for."""
+        from cnn_sweeps.search.command import (  # noqa: PLC0415 -- keeps discovery light
+            HydraCall,
+            sweep_from_hydra,
+        )
+
+        return sweep_from_hydra(HydraCall(settings=self.settings, **self.given), arguments)
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="cnn_sweeps", node=SweeperConfig, provider="cnn_sweeps"
+)

@@ -1,0 +1,175 @@
+"""NPZ files: what is read, and every way in which the arrays can be wrong."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cnn_sweeps.config.schema import FileData
+from cnn_sweeps.data import load
+from cnn_sweeps.errors import DataError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@pytest.fixture
+def save(tmp_path: Path, arrays: Arrays) -> Callable[..., FileData]:
+    """Write the arrays, some of them replaced or left out (None)."""
+
+    def write(**changes: Any) -> FileData:
+        changed = {k: v for k, v in {**arrays, **changes}.items() if v is not None}
+        np.savez_compressed(tmp_path / "my.npz", allow_pickle=True, **changed)
+        return FileData(name="npz", path=tmp_path / "my.npz")
+
+    return write
+
+
+def test_arrays_become_a_dataset(save: Callable[..., FileData], arrays: Arrays) -> None:
+    """Shapes, types, names and the parts of the split."""
+    data = load(save())
+    assert (data.x_train.shape, data.x_val.shape) == ((27, 4, 5, 1), (3, 4, 5, 1))
+    assert (data.x_train.dtype.name, data.y_train.dtype.name) == ("uint8", "int64")
+    assert (data.name, data.class_names, data.shape) == ("my", ("0", "1", "2"), (4, 5, 1))
+    np.testing.assert_array_equal(data.x_test[..., 0], arrays["x_test"])
+
+
+def test_labels_in_a_column_are_flattened(save: Callable[..., FileData], arrays: Arrays) -> None:
+    """(n, 1) is how Keras gives CIFAR's labels."""
+    data = load(save(y_test=arrays["y_test"][:, None]))
+    np.testing.assert_array_equal(data.y_test, arrays["y_test"])
+
+
+def test_any_whole_numbers_that_fit_give_one_digest(
+    save: Callable[..., FileData], arrays: Arrays
+) -> None:
+    """The stored type is no part of the content."""
+    plain = load(save()).digest
+    wide = {name: array.astype(np.int32) for name, array in arrays.items()}
+    assert load(save(**wide)).digest == plain
+
+
+def test_colour_images_keep_their_channels(save: Callable[..., FileData]) -> None:
+    """Four dimensions are (n, height, width, channels)."""
+    x = np.zeros((30, 4, 5, 3), np.uint8)
+    assert load(save(x_train=x, x_test=x[:9])).shape == (4, 5, 3)
+
+
+X = np.zeros((30, 4, 5))
+Y = np.arange(30) % 3
+BAD = {
+    "missing-array": ({"y_test": None}, r"my\.npz has no y_test \(it holds .*data=npz reads"),
+    "float-0-1": ({"x_train": X}, r"x_train in .*float64.*0 to 1.*\(x \* 255\)\.round"),
+    "float-0-255": ({"x_train": X + 200}, r"0 to 255, so convert: x = x\.round\(\)"),
+    "float-other": ({"x_train": X - 3}, r"values lie in -3 to -3: scale"),
+    "float-nan": ({"x_train": X * np.nan}, "some values are not numbers"),
+    "bool": ({"x_train": X.astype(bool)}, r"is bool.*x\.astype\('uint8'\) \* 255"),
+    "text": ({"x_train": X.astype(str)}, "images are whole numbers from 0 to 255"),
+    "too-large": ({"x_train": X.astype(int) + 256}, "values from 256 to 256"),
+    "negative-pixels": ({"x_train": X.astype(int) - 1}, "values from -1 to -1"),
+    "flat": ({"x_train": np.zeros((30, 16), np.uint8)}, r"x\.reshape\(-1, 4, 4\)"),
+    "flat-odd": ({"x_train": np.zeros((30, 15), np.uint8)}, r"\(30, 15\); images are .*els\)\."),
+    "five-dimensions": ({"x_train": np.zeros((30, 1, 1, 1, 1))}, "images are"),
+    "channels-first": (
+        {"x_train": np.zeros((30, 3, 32, 32), np.uint8)},
+        r"channels first.*np\.moveaxis\(x, 1, -1\)",
+    ),
+    "no-image": ({"x_test": np.zeros((0, 4, 5), np.uint8)}, "x_test in .* there is no image"),
+    "shapes-differ": (
+        {"x_test": np.zeros((9, 5, 4), np.uint8)},
+        r"x_train in .*\(4, 5, 1\), but x_test in .*\(5, 4, 1\)",
+    ),
+    "train-count": ({"y_train": Y[:-1]}, "30 images, but y_train in .* has 29 labels"),
+    "test-count": ({"y_test": Y}, "9 images, but y_test in .* has 30 labels"),
+    "one-hot": ({"y_train": np.eye(3, dtype=int)[Y]}, r"\(30, 3\).*y = y\.argmax\(axis=1\)"),
+    "labels-3d": ({"y_train": Y[:, None, None]}, r"labels are \(n,\)"),
+    "float-labels": ({"y_train": Y + 0.5}, r"y_train in .*float64.*y\.astype\('int64'\)"),
+    "text-labels": ({"y_train": Y.astype(str)}, "labels are whole numbers from 0"),
+    "negative-label": ({"y_train": Y - 1}, "y_train in .* has the label -1"),
+    "huge-label": ({"y_train": Y.astype(np.uint64) + 2**63}, "has the label 9223372036854775810"),
+    "from-one": ({"y_train": Y + 1}, r"labels from 1 to 3, but none is 0.*y = y - 1"),
+    "class-without-image": ({"y_train": Y * 2}, "labels from 0 to 4, but none is 1.*renumber"),
+    "test-label": ({"y_test": np.arange(9)}, "y_test in .* the label 8.*0 to 2"),
+    "one-class": ({"y_train": Y * 0}, "only the label 0; .* at least two classes"),
+    "objects": ({"x_train": np.array([{}, []], object)}, "x_train in .* holds Python objects"),
+}
+
+
+@pytest.mark.parametrize(("changes", "text"), BAD.values(), ids=BAD.keys())
+def test_wrong_arrays_are_told(
+    save: Callable[..., FileData], changes: dict[str, Any], text: str
+) -> None:
+    """One line that names the array, the file and the remedy."""
+    with pytest.raises(DataError, match=text) as caught:
+        load(save(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    """The path that was typed is in the message."""
+    with pytest.raises(DataError, match=r"no\.npz does not exist"):
+        load(FileData(name="npz", path=tmp_path / "no.npz"))
+
+
+def test_a_folder_is_told_apart(tmp_path: Path) -> None:
+    """The other readers are named."""
+    with pytest.raises(DataError, match="is a folder; data=npz reads one .npz file.*data=idx"):
+        load(FileData(name="npz", path=tmp_path))
+
+
+@pytest.mark.parametrize("kept", [0, 10, 400], ids=["empty", "start", "most"])
+def test_a_truncated_file_is_told(save: Callable[..., FileData], kept: int) -> None:
+    """The end of a zip archive is its table of contents."""
+    config = save()
+    config.path.write_bytes(config.path.read_bytes()[:kept])
+    with pytest.raises(DataError, match="is not an NPZ file, or is cut off"):
+        load(config)
+
+
+def test_a_single_npy_array_is_told(tmp_path: Path) -> None:
+    """np.save writes another format."""
+    np.save(tmp_path / "my.npz.npy", np.zeros(3))
+    with pytest.raises(DataError, match="is not an NPZ file.*savez_compressed"):
+        load(FileData(name="npz", path=tmp_path / "my.npz.npy"))
+
+
+@pytest.mark.parametrize("part", [b"x_train", b"NUMPY"], ids=["table", "header"])
+def test_a_damaged_file_is_told(
+    save: Callable[..., FileData], arrays: Arrays, part: bytes, tmp_path: Path
+) -> None:
+    """A changed name or header inside the archive."""
+    path = tmp_path / "my.npz"
+    np.savez(path, allow_pickle=True, **arrays)
+    data = path.read_bytes()
+    path.write_bytes(re.sub(part, b"?" * len(part), data, count=1))
+    with pytest.raises(DataError, match=r"my\.npz is damaged .*copy or write it again"):
+        load(FileData(name="npz", path=path))
+
+
+def test_a_flipped_pixel_is_noticed(arrays: Arrays, tmp_path: Path) -> None:
+    """The archive's own checksum is checked."""
+    path = tmp_path / "my.npz"
+    np.savez(path, allow_pickle=True, **arrays)
+    data = path.read_bytes()
+    pixels = arrays["x_train"].tobytes()
+    path.write_bytes(data.replace(pixels, pixels[::-1], 1))
+    with pytest.raises(DataError, match="is damaged.*CRC"):
+        load(FileData(name="npz", path=path))
+
+
+def test_pickled_objects_are_never_executed(tmp_path: Path, arrays: Arrays) -> None:
+    """An array of objects could run code on loading; a file must not do anything."""
+    marker = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (marker,)
+
+    path = tmp_path / "evil.npz"
+    np.savez(path, allow_pickle=True, **{**arrays, "y_train": np.array([Evil()], object)})
+    with pytest.raises(DataError, match="holds Python objects"):
+        load(FileData(name="npz", path=path))
+    assert not marker.exists()

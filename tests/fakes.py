@@ -1,0 +1,78 @@
+"""Trials that train nothing, for the workers of a real pool; found by their dotted path."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from plans import FakeRun, epoch
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.config.schema import CnnModel
+from cnn_sweeps.identity import Identity
+from cnn_sweeps.result import RunResult
+
+EPOCH_SECONDS = float(os.environ.get("FAKE_EPOCH_SECONDS", "0.05"))
+MARK = "mark"
+CONTROLLER = "controller"
+"""Tags of a config: a folder in which trials leave marks, and the process that steers."""
+
+
+def score(config: Config) -> float:
+    """A score that more filters and more blocks raise."""
+    assert isinstance(config.model, CnnModel)
+    assert isinstance(config.model.filters, int)
+    return config.model.filters / 1000 + config.model.conv_blocks / 10
+
+
+def instant(
+    config: Config,
+    *,
+    trial: int,
+    started: Callable[[str, Identity], None],
+    observers: Sequence[Any],
+) -> RunResult:
+    """A trial that is over at once."""
+    return FakeRun(score)(config, trial=trial, started=started, observers=observers)
+
+
+def slow(config: Config, *, trial: int, started: Any, observers: Sequence[Any]) -> RunResult:
+    """A trial of some epochs, each seen by the observers."""
+    for number in range(1, config.trainer.epochs + 1):
+        time.sleep(EPOCH_SECONDS)
+        for observer in observers:
+            observer.on_epoch(epoch(number, accuracy=score(config)))
+    return instant(config, trial=trial, started=started, observers=observers)
+
+
+def failing(config: Config, *, trial: int, started: Any, observers: Sequence[Any]) -> RunResult:
+    """A trial with a bug."""
+    raise ZeroDivisionError(f"bug in trial {trial}")
+
+
+def dying_once(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+    """A trial whose worker is killed the first time it is tried."""
+    mark = Path(config.tracking.tags[MARK]) / f"{score(config)}"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(config, trial=trial, started=started, observers=observers)
+
+
+def crashing(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+    """A trial of 8 filters that always ends its worker by a fault in native code."""
+    assert isinstance(config.model, CnnModel)
+    if config.model.filters == 8:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return instant(config, trial=trial, started=started, observers=observers)
+
+
+def told_to_stop(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+    """A long trial that asks its controller to stop as soon as it runs."""
+    mark = Path(config.tracking.tags[MARK]) / "asked"
+    if not mark.exists():
+        mark.touch()
+        os.kill(int(config.tracking.tags[CONTROLLER]), signal.SIGINT)
+    return slow(config, trial=trial, started=started, observers=observers)

@@ -1,0 +1,220 @@
+"""The benchmarks' command line, their reading of results and their tables; no clock."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+import pytest
+from configs import config
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from benchmarks import grid, machine, official_sweeper, overhead, studies
+from benchmarks.__main__ import main, parser, ways
+from benchmarks.points import GRIDS, Point
+from benchmarks.table import markdown
+from cnn_sweeps.errors import RunFailedError
+
+START = datetime(2025, 1, 1)  # noqa: DTZ001 -- Optuna's own times have no zone
+
+
+def timing(way: str, seconds: float, load: float = 0.0, points: int = 27) -> grid.Timing:
+    """What a way needed."""
+    return grid.Timing(way=way, seconds=seconds, accuracies=(0.5,) * points, load=load)
+
+
+def trial(number: int, ended: float, seconds: float = 1.0, **metrics: float) -> FrozenTrial:
+    """A completed trial that ended so many seconds after the start."""
+    made = create_trial(value=0.5, user_attrs={"metrics": {"train_seconds": 0.4, **metrics}})
+    made.number = number
+    made.datetime_complete = START + timedelta(seconds=ended)
+    made.datetime_start = made.datetime_complete - timedelta(seconds=seconds)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["grid"], ["bare", "ours"]),
+        (["grid", "--official"], ["bare", "ours", "official"]),
+        (["grid", "--only", "bare"], ["bare"]),
+        (["grid", "--only", "ours"], ["ours"]),
+        (["official"], ["official"]),
+    ],
+    ids=" ".join,
+)
+def test_each_way_can_be_timed_alone_or_beside_others(
+    typed: list[str], expected: list[str]
+) -> None:
+    """What is typed decides which ways run, the bare loop first."""
+    assert ways(parser().parse_args(typed)) == expected
+
+
+def test_further_overrides_are_kept_for_the_program() -> None:
+    """What is typed after the options goes to cnn_sweeps as it is."""
+    typed = ["grid", "--points", "small", "trainer.steps_per_execution=10", "seed=1"]
+    asked = parser().parse_args(typed)
+    assert asked.points == "small"
+    assert asked.overrides == ["trainer.steps_per_execution=10", "seed=1"]
+
+
+@pytest.mark.parametrize("typed", [[], ["nothing"], ["grid", "--points", "many"]], ids=str)
+def test_what_is_not_possible_is_refused(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown benchmark or grid ends with the possible ones."""
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args(typed)
+    assert "usage: python -m benchmarks" in capsys.readouterr().err
+
+
+def test_the_grid_is_the_documented_one() -> None:
+    """27 points and 63 epochs, each point once."""
+    points = list(GRIDS["all"])
+    assert len(points) == len(set(points)) == len(GRIDS["all"]) == 27
+    assert sum(point.epochs for point in points) == 63
+    assert points[0] == Point(filters=16, conv_blocks=1, epochs=1)
+
+
+def test_the_grid_is_swept_in_hydras_words() -> None:
+    """Several values are swept; one value is set, because a sweep over one is refused."""
+    assert GRIDS["all"].overrides(grid.NAMES) == [
+        "model.filters=16,32,64",
+        "model.conv_blocks=1,2,3",
+        "trainer.epochs=1,2,4",
+    ]
+    assert GRIDS["small"].overrides(grid.NAMES)[0] == "model.filters=16"
+
+
+def test_the_bare_network_is_the_programs_own() -> None:
+    """The contenders' network has as many parameters as the one that cnn_sweeps builds."""
+    from benchmarks import classifier
+    from cnn_sweeps import models
+
+    for point in GRIDS["small"]:
+        asked = {"filters": point.filters, "conv_blocks": point.conv_blocks}
+        ours = config(model={**asked, "dense_units": classifier.DENSE_UNITS}).model
+        built = models.build(ours, (28, 28, 1), classifier.CLASSES)
+        assert classifier.network(point).count_params() == built.count_params()
+
+
+def test_official_sweeper_gets_the_same_points() -> None:
+    """Its command sweeps the grid's fields, as many trials as there are points."""
+    python, images = Path("venv/bin/python"), Path("images.npz")
+    command = official_sweeper.command(python, images, GRIDS["all"])
+    assert command[1:4] == ["-m", "benchmarks.official_app", "-m"]
+    assert "filters=16,32,64" in command
+    assert "hydra.sweeper.n_trials=27" in command
+
+
+def test_a_table_is_padded_markdown() -> None:
+    """Columns are as wide as their widest cell; floats have two digits; None is a dash."""
+    assert markdown(("way", "s"), [("a loop", 1.5), ("b", None), ("c", 12)]).splitlines() == [
+        "| way    |    s |",
+        "| ------ | ---: |",
+        "| a loop | 1.50 |",
+        "| b      |    – |",
+        "| c      |   12 |",
+    ]
+
+
+def test_ratios_and_targets_are_told() -> None:
+    """Each way is set against the bare loop and the official sweeper, ours against its aims."""
+    told = grid.to_markdown([timing("bare", 200), timing("ours", 100), timing("official", 160)])
+    row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
+    assert [cell.strip() for cell in row.split("|")[2:5]] == ["100", "0.50", "0.62"]
+    assert told.splitlines()[-2:] == [
+        "ours / bare: 0.50, target 0.60: met",
+        "ours / official: 0.62, target 0.50: missed",
+    ]
+
+
+def test_a_quick_trial_is_not_held_against_the_targets() -> None:
+    """Two points are all start-up, so they prove nothing."""
+    told = grid.to_markdown([timing("bare", 20, points=2), timing("ours", 30, points=2)])
+    assert "target" not in told
+
+
+def test_a_busy_machine_is_told() -> None:
+    """Where other work ran before the first part, the seconds come with a warning."""
+    assert "do not trust" in grid.to_markdown([timing("bare", 200, load=1000.0)])
+    assert "do not trust" not in grid.to_markdown([timing("bare", 200, load=0.0)])
+
+
+def test_commands_run_without_the_shells_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run id or tracking address of the shell stays out, a data folder holds anywhere."""
+    shell = {"MLFLOW_RUN_ID": "1", "PATH": "/bin", "CNN_SWEEPS_DATA": "images"}
+    given = grid.environment(shell)
+    assert given["PATH"] == "/bin"
+    assert "MLFLOW_RUN_ID" not in given
+    assert Path(given["CNN_SWEEPS_DATA"]) == Path.cwd() / "images"
+
+
+def test_a_failing_command_is_shown_with_its_last_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the program refused stands in the one message, and the exit code is not 0."""
+    monkeypatch.setitem(
+        grid.WAYS, "bare", lambda task: grid.timed(["sh", "-c", "echo no >&2; exit 3"], tmp_path)
+    )
+    monkeypatch.setattr(grid, "write_images", lambda path: None)
+    assert main(["grid", "--only", "bare", "--folder", str(tmp_path)]) == 1
+    assert "ended with 3:\n  no" in capsys.readouterr().err
+
+
+def test_a_finished_sweep_is_not_timed_again(tmp_path: Path) -> None:
+    """Continuing a complete study would cost nothing, so the folder has to be new."""
+    with pytest.raises(RunFailedError, match="would cost nothing"):
+        grid.run_ours(tmp_path, [])
+
+
+def test_incomplete_work_is_not_timed(tmp_path: Path) -> None:
+    """A study with fewer completed trials than points gives no figure."""
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "a.journal")))
+    study = optuna.create_study(storage=storage, study_name="a")
+    study.add_trial(create_trial(value=1.0))
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    assert [t.number for t in studies.completed(tmp_path, expected=1)] == [0]
+    with pytest.raises(RunFailedError, match="1 trials are complete where 2 were asked for"):
+        studies.completed(tmp_path, expected=2)
+
+
+def test_overhead_is_what_is_not_training() -> None:
+    """Wall time less training; data and building are named, what is left is the rest."""
+    cost = overhead.Cost.of(trial(0, ended=1.0, data_seconds=0.1, build_seconds=0.2))
+    assert cost.overhead == pytest.approx(0.6)
+    assert cost.rest == pytest.approx(0.3)
+    assert "overhead 0.60 s on average, target 0.60: met" in overhead.costs_table([cost])
+
+
+def test_the_curve_has_a_row_for_each_stretch() -> None:
+    """Two workers: the wall time of a stretch is shared by the trials that ended in it."""
+    ends = [1.0, 1.0, 2.0, 2.0, 6.0]
+    told = [
+        trial(number, ended, resident_mb=100.0 + number, pid=number % 2)
+        for number, ended in enumerate(ends)
+    ]
+    first, second, third = overhead.pieces(told, size=2)
+    assert (first.last, first.ms, first.resident_mb, first.processes) == (2, 500.0, 100.5, 2)
+    assert (second.last, second.ms) == (4, 500.0)
+    assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
+    assert "8.00 times the cost, +4 MiB" in overhead.curve([first, second, third])
+
+
+def test_memory_now_is_at_most_the_peak() -> None:
+    """The resident set is counted in MiB."""
+    from cnn_sweeps.runtime import peak_memory_mb
+
+    assert 10 < machine.resident_mb() <= peak_memory_mb() + 1
+
+
+@pytest.mark.slow
+def test_trials_that_do_nothing_go_through_the_engines_workers(tmp_path: Path) -> None:
+    """Two processes share a study, and every trial says which process and memory it had."""
+    from benchmarks import engine
+
+    done = engine.measure(tmp_path, trials=20, workers=2, sampler="grid")
+    assert sorted(t.params["seed"] for t in done) == list(range(20))
+    (piece,) = overhead.pieces(done)
+    assert piece.resident_mb > 10

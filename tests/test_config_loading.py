@@ -1,0 +1,159 @@
+"""Plain values become a `Config`, or are refused in plain words."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from configs import config, values
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.config.fields import describe, find
+from cnn_sweeps.config.loading import load, to_json
+from cnn_sweeps.config.schema import CnnModel, FolderData
+from cnn_sweeps.errors import ConfigError
+
+
+def test_values_are_typed_and_frozen() -> None:
+    """Lists become tuples, whole numbers fill fractional fields, and nothing can be changed."""
+    made = config(model={"name": "cnn", "filters": [4, 8], "conv_blocks": 2})
+    assert isinstance(made.model, CnnModel)
+    assert made.model.filters == (4, 8)
+    assert (
+        config(trainer={"optimizer": {"learning_rate": 1}}).trainer.optimizer.learning_rate == 1.0
+    )
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.seed = 1  # type: ignore[misc]
+
+
+def test_name_selects_the_kind_of_data() -> None:
+    """The `name` of a group selects its dataclass."""
+    made = config(data={"name": "image_folder", "path": "pictures", "image_size": [8, 9]})
+    assert isinstance(made.data, FolderData)
+    assert made.data.image_size == (8, 9)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        pytest.param(
+            {"model": {"name": "cnn", "filters": 0}},
+            r"model\.filters=0 is not possible: model\.filters takes a whole number from 1 "
+            r"or a list, each a whole number from 1\. Type, for example, model\.filters=64",
+            id="filters-0",
+        ),
+        pytest.param(
+            {"model": {"name": "cnn", "filtrs": 3}},
+            r"model\.filtrs: there is no such key\. Did you mean model\.filters\?",
+            id="unknown-key",
+        ),
+        pytest.param(
+            {"model": {"name": "rnn"}},
+            r"model\.name=rnn is not possible: model\.name takes dnn, cnn, custom",
+            id="unknown-kind",
+        ),
+        pytest.param(
+            {"data": {"validation_fraction": 1.5}},
+            r"data\.validation_fraction=1\.5 is not possible: .* a number from 0 below 1\. "
+            r"Type, for example, data\.validation_fraction=0\.1",
+            id="fraction-above-1",
+        ),
+        pytest.param(
+            {"trainer": {"stop_at_loss": -0.1}},
+            r"trainer\.stop_at_loss=-0\.1 is not possible: .* a number from 0 or null",
+            id="negative-loss",
+        ),
+        pytest.param(
+            {"trainer": {"epochs": 2.5}},
+            r"trainer\.epochs=2\.5 is not possible: .* a whole number from 1",
+            id="fractional-epochs",
+        ),
+        pytest.param(
+            {"trainer": {"deterministic": "maybe"}},
+            r"trainer\.deterministic=maybe is not possible: .* true or false",
+            id="text-for-bool",
+        ),
+        pytest.param(
+            {"model": {"name": "cnn", "padding": "round"}},
+            r"model\.padding=round is not possible: .* valid or same",
+            id="unknown-choice",
+        ),
+        pytest.param(
+            {"trainer": {"optimizer": {"learning_rate": 0}}},
+            r"trainer\.optimizer\.learning_rate=0 is not possible: .* above 0",
+            id="nested",
+        ),
+        pytest.param(
+            {"data": {"name": "npz", "path": "???"}},
+            r"data\.path must be given\. Type data\.path=VALUE",
+            id="mandatory",
+        ),
+        pytest.param(
+            {"data": {"name": "npz"}}, r"data\.path must be given: it takes a path", id="left-out"
+        ),
+        pytest.param(
+            {"trainer": {"batch_size": 10**20}}, r"a whole number from 1 up to 1000000", id="huge"
+        ),
+        pytest.param({"trainer": {"threads": 10**9}}, r"from 0 up to 1024", id="huge-threads"),
+        pytest.param({"seed": -1}, r"seed=-1 is not possible: .* from 0 below", id="seed"),
+    ],
+)
+def test_refusals_say_what_was_given_and_what_is_possible(
+    groups: dict[str, Any], message: str
+) -> None:
+    """Each refusal names the key as it is typed, the value, the range and an example."""
+    with pytest.raises(ConfigError, match=message):
+        load(values(**groups))
+
+
+def test_several_refusals_come_together() -> None:
+    """Wrong values are named together."""
+    with pytest.raises(ConfigError) as caught:
+        load(values(trainer={"epochs": 0, "batch_size": 0}, seed=-1))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_refusal_has_four_lines_at_most() -> None:
+    """What there is no room for is told once the first errors are mended."""
+    with pytest.raises(ConfigError) as caught:
+        load(values(model={"name": "dnn", "filters": 1, "padding": "same", "pooling": "max"}))
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_a_key_is_refused_once() -> None:
+    """A value that fits none of a field's types is not told for each of them."""
+    with pytest.raises(ConfigError) as caught:
+        load(values(model={"name": "cnn", "filters": [8, True]}))
+    assert str(caught.value).startswith("model.filters=[8,true] is not possible")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_tags_may_be_numbers() -> None:
+    """A tag such as `fold: 3` needs no quotes."""
+    assert config(tracking={"tags": {"fold": 3, "pilot": True}}).tracking.tags["fold"] == 3
+
+
+def test_unknown_group_is_refused() -> None:
+    """A key beside the groups is refused with the groups."""
+    with pytest.raises(ConfigError, match=r"modle: there is no such key\. Did you mean model\?"):
+        load({**values(), "modle": {}})
+
+
+def test_plain_values_load_to_the_same_config() -> None:
+    """What `to_json` writes gives the same config, also through Path and tuple fields."""
+    made = config(
+        model={"name": "cnn", "filters": [4, 8], "conv_blocks": 2},
+        data={"name": "image_folder", "path": "a b", "image_size": [8, 8]},
+    )
+    assert load(to_json(made)) == made
+
+
+def test_describe_says_ranges_in_words() -> None:
+    """The words for a range follow from the field's type."""
+    place = find(("data", "test_fraction"), values())
+    assert describe(place.annotation) == "a number above 0 below 1"
+
+
+def test_every_default_is_in_its_own_range() -> None:
+    """Loading the defaults of every group is possible."""
+    made = load({**values(), "model": {"name": "cnn"}, "trainer": {}, "data": {"name": "digits"}})
+    assert isinstance(made, Config)

@@ -1,0 +1,234 @@
+"""What the documents say can be typed, is there, and names what it says it names."""
+
+import contextlib
+import re
+import runpy
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnn_sweeps import cli, composition, data
+from cnn_sweeps.config.fields import find
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.idx import encode
+from cnn_sweeps.identity import SHOWN, identify
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = Path(composition.config_dir())
+OWN = ("README.md", "CHANGELOG.md", "mlruns/README.md", "docs/architecture.md", "docs/data.md")
+OWN += ("docs/models.md", "docs/notebook.md", "docs/sweeps.md", "docs/tracking.md")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"^(?:\$ )?(?:cnn-sweeps|python -m cnn_sweeps)(?: (.*))?$")
+IN_LINE = re.compile(r"`(cnn-sweeps (?:-m|\S*=)[^`]*)`")
+REFUSAL = "cnn-sweeps: "
+COMMANDS = tuple(cli.COMMANDS)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command line in a document.
+
+    Attributes:
+        file: the document.
+        arguments: what stands behind the name of the program.
+        output: what the document shows below it.
+    """
+
+    file: str
+    arguments: tuple[str, ...]
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {shlex.join(self.arguments)}"
+
+
+def examples(file: str) -> list[Example]:
+    """The experiments and sweeps that a document shows: in its fenced blocks and its tables."""
+    prose = FENCE.sub("", TEXTS[file])
+    found = [Example(file, read(line)) for line in IN_LINE.findall(prose)]
+    for _, block in FENCE.findall(TEXTS[file]):
+        # An output reaches to the next line that is typed.
+        parts = re.split(r"^(?=\$ )", block, flags=re.MULTILINE)
+        prompted = [part for part in parts if part.startswith("$ ")]
+        for text in prompted or block.splitlines():
+            line, _, output = text.partition("\n")
+            if PROGRAM.match(line):
+                found.append(Example(file, read(line), output.rstrip("\n")))
+    return [e for e in found if not e.arguments or e.arguments[0] not in COMMANDS]
+
+
+def read(line: str) -> tuple[str, ...]:
+    """The arguments of a command line, as a shell divides them."""
+    match = PROGRAM.match(line)
+    return tuple(shlex.split((match[1] if match else "") or ""))
+
+
+EXAMPLES = [example for file in TEXTS for example in examples(file)]
+DIGITS = [e for e in EXAMPLES if "data=digits" in e.arguments and " · " in e.output]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the documents let their readers make, made as they say."""
+    folder = tmp_path_factory.mktemp("reader")
+    with contextlib.chdir(folder):
+        for number, code in enumerate(blocks("docs/data.md", "python")):
+            script = folder / f"step_{number}.py"
+            script.write_text(code, encoding="utf-8")
+            runpy.run_path(str(script))
+    (network,) = blocks("docs/models.md", "python")
+    (folder / "my_nets.py").write_text(network, encoding="utf-8")
+    *_, space = blocks("docs/sweeps.md", "yaml")
+    (folder / "my_conf" / "search").mkdir(parents=True)
+    (folder / "my_conf" / "search" / "wide.yaml").write_text(space, encoding="utf-8")
+    (folder / "clothes").mkdir()
+    for half in ("train", "t10k"):
+        images, labels = np.zeros((20, 28, 28), dtype="uint8"), np.arange(20, dtype="uint8") % 2
+        (folder / "clothes" / f"{half}-images-idx3-ubyte").write_bytes(encode(images))
+        (folder / "clothes" / f"{half}-labels-idx1-ubyte").write_bytes(encode(labels))
+    return folder
+
+
+@pytest.fixture
+def in_made(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory of a reader; a module found there is forgotten afterwards."""
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(sys.modules, "my_nets", sys)
+    monkeypatch.delitem(sys.modules, "my_nets")
+
+
+def blocks(file: str, kind: str) -> list[str]:
+    """The fenced blocks of one language in a document."""
+    return [block for language, block in FENCE.findall(TEXTS[file]) if language == kind]
+
+
+def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Carry out a command line up to where training would begin; what would have begun."""
+    from cnn_sweeps.search import controller
+
+    begun: list[object] = []
+    monkeypatch.setattr(controller, "sweep", lambda plan, *_: begun.append(plan))
+    monkeypatch.setattr(
+        cli,
+        "app",
+        lambda composed: begun.append(composition.make_config(composition.plain(composed))),
+    )
+    monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *example.arguments])
+    monkeypatch.setenv(cli.FULL_ERROR, "0")
+    with pytest.raises(SystemExit):
+        cli.main()
+    return begun
+
+
+def test_the_documents_have_examples() -> None:
+    """The tests below are worth as much as what is found in the documents."""
+    assert len(EXAMPLES) > 30
+    assert len(DIGITS) > 2
+    assert {example.file for example in EXAMPLES} >= {"README.md", "docs/notebook.md"}
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_made")
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if "--cfg" not in e.arguments], ids=str)
+def test_every_command_is_accepted_or_refused_as_shown(
+    example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command composes and passes every check, or says just what the document says it does."""
+    begun = check(example, monkeypatch)
+    printed = capsys.readouterr()
+    said = printed.err.strip()
+    if begun:
+        assert said == ""
+    elif cli.DRY_RUN in example.arguments:
+        assert (said, "to do" in printed.out) == ("", True)
+    else:
+        assert said.startswith(REFUSAL)
+        assert said == example.output
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_made")
+@pytest.mark.parametrize("example", [e for e in DIGITS if "-m" not in e.arguments], ids=str)
+def test_hashes_of_runs_are_those_that_are_shown(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's hash in a document is the one that its reader gets."""
+    (config,) = check(example, monkeypatch)
+    assert isinstance(config, Config)
+    shown = identify(config, data.load(config.data).digest).short
+    assert f" · {shown} " in example.output
+
+
+@pytest.mark.parametrize("preset", sorted(p.stem for p in (CONF / "experiment").glob("*.yaml")))
+def test_hashes_of_presets_are_those_of_the_table(preset: str) -> None:
+    """The table of the notebook names each preset with the hash that it has on that data."""
+    text = TEXTS["docs/notebook.md"]
+    config = composition.make_config(
+        composition.plain(composition.compose([f"+experiment={preset}"]))
+    )
+    (digest,) = re.findall(rf"^\| `{config.data.name}` \| `(\w{{64}})` \|$", text, re.MULTILINE)
+    (shown,) = re.findall(rf"^\| `{preset}` \|.*\| `(\w{{{SHOWN}}})` \|$", text, re.MULTILINE)
+    assert shown == identify(config, digest).short
+
+
+@pytest.mark.parametrize("file", TEXTS)
+def test_relative_links_lead_to_files(file: str) -> None:
+    """Every link within the project points to something that is there."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", TEXTS[file]))
+    near = [link for link in links if "://" not in link]
+    assert not [link for link in near if not (ROOT / file).parent.joinpath(link).exists()]
+
+
+def section_of(file: str, title: str) -> str:
+    """What stands under a heading, up to the next one of its level."""
+    return TEXTS[file].partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def configuration() -> list[tuple[str, list[str], list[str]]]:
+    """Group, options and keys of each row of the README's table."""
+    section = section_of("README.md", "Configuration")
+    cells = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    names = [[re.findall(r"`([^`]+)`", cell) for cell in row] for row in cells]
+    return [(group[0].lstrip("+"), options, keys) for group, options, keys in names]
+
+
+@pytest.mark.parametrize(("group", "options"), [row[:2] for row in configuration()])
+def test_options_of_the_table_are_those_of_the_group(group: str, options: list[str]) -> None:
+    """The configuration table lists all options of a group, and none that is not there."""
+    assert sorted(options) == sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("key", [key for row in configuration() for key in row[2]])
+def test_keys_of_the_table_exist(key: str) -> None:
+    """Every key of the configuration table is a field of the schema or of the sweeper."""
+    from hydra_plugins.cnn_sweeps_sweeper.sweeper import SweeperConfig
+
+    sweeper, prefix, field = key.rpartition("hydra.sweeper.")
+    known = hasattr(SweeperConfig(), field) if prefix else find(tuple(key.split(".")), {}).key
+    assert known in (True, key)
+    assert not sweeper
+
+
+def test_modules_of_the_architecture_exist() -> None:
+    """The table of modules names none that is gone."""
+    section = (
+        TEXTS["docs/architecture.md"].partition("## What each module")[2].partition("\n## ")[0]
+    )
+    names = [
+        name
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])
+    ]
+    folders = (ROOT / "cnn_sweeps", ROOT)
+    paths = {name: name.replace(".", "/") for name in names}
+    assert len(names) > 20
+    assert not [
+        name
+        for name, path in paths.items()
+        if not any((f / path).is_dir() or (f / f"{path}.py").is_file() for f in folders)
+    ]

@@ -1,0 +1,129 @@
+"""A sweep, end to end on real images: the study, the runs in MLflow, the table, the winner."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from configs import config
+from plans import plan
+
+from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.controller import sweep
+from cnn_sweeps.search.ranking import Ranking
+from cnn_sweeps.tracking import Store
+
+PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
+
+
+def swept(store: Store, folder: Path, **groups: object) -> Ranking:
+    """A sweep of a few small networks, logged under a folder."""
+    asked = plan(PARAMS, tracking={"dir": str(folder)}, **groups)
+    return sweep(asked, Budget(), config(tracking={"dir": str(folder)}))
+
+
+@pytest.fixture
+def ranking(store: Store) -> Ranking:
+    """The table of a finished sweep: three experiments, since no block means no filters."""
+    return swept(store, store.dir)
+
+
+def test_trials_are_children_of_the_sweeps_run(store: Store, ranking: Ranking) -> None:
+    """Every trial is a nested run, and the parent carries table, space and best values."""
+    best = ranking.rows[0]
+    assert best.run_id is not None
+    parent_id = store.get(best.run_id).parent_id
+    assert parent_id is not None
+    children = store.children(parent_id)
+    assert {run.run_id for run in children} == {row.run_id for row in ranking.rows}
+    assert {run.status for run in children} == {"FINISHED"}
+    parent = store.get(parent_id)
+    assert parent.status == "FINISHED"
+    assert parent.params["model.filters"] == "2,4"
+    assert parent.metrics["best_val_accuracy"] == best.values["val_accuracy"]
+    assert parent.tags["best.model.filters"] == str(best.params["model.filters"])
+    table = list(csv.DictReader(io.StringIO(store.read_text(parent_id, "ranking.csv"))))
+    assert [row["config_hash"] for row in table] == [row.config_hash for row in ranking.rows]
+
+
+def test_test_split_is_scored_for_the_winner_alone(store: Store, ranking: Ranking) -> None:
+    """Only the best trial has test metrics, and they are those of its own weights."""
+    from cnn_sweeps.run import run
+
+    best, *others = ranking.rows
+    assert best.run_id is not None
+    assert "test_accuracy" in store.get(best.run_id).metrics
+    for row in others:
+        assert row.run_id is not None
+        assert not any(name.startswith("test") for name in store.get(row.run_id).metrics)
+    (config_of_best,) = [plan(PARAMS, tracking={"dir": str(store.dir)}).config(best.params)]
+    alone = run(config_of_best, store)
+    assert alone.metrics["test_accuracy"] == pytest.approx(best.metrics["test_accuracy"], abs=1e-6)
+    assert alone.identity.config_hash == best.config_hash
+
+
+def test_same_sweep_again_adds_nothing(store: Store, ranking: Ranking) -> None:
+    """The same command finds its study complete and shows the same table."""
+    again = swept(store, store.dir)
+    assert [row.trial for row in again.rows] == [row.trial for row in ranking.rows]
+    runs = store.client.search_runs([store.experiment_id])
+    assert len(runs) == 1 + len(ranking.rows)
+
+
+def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
+    """Where models are not stored, the winner is trained again for its test score."""
+    asked = {"dir": str(store.dir), "log_model": False}
+    ranked = sweep(plan(PARAMS, tracking=asked), Budget(n_trials=3), config(tracking=asked))
+    assert 0 < ranked.rows[0].metrics["test_accuracy"] <= 1
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program in a folder, as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
+    """Hydra's groups are swept, one failing combination is reported, the rest is ranked."""
+    done = command(
+        tmp_path,
+        "data=digits",
+        "data.limit=300",
+        "model=dnn,cnn",
+        "trainer.epochs=1",
+        "trainer.optimizer.name=sgd",
+        "trainer.optimizer.learning_rate=0.01,1e30",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count(" failed: ") >= 2
+    assert "best again:  cnn-sweeps data=digits" in done.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlruns"]
+
+
+@pytest.mark.slow
+def test_sweep_with_two_objectives_on_fashion_mnist(tmp_path: Path) -> None:
+    """A sampler searches a slice of real Fashion-MNIST for accuracy against time."""
+    if "CNN_SWEEPS_DATA" not in os.environ:
+        pytest.skip("CNN_SWEEPS_DATA does not name a folder with Fashion-MNIST")
+    done = command(
+        tmp_path,
+        "search=speed",
+        "data.limit=1000",
+        "trainer.epochs=1",
+        "hydra.sweeper.n_trials=3",
+        "hydra/sweeper/sampler=nsgaii",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "train_seconds" in done.stdout
+    assert "1*" in done.stdout

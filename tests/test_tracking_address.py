@@ -1,0 +1,91 @@
+"""From the configuration to absolute addresses."""
+
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.tracking.address import resolve
+
+
+def test_default_is_sqlite_in_the_folder(in_tmp: Path) -> None:
+    """Without a URI, database and artifacts are in `tracking.dir`, as absolute addresses."""
+    address = resolve(Tracking(), {})
+    assert address.uri == f"sqlite:///{in_tmp}/mlruns/mlflow.db"
+    assert address.database == in_tmp / "mlruns" / "mlflow.db"
+    assert address.artifacts == f"file://{in_tmp}/mlruns/artifacts"
+
+
+def test_resolving_writes_nothing(in_tmp: Path) -> None:
+    """Finding out where the store would be leaves the disk as it was."""
+    resolve(Tracking(), {})
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_variable_is_used_when_no_uri_is_given() -> None:
+    """MLFLOW_TRACKING_URI counts where the configuration says nothing."""
+    address = resolve(Tracking(), {"MLFLOW_TRACKING_URI": "http://localhost:5000"})
+    assert (address.uri, address.artifacts) == ("http://localhost:5000", None)
+
+
+def test_uri_wins_over_the_variable(tmp_path: Path) -> None:
+    """What is configured goes before the environment."""
+    uri = f"sqlite:///{tmp_path}/mine.db"
+    address = resolve(Tracking(uri=uri), {"MLFLOW_TRACKING_URI": "http://localhost:5000"})
+    assert address.uri == uri
+
+
+def test_empty_variable_counts_as_unset(in_tmp: Path) -> None:
+    """An empty MLFLOW_TRACKING_URI is no URI."""
+    address = resolve(Tracking(), {"MLFLOW_TRACKING_URI": ""})
+    assert address.database == in_tmp / "mlruns" / "mlflow.db"
+
+
+def test_relative_sqlite_becomes_absolute(in_tmp: Path) -> None:
+    """A relative file is taken from the working directory, its options stay."""
+    address = resolve(Tracking(uri="sqlite:///x/runs.db?timeout=5"), {})
+    assert address.uri == f"sqlite:///{in_tmp}/x/runs.db?timeout=5"
+    assert address.database == in_tmp / "x" / "runs.db"
+
+
+def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`~` in the folder is the user's home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve(Tracking(dir=Path("~/runs")), {}).dir == tmp_path / "runs"
+
+
+@pytest.mark.parametrize("folder", ["/data/50%", "/data/really?"])
+def test_folder_that_no_uri_can_name(folder: str) -> None:
+    """A folder that MLflow would take for another one is refused before anything is made."""
+    with pytest.raises(StoreError, match="has % or [?] in it: /data/.*/mlflow.db"):
+        resolve(Tracking(dir=Path(folder)), {})
+
+
+def test_database_server_keeps_artifacts_in_the_folder(in_tmp: Path) -> None:
+    """A database holds no files, so they go where a local store's would."""
+    address = resolve(Tracking(uri="postgresql://ann:secret@db/runs"), {})
+    assert address.artifacts == f"file://{in_tmp}/mlruns/artifacts"
+
+
+def test_message_hides_the_password() -> None:
+    """The address as shown to a person has no password in it."""
+    address = resolve(Tracking(uri="postgresql+psycopg2://ann:secret@db/runs"), {})
+    assert str(address) == "postgresql+psycopg2://ann:***@db/runs"
+
+
+@pytest.mark.parametrize(
+    ("uri", "remedy"),
+    [
+        pytest.param("mlruns", "Type tracking.dir=FOLDER", id="folder"),
+        pytest.param("file:///data/mlruns", "Type tracking.dir=FOLDER", id="file"),
+        pytest.param("ftp://host/x", "known are sqlite://, postgresql://", id="scheme"),
+        pytest.param("sqlite://", "tracking.uri=sqlite:///FILE.db", id="sqlite-no-file"),
+        pytest.param("sqlite:///:memory:", "nothing would be kept", id="sqlite-memory"),
+        pytest.param("sqlite:////data/a%20b/x.db", "Choose another folder", id="sqlite-percent"),
+    ],
+)
+def test_unusable_uri_is_refused(uri: str, remedy: str) -> None:
+    """A URI that cannot hold runs is refused with what to type instead."""
+    with pytest.raises(StoreError, match=remedy):
+        resolve(Tracking(uri=uri), {})

@@ -1,0 +1,68 @@
+"""Values on their way into MLflow."""
+
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.tracking import flatten, params
+
+
+def test_flatten_joins_names_with_dots() -> None:
+    """Nested mappings become one level of dotted names."""
+    nested = {"trainer": {"optimizer": {"name": "adam"}, "epochs": 5}, "seed": 0}
+    assert flatten(nested) == {
+        "trainer.optimizer.name": "adam",
+        "trainer.epochs": "5",
+        "seed": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(None, "null", id="null"),
+        pytest.param(True, "true", id="bool"),
+        pytest.param(0.001, "0.001", id="float"),
+        pytest.param([16, 32], "[16, 32]", id="list"),
+        pytest.param((16, 32), "[16, 32]", id="tuple"),
+        pytest.param({}, "{}", id="empty-mapping"),
+        pytest.param("", "", id="empty-text"),
+        pytest.param("Größe", "Größe", id="unicode"),
+        pytest.param(["ä"], '["ä"]', id="unicode-in-list"),
+        pytest.param([Path("a/b")], '["a/b"]', id="path-in-list"),
+        pytest.param(Path("a/b"), "a/b", id="path"),
+    ],
+)
+def test_flatten_writes_values_as_typed(value: object, text: str) -> None:
+    """A value reads as it would be typed, and nothing that is absent vanishes."""
+    assert flatten({"x": value}) == {"x": text}
+
+
+def test_shorten_shows_the_cut() -> None:
+    """A text over the limit ends in an ellipsis and has just the limit's length."""
+    assert params.shorten("abcdef", 4) == "abc…"
+
+
+def test_shorten_leaves_what_fits() -> None:
+    """A text of exactly the limit stays whole."""
+    assert params.shorten("abcd", 4) == "abcd"
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        pytest.param("trainer.epochs", "trainer.epochs", id="plain"),
+        pytest.param("a/../b", "a_.._b", id="path"),
+        pytest.param("größe (mm)", "größe _mm_", id="brackets"),
+        pytest.param("", "_", id="empty"),
+        pytest.param("n" * 300, "n" * 250, id="long"),
+    ],
+)
+def test_key_becomes_acceptable(name: str, accepted: str) -> None:
+    """A name from a user's own parameters never makes MLflow refuse the batch."""
+    assert params.key(name) == accepted
+
+
+def test_batches_keep_order_and_size() -> None:
+    """Items come in order, in lists of the size, the last one shorter."""
+    assert list(params.batches(range(5), 2)) == [[0, 1], [2, 3], [4]]

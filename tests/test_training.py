@@ -1,0 +1,336 @@
+"""Training: the same every time, to be taken up anywhere, and ended by whoever should."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnn_sweeps import runtime
+from cnn_sweeps.config.schema import (
+    CnnModel,
+    DnnModel,
+    EarlyStopping,
+    Optimizer,
+    Schedule,
+    Trainer,
+)
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.errors import ConfigError, DivergedError, RunFailedError
+from cnn_sweeps.history import Epoch
+from cnn_sweeps.stopping import StopTraining
+
+SHAPE = (8, 8, 1)
+DNN = DnnModel(dense_units=8, activation="tanh")
+
+
+def dataset(images: int = 50, held_out: int = 12) -> Dataset:
+    """Images of three classes, of which the brightness gives away the class."""
+    random = np.random.RandomState(0)
+    labels = np.arange(images + held_out, dtype=np.int64) % 3
+    noise = random.randint(0, 90, size=(len(labels), *SHAPE))
+    x = (noise + 80 * labels[:, None, None, None]).astype(np.uint8)
+    return Dataset(
+        name="brightness",
+        source="made up",
+        x_train=x[:images],
+        y_train=labels[:images],
+        x_val=x[images:],
+        y_val=labels[images:],
+        x_test=x[:4],
+        y_test=labels[:4],
+        class_names=("dark", "grey", "bright"),
+        digest="0" * 64,
+    )
+
+
+def trainer(**fields: Any) -> Trainer:
+    """Short training in batches that leave a smaller last one."""
+    return Trainer(**({"epochs": 2, "batch_size": 16} | fields))
+
+
+def network(model: Any = DNN, seed: int = 0) -> Any:
+    """A new network in a fresh state."""
+    runtime.prepare(Trainer(), seed)
+    from cnn_sweeps import models
+
+    return models.build(model, SHAPE, 3)
+
+
+def trained(config: Trainer, *, model: Any = DNN, **fields: Any) -> tuple[str, Any]:
+    """The hash of the final weights, and the training."""
+    net = network(model)
+    from cnn_sweeps import training
+
+    result = training.train(net, fields.pop("data", dataset()), config, 0, **fields)
+    return training.weights_sha256(net), result
+
+
+class Recorder:
+    """An observer that keeps what it sees."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.epochs: list[Epoch] = []
+        self.stop_at = stop_at
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Keep it, and stop training where told."""
+        self.epochs.append(epoch)
+        if epoch.number == self.stop_at:
+            raise StopTraining(f"pruned at epoch {epoch.number}")
+
+
+def augmented(seed: int = 0) -> Any:
+    """A network with everything that has a state: augmentation, batch norm and dropout."""
+    runtime.prepare(Trainer(), seed)
+    import keras
+    from keras import layers
+
+    image = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.RandomFlip("horizontal")(x)
+    x = layers.Conv2D(4, 3)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
+    return keras.Model(image, layers.Dense(3, activation="softmax")(x))
+
+
+def test_epoch_order_is_a_function_of_seed_and_epoch() -> None:
+    """The order is frozen: these numbers must never change."""
+    from cnn_sweeps.training import epoch_order
+
+    assert epoch_order(0, 1, 8).tolist() == [0, 5, 6, 1, 3, 2, 4, 7]
+    assert sorted(epoch_order(2**32 - 1, 7, 100)) == list(range(100))
+    assert epoch_order(0, 2, 8).tolist() != epoch_order(0, 1, 8).tolist()
+    assert epoch_order(1, 1, 8).tolist() != epoch_order(0, 1, 8).tolist()
+
+
+@pytest.mark.parametrize(("images", "steps"), [(32, 2), (33, 3), (1, 1)])
+def test_steps_per_epoch_counts_the_smaller_last_one(images: int, steps: int) -> None:
+    """A rest of images is a step of its own."""
+    from cnn_sweeps.training import steps_per_epoch
+
+    assert steps_per_epoch(images, 16) == steps
+
+
+def test_two_trainings_give_the_same_weights() -> None:
+    """The same config and seed end with the same bits."""
+    config = trainer()
+    assert trained(config)[0] == trained(config)[0]
+
+
+def test_it_learns() -> None:
+    """On images that give their class away the loss falls and accuracy rises."""
+    config = trainer(epochs=20, optimizer=Optimizer(learning_rate=0.03))
+    _, result = trained(config, model=DnnModel(dense_units=16, activation="tanh"))
+    assert result.epochs[-1].loss < result.epochs[0].loss / 2
+    assert result.epochs[-1].accuracy > result.epochs[0].accuracy
+
+
+def test_each_epoch_is_numbered_and_timed() -> None:
+    """Epochs count from 1; all of them make the training."""
+    _, result = trained(trainer(epochs=3))
+    assert [epoch.number for epoch in result.epochs] == [1, 2, 3]
+    assert (result.best, result.stopped) == (3, "all 3 epochs")
+    assert all(epoch.seconds > 0 and epoch.images_per_second > 0 for epoch in result.epochs)
+
+
+def test_one_epoch_reads_as_one() -> None:
+    """There is no plural of one."""
+    assert trained(trainer(epochs=1))[1].stopped == "all 1 epoch"
+
+
+def test_without_held_out_images_there_is_no_validation() -> None:
+    """An empty split gives no validation metrics rather than zeros."""
+    _, result = trained(trainer(epochs=1), data=dataset(held_out=0))
+    assert "val_loss" not in result.metrics
+
+
+def test_held_out_images_do_not_change_what_is_learnt() -> None:
+    """Validation looks and does not touch."""
+    with_split, _ = trained(trainer())
+    without, _ = trained(trainer(), data=dataset(held_out=0))
+    assert with_split == without
+
+
+def test_steps_in_one_call_change_nothing() -> None:
+    """`steps_per_execution` is apart from identity because weights and losses are the same."""
+    one, expected = trained(trainer())
+    many, result = trained(trainer(steps_per_execution=3))
+    assert many == one
+    assert [epoch.loss for epoch in result.epochs] == [epoch.loss for epoch in expected.epochs]
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_continued_training_is_the_uninterrupted_one(steps: int) -> None:
+    """Three epochs, a snapshot, another network, two more: bit for bit five epochs."""
+    from cnn_sweeps import training
+
+    config = trainer(epochs=6, steps_per_execution=steps, schedule=Schedule(name="cosine"))
+    data = dataset()
+    whole = augmented()
+    training.compile_model(whole, config, len(data.x_train))
+    path = training.epochs(whole, data, config, 0)
+    first = [next(path) for _ in range(3)]
+    kept = training.snapshot(whole)
+    expected = [next(path) for _ in range(2)]
+
+    other = augmented(seed=5)
+    training.compile_model(other, config, len(data.x_train))
+    training.restore(other, kept)
+    path = training.epochs(other, data, config, 0, start=len(first) + 1)
+    continued = [next(path) for _ in range(2)]
+    assert [(e.number, e.loss, e.val_loss) for e in continued] == [
+        (e.number, e.loss, e.val_loss) for e in expected
+    ]
+    assert training.weights_sha256(other) == training.weights_sha256(whole)
+
+
+def test_a_snapshot_of_another_network_is_refused() -> None:
+    """Variables of other shapes are not put in."""
+    from cnn_sweeps import training
+
+    net = network()
+    training.compile_model(net, trainer(), 50)
+    kept = training.snapshot(net)
+    other = network(DnnModel(dense_units=9))
+    training.compile_model(other, trainer(), 50)
+    with pytest.raises(RunFailedError, match="of another network or optimizer"):
+        training.restore(other, kept)
+
+
+def test_a_snapshot_is_a_copy() -> None:
+    """Training on does not change what was kept."""
+    from cnn_sweeps import training
+
+    net, data = network(), dataset()
+    training.compile_model(net, trainer(), 50)
+    kept = training.snapshot(net)
+    before = {key: value.copy() for key, value in kept.items()}
+    next(training.epochs(net, data, trainer(), 0))
+    assert all(np.array_equal(kept[key], before[key]) for key in kept)
+
+
+def test_weights_hash_ignores_names_and_random_state() -> None:
+    """Other names and another state of dropout are the same network; other weights are not."""
+    from cnn_sweeps import training
+
+    def tiny(name: str, seed: int) -> Any:
+        runtime.prepare(Trainer(), 0)
+        import keras
+
+        dense = keras.layers.Dense(2, kernel_initializer="ones", name=name)
+        return keras.Sequential([keras.Input((3,)), dense, keras.layers.Dropout(0.5, seed=seed)])
+
+    one = tiny("one", 1)
+    assert training.weights_sha256(one) == training.weights_sha256(tiny("two", 2))
+    before = training.weights_sha256(one)
+    one.weights[0].assign(one.weights[0] * 2)
+    assert training.weights_sha256(one) != before
+
+
+def test_every_observer_sees_every_epoch_also_the_last() -> None:
+    """One that stops the training does not hide the epoch from the next."""
+    first, second = Recorder(stop_at=2), Recorder()
+    _, result = trained(trainer(epochs=5), observers=(first, second))
+    assert [epoch.number for epoch in second.epochs] == [1, 2]
+    assert result.epochs == tuple(second.epochs)
+    assert result.stopped == "pruned at epoch 2"
+
+
+def test_a_threshold_ends_training() -> None:
+    """The notebook's exercise: stop when the loss is low enough."""
+    _, result = trained(trainer(epochs=5, stop_at_loss=100.0))
+    assert len(result.epochs) == 1
+    assert result.stopped.endswith("<= 100 at epoch 1")
+
+
+@pytest.mark.parametrize("restore", [True, False], ids=["restored", "as it ended"])
+def test_early_stopping_ends_with_the_best_weights(restore: bool) -> None:
+    """With `restore_best` the model carries the weights of the epoch named as best."""
+    # No step improves by 9, so the first epoch stays the best.
+    early = EarlyStopping(patience=2, min_delta=9.0, restore_best=restore)
+    ended, result = trained(trainer(epochs=9, early_stopping=early))
+    assert len(result.epochs) == 3
+    assert result.best == (1 if restore else 3)
+    assert ended == trained(trainer(epochs=result.best))[0]
+
+
+def test_early_stopping_without_held_out_images_is_refused() -> None:
+    """There is nothing to watch, also when the split came out empty."""
+    config = trainer(early_stopping=EarlyStopping(patience=1))
+    with pytest.raises(ConfigError, match="watches val_loss"):
+        trained(config, data=dataset(held_out=0))
+
+
+def test_a_loss_that_explodes_ends_the_run() -> None:
+    """NaN is not trained on; the observers do not see it as an epoch."""
+    seen = Recorder()
+    config = trainer(optimizer=Optimizer(name="sgd", learning_rate=1e30), epochs=9)
+    with pytest.raises(DivergedError, match="epoch 1"):
+        trained(config, model=DnnModel(dense_units=8), observers=(seen,))
+    assert seen.epochs == []
+
+
+def test_steps_are_told_as_they_begin() -> None:
+    """A progress bar hears each step of each epoch."""
+    steps: list[int] = []
+    trained(trainer(), on_step=steps.append)
+    assert steps == [0, 1, 2, 3] * 2
+
+
+def test_ctrl_c_passes_through() -> None:
+    """An interrupt is not taken for a failure."""
+
+    def interrupt(step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(trainer(), on_step=interrupt)
+
+
+def test_memory_that_runs_out_is_a_failed_run_with_a_remedy() -> None:
+    """TensorFlow's own error becomes a message that says what to type."""
+    import tensorflow as tf
+
+    def exhaust(step: int) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with pytest.raises(RunFailedError, match=r"batch_size=16\.\nTry trainer\.batch_size=8"):
+        trained(trainer(), on_step=exhaust)
+
+
+def test_memory_that_runs_out_before_the_first_epoch_has_the_same_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state of the optimizer may be what no longer fits."""
+    from cnn_sweeps import training
+
+    def exhaust(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(training, "compile_model", exhaust)
+    with pytest.raises(RunFailedError, match=r"Try trainer\.batch_size=8, or a smaller network"):
+        trained(trainer())
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_every_precision_trains(precision: Any) -> None:
+    """Each dtype policy gives finite losses."""
+    config = trainer(epochs=1, precision=precision)
+    runtime.prepare(config, 0)
+    from cnn_sweeps import models, training
+
+    net = models.build(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
+    result = training.train(net, dataset(), config, 0)
+    runtime.prepare(Trainer(), 0)
+    assert np.isfinite(result.epochs[0].loss)
+
+
+def test_evaluate_gives_loss_and_accuracy() -> None:
+    """The test split is scored by the same measure as validation."""
+    net, data = network(), dataset()
+    from cnn_sweeps import training
+
+    result = training.train(net, data, trainer(), 0)
+    measured = training.evaluate(net, data.x_val, data.y_val)
+    assert measured == (result.metrics["val_loss"], result.metrics["val_accuracy"])
