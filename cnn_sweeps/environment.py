@@ -21,6 +21,13 @@ PACKAGES: Final = (
     "optuna",
     "mlflow",
 )
+COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
+"""The packages whose version may move the bits of a training."""
+MOVING: Final = (
+    *("cpu", "cpu_flags", "devices", "intra_op_threads", "inter_op_threads"),
+    *("deterministic", "onednn", "precision"),
+)
+"""The fields that may do so as they are."""
 # The instruction sets by which TensorFlow and oneDNN choose their kernels.
 CPU_FLAGS: Final = {
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni"),
@@ -109,6 +116,19 @@ class Environment:
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
         return asdict(self)
+
+    @property
+    def moving(self) -> dict[str, Any]:
+        """The part that may move the last bits of a training, ready for JSON.
+
+        Versions of what computes, the processor and its instruction sets, devices and threads;
+        not the host's name, the kernel or the commit.
+        """
+        values = self.as_dict()
+        moving = {name: values[name] for name in MOVING}
+        threads = self.threads or self.cpu_count
+        packages = {name: self.packages.get(name) for name in COMPUTING}
+        return moving | {"threads": threads, "packages": packages}
 
     def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """What differs, by name: (here, there). A package reads `packages.keras`."""

@@ -14,7 +14,9 @@ how often the sampler was asked for this place and repeated itself."""
 OWNER = "owner"
 BEAT = "beat"
 MEANING = "meaning"
-"""Of a running trial: whose it is, its last sign of life, which experiment it is."""
+COURSE = "course"
+"""Of a running trial: whose it is, its last sign of life, which experiment it is, and which
+trajectory that is a prefix of. A waiting trial with values carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

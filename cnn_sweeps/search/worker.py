@@ -87,7 +87,9 @@ class Worker:
         try:
             values = study.values_of(trial)
             config = study.plan.config(values)
-            twins = study.twins(trial, study.plan.meaning(config))
+            meaning = study.plan.meaning(config)
+            study.name(trial, meaning=meaning, course=study.plan.course(config))
+            twins = study.twins(trial, meaning)
             if twins and not duplicates.tried_again(study.plan.duplicates):
                 self._repeat(trial, duplicates.known_of(twins))
                 return
