@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from cnn_sweeps import custom_model, data, figures, models, runtime, training, variables
+from cnn_sweeps import custom_model, data, figures, models, recall, runtime, training, variables
 from cnn_sweeps.clock import Clock
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, Data
@@ -70,6 +70,7 @@ def run(
     with clock("data"):
         dataset = load_cached(config.data)
     identity = identify(config, dataset.digest)
+    known = recall.finished(config, identity, store) if role else None
     name = f"{title(config.model)} e{config.trainer.epochs} · {identity.short}"
     with store.start_run(
         name,
@@ -78,6 +79,8 @@ def run(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, identity)
+        if known is not None:
+            return recall.answer(known, config, identity, dataset, tracked, observers)
         with clock("build"):
             runtime.prepare(config.trainer, config.seed)
             with training.memory_remedy(config.trainer):
@@ -126,6 +129,7 @@ def run(
         metrics=metrics,
         training=trained,
         weights_sha256=weights,
+        epochs_trained=len(trained.epochs) - len(course.reused),
     )
 
 

@@ -21,9 +21,10 @@ trajectory that is a prefix of. A waiting trial with values carries the last two
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"
 METRICS = "metrics"
+EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
-"""Of a trial that has begun: what it is, where it is logged, what it measured, and the trial
-whose values it took."""
+"""Of a trial that has begun: what it is, where it is logged, what it measured, how many of its
+epochs were trained and not known already, and the trial whose values it took."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

@@ -21,6 +21,7 @@ from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
+from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.steering import Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
@@ -67,7 +68,7 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         sweep_started(study)
         _carry_out(study, store, budget, place)
         ranking = conclude(study, store, parent, budget)
-    sweep_ended(study, ranking, store)
+    sweep_ended(study, ranking, store, epochs_spent(study.trials()))
     return ranking
 
 

@@ -137,11 +137,12 @@ class Worker:
             watching.append(Reporter(trial, reported, plan.pruner, epochs=config.trainer.epochs))
         result = self.execute(config, trial=trial.number, started=started, observers=watching)
         trial.set_user_attr(attributes.METRICS, dict(result.metrics))
+        trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
         objectives = plan.objectives.values(result.metrics)
         study.done(trial, objectives)
         self._ended(
             trial,
-            state="complete",
+            state="complete" if result.epochs_trained else "reused",
             values=tuple(objectives),
             name=result.name,
             config_hash=result.identity.config_hash,
