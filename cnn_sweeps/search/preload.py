@@ -11,3 +11,6 @@ with quiet_stderr():
     import cnn_sweeps.run
     import cnn_sweeps.search.worker
     import cnn_sweeps.tracking.preload  # noqa: F401 -- all for their effect
+    from cnn_sweeps import figures
+
+    figures.warm_up()

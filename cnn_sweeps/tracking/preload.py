@@ -1,3 +1,5 @@
 """MLflow, imported for the processes that will be forked from this one."""
 
-import mlflow.tracking  # noqa: F401 -- for its effect
+import mlflow.keras
+import mlflow.models
+import mlflow.tracking  # noqa: F401 -- all for their effect
