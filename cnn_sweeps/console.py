@@ -11,7 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
-    from cnn_sweeps.search.ranking import Ranking
+    from cnn_sweeps.search.ranking import Ranking, Row
     from cnn_sweeps.search.spent import Epochs
     from cnn_sweeps.search.study import SweepStudy
     from cnn_sweeps.tracking import Store
@@ -90,8 +90,21 @@ def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store", spent: 
     else:
         best = ranking.rows[0]
         overrides = [*study.plan.fixed, *study.plan.space.overrides(best.params)]
+        overrides += _as_it_ran(study, best, store)
         out.print(f"best again:  cnn-sweeps {escape(shlex.join(overrides))}")
         _ways_on(out, (best.config_hash or "")[:12], store)
+
+
+def _as_it_ran(study: "SweepStudy", best: "Row", store: "Store") -> list[str]:
+    """What its worker added to a trial: the threads, and the seed of a repetition."""
+    config = study.plan.config(best.params)
+    asked = {"seed": config.seed, "trainer.threads": config.trainer.threads}
+    ran = store.get(best.run_id).params if best.run_id else {}
+    return [
+        f"{key}={ran[key]}"
+        for key, value in asked.items()
+        if ran.get(key, f"{value}") != f"{value}"
+    ]
 
 
 def _ways_on(out: Console, short: str, store: "Store") -> None:

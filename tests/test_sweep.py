@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from configs import config
 from plans import plan
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import sweep
 from cnn_sweeps.search.ranking import Ranking
@@ -109,6 +112,30 @@ def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
     assert done.stdout.count(" failed: ") >= 2
     assert "best again:  cnn-sweeps data=digits" in done.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlruns"]
+
+
+@pytest.mark.slow
+def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
+    """Typed as it is printed, it gives the same bits, and trains nothing that is known."""
+    done = command(
+        tmp_path, "data=digits", "data.limit=300", "trainer.epochs=1,2", "model.filters=4"
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [text for text in done.stdout.splitlines() if text.startswith("best again:")]
+    program, *typed = shlex.split(line.removeprefix("best again:"))
+    again = subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *typed],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    store = Store.open(Tracking(dir=tmp_path / "mlruns"))
+    (short,) = re.findall(r"cnn-sweeps show (\w+)", again.stdout)
+    alone, trial = store.find(short)
+    assert (program, alone.parent_id) == ("cnn-sweeps", None)
+    assert alone.tags["weights_sha256"] == trial.tags["weights_sha256"]
+    assert alone.tags["epochs_trained"] == "0"
 
 
 @pytest.mark.slow
