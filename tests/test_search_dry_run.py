@@ -103,9 +103,16 @@ def test_a_cell_that_cannot_be_carried_out_is_told() -> None:
 
 
 def test_epochs_are_added_up() -> None:
-    """All epochs of all trials that the budget still holds."""
-    assert "to do 4 trials, 6 epochs\n" in told(plan(EPOCHS))
-    assert "to do 3 trials, 4 epochs\n" in told(plan(EPOCHS, sampler="grid"), Budget(n_trials=3))
+    """All epochs of all trials that the budget still holds, and those that nothing answers."""
+    assert "to do 4 trials, 6 epochs, of which 4 are trained\n" in told(plan(EPOCHS))
+    three = told(plan(EPOCHS, sampler="grid"), Budget(n_trials=3))
+    assert "to do 3 trials, 4 epochs, of which 3 are trained\n" in three
+
+
+def test_without_reuse_every_epoch_is_trained() -> None:
+    """There is nothing to tell apart then."""
+    alone = plan(EPOCHS, trajectory={"reuse": False})
+    assert "to do 4 trials, 6 epochs\n" in told(alone)
 
 
 def test_a_long_table_is_cut() -> None:
@@ -149,10 +156,19 @@ def test_without_timed_trials_there_is_no_estimate(tmp_path: Path) -> None:
     assert "time no trial has been timed yet" in told(made.plan, known=made)
 
 
-@pytest.mark.parametrize(("jobs", "time_"), [(1, "about 4 min with 1"), (2, "about 2 min with 2")])
-def test_time_is_judged_by_finished_trials(tmp_path: Path, jobs: int, time_: str) -> None:
-    """Three trials of 5 epochs in all are left, and an epoch took 50 seconds."""
-    made = study(tmp_path, plan(EPOCHS))
+@pytest.mark.parametrize(
+    ("reuse", "jobs", "time_"),
+    [
+        pytest.param(False, 1, "about 4 min with 1", id="alone"),
+        pytest.param(False, 2, "about 2 min with 2", id="two workers"),
+        pytest.param(True, 1, "about 2.5 min with 1", id="with what is known"),
+    ],
+)
+def test_time_is_judged_by_finished_trials(
+    tmp_path: Path, reuse: bool, jobs: int, time_: str
+) -> None:
+    """Three trials of 5 epochs in all are left, of which 3 are new; an epoch took 50 seconds."""
+    made = study(tmp_path, plan(EPOCHS, trajectory={"reuse": reuse}))
     first = {"model.filters": 4, "trainer.epochs": 1}
     finish(made, [first], epochs=1, total_params=5546, total_seconds=50)
     text = told(made.plan, Budget(n_jobs=jobs), made)

@@ -93,7 +93,9 @@ def _to_do(rest: Rest, plan: Plan, budget: Budget) -> str:
     if plan.pruner.name != "none":
         about = "at most "
     limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
-    return f"{_trials(rest.trials)}, {about}{rest.epochs:,} epochs{limit}"
+    fewer = rest.epochs_trained < rest.epochs
+    trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
+    return f"{_trials(rest.trials)}, {about}{rest.epochs:,} epochs{trained}{limit}"
 
 
 def _chooser(plan: Plan, budget: Budget) -> str:

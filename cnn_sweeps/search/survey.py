@@ -31,6 +31,8 @@ class Experiment:
         title: the network, for a person; empty for a cell that cannot be carried out.
         epochs: how many are trained at most; 0 for such a cell.
         params: parameters of the network; None where only building it can tell.
+        course: the trajectory that it is a prefix of, where known epochs are read and not
+            trained again; None where each experiment is trained by itself.
         refusal: why it cannot be carried out.
     """
 
@@ -38,6 +40,7 @@ class Experiment:
     title: str = ""
     epochs: int = 0
     params: int | None = None
+    course: str | None = None
     refusal: str | None = None
 
 
@@ -67,7 +70,7 @@ class Survey:
                 found[meaning] = (
                     Experiment(cell=cell, refusal=str(config))
                     if isinstance(config, InputError)
-                    else _experiment(cell, config)
+                    else _experiment(plan, cell, config)
                 )
         return cls(plan=plan, experiments=found, complete=small and plan.space.size is not None)
 
@@ -85,11 +88,13 @@ class Rest:
         trials: how many.
         experiments: those among which they are; none when all is done.
         exact: whether each of these is one trial, rather than what a trial may come to.
+        known: experiments of finished trials.
     """
 
     trials: int
     experiments: Sequence[Experiment]
     exact: bool
+    known: Sequence[Experiment] = ()
 
     @classmethod
     def of(cls, survey: Survey, budget: Budget, held: int, known: set[str]) -> "Rest":
@@ -112,17 +117,44 @@ class Rest:
         most = cells if budget.n_trials is None else max(budget.n_trials - held, 0)
         trials = min(cells, most)
         shown = open_[:trials] if survey.complete else open_
-        return cls(trials=trials, experiments=shown, exact=survey.complete)
+        done = [experiment for meaning, experiment in every.items() if meaning in known]
+        return cls(trials=trials, experiments=shown, exact=survey.complete, known=done)
 
     @property
     def epochs(self) -> int:
         """Epochs of all of them, at most; from the mean where they are not yet chosen."""
         return round(self.trials * fmean([e.epochs for e in self.experiments] or [0]))
 
+    @property
+    def trainings(self) -> list[tuple[int, int | None]]:
+        """Epochs to train, and parameters, for each trajectory that is not known far enough.
+
+        Only the longest experiment on a trajectory is trained; the others are prefixes of it.
+        Where trials are not yet chosen, each is taken for a training of its own.
+        """
+        if not self.exact:
+            return [(e.epochs, e.params) for e in self.experiments]
+        reached: dict[str | None, int] = {}
+        for e in self.known:
+            reached[e.course] = max(reached.get(e.course, 0), e.epochs)
+        trainings = []
+        for e in sorted(self.experiments, key=lambda e: -e.epochs):
+            before = reached.get(e.course, 0) if e.course else 0
+            if e.epochs > before:
+                trainings.append((e.epochs - before, e.params))
+                reached[e.course] = e.epochs
+        return trainings
+
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs that have to be trained for them."""
+        return sum(epochs for epochs, _ in self.trainings) if self.exact else self.epochs
+
     def seconds(self, pace: Pace, workers: int) -> float:
         """Wall time with so many workers."""
-        each = fmean([pace.seconds(e.epochs, e.params) for e in self.experiments] or [0.0])
-        return each * self.trials / max(min(workers, self.trials), 1)
+        each = [pace.seconds(epochs, params) for epochs, params in self.trainings]
+        total = sum(each) if self.exact else fmean(each or [0.0]) * self.trials
+        return total / max(min(workers, self.trials), 1)
 
 
 def _pinned(space: Space) -> Space:
@@ -155,11 +187,15 @@ def _read(plan: Plan, cell: Mapping[str, Any]) -> tuple[str, Config | InputError
     return plan.meaning(config), config
 
 
-def _experiment(cell: Mapping[str, Any], config: Config) -> Experiment:
+def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experiment:
     shape, classes = _peek(config.data)
     params = count_params(config.model, shape, classes) if shape and classes else None
     return Experiment(
-        cell=cell, title=title(config.model), epochs=config.trainer.epochs, params=params
+        cell=cell,
+        title=title(config.model),
+        epochs=config.trainer.epochs,
+        params=params,
+        course=plan.course(config) if config.trajectory.reuse else None,
     )
 
 
