@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from cnn_sweeps import custom_model, data, figures, models, runtime, training
+from cnn_sweeps import custom_model, data, figures, models, runtime, source, training
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.config.schema import Config, CustomModel, Data
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.history import Epoch, Training
-from cnn_sweeps.identity import Identity, identify
+from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
 from cnn_sweeps.progress import ProgressBar
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.titles import title
-from cnn_sweeps.tracking import Store, TrackedRun, flatten
+from cnn_sweeps.tracking import Store, TrackedRun, details, flatten
 
 if TYPE_CHECKING:
     import keras
@@ -171,6 +171,7 @@ def _tags(config: Config, identity: Identity) -> dict[str, object]:
         "config_hash": identity.config_hash,
         "trajectory_hash": identity.trajectory_hash,
         "data_digest": identity.data_digest,
+        "schema_version": SCHEMA_VERSION,
     }
 
 
@@ -180,6 +181,8 @@ def _log_setup(tracked: TrackedRun, config: Config, dataset: Dataset, model: "ke
     logged = {key: value for key, value in plain.items() if key != "tracking"}
     tracked.log_params(flatten(logged))
     tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
+        details.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
     tracked.log_dataset(dataset)
     tracked.log_text(models.summary_text(model), "model_summary.txt")
     tracked.log_table([asdict(row) for row in models.layer_table(model)], "layers.json")
