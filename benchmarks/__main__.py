@@ -19,17 +19,20 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = made.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--points", choices=GRIDS, default="all", help="small: 2 points, a trial")
+    shared.add_argument(
+        "--points", choices=GRIDS, default="all", help="epochs: 90; small: 2, a trial"
+    )
     shared.add_argument("--folder", type=Path, help="scratch folder that is kept; else temporary")
     shared.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="further overrides for cnn_sweeps"
     )
     compare = commands.add_parser(
-        "grid", parents=[shared], help="27 points of Fashion-MNIST, side by side"
+        "grid", parents=[shared], help="points of Fashion-MNIST, side by side"
     )
     chosen = compare.add_mutually_exclusive_group()
     chosen.add_argument("--official", action="store_true", help="the official sweeper as well")
     chosen.add_argument("--only", choices=grid.WAYS, help="this way alone")
+    compare.add_argument("--scratch", action="store_true", help="ours without reuse as well")
     commands.add_parser(
         "official", parents=[shared], help="the same grid, the official sweeper alone"
     )
@@ -49,7 +52,8 @@ def ways(asked: argparse.Namespace) -> list[str]:
         return [grid.OFFICIAL]
     if asked.only:
         return [asked.only]
-    return [grid.BARE, grid.OURS, *([grid.OFFICIAL] if asked.official else [])]
+    ours = [grid.OURS, grid.AGAIN, *([grid.SCRATCH] if asked.scratch else [])]
+    return [grid.BARE, *ours, *([grid.OFFICIAL] if asked.official else [])]
 
 
 def run_grid(asked: argparse.Namespace, folder: Path) -> None:

@@ -58,6 +58,7 @@ class Grid:
 
 GRIDS: Mapping[str, Grid] = {
     "all": Grid(filters=(16, 32, 64), conv_blocks=(1, 2, 3), epochs=(1, 2, 4)),
+    "epochs": Grid(filters=(16, 32, 64), conv_blocks=(1, 2, 3), epochs=tuple(range(1, 11))),
     "small": Grid(filters=(16,), conv_blocks=(1, 2), epochs=(1,)),
 }
 """What `--points` can be."""

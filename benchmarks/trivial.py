@@ -56,5 +56,6 @@ def execute(
             "pid": float(os.getpid()),
         },
         training=Training(epochs=(EPOCH,), best=1, stopped="all 1 epoch"),
+        epochs_trained=1,
         weights_sha256=identity.config_hash,
     )

@@ -12,6 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
     from cnn_sweeps.search.ranking import Ranking
+    from cnn_sweeps.search.spent import Epochs
     from cnn_sweeps.search.study import SweepStudy
     from cnn_sweeps.tracking import Store
 
@@ -67,8 +68,8 @@ def sweep_started(study: "SweepStudy") -> None:
     out.print(f"  {cells}{counts.total} trials{before}  sampler {plan.sampler.name}")
 
 
-def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store") -> None:
-    """Print the ranked table, and how to go on from it."""
+def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store", spent: "Epochs") -> None:
+    """Print the ranked table, what was spent on it, and how to go on from it."""
     out = console()
     head, *body = ranking.cells()
     out.print(f"{study.study.study_name}: {len(body)} trials")
@@ -81,6 +82,9 @@ def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store") -> None
     for row in ranking.rows:
         if row.reason:
             out.print(f"trial {row.trial} failed: {escape(row.reason.splitlines()[0])}")
+    if spent.trained < spent.asked:
+        known = spent.asked - spent.trained
+        out.print(f"{spent.asked} epochs: {spent.trained} trained, {known} known already")
     if not ranking.winners:
         out.print("no trial has a value.")
     else:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 from cnn_sweeps import console, lookup
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.record import EPOCH_METRICS, Record
 from cnn_sweeps.tracking import flatten
 
@@ -28,7 +29,7 @@ class Difference:
         names: the two runs, for a person.
         run_ids: the two MLflow runs.
         identity: hashes, digest of the data, digest of a user's own file.
-        config: fields of the config, by their dotted keys; `tracking` is left out.
+        config: fields of the config, by their dotted keys; where it was logged is left out.
         environment: see `Environment.difference`.
         metrics: final metrics and the digest of the weights.
         epochs: metrics of each epoch, as `epoch 2 val_loss`.
@@ -113,8 +114,8 @@ def _identity(record: Record) -> dict[str, Any]:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    plain = {key: value for key, value in to_json(record.config).items() if key != "tracking"}
-    return flatten(plain)
+    kept = {field.name for field in fields(Config) if field.metadata.get("identity", True)}
+    return flatten({key: value for key, value in to_json(record.config).items() if key in kept})
 
 
 def _metrics(record: Record) -> dict[str, Any]:

@@ -23,6 +23,8 @@ PACKAGES: Final = (
 )
 COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
 """The packages that compute; the others only compose, search and remember."""
+MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
+"""The fields that may move the bits of a training as they are."""
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
 VARIABLES: Final = (
     "DNNL_MAX_CPU_ISA",
@@ -132,48 +134,45 @@ class Environment:
         """The fields by name, ready for JSON."""
         return asdict(self)
 
-    def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
-        """What differs, by name: (here, there). A package reads `packages.keras`."""
-        return _differing(_flat(self), _flat(other))
-
-    def difference_in_bits(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
-        """Of what differs, what may move the last bits of a training, by name: (here, there).
+    @property
+    def moving(self) -> dict[str, Any]:
+        """The part that may move the last bits of a training, ready for JSON.
 
         TensorFlow chooses its kernels by its version, the processor (its caches too, so its
         name counts) and the variables; how a sum is divided depends on the threads that there
         really are; the system gives `exp` and its like. The host's name, the kernel, the commit
         and the packages that only compose, search and remember move nothing.
         """
-        return _differing(_computing(self), _computing(other))
+        values = self.as_dict()
+        return {
+            "python": ".".join(self.python.split(".")[:2]),  # TensorFlow is built for each
+            "system": _system(self.platform),
+            "packages": {name: self.packages.get(name) for name in COMPUTING},
+            **{name: values[name] for name in MOVING},
+            "threads": self.threads or self.intra_op_threads or self.cpu_count,
+        }
+
+    def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
+        """What differs, by name: (here, there). A package reads `packages.keras`."""
+        return _differing(self.as_dict(), other.as_dict())
+
+    def difference_in_bits(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
+        """Of what differs, what may move the last bits of a training, by name: (here, there)."""
+        return _differing(self.moving, other.moving)
 
 
-def _differing(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    here, there = _flat(one), _flat(other)
     names = [*here, *(name for name in there if name not in here)]
     pairs = {name: (here.get(name), there.get(name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _flat(environment: Environment) -> dict[str, Any]:
-    """The fields, with each package and each variable as a field of its own."""
-    values = environment.as_dict()
-    nested = {name: values.pop(name) for name in ("packages", "variables")}
-    return values | {f"{group}.{key}": v for group, by in nested.items() for key, v in by.items()}
-
-
-def _computing(environment: Environment) -> dict[str, Any]:
-    """The part of the environment that takes part in the computation."""
-    threads = environment.threads or environment.intra_op_threads or environment.cpu_count
-    python = ".".join(environment.python.split(".")[:2])  # TensorFlow is built for each
-    versions = [(name, environment.packages.get(name)) for name in COMPUTING]
-    return {
-        "python": python,
-        "system": _system(environment.platform),
-        **{f"packages.{name}": version for name, version in versions},
-        **{name: getattr(environment, name) for name in ("cpu", "cpu_flags", "devices")},
-        "threads": threads,
-        **{name: getattr(environment, name) for name in ("deterministic", "onednn")},
-        **{f"variables.{name}": value for name, value in environment.variables.items()},
-    }
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with each package and each variable as one of its own."""
+    nested = {name: values[name] for name in ("packages", "variables")}
+    flat = {name: value for name, value in values.items() if name not in nested}
+    return flat | {f"{group}.{key}": v for group, by in nested.items() for key, v in by.items()}
 
 
 def _system(platform_name: str) -> str:

@@ -101,6 +101,26 @@ def count_params(model: Model, shape: Shape, num_classes: int) -> int | None:
     return total + num_classes * (features + 1)
 
 
+def multiply_adds(model: Model, shape: Shape, num_classes: int) -> int | None:
+    """Multiplications of one forward pass of one image; None for a user's own network.
+
+    Only convolutions and dense layers count: it is there to tell long trainings from short.
+    """
+    if isinstance(model, CustomModel):
+        return None
+    (height, width, channels), total = shape, 0
+    if isinstance(model, CnnModel):
+        for count in filters(model):
+            height, width = _convolved(model, height), _convolved(model, width)
+            total += height * width * model.kernel_size**2 * channels * count
+            height, width, channels = _pooled(model, height), _pooled(model, width), count
+    features = height * width * channels
+    for units in (*dense_units(model), num_classes):
+        total += features * units
+        features = units
+    return total
+
+
 def _convolved(model: CnnModel, side: int) -> int:
     return side if model.padding == "same" else side - model.kernel_size + 1
 

@@ -3,6 +3,7 @@
 import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -10,15 +11,15 @@ import yaml
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
 from cnn_sweeps.identity import SHOWN
-from cnn_sweeps.record import CONFIG, ENVIRONMENT, EPOCH_METRICS, FINISHED, Record
+from cnn_sweeps.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.source import FOLDER
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, details
+from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, details, recall
+from cnn_sweeps.tracking.records import REPRODUCES, REUSED_FROM
 
 MOST_CANDIDATES = 10
 RUN_ID_LENGTH = 32
-REPRODUCES = "reproduces"
-"""Tag of a run that was made to be compared with another: the run id of that one."""
-TIMES = ("epoch_seconds", "images_per_second")
+HOW = ("threads", "deterministic", "steps_per_execution")
+"""Fields of `trainer` that are no part of an experiment, but of how it is computed."""
 
 
 def parser(command: str, usage: str, description: str) -> ArgumentParser:
@@ -84,11 +85,12 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
 def newest(runs: Sequence[RunRecord]) -> RunRecord:
     """Of the runs of one experiment the one that speaks for it.
 
-    That is the newest finished one. One that was only made to be compared with another speaks
-    where there is no other, and one that did not finish where there is none that did.
+    That is the newest finished one. One that was made to be compared with another, or that was
+    answered from another, speaks where there is no other; one that did not finish where there
+    is none that did.
     """
     finished = [run for run in runs if run.status == FINISHED]
-    originals = [run for run in finished if REPRODUCES not in run.tags]
+    originals = [run for run in finished if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
     return (originals or finished or list(runs))[0]
 
 
@@ -137,10 +139,10 @@ def record_of(store: Store, run: RunRecord) -> Record:
             **{name: tags[name] for name in ("schema_version", *hashes) if name in tags},
             **{name: tags.get(name) for name in optional},
             "environment": _parsed(store, run, ENVIRONMENT, json.loads),
-            "epochs": _epochs(store, run.run_id),
+            "epochs": _epochs(store, run),
             "metrics": run.metrics,
         },
-        config=_parsed(store, run, CONFIG, yaml.safe_load),
+        config=_as_trained(_parsed(store, run, CONFIG, yaml.safe_load), run),
         source=lambda path: details.read_bytes(store, run.run_id, f"{FOLDER}/{path}"),
     )
 
@@ -157,19 +159,29 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
         ) from error
 
 
-def _epochs(store: Store, run_id: str) -> list[dict[str, Any]]:
-    """The epochs as plain values; times that were not logged are 0."""
-    curves = details.curves(store, run_id, (*EPOCH_METRICS, *TIMES))
-    seconds, speed = (curves[name] for name in TIMES)
-    return [
-        {
-            "number": number,
-            **{name: curves[name].get(number) for name in EPOCH_METRICS},
-            "seconds": seconds.get(number, 0.0),
-            "images_per_second": speed.get(number, 0.0),
+def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:
+    try:
+        return [asdict(epoch) for epoch in recall.epochs_of(store.reopen(run.run_id))]
+    except KeyError as error:
+        raise RecordError(
+            f"The metrics of run {run.run_id} ({run.name}) are incomplete: there are epochs "
+            "without some of them."
+        ) from error
+
+
+def _as_trained(config: Any, run: RunRecord) -> Any:
+    """The stored config with how it was computed.
+
+    A run that was answered from another has the config of the one who asked, and the params of
+    the one that trained.
+    """
+    if REUSED_FROM in run.tags and isinstance(config, dict):
+        how = {
+            name: run.params[f"trainer.{name}"] for name in HOW if f"trainer.{name}" in run.params
         }
-        for number in sorted(curves["loss"])
-    ]
+        trainer = {**config.get("trainer", {}), **{k: json.loads(v) for k, v in how.items()}}
+        return {**config, "trainer": trainer}
+    return config
 
 
 def _nowhere(prefix: str, place: str) -> str:

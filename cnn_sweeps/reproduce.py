@@ -20,6 +20,7 @@ from cnn_sweeps.record import Record, check_finished, verify
 from cnn_sweeps.restoration import importable, restore_flags, restored
 from cnn_sweeps.runtime import quiet_stderr
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.records import REPRODUCES
 from cnn_sweeps.verdict import FINAL_METRICS, Verdict, compare, remarks
 
 USAGE = "reproduce HASH, or reproduce --run-id ID, or reproduce --from FOLDER"
@@ -127,7 +128,7 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
         config,
         store,
         role=None if scored else AsTrial(parent_run_id=None),
-        started=lambda run_id, _: store.reopen(run_id).set_tags({lookup.REPRODUCES: record.run_id}),
+        started=lambda run_id, _: store.reopen(run_id).set_tags({REPRODUCES: record.run_id}),
     )
     return lookup.record_of(store, store.get(result.run_id))
 

@@ -35,24 +35,22 @@ def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
         ConfigError: a place that this kind of data does not have.
     """
     config = record.config
-    trainer = replace(config.trainer, threads=threads(record), progress="auto")
-    return _from_scratch(
-        replace(
-            config,
-            data=replace(config.data, **_places(config, places)),
-            trainer=trainer,
-            tracking=replace(tracking, log_model=config.tracking.log_model),
-        )
+    return replace(
+        config,
+        data=replace(config.data, **_places(config, places)),
+        trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
+        tracking=replace(tracking, log_model=config.tracking.log_model),
+        trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
     )
 
 
-def threads(record: Record) -> int:
-    """The threads that the run was trained with, 0 for all cores if there are as many here.
+def threads(recorded: Environment) -> int:
+    """The threads that a run was trained with, 0 for all cores if there are as many here.
 
     Sums are divided among threads, so their number moves bits; that of the cores does not.
     """
-    cores = record.environment.cpu_count
-    return record.config.trainer.threads or (0 if cores == environment.cores() else cores)
+    cores = recorded.cpu_count
+    return recorded.threads or (0 if cores == environment.cores() else cores)
 
 
 def restore_flags(recorded: Environment) -> None:
@@ -123,9 +121,3 @@ def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
             )
         values[key] = value.lower() == "true" if key == "download" else Path(value)
     return values
-
-
-def _from_scratch(config: Config) -> Config:
-    """The config, so that no epoch is taken from anywhere but every one is trained."""
-    # REUSE: where a config can take epochs from stored trajectories, it is told here not to.
-    return config

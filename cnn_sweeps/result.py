@@ -18,6 +18,7 @@ class RunResult:
         metrics: every final metric by name.
         training: its epochs, and why it ended.
         weights_sha256: digest of the final weights.
+        epochs_trained: epochs that were trained for it; the others were known already.
     """
 
     name: str
@@ -26,3 +27,4 @@ class RunResult:
     metrics: Mapping[str, float]
     training: Training
     weights_sha256: str
+    epochs_trained: int

@@ -1,29 +1,42 @@
 """One run, from a checked config to a logged result: the story of the whole program."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import yaml
 
-from cnn_sweeps import custom_model, data, figures, models, runtime, source, training
+from cnn_sweeps import (
+    custom_model,
+    data,
+    figures,
+    models,
+    recall,
+    runtime,
+    source,
+    training,
+    variables,
+)
+from cnn_sweeps.clock import Clock
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel, Data
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
-from cnn_sweeps.history import Epoch, Training
+from cnn_sweeps.history import Training
 from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
 from cnn_sweeps.progress import ProgressBar
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.titles import title
 from cnn_sweeps.tracking import Store, TrackedRun, details, flatten
+from cnn_sweeps.tracking.epoch_log import EpochLog
+from cnn_sweeps.trajectory.course import course_of
 
 if TYPE_CHECKING:
     import keras
 
+APART = ("tracking", "trajectory")
+"""Parts of a config that say nothing of the experiment, and are not logged as its params."""
 Started = Callable[[str, Identity], None]
 """Told the MLflow run id and the identity as soon as both exist."""
 
@@ -39,37 +52,6 @@ class AsTrial:
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
-
-
-class Clock:
-    """Wall seconds of the named parts of a run."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._started = time.perf_counter()
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        """Measure a block as `<part>_seconds`."""
-        began = time.perf_counter()
-        yield
-        self.seconds[f"{part}_seconds"] = time.perf_counter() - began
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The parts, and `total_seconds` up to now."""
-        return {**self.seconds, "total_seconds": time.perf_counter() - self._started}
-
-
-class EpochLog:
-    """Logs each epoch while training goes on."""
-
-    def __init__(self, tracked: TrackedRun) -> None:
-        self._tracked = tracked
-
-    def on_epoch(self, epoch: Epoch) -> None:
-        """Log the epoch's metrics in one call, visible at once."""
-        self._tracked.log_metrics(epoch.metrics, step=epoch.number)
 
 
 def run(
@@ -98,6 +80,7 @@ def run(
     with clock("data"):
         dataset = load_cached(config.data)
     identity = identify(config, dataset.digest)
+    known = recall.finished(config, identity, store) if role else None
     name = f"{title(config.model)} e{config.trainer.epochs} · {identity.short}"
     with store.start_run(
         name,
@@ -106,32 +89,45 @@ def run(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, identity)
+        if known is not None:
+            return recall.answer(known, config, identity, dataset, tracked, observers)
         with clock("build"):
             runtime.prepare(config.trainer, config.seed)
             with training.memory_remedy(config.trainer):
                 model = models.build(config.model, dataset.shape, dataset.num_classes)
-        _log_setup(tracked, config, dataset, model)
+        environment = Environment.capture(
+            threads=config.trainer.threads, deterministic=config.trainer.deterministic
+        )
+        _log_setup(tracked, config, dataset, model, environment)
         with (
             clock("train"),
             _progress_bar(config, dataset) as bar,
+            EpochLog(tracked) as log,
             custom_model.blamed(config.model),
+            course_of(
+                training.Subject.compiled(
+                    model,
+                    dataset,
+                    config.trainer,
+                    config.seed,
+                    on_step=bar.on_step if bar.shown else None,
+                ),
+                config,
+                identity,
+                environment,
+                tracked,
+            ) as course,
         ):
-            trained = training.train(
-                model,
-                dataset,
-                config.trainer,
-                config.seed,
-                observers=[bar, EpochLog(tracked), *observers],
-                on_step=bar.on_step if bar.shown else None,
-            )
+            trained = training.train(course, config.trainer, observers=[bar, log, *observers])
         metrics = {**trained.metrics, "epochs": len(trained.epochs), **_sizes(model)}
         if config.trainer.early_stopping.patience is not None:
             metrics["best_epoch"] = trained.best
         if role is None:
             metrics |= evaluate_test(model, dataset)
-        weights = training.weights_sha256(model)
+        weights = variables.weights_sha256(model)
         tracked.log_figure(figures.learning_curves(trained.epochs, name), "learning_curves.png")
-        metrics |= clock.metrics | {"peak_memory_mb": runtime.peak_memory_mb()}
+        metrics |= _as_if_trained(clock.metrics, trained, course)
+        metrics["peak_memory_mb"] = runtime.peak_memory_mb()
         tracked.log_metrics(_final(metrics, trained))
         tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
         if config.tracking.log_model:  # last, since a user's own layers may be none to store
@@ -143,6 +139,7 @@ def run(
         metrics=metrics,
         training=trained,
         weights_sha256=weights,
+        epochs_trained=len(trained.epochs) - len(course.reused),
     )
 
 
@@ -175,10 +172,32 @@ def _tags(config: Config, identity: Identity) -> dict[str, object]:
     }
 
 
-def _log_setup(tracked: TrackedRun, config: Config, dataset: Dataset, model: "keras.Model") -> None:
+def _as_if_trained(
+    clock: Mapping[str, float], trained: Training, course: training.Course
+) -> dict[str, float]:
+    """The seconds of the run's parts, with the original ones of epochs that were read.
+
+    So runs can be compared by them, whatever was known before; what was really spent on
+    training is a tag of the run.
+    """
+    saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in course.reused)
+    return {
+        **clock,
+        "train_seconds": sum(epoch.seconds for epoch in trained.epochs),
+        "total_seconds": clock["total_seconds"] + saved,
+    }
+
+
+def _log_setup(
+    tracked: TrackedRun,
+    config: Config,
+    dataset: Dataset,
+    model: "keras.Model",
+    environment: Environment,
+) -> None:
     """Log what is known before training: config, data, network, environment."""
     plain = to_json(config)
-    logged = {key: value for key, value in plain.items() if key != "tracking"}
+    logged = {key: value for key, value in plain.items() if key not in APART}
     tracked.log_params(flatten(logged))
     tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
     if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
@@ -186,11 +205,7 @@ def _log_setup(tracked: TrackedRun, config: Config, dataset: Dataset, model: "ke
     tracked.log_dataset(dataset)
     tracked.log_text(models.summary_text(model), "model_summary.txt")
     tracked.log_table([asdict(row) for row in models.layer_table(model)], "layers.json")
-    tracked.log_environment(
-        Environment.capture(
-            threads=config.trainer.threads, deterministic=config.trainer.deterministic
-        )
-    )
+    tracked.log_environment(environment)
 
 
 def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:

@@ -1,15 +1,15 @@
 """Training, one epoch after another. Import this module late: it imports Keras.
 
-`epochs` is the trajectory: it goes on for as long as somebody asks, and each epoch depends
-on nothing but the state of model and optimizer, the seed and the number of the epoch.
-`train` walks along it until a rule, an observer or the config says stop.
+`Subject.epochs` goes on for as long as somebody asks, and each epoch depends on nothing but the
+state of model and optimizer, the seed and the number of the epoch. `train` walks along a course
+of such epochs until a rule, an observer or the config says stop.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import keras
@@ -27,7 +27,6 @@ EVALUATION_BATCH = 512
 """Images in a step of evaluation; fixed, because it moves the last bits of a metric."""
 
 OnStep = Callable[[int], None]
-Snapshot = dict[str, NDArray[Any]]
 
 
 class Observer(Protocol):
@@ -37,97 +36,167 @@ class Observer(Protocol):
         """See an epoch that has just ended; may raise `stopping.StopTraining`."""
 
 
-def train(
-    model: keras.Model,
-    dataset: Dataset,
-    trainer: Trainer,
-    seed: int,
-    *,
-    observers: Sequence[Observer] = (),
-    on_step: OnStep | None = None,
-) -> Training:
-    """Compile the model and train it until something says stop.
+class Course(Protocol):
+    """Where the epochs of a run come from: trained here, or known already."""
 
-    Every observer sees every epoch, also the last; then the stopping rules are asked.
-    With early stopping and `restore_best` the model ends with the weights of its best epoch.
+    @property
+    def reused(self) -> Mapping[int, str]:
+        """Epochs that were known already, by number, and the runs that trained them."""
 
-    Raises:
-        ConfigError: early stopping without validation images, or an impossible optimizer.
-        DivergedError: the loss became NaN or infinite.
-        RunFailedError: memory ran out.
+    def epochs(self) -> Iterator[Epoch]:
+        """One epoch after another, without an end."""
+
+    def keep(self, number: int) -> None:
+        """Remember the weights after the epoch that was given last: they may be wanted again."""
+
+    def settle(self, number: int) -> None:
+        """Let the model carry the weights after the last epoch, or after the one kept last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is trained.
+
+    Attributes:
+        model: the network, compiled for this data.
+        dataset: the images.
+        trainer: how it is trained.
+        seed: where every random choice begins.
+        on_step: is told how many steps of an epoch have begun.
     """
-    stopping.check(trainer, len(dataset.x_val))
-    with memory_remedy(trainer):
-        compile_model(model, trainer, len(dataset.x_train))
-    early, rules = trainer.early_stopping, stopping.rules(trainer)
-    restore_best = early.patience is not None and early.restore_best
-    history: list[Epoch] = []
-    best, best_weights = 0, None
-    reason = None
-    for epoch in epochs(model, dataset, trainer, seed, on_step=on_step):
-        history.append(epoch)
-        stopping.check_finite(epoch)
-        best = stopping.best_epoch(early, history) if restore_best else epoch.number
-        if restore_best and best == epoch.number:
-            best_weights = model.get_weights()
-        reason = _tell(observers, epoch) or _first_reason(rules, history)
-        if reason or epoch.number >= trainer.epochs:
-            break
-    if best_weights is not None and best != history[-1].number:
-        model.set_weights(best_weights)
-    stopped = reason or f"all {trainer.epochs} epoch{'s' if trainer.epochs > 1 else ''}"
-    return Training(epochs=tuple(history), best=best, stopped=stopped)
 
+    model: keras.Model
+    dataset: Dataset
+    trainer: Trainer
+    seed: int
+    on_step: OnStep | None = None
 
-def epochs(
-    model: keras.Model,
-    dataset: Dataset,
-    trainer: Trainer,
-    seed: int,
-    *,
-    start: int = 1,
-    on_step: OnStep | None = None,
-) -> Iterator[Epoch]:
-    """Train a compiled model for one epoch each time the next one is asked for; no end.
+    @classmethod
+    def compiled(
+        cls,
+        model: keras.Model,
+        dataset: Dataset,
+        trainer: Trainer,
+        seed: int,
+        *,
+        on_step: OnStep | None = None,
+    ) -> "Subject":
+        """Compile a built network, ready to be trained.
 
-    Continuing from `start` after `restore` gives the same bits as never having stopped.
+        Raises:
+            ConfigError: early stopping without validation images, or an impossible optimizer.
+            RunFailedError: memory ran out.
+        """
+        stopping.check(trainer, len(dataset.x_val))
+        with memory_remedy(trainer):
+            compile_model(model, trainer, len(dataset.x_train))
+        return cls(model=model, dataset=dataset, trainer=trainer, seed=seed, on_step=on_step)
 
-    Raises:
-        RunFailedError: memory ran out.
-    """
-    number = start
-    while True:
+    def epochs(self, start: int = 1) -> Iterator[Epoch]:
+        """Train for one epoch each time the next one is asked for; no end.
+
+        Continuing from `start` after `variables.restore` gives the same bits as never having
+        stopped.
+
+        Raises:
+            RunFailedError: memory ran out.
+        """
+        number = start
+        while True:
+            yield self._epoch(number)
+            number += 1
+
+    def _epoch(self, number: int) -> Epoch:
+        data, trainer = self.dataset, self.trainer
         began = time.perf_counter()
         with memory_remedy(trainer):
-            order = epoch_order(seed, number, len(dataset.x_train))
-            logs = model.fit(
-                dataset.x_train[order],
-                dataset.y_train[order],
+            order = epoch_order(self.seed, number, len(data.x_train))
+            logs = self.model.fit(
+                data.x_train[order],
+                data.y_train[order],
                 batch_size=trainer.batch_size,
                 shuffle=False,
                 initial_epoch=number - 1,
                 epochs=number,
                 verbose=0,
-                callbacks=[_StepCounter(on_step)] if on_step else None,
+                callbacks=[_StepCounter(self.on_step)] if self.on_step else None,
             ).history
             trained = time.perf_counter()
-            val = evaluate(model, dataset.x_val, dataset.y_val) if len(dataset.x_val) else None
-        yield Epoch(
+            val = evaluate(self.model, data.x_val, data.y_val) if len(data.x_val) else None
+        return Epoch(
             number=number,
             loss=float(logs["loss"][-1]),
             accuracy=float(logs["accuracy"][-1]),
             val_loss=val[0] if val else None,
             val_accuracy=val[1] if val else None,
             seconds=time.perf_counter() - began,
-            images_per_second=len(dataset.x_train) / (trained - began),
+            images_per_second=len(data.x_train) / (trained - began),
         )
-        number += 1
+
+
+@dataclass(kw_only=True)
+class FromScratch:
+    """A course of which nothing is known before and nothing is stored.
+
+    Attributes:
+        subject: what is trained.
+        kept: weights that may be wanted again.
+        reused: nothing.
+    """
+
+    subject: Subject
+    kept: list[NDArray[Any]] | None = None
+    reused: Mapping[int, str] = field(default_factory=dict)
+    _last: int = 0
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train one epoch after another."""
+        for epoch in self.subject.epochs():
+            self._last = epoch.number
+            yield epoch
+
+    def keep(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
+        """Copy the weights."""
+        self.kept = self.subject.model.get_weights()
+
+    def settle(self, number: int) -> None:
+        """Put the copy back, unless the model has trained no further."""
+        if number != self._last and self.kept is not None:
+            self.subject.model.set_weights(self.kept)
+
+
+def train(course: Course, trainer: Trainer, *, observers: Sequence[Observer] = ()) -> Training:
+    """Walk along a course until something says stop.
+
+    Every observer sees every epoch, also the last; then the stopping rules are asked.
+    With early stopping and `restore_best` the model ends with the weights of its best epoch.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+        RunFailedError: memory ran out.
+    """
+    early, rules = trainer.early_stopping, stopping.rules(trainer)
+    restore_best = early.patience is not None and early.restore_best
+    history: list[Epoch] = []
+    best, reason = 0, None
+    for epoch in course.epochs():
+        history.append(epoch)
+        stopping.check_finite(epoch)
+        best = stopping.best_epoch(early, history) if restore_best else epoch.number
+        if restore_best and best == epoch.number:
+            course.keep(best)
+        reason = _tell(observers, epoch) or _first_reason(rules, history)
+        if reason or epoch.number >= trainer.epochs:
+            break
+    course.settle(best)
+    stopped = reason or f"all {trainer.epochs} epoch{'s' if trainer.epochs > 1 else ''}"
+    return Training(epochs=tuple(history), best=best, stopped=stopped)
 
 
 def compile_model(model: keras.Model, trainer: Trainer, images: int) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
-    The optimizer's variables exist afterwards, so that `restore` can fill them.
+    The optimizer's variables exist afterwards, so that `variables.restore` can fill them.
 
     Raises:
         ConfigError: an impossible optimizer or schedule.
@@ -160,53 +229,6 @@ def evaluate(model: keras.Model, x: Images, y: Labels) -> tuple[float, float]:
     """Loss and accuracy of a compiled model on these images."""
     logs = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
     return float(logs["loss"]), float(logs["accuracy"])
-
-
-def weights_sha256(model: keras.Model) -> str:
-    """SHA-256 over type, shape and bytes of all weights in order, whatever their names.
-
-    Moving averages and the state of preprocessing layers belong to it; the optimizer, the
-    metrics and the state of random generators do not.
-    """
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        value = np.ascontiguousarray(weight.numpy())
-        digest.update(f"{value.dtype.name}{tuple(weight.shape)}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def snapshot(model: keras.Model) -> Snapshot:
-    """Everything that a compiled model needs to be trained on, as copies.
-
-    That is every variable of the model, random generators among them, and of its optimizer.
-    Keys are positions, because names need not be unique.
-    """
-    return {key: np.array(variable.numpy()) for key, variable in _variables(model).items()}
-
-
-def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
-    """Put a snapshot into a compiled model of the same config.
-
-    Raises:
-        RunFailedError: the snapshot is of another model or optimizer.
-    """
-    variables = _variables(model)
-    shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
-    if shapes != {key: value.shape for key, value in state.items()}:
-        raise RunFailedError(
-            "The stored training state is of another network or optimizer: its variables "
-            "have other shapes.\nTrain it again from the start."
-        )
-    for key, variable in variables.items():
-        variable.assign(state[key])
-
-
-def _variables(model: keras.Model) -> dict[str, Any]:
-    named = {f"model/{i}": variable for i, variable in enumerate(model.variables)}
-    return named | {
-        f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)
-    }
 
 
 def _tell(observers: Sequence[Observer], epoch: Epoch) -> str | None:

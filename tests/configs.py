@@ -13,6 +13,7 @@ def values(**groups: Any) -> dict[str, Any]:
         "data": {"name": "digits", "limit": 200},
         "trainer": {"epochs": 1, "progress": "none"},
         "tracking": {},
+        "trajectory": {},
         "seed": 0,
     }
     for name, given in groups.items():

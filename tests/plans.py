@@ -94,4 +94,5 @@ class FakeRun:
             metrics=metrics,
             training=Training(epochs=(epoch(),), best=1, stopped="all 1 epoch"),
             weights_sha256="w" * 64,
+            epochs_trained=1,
         )

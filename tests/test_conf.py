@@ -12,7 +12,7 @@ from cnn_sweeps.config.fields import find, keys_of
 from cnn_sweeps.geometry import count_params
 
 CONF = Path(config_dir())
-GROUPS = ("model", "data", "trainer", "tracking", "search", "experiment")
+GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment")
 NEEDED = {
     "model/custom": ["model.function=configs:config"],
     "data/image_folder": [f"data.path='{CONF}'"],
@@ -44,7 +44,7 @@ def test_every_option_composes_and_validates(option: str) -> None:
     assert isinstance(composed(option), Config)
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] in GROUPS[:4]])
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] in GROUPS[:5]])
 def test_every_option_spells_out_every_field(option: str) -> None:
     """A YAML file shows all that can be set, with the defaults of the schema."""
     group = option.split("/", maxsplit=1)[0]

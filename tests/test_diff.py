@@ -34,7 +34,9 @@ def test_a_run_does_not_differ_from_itself() -> None:
 
 def test_config_is_compared_by_its_keys() -> None:
     """Only what differs is named, as it is typed; where it was logged is no difference."""
-    other = config(trainer={"batch_size": 16}, tracking={"dir": "elsewhere"})
+    other = config(
+        trainer={"batch_size": 16}, tracking={"dir": "elsewhere"}, trajectory={"reuse": False}
+    )
     difference = between(config=other, identity=identify(other, DIGEST))
     assert difference.config == {"trainer.batch_size": ("32", "16")}
     assert set(difference.identity) == {"config_hash", "trajectory_hash"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cnn_sweeps import geometry
-from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel
+from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel, Model
 from cnn_sweeps.errors import ConfigError
 
 SHAPE = (28, 28, 1)
@@ -138,3 +138,18 @@ def test_a_network_that_no_machine_holds_is_refused(model: CnnModel | DnnModel) 
 def test_a_large_network_passes() -> None:
     """Hundreds of millions of parameters are the user's own affair."""
     geometry.check_size(DnnModel(dense_units=(4096, 4096, 4096)), (224, 224, 3))
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        pytest.param(DnnModel(), 784 * 128 + 1280, id="dense"),
+        pytest.param(
+            CnnModel(), 26**2 * 9 * 64 + 11**2 * 9 * 64**2 + 25 * 64 * 128 + 1280, id="64x2"
+        ),
+        pytest.param(CustomModel(function="a:b"), None, id="a user's own"),
+    ],
+)
+def test_multiply_adds(model: Model, expected: int | None) -> None:
+    """Every weight of a convolution is used once for each position of its map."""
+    assert geometry.multiply_adds(model, (28, 28, 1), 10) == expected

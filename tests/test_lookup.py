@@ -93,6 +93,33 @@ def test_the_newest_finished_run_speaks_for_a_hash(store: Store) -> None:
     assert lookup.one_run(store, "abcd").run_id == second
 
 
+def test_a_run_that_was_trained_speaks_before_one_that_was_answered(store: Store) -> None:
+    """What took everything over from another run has nothing of its own to say."""
+    trained = logged(store)
+    logged(store, reused_from=trained)
+    assert lookup.one_run(store, "abcd").run_id == trained
+
+
+def test_a_run_that_was_answered_is_read_as_it_was_trained(store: Store) -> None:
+    """Threads and the like are those of the training, not of the sweep that asked."""
+    with store.start_run("cnn", tags={**IDENTITY, "reused_from": "b" * 32}) as run:
+        as_run_does(run)
+        run.log_params({"trainer.threads": "3", "trainer.deterministic": "false", "seed": "9"})
+    found = lookup.record_of(store, store.get(run.run_id))
+    verify(found)
+    assert (found.config.trainer.threads, found.config.trainer.deterministic) == (3, False)
+    assert found.config.trainer.steps_per_execution == config().trainer.steps_per_execution
+
+
+def test_an_epoch_without_a_metric_is_refused(store: Store) -> None:
+    """A curve with a gap belongs to no whole training."""
+    with store.start_run("cnn", tags=IDENTITY) as run:
+        as_run_does(run)
+        run.log_metrics({"loss": 0.1}, step=7)
+    with pytest.raises(RecordError, match="metrics of run .* are incomplete"):
+        lookup.record_of(store, store.get(run.run_id))
+
+
 def test_where_there_is_no_other_a_reproduction_speaks(store: Store) -> None:
     """As after reproducing an exported run in an empty store; before that, a failure does."""
     only = failed(store)

@@ -120,6 +120,7 @@ def test_the_same_bits_in_a_copied_store(
     (again,) = copied.client.search_runs(
         [_experiment(copied)], f"tags.reproduces = '{original.run_id}'"
     )
+    assert not {"epochs_reused", "reused_from"} & again.data.tags.keys()
     assert again.data.tags["verdict"] == "bit-identical"
     tags = copied.get(original.run_id).tags
     assert tags["reproduced_by"] == again.info.run_id

@@ -40,6 +40,8 @@ def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
     assert identify(again, "d" * 64) == identify(made, "d" * 64)
     assert (again.tracking.dir, again.tracking.log_model) == (Path("here"), False)
     assert again.trainer.progress == "auto"
+    assert made.trajectory.reuse
+    assert not again.trajectory.reuse
 
 
 @pytest.mark.parametrize(
@@ -52,9 +54,7 @@ def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
 )
 def test_as_many_threads_as_there_were(asked: int, recorded: int, threads: int) -> None:
     """All cores of another machine are so many threads on this one."""
-    made = record(
-        config=config(trainer={"threads": asked}), environment=environment(cpu_count=recorded)
-    )
+    made = record(environment=environment(threads=asked, cpu_count=recorded))
     assert restored(made, HERE, []).trainer.threads == threads
 
 

@@ -16,18 +16,18 @@ FRESH = """
 from cnn_sweeps import runtime
 from cnn_sweeps.config.schema import CnnModel, Trainer
 runtime.prepare(Trainer(), 0)
-from cnn_sweeps import models, training
-print(training.weights_sha256(models.build(CnnModel(filters=4), (28, 28, 1), 10)))
+from cnn_sweeps import models, training, variables
+print(variables.weights_sha256(models.build(CnnModel(filters=4), (28, 28, 1), 10)))
 """
 
 
 def initial_weights(seed: int, **fields: Any) -> str:
     """The hash of a new network after `prepare`."""
     runtime.prepare(Trainer(**fields), seed)
-    from cnn_sweeps import models, training
+    from cnn_sweeps import models, variables
     from cnn_sweeps.config.schema import CnnModel
 
-    return training.weights_sha256(models.build(CnnModel(filters=4), (28, 28, 1), 10))
+    return variables.weights_sha256(models.build(CnnModel(filters=4), (28, 28, 1), 10))
 
 
 def test_a_run_after_others_is_as_in_a_fresh_process() -> None:

@@ -1,6 +1,4 @@
-"""Files and curves of a run."""
-
-from types import SimpleNamespace
+"""A run by its id, and its files."""
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -30,21 +28,6 @@ def test_a_file_that_is_not_there(store: Store, run: TrackedRun, path: str) -> N
     assert details.read_bytes(store, run.run_id, path) is None
     details.write_bytes(run, b"", "source/b.py")
     assert details.read_bytes(store, run.run_id, path) is None
-
-
-def test_curves_have_a_value_for_each_step(store: Store, run: TrackedRun) -> None:
-    """Every bit of a value comes back; a step that was logged twice has its last value."""
-    values = {1: 0.1 + 0.2, 2: 1 / 3}
-    for step, value in values.items():
-        run.log_metrics({"loss": value}, step=step)
-    history = [
-        SimpleNamespace(step=1, value=9.0, timestamp=2),
-        SimpleNamespace(step=1, value=8.0, timestamp=1),
-    ]
-    assert details.curves(store, run.run_id, ["loss", "none"]) == {"loss": values, "none": {}}
-    client = SimpleNamespace(get_metric_history=lambda *_: history)
-    twice = SimpleNamespace(address=store.address, client=client)
-    assert details.curves(twice, run.run_id, ["loss"]) == {"loss": {1: 9.0}}  # type: ignore[arg-type]
 
 
 def test_other_errors_of_the_store_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

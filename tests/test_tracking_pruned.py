@@ -51,7 +51,7 @@ def test_a_reporter_ends_the_run_it_watches(store: Store, monkeypatch: pytest.Mo
     def epochs(*args: Any, **options: Any) -> Iterator[Epoch]:
         return (epoch(number, accuracy=value) for number, value in enumerate(FALLING, start=1))
 
-    monkeypatch.setattr(training, "epochs", epochs)
+    monkeypatch.setattr(training.Subject, "epochs", epochs)
     spec = PrunerSpec.parse({"name": "threshold", "lower": 0.35})
     trial = optuna.create_study(direction="maximize", pruner=build_pruner(spec, max_epochs=4)).ask()
     with pytest.raises(PrunedError, match="epoch 3"):

@@ -59,10 +59,12 @@ def network(model: Any = DNN, seed: int = 0) -> Any:
 def trained(config: Trainer, *, model: Any = DNN, **fields: Any) -> tuple[str, Any]:
     """The hash of the final weights, and the training."""
     net = network(model)
-    from cnn_sweeps import training
+    from cnn_sweeps import training, variables
 
-    result = training.train(net, fields.pop("data", dataset()), config, 0, **fields)
-    return training.weights_sha256(net), result
+    data, on_step = fields.pop("data", dataset()), fields.pop("on_step", None)
+    subject = training.Subject.compiled(net, data, config, 0, on_step=on_step)
+    result = training.train(training.FromScratch(subject=subject), config, **fields)
+    return variables.weights_sha256(net), result
 
 
 class Recorder:
@@ -163,56 +165,55 @@ def test_steps_in_one_call_change_nothing() -> None:
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_continued_training_is_the_uninterrupted_one(steps: int) -> None:
     """Three epochs, a snapshot, another network, two more: bit for bit five epochs."""
-    from cnn_sweeps import training
+    from cnn_sweeps import training, variables
 
     config = trainer(epochs=6, steps_per_execution=steps, schedule=Schedule(name="cosine"))
     data = dataset()
     whole = augmented()
-    training.compile_model(whole, config, len(data.x_train))
-    path = training.epochs(whole, data, config, 0)
+    path = training.Subject.compiled(whole, data, config, 0).epochs()
     first = [next(path) for _ in range(3)]
-    kept = training.snapshot(whole)
+    kept = variables.snapshot(whole)
     expected = [next(path) for _ in range(2)]
 
     other = augmented(seed=5)
-    training.compile_model(other, config, len(data.x_train))
-    training.restore(other, kept)
-    path = training.epochs(other, data, config, 0, start=len(first) + 1)
+    subject = training.Subject.compiled(other, data, config, 0)
+    variables.restore(other, kept)
+    path = subject.epochs(start=len(first) + 1)
     continued = [next(path) for _ in range(2)]
     assert [(e.number, e.loss, e.val_loss) for e in continued] == [
         (e.number, e.loss, e.val_loss) for e in expected
     ]
-    assert training.weights_sha256(other) == training.weights_sha256(whole)
+    assert variables.weights_sha256(other) == variables.weights_sha256(whole)
 
 
 def test_a_snapshot_of_another_network_is_refused() -> None:
     """Variables of other shapes are not put in."""
-    from cnn_sweeps import training
+    from cnn_sweeps import training, variables
 
     net = network()
     training.compile_model(net, trainer(), 50)
-    kept = training.snapshot(net)
+    kept = variables.snapshot(net)
     other = network(DnnModel(dense_units=9))
     training.compile_model(other, trainer(), 50)
     with pytest.raises(RunFailedError, match="of another network or optimizer"):
-        training.restore(other, kept)
+        variables.restore(other, kept)
 
 
 def test_a_snapshot_is_a_copy() -> None:
     """Training on does not change what was kept."""
-    from cnn_sweeps import training
+    from cnn_sweeps import training, variables
 
     net, data = network(), dataset()
-    training.compile_model(net, trainer(), 50)
-    kept = training.snapshot(net)
+    subject = training.Subject.compiled(net, data, trainer(), 0)
+    kept = variables.snapshot(net)
     before = {key: value.copy() for key, value in kept.items()}
-    next(training.epochs(net, data, trainer(), 0))
+    next(subject.epochs())
     assert all(np.array_equal(kept[key], before[key]) for key in kept)
 
 
 def test_weights_hash_ignores_names_and_random_state() -> None:
     """Other names and another state of dropout are the same network; other weights are not."""
-    from cnn_sweeps import training
+    from cnn_sweeps import variables
 
     def tiny(name: str, seed: int) -> Any:
         runtime.prepare(Trainer(), 0)
@@ -222,10 +223,10 @@ def test_weights_hash_ignores_names_and_random_state() -> None:
         return keras.Sequential([keras.Input((3,)), dense, keras.layers.Dropout(0.5, seed=seed)])
 
     one = tiny("one", 1)
-    assert training.weights_sha256(one) == training.weights_sha256(tiny("two", 2))
-    before = training.weights_sha256(one)
+    assert variables.weights_sha256(one) == variables.weights_sha256(tiny("two", 2))
+    before = variables.weights_sha256(one)
     one.weights[0].assign(one.weights[0] * 2)
-    assert training.weights_sha256(one) != before
+    assert variables.weights_sha256(one) != before
 
 
 def test_every_observer_sees_every_epoch_also_the_last() -> None:
@@ -321,7 +322,8 @@ def test_every_precision_trains(precision: Any) -> None:
     from cnn_sweeps import models, training
 
     net = models.build(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
-    result = training.train(net, dataset(), config, 0)
+    subject = training.Subject.compiled(net, dataset(), config, 0)
+    result = training.train(training.FromScratch(subject=subject), config)
     runtime.prepare(Trainer(), 0)
     assert np.isfinite(result.epochs[0].loss)
 
@@ -331,6 +333,7 @@ def test_evaluate_gives_loss_and_accuracy() -> None:
     net, data = network(), dataset()
     from cnn_sweeps import training
 
-    result = training.train(net, data, trainer(), 0)
+    subject = training.Subject.compiled(net, data, trainer(), 0)
+    result = training.train(training.FromScratch(subject=subject), trainer())
     measured = training.evaluate(net, data.x_val, data.y_val)
     assert measured == (result.metrics["val_loss"], result.metrics["val_accuracy"])

@@ -256,6 +256,16 @@ class Tracking:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Trajectory:
+    """What is kept of trainings, to go on from; no part of what an experiment is."""
+
+    reuse: bool = True
+    """Whether known epochs are read and new ones kept; else all are trained from scratch."""
+    max_gb: Annotated[float, Field(gt=0)] = 5.0
+    """Size of what is kept, in GB (10^9 bytes); what was not used for longest goes first."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
     """One experiment, completely described."""
 
@@ -267,5 +277,7 @@ class Config:
     """How it is trained."""
     tracking: Tracking = field(metadata={"identity": False})
     """Where it is logged."""
+    trajectory: Trajectory = field(default_factory=Trajectory, metadata={"identity": False})
+    """What of its training is kept."""
     seed: Seed = 0
     """Start of every random choice in training: weights, order of images, dropout."""

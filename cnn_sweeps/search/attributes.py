@@ -14,14 +14,17 @@ how often the sampler was asked for this place and repeated itself."""
 OWNER = "owner"
 BEAT = "beat"
 MEANING = "meaning"
-"""Of a running trial: whose it is, its last sign of life, which experiment it is."""
+COURSE = "course"
+"""Of a running trial: whose it is, its last sign of life, which experiment it is, and which
+trajectory that is a prefix of. A waiting trial with values carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"
 METRICS = "metrics"
+EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
-"""Of a trial that has begun: what it is, where it is logged, what it measured, and the trial
-whose values it took."""
+"""Of a trial that has begun: what it is, where it is logged, what it measured, how many of its
+epochs were trained and not known already, and the trial whose values it took."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

@@ -1,7 +1,8 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from optuna.trial import TrialState
 
@@ -12,6 +13,7 @@ from cnn_sweeps.search import winners
 from cnn_sweeps.search.address import SUFFIX, Address
 from cnn_sweeps.search.attributes import CONFIG_HASH, MEANING
 from cnn_sweeps.search.budget import Budget
+from cnn_sweeps.search.courses import Prefix, queued
 from cnn_sweeps.search.enqueue import parse_points
 from cnn_sweeps.search.events import Ended
 from cnn_sweeps.search.execute import execute_of
@@ -19,6 +21,7 @@ from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
+from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.steering import Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
@@ -65,7 +68,7 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         sweep_started(study)
         _carry_out(study, store, budget, place)
         ranking = conclude(study, store, parent, budget)
-    sweep_ended(study, ranking, store)
+    sweep_ended(study, ranking, store, epochs_spent(study.trials()))
     return ranking
 
 
@@ -77,15 +80,22 @@ def fill(study: SweepStudy, budget: Budget) -> None:
         known = {trial.user_attrs.get(MEANING) for trial in trials}
         new = [(m, cell) for m, cell in plan.distinct_cells().items() if m not in known]
         points = parse_points(budget.enqueue, plan.space)
-        new.sort(key=lambda entry: not any(p.items() <= entry[1].items() for p in points))
-        for meaning, cell in new[:left]:
-            study.put(cell, meaning=meaning)
+        first = [entry for entry in new if _among(points, entry[1])]
+        rest = [entry for entry in new if entry not in first]
+        wanted = [Prefix.of(plan, *entry) for entry in first[:left]]
+        free = None if left is None else left - len(wanted)
+        for prefix in [*wanted, *queued(plan, rest[:free])]:
+            study.put(prefix.cell, meaning=prefix.meaning, course=prefix.course)
         return
     tried = [study.carried_values(trial) for trial in trials]
     points = [p for p in parse_points(budget.enqueue, plan.space) if p not in tried]
     free = budget.places(plan) - len(trials)
     for point in [*points, *[{}] * (free - len(points))][: max(free, 0)]:
         study.put(point)
+
+
+def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool:
+    return any(point.items() <= cell.items() for point in points)
 
 
 def address_of(plan: Plan, budget: Budget, config: Config) -> Address:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["complete", "pruned", "failed", "reused", "put back"]
-"""How a trial ended: `reused` took a known value, `put back` waits to be done again."""
+"""How a trial ended: of `reused` all was known already, `put back` waits to be done again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,11 @@ class Plan:
         text = json.dumps(content(config, ""), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def course(self, config: Config) -> str:
+        """Which trajectory a config is a prefix of; one training serves all that share it."""
+        text = json.dumps(content(config, "", trajectory=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def meaning_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is; one that cannot be carried out is one of its own."""
         try:

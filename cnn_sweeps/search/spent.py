@@ -1,8 +1,11 @@
-"""How long a sweep has run, told from its trials."""
+"""What a sweep has spent, told from its trials: time, and epochs of training."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
+
+from cnn_sweeps.search.attributes import EPOCHS_TRAINED, METRICS
 
 
 def seconds_spent(trials: Sequence[FrozenTrial]) -> float:
@@ -12,6 +15,28 @@ def seconds_spent(trials: Sequence[FrozenTrial]) -> float:
         spent += max(0.0, end - max(begin, until))
         until = max(until, end)
     return spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epochs:
+    """Epochs of complete trials.
+
+    Attributes:
+        asked: how many the trials consist of.
+        trained: how many were trained for them; the others were known already.
+    """
+
+    asked: int
+    trained: int
+
+
+def epochs_spent(trials: Sequence[FrozenTrial]) -> Epochs:
+    """Add up what complete trials say of their epochs."""
+    told = [trial.user_attrs for trial in trials if EPOCHS_TRAINED in trial.user_attrs]
+    return Epochs(
+        asked=sum(int(attributes[METRICS]["epochs"]) for attributes in told),
+        trained=sum(attributes[EPOCHS_TRAINED] for attributes in told),
+    )
 
 
 def _intervals(trials: Sequence[FrozenTrial]) -> Iterator[tuple[float, float]]:

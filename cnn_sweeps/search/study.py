@@ -19,6 +19,7 @@ from cnn_sweeps.search.attributes import (
     ASKED,
     ATTEMPT,
     CELL,
+    COURSE,
     DEADLINE,
     MEANING,
     OWNER,
@@ -28,6 +29,8 @@ from cnn_sweeps.search.attributes import (
     SUPERSEDED,
     TRACEBACK,
 )
+from cnn_sweeps.search.counts import Counts
+from cnn_sweeps.search.courses import claimable
 from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.pruners import build_pruner
@@ -35,23 +38,6 @@ from cnn_sweeps.search.samplers import build_sampler
 from cnn_sweeps.search.spent import seconds_spent
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How many places a study holds, and how many of them are done with.
-
-    Attributes:
-        total: places in the budget that exist so far.
-        finished: complete, pruned and failed trials.
-        waiting: places that nobody has taken.
-        running: trials that somebody has taken.
-    """
-
-    total: int
-    finished: int
-    waiting: int
-    running: int
 
 
 @dataclass(frozen=True)
@@ -151,6 +137,7 @@ class SweepStudy:
         attempt: int = 1,
         asked: int = 0,
         meaning: str | None = None,
+        course: str | None = None,
     ) -> None:
         """Add one place to the budget, with values (all or some) or for the sampler to fill.
 
@@ -159,9 +146,10 @@ class SweepStudy:
             attempt: which try this is, after workers that died.
             asked: how often the sampler was asked for this place and repeated itself.
             meaning: which experiment the values are, where that is known.
+            course: which trajectory that belongs to, where that is known.
         """
         cell = dict(values or {})
-        known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning}
+        known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning, COURSE: course}
         attributes = {key: value for key, value in known.items() if value}
         self.study.enqueue_trial(cell, user_attrs=attributes)
 
@@ -170,8 +158,12 @@ class SweepStudy:
         return self.storage.get_trial(self._id(trial.number))
 
     def claim(self, owner: Owner) -> Trial | None:
-        """Take a waiting trial; None when none waits."""
-        for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        """Take a waiting trial; None when none waits.
+
+        One whose trajectory is being trained is left for later: then it can be read.
+        """
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
             trial_id = self._id(waiting.number)
             try:
                 if not self.storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
@@ -223,8 +215,12 @@ class SweepStudy:
         self.storage.set_trial_user_attr(trial_id, REASON, reason)
         self.study.tell(trial.number, state=TrialState.FAIL)
         attempt = trial.user_attrs.get(ATTEMPT, 1) if attempt is None else attempt
-        meaning = trial.user_attrs.get(MEANING)
-        self.put(self.carried_values(trial), attempt=attempt, meaning=meaning)
+        self.put(
+            self.carried_values(trial),
+            attempt=attempt,
+            meaning=trial.user_attrs.get(MEANING),
+            course=trial.user_attrs.get(COURSE),
+        )
 
     def supersede(self, trial: Trial, values: list[float] | None) -> None:
         """End a trial that repeats another one; its place is free again.
@@ -242,14 +238,18 @@ class SweepStudy:
         stored = self.study.get_trials(deepcopy=False, states=states or None)
         return [trial for trial in stored if SUPERSEDED not in trial.user_attrs]
 
+    def name(self, trial: Trial, *, meaning: str, course: str) -> None:
+        """Say which experiment a claimed trial is, and which trajectory it belongs to."""
+        for key, value in {COURSE: course, MEANING: meaning}.items():
+            if trial.user_attrs.get(key) != value:
+                trial.set_user_attr(key, value)
+
     def twins(self, trial: Trial, meaning: str) -> list[FrozenTrial]:
         """Trials before this one that are the same experiment and have not failed.
 
-        The trial says first which experiment it is: of two workers that draw the same one
-        at once, the later number sees the earlier.
+        A trial says first which experiment it is (`name`): of two workers that draw the same
+        one at once, the later number sees the earlier.
         """
-        if trial.user_attrs.get(MEANING) != meaning:
-            trial.set_user_attr(MEANING, meaning)
         return [
             other
             for other in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

@@ -87,7 +87,9 @@ class Worker:
         try:
             values = study.values_of(trial)
             config = study.plan.config(values)
-            twins = study.twins(trial, study.plan.meaning(config))
+            meaning = study.plan.meaning(config)
+            study.name(trial, meaning=meaning, course=study.plan.course(config))
+            twins = study.twins(trial, meaning)
             if twins and not duplicates.tried_again(study.plan.duplicates):
                 self._repeat(trial, duplicates.known_of(twins))
                 return
@@ -135,11 +137,12 @@ class Worker:
             watching.append(Reporter(trial, reported, plan.pruner, epochs=config.trainer.epochs))
         result = self.execute(config, trial=trial.number, started=started, observers=watching)
         trial.set_user_attr(attributes.METRICS, dict(result.metrics))
+        trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
         objectives = plan.objectives.values(result.metrics)
         study.done(trial, objectives)
         self._ended(
             trial,
-            state="complete",
+            state="complete" if result.epochs_trained else "reused",
             values=tuple(objectives),
             name=result.name,
             config_hash=result.identity.config_hash,

@@ -1,6 +1,5 @@
-"""What a run consists of beside its record: files, byte for byte, and curves."""
+"""A run by its id, and its files, byte for byte."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -56,21 +55,3 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
         if path not in [file.path for file in listed]:
             return None
         return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
-
-
-def curves(store: "Store", run_id: str, names: Iterable[str]) -> Mapping[str, dict[int, float]]:
-    """The values of metrics at each step; a step that was logged twice has its last value.
-
-    Raises:
-        StoreError: the store refuses.
-    """
-    with refusing(store.address):
-        return {
-            name: {
-                point.step: point.value
-                for point in sorted(
-                    store.client.get_metric_history(run_id, name), key=lambda p: p.timestamp
-                )
-            }
-            for name in names
-        }

@@ -55,11 +55,16 @@ class TrackedRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers, visible at once; `step` is the epoch they belong to, if to one."""
+        self.log_steps({step or 0: metrics})
+
+    def log_steps(self, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Log the numbers of several epochs in one call, visible at once."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
         items = [
-            Metric(params.key(name), float(value), now, step or 0)
+            Metric(params.key(name), float(value), now, step)
+            for step, metrics in steps.items()
             for name, value in metrics.items()
         ]
         with refusing(self.address):

@@ -1,0 +1,25 @@
+"""Where the seconds of a run go."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Clock:
+    """Wall seconds of the named parts of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Measure a block as `<part>_seconds`."""
+        began = time.perf_counter()
+        yield
+        self.seconds[f"{part}_seconds"] = time.perf_counter() - began
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The parts, and `total_seconds` up to now."""
+        return {**self.seconds, "total_seconds": time.perf_counter() - self._started}

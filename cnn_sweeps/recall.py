@@ -1,0 +1,82 @@
+"""Answering a trial from a run of the same experiment that is finished already."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import yaml
+
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.history import Training
+from cnn_sweeps.identity import Identity
+from cnn_sweeps.result import RunResult
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, recall
+from cnn_sweeps.tracking.epoch_log import EpochLog
+from cnn_sweeps.tracking.records import REUSED_FROM
+
+if TYPE_CHECKING:
+    from cnn_sweeps.training import Observer
+
+TEST = "test_"
+"""Metrics that a search must not see begin so."""
+
+
+def finished(config: Config, identity: Identity, store: Store) -> RunRecord | None:
+    """A finished run that is this experiment; None where there is none, or none is wanted."""
+    if not config.trajectory.reuse:
+        return None
+    return recall.finished(store, identity.config_hash, with_model=config.tracking.log_model)
+
+
+def answer(
+    known: RunRecord,
+    config: Config,
+    identity: Identity,
+    dataset: Dataset,
+    tracked: TrackedRun,
+    observers: "Sequence[Observer]",
+) -> RunResult:
+    """Log a finished run once more, as the trial that asks for it, and train nothing.
+
+    Observers see every epoch, so that a pruner judges it as it would judge a training. The
+    seconds are those of the original; the scores of the test split are left behind.
+
+    Raises:
+        PrunedError: an observer gave it up.
+    """
+    epochs = recall.epochs_of(replace(tracked, run_id=known.run_id))
+    recall.take_over(known, tracked)
+    tracked.log_params(known.params)
+    plain = to_json(config)
+    tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    tracked.log_dataset(dataset)
+    with EpochLog(tracked) as log:
+        for epoch in epochs:
+            for observer in (log, *observers):
+                observer.on_epoch(epoch)
+    kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
+    last = kept.keys() & epochs[-1].metrics
+    weights, stopped = known.tags["weights_sha256"], known.tags["stopped"]
+    trained = Training(
+        epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
+    )
+    tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
+    tracked.set_tags(
+        {
+            **{key: known.tags[key] for key in ("git_commit", "git_dirty") if key in known.tags},
+            **{"weights_sha256": weights, "stopped": stopped, REUSED_FROM: known.run_id},
+            **{"epochs_trained": 0, "epochs_reused": len(epochs), "train_seconds_paid": 0},
+            "trained_by": known.tags.get("trained_by", known.run_id),
+        }
+    )
+    return RunResult(
+        name=known.name,
+        run_id=tracked.run_id,
+        identity=identity,
+        metrics={**kept, **trained.metrics},
+        training=trained,
+        weights_sha256=weights,
+        epochs_trained=0,
+    )

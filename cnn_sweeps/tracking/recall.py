@@ -1,0 +1,80 @@
+"""Finished runs, found by what they are and taken over into new ones."""
+
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.history import Epoch
+from cnn_sweeps.tracking.records import REPRODUCES, RunRecord
+from cnn_sweeps.tracking.refusals import refusing
+from cnn_sweeps.tracking.run import TrackedRun
+from cnn_sweeps.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FIELDS = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "val_loss": "val_loss",
+    "val_accuracy": "val_accuracy",
+    "epoch_seconds": "seconds",
+    "images_per_second": "images_per_second",
+}
+"""Metrics that are logged with each epoch, and the fields of `Epoch` that they hold."""
+
+
+def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord | None:
+    """The newest run of an experiment that came to its end, from any sweep or none.
+
+    One that was made to be compared with another does not count: it may be the one that is off.
+
+    Args:
+        store: where to look, in all its experiments.
+        config_hash: 64 hex digits.
+        with_model: whether only a run will do that has stored its model.
+    """
+    runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
+    ended = (run for run in runs if run.status == "FINISHED")
+    whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
+    return next((run for run in whole if not with_model or _models(store.client, run.run_id)), None)
+
+
+def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
+    """The epochs of a run as they were logged, the last value of each where there are several."""
+    curves: dict[str, dict[int, float]] = {}
+    with refusing(run.address):
+        for metric, field in FIELDS.items():
+            history = run.client.get_metric_history(run.run_id, metric)
+            curves[field] = {point.step: point.value for point in history if point.step > 0}
+    numbers = sorted(curves["loss"])
+    return tuple(
+        Epoch(
+            number=number,
+            loss=curves["loss"][number],
+            accuracy=curves["accuracy"][number],
+            val_loss=curves["val_loss"].get(number),
+            val_accuracy=curves["val_accuracy"].get(number),
+            seconds=curves["seconds"][number],
+            images_per_second=curves["images_per_second"][number],
+        )
+        for number in numbers
+    )
+
+
+def take_over(known: RunRecord, tracked: TrackedRun) -> None:
+    """Give a run the files of a finished one, and its model, which is not copied."""
+    from mlflow.entities import LoggedModelOutput
+
+    client = tracked.client
+    with refusing(tracked.address), TemporaryDirectory() as scratch:
+        folder = client.download_artifacts(known.run_id, "", scratch)
+        client.log_artifacts(tracked.run_id, folder)
+        models = [LoggedModelOutput(model, step=0) for model in _models(client, known.run_id)]
+        if models:
+            client.log_outputs(tracked.run_id, models)
+
+
+def _models(client: "MlflowClient", run_id: str) -> list[str]:
+    """The ids of the models that a run has stored."""
+    outputs = client.get_run(run_id).outputs
+    return [model.model_id for model in outputs.model_outputs] if outputs else []

@@ -1,0 +1,78 @@
+"""The state of a training: every variable of a model and its optimizer, out and back in.
+
+Import this module late: it imports Keras.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_sweeps.errors import RunFailedError
+
+Snapshot = dict[str, NDArray[Any]]
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """SHA-256 over type, shape and bytes of all weights in order, whatever their names.
+
+    Moving averages and the state of preprocessing layers belong to it; the optimizer, the
+    metrics and the state of random generators do not.
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        value = np.ascontiguousarray(weight.numpy())
+        digest.update(f"{value.dtype.name}{tuple(weight.shape)}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def snapshot(model: keras.Model) -> Snapshot:
+    """Everything that a compiled model needs to be trained on, as copies.
+
+    That is every variable of the model, random generators among them, and of its optimizer.
+    Keys are positions, because names need not be unique.
+    """
+    return {key: np.array(variable.numpy()) for key, variable in _variables(model).items()}
+
+
+def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+    """Put a snapshot into a compiled model of the same config.
+
+    Raises:
+        RunFailedError: the snapshot is of another model or optimizer.
+    """
+    _assign(_variables(model), state)
+
+
+def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+    """Put the model's own part of a snapshot back, to use the network as it was then.
+
+    Raises:
+        RunFailedError: the snapshot is of another model.
+    """
+    _assign(_model_variables(model), state)
+
+
+def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> None:
+    shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
+    if shapes != {key: value.shape for key, value in state.items()}:
+        raise RunFailedError(
+            "The stored training state is of another network or optimizer: its variables "
+            "have other shapes.\nTrain it again from the start."
+        )
+    for key, variable in variables.items():
+        variable.assign(state[key])
+
+
+def _model_variables(model: keras.Model) -> dict[str, Any]:
+    return {f"model/{i}": variable for i, variable in enumerate(model.variables)}
+
+
+def _variables(model: keras.Model) -> dict[str, Any]:
+    return _model_variables(model) | {
+        f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)
+    }
