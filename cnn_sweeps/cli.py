@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -40,14 +40,13 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
 
-def show(arguments: list[str]) -> None:
-    """Print what is known of a config hash."""
-    from cnn_sweeps.show import main as show_main  # noqa: PLC0415 -- imports mlflow
-
-    show_main(arguments)
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"show": show}
+COMMANDS = {
+    "show": "cnn_sweeps.show",
+    "reproduce": "cnn_sweeps.reproduce",
+    "diff": "cnn_sweeps.diff",
+    "export": "cnn_sweeps.export",
+}
+"""The module of each command; its `main` takes the arguments and returns the exit code."""
 
 
 def main() -> None:
@@ -98,7 +97,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 def _guarded(arguments: list[str]) -> int:
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     try:
-        _dispatch(arguments)
+        return _dispatch(arguments)
     except CnnSweepsError as error:
         return _refuse(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
@@ -112,16 +111,15 @@ def _guarded(arguments: list[str]) -> int:
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
         return _refuse(ENDED_BY[number], 128 + number)  # as shells have it
-    return 0
 
 
-def _dispatch(arguments: list[str]) -> None:
+def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
-        COMMANDS[arguments[0]](arguments[1:])
-        return
+        command = import_module(COMMANDS[arguments[0]])  # late, since it imports MLflow
+        return int(command.main(arguments[1:]))
     if arguments == ["--version"]:
         print(f"cnn-sweeps {version('cnn-sweeps')}")
-        return
+        return 0
     if DRY_RUN in arguments:
         sys.argv[1:] = [a for a in arguments if a != DRY_RUN] + ["hydra.sweeper.dry_run=true"]
     os.environ[FULL_ERROR] = "1"
@@ -132,6 +130,7 @@ def _dispatch(arguments: list[str]) -> None:
         config_path=composition.config_dir(),
         config_name=composition.CONFIG_NAME,
     )(_job)()
+    return 0
 
 
 def _job(composed: DictConfig) -> dict[str, float]:

@@ -47,7 +47,7 @@ def check_there(text: str) -> None:
         ConfigError: there is no such module.
     """
     check_function_name(text)
-    _look_here()
+    look_here()
     module_name = text.partition(":")[0]
     # Deeper than the first name, Python would import the package to look into it.
     root = module_name.partition(".")[0]
@@ -64,7 +64,7 @@ def find(model: CustomModel) -> Callable[..., Any]:
     """
     check_function_name(model.function)
     module_name, _, name = model.function.partition(":")
-    _look_here()
+    look_here()
     try:
         with _blame(f"importing {module_name} for model.function"):
             module = importlib.import_module(module_name)
@@ -153,7 +153,7 @@ def scores_dtype() -> str:
     return variables
 
 
-def _look_here() -> None:
+def look_here() -> None:
     """Let modules of the current directory be found.
 
     `python -m` does this by itself and a console script does not: both shall find the same.

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +22,21 @@ PACKAGES: Final = (
     "mlflow",
 )
 COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
-"""The packages whose version may move the bits of a training."""
-MOVING: Final = (
-    *("cpu", "cpu_flags", "devices", "intra_op_threads", "inter_op_threads"),
-    *("deterministic", "onednn", "precision"),
+"""The packages that compute; the others only compose, search and remember."""
+MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
+"""The fields that may move the bits of a training as they are."""
+ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
+VARIABLES: Final = (
+    "DNNL_MAX_CPU_ISA",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF_DETERMINISTIC_OPS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
 )
-"""The fields that may do so as they are."""
+"""Variables, beside oneDNN's switch, by which TensorFlow and oneDNN choose what they run."""
 # The instruction sets by which TensorFlow and oneDNN choose their kernels.
 CPU_FLAGS: Final = {
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni"),
@@ -58,6 +67,7 @@ class Environment:
         deterministic: whether deterministic kernels were asked for.
         onednn: `0` or `1` as set by TF_ENABLE_ONEDNN_OPTS; else `default`, which
             TensorFlow decides by its version and the CPU flags.
+        variables: those of `VARIABLES` that are set.
         precision: Keras dtype policy; None before Keras is imported.
         git_commit: commit of the repository around the working directory; outside of one,
             of the checkout that this package was installed from in place, if it was.
@@ -77,6 +87,7 @@ class Environment:
     inter_op_threads: int
     deterministic: bool
     onednn: str
+    variables: Mapping[str, str] = field(default_factory=dict)
     precision: str | None
     git_commit: str | None
     git_dirty: bool | None
@@ -93,14 +104,15 @@ class Environment:
             hostname=socket.gethostname(),
             packages=_versions(),
             cpu=cpu,
-            cpu_count=_cores(),
+            cpu_count=cores(),
             cpu_flags=flags,
             devices=devices,
             threads=threads,
             intra_op_threads=intra,
             inter_op_threads=inter,
             deterministic=deterministic,
-            onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+            onednn=os.environ.get(ONEDNN, "default"),
+            variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
             precision=_precision(),
             git_commit=commit,
             git_dirty=dirty,
@@ -108,8 +120,13 @@ class Environment:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Environment":
-        """The environment that `as_dict` (or JSON made of it) describes."""
-        known = {field.name: stored[field.name] for field in fields(cls)}
+        """The environment that `as_dict` (or JSON made of it) describes.
+
+        Raises:
+            KeyError: a field is missing that environments always had.
+        """
+        values = {"variables": {}, **stored}
+        known = {field.name: values[field.name] for field in fields(cls)}
         lists = {name: tuple(known[name]) for name in ("cpu_flags", "devices")}
         return cls(**known | lists)
 
@@ -121,28 +138,47 @@ class Environment:
     def moving(self) -> dict[str, Any]:
         """The part that may move the last bits of a training, ready for JSON.
 
-        Versions of what computes, the processor and its instruction sets, devices and threads;
-        not the host's name, the kernel or the commit.
+        TensorFlow chooses its kernels by its version, the processor (its caches too, so its
+        name counts) and the variables; how a sum is divided depends on the threads that there
+        really are; the system gives `exp` and its like. The host's name, the kernel, the commit
+        and the packages that only compose, search and remember move nothing.
         """
         values = self.as_dict()
-        moving = {name: values[name] for name in MOVING}
-        threads = self.threads or self.cpu_count
-        packages = {name: self.packages.get(name) for name in COMPUTING}
-        return moving | {"threads": threads, "packages": packages}
+        return {
+            "python": ".".join(self.python.split(".")[:2]),  # TensorFlow is built for each
+            "system": _system(self.platform),
+            "packages": {name: self.packages.get(name) for name in COMPUTING},
+            **{name: values[name] for name in MOVING},
+            "threads": self.threads or self.intra_op_threads or self.cpu_count,
+        }
 
     def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """What differs, by name: (here, there). A package reads `packages.keras`."""
-        here, there = _flat(self), _flat(other)
-        names = [*here, *(name for name in there if name not in here)]
-        pairs = {name: (here.get(name), there.get(name)) for name in names}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        return _differing(self.as_dict(), other.as_dict())
+
+    def difference_in_bits(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
+        """Of what differs, what may move the last bits of a training, by name: (here, there)."""
+        return _differing(self.moving, other.moving)
 
 
-def _flat(environment: Environment) -> dict[str, Any]:
-    """The fields, with each package as a field of its own."""
-    values = environment.as_dict()
-    packages = values.pop("packages")
-    return values | {f"packages.{name}": number for name, number in packages.items()}
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    here, there = _flat(one), _flat(other)
+    names = [*here, *(name for name in there if name not in here)]
+    pairs = {name: (here.get(name), there.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with each package and each variable as one of its own."""
+    nested = {name: values[name] for name in ("packages", "variables")}
+    flat = {name: value for name, value in values.items() if name not in nested}
+    return flat | {f"{group}.{key}": v for group, by in nested.items() for key, v in by.items()}
+
+
+def _system(platform_name: str) -> str:
+    """System, architecture and C library without the kernel; all, where no library is named."""
+    front, named, library = platform_name.partition("-with-")
+    return f"{front.partition('-')[0]} {front.rpartition('-')[2]} {library}" if named else front
 
 
 def _versions() -> dict[str, str]:
@@ -170,7 +206,7 @@ def _processor() -> tuple[str, tuple[str, ...]]:
     return name, tuple(sorted(CPU_FLAGS.intersection(flags)))
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use, which a container or `taskset` may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

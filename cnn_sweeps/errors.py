@@ -6,6 +6,7 @@
     - DataError                a file that is missing, broken or not what was declared
     - StoreError               the tracking database, the study or the disk refuses
     - UnknownHashError         no run, or more than one, has that hash
+    - RecordError              what is stored of a run was changed, or cannot be done again
   - RunFailedError             a run that started and could not finish: exit code 1
     - DivergedError            the loss stopped being a number
     - ModelError               a user's own model function failed or returned no usable model
@@ -43,6 +44,10 @@ class StoreError(InputError):
 
 class UnknownHashError(InputError):
     """A hash prefix that fits no run, or more than one experiment."""
+
+
+class RecordError(InputError):
+    """What is stored of a run was changed afterwards, is incomplete or cannot be done again."""
 
 
 class RunFailedError(CnnSweepsError):

@@ -9,13 +9,13 @@ say when to stop.
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 from cnn_sweeps import geometry
 from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Trainer
+from cnn_sweeps.source import Source
 
 SCHEMA_VERSION = 1
 SHOWN = 12
@@ -42,26 +42,35 @@ class Identity:
         return self.config_hash[:SHOWN]
 
 
-def identify(config: Config, data_digest: str) -> Identity:
-    """Name the experiment that a config describes on this data."""
+def identify(config: Config, data_digest: str, *, source: Source | None = None) -> Identity:
+    """Name the experiment that a config describes on this data.
+
+    Args:
+        config: what is trained.
+        data_digest: SHA-256 of the images and labels.
+        source: the file of a user's own function; looked for among the modules when None.
+    """
+    whole = content(config, data_digest, source=source)
+    endless = content(config, data_digest, source=source, trajectory=True)
     return Identity(
-        config_hash=_sha256(content(config, data_digest)),
-        trajectory_hash=_sha256(content(config, data_digest, trajectory=True)),
-        data_digest=data_digest,
+        config_hash=_sha256(whole), trajectory_hash=_sha256(endless), data_digest=data_digest
     )
 
 
-def content(config: Config, data_digest: str, *, trajectory: bool = False) -> dict[str, Any]:
+def content(
+    config: Config, data_digest: str, *, source: Source | None = None, trajectory: bool = False
+) -> dict[str, Any]:
     """Everything that the hash covers, as plain values.
 
     Two spellings of one experiment give one content: `filters: 64` and `filters: [64, 64]`
-    with two blocks, or any kernel size where there is no block at all.
+    with two blocks, or any kernel size where there is no block at all. Editing the file of a
+    user's own function makes another experiment.
     """
-    return {
-        "schema": SCHEMA_VERSION,
-        "data_digest": data_digest,
-        **_fields(config, trajectory=trajectory),
-    }
+    plain = _fields(config, trajectory=trajectory)
+    if isinstance(config.model, CustomModel):
+        found = source or Source.find(config.model.function)
+        plain["model"]["source_sha256"] = found.sha256 if found else None
+    return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}
 
 
 def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
@@ -72,8 +81,6 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
         plain["filters"] = list(geometry.filters(value))
-    if isinstance(value, CustomModel):
-        plain["source_sha256"] = _source_sha256(value.function)
     if isinstance(value, Trainer) and value.schedule.name != "constant":
         plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
     return plain
@@ -97,17 +104,6 @@ def _plain(value: Any, *, trajectory: bool) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item, trajectory=trajectory) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
-
-
-def _source_sha256(function: str) -> str | None:
-    """Digest of the file a user's function stands in: editing it makes another experiment."""
-    try:
-        spec = importlib.util.find_spec(function.partition(":")[0])
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        return None
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
 
 
 def _sha256(plain: dict[str, Any]) -> str:

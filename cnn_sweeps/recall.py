@@ -14,6 +14,7 @@ from cnn_sweeps.identity import Identity
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, recall
 from cnn_sweeps.tracking.epoch_log import EpochLog
+from cnn_sweeps.tracking.records import REUSED_FROM
 
 if TYPE_CHECKING:
     from cnn_sweeps.training import Observer
@@ -65,7 +66,7 @@ def answer(
     tracked.set_tags(
         {
             **{key: known.tags[key] for key in ("git_commit", "git_dirty") if key in known.tags},
-            **{"weights_sha256": weights, "stopped": stopped, "reused_from": known.run_id},
+            **{"weights_sha256": weights, "stopped": stopped, REUSED_FROM: known.run_id},
             **{"epochs_trained": 0, "epochs_reused": len(epochs), "train_seconds_paid": 0},
             "trained_by": known.tags.get("trained_by", known.run_id),
         }

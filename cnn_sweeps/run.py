@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from cnn_sweeps import custom_model, data, figures, models, recall, runtime, training, variables
+from cnn_sweeps import (
+    custom_model,
+    data,
+    figures,
+    models,
+    recall,
+    runtime,
+    source,
+    training,
+    variables,
+)
 from cnn_sweeps.clock import Clock
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.config.schema import Config, CustomModel, Data
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.history import Training
-from cnn_sweeps.identity import Identity, identify
+from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
 from cnn_sweeps.progress import ProgressBar
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.titles import title
-from cnn_sweeps.tracking import Store, TrackedRun, flatten
+from cnn_sweeps.tracking import Store, TrackedRun, details, flatten
 from cnn_sweeps.tracking.epoch_log import EpochLog
 from cnn_sweeps.trajectory.course import course_of
 
@@ -158,6 +168,7 @@ def _tags(config: Config, identity: Identity) -> dict[str, object]:
         "config_hash": identity.config_hash,
         "trajectory_hash": identity.trajectory_hash,
         "data_digest": identity.data_digest,
+        "schema_version": SCHEMA_VERSION,
     }
 
 
@@ -189,6 +200,8 @@ def _log_setup(
     logged = {key: value for key, value in plain.items() if key not in APART}
     tracked.log_params(flatten(logged))
     tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
+        details.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
     tracked.log_dataset(dataset)
     tracked.log_text(models.summary_text(model), "model_summary.txt")
     tracked.log_table([asdict(row) for row in models.layer_table(model)], "layers.json")

@@ -1,6 +1,5 @@
 """`cnn-sweeps show PREFIX`: everything that is known of a config hash."""
 
-import argparse
 import json
 from collections.abc import Sequence
 
@@ -9,78 +8,44 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cnn_sweeps import console
+from cnn_sweeps import console, lookup
 from cnn_sweeps.composition import compose_tracking
-from cnn_sweeps.errors import StoreError, UnknownHashError
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
 
-MOST_CANDIDATES = 10
 
-
-def main(arguments: list[str]) -> None:
-    """Print what the store knows of the one experiment whose hash begins so.
+def main(arguments: list[str]) -> int:
+    """Print what the store knows of the one experiment whose hash begins so; 0 when it is done.
 
     Raises:
         UnknownHashError: no experiment, or several, have that prefix.
         StoreError: the store cannot be read.
     """
-    parser = argparse.ArgumentParser(
-        prog="cnn-sweeps show",
-        description="Print what is known of a config hash: config, metrics, environment, runs.",
-        epilog="Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+    parser = lookup.parser(
+        "show", "HASH", "Print what is known of a config hash: config, metrics, environment, runs."
     )
-    parser.add_argument("prefix", metavar="PREFIX", help="the first 4 or more digits of the hash")
-    parser.add_argument("overrides", nargs="*", metavar="tracking.KEY=VALUE", help="where to look")
-    asked = parser.parse_args(arguments)
-    prefix, tracking = checked_prefix(asked.prefix), compose_tracking(asked.overrides)
-    store = Store.open_existing(tracking)
-    if store is None:
-        raise UnknownHashError(_nowhere(prefix, str(tracking.uri or tracking.dir.absolute())))
-    show(store, one_experiment(store, prefix))
-
-
-def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
-    """The runs of the one experiment with this prefix, newest first.
-
-    Raises:
-        UnknownHashError: there is none, or more than one; the candidates are named.
-    """
-    runs = store.find(prefix)
-    hashes = {run.config_hash: run for run in runs}
-    if not runs:
-        raise UnknownHashError(_nowhere(prefix, str(store.address)))
-    if len(hashes) > 1:
-        listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
-        more = len(listed) - MOST_CANDIDATES
-        listed = listed[:MOST_CANDIDATES] + ([f"  and {more} more"] if more > 0 else [])
-        raise UnknownHashError(
-            f"{prefix} is the beginning of {len(hashes)} hashes; type more digits:\n"
-            + "\n".join(listed)
-        )
-    return runs
+    asked = parser.parse_intermixed_args(arguments)
+    names, overrides = lookup.divide(asked.words, range(1, 2), "show HASH")
+    prefix = checked_prefix(names[0])
+    store = lookup.open_store(compose_tracking(overrides), prefix)
+    show(store, lookup.one_experiment(store, prefix))
+    return 0
 
 
 def show(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Print one experiment: its newest finished run in full, and a line for each run."""
+    """Print one experiment: the run that speaks for it in full, and a line for each run."""
     out = console.console()
-    newest = next((run for run in runs if run.status == "FINISHED"), runs[0])
+    newest = lookup.newest(runs)
     out.print(f"[bold]{escape(newest.name)}[/bold]")
     out.print(f"config hash      {newest.config_hash}")
-    for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit"):
+    for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit", "reproduced_by"):
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
     _section(out, "config", _stored(store, newest, "config.yaml"))
     _section(out, "metrics", _metrics(newest))
     _section(out, "environment", _environment(store, newest))
     out.print(_runs_table(runs))
-
-
-def _nowhere(prefix: str, place: str) -> str:
-    return (
-        f"no run has a config hash that begins with {prefix}, in {place}.\n"
-        "  Look elsewhere with tracking.uri=URI or tracking.dir=FOLDER."
-    )
 
 
 def _section(out: Console, title: str, text: str) -> None:

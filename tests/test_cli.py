@@ -52,6 +52,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["data=image_folder", "data.path=no"], "no does not exist", id="no-folder"),
         pytest.param(["tracking.uri=file:///x"], "no longer keeps runs", id="tracking-uri"),
         pytest.param(["show", "xyz"], "is no config hash", id="show-no-hash"),
+        pytest.param(["reproduce", "xyz"], "no run has a config hash", id="reproduce-no-store"),
+        pytest.param(["diff", "abcd"], "abcd is not what this command takes", id="diff-of-one"),
+        pytest.param(["export", "abcd", "out"], "no run has a config", id="export-no-store"),
+        pytest.param(["reproduce", "--from", "x"], "x is not a folder that", id="from-nowhere"),
+        pytest.param(["reprodcue"], "Did you mean reproduce?", id="command-misspelt"),
         pytest.param(["show", "abcd"], "no run has a config hash", id="show-without-a-store"),
         pytest.param(
             ["trainer.early_stopping.patience=2", "data.validation_fraction=0"],

@@ -203,3 +203,65 @@ def test_difference_names_what_differs() -> None:
 def test_no_difference() -> None:
     """An environment does not differ from itself."""
     assert capture().difference(capture()) == {}
+
+
+def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that are set are recorded, and each is a difference of its own."""
+    for name in environment.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    without = capture()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert capture().variables == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert without.difference_in_bits(capture()) == {"variables.ONEDNN_MAX_CPU_ISA": (None, "AVX2")}
+
+
+def test_environment_stored_without_variables_is_read() -> None:
+    """Early ones did not record them."""
+    stored = {name: value for name, value in capture().as_dict().items() if name != "variables"}
+    assert Environment.from_dict(stored).variables == {}
+
+
+def test_what_moves_no_bit_is_no_difference_in_bits() -> None:
+    """Names, the kernel, the commit and the packages around the computation do not count."""
+    here = replace(capture(), platform="Linux-6.1.0-x86_64-with-glibc2.36", python="3.11.7")
+    there = replace(
+        here,
+        hostname="other",
+        platform="Linux-5.15.0-91-generic-x86_64-with-glibc2.36",
+        python="3.11.9",
+        packages={**here.packages, "mlflow": "9.9", "optuna": "9.9"},
+        git_commit="c0ffee",
+        git_dirty=True,
+    )
+    assert len(here.difference(there)) > 5
+    assert here.difference_in_bits(there) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        pytest.param({"packages": {"keras": "0.1"}}, "packages.keras", id="package"),
+        pytest.param({"python": "3.99.0"}, "python", id="python"),
+        pytest.param({"platform": "Linux-6-x86_64-with-musl1.2"}, "system", id="library"),
+        pytest.param({"platform": "macOS-14.5-arm64-arm-64bit"}, "system", id="system"),
+        pytest.param({"cpu": "another"}, "cpu", id="cpu"),
+        pytest.param({"cpu_flags": ("sve",)}, "cpu_flags", id="flags"),
+        pytest.param({"devices": ("GPU",)}, "devices", id="devices"),
+        pytest.param({"threads": 99}, "threads", id="threads"),
+        pytest.param({"deterministic": False}, "deterministic", id="determinism"),
+        pytest.param({"onednn": "0"}, "onednn", id="onednn"),
+    ],
+)
+def test_what_may_move_bits_is_named(changes: dict[str, object], name: str) -> None:
+    """Each part that takes part in the computation counts."""
+    here = capture()
+    assert name in here.difference_in_bits(replace(here, **changes))  # type: ignore[arg-type]
+
+
+def test_threads_are_those_that_there_are() -> None:
+    """All of two cores are the same two threads as two of eight."""
+    all_of_two = replace(capture(), threads=0, intra_op_threads=0, cpu_count=2)
+    two_of_eight = replace(all_of_two, threads=2, intra_op_threads=2, cpu_count=8)
+    all_of_eight = replace(all_of_two, cpu_count=8)
+    assert all_of_two.difference_in_bits(two_of_eight) == {}
+    assert all_of_two.difference_in_bits(all_of_eight) == {"threads": (2, 8)}

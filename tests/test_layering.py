@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cnn_sweeps import cli
+
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_MODULE = 300
 HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "tensorflow"}
@@ -247,6 +249,7 @@ sys.exit(code)
     [
         pytest.param(["--cfg", "job"], 0, id="cfg"),
         pytest.param(["--help"], 0, id="help"),
+        *(pytest.param([command, "--help"], 0, id=command) for command in cli.COMMANDS),
         pytest.param(["model.filters=0"], 2, id="impossible value"),
         pytest.param(["trainer.epochs=many"], 2, id="wrong type"),
         pytest.param(["trainer.epoch=3"], 2, id="unknown key"),

@@ -26,6 +26,7 @@ COMES_WITH = {
     "alembic": "mlflow",
     "annotated_types": "pydantic",
     "cloudpickle": "mlflow-skinny",
+    "packaging": "mlflow-skinny",
     "pydantic_core": "pydantic",
     "requests": "mlflow-skinny",
     "sqlalchemy": "mlflow",

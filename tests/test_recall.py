@@ -133,3 +133,11 @@ def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
     assert judge.epochs == [first.training.epochs[0]]
     (pruned,) = store.tagged("pruned_epoch", "1")
     assert pruned.status == "KILLED"
+
+
+def test_a_reproduction_does_not_answer(store: Store, first: RunResult) -> None:
+    """A run that was made to be compared may be the one that is off."""
+    second = run(config(trainer={"epochs": 2}, trajectory={"reuse": False}), store)
+    store.reopen(second.run_id).set_tags({"reproduces": first.run_id})
+    answered = store.get(again(store).run_id)
+    assert answered.tags["reused_from"] == first.run_id

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps import show
+from cnn_sweeps import lookup, show
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.tracking import Store
 
@@ -33,28 +33,29 @@ def test_one_experiment_is_shown_with_all_its_runs(
         assert part in shown
 
 
-def test_ambiguous_prefix_is_refused_with_the_candidates(runs: Store) -> None:
-    """A prefix of two experiments names both."""
-    with pytest.raises(UnknownHashError, match=r"2 hashes; type more digits") as caught:
-        show.one_experiment(runs, "abcd")
-    assert "abcd111111111111  cnn 4x1" in str(caught.value)
-    assert "abcd222222222222  dnn 8" in str(caught.value)
-
-
-def test_unknown_prefix_is_refused_with_where_was_looked(runs: Store) -> None:
-    """A prefix that nothing has says which store was searched."""
-    with pytest.raises(UnknownHashError, match=r"begins with ffff, in .*mlflow.db"):
-        show.one_experiment(runs, "ffff")
-
-
 def test_run_that_ended_early_is_shown_as_far_as_it_came(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run without stored config is shown all the same."""
     with store.start_run("early", tags={"config_hash": FIRST}):
         pass
-    show.show(store, show.one_experiment(store, FIRST))
+    show.show(store, lookup.one_experiment(store, FIRST))
     assert "ended before config.yaml was stored" in capsys.readouterr().out
+
+
+def test_reproductions_do_not_speak_for_an_experiment(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run that was reproduced is shown, with the one that did it; both are listed."""
+    (original, *_) = runs.find("abcd1")
+    with runs.start_run("again", tags={"config_hash": FIRST, "reproduces": original.run_id}) as run:
+        pass
+    runs.reopen(original.run_id).set_tags({"reproduced_by": run.run_id})
+    show.main(["abcd1", f"tracking.dir={runs.dir}"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("cnn 4x1")
+    assert f"reproduced by    {run.run_id}" in shown
+    assert "3 runs" in shown
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.tracking import place
 from cnn_sweeps.tracking.address import Address, without_password
 from cnn_sweeps.tracking.refusals import ELSEWHERE, first_line, refusing
 
@@ -63,8 +64,8 @@ def _client(address: Address) -> "MlflowClient":
 def prepare(database: Path, *, artifacts: str) -> None:
     """Make the database if there is none, and see that it can be opened.
 
-    One that may only be read is opened too, so that its runs can be found; the first
-    attempt to write is refused.
+    One that was moved or copied with its folder is told where it stands now. One that may only
+    be read is opened too, so that its runs can be found; the first attempt to write is refused.
 
     MLflow migrates a fresh file in place, 2 to 5 s long; processes that meet there crash,
     and one killed there leaves a file that no longer opens. So it is made under another
@@ -82,7 +83,8 @@ def prepare(database: Path, *, artifacts: str) -> None:
         # Asked here since MLflow answers a file that it cannot open with 100 s of retries.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("SELECT count(*) FROM sqlite_master")
-        connection.execute("ROLLBACK")
+        place.follow(connection, database.parent)
+        connection.execute("COMMIT")
 
 
 def knock(uri: str) -> None:
@@ -121,6 +123,8 @@ def _create(database: Path, artifacts: str) -> None:
     try:
         store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts)  # type: ignore[no-untyped-call]
         store.engine.dispose()
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            place.remember(connection, database.parent)
         draft.replace(database)
     finally:
         draft.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.history import Epoch
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import REPRODUCES, RunRecord
 from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
@@ -26,12 +26,15 @@ FIELDS = {
 def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord | None:
     """The newest run of an experiment that came to its end, from any sweep or none.
 
+    One that was made to be compared with another does not count: it may be the one that is off.
+
     Args:
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         with_model: whether only a run will do that has stored its model.
     """
-    ended = (run for run in store.find(config_hash) if run.status == "FINISHED")
+    runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
+    ended = (run for run in runs if run.status == "FINISHED")
     whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
     return next((run for run in whole if not with_model or _models(store.client, run.run_id)), None)
 

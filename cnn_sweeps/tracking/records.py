@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 CONFIG_HASH = "config_hash"
+REPRODUCES = "reproduces"
+"""Tag of a run that was made to be compared with another: the run id of that one."""
+REUSED_FROM = "reused_from"
+"""Tag of a run that was answered from another, and trained nothing: the run id of that one."""
 
 
 @dataclass(frozen=True, kw_only=True)
