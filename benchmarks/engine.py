@@ -9,14 +9,16 @@ from optuna.trial import FrozenTrial
 from benchmarks import studies
 from cnn_sweeps import composition
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.search import pool
-from cnn_sweeps.search.address import SUFFIX, Address
+from cnn_sweeps.search import processes
+from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import fill
 from cnn_sweeps.search.events import Event
 from cnn_sweeps.search.execute import execute_of
+from cnn_sweeps.search.journal import SUFFIX
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.pool import Pool
 from cnn_sweeps.search.pruners import PrunerSpec
 from cnn_sweeps.search.samplers import SamplerSpec
 from cnn_sweeps.search.space import parse_space
@@ -46,12 +48,12 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
     address = Address(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
     budget = Budget(n_trials=trials, n_jobs=workers)
     if workers:
-        pool.warm_up(EXECUTE)
+        processes.warm_up(EXECUTE)
     study = SweepStudy.create(address, plan(trials, sampler))
     fill(study, budget)
     if workers:
-        steering = Steering(study=study, store=None, budget=budget, view=Blind(), execute=EXECUTE)
-        steering.run(workers, Interrupts())
+        crew = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
+        Steering(study=study, store=None, budget=budget, view=Blind()).run(crew, Interrupts())
     else:
         Worker(study=study, execute=execute_of(study, EXECUTE)).work()
     return studies.completed(folder, expected=trials)

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
@@ -39,6 +40,14 @@ def console() -> Console:
     """Standard output; no colours and no line breaks where it is not a terminal."""
     plain = Output(highlight=False)
     return plain if plain.is_terminal else Output(highlight=False, width=WIDE)
+
+
+def say(text: str) -> None:
+    """Print a line, whether or not somebody still reads."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        silence(sys.stdout)
 
 
 def run_ended(result: "RunResult", store: "Store") -> None:

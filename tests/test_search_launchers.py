@@ -35,8 +35,8 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
     address = Address(storage=str(tmp_path / "a b.journal"), name="study")
     place_by_launcher(launcher, address, 2)  # type: ignore[arg-type]
     assert launcher.given == [
-        [f"hydra.sweeper.worker='0/2@{tmp_path}/a b.journal@study'"],
-        [f"hydra.sweeper.worker='1/2@{tmp_path}/a b.journal@study'"],
+        [f"hydra.sweeper.worker='0/2@{tmp_path}/a%20b.journal@study'"],
+        [f"hydra.sweeper.worker='1/2@{tmp_path}/a%20b.journal@study'"],
     ]
 
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from plans import plan, study
 
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.search import pool
+from cnn_sweeps.search import pool, processes
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import fill
 from cnn_sweeps.search.events import Ended, Event
@@ -51,10 +51,9 @@ def steer(
     """Carry out a study with a pool of real processes."""
     view = Collector()
     asked = budget or Budget()
-    pool.warm_up(f"fakes:{execute}")
-    Steering(study=made, store=None, budget=asked, view=view, execute=f"fakes:{execute}").run(
-        workers, Interrupts()
-    )
+    processes.warm_up(f"fakes:{execute}")
+    crew = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
+    Steering(study=made, store=None, budget=asked, view=view).run(crew, Interrupts())
     return view
 
 
@@ -138,11 +137,10 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     tags = {MARK: str(tmp_path), CONTROLLER: str(os.getpid())}
     made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
     view = Collector()
-    pool.warm_up("fakes:told_to_stop")
+    processes.warm_up("fakes:told_to_stop")
     with interruptible() as interrupts:
-        Steering(
-            study=made, store=None, budget=Budget(), view=view, execute="fakes:told_to_stop"
-        ).run(2, interrupts)
+        crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
+        Steering(study=made, store=None, budget=Budget(), view=view).run(crew, interrupts)
     assert interrupts.asked()
     assert {event.state for event in view.ended} == {"put back"}
     counts = made.counts()
@@ -171,7 +169,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from plans import plan, study
-from cnn_sweeps.search import pool
+from cnn_sweeps.search import pool, processes
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import fill
 from cnn_sweeps.search.steering import Steering, Interrupts
@@ -180,14 +178,13 @@ from test_search_pool import Collector, MANY
 
 if __name__ == "__main__":
     pool.MOST_STILLBORN = 1000  # the test kills more in a row than any accident would
-    pool.warm_up("fakes:slow")
+    processes.warm_up("fakes:slow")
     made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
     recover(made, None, retries=1000, show=lambda ended: None)
     fill(made, Budget())
-    budget = Budget(retries=1000)
-    Steering(study=made, store=None, budget=budget, view=Collector(), execute="fakes:slow").run(
-        2, Interrupts()
-    )
+    crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
+    steering = Steering(study=made, store=None, budget=Budget(retries=1000), view=Collector())
+    steering.run(crew, Interrupts())
 """
 MANY = {"model.filters": "range(1,31)", "model.conv_blocks": "1,2"}
 KILLS = 24

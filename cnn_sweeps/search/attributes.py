@@ -3,7 +3,9 @@
 PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
 DEADLINE = "cnn_sweeps:deadline"
-"""Of a study: what it sweeps, its MLflow run, when no further trial may begin."""
+STOP = "cnn_sweeps:stop"
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, and whether the
+workers that a launcher placed are to end."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -29,5 +31,6 @@ epochs were trained and not known already, and the trial whose values it took.""
 REASON = "reason"
 TRACEBACK = "traceback"
 SUPERSEDED = "superseded"
-"""Of a trial that ended otherwise: why, where in the code, and whether another one has taken its
-place in the budget."""
+SEEN = "seen"
+"""Of a trial that ended otherwise: why, where in the code, whether another one has taken its
+place in the budget, and when its worker, which died, was last known to live."""

@@ -1,28 +1,28 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.console import sweep_ended, sweep_started
-from cnn_sweeps.search import pool as pools
-from cnn_sweeps.search import winners
-from cnn_sweeps.search.address import SUFFIX, Address
-from cnn_sweeps.search.attributes import CONFIG_HASH, MEANING
-from cnn_sweeps.search.budget import Budget
-from cnn_sweeps.search.courses import Prefix, queued
-from cnn_sweeps.search.enqueue import parse_points
+from cnn_sweeps.console import say, sweep_ended, sweep_started
+from cnn_sweeps.search import processes, winners
+from cnn_sweeps.search.address import Address
+from cnn_sweeps.search.attributes import CONFIG_HASH
+from cnn_sweeps.search.budget import Budget, cores
 from cnn_sweeps.search.events import Ended
 from cnn_sweeps.search.execute import execute_of
+from cnn_sweeps.search.journal import SUFFIX
 from cnn_sweeps.search.lock import locked
+from cnn_sweeps.search.placement import Placement
+from cnn_sweeps.search.places import missing, surplus
 from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.pool import Pool
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
 from cnn_sweeps.search.spent import epochs_spent
-from cnn_sweeps.search.steering import Steering, interruptible
+from cnn_sweeps.search.steering import Crew, Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
 from cnn_sweeps.search.worker import Worker
@@ -54,17 +54,19 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         RunFailedError: nothing but failures.
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
-    if budget.n_jobs and place is None:
-        pools.warm_up()
-    store = Store.open(config.tracking)
     address = address_of(plan, budget, config)
-    with locked(store.dir / STUDIES / f"{address.name}.lock"):
+    if budget.n_jobs and place is None and not _complete(address, plan, budget):
+        processes.warm_up()
+    store = Store.open(config.tracking)
+    with locked(address.lock):
         study = SweepStudy.create(address, plan)
+    with address.refusing():
         recover(study, store, retries=budget.retries, show=lambda _: None)
-        fill(study, budget)
-        study.set_deadline(budget.timeout)
-        parent_id = _prepare_parent(study, store)
-    with store.resume_run(parent_id) as parent:
+        with locked(address.lock):
+            fill(study, budget)
+            study.set_deadline(budget.timeout)
+            parent_id = _prepare_parent(study, store)
+    with store.resume_run(parent_id) as parent, address.refusing():
         sweep_started(study)
         _carry_out(study, store, budget, place)
         ranking = conclude(study, store, parent, budget)
@@ -73,29 +75,20 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
 
 
 def fill(study: SweepStudy, budget: Budget) -> None:
-    """Put into the queue what the budget still holds, the points named by the user first."""
-    plan, trials = study.plan, study.trials()
-    left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
-    if budget.enumerates(plan):
-        known = {trial.user_attrs.get(MEANING) for trial in trials}
-        new = [(m, cell) for m, cell in plan.distinct_cells().items() if m not in known]
-        points = parse_points(budget.enqueue, plan.space)
-        first = [entry for entry in new if _among(points, entry[1])]
-        rest = [entry for entry in new if entry not in first]
-        wanted = [Prefix.of(plan, *entry) for entry in first[:left]]
-        free = None if left is None else left - len(wanted)
-        for prefix in [*wanted, *queued(plan, rest[:free])]:
-            study.put(prefix.cell, meaning=prefix.meaning, course=prefix.course)
-        return
-    tried = [study.carried_values(trial) for trial in trials]
-    points = [p for p in parse_points(budget.enqueue, plan.space) if p not in tried]
-    free = budget.places(plan) - len(trials)
-    for point in [*points, *[{}] * (free - len(points))][: max(free, 0)]:
-        study.put(point)
+    """Make the queue what the budget still holds, the points named by the user first."""
+    for waiting in surplus(study, budget):
+        study.drop(waiting)
+    for prefix in missing(study, budget):
+        study.put(prefix.cell, meaning=prefix.meaning, course=prefix.course)
 
 
-def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool:
-    return any(point.items() <= cell.items() for point in points)
+def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
+    """Whether the study of a sweep is there, and nothing is left to be trained in it."""
+    study = SweepStudy.existing(address)
+    if study is None or study.plan.difference(plan) is not None:
+        return False
+    counts = study.counts()
+    return counts.total == counts.finished and not missing(study, budget)
 
 
 def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
@@ -132,31 +125,34 @@ def _carry_out(study: SweepStudy, store: Store, budget: Budget, place: Place | N
     view = view_of(
         counts.total,
         counts.finished,
-        workers,
+        workers if place is None else None,
         study.plan.objectives,
         earlier=_ended_before(study),
     )
-    with (
-        view if place is None else nullcontext(),
-        interruptible(alone=budget.n_jobs == 0) as interrupts,
-    ):
-        if place is not None:
-            place(study.address, workers)
-        elif budget.n_jobs == 0:
+    with view, interruptible(alone=budget.n_jobs == 0 and place is None) as interrupts:
+        if budget.n_jobs == 0 and place is None:
             execute = execute_of(study, None)
             Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()
         else:
-            Steering(study=study, store=store, budget=budget, view=view).run(workers, interrupts)
+            crew = _crew(study, workers, place)
+            Steering(study=study, store=store, budget=budget, view=view).run(crew, interrupts)
         if interrupts.asked():
             put_back(study, store, show=view.show, reason=STOPPED)
     close_runs(study, store, "its process ended")
     if interrupts.asked():
         left = study.counts()
-        print(
+        say(
             f"Stopped with {left.finished} of {left.total} trials done. "
             "The same command continues where this one stopped."
         )
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(interrupts.number)
+
+
+def _crew(study: SweepStudy, workers: int, place: Place | None) -> Crew:
+    """Processes of this machine, or what a launcher places."""
+    if place is None:
+        return Pool(study.address, workers=workers, threads=max(1, cores() // workers))
+    return Placement(study=study, launch=partial(place, study.address, workers))
 
 
 def _ended_before(study: SweepStudy) -> list[Ended]:

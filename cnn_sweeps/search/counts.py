@@ -1,6 +1,9 @@
-"""How far a sweep is, in numbers."""
+"""How far a study is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +21,14 @@ class Counts:
     finished: int
     waiting: int
     running: int
+
+    @classmethod
+    def of(cls, trials: Iterable[FrozenTrial]) -> "Counts":
+        """Count the trials of a study, those left out whose place was given on."""
+        states = [trial.state for trial in trials]
+        return cls(
+            total=len(states),
+            finished=sum(state.is_finished() for state in states),
+            waiting=states.count(TrialState.WAITING),
+            running=states.count(TrialState.RUNNING),
+        )

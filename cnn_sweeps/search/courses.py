@@ -32,18 +32,18 @@ class Prefix:
     """A cell on its way into the queue: a prefix of its course.
 
     Attributes:
-        cell: values of the dimensions.
-        meaning: which experiment it is.
-        course: which trajectory it is a prefix of; None where it cannot be carried out.
+        cell: values of all dimensions, or of some where a sampler fills in the rest.
+        meaning: which experiment it is; None where that is not known yet.
+        course: which trajectory it is a prefix of; None also where it cannot be carried out.
         epochs: how far along it.
         work: what an epoch takes, in no particular unit.
     """
 
     cell: Mapping[str, Any]
-    meaning: str
-    course: str | None
-    epochs: int
-    work: float
+    meaning: str | None = None
+    course: str | None = None
+    epochs: int = 0
+    work: float = 0.0
 
     @classmethod
     def of(cls, plan: Plan, meaning: str, cell: Mapping[str, Any]) -> "Prefix":
@@ -51,7 +51,7 @@ class Prefix:
         try:
             config = plan.config(cell)
         except InputError:
-            return cls(cell=cell, meaning=meaning, course=None, epochs=0, work=0)
+            return cls(cell=cell, meaning=meaning)
         return cls(
             cell=cell,
             meaning=meaning,
@@ -63,7 +63,7 @@ class Prefix:
 
 def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
     """The cells with those of a course together; the longest and the most work first."""
-    courses: dict[str, list[Prefix]] = {}
+    courses: dict[str | None, list[Prefix]] = {}
     for prefix in (Prefix.of(plan, meaning, cell) for meaning, cell in cells):
         courses.setdefault(prefix.course or prefix.meaning, []).append(prefix)
     longest_first = [sorted(some, key=lambda prefix: -prefix.epochs) for some in courses.values()]

@@ -2,21 +2,24 @@
 
 The seam: the controller prepares the study and hands the launcher one job for each worker.
 A job is an ordinary Hydra job of this application with one more override,
-`hydra.sweeper.worker=NUMBER/WORKERS@STORAGE@NAME`; its task function sees that and pulls
-trials from the study until none is left. So a launcher needs no code of ours, and a worker
-needs nothing but the study's storage, the tracking URI and the data.
+`hydra.sweeper.worker=NUMBER/WORKERS@STORAGE@NAME` (percent-encoded, as in a URL); its task
+function sees that and pulls trials from the study until none is left. So a launcher needs no
+code of ours, and a worker needs nothing but the study's storage, the tracking URI and the data.
 """
 
+import re
 import signal
+from urllib.parse import quote, unquote
 
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 
-from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.budget import cores
 
 SEPARATOR = "@"
+PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
 
 
 def place_by_launcher(launcher: Launcher, address: Address, workers: int) -> None:
@@ -25,11 +28,11 @@ def place_by_launcher(launcher: Launcher, address: Address, workers: int) -> Non
     Raises:
         RunFailedError: a worker could not run.
     """
-    places = [
-        SEPARATOR.join((f"{number}/{workers}", address.storage, address.name))
+    where = SEPARATOR.join(quote(part, safe="/") for part in (address.storage, address.name))
+    told = [
+        [f"hydra.sweeper.worker='{number}/{workers}{SEPARATOR}{where}'"]
         for number in range(workers)
     ]
-    told = [[f"hydra.sweeper.worker='{place}'"] for place in places]
     for result in launcher.launch(told, initial_job_idx=0):
         if result.status != JobStatus.COMPLETED:
             error = result._return_value
@@ -41,23 +44,31 @@ def work_as_job(worker: str) -> None:
 
     Args:
         worker: what the controller told, NUMBER/WORKERS@STORAGE@NAME.
+
+    Raises:
+        ConfigError: the controller told something else.
     """
     from cnn_sweeps.search.execute import execute_of  # noqa: PLC0415 -- imports mlflow
-    from cnn_sweeps.search.study import SweepStudy  # noqa: PLC0415 -- imports optuna
+    from cnn_sweeps.search.placement import asked_to_stop  # noqa: PLC0415 -- imports optuna
+    from cnn_sweeps.search.study import SweepStudy  # noqa: PLC0415
     from cnn_sweeps.search.worker import Worker  # noqa: PLC0415
 
-    place, rest = worker.split(SEPARATOR, 1)
-    number, workers = map(int, place.split("/"))
-    storage, _, name = rest.rpartition(SEPARATOR)
+    place = PLACE.fullmatch(worker)
+    if place is None:
+        raise ConfigError(
+            f"hydra.sweeper.worker={worker} is not possible: a sweep tells it to the workers "
+            f"that a launcher places. Leave it out."
+        )
+    number, workers = int(place[1]), int(place[2])
     stopping: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda signum, _: stopping.append(signum))
     try:
-        address = Address(storage=storage, name=name)
+        address = Address(storage=unquote(place[3]), name=unquote(place[4]))
         study = SweepStudy.load(address, stream=1000 * (number + 1))
         Worker(
             study=study,
             execute=execute_of(study, None),
-            stop=lambda: bool(stopping),
+            stop=lambda: bool(stopping) or asked_to_stop(study),
             number=number,
             threads=max(1, cores() // workers),
         ).work()

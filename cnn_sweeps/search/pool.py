@@ -5,7 +5,6 @@ through one pipe each, replaces the ones that die or have done enough, and reque
 dead one had in hand.
 """
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,30 +12,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from typing import cast
 
-from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.events import Claimed, Event, Refused
+from cnn_sweeps.search.processes import CONTEXT, ensure_running, said
 
-PRELOADED = "cnn_sweeps.search.preload"
 TICK = 0.25
 """Seconds between two looks at the workers."""
 TRIALS_PER_PROCESS = 20
 """Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
 MOST_STILLBORN = 8
 """Workers in a row that die before their first trial; then something is wrong with all."""
-
-CONTEXT = multiprocessing.get_context("forkserver")
-
-
-def warm_up(execute: str | None = None) -> None:
-    """Start the process that workers are forked from; it imports what they need meanwhile."""
-    CONTEXT.set_forkserver_preload([PRELOADED] if execute is None else [execute.split(":")[0]])
-    forkserver.ensure_running()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +51,28 @@ class Order:
 
 @dataclass(kw_only=True)
 class Seat:
-    """A worker's place in the pool, and who sits there."""
+    """A worker's place in the pool, and who sits there.
+
+    Attributes:
+        order: what the worker was told.
+        process: the worker.
+        pipe: what it tells.
+        claimed: whether it has taken a trial.
+        gone: whether it has ended.
+    """
 
     order: Order
     process: ForkServerProcess
     pipe: Connection
     claimed: bool = False
+    gone: bool = False
 
 
 class Pool:
     """So many workers on one study, for as long as there is something for them to do."""
 
     def __init__(
-        self, address: Address, *, workers: int, threads: int, execute: str | None
+        self, address: Address, *, workers: int, threads: int, execute: str | None = None
     ) -> None:
         self._address, self._workers = address, workers
         self._threads, self._execute = threads, execute
@@ -92,17 +92,13 @@ class Pool:
         for number in range(self._workers):
             if waiting and number not in self._seats and (seat := self._hire(number)):
                 self._seats[number] = seat
-        pipes = {seat.pipe: seat for seat in self._seats.values()}
-        ends = {seat.process.sentinel: seat for seat in self._seats.values()}
-        ready = connection.wait([*pipes, *ends], timeout=TICK)
-        for pipe in ready:
-            if isinstance(pipe, Connection):
-                self._hear(pipes[pipe], show)
+        seats = {seat.pipe: seat for seat in self._seats.values()}
         died = {}
-        for end in ready:
-            if isinstance(end, int):
-                seat = ends[end]
-                self._dismiss(seat, show)
+        for pipe in connection.wait(list(seats), timeout=TICK):
+            seat = seats[cast("Connection", pipe)]
+            self._hear(seat, show)
+            if seat.gone:
+                self._dismiss(seat)
                 if seat.process.exitcode != 0:
                     died[seat.process.pid or 0] = f"its worker {said(seat.process.exitcode)}"
         return died
@@ -119,17 +115,24 @@ class Pool:
 
     def ask_to_stop(self) -> None:
         """Let every worker end its epoch, put its trial back and go."""
-        for seat in self._seats.values():
-            seat.process.terminate()
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End every worker at once; its trial is orphaned."""
-        for seat in self._seats.values():
-            seat.process.kill()
+        self._signal(signal.SIGKILL)
         for seat in self._seats.values():
             seat.process.join()
             seat.pipe.close()
         self._seats.clear()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the workers, and not by `Process.kill`.
+
+        That one spares a process whose exit code is known, or seems to be: see `UNKNOWN`.
+        """
+        for seat in self._seats.values():
+            with suppress(ProcessLookupError):
+                os.kill(seat.process.pid or 0, number)
 
     def _hire(self, number: int) -> Seat | None:
         """A worker for that seat; None when the process they are forked from has just died."""
@@ -144,6 +147,7 @@ class Pool:
         here, there = CONTEXT.Pipe(duplex=False)
         process = CONTEXT.Process(target=serve, args=(order, there), daemon=True)
         try:
+            ensure_running()
             process.start()
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
@@ -154,15 +158,14 @@ class Pool:
         return Seat(order=order, process=process, pipe=here)
 
     def _hear(self, seat: Seat, show: Callable[[Event], None]) -> None:
-        for event in _received(seat.pipe):
+        for event in _received(seat):
             seat.claimed = seat.claimed or isinstance(event, Claimed)
             if isinstance(event, Refused):
                 raise StoreError(event.message)
             show(event)
 
-    def _dismiss(self, seat: Seat, show: Callable[[Event], None]) -> None:
-        """Clear the seat of a worker that has ended, with its last words."""
-        self._hear(seat, show)
+    def _dismiss(self, seat: Seat) -> None:
+        """Clear the seat of a worker that has ended."""
         seat.process.join()
         seat.pipe.close()
         del self._seats[seat.order.number]
@@ -218,50 +221,6 @@ def serve(order: Order, pipe: Connection) -> None:
     os._exit(0)
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, called in a preloaded process of its own.
-
-    Raises:
-        RunFailedError: the process died.
-        CnnSweepsError: what the function raised.
-    """
-    here, there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_answer, args=(function, arguments, there), daemon=True)
-    process.start()
-    there.close()
-    try:
-        answer = here.recv()
-    except EOFError:
-        process.join()
-        raise RunFailedError(f"a process of the sweep {said(process.exitcode)}.") from None
-    process.join()
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
-
-
-def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
-    try:
-        answer = function(*arguments)
-    except CnnSweepsError as error:
-        answer = error
-    pipe.send(answer)
-    pipe.close()
-    os._exit(0)
-
-
-def said(exitcode: int | None) -> str:
-    """How a process ended, in words."""
-    if exitcode is None or exitcode >= 0:
-        return f"ended with exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
-    hint = {
-        "SIGKILL": ": somebody killed it, or the system for want of memory",
-        "SIGSEGV": ": a fault in native code",
-    }
-    return f"was ended by {name}{hint.get(name, '')}"
-
-
 def device_of(number: int) -> str | None:
     """The GPU of a worker, in turn; None where there is none."""
     devices = _devices()
@@ -284,8 +243,14 @@ def _devices() -> list[str]:
     return []
 
 
-def _received(pipe: Connection) -> Iterator[Event]:
-    """Everything that has arrived; nothing more where the other end is gone."""
-    with suppress(EOFError, OSError):
-        while pipe.poll():
-            yield pipe.recv()
+def _received(seat: Seat) -> Iterator[Event]:
+    """Everything that a worker has told by now.
+
+    Its pipe ends with it, whatever ends it. Its exit code comes by way of the process that it
+    was forked from; that one may be killed, and the worker lives on.
+    """
+    try:
+        while seat.pipe.poll():
+            yield seat.pipe.recv()
+    except (EOFError, OSError):
+        seat.gone = True

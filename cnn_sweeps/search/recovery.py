@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Set
 
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.search.attributes import ATTEMPT, BEAT, OWNER, SUPERSEDED
-from cnn_sweeps.search.events import Ended
+from cnn_sweeps.search.attributes import ATTEMPT, BEAT, OWNER, REASON, SUPERSEDED
+from cnn_sweeps.search.events import Ended, State
 from cnn_sweeps.search.execute import TRIAL
 from cnn_sweeps.search.owner import GRACE, Owner
 from cnn_sweeps.search.study import SweepStudy
@@ -38,10 +38,13 @@ def recover(
     Returns:
         How many trials were orphaned.
     """
-    orphans = [(_pid_of(trial), trial) for trial in orphans_of(study)]
-    orphans = [(pid, trial) for pid, trial in orphans if pid not in seated]
-    for pid, trial in orphans:
-        show(_requeue(study, trial, retries, (died or {}).get(pid, DIED)))
+    orphans = [trial for trial in orphans_of(study) if _pid_of(trial) not in seated]
+    seen = last_sign_of_life(study) if died is None else time.time()
+    for trial in orphans:
+        reason = (died or {}).get(_pid_of(trial), DIED)
+        ended = _requeue(study, trial, retries, reason, seen)
+        if ended is not None:
+            show(ended)
     if orphans and store is not None:
         close_runs(study, store, DIED)
     return len(orphans)
@@ -50,34 +53,60 @@ def recover(
 def put_back(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
     """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
     for trial in orphans_of(study):
-        study.give_place_on(trial, reason)
-        show(Ended(worker=0, trial=trial.number, state="put back", reason=reason))
+        if study.give_place_on(trial, reason):
+            show(_ended(trial, "put back", reason))
     if store is not None:
         close_runs(study, store, reason)
 
 
 def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
-    """End the MLflow runs of trials that do not run (any more)."""
+    """End the MLflow runs of trials that do not run (any more), each with its trial's reason.
+
+    A worker begins a run after its trial and ends it before. So whose trial has ended after the
+    runs were listed, and whose run still runs after that, belongs to nobody.
+    """
     if study.parent_run_id is None:
         return
-    running = {trial.number for trial in study.trials(TrialState.RUNNING)}
-    for run in store.children(study.parent_run_id):
-        if run.status == "RUNNING" and int(run.tags.get(TRIAL, -1)) not in running:
-            store.close_run(run.run_id, "FAILED", reason)
+    listed = [run for run in store.children(study.parent_run_id) if run.status == "RUNNING"]
+    trials = {str(trial.number): trial for trial in study.study.get_trials(deepcopy=False)}
+    for run in listed:
+        trial = trials.get(run.tags.get(TRIAL, ""))
+        if trial is not None and trial.state == TrialState.RUNNING:
+            continue
+        if store.get(run.run_id).status == "RUNNING":
+            told = reason if trial is None else trial.user_attrs.get(REASON, reason)
+            store.close_run(run.run_id, "FAILED", told)
+
+
+def last_sign_of_life(study: SweepStudy) -> float:
+    """When a process last worked on a study, as far as its trials tell; seconds since 1970."""
+    signs = [0.0]
+    for trial in study.study.get_trials(deepcopy=False):
+        times = (trial.datetime_start, trial.datetime_complete)
+        signs += [moment.timestamp() for moment in times if moment is not None]
+        signs.append(trial.user_attrs.get(BEAT, 0.0))
+    return max(signs)
 
 
 def _pid_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(OWNER, {}).get("pid", 0))
 
 
-def _requeue(study: SweepStudy, trial: FrozenTrial, retries: int, reason: str) -> Ended:
+def _requeue(
+    study: SweepStudy, trial: FrozenTrial, retries: int, reason: str, seen: float
+) -> Ended | None:
+    """Let an orphaned trial be begun again, or fail; None where another process has done it."""
     attempt = trial.user_attrs.get(ATTEMPT, 1)
     if attempt > retries and SUPERSEDED not in trial.user_attrs:
         last = f"{reason}, {attempt} times" if attempt > 1 else reason
-        study.give_up(trial, last)
-        return Ended(worker=0, trial=trial.number, state="failed", reason=last)
-    study.give_place_on(trial, reason, attempt=attempt + 1)
-    return Ended(worker=0, trial=trial.number, state="put back", reason=reason)
+        given_up = study.give_up(trial, last, seen=seen)
+        return _ended(trial, "failed", last) if given_up else None
+    given_on = study.give_place_on(trial, reason, attempt=attempt + 1, seen=seen)
+    return _ended(trial, "put back", reason) if given_on else None
+
+
+def _ended(trial: FrozenTrial, state: State, reason: str) -> Ended:
+    return Ended(worker=0, trial=trial.number, state=state, reason=reason)
 
 
 def orphans_of(study: SweepStudy) -> list[FrozenTrial]:

@@ -1,16 +1,37 @@
-"""Asking again for a trial that would repeat an experiment."""
+"""Knowing a trial that would repeat an experiment, and asking again for another one."""
 
 import random
 from typing import Any
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.search.attributes import ASKED, MEANING
+from cnn_sweeps.search.attributes import ASKED, COURSE, MEANING
 from cnn_sweeps.search.study import SweepStudy
 
 PATIENCE = 5
 """Times the sampler is asked again before one of the cells that are left is taken."""
 MOST_LOOKED_AT = 2_000
+
+
+def name(trial: Trial, *, meaning: str, course: str) -> None:
+    """Say which experiment a claimed trial is, and which trajectory it belongs to."""
+    for key, value in {COURSE: course, MEANING: meaning}.items():
+        if trial.user_attrs.get(key) != value:
+            trial.set_user_attr(key, value)
+
+
+def twins(study: SweepStudy, trial: Trial, meaning: str) -> list[FrozenTrial]:
+    """Trials before this one that are the same experiment and have not failed.
+
+    A trial says first which experiment it is (`name`): of two workers that draw the same one
+    at once, the later number sees the earlier.
+    """
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return [
+        other
+        for other in study.trials(*states)
+        if other.number < trial.number and other.user_attrs.get(MEANING) == meaning
+    ]
 
 
 def ask_again(study: SweepStudy, trial: Trial) -> None:

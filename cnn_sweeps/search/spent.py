@@ -1,11 +1,12 @@
 """What a sweep has spent, told from its trials: time, and epochs of training."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.search.attributes import EPOCHS_TRAINED, METRICS
+from cnn_sweeps.search.attributes import EPOCHS_TRAINED, METRICS, SEEN
 
 
 def seconds_spent(trials: Sequence[FrozenTrial]) -> float:
@@ -40,6 +41,15 @@ def epochs_spent(trials: Sequence[FrozenTrial]) -> Epochs:
 
 
 def _intervals(trials: Sequence[FrozenTrial]) -> Iterator[tuple[float, float]]:
+    """From when to when each trial ran; up to now where it still does."""
     for trial in trials:
-        if trial.datetime_start is not None and trial.datetime_complete is not None:
-            yield trial.datetime_start.timestamp(), trial.datetime_complete.timestamp()
+        if trial.datetime_start is None:
+            continue
+        begin, ended = trial.datetime_start.timestamp(), trial.datetime_complete
+        if SEEN in trial.user_attrs:
+            # It ended in the storage when somebody found its worker dead, hours later perhaps.
+            yield begin, max(begin, trial.user_attrs[SEEN])
+        elif trial.state == TrialState.RUNNING:
+            yield begin, time.time()
+        elif ended is not None:
+            yield begin, ended.timestamp()

@@ -1,30 +1,68 @@
-"""The controller's loop over a pool of local workers, and how the user can end it."""
+"""The controller's loop over the workers of a sweep, and how the user can end it."""
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from types import FrameType
+from typing import Protocol
 
 from optuna.trial import TrialState
 
-from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.console import say
+from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.search.attributes import REASON, TRACEBACK
-from cnn_sweeps.search.budget import Budget, cores
+from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.events import Ended, Event
-from cnn_sweeps.search.pool import Pool
-from cnn_sweeps.search.recovery import recover
+from cnn_sweeps.search.recovery import put_back, recover
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import View
 from cnn_sweeps.tracking import Store
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a scheduler, a terminal that was closed."""
+STOPPING = "Stopping after the running epochs; Ctrl-C again stops at once."
+LOOK = 5.0
+"""Seconds between two looks for trials whose worker has died and that nobody has reported."""
+
+
+class Crew(Protocol):
+    """The workers of a sweep, wherever they are."""
+
+    @property
+    def pids(self) -> set[int]:
+        """Process numbers of the workers whose end the crew itself will notice."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker is there."""
+
+    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+        """Work on for a moment; begin with it while trials wait.
+
+        Returns:
+            Of the workers that died: process number and cause.
+        """
+
+    def ask_to_stop(self) -> None:
+        """Let every worker end its epoch, put its trial back and go."""
+
+    def kill(self) -> None:
+        """End every worker at once."""
+
 
 @dataclass(kw_only=True)
 class Interrupts:
-    """How often the user has asked to stop."""
+    """How often the user has asked to stop.
+
+    Attributes:
+        count: how often.
+        number: the last signal.
+    """
 
     count: int = 0
+    number: int = signal.SIGINT
 
     def asked(self) -> bool:
         """Whether to stop."""
@@ -33,21 +71,22 @@ class Interrupts:
 
 @contextmanager
 def interruptible(*, alone: bool = False) -> Iterator[Interrupts]:
-    """Count Ctrl-C and SIGTERM instead of dying of them.
+    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored.
 
     Args:
         alone: whether this process does the work itself; the second one then ends it.
     """
     interrupts = Interrupts()
 
-    def note(_number: int, _frame: FrameType | None) -> None:
-        interrupts.count += 1
-        if interrupts.count == 1:
-            print("\nStopping after the running epochs; Ctrl-C again stops at once.", flush=True)
+    def note(number: int, _frame: FrameType | None) -> None:
+        interrupts.count, interrupts.number = interrupts.count + 1, number
+        if alone and interrupts.count == 1:
+            say(f"\n{STOPPING}")
         elif alone:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield interrupts
     finally:
@@ -57,47 +96,55 @@ def interruptible(*, alone: bool = False) -> Iterator[Interrupts]:
 
 @dataclass(kw_only=True)
 class Steering:
-    """The controller's loop over a pool of local workers.
+    """The controller's loop over its workers.
 
     Attributes:
         study: the queue.
         store: where runs are logged.
         budget: retries and failures that are allowed.
         view: what the user sees.
-        execute: dotted path of what carries out a trial; None to train it.
+        failures: how many trials have failed.
+        ended: the trials whose end was shown.
     """
 
     study: SweepStudy
     store: Store | None
     budget: Budget
     view: View
-    execute: str | None = None
     failures: int = 0
+    ended: set[int] = field(default_factory=set)
 
-    def run(self, workers: int, interrupts: Interrupts) -> None:
-        """Hire, watch and replace workers until the queue is empty and nobody has a trial.
+    def run(self, crew: Crew, interrupts: Interrupts) -> None:
+        """Let workers pull, and put right what dead ones left, until nobody has a trial.
 
         Raises:
-            RunFailedError: only failures; every worker is ended.
+            RunFailedError: only failures.
+            StoreError: the study or a worker's store refuses.
         """
-        threads = max(1, cores() // workers)
-        pool = Pool(self.study.address, workers=workers, threads=threads, execute=self.execute)
-        told = 0
+        told, looked = 0, 0.0
         try:
-            while not self._over(pool, interrupts):
-                waiting = not interrupts.asked() and self._waiting()
-                died = pool.step(self._show, waiting=waiting)
-                if died or pool.idle:
-                    self._recover(died, pool.pids)
-                if interrupts.count > told:
-                    told = interrupts.count
-                    pool.ask_to_stop() if told == 1 else pool.kill()
-                self.view.tick()
+            with self.study.address.refusing():
+                while not self._over(crew, interrupts):
+                    waiting = not interrupts.asked() and self._waiting()
+                    died = crew.step(self._show, waiting=waiting)
+                    if died or crew.idle or time.monotonic() - looked > LOOK:
+                        self._recover(died, crew.pids)
+                        looked = time.monotonic()
+                    if interrupts.count > told:
+                        told = interrupts.count
+                        self._stop(crew, at_once=told > 1)
+                    self.view.tick()
+        except BaseException:
+            crew.kill()
+            # The disk that ends a sweep may refuse this too; the first error is the one to tell.
+            with suppress(StoreError):
+                put_back(self.study, self.store, show=self._show, reason="its sweep has ended")
+            raise
         finally:
-            pool.kill()
+            crew.kill()
 
-    def _over(self, pool: Pool, interrupts: Interrupts) -> bool:
-        if not pool.idle:
+    def _over(self, crew: Crew, interrupts: Interrupts) -> bool:
+        if not crew.idle:
             return False
         if interrupts.asked():
             return True
@@ -108,6 +155,13 @@ class Steering:
         deadline = self.study.deadline
         in_time = deadline is None or time.time() < deadline
         return in_time and self.study.counts().waiting > 0
+
+    def _stop(self, crew: Crew, *, at_once: bool) -> None:
+        if at_once:
+            crew.kill()
+        else:
+            say(f"\n{STOPPING}")
+            crew.ask_to_stop()
 
     def _recover(self, died: Mapping[int, str], seated: set[int]) -> None:
         recover(
@@ -120,6 +174,11 @@ class Steering:
         )
 
     def _show(self, event: Event) -> None:
+        """Show what happens, the end of each trial once, whoever tells it first."""
+        if isinstance(event, Ended):
+            if event.trial in self.ended:
+                return
+            self.ended.add(event.trial)
         self.view.show(event)
         if isinstance(event, Ended) and event.state == "failed":
             self.failures += 1

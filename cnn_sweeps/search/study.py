@@ -5,15 +5,13 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import StoreError, reason_of
+from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.attributes import (
     ASKED,
@@ -26,11 +24,13 @@ from cnn_sweeps.search.attributes import (
     PARENT,
     PLAN,
     REASON,
+    SEEN,
     SUPERSEDED,
     TRACEBACK,
 )
 from cnn_sweeps.search.counts import Counts
 from cnn_sweeps.search.courses import claimable
+from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.pruners import build_pruner
@@ -76,6 +76,11 @@ class SweepStudy:
                 load_if_exists=True,
             )
             stored = study.user_attrs.get(PLAN)
+            if stored is None and study.get_trials(deepcopy=False):
+                raise StoreError(
+                    f"the study {address.name} in {address} was not made by cnn_sweeps.\n"
+                    f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
+                )
             if stored is None:
                 study.set_user_attr(PLAN, plan.to_json())
                 with warnings.catch_warnings():
@@ -101,21 +106,19 @@ class SweepStudy:
             try:
                 study = optuna.load_study(study_name=address.name, storage=storage)
             except KeyError:
-                raise StoreError(
-                    f"there is no study {address.name} in {address.storage}."
-                ) from None
+                raise StoreError(f"there is no study {address.name} in {address}.") from None
             plan = Plan.from_json(study.user_attrs[PLAN])
         return cls._ready(study, storage, plan, address, stream)
 
     @classmethod
     def existing(cls, address: Address) -> Self | None:
         """The study, if there is one yet; nothing is created."""
-        if not address.shared and not Path(address.storage).exists():
+        if not address.begun:
             return None
         storage = address.open()
         with address.refusing():
-            names = [summary.study_name for summary in storage.get_all_studies()]
-        return cls.load(address) if address.name in names else None
+            named = [s for s in storage.get_all_studies() if s.study_name == address.name]
+        return cls.load(address) if named and PLAN in named[0].user_attrs else None
 
     @classmethod
     def _ready(
@@ -126,7 +129,9 @@ class SweepStudy:
         address: Address,
         stream: int = 0,
     ) -> Self:
-        study.sampler = _sampler(study, plan, stream)
+        # Random numbers that no other part of the sweep draws.
+        stream += len(study.get_trials(deepcopy=False))
+        study.sampler = build_sampler(plan.sampler, plan.space, worker=stream)
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
         return cls(study, storage, plan, address)
 
@@ -164,16 +169,25 @@ class SweepStudy:
         """
         states = (TrialState.WAITING, TrialState.RUNNING)
         for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
-            trial_id = self._id(waiting.number)
-            try:
-                if not self.storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
-                    continue
-            except optuna.exceptions.UpdateFinishedTrialError:
-                continue
-            trial = Trial(self.study, trial_id)
-            trial.set_user_attr(OWNER, owner.to_json())
-            return trial
+            if self._take(waiting):
+                trial = Trial(self.study, self._id(waiting.number))
+                trial.set_user_attr(OWNER, owner.to_json())
+                return trial
         return None
+
+    def drop(self, waiting: FrozenTrial) -> None:
+        """Take a waiting place out of the budget, unless somebody takes it first."""
+        if self._take(waiting):
+            self._end(waiting, {SUPERSEDED: True})
+
+    def _take(self, waiting: FrozenTrial) -> bool:
+        """Let a waiting trial run; False where another process was quicker."""
+        try:
+            return self.storage.set_trial_state_values(
+                self._id(waiting.number), state=TrialState.RUNNING
+            )
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
@@ -195,40 +209,57 @@ class SweepStudy:
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
         trial.set_user_attr(REASON, reason_of(error))
-        if isinstance(error, BaseException):
+        if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
             trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def give_up(self, trial: FrozenTrial, reason: str) -> None:
-        """End an unfinished trial of another process as failed; it keeps its place."""
-        self.storage.set_trial_user_attr(self._id(trial.number), REASON, reason)
-        self.study.tell(trial.number, state=TrialState.FAIL)
+    def give_up(self, trial: FrozenTrial, reason: str, *, seen: float | None = None) -> bool:
+        """Fail a trial of another process, which keeps its place; False if somebody was quicker."""
+        return self._end(trial, {REASON: reason, SEEN: seen})
 
-    def give_place_on(self, trial: FrozenTrial, reason: str, *, attempt: int | None = None) -> None:
+    def give_place_on(
+        self,
+        trial: FrozenTrial,
+        reason: str,
+        *,
+        attempt: int | None = None,
+        seen: float | None = None,
+    ) -> bool:
         """End an unfinished trial and give its place, with its values, to a new one.
 
         In this order nothing is lost where the process dies in between: a trial that is
         superseded and still running is found again, and so is a place that is missing.
+        False where another process was quicker.
         """
+        with locked(self.address.lock):
+            if not self._end(trial, {SUPERSEDED: True, REASON: reason, SEEN: seen}):
+                return False
+            attempt = trial.user_attrs.get(ATTEMPT, 1) if attempt is None else attempt
+            known = trial.user_attrs
+            self.put(
+                self.carried_values(trial),
+                attempt=attempt,
+                meaning=known.get(MEANING),
+                course=known.get(COURSE),
+            )
+        return True
+
+    def _end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
+        """Fail a running trial; False where it has ended already."""
         trial_id = self._id(trial.number)
-        self.storage.set_trial_user_attr(trial_id, SUPERSEDED, True)
-        self.storage.set_trial_user_attr(trial_id, REASON, reason)
-        self.study.tell(trial.number, state=TrialState.FAIL)
-        attempt = trial.user_attrs.get(ATTEMPT, 1) if attempt is None else attempt
-        self.put(
-            self.carried_values(trial),
-            attempt=attempt,
-            meaning=trial.user_attrs.get(MEANING),
-            course=trial.user_attrs.get(COURSE),
-        )
+        try:
+            for key, value in attributes.items():
+                if value is not None:
+                    self.storage.set_trial_user_attr(trial_id, key, value)
+            self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+        return True
 
     def supersede(self, trial: Trial, values: list[float] | None) -> None:
         """End a trial that repeats another one; its place is free again.
 
-        Args:
-            trial: the repetition.
-            values: what is known of its experiment, for the sampler to learn from; None
-                where that is still being found out.
+        The sampler learns from the values that are known; None while they are being found out.
         """
         trial.set_user_attr(SUPERSEDED, True)
         self.study.tell(trial, values, state=None if values else TrialState.FAIL)
@@ -238,33 +269,9 @@ class SweepStudy:
         stored = self.study.get_trials(deepcopy=False, states=states or None)
         return [trial for trial in stored if SUPERSEDED not in trial.user_attrs]
 
-    def name(self, trial: Trial, *, meaning: str, course: str) -> None:
-        """Say which experiment a claimed trial is, and which trajectory it belongs to."""
-        for key, value in {COURSE: course, MEANING: meaning}.items():
-            if trial.user_attrs.get(key) != value:
-                trial.set_user_attr(key, value)
-
-    def twins(self, trial: Trial, meaning: str) -> list[FrozenTrial]:
-        """Trials before this one that are the same experiment and have not failed.
-
-        A trial says first which experiment it is (`name`): of two workers that draw the same
-        one at once, the later number sees the earlier.
-        """
-        return [
-            other
-            for other in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-            if other.number < trial.number and other.user_attrs.get(MEANING) == meaning
-        ]
-
     def counts(self) -> Counts:
         """How far the sweep is."""
-        states = [trial.state for trial in self.trials()]
-        return Counts(
-            total=len(states),
-            finished=sum(state.is_finished() for state in states),
-            waiting=states.count(TrialState.WAITING),
-            running=states.count(TrialState.RUNNING),
-        )
+        return Counts.of(self.trials())
 
     @property
     def deadline(self) -> float | None:
@@ -290,9 +297,3 @@ class SweepStudy:
         """The storage's own number of a trial."""
         study_id = self.storage.get_study_id_from_name(self.study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
-
-
-def _sampler(study: optuna.Study, plan: Plan, stream: int) -> BaseSampler:
-    """The plan's sampler, with random numbers that no other part of the sweep draws."""
-    stored = len(study.get_trials(deepcopy=False))
-    return build_sampler(plan.sampler, plan.space, worker=stream + stored)

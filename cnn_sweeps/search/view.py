@@ -63,7 +63,7 @@ class View(Protocol):
 def view_of(
     total: int,
     done_before: int,
-    workers: int,
+    workers: int | None,
     objectives: Objectives,
     *,
     stream: TextIO | None = None,
@@ -74,16 +74,24 @@ def view_of(
     Args:
         total: trials in the budget.
         done_before: of these, how many had ended before this call.
-        workers: how many trials run at a time; 0 (this process itself) shows as one.
+        workers: how many trials run at a time; 0 (this process itself) shows as one. None
+            where they do not tell what they do, so that there is no picture to draw.
         objectives: what the sweep is after.
         stream: where to; standard output when None.
         earlier: trials of earlier calls that may still be the best.
     """
-    tally = Tally(total=total, done=done_before, workers=max(workers, 1), objectives=objectives)
+    tally = Tally(
+        total=total, done=done_before, workers=max(workers or 1, 1), objectives=objectives
+    )
     tally.rate(earlier)
     out = stream or sys.stdout
     console = Output(file=out, highlight=False)
-    if out.isatty() and console.is_terminal and not console.is_dumb_terminal:
+    if (
+        workers is not None
+        and out.isatty()
+        and console.is_terminal
+        and not console.is_dumb_terminal
+    ):
         return LiveView(tally, console)
     return PlainView(tally, out)
 

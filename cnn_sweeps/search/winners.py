@@ -10,7 +10,7 @@ from cnn_sweeps import runtime
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runtime import quiet_stderr
-from cnn_sweeps.search import pool
+from cnn_sweeps.search import processes
 from cnn_sweeps.search.attributes import RUN_ID
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.tracking import Store
@@ -55,7 +55,9 @@ def score(study: SweepStudy, store: Store, *, apart: bool) -> Scores:
     if not asked:
         return known
     tracking = study.plan.first.tracking
-    scored: Scores = pool.call(score_all, tracking, asked) if apart else score_all(tracking, asked)
+    scored: Scores = (
+        processes.call(score_all, tracking, asked) if apart else score_all(tracking, asked)
+    )
     return {**known, **scored}
 
 

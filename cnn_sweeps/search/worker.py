@@ -4,23 +4,24 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import Identity
-from cnn_sweeps.search import attributes, duplicates
+from cnn_sweeps.search import attributes, duplicates, repetition
 from cnn_sweeps.search.events import Claimed, Ended, Event, Progressed
+from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.owner import BEAT, Owner
 from cnn_sweeps.search.pruners import Reporter, epoch_metric
-from cnn_sweeps.search.repetition import ask_again
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.titles import title
 
@@ -88,24 +89,27 @@ class Worker:
             values = study.values_of(trial)
             config = study.plan.config(values)
             meaning = study.plan.meaning(config)
-            study.name(trial, meaning=meaning, course=study.plan.course(config))
-            twins = study.twins(trial, meaning)
+            repetition.name(trial, meaning=meaning, course=study.plan.course(config))
+            twins = repetition.twins(study, trial, meaning)
             if twins and not duplicates.tried_again(study.plan.duplicates):
                 self._repeat(trial, duplicates.known_of(twins))
                 return
             self._train(trial, duplicates.with_seed(config, len(twins)))
         except StoreError as error:
-            study.failed(trial, error)
+            # No fault of the trial: it is begun again when the store can be used again.
+            study.give_place_on(study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:
             study.pruned(trial, error.reason)
             self._ended(trial, state="pruned", reason=error.reason, epochs=error.epoch)
         except (StoppedError, KeyboardInterrupt) as error:
-            reason = reason_of(error) or "interrupted"
+            reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
             study.give_place_on(study.frozen(trial), reason)
             self._ended(trial, state="put back", reason=reason)
             if isinstance(error, KeyboardInterrupt):
                 raise
+        except UpdateFinishedTrialError:
+            pass  # given on by another host, which had no sign of life from here for too long
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, state="failed", reason=reason_of(error))
@@ -160,8 +164,9 @@ class Worker:
             study.done(trial, known.values)
             self._ended(trial, state="reused", values=tuple(known.values))
             return
-        study.supersede(trial, known.values)
-        ask_again(study, trial)
+        with locked(study.address.lock):
+            study.supersede(trial, known.values)
+            repetition.ask_again(study, trial)
 
     def _ended(self, trial: Trial, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)
@@ -200,7 +205,9 @@ def _signs_of_life(study: SweepStudy, trial: Trial) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(BEAT):
-            trial.set_user_attr(attributes.BEAT, time.time())
+            # A database that is out of reach for a moment; the training itself will tell.
+            with suppress(OptunaError):
+                trial.set_user_attr(attributes.BEAT, time.time())
 
     trial.set_user_attr(attributes.BEAT, time.time())
     thread = Thread(target=beat, name=f"signs of life of {os.getpid()}", daemon=True)

@@ -1,0 +1,109 @@
+"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach."""
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cnn_sweeps.errors import CnnSweepsError, RunFailedError
+
+PRELOADED = "cnn_sweeps.search.preload"
+FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
+"""Signals that a terminal sends to all processes of a sweep."""
+UNKNOWN = 255
+"""Exit code of a process where the one that it was forked from was killed before it."""
+ATTEMPTS = 3
+"""How often a call is made, each time in a new process, when its process dies."""
+
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+class DiedError(RunFailedError):
+    """A process ended before it had an answer."""
+
+
+def warm_up(execute: str | None = None) -> None:
+    """Start the process that workers are forked from; it imports what they need meanwhile."""
+    CONTEXT.set_forkserver_preload([PRELOADED] if execute is None else [execute.split(":")[0]])
+    ensure_running()
+
+
+def ensure_running() -> None:
+    """Start the process that workers are forked from, where it does not run.
+
+    The terminal tells Ctrl-C, and that it was closed, to every process; only the controller is
+    to hear it. What is ignored when a process begins stays ignored in it and all below it.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in FOR_THE_CONTROLLER}
+    try:
+        with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
+            forkserver.ensure_running()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns, called in a preloaded process of its own.
+
+    Raises:
+        RunFailedError: the process died, and so did those after it.
+        CnnSweepsError: what the function raised.
+    """
+    for _ in range(ATTEMPTS):
+        answer = _asked(function, arguments)
+        if not isinstance(answer, DiedError):
+            break
+    if isinstance(answer, CnnSweepsError):
+        raise answer
+    return answer
+
+
+def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The answer of one process: what the function returned or raised, or that it died."""
+    here, there = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_answer, args=(function, arguments, there), daemon=True)
+    with here:
+        try:
+            with there:  # our end, so that the pipe ends with the process
+                ensure_running()
+                process.start()
+        except (OSError, EOFError):
+            return DiedError("a process of the sweep could not be started.")
+        try:
+            return here.recv()
+        except (OSError, EOFError):
+            process.join()
+            return DiedError(f"a process of the sweep {said(process.exitcode)}.")
+        finally:
+            process.kill()  # where Ctrl-C ends the waiting
+
+
+def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
+    try:
+        answer = function(*arguments)
+    except CnnSweepsError as error:
+        answer = error
+    pipe.send(answer)
+    pipe.close()
+    os._exit(0)
+
+
+def said(exitcode: int | None) -> str:
+    """How a process ended, in words."""
+    if exitcode == UNKNOWN:
+        return "ended, and nobody saw why"
+    if exitcode is None or exitcode >= 0:
+        return f"ended with exit code {exitcode}"
+    number = -exitcode
+    known = number in set(signal.Signals)
+    name = signal.Signals(number).name if known else f"signal {number}"
+    hint = {
+        "SIGKILL": ": somebody killed it, or the system for want of memory",
+        "SIGSEGV": ": a fault in native code",
+    }
+    return f"was ended by {name}{hint.get(name, '')}"
