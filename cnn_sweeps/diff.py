@@ -1,6 +1,7 @@
 """`cnn-sweeps diff HASH HASH`: in what two runs differ."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -13,11 +14,14 @@ from cnn_sweeps import console, lookup
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.record import EPOCH_METRICS, Record
 from cnn_sweeps.tracking import flatten
 
 USAGE = "diff HASH HASH"
 MOST_ROWS = 40
+DIGEST = re.compile(r"[0-9a-f]{64}")
+"""A digest, of which a person is shown the first digits."""
 Pair = tuple[Any, Any]
 
 
@@ -142,4 +146,6 @@ def _text(value: Any, digits: int) -> str:
         return "(none)"
     if isinstance(value, tuple | list):
         return " ".join(map(str, value))
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return str(value)[:SHOWN] if DIGEST.fullmatch(str(value)) else str(value)

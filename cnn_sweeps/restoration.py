@@ -19,7 +19,7 @@ from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.record import Record
 from cnn_sweeps.source import Source
 
-PLACES = ("root", "path", "download")
+PLACES = ("root", "path")
 """Fields of `data` that say where images are."""
 
 
@@ -110,14 +110,14 @@ def _is_here(model: CustomModel, source: Source) -> bool:
 def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
     """Where the images lie, from `data.KEY=VALUE`."""
     possible = [f.name for f in fields(config.data) if f.name in PLACES]
-    values: dict[str, Any] = {}
+    values: dict[str, Path] = {}
     for text in given:
         key, _, value = text.removeprefix("data.").partition("=")
         if key not in possible:
-            known = " and ".join(f"data.{name}" for name in possible) or "none of its keys"
+            known = f"data.{possible[0]}" if possible else "none of its keys"
             raise ConfigError(
                 f"{text} is not possible here: the experiment is as it was recorded. Of "
                 f"data={config.data.name}, {known} may say where the images are."
             )
-        values[key] = value.lower() == "true" if key == "download" else Path(value)
+        values[key] = Path(value)
     return values

@@ -20,13 +20,14 @@ from cnn_sweeps.identity import SHOWN, identify
 ROOT = Path(__file__).resolve().parents[1]
 CONF = Path(composition.config_dir())
 OWN = ("README.md", "CHANGELOG.md", "mlruns/README.md", "docs/architecture.md", "docs/data.md")
-OWN += ("docs/models.md", "docs/notebook.md", "docs/sweeps.md", "docs/tracking.md")
+OWN += ("docs/models.md", "docs/notebook.md", "docs/reproduce.md", "docs/sweeps.md")
+OWN += ("docs/tracking.md",)
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^(?:\$ )?(?:cnn-sweeps|python -m cnn_sweeps)(?: (.*))?$")
-IN_LINE = re.compile(r"`(cnn-sweeps (?:-m|\S*=)[^`]*)`")
-REFUSAL = "cnn-sweeps: "
 COMMANDS = tuple(cli.COMMANDS)
+IN_LINE = re.compile(rf"`(cnn-sweeps (?:-m|\S*=|{'|'.join(COMMANDS)})[^`]*)`")
+REFUSAL = "cnn-sweeps: "
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Example:
 
 
 def examples(file: str) -> list[Example]:
-    """The experiments and sweeps that a document shows: in its fenced blocks and its tables."""
+    """The command lines that a document shows: in its fenced blocks, its tables and its text."""
     prose = FENCE.sub("", TEXTS[file])
     found = [Example(file, read(line)) for line in IN_LINE.findall(prose)]
     for _, block in FENCE.findall(TEXTS[file]):
@@ -59,7 +60,7 @@ def examples(file: str) -> list[Example]:
             line, _, output = text.partition("\n")
             if PROGRAM.match(line):
                 found.append(Example(file, read(line), output.rstrip("\n")))
-    return [e for e in found if not e.arguments or e.arguments[0] not in COMMANDS]
+    return found
 
 
 def read(line: str) -> tuple[str, ...]:
@@ -68,7 +69,9 @@ def read(line: str) -> tuple[str, ...]:
     return tuple(shlex.split((match[1] if match else "") or ""))
 
 
-EXAMPLES = [example for file in TEXTS for example in examples(file)]
+ALL = [example for file in TEXTS for example in examples(file)]
+ABOUT_RUNS = [e for e in ALL if e.arguments[:1] and e.arguments[0] in COMMANDS]
+EXAMPLES = [e for e in ALL if e not in ABOUT_RUNS]
 DIGITS = [e for e in EXAMPLES if "data=digits" in e.arguments and " · " in e.output]
 
 
@@ -131,6 +134,7 @@ def test_the_documents_have_examples() -> None:
     assert len(EXAMPLES) > 30
     assert len(DIGITS) > 2
     assert {example.file for example in EXAMPLES} >= {"README.md", "docs/notebook.md"}
+    assert {example.arguments[0] for example in ABOUT_RUNS} == set(COMMANDS)
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "in_made")
@@ -149,6 +153,22 @@ def test_every_command_is_accepted_or_refused_as_shown(
     else:
         assert said.startswith(REFUSAL)
         assert said == example.output
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+@pytest.mark.parametrize("example", [e for e in ABOUT_RUNS if len(e.arguments) > 1], ids=str)
+def test_commands_about_runs_can_be_typed(
+    example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command comes as far as looking for its run, which is not there."""
+    monkeypatch.setattr(
+        sys, "argv", ["cnn-sweeps", *(re.sub(r"^[A-Z]{2,}$", "abcd", a) for a in example.arguments)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert re.search("no run has a config hash|is not a folder that|does not answer", said)
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "in_made")

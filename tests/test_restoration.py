@@ -65,16 +65,16 @@ def test_images_may_lie_elsewhere() -> None:
     assert isinstance(data, FileData)
     assert data.path == Path("here.npz")
     archive = record(config=config(data={"name": "mnist"}))
-    data = restored(archive, HERE, ["data.root=a=b", "data.download=False"]).data
+    data = restored(archive, HERE, ["data.root=a=b"]).data
     assert isinstance(data, ArchiveData)
-    assert (data.root, data.download) == (Path("a=b"), False)
+    assert data.root == Path("a=b")
 
 
 @pytest.mark.parametrize(
     ("name", "place", "known"),
     [
         pytest.param("npz", "data.root=x", "data.path may say", id="not-of-this-kind"),
-        pytest.param("mnist", "data.limit=3", "data.root and data.download may", id="not-a-place"),
+        pytest.param("mnist", "data.limit=3", "data.root may", id="not-a-place"),
         pytest.param("digits", "data.path=x", "none of its keys may", id="nowhere"),
     ],
 )
