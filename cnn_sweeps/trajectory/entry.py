@@ -132,13 +132,13 @@ class Entry:
     def used(self) -> float:
         """When it was last used, in seconds since 1970."""
         with suppress(OSError):
-            return self.folder.stat().st_mtime
+            return self._clock.stat().st_mtime
         return 0.0
 
     def touch(self) -> None:
         """Note that it is used; a folder that cannot be written is only read."""
         with suppress(OSError):
-            os.utime(self.folder)
+            os.utime(self._clock)
 
     def remove(self) -> bool:
         """Delete it, at once for whoever looks: it is renamed first. Whether it is gone."""
@@ -173,6 +173,12 @@ class Entry:
             for path, digest in bad
             if (path, digest) in still
         }
+
+    @property
+    def _clock(self) -> Path:
+        """What carries the time of the last use: nothing but a use changes the history."""
+        history = self.folder / HISTORY
+        return history if history.exists() else self.folder
 
     def _named(self) -> list[tuple[Path, str]]:
         """The files that the history names, with their digests."""

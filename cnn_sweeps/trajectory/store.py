@@ -16,7 +16,7 @@ from cnn_sweeps.trajectory.lock import Lock
 FOLDER = "trajectories"
 """Folder under `tracking.dir`."""
 GB = 10**9
-LOOKED = "next_look"
+NEXT_LOOK = "next_look"
 """A file that says when the size is to be looked at again, in seconds since 1970."""
 REST = 100
 """A full store has tens of thousands of files: one hundredth of the time goes into looking."""
@@ -46,6 +46,11 @@ class TrajectoryStore:
         found = [Entry(folder) for folder in self._folders() if REMOVED not in folder.name]
         return sorted(found, key=lambda entry: entry.used)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files, also of those that nobody can use."""
+        return sum(size for _, size in sizes(self.folder))
+
     def evict(self, max_gb: float) -> list[Entry]:
         """Delete what was not used for longest until the rest fits; in-use entries stay.
 
@@ -54,22 +59,23 @@ class TrajectoryStore:
         Returns:
             The entries that were deleted.
         """
-        if sum(size for _, size in sizes(self.folder)) <= max_gb * GB:
+        if self.size <= max_gb * GB:
             return []
+        by_use = self.entries()
         self.tidy()
-        entries = [(entry, entry.size) for entry in self.entries()]
+        entries = [(entry, entry.size) for entry in by_use]
         surplus = sum(size for _, size in entries) - max_gb * GB
         return list(_removed(entries, surplus))
 
     def evict_at_times(self, max_gb: float) -> list[Entry]:
         """The same, if the last look is long enough ago for what a look costs."""
-        looked, began = self.folder / LOOKED, time.time()
+        note, began = self.folder / NEXT_LOOK, time.time()
         with suppress(OSError, ValueError):
-            if began < float(looked.read_text()):
+            if began < float(note.read_text()):
                 return []
         removed = self.evict(max_gb)
         with suppress(OSError):
-            looked.write_text(str(began + REST * (time.time() - began)))
+            note.write_text(str(began + REST * (time.time() - began)))
         return removed
 
     def clear(self, entries: Iterable[Entry] | None = None) -> list[Entry]:
