@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.random.seed_generator import global_seed_generator  # Keras has no public way to it
 from numpy.typing import NDArray
 
 from cnn_sweeps.errors import RunFailedError
@@ -30,13 +31,20 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+def of(model: keras.Model) -> dict[str, Any]:
+    """The variables that a snapshot of a compiled model holds, by their keys."""
+    optimizer = {f"optimizer/{i}": v for i, v in enumerate(model.optimizer.variables)}
+    return _model_variables(model) | optimizer | {"random/0": global_seed_generator().state}
+
+
 def snapshot(model: keras.Model) -> Snapshot:
     """Everything that a compiled model needs to be trained on, as copies.
 
-    That is every variable of the model, random generators among them, and of its optimizer.
+    That is every variable of the model, random generators among them, those of its optimizer,
+    and the generator that Keras draws from where a layer has none of its own.
     Keys are positions, because names need not be unique.
     """
-    return {key: np.array(variable.numpy()) for key, variable in _variables(model).items()}
+    return {key: np.array(variable.numpy()) for key, variable in of(model).items()}
 
 
 def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
@@ -45,7 +53,7 @@ def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         RunFailedError: the snapshot is of another model or optimizer.
     """
-    _assign(_variables(model), state)
+    _assign(of(model), state)
 
 
 def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
@@ -70,9 +78,3 @@ def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> 
 
 def _model_variables(model: keras.Model) -> dict[str, Any]:
     return {f"model/{i}": variable for i, variable in enumerate(model.variables)}
-
-
-def _variables(model: keras.Model) -> dict[str, Any]:
-    return _model_variables(model) | {
-        f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)
-    }

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.identity import Identity
 from cnn_sweeps.titles import title
 from cnn_sweeps.tracking import TrackedRun
 from cnn_sweeps.training import Course, FromScratch, Subject
+from cnn_sweeps.trajectory.entry import Entry
+from cnn_sweeps.trajectory.hidden import has_hidden_state
 from cnn_sweeps.trajectory.key import fingerprint
 from cnn_sweeps.trajectory.store import TrajectoryStore
 from cnn_sweeps.trajectory.walk import Walk
@@ -33,24 +35,33 @@ def course_of(
     if not config.trajectory.reuse:
         yield FromScratch(subject=subject)
         return
-    steps = config.trainer.steps_per_execution
     trajectories = TrajectoryStore.under(tracked.address.dir)
-    entry = trajectories.entry(
-        identity.trajectory_hash, fingerprint(environment, steps_per_execution=steps)
-    )
-    entry.describe(
-        {
-            "title": title(config.model),
-            "data": config.data.name,
-            "trajectory_hash": identity.trajectory_hash,
-            "environment": environment.moving,
-        }
-    )
-    with Walk(subject=subject, entry=entry, run_id=tracked.run_id) as walk:
-        try:
+    entry = _entry(trajectories, config, identity, environment)
+    goes_on = not (isinstance(config.model, CustomModel) and has_hidden_state(subject.model))
+    walk = Walk(subject=subject, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
+    try:
+        with walk:
             yield walk
-        finally:
-            with suppress(StoreError):  # what went wrong in the training is told instead
-                tracked.set_tags(walk.tags)
-    if walk.trained:
-        trajectories.evict(config.trajectory.max_gb)
+    finally:
+        with suppress(StoreError):  # what went wrong in the training is told instead
+            tracked.set_tags(walk.tags)
+        if walk.trained:
+            trajectories.evict_at_times(config.trajectory.max_gb)
+
+
+def _entry(
+    trajectories: TrajectoryStore, config: Config, identity: Identity, environment: Environment
+) -> Entry:
+    steps = config.trainer.steps_per_execution
+    where = fingerprint(environment, steps_per_execution=steps)
+    entry = trajectories.entry(identity.trajectory_hash, where)
+    with suppress(StoreError):  # what cannot be written may still be read
+        entry.describe(
+            {
+                "title": title(config.model),
+                "data": config.data.name,
+                "trajectory_hash": identity.trajectory_hash,
+                "environment": environment.moving,
+            }
+        )
+    return entry

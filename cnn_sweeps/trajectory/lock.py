@@ -6,17 +6,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from cnn_sweeps.trajectory.entry import LOCK
+from cnn_sweeps.trajectory.files import refusal
+
 
 class Lock:
     """A lock on a folder that the system takes back when its holder dies.
 
-    It only saves work: where it is lost (some network drives), two processes train the same
+    It only saves work: where there is none (some network drives), two processes train the same
     epochs and write the same bits.
     """
 
     def __init__(self, folder: Path) -> None:
         """Name the lock; nothing is locked yet."""
-        self._path = folder / "lock"
+        self._path = folder / LOCK
         self._file: IO[str] | None = None
 
     @property
@@ -25,21 +28,14 @@ class Lock:
         return self._file is not None
 
     def take(self) -> bool:
-        """Take the lock if it is free, and say whether it is held now."""
-        if self._file is not None:
-            return True
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
-        if not _still_there(file, self._path):  # it was removed with its folder meanwhile
-            file.close()
-            return False
-        self._file = file
-        return True
+        """Take the lock if it is free, and say whether it is held now.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        if self._file is None:
+            self._file = self._locked()
+        return self.held
 
     def give_back(self) -> None:
         """Let somebody else have it."""
@@ -60,8 +56,32 @@ class Lock:
         """Give it back."""
         self.give_back()
 
+    def _locked(self) -> IO[str] | None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a")
+        except FileNotFoundError:  # the folder was removed meanwhile
+            return None
+        except OSError as error:
+            raise refusal(self._path, error) from error
+        if _free(file) and _still_there(file, self._path):
+            return file
+        file.close()
+        return None
+
+
+def _free(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a drive that knows no locks
+        return True
+    return True
+
 
 def _still_there(file: IO[str], path: Path) -> bool:
+    """Whether the file that was locked is the one that others will find."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:

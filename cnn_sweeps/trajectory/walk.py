@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from cnn_sweeps import training, variables
+from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.history import Epoch
-from cnn_sweeps.trajectory.entry import Entry, Kept
+from cnn_sweeps.trajectory.entry import MODEL, Entry
+from cnn_sweeps.trajectory.kept import Kept
 from cnn_sweeps.trajectory.lock import Lock
 
 PATIENCE = 0.2
@@ -30,6 +32,7 @@ class Walk:
         subject: what is trained, freshly built and compiled.
         entry: what is stored of it.
         run_id: the MLflow run that asks, which is named with the epochs it trains.
+        goes_on: whether training can go on from what is stored; else it begins at the start.
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
         seconds: wall time of the epochs that were trained here.
@@ -38,6 +41,7 @@ class Walk:
     subject: training.Subject
     entry: Entry
     run_id: str
+    goes_on: bool = True
     trained: set[int] = field(default_factory=set)
     read: dict[int, Kept] = field(default_factory=dict)
     seconds: float = 0.0
@@ -47,8 +51,8 @@ class Walk:
         self._known = self.entry.history()
         self._live: Iterator[Epoch] | None = None
         self._at = 0
-        # Training from the start once more needs the start once more: a file may be lost.
-        self._start = variables.snapshot(self.subject.model) if self._known else None
+        # Training from the start once more needs the start once more: files may be lost.
+        self._start = variables.snapshot(self.subject.model)
 
     def __enter__(self) -> Self:
         """Note that the entry is used."""
@@ -79,12 +83,13 @@ class Walk:
         if self._at == number and self._live is not None:
             return
         weights = self.entry.weights(self._known[number - 1])
+        self._live = None
         if weights is None:
             self._wait_for_lock()
             self._train_to(number)
         else:
             variables.restore_model(self.subject.model, weights)
-            self._at, self._live = number, None
+            self._at = number
 
     @property
     def reused(self) -> Mapping[int, str]:
@@ -106,7 +111,7 @@ class Walk:
     def _epoch(self, number: int) -> Epoch:
         while True:
             if number > len(self._known):
-                self._known = self.entry.history()
+                self._known = max(self._known, self.entry.history(), key=len)
             if number <= len(self._known):
                 kept = self._known[number - 1]
                 if number not in self.trained:
@@ -127,18 +132,32 @@ class Walk:
             self._at = epoch.number
             self.trained.add(epoch.number)
             self.seconds += epoch.seconds
-            self.entry.put(epoch, variables.snapshot(self.subject.model), run_id=self.run_id)
-        self._known = self.entry.history()
+            self._keep(epoch)
+
+    def _keep(self, epoch: Epoch) -> None:
+        state = variables.snapshot(self.subject.model)
+        if not self.goes_on:
+            state = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        kept = self.entry.put(epoch, state, run_id=self.run_id, known=self._known)
+        self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
 
     def _go_back(self, number: int) -> int:
-        """Bring the model to the last stored state that is not beyond an epoch; which it is."""
-        for kept in reversed(self.entry.history()[:number]):
-            state = self.entry.state(kept) if kept.can_be_continued else None
+        """Bring the model to the last stored state that is not beyond an epoch; which it is.
+
+        Raises:
+            RunFailedError: there is none, and no way back to the start.
+        """
+        for kept in reversed(self._known[:number]):
+            state = self.entry.state(kept)
             if state is not None:
                 variables.restore(self.subject.model, state)
                 return kept.number
-        if self._start is not None:
-            variables.restore(self.subject.model, self._start)
+        if self.trained and not self.goes_on:
+            raise RunFailedError(
+                f"What was stored in {self.entry.folder} got lost while it was in use, and this "
+                "network cannot be brought back to its start.\nRun it again."
+            )
+        variables.restore(self.subject.model, self._start)
         return 0
 
     def _wait_for_lock(self) -> None:
