@@ -1,0 +1,141 @@
+"""One training in several ways: at once, in two pieces, and after a kill; for child processes."""
+
+import dataclasses
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from configs import config
+from test_trajectory_course import Tracked
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.environment import Environment
+from cnn_sweeps.identity import identify
+
+SHAPE, CLASSES = (8, 8, 1), 3
+TIMINGS = ("seconds", "images_per_second")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A training, and where it is broken off.
+
+    Attributes:
+        model: the network, as plain values.
+        trainer: how it is trained, but for the epochs.
+        images: training images; with batches of 16, 50 leave a smaller last one.
+        held_out: validation images.
+        seed: where its random choices begin.
+        epochs: of the whole training.
+        split: epochs of the first of two pieces.
+        kill: the epoch in the middle of which the process is killed.
+    """
+
+    model: dict[str, Any]
+    trainer: dict[str, Any] = field(default_factory=dict)
+    images: int = 50
+    held_out: int = 12
+    seed: int = 0
+    epochs: int = 4
+    split: int = 2
+    kill: int = 3
+
+    def config(self, epochs: int, *, reuse: bool) -> Config:
+        """The experiment with so many epochs."""
+        trainer = {"batch_size": 16, "threads": 1, **self.trainer, "epochs": epochs}
+        trajectory = {"reuse": reuse}
+        return config(model=self.model, trainer=trainer, trajectory=trajectory, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to, to the last bit.
+
+    Attributes:
+        weights: digest of the final weights.
+        state: digest of everything that training goes on from; empty where the network has
+            been brought back to its best weights.
+        epochs: every metric of every epoch but the timings.
+        stopped: why it ended.
+    """
+
+    weights: str
+    state: str
+    epochs: tuple[dict[str, Any], ...]
+    stopped: str
+
+
+def train(
+    case: Case, folder: str, *, epochs: int, reuse: bool = True, kill: int | None = None
+) -> tuple[Outcome, list[int]]:
+    """Train in this process as a run does; the outcome, and the epochs that were trained here."""
+    from test_training import dataset
+
+    from cnn_sweeps import models, runtime, training, variables
+    from cnn_sweeps.trajectory.course import course_of
+
+    asked = case.config(epochs, reuse=reuse)
+    runtime.prepare(asked.trainer, asked.seed)
+    model = models.build(asked.model, SHAPE, CLASSES)
+    subject = training.Subject.compiled(
+        model,
+        dataset(case.images, case.held_out),
+        asked.trainer,
+        asked.seed,
+        on_step=killer(kill) if kill else None,
+    )
+    environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
+    tracked: Any = Tracked(Path(folder))
+    with course_of(subject, asked, identify(asked, "d" * 64), environment, tracked) as course:
+        done = training.train(course, asked.trainer)
+    here = [epoch.number for epoch in done.epochs if epoch.number not in course.reused]
+    state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
+    epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
+    weights = variables.weights_sha256(model)
+    return Outcome(weights, state, epochs_seen, done.stopped), here
+
+
+def digest(snapshot: dict[str, Any]) -> str:
+    """One digest of all variables."""
+    made = hashlib.sha256()
+    for key, value in snapshot.items():
+        made.update(f"{key}{value.dtype}{value.shape}".encode() + value.tobytes())
+    return made.hexdigest()
+
+
+def exact(epoch: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of an epoch, so that two that differ in a bit differ, and NaN equals NaN."""
+    metrics = {name: value for name, value in epoch.items() if name not in TIMINGS}
+    return {k: v.hex() if isinstance(v, float) else v for k, v in metrics.items()}
+
+
+def killer(epoch: int) -> Callable[[int], None]:
+    """Kills this process, as `kill -9` does, when a step of that epoch has been made."""
+    begun = 0
+
+    def on_step(step: int) -> None:
+        nonlocal begun
+        begun += step == 0
+        if begun == epoch and step > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_step
+
+
+def first_process(case: Case, folder: str, pipe: Connection) -> None:
+    """The whole training from scratch; then the first of two pieces; then one that is killed."""
+    whole, _ = train(case, f"{folder}/none", epochs=case.epochs, reuse=False)
+    pipe.send(whole)
+    train(case, f"{folder}/pieces", epochs=case.split)
+    train(case, f"{folder}/killed", epochs=case.epochs, kill=case.kill)
+
+
+def second_process(case: Case, folder: str, pipe: Connection) -> None:
+    """The second piece, and what the killed process did not come to."""
+    pipe.send(train(case, f"{folder}/pieces", epochs=case.epochs))
+    pipe.send(train(case, f"{folder}/killed", epochs=case.epochs))
