@@ -39,7 +39,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["data=npz"], "data.path must be given", id="mandatory"),
         pytest.param(["model.filters=${nowhere}"], "model.filters: ", id="interpolation"),
         pytest.param(["+experiment=x"], "experiment can be notebook_cnn", id="preset"),
-        pytest.param(["hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials", id="hydra-value"),
+        pytest.param(
+            ["-m", "hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials=a", id="hydra-value"
+        ),
         pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),
         pytest.param(["model=null"], "model can be cnn, custom, dnn", id="null-for-an-option"),
         pytest.param(["trainer=5"], "trainer can be default", id="number-for-an-option"),
