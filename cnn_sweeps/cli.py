@@ -49,6 +49,7 @@ COMMANDS = {
     "reproduce": "cnn_sweeps.reproduce",
     "diff": "cnn_sweeps.diff",
     "export": "cnn_sweeps.export",
+    "cache": "cnn_sweeps.cache",
 }
 """The module of each command; its `main` takes the arguments and returns the exit code."""
 

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_sweeps import custom_model, geometry, optimizers, stopping
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
-from cnn_sweeps.config.schema import Config, CustomModel, Tracking
+from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
 from cnn_sweeps.data.peek import check_there, peek_shape
 from cnn_sweeps.errors import ConfigError
 
@@ -61,10 +61,21 @@ def compose(
 
 def compose_tracking(overrides: list[str]) -> Tracking:
     """The tracking settings, for a command that only reads."""
-    other = [o for o in overrides if not o.lstrip("+").startswith("tracking")]
+    return _compose_only(overrides, "tracking").tracking
+
+
+def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
+    """Where trajectories are kept and how many, for a command that looks after them."""
+    config = _compose_only(overrides, "tracking", "trajectory")
+    return config.tracking, config.trajectory
+
+
+def _compose_only(overrides: list[str], *groups: str) -> Config:
+    other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
-        raise ConfigError(f"{other[0]} is not possible here: only tracking.KEY=VALUE is.")
-    return make_config(plain(compose(overrides))).tracking
+        possible = " or ".join(f"{group}.KEY=VALUE" for group in groups)
+        raise ConfigError(f"{other[0]} is not possible here: only {possible} is.")
+    return make_config(plain(compose(overrides)))
 
 
 def check(config: Config) -> None:

@@ -62,6 +62,9 @@ def run_ended(result: "RunResult", store: "Store") -> None:
         f"{metrics['train_seconds']:.1f} s training  {metrics['total_seconds']:.1f} s in all"
     )
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
+    asked, trained = len(result.training.epochs), result.epochs_trained
+    if trained < asked:
+        out.print(f"  {asked} epochs: {trained} trained, {asked - trained} known already")
     _ways_on(out, result.identity.short, store)
 
 

@@ -249,6 +249,7 @@ sys.exit(code)
     [
         pytest.param(["--cfg", "job"], 0, id="cfg"),
         pytest.param(["--help"], 0, id="help"),
+        pytest.param(["cache"], 0, id="list of the cache"),
         *(pytest.param([command, "--help"], 0, id=command) for command in cli.COMMANDS),
         pytest.param(["model.filters=0"], 2, id="impossible value"),
         pytest.param(["trainer.epochs=many"], 2, id="wrong type"),

@@ -71,8 +71,8 @@ class RunRecord:
         )
 
 
-def checked_prefix(text: str) -> str:
-    """The beginning of a config hash, in small letters.
+def checked_prefix(text: str, kind: str = "config") -> str:
+    """The beginning of a config hash (or one of another kind), in small letters.
 
     Raises:
         UnknownHashError: it is not 4 to 64 hex digits.
@@ -80,7 +80,7 @@ def checked_prefix(text: str) -> str:
     prefix = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{4,64}", prefix):
         raise UnknownHashError(
-            f"{text!r} is no config hash: type 4 to 64 hex digits, such as 3f2a9c."
+            f"{text!r} is no {kind} hash: type 4 to 64 hex digits, such as 3f2a9c."
         )
     return prefix
 
