@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import version
-from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
@@ -25,7 +24,7 @@ from hydra.errors import (
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from cnn_sweeps import composition
+from cnn_sweeps import composition, streams
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 
 ENDED_BY = {
@@ -52,11 +51,12 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {"show": show}
 
 def main() -> None:
     """Carry out the command line, and exit with 0, 1 (a run failed) or 2 (it cannot be done)."""
+    streams.open_streams()
     _end_in_order()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that knows no · gets a ?
-            stream.reconfigure(errors="replace")
-    sys.exit(_guarded(sys.argv[1:]))
+    code = _guarded(sys.argv[1:])
+    if (lost := streams.close_streams()) is not None:
+        code = code or _refuse(f"standard output cannot be written: {lost.strerror}.", 1)
+    sys.exit(code)
 
 
 def app(composed: DictConfig) -> dict[str, float]:
