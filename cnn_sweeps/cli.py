@@ -1,15 +1,12 @@
 """The command line: Hydra's own for experiments and sweeps, and a few commands beside it."""
 
-import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
-from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
@@ -27,7 +24,7 @@ from hydra.errors import (
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from cnn_sweeps import composition
+from cnn_sweeps import composition, streams
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 
 ENDED_BY = {
@@ -38,8 +35,6 @@ ENDED_BY = {
 """The signals after which a run is ended in order, and what is said."""
 DRY_RUN = "--dry-run"
 """With -m: say what the sweep would do, and do nothing."""
-NOBODY_READS = 128 + 13
-"""The exit code that shells give a program whose output is no longer read (SIGPIPE)."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -56,11 +51,12 @@ COMMANDS = {
 
 def main() -> None:
     """Carry out the command line, and exit with 0, 1 (a run failed) or 2 (it cannot be done)."""
+    streams.open_streams()
     _end_in_order()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that knows no · gets a ?
-            stream.reconfigure(errors="replace")
-    sys.exit(_printed(_guarded))
+    code = _guarded(sys.argv[1:])
+    if (lost := streams.close_streams()) is not None:
+        code = code or _refuse(f"standard output cannot be written: {lost.strerror}.", 1)
+    sys.exit(code)
 
 
 def app(composed: DictConfig) -> dict[str, float]:
@@ -97,24 +93,6 @@ def _end_in_order() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
-
-
-def _printed(command: Callable[[list[str]], int]) -> int:
-    """Carry out the command line, and see that what it printed is written."""
-    try:
-        code = command(sys.argv[1:])
-        sys.stdout.flush()
-    except OSError as error:
-        # A store's disk has an error of its own: this one is of the file that is printed to.
-        if error.errno not in (errno.ENOSPC, errno.EPIPE):
-            raise
-        from cnn_sweeps.console import silence  # noqa: PLC0415 -- imports rich
-
-        silence(sys.stdout)
-        if error.errno == errno.EPIPE:
-            return NOBODY_READS
-        return _refuse("the output cannot be written: the disk is full.", CnnSweepsError.exit_code)
-    return code
 
 
 def _guarded(arguments: list[str]) -> int:

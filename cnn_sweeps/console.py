@@ -1,14 +1,14 @@
 """What a person sees in the terminal, on standard output."""
 
-import os
 import shlex
 import sys
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from cnn_sweeps.streams import silence
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
@@ -28,12 +28,6 @@ class Output(Console):
         """Fall silent; rich would end the program."""
         self.quiet = True
         silence(self.file)
-
-
-def silence(stream: IO[str]) -> None:
-    """Send whatever is still written to a stream with a closed pipe to nowhere."""
-    with suppress(OSError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def console() -> Console:

@@ -260,12 +260,12 @@ def test_a_full_disk_under_the_output_is_said(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-    said = "cnn-sweeps: the output cannot be written: the disk is full.\n"
+    said = "cnn-sweeps: standard output cannot be written: No space left on device.\n"
     assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_output_that_nobody_reads_is_no_error_of_ours(tmp_path: Path) -> None:
-    """A pipe that was closed ends the program silently, as it ends others."""
+    """The work goes on silently when a pipe is closed, as for `| head`."""
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as closed:
@@ -277,7 +277,7 @@ def test_output_that_nobody_reads_is_no_error_of_ours(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_shell_completion_offers_options() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from exactness import Case, first_process, second_process
 
-from cnn_sweeps.search.pool import CONTEXT, warm_up
+from cnn_sweeps.search.processes import CONTEXT, warm_up
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from cnn_sweeps.trajectory.key import fingerprint
 
 HERE = Environment(
     python="3.11.7",
-    platform="Linux",
+    platform="Linux-6.18-x86_64-with-glibc2.36",
     hostname="here",
     packages={"cnn-sweeps": "0.1.0", "tensorflow": "2.21", "keras": "3.15", "numpy": "2.3"},
     cpu="a processor",
@@ -55,7 +55,7 @@ def test_what_may_move_the_bits_makes_another_entry(change: dict[str, Any]) -> N
     "change",
     [
         {"hostname": "there"},
-        {"platform": "another kernel"},
+        {"platform": "Linux-7.1-x86_64-with-glibc2.36"},
         {"git_commit": "c" * 40, "git_dirty": True},
         {"packages": {**HERE.packages, "mlflow": "4.0"}},
         {"threads": 2},

@@ -16,7 +16,7 @@ from test_trajectory_entry import damage
 from cnn_sweeps.config.schema import EarlyStopping, Trainer
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
 from cnn_sweeps.history import Epoch, Training
-from cnn_sweeps.search.pool import CONTEXT, warm_up
+from cnn_sweeps.search.processes import CONTEXT, warm_up
 from cnn_sweeps.stopping import StopTraining
 from cnn_sweeps.trajectory.entry import Entry
 from cnn_sweeps.trajectory.lock import Lock

@@ -16,7 +16,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -28,6 +28,16 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
+
+
+def _named(path: Any) -> Any:
+    """Refuse an empty path: it would be the folder that one happens to be in."""
+    if isinstance(path, str) and not path.strip():
+        raise ValueError("empty")
+    return path
+
+
+Place = Annotated[Path, BeforeValidator(_named)]
 
 
 def apart(default: Any) -> Any:
@@ -122,7 +132,7 @@ class ArchiveData(Split):
 
     name: Literal["fashion_mnist", "mnist", "cifar10"] = apart("fashion_mnist")
     """Which data set."""
-    root: Path | None = apart(None)
+    root: Place | None = apart(None)
     """Folder that holds (or holds a folder with) the archives; else CNN_SWEEPS_DATA."""
     download: bool = apart(True)
     """Whether a data set that is nowhere on disk may be downloaded."""
@@ -142,7 +152,7 @@ class DigitsData(Split):
 class FolderData(Split):
     """A user's own images, one sub-folder for each class."""
 
-    path: Path = apart(...)
+    path: Place = apart(...)
     """Folder with `train/` and `test/`, or with the class folders themselves."""
     name: Literal["image_folder"] = apart("image_folder")
     """Which reader."""
@@ -158,7 +168,7 @@ class FolderData(Split):
 class FileData(Split):
     """A user's own arrays: four IDX files in a folder, or one NPZ file."""
 
-    path: Path = apart(...)
+    path: Place = apart(...)
     """The folder of the IDX files, or the NPZ file with x_train y_train x_test y_test."""
     name: Literal["idx", "npz"] = apart("npz")
     """Which reader."""
@@ -247,7 +257,7 @@ class Tracking:
     """MLflow tracking URI; MLFLOW_TRACKING_URI when null, else SQLite in `dir`."""
     experiment: Annotated[str, Field(min_length=1)] = "cnn_sweeps"
     """Name of the MLflow experiment."""
-    dir: Path = Path("mlruns")
+    dir: Place = Path("mlruns")
     """Folder of the local database, the artifacts and the studies."""
     log_model: bool = True
     """Whether the trained model is stored with the run."""

@@ -6,7 +6,7 @@ from functools import partial
 from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.console import say, sweep_ended, sweep_started
+from cnn_sweeps.console import sweep_ended, sweep_started
 from cnn_sweeps.search import processes, winners
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.attributes import CONFIG_HASH
@@ -152,7 +152,7 @@ def _carry_out(
     close_runs(study, store, "its process ended")
     if interrupts.asked():
         left = study.counts()
-        say(
+        print(
             f"Stopped with {left.finished} of {left.total} trials done. "
             "The same command continues where this one stopped."
         )

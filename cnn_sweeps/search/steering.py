@@ -10,7 +10,6 @@ from typing import Protocol
 
 from optuna.trial import TrialState
 
-from cnn_sweeps.console import say
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.search.attributes import REASON, TRACEBACK
 from cnn_sweeps.search.budget import Budget
@@ -93,7 +92,7 @@ class Interrupts:
             return
         if self.count > 1 or not self.patient:
             raise KeyboardInterrupt(number)
-        say(f"\n{STOPPING}")
+        print(f"\n{STOPPING}", flush=True)
 
 
 @contextmanager
@@ -177,7 +176,7 @@ class Steering:
         if at_once:
             crew.kill()
         else:
-            say(f"\n{STOPPING}")
+            print(f"\n{STOPPING}", flush=True)
             crew.ask_to_stop()
 
     def _recover(self, died: Mapping[int, str], seated: set[int]) -> None:
