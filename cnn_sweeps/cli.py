@@ -1,8 +1,10 @@
 """The command line: Hydra's own for experiments and sweeps, and a few commands beside it."""
 
+import errno
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
@@ -36,6 +38,8 @@ ENDED_BY = {
 """The signals after which a run is ended in order, and what is said."""
 DRY_RUN = "--dry-run"
 """With -m: say what the sweep would do, and do nothing."""
+NOBODY_READS = 128 + 13
+"""The exit code that shells give a program whose output is no longer read (SIGPIPE)."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -56,7 +60,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that knows no · gets a ?
             stream.reconfigure(errors="replace")
-    sys.exit(_guarded(sys.argv[1:]))
+    sys.exit(_printed(_guarded))
 
 
 def app(composed: DictConfig) -> dict[str, float]:
@@ -93,6 +97,24 @@ def _end_in_order() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
+
+
+def _printed(command: Callable[[list[str]], int]) -> int:
+    """Carry out the command line, and see that what it printed is written."""
+    try:
+        code = command(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as error:
+        # A store's disk has an error of its own: this one is of the file that is printed to.
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        from cnn_sweeps.console import silence  # noqa: PLC0415 -- imports rich
+
+        silence(sys.stdout)
+        if error.errno == errno.EPIPE:
+            return NOBODY_READS
+        return _refuse("the output cannot be written: the disk is full.", CnnSweepsError.exit_code)
+    return code
 
 
 def _guarded(arguments: list[str]) -> int:

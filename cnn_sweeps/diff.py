@@ -77,11 +77,11 @@ def main(arguments: list[str]) -> int:
     names, overrides = lookup.divide(asked.words, range(2, 3), USAGE)
     store = lookup.open_store(compose_tracking(overrides), names[0])
     one, other = (lookup.record_of(store, lookup.one_run(store, name)) for name in names)
-    difference = Difference.between(one, other)
+    difference, out = Difference.between(one, other), console.console()
     if asked.json:
-        print(json.dumps(asdict(difference), indent=2, ensure_ascii=False))
+        out.out(json.dumps(asdict(difference), indent=2, ensure_ascii=False))
     else:
-        show(difference, console.console())
+        show(difference, out)
     return 0
 
 

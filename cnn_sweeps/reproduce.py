@@ -149,7 +149,7 @@ def _print_json(record: Record, again: Record, verdict: Verdict) -> None:
         "run_id": record.run_id,
         "reproduction_run_id": again.run_id,
     }
-    print(json.dumps({**about, **verdict.to_json()}, indent=2))
+    console.console().out(json.dumps({**about, **verdict.to_json()}, indent=2))
 
 
 def _print(record: Record, again: Record, verdict: Verdict, *, laid: bool) -> None:

@@ -25,6 +25,7 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.history import Training
 from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
+from cnn_sweeps.passes import EvaluationPass
 from cnn_sweeps.progress import ProgressBar
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.titles import title
@@ -104,26 +105,21 @@ def run(
             _progress_bar(config, dataset) as bar,
             EpochLog(tracked) as log,
             custom_model.blamed(config.model),
-            course_of(
-                training.Subject.compiled(
-                    model,
-                    dataset,
-                    config.trainer,
-                    config.seed,
-                    on_step=bar.on_step if bar.shown else None,
-                ),
-                config,
-                identity,
-                environment,
-                tracked,
-            ) as course,
         ):
-            trained = training.train(course, config.trainer, observers=[bar, log, *observers])
+            subject = training.Subject.compiled(
+                model,
+                dataset,
+                config.trainer,
+                config.seed,
+                on_step=bar.on_step if bar.shown else None,
+            )
+            with course_of(subject, config, identity, environment, tracked) as course:
+                trained = training.train(course, config.trainer, observers=[bar, log, *observers])
         metrics = {**trained.metrics, "epochs": len(trained.epochs), **_sizes(model)}
         if config.trainer.early_stopping.patience is not None:
             metrics["best_epoch"] = trained.best
         if role is None:
-            metrics |= evaluate_test(model, dataset)
+            metrics |= evaluate_test(subject.evaluate, dataset)
         weights = variables.weights_sha256(model)
         tracked.log_figure(figures.learning_curves(trained.epochs, name), "learning_curves.png")
         metrics |= _as_if_trained(clock.metrics, trained, course)
@@ -149,9 +145,9 @@ def load_cached(config: Data) -> Dataset:
     return data.load(config)
 
 
-def evaluate_test(model: "keras.Model", dataset: Dataset) -> dict[str, float]:
+def evaluate_test(evaluate: EvaluationPass, dataset: Dataset) -> dict[str, float]:
     """Score the test split: `test_loss` and `test_accuracy`."""
-    loss, accuracy = training.evaluate(model, dataset.x_test, dataset.y_test)
+    loss, accuracy = evaluate(dataset.x_test, dataset.y_test)
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 
@@ -159,7 +155,7 @@ def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
     """Score the test split of a stored, uncompiled model."""
     dataset = load_cached(config.data)
     training.compile_model(model, config.trainer, len(dataset.x_train))
-    return evaluate_test(model, dataset)
+    return evaluate_test(EvaluationPass(model=model), dataset)
 
 
 def _tags(config: Config, identity: Identity) -> dict[str, object]:

@@ -7,9 +7,10 @@ of such epochs until a rule, an observer or the config says stop.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -19,14 +20,10 @@ from numpy.typing import NDArray
 
 from cnn_sweeps import optimizers, stopping
 from cnn_sweeps.config.schema import Trainer
-from cnn_sweeps.data.dataset import Dataset, Images, Labels
+from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.history import Epoch, Training
-
-EVALUATION_BATCH = 512
-"""Images in a step of evaluation; fixed, because it moves the last bits of a metric."""
-
-OnStep = Callable[[int], None]
+from cnn_sweeps.passes import EvaluationPass, OnStep, TrainingPass
 
 
 class Observer(Protocol):
@@ -71,6 +68,18 @@ class Subject:
     seed: int
     on_step: OnStep | None = None
 
+    @cached_property
+    def evaluate(self) -> EvaluationPass:
+        """Scores images with the network as it is: loss and accuracy of `(x, y)`."""
+        return EvaluationPass(model=self.model)
+
+    @cached_property
+    def _train(self) -> TrainingPass:
+        trainer = self.trainer
+        return TrainingPass(
+            model=self.model, batch_size=trainer.batch_size, steps=trainer.steps_per_execution
+        )
+
     @classmethod
     def compiled(
         cls,
@@ -111,22 +120,13 @@ class Subject:
         began = time.perf_counter()
         with memory_remedy(trainer):
             order = epoch_order(self.seed, number, len(data.x_train))
-            logs = self.model.fit(
-                data.x_train[order],
-                data.y_train[order],
-                batch_size=trainer.batch_size,
-                shuffle=False,
-                initial_epoch=number - 1,
-                epochs=number,
-                verbose=0,
-                callbacks=[_StepCounter(self.on_step)] if self.on_step else None,
-            ).history
+            logs = self._train(data.x_train, data.y_train, order, self.on_step)
             trained = time.perf_counter()
-            val = evaluate(self.model, data.x_val, data.y_val) if len(data.x_val) else None
+            val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
             number=number,
-            loss=float(logs["loss"][-1]),
-            accuracy=float(logs["accuracy"][-1]),
+            loss=logs["loss"],
+            accuracy=logs["accuracy"],
             val_loss=val[0] if val else None,
             val_accuracy=val[1] if val else None,
             seconds=time.perf_counter() - began,
@@ -205,7 +205,6 @@ def compile_model(model: keras.Model, trainer: Trainer, images: int) -> None:
         optimizer=optimizers.make(trainer, steps_per_epoch(images, trainer.batch_size)),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        steps_per_execution=trainer.steps_per_execution,
         jit_compile=False,  # slower on CPU for networks of this size
     )
     model.optimizer.build(model.trainable_variables)
@@ -223,12 +222,6 @@ def epoch_order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
     same in later versions.
     """
     return np.random.RandomState([seed, epoch]).permutation(images)
-
-
-def evaluate(model: keras.Model, x: Images, y: Labels) -> tuple[float, float]:
-    """Loss and accuracy of a compiled model on these images."""
-    logs = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-    return float(logs["loss"]), float(logs["accuracy"])
 
 
 def _tell(observers: Sequence[Observer], epoch: Epoch) -> str | None:
@@ -261,15 +254,3 @@ def memory_remedy(trainer: Trainer) -> Iterator[None]:
             f"Memory ran out with trainer.batch_size={trainer.batch_size}.\n"
             f"Try trainer.batch_size={max(trainer.batch_size // 2, 1)}, or a smaller network."
         ) from None
-
-
-class _StepCounter(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Tells how many steps have begun. The end of a step would wait for its metrics."""
-
-    def __init__(self, on_step: OnStep) -> None:
-        super().__init__()
-        self.on_step = on_step
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras
-        """Pass the step on; Keras counts from 0."""
-        self.on_step(batch)

@@ -39,7 +39,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["data=npz"], "data.path must be given", id="mandatory"),
         pytest.param(["model.filters=${nowhere}"], "model.filters: ", id="interpolation"),
         pytest.param(["+experiment=x"], "experiment can be notebook_cnn", id="preset"),
-        pytest.param(["hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials", id="hydra-value"),
+        pytest.param(
+            ["-m", "hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials=a", id="hydra-value"
+        ),
         pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),
         pytest.param(["model=null"], "model can be cnn, custom, dnn", id="null-for-an-option"),
         pytest.param(["trainer=5"], "trainer can be default", id="number-for-an-option"),
@@ -244,6 +246,38 @@ def test_a_terminal_without_unicode_is_no_obstacle(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"experiment: a?b" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_under_the_output_is_said(tmp_path: Path) -> None:
+    """Not with a traceback, and not with exit code 0 either."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", "--cfg", "job"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "cnn-sweeps: the output cannot be written: the disk is full.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_output_that_nobody_reads_is_no_error_of_ours(tmp_path: Path) -> None:
+    """A pipe that was closed ends the program silently, as it ends others."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", "--version"],
+            cwd=tmp_path,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_shell_completion_offers_options() -> None:

@@ -132,7 +132,8 @@ def test_the_same_bits_in_a_copied_store(
 
 def test_as_json(original: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
     """A machine gets one object and nothing else, with a run id in the place of a hash too."""
-    assert reproduce.main(["--run-id", original.run_id, "--json"]) == 0
+    arguments = ["--run-id", original.run_id, "--json", "--tolerance", "0.5"]
+    assert reproduce.main(arguments) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["verdict"], told["exit_code"]) == ("bit-identical", 0)
     assert (told["run_id"], told["config_hash"]) == (original.run_id, original.config_hash)
@@ -357,6 +358,7 @@ def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_
         pytest.param(["reproduce", "HASH"], 0, "bit-identical", id="same"),
         pytest.param(["reproduce", "beef"], 2, "begins with beef", id="unknown"),
         pytest.param(["diff", "HASH", "HASH"], 0, "config: no difference", id="diff"),
+        pytest.param(["diff", "HASH", "HASH", "--json"], 0, '"config": {}', id="diff-as-json"),
         pytest.param(["diff", "HASH"], 2, "Type cnn-sweeps diff HASH HASH", id="diff-of-one"),
         pytest.param(["export", "HASH", "out"], 0, "reproduce --from out", id="export"),
         pytest.param(["export", "HASH", "."], 2, ". is not empty", id="export-into-a-used-folder"),

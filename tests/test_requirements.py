@@ -15,6 +15,11 @@ def test_all_that_is_needed_is_there_with_what_that_needs() -> None:
     assert not {"cnn-sweeps", "ruff", "mypy"} & found.keys()
 
 
+def test_what_is_not_installed_is_left_out() -> None:
+    """A package of another system, or of an extra that nobody asked for, has no version here."""
+    assert requirements.installed("no-such-package") == {}
+
+
 def test_recorded_versions_come_first() -> None:
     """The file can be read by pip, has the recorded version, and tells which one is here."""
     text = requirements.text({"cnn-sweeps": "0.0.9", "keras": "3.0.0", "gone": "1.0"})

@@ -233,8 +233,8 @@ class Trainer:
     """CPU threads of TensorFlow; 0 for all cores. Part of the environment."""
     deterministic: bool = apart(True)
     """Same command, same machine, same bits. Part of the environment."""
-    steps_per_execution: Annotated[int, Field(ge=1, le=1_000_000)] = apart(1)
-    """Steps that Keras runs in one call; more is faster for small networks."""
+    steps_per_execution: Annotated[int, Field(ge=1, le=1_000_000)] | None = apart(None)
+    """Steps in one call of TensorFlow; null for as many as a third of a second has room for."""
     progress: Literal["auto", "bar", "none"] = apart("auto")
     """The progress bar: `auto` shows it where the output is a terminal."""
 

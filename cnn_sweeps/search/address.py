@@ -86,7 +86,7 @@ class Address:
         """Turn what a storage raises when it cannot be used into one clear refusal."""
         try:
             yield
-        except (OptunaError, OSError) as error:
+        except OptunaError as error:
             raise self._refusal(error) from error
 
     def _check_url(self) -> None:

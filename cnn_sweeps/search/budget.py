@@ -1,5 +1,6 @@
 """How much a sweep may spend, and on how many workers."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,18 +48,19 @@ class Budget:
         Raises:
             ConfigError: a number that is not possible.
         """
-        for key, least in (("n_trials", 1), ("timeout", 0), ("max_failures", 1), ("retries", 0)):
-            given = settings.get(key)
-            if given is not None and (given < least or (key == "timeout" and given == 0)):
-                more = "above 0" if key == "timeout" else f"from {least}"
-                raise ConfigError(
-                    f"hydra.sweeper.{key}={given} is not possible: it takes a number {more}"
-                    f"{', or null for no limit' if key in ('n_trials', 'timeout') else ''}."
-                )
-        name = settings.get("study_name")
+        for key, least in (("n_trials", 1), ("max_failures", 1), ("retries", 0)):
+            _check_whole(key, settings.get(key, least), least)
+        _check_timeout(settings.get("timeout"))
+        name, storage = settings.get("study_name"), settings.get("storage")
         if name is not None and ("/" in name or not name.strip()):
             raise ConfigError(
-                f"hydra.sweeper.study_name={name} is not possible: it names a file, so it has no /."
+                f"hydra.sweeper.study_name={name} is not possible: it names a file, so it has no / "
+                f"and is not empty; type null for a name made from what is swept."
+            )
+        if storage is not None and not storage.strip():
+            raise ConfigError(
+                "hydra.sweeper.storage is empty; type a path, the URL of a database, or null for a "
+                "journal in tracking.dir."
             )
         return cls(
             n_trials=settings.get("n_trials"),
@@ -84,6 +86,30 @@ class Budget:
     def places(self, plan: Plan) -> int:
         """Trials of a sweep that a sampler fills."""
         return self.n_trials or plan.space.size or UNBOUNDED_TRIALS
+
+
+def _check_whole(key: str, given: Any, least: int) -> None:
+    open_ended = key == "n_trials"
+    if (given is None and open_ended) or (type(given) is int and given >= least):
+        return
+    raise ConfigError(
+        f"hydra.sweeper.{key}={_typed(given)} is not possible: it takes a whole number from {least}"
+        f"{', or null for no limit' if open_ended else ''}."
+    )
+
+
+def _check_timeout(given: Any) -> None:
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if given is None or (number and math.isfinite(given) and given > 0):
+        return
+    raise ConfigError(
+        f"hydra.sweeper.timeout={_typed(given)} is not possible: it takes seconds, a number above "
+        f"0, or null for no limit."
+    )
+
+
+def _typed(given: Any) -> str:
+    return "null" if given is None else str(given)
 
 
 def cores() -> int:

@@ -19,8 +19,8 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.search import duplicates
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.enqueue import parse_points
-from cnn_sweeps.search.expression import read_override
-from cnn_sweeps.search.feasibility import refuse_impossible
+from cnn_sweeps.search.expression import read_override, value_of
+from cnn_sweeps.search.feasibility import refuse_endless, refuse_impossible
 from cnn_sweeps.search.jobs import sweep_jobs
 from cnn_sweeps.search.launchers import place_by_launcher
 from cnn_sweeps.search.objectives import Objectives
@@ -32,6 +32,7 @@ from cnn_sweeps.search.template import Template
 
 SEARCH = "search"
 """The config group of ready-made spaces."""
+OBJECTIVES = "hydra.sweeper.objectives"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         ConfigError: it cannot be carried out; nothing was started and TensorFlow not imported.
     """
     settings = {key: _plain(value) for key, value in call.settings.items()}
-    objectives = Objectives.parse(settings["objectives"] or {})
+    lines = call.config.hydra.overrides.hydra
+    objectives = Objectives.parse(_replaced(OBJECTIVES, lines) or settings["objectives"] or {})
     sampler = SamplerSpec.parse(settings["sampler"] or "auto", seed=call.config.get("seed", 0))
     budget = Budget.parse(settings)
     loader = call.context.config_loader
@@ -95,7 +97,7 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         _save_multirun(call.config)
         return sweep_jobs(_launcher(call), space, sampler, objectives, budget.n_trials)
     typed = Typed.parse(arguments, loader)
-    expressions = _expressions(settings["params"], typed, call.config.hydra.overrides.hydra)
+    expressions = _expressions(settings["params"], typed, lines)
     space = parse_space(expressions, loader, typed=arguments)
     fixed = [*space.fixed, *(line for key, line in typed.fixed.items() if key != SEARCH)]
     plan = Plan(
@@ -111,6 +113,12 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
     return []
 
 
+def _replaced(key: str, lines: Sequence[str]) -> Any:
+    """What was typed for a key, if it was; Hydra adds a mapping to the one that is there."""
+    typed = [line for line in lines if line.lstrip("+").startswith(f"{key}=")]
+    return value_of(read_override(typed[-1])) if typed else None
+
+
 def _sweep_experiment(call: HydraCall, plan: Plan, budget: Budget) -> None:
     """Check a sweep of cnn_sweeps' own experiments, then carry it out."""
     config = refuse_impossible(plan)
@@ -119,6 +127,7 @@ def _sweep_experiment(call: HydraCall, plan: Plan, budget: Budget) -> None:
     validate_pruner(plan.pruner, plan.objectives)
     build_pruner(plan.pruner, max_epochs=plan.max_epochs)  # refuses what its signature allows
     parse_points(budget.enqueue, plan.space)
+    refuse_endless(plan, budget)
     if budget.dry_run:
         _describe(plan, budget, config)
         return

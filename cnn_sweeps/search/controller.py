@@ -22,7 +22,7 @@ from cnn_sweeps.search.pool import Pool
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
 from cnn_sweeps.search.spent import epochs_spent
-from cnn_sweeps.search.steering import Crew, Steering, interruptible
+from cnn_sweeps.search.steering import Crew, Interrupts, Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
 from cnn_sweeps.search.worker import Worker
@@ -54,24 +54,34 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         RunFailedError: nothing but failures.
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
-    address = address_of(plan, budget, config)
-    if budget.n_jobs and place is None and not _complete(address, plan, budget):
-        processes.warm_up()
-    store = Store.open(config.tracking)
-    with locked(address.lock):
-        study = SweepStudy.create(address, plan)
-    with address.refusing():
-        recover(study, store, retries=budget.retries, show=lambda _: None)
-        with locked(address.lock):
-            fill(study, budget)
-            study.set_deadline(budget.timeout)
-            parent_id = _prepare_parent(study, store)
-    with store.resume_run(parent_id) as parent, address.refusing():
-        sweep_started(study)
-        _carry_out(study, store, budget, place)
-        ranking = conclude(study, store, parent, budget)
+    with interruptible() as interrupts:
+        address = address_of(plan, budget, config)
+        if budget.n_jobs and place is None and not _complete(address, plan, budget):
+            processes.warm_up()
+        store = Store.open(config.tracking)
+        interrupts.heed()
+        with address.refusing():
+            study = _prepare(address, plan, store, budget)
+            interrupts.heed()
+            with store.resume_run(study.parent_run_id or "") as parent:
+                sweep_started(study)
+                _carry_out(study, store, budget, place, interrupts)
+                interrupts.patient = False
+                ranking = conclude(study, store, parent, budget)
     sweep_ended(study, ranking, store, epochs_spent(study.trials()))
     return ranking
+
+
+def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
+    """The study with its queue, whatever an earlier call left of it."""
+    with locked(address.lock):
+        study = SweepStudy.create(address, plan)
+    recover(study, store, retries=budget.retries, show=lambda _: None)
+    with locked(address.lock):
+        fill(study, budget)
+        study.set_deadline(budget.timeout)
+        _prepare_parent(study, store)
+    return study
 
 
 def fill(study: SweepStudy, budget: Budget) -> None:
@@ -98,7 +108,7 @@ def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
     return Address(storage=budget.storage or str(folder / f"{name}{SUFFIX}"), name=name)
 
 
-def _prepare_parent(study: SweepStudy, store: Store) -> str:
+def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
     name = study.study.study_name
     known = study.parent_run_id
@@ -107,7 +117,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> str:
         if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
             store.close_run(run.run_id, "FAILED", "its sweep was killed")
     if known is not None:
-        return known
+        return
     with store.start_run(f"sweep {name}", tags={STUDY_NAME: name, "kind": "sweep"}) as parent:
         study.set_parent(parent.run_id)
         plan = study.plan
@@ -115,10 +125,11 @@ def _prepare_parent(study: SweepStudy, store: Store) -> str:
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(plan.to_json(), "plan.json")
-    return parent.run_id
 
 
-def _carry_out(study: SweepStudy, store: Store, budget: Budget, place: Place | None) -> None:
+def _carry_out(
+    study: SweepStudy, store: Store, budget: Budget, place: Place | None, interrupts: Interrupts
+) -> None:
     """Let workers pull until nothing is left, and show what they do."""
     counts = study.counts()
     workers = max(1, min(budget.n_jobs, counts.waiting))
@@ -129,7 +140,7 @@ def _carry_out(study: SweepStudy, store: Store, budget: Budget, place: Place | N
         study.plan.objectives,
         earlier=_ended_before(study),
     )
-    with view, interruptible(alone=budget.n_jobs == 0 and place is None) as interrupts:
+    with view:
         if budget.n_jobs == 0 and place is None:
             execute = execute_of(study, None)
             Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnn_sweeps.errors import ConfigError
@@ -130,6 +131,12 @@ class Dimension:
             return trial.suggest_int(self.key, low, high, step=step, log=self.log)
         value = trial.suggest_float(self.key, self.low, self.high, step=self.step, log=self.log)
         return self._member(value)
+
+    def draw(self, chance: Random) -> Label:
+        """Any value, without a sampler."""
+        if self.values is not None:
+            return chance.choice(self.values)
+        return chance.uniform(self.low, self.high)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""

@@ -69,6 +69,19 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """A worker has given a place of the budget up: every experiment of the space was tried.
+
+    Attributes:
+        worker: number of the worker.
+        trial: number of the trial whose experiment was known.
+    """
+
+    worker: int
+    trial: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refused:
     """A worker cannot go on: the store, the study or the disk refuses.
 
@@ -81,4 +94,4 @@ class Refused:
     message: str
 
 
-Event = Claimed | Progressed | Ended | Refused
+Event = Claimed | Progressed | Ended | Dropped | Refused

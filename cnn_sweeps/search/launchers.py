@@ -9,6 +9,9 @@ code of ours, and a worker needs nothing but the study's storage, the tracking U
 
 import re
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
 from hydra.core.utils import JobStatus
@@ -60,9 +63,7 @@ def work_as_job(worker: str) -> None:
             f"that a launcher places. Leave it out."
         )
     number, workers = int(place[1]), int(place[2])
-    stopping: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda signum, _: stopping.append(signum))
-    try:
+    with _stoppable() as stopping:
         address = Address(storage=unquote(place[3]), name=unquote(place[4]))
         study = SweepStudy.load(address, stream=1000 * (number + 1))
         Worker(
@@ -72,5 +73,22 @@ def work_as_job(worker: str) -> None:
             number=number,
             threads=max(1, cores() // workers),
         ).work()
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Note Ctrl-C, which a terminal tells to all processes, and SIGTERM instead of dying of them.
+
+    A launcher may also run its jobs in this process, where the controller hears the signals.
+    """
+    stopping: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: stopping.append(number)) for n in numbers}
+    try:
+        yield stopping
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -59,12 +59,12 @@ class Objectives:
         if not isinstance(settings, Mapping):
             raise ConfigError(
                 f"hydra.sweeper.objectives={settings} has no direction; "
-                f"type '+hydra.sweeper.objectives={{{_guess(str(settings))}}}'."
+                f"type 'hydra.sweeper.objectives={{{_guess(str(settings))}}}'."
             )
         plain = dict(settings) or DEFAULT
         for name, direction in plain.items():
             _check_name(str(name))
-            if direction not in SIGNS:
+            if not isinstance(direction, str) or direction not in SIGNS:
                 raise ConfigError(
                     f"hydra.sweeper.objectives.{name}={direction} is no direction; "
                     "type minimize or maximize."
@@ -96,7 +96,7 @@ class Objectives:
             raise ConfigError(
                 f"The objective `{held_out[0]}` needs a validation split, and "
                 "data.validation_fraction is 0; type data.validation_fraction=0.1, or "
-                f"'+hydra.sweeper.objectives={{{_guess(held_out[0].removeprefix('val_'))}}}'."
+                f"'hydra.sweeper.objectives={{{_guess(held_out[0].removeprefix('val_'))}}}'."
             )
 
     def values(self, metrics: Mapping[str, float]) -> list[float]:
@@ -174,7 +174,7 @@ def _check_name(name: str) -> None:
         raise ConfigError(
             f"The objective `{name}` is not possible: the test split is scored for the winner "
             "only, for a search on it would overfit it; "
-            "type '+hydra.sweeper.objectives={val_accuracy: maximize}'."
+            "type 'hydra.sweeper.objectives={val_accuracy: maximize}'."
         )
     if name not in METRICS:
         near = get_close_matches(name, METRICS, n=1)

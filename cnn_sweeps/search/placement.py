@@ -106,8 +106,10 @@ class Placement:
             return
         self.ask_to_stop()
         for trial in self._trials(TrialState.RUNNING):
-            owner = trial.user_attrs.get(OWNER)
-            if owner and owner["host"] == this_host() and Owner.from_json(owner).lives(None):
+            owner = trial.user_attrs.get(OWNER) or {}
+            # A launcher may have run the worker in this process.
+            elsewhere = owner.get("host") == this_host() and owner["pid"] != os.getpid()
+            if elsewhere and Owner.from_json(owner).lives(None):
                 with suppress(ProcessLookupError):
                     os.kill(owner["pid"], signal.SIGKILL)
         self._thread = None

@@ -1,13 +1,17 @@
 """What a sweep is: space, objectives, sampler, pruner and base, stored with the study."""
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
-from cnn_sweeps.config.schema import Config
-from cnn_sweeps.errors import InputError
+from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.errors import ConfigError, InputError, StoreError
 from cnn_sweeps.identity import content
 from cnn_sweeps.search.duplicates import Duplicates
 from cnn_sweeps.search.objectives import Objectives
@@ -18,6 +22,10 @@ from cnn_sweeps.search.template import Template
 
 PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
+MOST_PROBES = 2_000
+"""Points that are looked at for one that can be carried out."""
+ELSEWHERE = ("root", "download")
+"""Fields that say where on this machine a published data set lies, and not which one it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +54,29 @@ class Plan:
         """The checked config of one trial."""
         return self.template.config(self.space, values)
 
-    @property
+    @cached_property
     def first(self) -> Config:
-        """The config of the first point of the space."""
-        return self.config(self.space.first())
+        """The config of the first point of the space that can be carried out.
+
+        Raises:
+            ConfigError: none of the points that were looked at can.
+        """
+        for point in islice(self.space.probes(), MOST_PROBES):
+            with suppress(InputError):
+                return self.config(point)
+        raise ConfigError("no point of this space can be carried out.")
 
     @property
     def max_epochs(self) -> int:
         """The most epochs that a trial may train."""
         swept = [d for d in self.space.dimensions if d.key == EPOCHS]
         if not swept:
-            return int(next(iter(self.template.bases.values()))["trainer"]["epochs"])
+            return max(config.trainer.epochs for config in self._bases())
         return int(max(swept[0].choices or (swept[0].high,)))  # type: ignore[type-var, arg-type]
 
     def meaning(self, config: Config) -> str:
         """Which experiment a config is; configs that mean the same have the same meaning."""
-        text = json.dumps(content(config, ""), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(content(config, source(config.data)))
 
     def course(self, config: Config) -> str:
         """Which trajectory a config is a prefix of; one training serves all that share it."""
@@ -83,6 +97,15 @@ class Plan:
             cells.setdefault(self.meaning_of(cell), cell)
         return cells
 
+    def _bases(self) -> Iterator[Config]:
+        """One experiment for each combination of the config groups that are swept."""
+        yield self.first
+        for chosen in self.template.choices():
+            point = self.space.point(chosen)
+            with suppress(InputError):
+                if chosen.items() <= point.items():
+                    yield self.config(point)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""
         return {
@@ -98,7 +121,17 @@ class Plan:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Plan":
-        """The plan that was stored."""
+        """The plan that was stored.
+
+        Raises:
+            StoreError: another version of cnn_sweeps stored it, in a form that is not known here.
+        """
+        if plain.get("version") != PLAN_VERSION:
+            raise StoreError(
+                f"the study was made by another version of cnn_sweeps (its plan has the form "
+                f"{plain.get('version')}, known here is {PLAN_VERSION}).\n"
+                f"  Type another hydra.sweeper.study_name."
+            )
         return cls(
             space=Space.from_json(plain["space"]),
             template=Template.from_json(plain["template"]),
@@ -112,10 +145,10 @@ class Plan:
     def digest(self) -> str:
         """Names the sweep by what it asks: the same command finds the same study again."""
         plain = self.to_json()
-        asked = {"base": content(self.first, "")} | {
+        asked = {"bases": list(map(self.meaning, self._bases()))} | {
             key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
         }
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return _digest(asked)
 
     def difference(self, other: "Plan") -> str | None:
         """What makes another plan another sweep, in words; None when nothing does."""
@@ -129,3 +162,16 @@ class Plan:
             there, here = list(self.fixed), list(other.fixed)
             return f"the experiment was {there or 'the default'} and is now {here or 'the default'}"
         return None
+
+
+def source(data: Data) -> str:
+    """Where the images come from, as far as can be told before they are read.
+
+    Their digest would name them exactly, but the sweep is named before anything is loaded.
+    """
+    told = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
+    return json.dumps({k: v for k, v in told.items() if k not in ELSEWHERE}, default=str)
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

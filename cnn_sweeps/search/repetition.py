@@ -1,11 +1,14 @@
 """Knowing a trial that would repeat an experiment, and asking again for another one."""
 
 import random
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.search.attributes import ASKED, COURSE, MEANING
+from cnn_sweeps.search.space import Space
 from cnn_sweeps.search.study import SweepStudy
 
 PATIENCE = 5
@@ -34,18 +37,19 @@ def twins(study: SweepStudy, trial: Trial, meaning: str) -> list[FrozenTrial]:
     ]
 
 
-def ask_again(study: SweepStudy, trial: Trial) -> None:
+def ask_again(study: SweepStudy, trial: Trial) -> bool:
     """Give a repetition's place back: to the sampler, or to a cell that is left.
 
-    Where no cell is left the place is given up: the space is exhausted.
+    Where no cell is left the place is given up, and the answer is no: the space is exhausted.
     """
     asked = trial.user_attrs.get(ASKED, 0) + 1
     if asked < PATIENCE or study.plan.space.size is None:
         study.put(asked=asked)
-        return
+        return True
     cell = _cell_left(study, seed=trial.number)
     if cell is not None:
         study.put(cell, meaning=study.plan.meaning_of(cell))
+    return cell is not None
 
 
 def _cell_left(study: SweepStudy, seed: int) -> dict[str, Any] | None:
@@ -53,9 +57,16 @@ def _cell_left(study: SweepStudy, seed: int) -> dict[str, Any] | None:
     trials = study.study.get_trials(deepcopy=False)
     tried = {trial.user_attrs.get(MEANING) for trial in trials}
     tried |= {study.plan.meaning_of(cell) for cell in map(study.carried_values, trials) if cell}
-    cells = list(study.plan.space.cells())
-    random.Random(seed).shuffle(cells)  # noqa: S311 -- a choice among cells, nothing secret
-    for cell in cells[:MOST_LOOKED_AT]:
+    for cell in _some(study.plan.space, random.Random(seed)):  # noqa: S311 -- no secret
         if study.plan.meaning_of(cell) not in tried:
             return cell
     return None
+
+
+def _some(space: Space, chance: random.Random) -> Iterable[dict[str, Any]]:
+    """All cells in any order; of a large space, cells by chance."""
+    if (space.size or 0) > MOST_LOOKED_AT:
+        return islice(space.drawn(chance), MOST_LOOKED_AT)
+    cells = list(space.cells())
+    chance.shuffle(cells)
+    return cells

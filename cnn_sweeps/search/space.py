@@ -8,6 +8,8 @@ casts, comma lists and config groups mean what they mean in any Hydra applicatio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
+
+FEW = 2_000
+"""Cells that are gone through one by one."""
 
 __all__ = ["Dimension", "Space", "params_to_overrides", "parse_space"]
 
@@ -88,6 +93,33 @@ class Space:
                 first = dimension.low if dimension.values is None else dimension.values[0]
                 point[dimension.key] = values.get(dimension.key, first)
         return point
+
+    def probes(self) -> Iterator[dict[str, Label]]:
+        """Points in which each key stands at each of its values, or at the ends of its interval.
+
+        Every cell where there are few. Keys that do not count at the first point are probed
+        where they do.
+        """
+        if self.size is not None and self.size <= FEW:
+            yield from self.cells()
+            return
+        for outline, _ in outlines(self.dimensions):
+            for dimension in self.dimensions:
+                if dimension.key in outline:
+                    for value in dimension.choices or (dimension.low, dimension.high):
+                        yield self.point({**outline, dimension.key: value})
+
+    def drawn(
+        self, chance: Random, values: Mapping[str, Label] = MappingProxyType({})
+    ) -> Iterator[dict[str, Label]]:
+        """Points by chance, with these values as far as their keys count, without end."""
+        while True:
+            point: dict[str, Label] = {}
+            for dimension in self.dimensions:
+                if dimension.active(point):
+                    key = dimension.key
+                    point[key] = values[key] if key in values else dimension.draw(chance)
+            yield point
 
     def suggest(self, trial: "Trial") -> dict[str, Label]:
         """The point of a trial: the values that it carries, or else the sampler's choice.

@@ -54,39 +54,54 @@ class Crew(Protocol):
 
 @dataclass(kw_only=True)
 class Interrupts:
-    """How often the user has asked to stop.
+    """How often the user has asked to stop, and what comes of it.
 
     Attributes:
         count: how often.
         number: the last signal.
+        patient: whether the first one only counts, for somebody looks at the count; the second
+            breaks off whatever is under way, as the first one does otherwise.
+        steered: whether somebody looks at the count all the time, so that every one only counts.
     """
 
     count: int = 0
     number: int = signal.SIGINT
+    patient: bool = True
+    steered: bool = False
 
     def asked(self) -> bool:
         """Whether to stop."""
         return self.count > 0
 
+    def heed(self) -> None:
+        """Stop here if it was asked for.
+
+        Raises:
+            KeyboardInterrupt: it was.
+        """
+        if self.asked():
+            raise KeyboardInterrupt(self.number)
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Hear a signal.
+
+        Databases are better not broken off in mid-transaction, and an exception that is raised
+        while Python collects garbage is lost; a count is not.
+        """
+        self.count, self.number = self.count + 1, number
+        if self.steered:
+            return
+        if self.count > 1 or not self.patient:
+            raise KeyboardInterrupt(number)
+        say(f"\n{STOPPING}")
+
 
 @contextmanager
-def interruptible(*, alone: bool = False) -> Iterator[Interrupts]:
-    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored.
-
-    Args:
-        alone: whether this process does the work itself; the second one then ends it.
-    """
+def interruptible() -> Iterator[Interrupts]:
+    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored."""
     interrupts = Interrupts()
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        interrupts.count, interrupts.number = interrupts.count + 1, number
-        if alone and interrupts.count == 1:
-            say(f"\n{STOPPING}")
-        elif alone:
-            raise KeyboardInterrupt(number)
-
     heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in heard}
+    before = {number: signal.signal(number, interrupts.note) for number in heard}
     try:
         yield interrupts
     finally:
@@ -123,16 +138,17 @@ class Steering:
         """
         told, looked = 0, 0.0
         try:
+            interrupts.steered = True
             with self.study.address.refusing():
                 while not self._over(crew, interrupts):
+                    if interrupts.count > told:
+                        told = interrupts.count
+                        self._stop(crew, at_once=told > 1)
                     waiting = not interrupts.asked() and self._waiting()
                     died = crew.step(self._show, waiting=waiting)
                     if died or crew.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, crew.pids)
                         looked = time.monotonic()
-                    if interrupts.count > told:
-                        told = interrupts.count
-                        self._stop(crew, at_once=told > 1)
                     self.view.tick()
         except BaseException:
             crew.kill()
@@ -142,6 +158,7 @@ class Steering:
             raise
         finally:
             crew.kill()
+            interrupts.steered = False
 
     def _over(self, crew: Crew, interrupts: Interrupts) -> bool:
         if not crew.idle:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from statistics import fmean
 from typing import Any
 
@@ -169,13 +170,7 @@ def _pinned(space: Space) -> Space:
 
 def _drawn(space: Space) -> Iterator[dict[str, Any]]:
     """Cells of a space that is too large for all, the same ones each time."""
-    draw = random.Random(0).choice  # noqa: S311 -- no secret
-    for _ in range(MOST_CELLS):
-        cell: dict[str, Any] = {}
-        for dimension in space.dimensions:
-            if dimension.active(cell):
-                cell[dimension.key] = draw(dimension.values or ())
-        yield cell
+    return islice(space.drawn(random.Random(0)), MOST_CELLS)  # noqa: S311 -- no secret
 
 
 def _read(plan: Plan, cell: Mapping[str, Any]) -> tuple[str, Config | InputError]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from cnn_sweeps.search.estimate import time_left
-from cnn_sweeps.search.events import Claimed, Ended, Event, Progressed, Refused, State
+from cnn_sweeps.search.events import Claimed, Dropped, Ended, Event, Progressed, Refused, State
 from cnn_sweeps.search.objectives import Objectives
 
 SCORED: tuple[State, ...] = ("complete", "reused")
@@ -70,6 +70,8 @@ class Tally:
             case Ended():
                 self._ended(event)
                 return self._line(event)
+            case Dropped():
+                self.total -= 1
             case Refused():
                 self.in_hand.pop(event.worker, None)
                 return f"worker {event.worker} stops: {_first_line(event.message)}"

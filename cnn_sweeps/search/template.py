@@ -16,7 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_sweeps.composition import explain, make_config, plain
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.search.dimension import Dimension
+from cnn_sweeps.search.label import Label
 from cnn_sweeps.search.space import Space
+
+NOT_CHOSEN: list[Any] = []
+"""Stands for the option of a swept group that does not count; no option is a list."""
 
 Compose = Callable[[list[str]], DictConfig]
 """Hydra's composition: from overrides to the config, Hydra's own part left out."""
@@ -43,13 +48,17 @@ class Template:
     ) -> "Template":
         """Let Hydra compose every combination of group choices, over the fixed overrides."""
         dimensions = [d for d in space.dimensions if d.key in groups]
+        keys = tuple(d.key for d in dimensions)
         bases = {}
-        for choice in itertools.product(*(d.choices for d in dimensions)):
-            chosen = dict(zip((d.key for d in dimensions), choice, strict=True))
-            overrides = [*fixed, *space.overrides(chosen)]
+        for choice in itertools.product(*map(_options, dimensions)):
+            overrides = [*fixed, *space.overrides(_chosen(keys, choice))]
             container = OmegaConf.to_container(compose(overrides))
             bases[json.dumps(choice)] = cast("dict[str, Any]", container)
-        return cls(groups=tuple(d.key for d in dimensions), bases=bases)
+        return cls(groups=keys, bases=bases)
+
+    def choices(self) -> list[dict[str, Label]]:
+        """The swept options of config groups that have a base, by key."""
+        return [_chosen(self.groups, json.loads(choice)) for choice in self.bases]
 
     def config(self, space: Space, values: Mapping[str, Any]) -> Config:
         """The checked config of one trial.
@@ -57,7 +66,7 @@ class Template:
         Raises:
             ConfigError: the values name no key of the config, or cannot be carried out.
         """
-        choice = json.dumps([values[key] for key in self.groups])
+        choice = json.dumps([values.get(key, NOT_CHOSEN) for key in self.groups])
         rest = {key: value for key, value in values.items() if key not in self.groups}
         overrides = [_parsed(text) for text in space.overrides(rest)]
         base = self.bases[choice]
@@ -84,6 +93,17 @@ class Template:
     def from_json(cls, plain: Mapping[str, Any]) -> "Template":
         """The template that was stored."""
         return cls(groups=tuple(plain["groups"]), bases=plain["bases"])
+
+
+def _options(dimension: Dimension) -> Sequence[Any]:
+    """What a swept group may be; where it does not count, what stands there without a sweep."""
+    return [*dimension.choices, NOT_CHOSEN] if dimension.when else dimension.choices
+
+
+def _chosen(keys: Sequence[str], choice: Sequence[Any]) -> dict[str, Label]:
+    """The chosen options by key."""
+    pairs = zip(keys, choice, strict=True)
+    return {key: option for key, option in pairs if option != NOT_CHOSEN}
 
 
 @lru_cache(maxsize=4_096)

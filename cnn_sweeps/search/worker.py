@@ -18,7 +18,7 @@ from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import Identity
 from cnn_sweeps.search import attributes, duplicates, repetition
-from cnn_sweeps.search.events import Claimed, Ended, Event, Progressed
+from cnn_sweeps.search.events import Claimed, Dropped, Ended, Event, Progressed
 from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.owner import BEAT, Owner
 from cnn_sweeps.search.pruners import Reporter, epoch_metric
@@ -166,7 +166,9 @@ class Worker:
             return
         with locked(study.address.lock):
             study.supersede(trial, known.values)
-            repetition.ask_again(study, trial)
+            kept = repetition.ask_again(study, trial)
+        if not kept:
+            self.tell(Dropped(worker=self.number, trial=trial.number))
 
     def _ended(self, trial: Trial, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)

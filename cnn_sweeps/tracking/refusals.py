@@ -59,6 +59,9 @@ def refusing(place: object) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _foreign()):
             raise
+        for cause in _chain(error):
+            if isinstance(cause, KeyboardInterrupt):  # it broke a transaction off
+                raise cause from None
         raise StoreError(f"The tracking store {place} {_plainly(error)}") from error
 
 

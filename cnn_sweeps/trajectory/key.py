@@ -9,7 +9,7 @@ SHOWN = 12
 """Hex digits of the environment's digest in the name of a folder."""
 
 
-def fingerprint(environment: Environment, *, steps_per_execution: int) -> str:
+def fingerprint(environment: Environment, *, steps_per_execution: int | None) -> str:
     """Digest of everything beside the config that may move the bits of a training.
 
     An entry is only ever continued where its fingerprint is the same.

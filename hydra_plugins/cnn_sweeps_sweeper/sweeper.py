@@ -37,18 +37,20 @@ class SweeperConfig:
 
     _target_: str = "hydra_plugins.cnn_sweeps_sweeper.sweeper.CnnSweepsSweeper"
     study_name: str | None = None
-    n_trials: int | None = None
-    timeout: float | None = None
+    # Numbers are of any type here: the sweeper's own refusals say what is possible.
+    n_trials: Any = None
+    timeout: Any = None
     n_jobs: Any = "auto"
     storage: str | None = None
-    objectives: Any = None
+    # Open, so that no + is needed to name other metrics than a space of `search` does.
+    objectives: Any = field(default_factory=lambda: DictConfig({}, flags={"struct": False}))
     params: dict[str, Any] = field(default_factory=dict)
     sampler: Any = None
     pruner: Any = None
     duplicates: str = "skip"
     enqueue: list[Any] = field(default_factory=list)
-    retries: int = 2
-    max_failures: int = 5
+    retries: Any = 2
+    max_failures: Any = 5
     dry_run: bool = False
     worker: str | None = None
 
