@@ -2,8 +2,8 @@
 
 `keras.Model.fit` builds a pipeline for each epoch and returns to Python after each step. For a
 small network that takes as long as its training does. Here the steps of a call are a loop in one
-graph around the model's own `train_step`, which gives the same bits: a third less time for
-16 filters on two blocks, a sixth for 64. Import this module late: it imports TensorFlow.
+graph around the model's own `train_step`, which gives the same bits sooner. Import this module
+late: it imports TensorFlow.
 """
 
 import math

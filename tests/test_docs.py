@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONF = Path(composition.config_dir())
 OWN = ("README.md", "CHANGELOG.md", "mlruns/README.md", "docs/architecture.md", "docs/data.md")
 OWN += ("docs/models.md", "docs/notebook.md", "docs/reproduce.md", "docs/sweeps.md")
-OWN += ("docs/tracking.md",)
+OWN += ("docs/tracking.md", "docs/trajectories.md")
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^(?:\$ )?(?:cnn-sweeps|python -m cnn_sweeps)(?: (.*))?$")
@@ -160,15 +160,21 @@ def test_every_command_is_accepted_or_refused_as_shown(
 def test_commands_about_runs_can_be_typed(
     example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A command comes as far as looking for its run, which is not there."""
+    """A command comes as far as looking for its run, or for what is kept, which is not there."""
     monkeypatch.setattr(
         sys, "argv", ["cnn-sweeps", *(re.sub(r"^[A-Z]{2,}$", "abcd", a) for a in example.arguments)]
     )
     with pytest.raises(SystemExit) as ended:
         cli.main()
+    printed = capsys.readouterr()
+    if example.arguments[:2] in (("cache", "verify"), ("cache", "clear")) and not re.search(
+        "[0-9a-f]{4}$", example.arguments[-1]
+    ):
+        assert (ended.value.code, printed.out.startswith("nothing is kept")) == (0, True)
+        return
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert re.search("no run has a config hash|is not a folder that|does not answer", said)
+    told = "no run has a config hash|is not a folder that|does not answer|no trajectory hash"
+    assert re.search(told, printed.err)
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "in_made")
