@@ -27,7 +27,7 @@ class Case:
 
     Attributes:
         model: the network, as plain values.
-        trainer: how it is trained, but for the epochs.
+        trainer: how it is trained, but for the epochs; one step in a call where it does not say.
         images: training images; with batches of 16, 50 leave a smaller last one.
         held_out: validation images.
         seed: where its random choices begin.
@@ -47,7 +47,8 @@ class Case:
 
     def config(self, epochs: int, *, reuse: bool) -> Config:
         """The experiment with so many epochs."""
-        trainer = {"batch_size": 16, "threads": 1, **self.trainer, "epochs": epochs}
+        trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
+        trainer |= {**self.trainer, "epochs": epochs}
         trajectory = {"reuse": reuse}
         return config(model=self.model, trainer=trainer, trajectory=trajectory, seed=self.seed)
 

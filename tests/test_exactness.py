@@ -67,6 +67,9 @@ CASES = {
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
     "float64": Case(model=FULL, trainer={"precision": "float64"}),
     "steps in one call": Case(model=FULL, trainer={"steps_per_execution": 3}),
+    "as many steps as time allows": Case(
+        model=FULL, trainer={"steps_per_execution": None, "batch_size": 4}
+    ),
     "no validation": Case(model=DNN, held_out=0),
     "whole batches": Case(model=DNN, images=48),
     "two threads": Case(model=FULL, trainer={"threads": 2}),
