@@ -83,11 +83,6 @@ def trainable_params(layer: Any) -> int:
     return sum(math.prod(weight.shape) for weight in layer.trainable_weights)
 
 
-def for_serving(model: keras.Model) -> keras.Model:
-    """The same layers without optimizer and loss: what is stored for others to load."""
-    return keras.Model(model.inputs, model.outputs, name=model.name)
-
-
 def _row(layer: Any, prefix: str) -> LayerRow:
     try:
         output_shape = tuple(layer.output.shape[1:])

@@ -154,15 +154,3 @@ def test_a_layer_without_an_output_has_no_shape() -> None:
     network(np.zeros((1, 3), dtype=np.float32))
     row = models.layer_table(network)[0]
     assert (row.output_shape, row.total) == (None, 8)
-
-
-def test_for_serving_has_the_same_weights_and_no_optimizer() -> None:
-    """What is stored for others gives the same scores and cannot be trained on."""
-    from cnn_sweeps import models
-
-    network = build(DnnModel())
-    network.compile("adam", "sparse_categorical_crossentropy")
-    served = models.for_serving(network)
-    images = np.arange(784, dtype=np.uint8).reshape(1, *SHAPE)
-    assert np.array_equal(served.predict(images, verbose=0), network.predict(images, verbose=0))
-    assert not served.compiled
