@@ -210,6 +210,18 @@ def test_resumed_run_is_running_and_ends_again(store: Store) -> None:
     assert (during, record(store, run_id).status) == ("RUNNING", "KILLED")
 
 
+def test_a_resumed_run_is_not_left_with_an_old_error(store: Store) -> None:
+    """A sweep that failed once and then ends well does not say that it failed."""
+    with pytest.raises(ValueError, match="once"), store.start_run("x", tags={"kept": "yes"}) as run:
+        raise ValueError("once")
+    assert record(store, run.run_id).tags["error"] == "once"
+    with store.resume_run(run.run_id):
+        pass
+    again = record(store, run.run_id)
+    assert (again.status, again.tags["kept"]) == ("FINISHED", "yes")
+    assert not {"error", "error_type"} & again.tags.keys()
+
+
 class SlowClient:
     """A client that first sees no experiment, then fails to make it for the given reason."""
 

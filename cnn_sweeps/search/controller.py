@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.console import sweep_ended, sweep_started
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.search import processes, winners
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.attributes import CONFIG_HASH
@@ -112,11 +113,14 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
     name = study.study.study_name
     known = study.parent_run_id
-    for run in store.tagged(STUDY_NAME, name):
+    tagged = store.tagged(STUDY_NAME, name)
+    for run in tagged:
         # A controller that was killed between making its run and saying so left it behind.
         if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
             store.close_run(run.run_id, "FAILED", "its sweep was killed")
     if known is not None:
+        if known not in {run.run_id for run in tagged}:
+            _check_there(known, study, store)
         return
     with store.start_run(f"sweep {name}", tags={STUDY_NAME: name, "kind": "sweep"}) as parent:
         study.set_parent(parent.run_id)
@@ -125,6 +129,19 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(plan.to_json(), "plan.json")
+
+
+def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
+    """Refuse to go on with a study whose runs were logged elsewhere."""
+    try:
+        store.get(run_id)
+    except StoreError:
+        raise StoreError(
+            f"the study {study.study.study_name} was logged to another tracking store: "
+            f"{store.address} has no run {run_id}.\n"
+            f"  Type the tracking.dir or tracking.uri that it was begun with, or another "
+            f"hydra.sweeper.study_name."
+        ) from None
 
 
 def _carry_out(

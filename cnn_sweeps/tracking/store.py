@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import Address, resolve, without_password
 from cnn_sweeps.tracking.database import connect, impatient
+from cnn_sweeps.tracking.ending import OF_AN_END, verdict
 from cnn_sweeps.tracking.models import read_model
 from cnn_sweeps.tracking.records import CONFIG_HASH, PARENT, RunRecord, checked_prefix
-from cnn_sweeps.tracking.refusals import first_line, refusing
+from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -111,9 +112,14 @@ class Store:
 
     @contextmanager
     def resume_run(self, run_id: str) -> Iterator[TrackedRun]:
-        """An ended run that is RUNNING again inside the block, and ends as in `start_run`."""
+        """An ended run that is RUNNING again inside the block, and ends as in `start_run`.
+
+        What an earlier end has left in its tags is no longer true, and taken away.
+        """
         run = self.reopen(run_id)
         with refusing(self.address):
+            for tag in self.client.get_run(run_id).data.tags.keys() & OF_AN_END:
+                self.client.delete_tag(run_id, tag)
             self.client.update_run(run_id, status="RUNNING")
         with self._ending(run):
             yield run
@@ -124,7 +130,7 @@ class Store:
         try:
             yield run
         except BaseException as error:
-            status, tags = _verdict(error)
+            status, tags = verdict(error)
             # A full disk may refuse these too; the first error is the one to report.
             with suppress(StoreError):
                 run.set_tags(tags)
@@ -249,18 +255,6 @@ class Store:
             location = self.client.get_logged_model(models[-1].model_id).artifact_location
             folder = download_artifacts(location, dst_path=scratch, tracking_uri=self.uri)
             return read_model(folder)
-
-
-def _verdict(error: BaseException) -> tuple[str, dict[str, object]]:
-    """The status and the tags of a run that an exception has ended."""
-    match error:
-        case PrunedError():
-            return "KILLED", {"pruned_epoch": error.epoch, "pruned_reason": error.reason}
-        case StoppedError():
-            return "KILLED", {"stopped_reason": first_line(error)}
-        case Exception():
-            return "FAILED", {"error": first_line(error), "error_type": type(error).__name__}
-    return "KILLED", {}
 
 
 def _experiment(client: "MlflowClient", name: str, address: Address) -> str:
