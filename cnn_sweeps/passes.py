@@ -119,8 +119,13 @@ def _looped(step: Callable[[Any], Any], batch_size: int, x: Images, y: Labels) -
 
 
 def _make_metrics(model: keras.Model, x: Images, y: Labels) -> None:
-    """Let the variables of the metrics be made, which a graph must not do."""
-    model.test_step((tf.constant(x[:1]), tf.constant(y[:1])))
+    """Let the variables of the metrics be made, which a graph must not do.
+
+    The network itself is not called: a layer may draw random numbers, and its next draw would be
+    another one than in a training that never stopped.
+    """
+    scores = tf.zeros((1, *model.output_shape[1:]))
+    model.compute_metrics(tf.constant(x[:1]), tf.constant(y[:1]), scores)
 
 
 def _metrics(model: keras.Model) -> dict[str, float]:
