@@ -67,7 +67,8 @@ clean: ## Remove .venv, builds and caches; what is in mlruns/ stays
 # A half-installed package looks installed to pip, so an install that did not reach its end
 # begins again in an empty folder; pip's cache keeps what was downloaded. Byte code is compiled
 # here, on all cores: where PYTHONDONTWRITEBYTECODE is set nothing else ever would, and
-# TensorFlow takes 16 s instead of 6 s to import.
+# TensorFlow takes 16 s instead of 6 s to import. The lock names everything, so nothing is resolved
+# again: pip would stumble over an extra (coverage[toml]) as soon as a newer release is out.
 $(PACKAGES): requirements.lock
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found." \
 		"Type make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 2; }
@@ -75,7 +76,7 @@ $(PACKAGES): requirements.lock
 	@[ -f $@ ] || "$(PYTHON)" -I -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make a" \
 		"virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 	@rm -f $(PACKAGES) $(PROJECT)
-	@PIP_USER=0 $(PIP) install --no-compile --require-hashes -r requirements.lock
+	@PIP_USER=0 $(PIP) install --no-compile --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -I -m compileall -qq -j 0 $(VENV)/lib || true # some ship templates, no Python
 	@pwd -P > $@
 
