@@ -1,21 +1,18 @@
 """`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.box import HEAVY_HEAD
-from rich.markup import escape
-from rich.table import Table
-
 from cnn_sweeps import console
+from cnn_sweeps.arguments import Arguments
 from cnn_sweeps.composition import compose_trajectories
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import checked_prefix
 from cnn_sweeps.trajectory.entry import Entry
 from cnn_sweeps.trajectory.store import GB, TrajectoryStore
@@ -78,7 +75,7 @@ def main(arguments: list[str]) -> int:
         ConfigError: this is none of the things that can be done.
         UnknownHashError: no trajectory, or several, have that prefix.
     """
-    parser = ArgumentParser(
+    parser = Arguments(
         prog="cnn-sweeps cache",
         usage=f"cnn-sweeps {USAGE} [--json] [tracking.dir=FOLDER]",
         description="List what is kept of trainings (the default), check every file against its "
@@ -108,7 +105,7 @@ def show(asked: Asked) -> int:
         print(f"nothing is kept in {asked.place}.")
     else:
         out = console.console()
-        out.print(_table(rows, boxed=out.is_terminal))
+        _table(rows).show(out)
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
         out.print(f"{_count(rows)}, {epochs} epoch{'s' if epochs != 1 else ''}; {of}")
@@ -175,26 +172,25 @@ def _plain(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]], *, boxed: bool) -> Table:
-    """The rows for a person; without lines between them where something else may read them."""
-    table = Table(box=HEAVY_HEAD if boxed else None, pad_edge=boxed)
-    for head in ("trajectory", "network", "data"):
-        table.add_column(head, no_wrap=True)
-    for head in ("epochs", "size"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for head in ("last used (UTC)", "environment"):
-        table.add_column(head, no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row["trajectory_hash"][:SHOWN],
-            escape(row["title"]),
-            escape(row["data"]),
-            str(row["epochs"]),
-            _size(row["bytes"]),
-            f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}",
-            row["environment"],
-        )
-    return table
+def _table(rows: list[dict[str, Any]]) -> Table:
+    columns = {
+        "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
+        "network": [row["title"] for row in rows],
+        "data": [row["data"] for row in rows],
+        "epochs": [str(row["epochs"]) for row in rows],
+        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
+        "last used (UTC)": [
+            f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}" for row in rows
+        ],
+        "environment": [row["environment"] for row in rows],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - {"epochs", "size MB"}),
+        first=("trajectory", "size MB", "epochs", "network", "last used (UTC)"),
+        every="cnn-sweeps cache --json",
+    )
 
 
 def _size(taken: int) -> str:

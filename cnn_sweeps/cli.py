@@ -24,7 +24,7 @@ from hydra.errors import (
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from cnn_sweeps import composition, streams
+from cnn_sweeps import composition, remarks, streams
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 
 ENDED_BY = {
@@ -44,7 +44,13 @@ COMMANDS = {
     "reproduce": "cnn_sweeps.reproduce",
     "diff": "cnn_sweeps.diff",
     "export": "cnn_sweeps.export",
+    "figures": "cnn_sweeps.figures.command",
+    "promote": "cnn_sweeps.promote",
+    "compare": "cnn_sweeps.compare.command",
     "cache": "cnn_sweeps.cache",
+    "report": "cnn_sweeps.report.command",
+    "ui": "cnn_sweeps.ui",
+    "doctor": "cnn_sweeps.doctor.command",
 }
 """The module of each command; its `main` takes the arguments and returns the exit code."""
 
@@ -166,7 +172,7 @@ def _check_composed(arguments: list[str]) -> None:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"cnn-sweeps: {message}", file=sys.stderr)
+    remarks.refuse(message)
     return code
 
 

@@ -14,6 +14,7 @@ from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
 from cnn_sweeps.data.peek import check_there, peek_shape
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.exercise.definition import refuse_as_run
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -45,6 +46,7 @@ def make_config(values: dict[str, Any]) -> Config:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
         DataError: there is nothing under `data.path`.
     """
+    refuse_as_run(values)
     config = load(values)
     check(config)
     return config
@@ -68,6 +70,11 @@ def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
     config = _compose_only(overrides, "tracking", "trajectory")
     return config.tracking, config.trajectory
+
+
+def compose_machine(overrides: list[str]) -> Config:
+    """What depends on the machine: where things are, and how many threads train."""
+    return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
 
 
 def _compose_only(overrides: list[str], *groups: str) -> Config:

@@ -1,39 +1,32 @@
 """What a person sees in the terminal, on standard output."""
 
-import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as Grid
+from rich.text import Text
 
 from cnn_sweeps.streams import silence
+from cnn_sweeps.terminal import Output
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
-    from cnn_sweeps.search.ranking import Ranking, Row
+    from cnn_sweeps.search.ranking import Ranking
     from cnn_sweeps.search.spent import Epochs
     from cnn_sweeps.search.study import SweepStudy
     from cnn_sweeps.tracking import Store
 
-WIDE = 200
+WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
-
-
-class Output(Console):
-    """A console that lets the work go on when nobody reads it any more."""
-
-    def on_broken_pipe(self) -> None:
-        """Fall silent; rich would end the program."""
-        self.quiet = True
-        silence(self.file)
 
 
 def console() -> Console:
     """Standard output; no colours and no line breaks where it is not a terminal."""
-    plain = Output(highlight=False)
-    return plain if plain.is_terminal else Output(highlight=False, width=WIDE)
+    plain = Output()
+    return plain if plain.is_terminal else Output(width=WIDE)
 
 
 def say(text: str) -> None:
@@ -42,6 +35,29 @@ def say(text: str) -> None:
         print(text, flush=True)
     except OSError:
         silence(sys.stdout)
+
+
+def show_facts(
+    facts: Sequence[tuple[str, str]], out: Console, styles: Mapping[str, str] | None = None
+) -> None:
+    """Print names and what is known of each, the latter in a column of its own.
+
+    Args:
+        facts: names, and texts of one line or several.
+        out: where to.
+        styles: how a name looks in a terminal, where it stands out.
+    """
+    if out.is_terminal:
+        grid = Grid.grid(padding=(0, 2, 0, 0))
+        for name, text in facts:
+            style = (styles or {}).get(name, "")
+            grid.add_row(Text(name, style, no_wrap=True), Text(text, overflow="fold"))
+        out.print(grid)
+        return
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        for number, line in enumerate(text.splitlines()):
+            out.out(f"{'' if number else name:<{width}}  {line}".rstrip(), highlight=False)
 
 
 def run_ended(result: "RunResult", store: "Store") -> None:
@@ -59,6 +75,8 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
         out.print(f"  {asked} epochs: {trained} trained, {asked - trained} known already")
+    for line in result.left_out:
+        out.print(f"  {escape(line)}", soft_wrap=True)
     _ways_on(out, result.identity.short, store)
 
 
@@ -74,17 +92,22 @@ def sweep_started(study: "SweepStudy") -> None:
     out.print(f"  {cells}{counts.total} trials{before}  sampler {plan.sampler.name}")
 
 
-def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store", spent: "Epochs") -> None:
-    """Print the ranked table, what was spent on it, and how to go on from it."""
+def sweep_ended(
+    study: "SweepStudy", ranking: "Ranking", store: "Store", spent: "Epochs", again: str
+) -> None:
+    """Print the ranked table, what was spent on it, and how to go on from it.
+
+    Args:
+        study: the sweep.
+        ranking: its trials.
+        store: where its runs are.
+        spent: on how many epochs.
+        again: the command that does the best again; empty where there is none.
+    """
     out = console()
-    head, *body = ranking.cells()
-    out.print(f"{study.study.study_name}: {len(body)} trials")
-    table = Table()
-    for name in head:
-        table.add_column(name, justify="left" if name == "config hash" else "right", no_wrap=True)
-    for row, line in zip(ranking.rows, body, strict=True):
-        table.add_row(*map(escape, line), style="bold" if row.best else "")
-    out.print(table)
+    out.print(f"{study.study.study_name}: {len(ranking.rows)} trials", markup=False)
+    if study.plan.exercise is None:  # else its answer says it better
+        ranking.table().show(out)
     for row in ranking.rows:
         if row.reason:
             out.print(f"trial {row.trial} failed: {escape(row.reason.splitlines()[0])}")
@@ -95,26 +118,16 @@ def sweep_ended(study: "SweepStudy", ranking: "Ranking", store: "Store", spent: 
         out.print("no trial has a value.")
     else:
         best = ranking.rows[0]
-        overrides = [*study.plan.fixed, *study.plan.space.overrides(best.params)]
-        overrides += _as_it_ran(study, best, store)
-        out.print(f"best again:  cnn-sweeps {escape(shlex.join(overrides))}")
+        out.print(f"best again:  {again}", markup=False, soft_wrap=True)
         _ways_on(out, (best.config_hash or "")[:12], store)
 
 
-def _as_it_ran(study: "SweepStudy", best: "Row", store: "Store") -> list[str]:
-    """What its worker added to a trial: the threads, and the seed of a repetition."""
-    config = study.plan.config(best.params)
-    asked = {"seed": config.seed, "trainer.threads": config.trainer.threads}
-    ran = store.get(best.run_id).params if best.run_id else {}
-    return [
-        f"{key}={ran[key]}"
-        for key, value in asked.items()
-        if ran.get(key, f"{value}") != f"{value}"
-    ]
+def report_written(place: str) -> None:
+    """Print where the report of a sweep is."""
+    say(f"  report:  {place}")
 
 
 def _ways_on(out: Console, short: str, store: "Store") -> None:
     out.print(f"  more:    cnn-sweeps show {short}")
-    out.print(f"  browse:  {escape(store.ui_command)}")
-    page = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    out.print(f"           then open http://127.0.0.1:5000/{page}")
+    # The terminal breaks a long line, so that it is copied as one.
+    out.print(f"  browse:  {store.ui_command}", markup=False, soft_wrap=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cnn_sweeps import console, lookup
 from cnn_sweeps.composition import compose_tracking
@@ -16,6 +15,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.record import EPOCH_METRICS, Record
+from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import flatten
 
 USAGE = "diff HASH HASH"
@@ -95,13 +95,10 @@ def show(difference: Difference, out: Console) -> None:
         if not pairs:
             out.print(f"\n[bold]{part}[/bold]: no difference")
             continue
-        table = Table(title=part, title_justify="left", title_style="bold")
-        for head in ("", "-", "+"):
-            table.add_column(head, overflow="fold")
-        for key, values in list(pairs.items())[:MOST_ROWS]:
-            table.add_row(key, *map(escape, _texts(values)))
+        head = ("what", "-", "+")
+        rows = [(key, *_texts(values)) for key, values in list(pairs.items())[:MOST_ROWS]]
         out.print()
-        out.print(table)
+        Table(head=head, rows=tuple(rows), text=frozenset(head), title=part, folded=True).show(out)
         if len(pairs) > MOST_ROWS:
             out.print(f"and {len(pairs) - MOST_ROWS} more; --json has all")
 

@@ -25,6 +25,8 @@ COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
 """The packages that compute; the others only compose, search and remember."""
 MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
 """The fields that may move the bits of a training as they are."""
+COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
+"""The fields that count something."""
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
 VARIABLES: Final = (
     "DNNL_MAX_CPU_ISA",
@@ -124,11 +126,21 @@ class Environment:
 
         Raises:
             KeyError: a field is missing that environments always had.
+            ValueError: a field holds what no environment has.
         """
+        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 -- for what is stored
+
         values = {"variables": {}, **stored}
         known = {field.name: values[field.name] for field in fields(cls)}
-        lists = {name: tuple(known[name]) for name in ("cpu_flags", "devices")}
-        return cls(**known | lists)
+        try:
+            read = TypeAdapter(cls).validate_python(known)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{first['loc'][0]}: {first['msg']}") from error
+        for name in COUNTS:
+            if getattr(read, name) < 0:
+                raise ValueError(f"{name}: {known[name]} is less than nothing")
+        return read
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""

@@ -6,6 +6,7 @@
     - DataError                a file that is missing, broken or not what was declared
     - StoreError               the tracking database, the study or the disk refuses
     - UnknownHashError         no run, or more than one, has that hash
+    - UnknownStudyError        no study, or more than one, has that name
     - RecordError              what is stored of a run was changed, or cannot be done again
   - RunFailedError             a run that started and could not finish: exit code 1
     - DivergedError            the loss stopped being a number
@@ -44,6 +45,10 @@ class StoreError(InputError):
 
 class UnknownHashError(InputError):
     """A hash prefix that fits no run, or more than one experiment."""
+
+
+class UnknownStudyError(InputError):
+    """A name that is no study, or the beginning of more than one."""
 
 
 class RecordError(InputError):

@@ -1,6 +1,6 @@
 """What training leaves behind: one value for each epoch, and the whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -58,3 +58,30 @@ class Training:
     def metrics(self) -> Mapping[str, float]:
         """Metrics of the epoch whose weights the model carries."""
         return self.epochs[self.best - 1].metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paid:
+    """What a run has paid for its epochs, and whom it has to thank for the others.
+
+    Attributes:
+        trained: epochs that it trained.
+        reused: epochs that were known already.
+        seconds: wall time of the epochs that it trained.
+        trained_by: the runs that had trained the known ones, each once.
+    """
+
+    trained: int
+    reused: int
+    seconds: float
+    trained_by: Sequence[str] = ()
+
+    @property
+    def tags(self) -> dict[str, object]:
+        """The tags of its run, so that what it took can be told from what others paid."""
+        tags: dict[str, object] = {
+            "epochs_trained": self.trained,
+            "epochs_reused": self.reused,
+            "train_seconds_paid": round(self.seconds, 3),
+        }
+        return tags | ({"trained_by": " ".join(self.trained_by)} if self.trained_by else {})

@@ -1,13 +1,13 @@
 """From what is typed (a hash, a run id, where to look) to the runs of a store."""
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import yaml
 
+from cnn_sweeps.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
 from cnn_sweeps.identity import SHOWN
@@ -22,9 +22,9 @@ HOW = ("threads", "deterministic", "steps_per_execution")
 """Fields of `trainer` that are no part of an experiment, but of how it is computed."""
 
 
-def parser(command: str, usage: str, description: str) -> ArgumentParser:
+def parser(command: str, usage: str, description: str) -> Arguments:
     """The arguments that every command about stored runs has; options are added to them."""
-    made = ArgumentParser(
+    made = Arguments(
         prog=f"cnn-sweeps {command}",
         usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
         description=description,
@@ -48,8 +48,12 @@ def divide(words: Sequence[str], count: range, usage: str) -> tuple[list[str], l
     return names, [word for word in words if "=" in word]
 
 
-def open_store(tracking: Tracking, wanted: str) -> Store:
+def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
     """The store to look in; nothing is made where none is.
+
+    Args:
+        tracking: where it is.
+        wanted: the hash that is looked for, for the refusal; None where any run would do.
 
     Raises:
         UnknownHashError: no run was ever logged there.
@@ -68,8 +72,18 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
         UnknownHashError: there is none, or more than one; the candidates are named.
     """
     runs = store.find(prefix)
-    hashes = {run.config_hash: run for run in runs}
-    if not runs:
+    only_hash(runs, prefix, store)
+    return runs
+
+
+def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
+    """The one config hash among runs that begins so.
+
+    Raises:
+        UnknownHashError: there is none, or more than one; the candidates are named.
+    """
+    hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
+    if not hashes:
         raise UnknownHashError(_nowhere(prefix, str(store.address)))
     if len(hashes) > 1:
         listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
@@ -79,7 +93,7 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
             f"{prefix} is the beginning of {len(hashes)} hashes; type more digits:\n"
             + "\n".join(listed)
         )
-    return runs
+    return str(next(iter(hashes)))
 
 
 def newest(runs: Sequence[RunRecord]) -> RunRecord:
@@ -184,8 +198,9 @@ def _as_trained(config: Any, run: RunRecord) -> Any:
     return config
 
 
-def _nowhere(prefix: str, place: str) -> str:
+def _nowhere(prefix: str | None, place: str) -> str:
+    told = f"no run has a config hash that begins with {prefix}, in"
     return (
-        f"no run has a config hash that begins with {prefix}, in {place}.\n"
+        f"{'no run was ever logged in' if prefix is None else told} {place}.\n"
         "  Look elsewhere with tracking.uri=URI or tracking.dir=FOLDER."
     )

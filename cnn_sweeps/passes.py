@@ -104,6 +104,19 @@ class EvaluationPass:
         return logs["loss"], logs["accuracy"]
 
 
+def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
+    """What a model gives for each image: a probability for each class, (n, classes)."""
+
+    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
+        input_signature=[tf.TensorSpec((None, *x.shape[1:]), x.dtype)]
+    )
+    def run(images: Any) -> Any:
+        return model(images, training=False)
+
+    starts = range(0, len(x), EVALUATION_BATCH)
+    return np.concatenate([run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
+
+
 def _looped(step: Callable[[Any], Any], batch_size: int, x: Images, y: Labels) -> Steps:
     """A graph that takes a step for each batch of what it is given, the last one may be smaller."""
 

@@ -1,5 +1,6 @@
 """The progress bar of a training, on stderr."""
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Mode = Literal["auto", "bar", "none"]
+BESIDE = 18
+"""Columns of a terminal that are kept for the bar and the time that is left."""
 BETWEEN_UPDATES = 0.1
 """Least time between two updates within an epoch, in seconds."""
 
@@ -28,9 +31,9 @@ class ProgressBar:
     ) -> None:
         """Plan a bar for `epochs` epochs of `steps` steps, beginning with epoch `start`."""
         self._stream = stream or sys.stderr
-        self._shown = mode == "bar" or (mode == "auto" and self._stream.isatty())
+        self._shown = mode == "bar" or (mode == "auto" and can_redraw(self._stream))
         self._epochs, self._steps, self._done = epochs, steps, start - 1
-        self._metrics = ""
+        self._metrics: tuple[str, ...] = ()
         self._updated = -BETWEEN_UPDATES
         self._bar: Progress | None = None
 
@@ -80,24 +83,36 @@ class ProgressBar:
 
     def _text(self) -> str:
         current = min(self._done + 1, self._epochs)
-        return f"epoch {current}/{self._epochs}{self._metrics}"
+        text = f"epoch {current}/{self._epochs}"
+        room = self._bar.console.width - BESIDE if self._bar is not None else 0
+        # Whole metrics or none: half a number would be a wrong one.
+        for metric in self._metrics:
+            if len(text) + len(metric) > room:
+                break
+            text += metric
+        return text
 
 
-def _metrics(epoch: Epoch) -> str:
-    text = f" · loss {epoch.loss:.4f} · accuracy {epoch.accuracy:.4f}"
-    if epoch.val_accuracy is not None:
-        text += f" · val_accuracy {epoch.val_accuracy:.4f}"
-    return text
+def can_redraw(stream: TextIO) -> bool:
+    """Whether a line can be written over: a terminal, but no dumb one."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def _metrics(epoch: Epoch) -> tuple[str, ...]:
+    """The metrics of an epoch for the bar, in the order in which they get room."""
+    shown = {"loss": epoch.loss, "accuracy": epoch.accuracy, "val_accuracy": epoch.val_accuracy}
+    return tuple(f" · {name} {value:.4f}" for name, value in shown.items() if value is not None)
 
 
 def _bar(stream: TextIO) -> "Progress":
-    from rich.console import Console  # noqa: PLC0415 - most runs show no bar
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    from cnn_sweeps.terminal import Output  # noqa: PLC0415 - most runs show no bar
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(file=stream, force_terminal=True),
+        console=Output(file=stream, force_terminal=True),
         refresh_per_second=1 / BETWEEN_UPDATES,
     )

@@ -9,7 +9,7 @@ import yaml
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.history import Training
+from cnn_sweeps.history import Epoch, Paid, Training
 from cnn_sweeps.identity import Identity
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, recall
@@ -52,10 +52,7 @@ def answer(
     plain = to_json(config)
     tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
     tracked.log_dataset(dataset)
-    with EpochLog(tracked) as log:
-        for epoch in epochs:
-            for observer in (log, *observers):
-                observer.on_epoch(epoch)
+    _show(epochs, known, tracked, observers)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics
     weights, stopped = known.tags["weights_sha256"], known.tags["stopped"]
@@ -63,14 +60,8 @@ def answer(
         epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
-    tracked.set_tags(
-        {
-            **{key: known.tags[key] for key in ("git_commit", "git_dirty") if key in known.tags},
-            **{"weights_sha256": weights, "stopped": stopped, REUSED_FROM: known.run_id},
-            **{"epochs_trained": 0, "epochs_reused": len(epochs), "train_seconds_paid": 0},
-            "trained_by": known.tags.get("trained_by", known.run_id),
-        }
-    )
+    commit = {key: known.tags[key] for key in ("git_commit", "git_dirty") if key in known.tags}
+    tracked.set_tags({**commit, "weights_sha256": weights, "stopped": stopped})
     return RunResult(
         name=known.name,
         run_id=tracked.run_id,
@@ -80,3 +71,28 @@ def answer(
         weights_sha256=weights,
         epochs_trained=0,
     )
+
+
+def _show(
+    epochs: Sequence[Epoch],
+    known: RunRecord,
+    tracked: TrackedRun,
+    observers: "Sequence[Observer]",
+) -> None:
+    """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
+    shown: list[Epoch] = []
+    try:
+        with EpochLog(tracked) as log:
+            for epoch in epochs:
+                shown.append(epoch)
+                for observer in (log, *observers):
+                    observer.on_epoch(epoch)
+    finally:
+        paid = Paid(trained=0, reused=len(shown), seconds=0.0, trained_by=_trained_by(known))
+        tracked.set_tags({REUSED_FROM: known.run_id, **paid.tags})
+
+
+def _trained_by(known: RunRecord) -> list[str]:
+    """The runs that trained the epochs of a finished one; it is one of them unless it read all."""
+    own = [] if known.tags.get("epochs_trained") == "0" else [known.run_id]
+    return [*known.tags.get("trained_by", "").split(), *own]

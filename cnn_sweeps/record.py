@@ -14,7 +14,7 @@ from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.history import Epoch
-from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
+from cnn_sweeps.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.source import Source, places
 
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
@@ -140,9 +140,12 @@ def verify(record: Record) -> None:
             f"folder; config and data give {made.short} now, and not {record.identity.short}."
         )
     parts = "config, digest of the data and source" if record.source else "config and data digest"
+    same = made.config_hash == record.identity.config_hash
+    name = "trajectory_hash" if same else "config_hash"
+    gives, stored = (getattr(each, name)[:SHOWN] for each in (made, record.identity))
     raise RecordError(
-        f"Run {record.run_id} was changed after it was stored: its {parts} give the hash "
-        f"{made.short}, but it is stored as {record.identity.short}.\nNothing was started. "
+        f"Run {record.run_id} was changed after it was stored: its {parts} give the "
+        f"{name} {gives}, but it is stored as {stored}.\nNothing was started. "
         "If there is another run of that hash, choose it with --run-id."
     )
 

@@ -7,6 +7,7 @@ of that is compared with the record.
 import json
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,12 @@ from rich.markup import escape
 
 from cnn_sweeps import composition, console, export, lookup
 from cnn_sweeps.config.schema import Config, Tracking
-from cnn_sweeps.errors import DataError
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.record import Record, check_finished, verify
-from cnn_sweeps.restoration import importable, restore_flags, restored
+from cnn_sweeps.restoration import check_images, importable, restore_flags, restored
 from cnn_sweeps.runtime import quiet_stderr
-from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.records import REPRODUCES
+from cnn_sweeps.tracking import Store, notes
+from cnn_sweeps.tracking.records import KIND, REPRODUCES
 from cnn_sweeps.verdict import FINAL_METRICS, Verdict, compare, remarks
 
 USAGE = "reproduce HASH, or reproduce --run-id ID, or reproduce --from FOLDER"
@@ -51,10 +51,10 @@ def main(arguments: list[str]) -> int:
         store = beside or Store.open(tracking)
         again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=asked.tolerance)
-    store.reopen(again.run_id).set_tags({"verdict": str(verdict)})
+    _tell(store, again.run_id, {"verdict": str(verdict)})
     if beside:
         linked = {"reproduced_by": again.run_id, "reproduction_verdict": verdict.kind}
-        store.reopen(record.run_id).set_tags(linked)
+        _tell(store, record.run_id, linked)
     if asked.json:
         _print_json(record, again, verdict)
     else:
@@ -122,25 +122,24 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
     with quiet_stderr():
         from cnn_sweeps.run import AsTrial, load_cached, run  # noqa: PLC0415 -- TensorFlow
 
-    _check_images(record, load_cached(config.data).digest)
+    check_images(record, load_cached(config.data).digest)
     scored = any(name in record.metrics for name in FINAL_METRICS)
     result = run(
         config,
         store,
         role=None if scored else AsTrial(parent_run_id=None),
-        started=lambda run_id, _: store.reopen(run_id).set_tags({REPRODUCES: record.run_id}),
+        started=lambda run_id, _: store.reopen(run_id).set_tags(
+            {REPRODUCES: record.run_id, KIND: "reproduction"}
+        ),
     )
     return lookup.record_of(store, store.get(result.run_id))
 
 
-def _check_images(record: Record, digest: str) -> None:
-    was = record.identity.data_digest
-    if digest != was:
-        raise DataError(
-            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]}, and "
-            f"was {was[:SHOWN]}.\nGive the data the content that it had; data.root=FOLDER or "
-            "data.path=PATH says where it is."
-        )
+def _tell(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tag a run with a verdict, and have its description say so."""
+    run = store.reopen(run_id)
+    run.set_tags(tags)
+    notes.describe(run)
 
 
 def _print_json(record: Record, again: Record, verdict: Verdict) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from cnn_sweeps import environment
 from cnn_sweeps.config.schema import Config, CustomModel, Tracking
 from cnn_sweeps.environment import Environment
-from cnn_sweeps.errors import ConfigError, RecordError
+from cnn_sweeps.errors import ConfigError, DataError, RecordError
+from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.record import Record
 from cnn_sweeps.source import Source
 
@@ -42,6 +43,21 @@ def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
         tracking=replace(tracking, log_model=config.tracking.log_model),
         trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
     )
+
+
+def check_images(record: Record, digest: str) -> None:
+    """Refuse images that are not those of the run.
+
+    Raises:
+        DataError: their digest is another one.
+    """
+    was = record.identity.data_digest
+    if digest != was:
+        raise DataError(
+            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]}, and "
+            f"was {was[:SHOWN]}.\nGive the data the content that it had; data.root=FOLDER or "
+            "data.path=PATH says where it is."
+        )
 
 
 def threads(recorded: Environment) -> int:

@@ -19,6 +19,7 @@ class RunResult:
         training: its epochs, and why it ended.
         weights_sha256: digest of the final weights.
         epochs_trained: epochs that were trained for it; the others were known already.
+        left_out: a sentence for each picture that could not be made.
     """
 
     name: str
@@ -28,3 +29,4 @@ class RunResult:
     training: Training
     weights_sha256: str
     epochs_trained: int
+    left_out: tuple[str, ...] = ()

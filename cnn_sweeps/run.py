@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import yaml
@@ -23,14 +23,16 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel, Data
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
+from cnn_sweeps.figures.album import Album, save
 from cnn_sweeps.history import Training
 from cnn_sweeps.identity import SCHEMA_VERSION, Identity, identify
 from cnn_sweeps.passes import EvaluationPass
 from cnn_sweeps.progress import ProgressBar
 from cnn_sweeps.result import RunResult
-from cnn_sweeps.titles import title
+from cnn_sweeps.titles import name_of, title
 from cnn_sweeps.tracking import Store, TrackedRun, details, flatten
 from cnn_sweeps.tracking.epoch_log import EpochLog
+from cnn_sweeps.tracking.records import DATA, KIND, NETWORK
 from cnn_sweeps.trajectory.course import course_of
 
 if TYPE_CHECKING:
@@ -82,10 +84,10 @@ def run(
         dataset = load_cached(config.data)
     identity = identify(config, dataset.digest)
     known = recall.finished(config, identity, store) if role else None
-    name = f"{title(config.model)} e{config.trainer.epochs} · {identity.short}"
+    name = f"{name_of(config)} · {identity.short}"
     with store.start_run(
         name,
-        tags=_tags(config, identity) | dict(role.tags if role else {}),
+        tags={KIND: "run", **_tags(config, identity), **(role.tags if role else {})},
         parent_run_id=role.parent_run_id if role else None,
     ) as tracked:
         if started is not None:
@@ -126,6 +128,9 @@ def run(
         metrics["peak_memory_mb"] = runtime.peak_memory_mb()
         tracked.log_metrics(_final(metrics, trained))
         tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
+        left_out: tuple[str, ...] = ()
+        if role is None and config.tracking.figures:
+            left_out = draw(Album(model=model, dataset=dataset, about=name), tracked)
         if config.tracking.log_model:  # last, since a user's own layers may be none to store
             tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
     return RunResult(
@@ -136,6 +141,7 @@ def run(
         training=trained,
         weights_sha256=weights,
         epochs_trained=len(trained.epochs) - len(course.reused),
+        left_out=left_out,
     )
 
 
@@ -151,6 +157,19 @@ def evaluate_test(evaluate: EvaluationPass, dataset: Dataset) -> dict[str, float
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 
+def draw(album: Album, tracked: TrackedRun) -> tuple[str, ...]:
+    """Make the pictures of a run; a sentence for each that had to be left out, also as a tag."""
+    _, left_out = save(album, partial(details.write_bytes, tracked))
+    if left_out:
+        tracked.set_tags({"figures_left_out": "\n".join(left_out)})
+    return tuple(left_out)
+
+
+def draw_stored(model: "keras.Model", config: Config, name: str, tracked: TrackedRun) -> None:
+    """Make the pictures of a stored model."""
+    draw(Album(model=model, dataset=load_cached(config.data), about=name), tracked)
+
+
 def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
     """Score the test split of a stored, uncompiled model."""
     dataset = load_cached(config.data)
@@ -161,6 +180,8 @@ def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
 def _tags(config: Config, identity: Identity) -> dict[str, object]:
     return {
         **config.tracking.tags,
+        NETWORK: title(config.model),
+        DATA: config.data.name,
         "config_hash": identity.config_hash,
         "trajectory_hash": identity.trajectory_hash,
         "data_digest": identity.data_digest,

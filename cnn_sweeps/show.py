@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import yaml
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from cnn_sweeps import console, lookup
+from cnn_sweeps import console, lookup, measures
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
 
 
@@ -45,7 +45,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     _section(out, "config", _stored(store, newest, "config.yaml"))
     _section(out, "metrics", _metrics(newest))
     _section(out, "environment", _environment(store, newest))
-    out.print(_runs_table(runs))
+    _runs_table(runs).show(out)
 
 
 def _section(out: Console, title: str, text: str) -> None:
@@ -75,16 +75,18 @@ def _environment(store: Store, run: RunRecord) -> str:
 
 
 def _runs_table(runs: Sequence[RunRecord]) -> Table:
-    table = Table(title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}", title_justify="left")
-    for name in ("run id", "status", "started (UTC)", "weights", "val_accuracy", "test_accuracy"):
-        table.add_column(name, no_wrap=True)
-    for run in runs:
-        scores = [run.metrics.get(name) for name in ("val_accuracy", "test_accuracy")]
-        table.add_row(
-            run.run_id,
-            run.status,
-            f"{run.start:%Y-%m-%d %H:%M:%S}",
-            run.tags.get("weights_sha256", "")[:SHOWN],
-            *("" if score is None else f"{score:.4f}" for score in scores),
-        )
-    return table
+    scores = ("val_accuracy", "test_accuracy")
+    columns = {
+        "run id": [run.run_id for run in runs],
+        "status": [run.status for run in runs],
+        "started (UTC)": [f"{run.start:%Y-%m-%d %H:%M:%S}" for run in runs],
+        "weights": [run.tags.get("weights_sha256", "")[:SHOWN] for run in runs],
+        **{name: measures.texts(name, [run.metrics.get(name) for run in runs]) for name in scores},
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - set(scores)),
+        title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}",
+        first=("run id", "val_accuracy", "status", "test_accuracy"),
+    )

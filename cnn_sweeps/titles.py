@@ -1,7 +1,7 @@
 """Names of networks that a person can read at a glance."""
 
 from cnn_sweeps import geometry
-from cnn_sweeps.config.schema import CnnModel, CustomModel, Model
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Model
 
 
 def title(model: Model) -> str:
@@ -14,3 +14,9 @@ def title(model: Model) -> str:
         geometry.filters(model) if isinstance(model, CnnModel) else geometry.dense_units(model)
     )
     return f"{model.name} {'-'.join(map(str, numbers)) or '0'}"
+
+
+def name_of(config: Config) -> str:
+    """A name for a run of it: `cnn 64x2 e5`, and `cnn 64x2 e5 seed 1` where that is not 0."""
+    seed = f" seed {config.seed}" if config.seed else ""
+    return f"{title(config.model)} e{config.trainer.epochs}{seed}"

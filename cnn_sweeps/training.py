@@ -22,7 +22,7 @@ from cnn_sweeps import optimizers, stopping
 from cnn_sweeps.config.schema import Trainer
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.history import Epoch, Training
+from cnn_sweeps.history import Epoch, Paid, Training
 from cnn_sweeps.passes import EvaluationPass, OnStep, TrainingPass
 
 
@@ -39,6 +39,10 @@ class Course(Protocol):
     @property
     def reused(self) -> Mapping[int, str]:
         """Epochs that were known already, by number, and the runs that trained them."""
+
+    @property
+    def paid(self) -> Paid:
+        """What the epochs have cost the run that asked so far."""
 
     def epochs(self) -> Iterator[Epoch]:
         """One epoch after another, without an end."""
@@ -142,17 +146,25 @@ class FromScratch:
         subject: what is trained.
         kept: weights that may be wanted again.
         reused: nothing.
+        seconds: wall time of the epochs so far.
     """
 
     subject: Subject
     kept: list[NDArray[Any]] | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
     _last: int = 0
+
+    @property
+    def paid(self) -> Paid:
+        """All of it."""
+        return Paid(trained=self._last, reused=0, seconds=self.seconds)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train one epoch after another."""
         for epoch in self.subject.epochs():
             self._last = epoch.number
+            self.seconds += epoch.seconds
             yield epoch
 
     def keep(self, number: int) -> None:  # noqa: ARG002 -- it is the last one

@@ -13,6 +13,7 @@ from test_trajectory_entry import damage
 from cnn_sweeps import cache, console
 from cnn_sweeps.config.schema import Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.terminal import Output
 from cnn_sweeps.trajectory.lock import Lock
 from cnn_sweeps.trajectory.store import TrajectoryStore
 
@@ -59,9 +60,9 @@ def test_a_row_for_each_and_how_much_there_is(
     head, *rows, total = said(capsys, *arguments)
     assert head.split("  ")[0] == "trajectory"
     assert [" ".join(row.split()) for row in rows] == [
-        "abcd11111111 cnn 4x1 digits 3 2.4 MB 2025-11-25 12:01 555555555555",
-        "abcd22222222 cnn 4x1 digits 1 0.8 MB 2025-11-25 12:02 555555555555",
-        "abcd11111111 cnn 4x1 digits 2 1.6 MB 2025-11-25 12:03 666666666666",
+        "abcd11111111 cnn 4x1 digits 3 2.4 2025-11-25 12:01 555555555555",
+        "abcd22222222 cnn 4x1 digits 1 0.8 2025-11-25 12:02 555555555555",
+        "abcd11111111 cnn 4x1 digits 2 1.6 2025-11-25 12:03 666666666666",
     ]
     assert total == "3 trajectories, 6 epochs; 4.8 MB of 5 GB (trajectory.max_gb)"
 
@@ -70,7 +71,7 @@ def test_a_terminal_gets_a_table_with_lines(
     kept: TrajectoryStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As other commands show theirs."""
-    monkeypatch.setattr(console, "console", lambda: console.Output(force_terminal=True, width=120))
+    monkeypatch.setattr(console, "console", lambda: Output(force_terminal=True, width=120))
     assert "┃" in said(capsys)[1]
 
 
@@ -237,5 +238,5 @@ def test_an_entry_that_nobody_described_is_listed(
     strange = json.dumps({"title": "[bold]x", "data": 7})
     (kept.entry(FIRST, HERE).folder / "about.json").write_text(strange)
     _head, first, second, *_ = said(capsys)
-    assert second.split()[:2] == ["abcd22222222", "1"]
+    assert second.split()[:4] == ["abcd22222222", "-", "-", "1"]
     assert first.split()[1:3] == ["[bold]x", "7"]

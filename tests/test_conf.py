@@ -9,10 +9,13 @@ import yaml
 from cnn_sweeps.composition import compose, config_dir, make_config, plain
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.fields import find, keys_of
+from cnn_sweeps.exercise.definition import NODE
 from cnn_sweeps.geometry import count_params
 
 CONF = Path(config_dir())
-GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment")
+GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment", "exercise")
+ADDED = ("experiment", "exercise")
+"""Groups from which nothing is chosen where nothing is typed."""
 NEEDED = {
     "model/custom": ["model.function=configs:config"],
     "data/image_folder": [f"data.path='{CONF}'"],
@@ -29,8 +32,10 @@ OPTIONS = sorted(
 def composed(option: str) -> Config:
     """The experiment with one option chosen."""
     group, _, name = option.partition("/")
-    plus = "+" if group == "experiment" else ""
-    return make_config(plain(compose([f"{plus}{group}={name}", *NEEDED.get(option, [])])))
+    plus = "+" if group in ADDED else ""
+    values = plain(compose([f"{plus}{group}={name}", *NEEDED.get(option, [])]))
+    values.pop(NODE, None)  # what an exercise asks is no part of an experiment
+    return make_config(values)
 
 
 def test_every_group_has_options() -> None:

@@ -7,11 +7,13 @@ middle of an epoch: weights, optimizer, random generators and every metric must 
 import random
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from exactness import Case, first_process, second_process
 
+from cnn_sweeps.config.schema import Schedule, Trainer
+from cnn_sweeps.optimizers import OPTIMIZERS
 from cnn_sweeps.search.processes import CONTEXT, warm_up
 
 pytestmark = pytest.mark.slow
@@ -78,6 +80,21 @@ CASES = {
     "two threads": Case(model=FULL, trainer={"threads": 2}),
     "best weights": Case(model=FULL, trainer=BEST),
 }
+
+
+def choices(section: type, name: str) -> set[str]:
+    """The values that a field of the config takes."""
+    return set(get_args(get_type_hints(section)[name]))
+
+
+def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
+    """What is added to the program has to be added to the cases."""
+    configs = [case.config(1, reuse=False) for case in CASES.values()]
+    trainers = [config.trainer for config in configs]
+    assert {config.model.name for config in configs} == {"dnn", "cnn", "custom"}
+    assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
+    assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
+    assert {trainer.precision for trainer in trainers} == choices(Trainer, "precision")
 
 
 def drawn(seed: int) -> Case:

@@ -26,6 +26,7 @@ COMES_WITH = {
     "alembic": "mlflow",
     "annotated_types": "pydantic",
     "cloudpickle": "mlflow-skinny",
+    "markupsafe": "jinja2",
     "packaging": "mlflow-skinny",
     "pydantic_core": "pydantic",
     "requests": "mlflow-skinny",

@@ -1,5 +1,6 @@
 """A trial that some run has answered already: complete, honest about it, and free."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResu
     assert logged.params == original.params
     assert logged.tags["reused_from"] == logged.tags["trained_by"] == first.run_id
     assert (logged.tags["epochs_trained"], logged.tags["epochs_reused"]) == ("0", "2")
-    assert logged.tags["train_seconds_paid"] == "0"
+    assert logged.tags["train_seconds_paid"] == "0.0"
     assert logged.tags["trial"] == "7"
     for name in ("config_hash", "trajectory_hash", "data_digest", "weights_sha256", "stopped"):
         assert logged.tags[name] == original.tags[name]
@@ -56,6 +57,15 @@ def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResu
     for file in ("environment.json", "model_summary.txt", "layers.json"):
         assert store.read_text(logged.run_id, file) == store.read_text(first.run_id, file)
     assert store.load_model(logged.run_id).count_params() == first.metrics["total_params"]
+
+
+def test_everybody_who_trained_a_part_is_thanked(store: Store, first: RunResult) -> None:
+    """Also where the run that answers had read some of its epochs and trained the others."""
+    longer = run(config(trainer={"epochs": 3}), store)
+    assert store.get(longer.run_id).tags["trained_by"] == first.run_id
+    for _ in range(2):
+        answered = store.get(again(store, trainer={"epochs": 3}).run_id)
+        assert answered.tags["trained_by"].split() == [first.run_id, longer.run_id]
 
 
 def test_the_search_does_not_see_the_test_split(store: Store, first: RunResult) -> None:
@@ -105,6 +115,16 @@ def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
     assert store.load_model(result.run_id).count_params() == without.metrics["total_params"]
 
 
+def test_a_run_whose_files_are_gone_does_not_answer(store: Store, first: RunResult) -> None:
+    """Its copy would be one that cannot be done again; its epochs are known all the same."""
+    shutil.rmtree(store.dir / "artifacts" / first.run_id)
+    result = again(store)
+    logged = store.get(result.run_id)
+    assert "reused_from" not in logged.tags
+    assert logged.tags["epochs_reused"] == "2"
+    assert store.read_text(result.run_id, "environment.json")
+
+
 def test_an_unfinished_run_does_not_answer(store: Store) -> None:
     """A run that was given up is none to take over."""
 
@@ -131,8 +151,10 @@ def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
     with pytest.raises(PrunedError, match="no promise"):
         again(store, (judge,))
     assert judge.epochs == [first.training.epochs[0]]
-    (pruned,) = store.tagged("pruned_epoch", "1")
+    (pruned,) = store.tagged({"pruned_epoch": "1"})
     assert pruned.status == "KILLED"
+    assert (pruned.tags["epochs_trained"], pruned.tags["epochs_reused"]) == ("0", "1")
+    assert pruned.tags["trained_by"] == first.run_id
 
 
 def test_a_reproduction_does_not_answer(store: Store, first: RunResult) -> None:

@@ -31,6 +31,11 @@ def stored(**changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
+def stored_in(**changes: Any) -> dict[str, Any]:
+    """A record of another environment."""
+    return stored(environment=stored()["environment"] | changes)
+
+
 def read(
     plain: dict[str, Any] | None = None,
     made: Any = None,
@@ -71,6 +76,13 @@ def test_a_changed_record_is_refused(made: dict[str, Any], changes: dict[str, st
         verify(read(stored(**changes), made))
 
 
+def test_the_hash_that_does_not_fit_is_named() -> None:
+    """Where only the trajectory hash was changed, the config hash is no news."""
+    was = r"give the trajectory_hash [0-9a-f]{12}, but it is stored as 0{12}\."
+    with pytest.raises(RecordError, match=was):
+        verify(read(stored(trajectory_hash="0" * 64)))
+
+
 def test_what_is_no_part_of_the_hash_may_be_another() -> None:
     """Thread counts and paths are the environment's, not the experiment's."""
     verify(read(made=values(trainer={"threads": 3}, tracking={"dir": "elsewhere"})))
@@ -96,6 +108,9 @@ def test_a_record_without_version_is_of_the_first() -> None:
         pytest.param(stored(epochs=[{"number": 1}]), None, "'loss' is missing", id="epoch"),
         pytest.param(stored(environment={}), None, "is missing", id="environment"),
         pytest.param(stored(environment=None), None, "cannot be read", id="no-environment"),
+        pytest.param(stored_in(threads="x"), None, "threads", id="threads"),
+        pytest.param(stored_in(threads=-3), None, "less than nothing", id="negative"),
+        pytest.param(stored_in(cpu_flags=7), None, "cpu_flags", id="flags"),
         pytest.param(stored(metrics=[1]), None, "cannot be read", id="metrics"),
         pytest.param(None, values(trainer={"new": 1}), "trainer.new: there is no such", id="key"),
         pytest.param(None, ["a list"], "cannot be read", id="config"),

@@ -124,6 +124,58 @@ def test_search_does_not_see_the_test_split(store: Store) -> None:
     assert [record.run_id for record in store.children(parent.run_id)] == [child.run_id]
 
 
+def pictures(store: Store, run_id: str) -> list[str]:
+    """The names of a run's pictures, without the learning curves."""
+    return [file.path for file in store.client.list_artifacts(run_id, "figures")]
+
+
+def test_a_single_run_has_pictures(store: Store, result: RunResult) -> None:
+    """All of them, and none was left out."""
+    assert [Path(path).stem for path in pictures(store, result.run_id)] == [
+        *("confusion_matrix", "filters", "kernels", "layers", "mistakes", "samples")
+    ]
+    assert result.left_out == ()
+    assert "figures_left_out" not in store.get(result.run_id).tags
+
+
+def test_pictures_are_left_out_where_asked(store: Store) -> None:
+    """The learning curves are not."""
+    done = run(config(tracking={"figures": False}), store)
+    assert pictures(store, done.run_id) == []
+    names = [file.path for file in store.client.list_artifacts(done.run_id)]
+    assert "learning_curves.png" in names
+
+
+def test_a_trial_has_no_pictures_of_the_test_split(store: Store, result: RunResult) -> None:
+    """Neither one that is trained nor one that is answered from a single run that has them."""
+    with store.start_run("parent", tags={}) as parent:
+        role = AsTrial(parent_run_id=parent.run_id)
+        trained = run(config(), store, role=role)
+        answered = run(config(trainer=EPOCHS), store, role=role)
+    assert store.get(answered.run_id).tags["reused_from"] == result.run_id
+    assert pictures(store, trained.run_id) == []
+    assert pictures(store, answered.run_id) == []
+
+
+def test_a_picture_that_fails_costs_the_run_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is finished, with its model; what is missing and why is told and tagged."""
+    from cnn_sweeps.figures import activations
+
+    def fails(*_: Any) -> Any:
+        raise ValueError("no kernel")
+
+    monkeypatch.setattr(activations, "first_convolution", fails)
+    done = run(config(), store)
+    said = "figures/kernels.png was left out: ValueError: no kernel"
+    assert done.left_out == (said,)
+    logged = store.get(done.run_id)
+    assert (logged.status, logged.tags["figures_left_out"]) == ("FINISHED", said)
+    assert len(pictures(store, done.run_id)) == 5
+    assert store.load_model(done.run_id) is not None
+
+
 def test_observers_see_every_epoch_and_started_comes_first(store: Store) -> None:
     """Whoever watches is told the run before training, and each epoch as it ends."""
     told: list[str] = []

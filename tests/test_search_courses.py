@@ -5,10 +5,10 @@ from pathlib import Path
 from optuna.trial import TrialState
 from plans import plan, study
 
+from cnn_sweeps.owner import Owner
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import fill
 from cnn_sweeps.search.courses import Prefix, claimable, queued
-from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 
 EPOCHS_AND_FILTERS = {"trainer.epochs": "1,4,2", "model.filters": "4,8"}

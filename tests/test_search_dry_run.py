@@ -11,11 +11,11 @@ from plans import plan, study
 from rich.console import Console
 
 from cnn_sweeps.config import Config
+from cnn_sweeps.owner import Owner
 from cnn_sweeps.search import survey
 from cnn_sweeps.search.attributes import METRICS
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.dry_run import describe
-from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.study import SweepStudy
 
@@ -26,7 +26,7 @@ def told(made: Plan, budget: Budget | None = None, known: SweepStudy | None = No
     """The description as plain text; one space between words."""
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
-        console.print(describe(made, budget or Budget(), known))
+        describe(made, budget or Budget(), known, console)
     return "\n".join(" ".join(line.split()) for line in capture.get().splitlines())
 
 
@@ -83,7 +83,7 @@ def test_sizes_are_those_of_the_networks() -> None:
     """Parameters of each cell, and the smallest and the largest network."""
     text = told(plan())
     assert "networks 1,086 parameters (cnn 4x2) to 10,994 parameters (cnn 8x1)" in text
-    assert "│ 8 │ 1 │ 10,994 │ 1 │" in text
+    assert "\n8 1 10,994 1\n" in text
 
 
 def test_unknown_sizes_stay_blank(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_unknown_sizes_stay_blank(tmp_path: Path) -> None:
     broken.write_bytes(b"no arrays")
     text = told(plan(EPOCHS, data={"name": "npz", "path": str(broken)}))
     assert "networks only building them tells their sizes" in text
-    assert "│ 4 │ 1 │ │ 1 │" in text
+    assert "\n4 1 - 1\n" in text
 
 
 def test_a_cell_that_cannot_be_carried_out_is_told() -> None:
     """It would be a failed trial: the reason stands there before anything is started."""
     text = told(plan({"model.filters": "4,8", "model.conv_blocks": "1,5"}))
     assert "2 cannot be carried out: model.conv_blocks=5 does not fit" in text
-    assert "│ 4 │ 5 │ impossible │ │" in text
+    assert "\n4 5 impossible -\n" in text
 
 
 def test_epochs_are_added_up() -> None:
@@ -118,8 +118,8 @@ def test_without_reuse_every_epoch_is_trained() -> None:
 def test_a_long_table_is_cut() -> None:
     """The first twenty experiments, and how many more there are."""
     text = told(plan({"model.dense_units": "range(1,31)"}))
-    assert "│ 20 │" in text
-    assert "│ 21 │" not in text
+    assert "\n20 " in text
+    assert "\n21 " not in text
     assert text.endswith("and 10 more")
 
 
@@ -181,7 +181,7 @@ def test_a_continuous_space_has_no_cells() -> None:
     text = told(plan({"model.dropout": "interval(0.0,0.5)"}), Budget(n_trials=7))
     assert "cells no end of them" in text
     assert "to do 7 trials, about 7 epochs" in text
-    assert "│ 0–0.5 │" in text
+    assert "\n0–0.5 " in text
 
 
 def test_of_a_large_space_some_cells_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,12 @@ from plans import FILTERS_AND_BLOCKS, FakeRun, plan, study
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, DivergedError, StoreError
+from cnn_sweeps.owner import Owner
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import default_name, fill
 from cnn_sweeps.search.events import Ended, Event
 from cnn_sweeps.search.feasibility import refuse_impossible
-from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.space import parse_space
@@ -87,6 +87,13 @@ def test_default_name_follows_what_is_asked() -> None:
     assert default_name("x", plan()) == default_name("x", plan())
     assert default_name("x", plan()) != default_name("x", plan({"model.filters": "4,8"}))
     assert default_name("x", plan()) != default_name("x", plan(seed=1))
+
+
+def test_a_sweep_from_scratch_is_one_of_its_own() -> None:
+    """With trajectory.reuse=false everything is trained, also after the same sweep has ended."""
+    scratch = plan(trajectory={"reuse": False})
+    assert default_name("x", scratch) != default_name("x", plan())
+    assert default_name("x", scratch) == default_name("x", plan(trajectory={"reuse": False}))
 
 
 def test_exhaustive_sweep_tries_every_cell_once(tmp_path: Path) -> None:
@@ -319,7 +326,7 @@ def test_ranking_is_best_first_and_failed_last(tmp_path: Path) -> None:
     assert ranking.rows[-1].reason == "the loss became nan"
     assert ranking.to_csv().count("\n") == 6
     assert ranking.to_markdown().count("\n") == 7
-    assert "test_accuracy" in ranking.cells()[0]
+    assert "test_accuracy" in ranking.table().head
 
 
 def test_several_objectives_rank_the_pareto_front_first(tmp_path: Path) -> None:

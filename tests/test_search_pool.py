@@ -149,7 +149,7 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
 
 def test_what_a_dead_controller_left_is_found(tmp_path: Path) -> None:
     """A trial that is RUNNING for a process that is gone is queued again."""
-    from cnn_sweeps.search.owner import Owner
+    from cnn_sweeps.owner import Owner
     from cnn_sweeps.search.recovery import recover
 
     made = filled(tmp_path)

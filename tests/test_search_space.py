@@ -783,10 +783,18 @@ def test_a_misshapen_condition_shows_how_it_is_written(value: dict[str, object])
         parse_space({"a": "1,2", "b": value})
 
 
-def test_a_condition_on_a_fixed_value_is_refused() -> None:
-    """What is only set cannot depend on anything."""
-    with pytest.raises(ConfigError, match="`b=5` has a condition and one value"):
-        parse_space({"a": "1,2", "b": {"sweep": 5, "when": {"a": 1}}})
+def test_one_value_may_count_where_its_condition_holds() -> None:
+    """A key that has one value there is left alone elsewhere."""
+    space = parse_space({"a": "null,1", "b": {"sweep": 5, "when": {"a": None}}})
+    assert list(space.cells()) == [{"a": None, "b": 5}, {"a": 1}]
+    assert space.overrides({"a": None, "b": 5}) == ["a=null", "b=5"]
+    assert Space.from_json(space.to_json()) == space
+
+
+def test_a_value_that_is_typed_counts_everywhere() -> None:
+    """Set on the command line, a key keeps nothing of the condition that YAML gave it."""
+    space = parse_space([{"a": "1,2", "b": {"sweep": 5, "when": {"a": 1}}}, "b=6"])
+    assert (str(space), space.fixed) == ("a=1,2", ("b=6",))
 
 
 def test_a_sweep_may_be_written_as_a_mapping_without_a_condition() -> None:

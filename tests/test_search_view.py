@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cnn_sweeps.console import Output
 from cnn_sweeps.search.estimate import Pace, Timing, exactly, roughly, time_left
 from cnn_sweeps.search.events import Claimed, Ended, Event, Progressed, Refused, State
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.tally import Tally
 from cnn_sweeps.search.view import LiveView, PlainView, view_of
+from cnn_sweeps.terminal import Output
 
 ONE = Objectives.parse({})
 TWO = Objectives.parse({"val_accuracy": "maximize", "train_seconds": "minimize"})

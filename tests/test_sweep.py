@@ -52,6 +52,21 @@ def test_trials_are_children_of_the_sweeps_run(store: Store, ranking: Ranking) -
     assert [row["config_hash"] for row in table] == [row.config_hash for row in ranking.rows]
 
 
+def test_sweep_ends_with_a_report(
+    store: Store, ranking: Ranking, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page and a text lie with the sweep's run, and the terminal says where; so they do again."""
+    swept(store, store.dir)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
+    page = Path(line.partition("report:")[2].strip())
+    best = ranking.rows[0]
+    assert best.config_hash is not None
+    for written in (page.read_text(), page.with_suffix(".md").read_text()):
+        assert best.config_hash[:12] in written
+        assert f"{best.metrics['test_accuracy']:.4f}" in written
+        assert "finished" in written
+
+
 def test_test_split_is_scored_for_the_winner_alone(store: Store, ranking: Ranking) -> None:
     """Only the best trial has test metrics, and they are those of its own weights."""
     from cnn_sweeps.run import run
@@ -68,6 +83,19 @@ def test_test_split_is_scored_for_the_winner_alone(store: Store, ranking: Rankin
     assert alone.identity.config_hash == best.config_hash
 
 
+def pictures(store: Store, run_id: str | None) -> int:
+    """How many pictures a run has besides its learning curves."""
+    assert run_id is not None
+    return len(store.client.list_artifacts(run_id, "figures"))
+
+
+def test_the_winner_alone_has_pictures(store: Store, ranking: Ranking) -> None:
+    """They show the test split, as its test metrics do."""
+    best, *others = [pictures(store, row.run_id) for row in ranking.rows]
+    assert best in (3, 6)  # without a convolution there are three
+    assert set(others) == {0}
+
+
 def test_same_sweep_again_adds_nothing(store: Store, ranking: Ranking) -> None:
     """The same command finds its study complete and shows the same table."""
     again = swept(store, store.dir)
@@ -77,10 +105,11 @@ def test_same_sweep_again_adds_nothing(store: Store, ranking: Ranking) -> None:
 
 
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
-    """Where models are not stored, the winner is trained again for its test score."""
+    """Where models are not stored, the winner is trained again for its score and its pictures."""
     asked = {"dir": str(store.dir), "log_model": False}
     ranked = sweep(plan(PARAMS, tracking=asked), Budget(n_trials=3), config(tracking=asked))
     assert 0 < ranked.rows[0].metrics["test_accuracy"] <= 1
+    assert pictures(store, ranked.rows[0].run_id) in (3, 6)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from configs import config
 
 from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel
-from cnn_sweeps.titles import title
+from cnn_sweeps.titles import name_of, title
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,10 @@ from cnn_sweeps.titles import title
 def test_title(model: Any, text: str) -> None:
     """A title says what tells one network from the other."""
     assert title(model) == text
+
+
+@pytest.mark.parametrize(("seed", "end"), [(0, " e3"), (1, " e3 seed 1")])
+def test_name_of_a_run_tells_its_seed_where_it_is_another_one(seed: int, end: str) -> None:
+    """Runs that differ in their seed alone are told apart in a list."""
+    made = config(trainer={"epochs": 3}, seed=seed)
+    assert name_of(made) == title(made.model) + end

@@ -10,7 +10,7 @@ from mlflow.protos.databricks_pb2 import ErrorCode
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import DivergedError, StoreError, UnknownHashError
-from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking import RunRecord, Store, paging
 from cnn_sweeps.tracking import store as store_module
 
 HASH = "3f2a9c1b7d20" + "0" * 52
@@ -139,7 +139,7 @@ def test_find_leaves_deleted_runs_out(store: Store) -> None:
 
 def test_find_reads_every_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """More runs than one search returns are all found."""
-    monkeypatch.setattr(store_module, "PAGE", 2)
+    monkeypatch.setattr(paging, "PAGE", 2)
     runs = {finished(store).run_id for _ in range(5)}
     assert {found.run_id for found in store.find("3f2a")} == runs
 
@@ -180,7 +180,7 @@ def test_run_without_model(store: Store) -> None:
 
 def test_ui_command_names_the_database(store: Store) -> None:
     """The command to paste opens this very database."""
-    assert store.ui_command.endswith(f"-m mlflow ui --backend-store-uri {store.uri}")
+    assert store.ui_command == f"cnn-sweeps ui tracking.dir={store.dir}"
 
 
 def test_ui_of_a_server_is_its_address(store: Store) -> None:

@@ -85,7 +85,7 @@ def test_without_reuse_nothing_is_read_or_kept(tracked: Tracked) -> None:
     done, subject = ran(tracked, asked)
     assert subject.done == [1, 2, 3]
     assert losses(done) == expected(3)[0]
-    assert tracked.tags == {}
+    assert tracked.tags == {"epochs_trained": 3, "epochs_reused": 0, "train_seconds_paid": 3.0}
     (entry,) = TrajectoryStore.under(tracked.address.dir).entries()
     assert len(entry.history()) == 3
     before = TrajectoryStore.under(tracked.address.dir.with_name("before")).entries()[0]

@@ -81,7 +81,11 @@ def test_what_is_new_is_trained(entry: Entry) -> None:
     asked = Asked(entry, 4)
     assert asked.subject.done == [1, 2, 3, 4]
     assert asked.outcome == expected(4)
-    assert asked.walk.tags == {"epochs_trained": 4, "epochs_reused": 0, "train_seconds_paid": 4.0}
+    assert asked.walk.paid.tags == {
+        "epochs_trained": 4,
+        "epochs_reused": 0,
+        "train_seconds_paid": 4.0,
+    }
     assert asked.walk.reused == {}
 
 
@@ -92,7 +96,7 @@ def test_what_is_known_is_read(entry: Entry, epochs: int) -> None:
     asked = Asked(entry, epochs)
     assert asked.subject.done == []
     assert asked.outcome == expected(epochs)
-    assert asked.walk.tags == {
+    assert asked.walk.paid.tags == {
         "epochs_trained": 0,
         "epochs_reused": epochs,
         "train_seconds_paid": 0.0,
@@ -114,7 +118,7 @@ def test_everybody_who_trained_a_part_is_named(entry: Entry) -> None:
     """In the order of their epochs, each once."""
     known(entry, 2, run_id="first")
     known(entry, 4, run_id="second")
-    assert Asked(entry, 5).walk.tags["trained_by"] == "first second"
+    assert Asked(entry, 5).walk.paid.tags["trained_by"] == "first second"
 
 
 def test_a_run_leaves_the_lock_to_others(entry: Entry) -> None:
@@ -185,7 +189,11 @@ def test_weights_that_are_wanted_and_damaged_are_trained_again(
     asked = Asked(entry, 3)
     assert asked.subject.done == [1, 2, 3]
     assert asked.outcome == expected(3)
-    assert asked.walk.tags == {"epochs_trained": 3, "epochs_reused": 0, "train_seconds_paid": 3.0}
+    assert asked.walk.paid.tags == {
+        "epochs_trained": 3,
+        "epochs_reused": 0,
+        "train_seconds_paid": 3.0,
+    }
     assert entry.faults() == {}
     assert entry.history() == before
 

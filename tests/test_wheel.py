@@ -87,6 +87,12 @@ def test_the_wheel_holds_conf_inside_the_package(wheel: Path) -> None:
     assert "hydra_plugins/__init__.py" not in names
 
 
+def test_the_wheel_holds_the_parts_of_a_report(wheel: Path) -> None:
+    """The page's template, its style and its script are files of the package."""
+    parts = {f"cnn_sweeps/report/{name}" for name in ("page.html", "style.css", "sorting.js")}
+    assert parts <= names_in(wheel)
+
+
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     """Nothing that the wheel needs is left out of the source distribution."""
     done = call(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)

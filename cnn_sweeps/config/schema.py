@@ -261,6 +261,8 @@ class Tracking:
     """Folder of the local database, the artifacts and the studies."""
     log_model: bool = True
     """Whether the trained model is stored with the run."""
+    figures: bool = True
+    """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
 

@@ -114,10 +114,12 @@ def _blocks(url: str, advance: Progress) -> Generator[bytes, None, None]:
 @contextmanager
 def _bar(name: str) -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _received, _expected: None
         return
-    from rich import console, progress  # noqa: PLC0415  only people need it
+    from rich import progress  # noqa: PLC0415  only people need it
+
+    from cnn_sweeps.terminal import Output  # noqa: PLC0415  the same
 
     columns = (
         progress.TextColumn("{task.description}"),
@@ -125,7 +127,7 @@ def _bar(name: str) -> Iterator[Progress]:
         progress.DownloadColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console.Console(stderr=True)) as bars:
+    with progress.Progress(*columns, console=Output(stderr=True)) as bars:
         task = bars.add_task(name, total=None)
         yield lambda received, expected: bars.update(task, completed=received, total=expected)
 

@@ -4,8 +4,9 @@ PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
 DEADLINE = "cnn_sweeps:deadline"
 STOP = "cnn_sweeps:stop"
-"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, and whether the
-workers that a launcher placed are to end."""
+COMMAND = "cnn_sweeps:command"
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
+workers that a launcher placed are to end, and the command line that last carried it out."""
 
 CELL = "cell"
 ATTEMPT = "attempt"

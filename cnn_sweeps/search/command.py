@@ -1,5 +1,6 @@
 """From Hydra's multirun command line to a sweep."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from cnn_sweeps.config import Config
 from cnn_sweeps.console import console
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.search import duplicates
+from cnn_sweeps.exercise.definition import NODE, Exercise
+from cnn_sweeps.search import cells, duplicates
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.enqueue import parse_points
 from cnn_sweeps.search.expression import read_override, value_of
@@ -97,9 +99,14 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         _save_multirun(call.config)
         return sweep_jobs(_launcher(call), space, sampler, objectives, budget.n_trials)
     typed = Typed.parse(arguments, loader)
-    expressions = _expressions(settings["params"], typed, lines)
+    exercise = _exercise(call.config, typed)
+    expressions = _expressions(settings["params"], typed, lines, whole=exercise is not None)
     space = parse_space(expressions, loader, typed=arguments)
-    fixed = [*space.fixed, *(line for key, line in typed.fixed.items() if key != SEARCH)]
+    typed_values = {key: line for key, line in typed.fixed.items() if not _is_apart(key)}
+    fixed = [*space.fixed, *typed_values.values()]
+    if exercise is not None:
+        exercise, space, own = cells.laid_out(exercise, space, typed_values)
+        fixed = [*own, *fixed]
     plan = Plan(
         space=space,
         template=_template(loader, call.config, space, fixed),
@@ -108,6 +115,7 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         pruner=PrunerSpec.parse(settings["pruner"] or "none"),
         duplicates=duplicates.parse(settings["duplicates"]),
         fixed=tuple(fixed),
+        exercise=exercise,
     )
     _sweep_experiment(call, plan, budget)
     return []
@@ -121,7 +129,10 @@ def _replaced(key: str, lines: Sequence[str]) -> Any:
 
 def _sweep_experiment(call: HydraCall, plan: Plan, budget: Budget) -> None:
     """Check a sweep of cnn_sweeps' own experiments, then carry it out."""
-    config = refuse_impossible(plan)
+    if plan.exercise is not None:
+        cells.check(plan, budget)
+    # A cell of an exercise that does not fit the images is part of its answer.
+    config = plan.config(cells.base_of(plan)) if plan.exercise else refuse_impossible(plan)
     plan.objectives.check(config.data.validation_fraction)
     validate_sampler(plan.sampler, plan.space, plan.objectives)
     validate_pruner(plan.pruner, plan.objectives)
@@ -134,7 +145,7 @@ def _sweep_experiment(call: HydraCall, plan: Plan, budget: Budget) -> None:
     from cnn_sweeps.search.controller import sweep  # noqa: PLC0415 -- imports mlflow
 
     place = None if _is_local(call) else partial(place_by_launcher, _launcher(call))
-    sweep(plan, budget, config, place)
+    sweep(plan, budget, config, place, sys.argv[1:])
 
 
 def _describe(plan: Plan, budget: Budget, config: Config) -> None:
@@ -144,7 +155,7 @@ def _describe(plan: Plan, budget: Budget, config: Config) -> None:
     from cnn_sweeps.search.study import SweepStudy  # noqa: PLC0415
 
     study = SweepStudy.existing(address_of(plan, budget, config))
-    console().print(describe(plan, budget, study))
+    describe(plan, budget, study, console())
 
 
 def _save_multirun(config: DictConfig) -> None:
@@ -170,13 +181,36 @@ def is_experiment(task_function: TaskFunction) -> bool:
     return getattr(task_function, "__module__", "") == "cnn_sweeps.cli"
 
 
+def _exercise(config: DictConfig, typed: Typed) -> Exercise | None:
+    """The exercise in the composed config, taken for what it is: no part of an experiment."""
+    if swept := [key for key in typed.sweeps if _is_apart(key) and key != SEARCH]:
+        raise ConfigError(f"{swept[0].lstrip('+')} cannot be swept: type one value.")
+    if NODE not in config:
+        return None
+    if SEARCH in typed.fixed:
+        raise ConfigError(
+            f"+{NODE} and {typed.fixed[SEARCH]} both say what is swept: type one of them."
+        )
+    return Exercise.parse(_plain(config[NODE]))
+
+
+def _is_apart(key: str) -> bool:
+    """Whether an override says what is swept, and nothing of the experiment."""
+    return key.lstrip("+").partition(".")[0] in (SEARCH, NODE)
+
+
 def _expressions(
-    params: Mapping[str, Any], typed: Typed, hydra_overrides: Sequence[str]
+    params: Mapping[str, Any],
+    typed: Typed,
+    hydra_overrides: Sequence[str],
+    *,
+    whole: bool,
 ) -> list[str | dict[str, Any]]:
     """The dimensions: what was typed; from `params`, what the command line leaves open.
 
     A sweep that is typed replaces the space of the default `search`, unless a space was
-    asked for, by name or by `hydra.sweeper.params`; a fixed value takes its dimension out.
+    asked for, by name, by `hydra.sweeper.params` or as an exercise (`whole`); a fixed value
+    takes its dimension out.
     """
     if SEARCH in typed.sweeps:
         raise ConfigError("search cannot be swept: type one search=NAME.")
@@ -185,9 +219,9 @@ def _expressions(
             f"{key} is both swept ({typed.sweeps[key]}) and set ({typed.fixed[key]}): type one."
         )
     given = any(line.lstrip("+~").startswith("hydra.sweeper.params") for line in hydra_overrides)
-    keep = given or SEARCH in typed.fixed or not typed.sweeps
+    keep = whole or given or SEARCH in typed.fixed or not typed.sweeps
     base = {key: value for key, value in _flat(params) if keep and key not in typed.fixed}
-    if not base and not typed.sweeps:
+    if not base and not typed.sweeps and not whole:
         raise ConfigError(
             "there is nothing to sweep.\n  Type values, for example cnn-sweeps -m "
             "model.filters=16,32,64, or name a space with search=NAME; without -m one run is made."
@@ -204,6 +238,7 @@ def _template(loader: ConfigLoader, master: DictConfig, space: Space, fixed: lis
         composed = loader.load_sweep_config(master, overrides) if more else master.copy()
         with open_dict(composed):
             del composed["hydra"]
+            composed.pop(NODE, None)
         return composed
 
     groups = {d.key for d in space.dimensions if loader.get_group_options(d.key.lstrip("+"))}

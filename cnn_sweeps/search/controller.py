@@ -1,14 +1,16 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.console import sweep_ended, sweep_started
+from cnn_sweeps.console import report_written, say, sweep_ended, sweep_started
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.search import processes, winners
+from cnn_sweeps.exercise import terminal
+from cnn_sweeps.exercise.answer import Answer
+from cnn_sweeps.search import answering, processes, publication, winners
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.attributes import CONFIG_HASH
 from cnn_sweeps.search.budget import Budget, cores
@@ -22,26 +24,29 @@ from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.pool import Pool
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
+from cnn_sweeps.search.shelf import studies_of
 from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.steering import Crew, Interrupts, Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
+from cnn_sweeps.search.ways_on import best_again, remember
 from cnn_sweeps.search.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking.records import KIND, STUDY_NAME
 
-STUDIES = "studies"
-"""Folder under `tracking.dir` that holds a journal for each study."""
-STUDY_NAME = "study_name"
-"""Tag of a sweep's run in MLflow."""
-DESCRIPTION = "mlflow.note.content"
-"""Tag of a run that MLflow's pages show as its description, in Markdown."""
 STOPPED = "stopped by Ctrl-C"
 
 Place = Callable[[Address, int], None]
 """Another way to run so many workers on a study: Hydra's launchers."""
 
 
-def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None) -> Ranking:
+def sweep(
+    plan: Plan,
+    budget: Budget,
+    config: Config,
+    place: Place | None = None,
+    typed: Sequence[str] = (),
+) -> Ranking:
     """Carry out a checked sweep, or continue it to the same total; print and log its table.
 
     Args:
@@ -49,6 +54,7 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         budget: how much of it, by how many workers.
         config: one of its experiments, for where to log.
         place: runs the workers elsewhere; None for processes of this machine.
+        typed: the command line behind the name of the program, for the report.
 
     Raises:
         StoreError: the study or the tracking database cannot be used.
@@ -63,13 +69,20 @@ def sweep(plan: Plan, budget: Budget, config: Config, place: Place | None = None
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
+            remember(study, typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 sweep_started(study)
                 _carry_out(study, store, budget, place, interrupts)
                 interrupts.patient = False
-                ranking = conclude(study, store, parent, budget)
-    sweep_ended(study, ranking, store, epochs_spent(study.trials()))
+                publication.warm_up()  # while other processes score the winners
+                ranking, answer = conclude(study, store, parent, budget)
+    again = best_again(study.plan, ranking.rows[0], store) if ranking.winners else ""
+    sweep_ended(study, ranking, store, epochs_spent(study.trials()), again)
+    if answer is not None:
+        terminal.show(answer)
+    # After the table is on the screen: what goes wrong with the report does not take it away.
+    report_written(publication.publish(study, store))
     return ranking
 
 
@@ -105,15 +118,16 @@ def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
 def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
     """Where the study of this sweep is, or will be."""
     name = budget.study_name or default_name(config.tracking.experiment, plan)
-    folder = config.tracking.dir.absolute() / STUDIES
-    return Address(storage=budget.storage or str(folder / f"{name}{SUFFIX}"), name=name)
+    file = studies_of(config.tracking) / f"{name}{SUFFIX}"
+    return Address(storage=budget.storage or str(file), name=name)
 
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
     name = study.study.study_name
+    tags = {STUDY_NAME: name, KIND: "sweep"}
     known = study.parent_run_id
-    tagged = store.tagged(STUDY_NAME, name)
+    tagged = store.tagged(tags)
     for run in tagged:
         # A controller that was killed between making its run and saying so left it behind.
         if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
@@ -122,7 +136,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         if known not in {run.run_id for run in tagged}:
             _check_there(known, study, store)
         return
-    with store.start_run(f"sweep {name}", tags={STUDY_NAME: name, "kind": "sweep"}) as parent:
+    with store.start_run(f"sweep {name}", tags=tags) as parent:
         study.set_parent(parent.run_id)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
@@ -197,24 +211,27 @@ def _ended_before(study: SweepStudy) -> list[Ended]:
     ]
 
 
-def conclude(study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget) -> Ranking:
-    """Score the winners on the test split, and log the table to the sweep's run."""
-    scores = winners.score(study, store, apart=bool(budget.n_jobs))
+def conclude(
+    study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget
+) -> tuple[Ranking, Answer | None]:
+    """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
+    scores = winners.score(study, store, workers=budget.n_jobs, say=say)
     ranking = Ranking.of(study, scores)
     parent.log_table(ranking.records(), "ranking.json")
     parent.log_text(ranking.to_csv(), "ranking.csv")
-    table = ranking.to_markdown()
-    parent.log_text(table, "ranking.md")
-    parent.set_tags({DESCRIPTION: table})
+    parent.log_text(ranking.to_markdown(), "ranking.md")
+    answer = answering.answer_of(study, scores)
+    if answer is not None:
+        answering.log(answer, parent)
     if ranking.winners:
         best = ranking.winners[0]
         parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
         parent.log_metrics(scores.get(best.trial, {}))
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
         parent.set_tags({"best_trial": str(best.trial)})
-    return ranking
+    return ranking, answer
 
 
 def default_name(experiment: str, plan: Plan) -> str:
-    """A study name that the same command gives again."""
-    return f"{experiment}-{plan.digest()[:8]}"
+    """A study name that the same command gives again; that of an exercise says which."""
+    return f"{plan.exercise.name if plan.exercise else experiment}-{plan.digest()[:8]}"

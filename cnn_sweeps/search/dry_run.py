@@ -9,19 +9,18 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from cnn_sweeps.console import show_facts
 from cnn_sweeps.search.attributes import METRICS
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.dimension import Dimension
 from cnn_sweeps.search.estimate import Pace, Timing, roughly
 from cnn_sweeps.search.plan import Plan
-from cnn_sweeps.search.survey import MOST_CELLS, Rest, Survey
+from cnn_sweeps.search.survey import MOST_CELLS, Experiment, Rest, Survey
+from cnn_sweeps.table import Table
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+    from rich.console import Console
 
     from cnn_sweeps.search.study import SweepStudy
 
@@ -29,13 +28,14 @@ MOST_ROWS = 20
 """Experiments that are listed."""
 
 
-def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> RenderableType:
-    """What the sweep would do: its space, what is known of it, sizes, epochs and time.
+def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Console") -> None:
+    """Print what the sweep would do: its space, what is known of it, sizes, epochs and time.
 
     Args:
         plan: what is swept.
         budget: how much of it.
         study: the sweep's study; None when there is none yet.
+        out: where to.
     """
     survey = Survey.of(plan)
     finished = _finished(study)
@@ -54,10 +54,11 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> Renderab
         ("networks", _networks(survey)),
         ("time", _time(rest, budget, _timings(finished))),
     ]
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for name, text in facts:
-        grid.add_row(name, Text(text))
-    return Group(grid, Text(), _table(survey))
+    show_facts(facts, out)
+    out.print()
+    _table(survey).show(out)
+    if (more := len(survey.experiments) - MOST_ROWS) > 0:
+        out.print(f"and {more:,} more")
 
 
 def _finished(study: "SweepStudy | None") -> list["FrozenTrial"]:
@@ -131,21 +132,26 @@ def _pace(rest: Rest, timings: Sequence[Timing]) -> Pace:
     return Pace.fit(timings)
 
 
-def _table(survey: Survey) -> RenderableType:
+def _table(survey: Survey) -> Table:
     """The first cells, with what is known of their networks."""
-    dimensions = survey.plan.space.dimensions
-    table = Table(title_justify="left", title="the first experiments")
-    for name in (*(d.key for d in dimensions), "parameters", "epochs"):
-        table.add_column(name, justify="right")
-    for experiment in islice(survey.experiments.values(), MOST_ROWS):
-        texts = [
-            "" if d.key not in experiment.cell else _value(d, experiment.cell) for d in dimensions
-        ]
-        params = "" if experiment.params is None else f"{experiment.params:,}"
-        size = "impossible" if experiment.refusal is not None else params
-        table.add_row(*map(Text, (*texts, size, str(experiment.epochs or ""))))
-    more = len(survey.experiments) - MOST_ROWS
-    return Group(table, Text(f"and {more:,} more")) if more > 0 else table
+    shown = list(islice(survey.experiments.values(), MOST_ROWS))
+    settings = {d.key: [_value(d, e.cell) for e in shown] for d in survey.plan.space.dimensions}
+    columns = {
+        **settings,
+        "parameters": [_parameters(experiment) for experiment in shown],
+        "epochs": [str(experiment.epochs or "") for experiment in shown],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        title="the first experiments",
+    )
+
+
+def _parameters(experiment: Experiment) -> str:
+    if experiment.refusal is not None:
+        return "impossible"
+    return "" if experiment.params is None else f"{experiment.params:,}"
 
 
 def _trials(number: int) -> str:
@@ -154,6 +160,8 @@ def _trials(number: int) -> str:
 
 def _value(dimension: Dimension, cell: Mapping[str, Any]) -> str:
     """A value as it would be typed; of a continuous dimension, where it lies."""
+    if dimension.key not in cell:
+        return ""
     if dimension.values is None:
         return f"{dimension.low:g}–{dimension.high:g}"
     return str(dimension.text(cell[dimension.key]))

@@ -10,6 +10,7 @@ from cnn_sweeps.runtime import quiet_stderr
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.worker import Execute
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.records import KIND, STUDY_NAME
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
@@ -24,7 +25,7 @@ class RunTrial:
 
     def __init__(self, study: SweepStudy) -> None:
         """Open the store that the sweep logs to."""
-        self._parent = study.parent_run_id
+        self._parent, self._study = study.parent_run_id, study.study.study_name
         self._store = Store.open(study.plan.first.tracking)
 
     def __call__(
@@ -39,7 +40,8 @@ class RunTrial:
         with quiet_stderr():
             from cnn_sweeps.run import AsTrial, run  # noqa: PLC0415 -- TensorFlow
 
-        role = AsTrial(parent_run_id=self._parent, tags={TRIAL: str(trial)})
+        tags = {KIND: "trial", STUDY_NAME: self._study, TRIAL: str(trial)}
+        role = AsTrial(parent_run_id=self._parent, tags=tags)
         return run(config, self._store, role=role, started=started, observers=observers)
 
 

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import InputError, RunFailedError, reason_of
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.owner import Owner, this_host
 from cnn_sweeps.search.attributes import (
     CONFIG_HASH,
     EPOCHS_TRAINED,
@@ -22,7 +23,6 @@ from cnn_sweeps.search.attributes import (
     SUPERSEDED,
 )
 from cnn_sweeps.search.events import Ended, Event, State
-from cnn_sweeps.search.owner import Owner, this_host
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.titles import title
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, StoreError
+from cnn_sweeps.exercise.definition import Exercise
 from cnn_sweeps.identity import content
 from cnn_sweeps.search.duplicates import Duplicates
 from cnn_sweeps.search.objectives import Objectives
+from cnn_sweeps.search.outline import outlines
 from cnn_sweeps.search.pruners import PrunerSpec
 from cnn_sweeps.search.samplers import SamplerSpec
 from cnn_sweeps.search.space import Space
@@ -40,6 +42,7 @@ class Plan:
         pruner: who ends a trial early.
         duplicates: what becomes of an experiment that was tried before.
         fixed: what else was typed, as Hydra overrides.
+        exercise: the question that the sweep answers; None for one that only searches.
     """
 
     space: Space
@@ -49,6 +52,7 @@ class Plan:
     pruner: PrunerSpec
     duplicates: Duplicates = "skip"
     fixed: tuple[str, ...] = ()
+    exercise: Exercise | None = None
 
     def config(self, values: Mapping[str, Any]) -> Config:
         """The checked config of one trial."""
@@ -70,9 +74,18 @@ class Plan:
     def max_epochs(self) -> int:
         """The most epochs that a trial may train."""
         swept = [d for d in self.space.dimensions if d.key == EPOCHS]
-        if not swept:
-            return max(config.trainer.epochs for config in self._bases())
-        return int(max(swept[0].choices or (swept[0].high,)))  # type: ignore[type-var, arg-type]
+        most = [int(max(d.choices or (d.high,))) for d in swept]  # type: ignore[type-var, arg-type]
+        if not swept or swept[0].when:
+            most += [config.trainer.epochs for config in self._bases()]
+            most += [self.config(point).trainer.epochs for point in self._elsewhere()]
+        return max(most)
+
+    def _elsewhere(self) -> Iterator[Mapping[str, Any]]:
+        """Points at which the epochs are not swept, one for each way to get there."""
+        for point, _ in outlines(self.space.dimensions):
+            with suppress(InputError):
+                if EPOCHS not in point and self.config(point):
+                    yield point
 
     def meaning(self, config: Config) -> str:
         """Which experiment a config is; configs that mean the same have the same meaning."""
@@ -108,6 +121,8 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""
+        # A plan that is no exercise reads as it did before there were any.
+        asked = {"exercise": self.exercise.to_json()} if self.exercise else {}
         return {
             "version": PLAN_VERSION,
             "space": self.space.to_json(),
@@ -117,6 +132,7 @@ class Plan:
             "pruner": self.pruner.to_json(),
             "duplicates": self.duplicates,
             "fixed": list(self.fixed),
+            **asked,
         }
 
     @classmethod
@@ -140,6 +156,7 @@ class Plan:
             pruner=PrunerSpec.from_json(plain["pruner"]),
             duplicates=plain["duplicates"],
             fixed=tuple(plain["fixed"]),
+            exercise=Exercise.from_json(plain["exercise"]) if "exercise" in plain else None,
         )
 
     def digest(self) -> str:
@@ -148,7 +165,16 @@ class Plan:
         asked = {"bases": list(map(self.meaning, self._bases()))} | {
             key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
         }
+        if self.exercise:
+            asked["exercise"] = self._compared()
+        if not self.first.trajectory.reuse:
+            # Whoever wants everything trained must not be handed a sweep that is finished.
+            asked["reuse"] = False
         return _digest(asked)
+
+    def _compared(self) -> dict[str, Any] | None:
+        """What an exercise compares with; its wording does not make it another one."""
+        return dict(self.exercise.base) if self.exercise else None
 
     def difference(self, other: "Plan") -> str | None:
         """What makes another plan another sweep, in words; None when nothing does."""
@@ -158,6 +184,8 @@ class Plan:
             there, here = getattr(self, part), getattr(other, part)
             if there != here:
                 return f"{part} was {there} and is now {here}"
+        if self._compared() != other._compared():
+            return f"the base model was {self._compared()} and is now {other._compared()}"
         if self.digest() != other.digest():
             there, here = list(self.fixed), list(other.fixed)
             return f"the experiment was {there or 'the default'} and is now {here or 'the default'}"

@@ -4,7 +4,8 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
@@ -24,6 +25,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 
 class DiedError(RunFailedError):
     """A process ended before it had an answer."""
+
+
+DIED = DiedError("a process of the sweep was not begun.")
 
 
 def warm_up(execute: str | None = None) -> None:
@@ -54,17 +58,29 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
         RunFailedError: the process died, and so did those after it.
         CnnSweepsError: what the function raised.
     """
+    return call_each(function, [arguments])[0]
+
+
+def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """What a function returns for each of several arguments, called at once; see `call`."""
+    answers: dict[int, Any] = {}
     for _ in range(ATTEMPTS):
-        answer = _asked(function, arguments)
-        if not isinstance(answer, DiedError):
-            break
-    if isinstance(answer, CnnSweepsError):
-        raise answer
-    return answer
+        left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
+        with ExitStack() as stack:
+            asked = {n: stack.enter_context(_asked(function, calls[n])) for n in left}
+            answers |= {n: receive() for n, receive in asked.items()}
+    for answer in answers.values():
+        if isinstance(answer, CnnSweepsError):
+            raise answer
+    return [answers[n] for n in range(len(calls))]
 
 
-def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """The answer of one process: what the function returned or raised, or that it died."""
+@contextmanager
+def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
+    """A process that is at work, and how to get its answer: what it returned, raised, or died of.
+
+    Leaving the block ends it, also where Ctrl-C ends the waiting.
+    """
     here, there = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=_answer, args=(function, arguments, there), daemon=True)
     with here:
@@ -73,14 +89,20 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
                 ensure_running()
                 process.start()
         except (OSError, EOFError):
-            return DiedError("a process of the sweep could not be started.")
+            yield lambda: DiedError("a process of the sweep could not be started.")
+            return
+
+        def receive() -> Any:
+            try:
+                return here.recv()
+            except (OSError, EOFError):
+                process.join()
+                return DiedError(f"a process of the sweep {said(process.exitcode)}.")
+
         try:
-            return here.recv()
-        except (OSError, EOFError):
-            process.join()
-            return DiedError(f"a process of the sweep {said(process.exitcode)}.")
+            yield receive
         finally:
-            process.kill()  # where Ctrl-C ends the waiting
+            process.kill()
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:

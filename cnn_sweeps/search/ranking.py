@@ -2,19 +2,23 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps import measures
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.search.attributes import CONFIG_HASH, METRICS, REASON, RUN_ID
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.winners import best_trials, values_of
+from cnn_sweeps.table import Table
 
 ALWAYS = ("trainable_params", "train_seconds")
 """Metrics shown for every trial, beside the objectives."""
+TESTED = "test_accuracy"
+HASH = "config hash"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,19 +95,41 @@ class Ranking:
 
     def to_markdown(self) -> str:
         """The table as it is shown in the terminal, in Markdown."""
-        head, *body = self.cells()
-        lines = [head, ["---"] * len(head), *body]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+        return self.table().to_markdown()
 
-    def cells(self) -> list[list[str]]:
-        """The table as text, heading first; numbers rounded for reading."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row.values))
-        params = list(dict.fromkeys(key for row in self.rows for key in row.params))
+    def table(self) -> Table:
+        """The table for reading: numbers rounded, units in the heading."""
+        rows = self.rows
+        names = list(dict.fromkeys(name for row in rows for name in row.values))
+        params = list(dict.fromkeys(key for row in rows for key in row.params))
         extra = [name for name in ALWAYS if name not in names]
-        tests = sorted({key for row in self.rows for key in row.metrics if key.startswith("test_")})
-        shown = [name for name in tests if name == "test_accuracy"]
-        head = ["rank", *names, *shown, *params, *extra, "trial", "config hash"]
-        return [head, *(_cells(row, names, [*shown], params, extra) for row in self.rows)]
+        tested = [TESTED] if any(TESTED in row.metrics for row in rows) else []
+        scores = {measures.head(name): self._measured(name) for name in (*names, *tested)}
+        settings = {key: [row.params.get(key, "") for row in rows] for key in params}
+        columns = {
+            "rank": [_rank(row) for row in rows],
+            **scores,
+            **{key: measures.aligned(values) for key, values in settings.items()},
+            **{measures.head(name): self._measured(name) for name in extra},
+            "trial": [str(row.trial) for row in rows],
+            HASH: [(row.config_hash or row.reason or "")[:SHOWN] for row in rows],
+        }
+        words = {
+            key for key, values in settings.items() if any(isinstance(v, str) and v for v in values)
+        }
+        return Table(
+            head=tuple(columns),
+            rows=tuple(zip(*columns.values(), strict=True)),
+            text=frozenset({HASH, *words}),
+            strong=frozenset(number for number, row in enumerate(rows) if row.best),
+            first=("rank", *scores, HASH, *settings),
+            every="ranking.csv of the sweep's run in MLflow",
+        )
+
+    def _measured(self, name: str) -> list[str]:
+        """One metric of all rows; an objective has a value only where the trial has one."""
+        both = [{**row.metrics, **row.values} if row.rank else {} for row in self.rows]
+        return measures.texts(name, [metrics.get(name) for metrics in both])
 
 
 def _row(
@@ -143,33 +169,5 @@ def _record(row: Row) -> dict[str, Any]:
     }
 
 
-def _cells(
-    row: Row,
-    names: Sequence[str],
-    tests: Sequence[str],
-    params: Sequence[str],
-    extra: Sequence[str],
-) -> list[str]:
-    rank = row.state if row.rank is None else f"{row.rank}{'*' if row.best else ''}"
-    numbers = [number(row.values.get(name), name) for name in names]
-    scored = [number(row.metrics.get(name), name) for name in tests]
-    values = [_value(row.params.get(key, "")) for key in params]
-    others = [number(row.metrics.get(name), name) for name in extra]
-    last = (row.config_hash or row.reason or "")[:SHOWN]
-    return [rank, *numbers, *scored, *values, *others, str(row.trial), last]
-
-
-def _value(value: Any) -> str:
-    """A swept value for reading; the records keep every digit."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def number(value: float | None, name: str) -> str:
-    """A metric for reading: counts with thousands marks, seconds with one digit, shares with 4."""
-    if value is None:
-        return ""
-    if name.endswith("_seconds"):
-        return f"{value:.1f}"
-    if float(value).is_integer() and abs(value) >= 1:
-        return f"{int(value):,}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.4f}"  # noqa: PLR2004 -- digits
+def _rank(row: Row) -> str:
+    return row.state if row.rank is None else f"{row.rank}{'*' if row.best else ''}"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Set
 
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.owner import GRACE, Owner
 from cnn_sweeps.search.attributes import ATTEMPT, BEAT, OWNER, REASON, SUPERSEDED
 from cnn_sweeps.search.events import Ended, State
 from cnn_sweeps.search.execute import TRIAL
-from cnn_sweeps.search.owner import GRACE, Owner
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.tracking import Store
 
@@ -112,10 +112,11 @@ def _ended(trial: FrozenTrial, state: State, reason: str) -> Ended:
 def orphans_of(study: SweepStudy) -> list[FrozenTrial]:
     """Running trials that no living process owns."""
     running = study.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if not _owned(trial)]
+    return [trial for trial in running if not is_owned(trial)]
 
 
-def _owned(trial: FrozenTrial) -> bool:
+def is_owned(trial: FrozenTrial) -> bool:
+    """Whether a living process has a running trial, as far as can be told from here."""
     stored = trial.user_attrs.get(OWNER)
     if stored is not None:
         return Owner.from_json(stored).lives(trial.user_attrs.get(BEAT))

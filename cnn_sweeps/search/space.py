@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.search.dependencies import Settled, bare, connect
-from cnn_sweeps.search.dimension import Dimension
+from cnn_sweeps.search.dimension import Dimension, categorical
 from cnn_sweeps.search.expression import dimension_of, fixed_override, read_override, value_of
 from cnn_sweeps.search.label import Label
 from cnn_sweeps.search.outline import outlines
@@ -205,12 +205,14 @@ def parse_space(
         latest[key] = override
         if when is not None:
             whens[key] = when
-            _check_swept(override)
-    dimensions = [dimension_of(o) for o in latest.values() if o.is_sweep_override()]
-    settled = _settled(latest.values(), [read_override(text, config_loader) for text in typed])
+        elif not override.is_sweep_override():
+            whens.pop(key, None)
+    varied = [o for key, o in latest.items() if o.is_sweep_override() or key in whens]
+    fixed = [o for key, o in latest.items() if not o.is_sweep_override() and key not in whens]
+    settled = _settled(fixed, [read_override(text, config_loader) for text in typed])
     return Space(
-        dimensions=connect(dimensions, whens, settled),
-        fixed=tuple(fixed_override(o) for o in latest.values() if not o.is_sweep_override()),
+        dimensions=connect(list(map(_dimension, varied)), whens, settled),
+        fixed=tuple(map(fixed_override, fixed)),
     )
 
 
@@ -252,20 +254,18 @@ def _resolved(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(plain)
 
 
-def _check_swept(override: "Override") -> None:
-    """Refuse a condition on what is only set."""
-    if not override.is_sweep_override():
-        raise ConfigError(
-            f"`{override.input_line}` has a condition and one value, so nothing is swept; "
-            "leave `when` out, or write more values: `sweep: choice(16,32)`."
-        )
+def _dimension(override: "Override") -> Dimension:
+    """A sweep, or the one value that a key has where its condition holds."""
+    if override.is_sweep_override():
+        return dimension_of(override)
+    return categorical(override.get_key_element(), [value_of(override)])
 
 
-def _settled(expressions: Iterable["Override"], typed: Iterable["Override"]) -> Settled:
+def _settled(fixed: Iterable["Override"], typed: Iterable["Override"]) -> Settled:
     """The keys that have one value, and those whose sweep was typed."""
     values, narrowed = {}, set()
-    for override in expressions:
-        if not override.is_sweep_override() and override.value_type is not None:
+    for override in fixed:
+        if override.value_type is not None:
             values[bare(override.get_key_element())] = value_of(override)
     for override in typed:
         key = bare(override.get_key_element())

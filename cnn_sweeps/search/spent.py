@@ -40,16 +40,18 @@ def epochs_spent(trials: Sequence[FrozenTrial]) -> Epochs:
     )
 
 
+def interval(trial: FrozenTrial) -> tuple[float, float] | None:
+    """From when to when a trial ran; up to now where it still does, None where it never did."""
+    if trial.datetime_start is None:
+        return None
+    begin, ended = trial.datetime_start.timestamp(), trial.datetime_complete
+    if SEEN in trial.user_attrs:
+        # It ended in the storage when somebody found its worker dead, hours later perhaps.
+        return begin, max(begin, trial.user_attrs[SEEN])
+    if trial.state == TrialState.RUNNING:
+        return begin, time.time()
+    return (begin, ended.timestamp()) if ended is not None else None
+
+
 def _intervals(trials: Sequence[FrozenTrial]) -> Iterator[tuple[float, float]]:
-    """From when to when each trial ran; up to now where it still does."""
-    for trial in trials:
-        if trial.datetime_start is None:
-            continue
-        begin, ended = trial.datetime_start.timestamp(), trial.datetime_complete
-        if SEEN in trial.user_attrs:
-            # It ended in the storage when somebody found its worker dead, hours later perhaps.
-            yield begin, max(begin, trial.user_attrs[SEEN])
-        elif trial.state == TrialState.RUNNING:
-            yield begin, time.time()
-        elif ended is not None:
-            yield begin, ended.timestamp()
+    return (told for trial in trials if (told := interval(trial)) is not None)

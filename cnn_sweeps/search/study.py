@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
+from cnn_sweeps.owner import Owner
 from cnn_sweeps.search.address import Address
 from cnn_sweeps.search.attributes import (
     ASKED,
@@ -31,7 +32,6 @@ from cnn_sweeps.search.attributes import (
 from cnn_sweeps.search.counts import Counts
 from cnn_sweeps.search.courses import claimable
 from cnn_sweeps.search.lock import locked
-from cnn_sweeps.search.owner import Owner
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.pruners import build_pruner
 from cnn_sweeps.search.samplers import build_sampler

@@ -18,13 +18,13 @@ from rich.segment import ControlType, SegmentLines
 from rich.table import Column, Table
 from rich.text import Text
 
-from cnn_sweeps.console import Output
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.search.estimate import exactly, roughly
 from cnn_sweeps.search.events import Ended, Event, State
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.tally import InHand, Tally, rounded
 from cnn_sweeps.streams import silence
+from cnn_sweeps.terminal import Output
 
 STYLES = {"failed": "red", "pruned": "dim", "reused": "dim", "put back": "yellow"}
 """Colours of the lines in a terminal, by how the trial ended."""
@@ -86,7 +86,7 @@ def view_of(
     )
     tally.rate(earlier)
     out = stream or sys.stdout
-    console = Output(file=out, highlight=False)
+    console = Output(file=out)
     if (
         workers is not None
         and out.isatty()

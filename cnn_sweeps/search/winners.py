@@ -1,24 +1,45 @@
-"""The test split, scored once the search is over, for the winners alone."""
+"""The test split, scored once the search is over: for the winners, or all of an exercise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps import runtime
+from cnn_sweeps import figures, runtime
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runtime import quiet_stderr
 from cnn_sweeps.search import processes
 from cnn_sweeps.search.attributes import RUN_ID
 from cnn_sweeps.search.study import SweepStudy
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, details, notes
 
 CONFIG = "config.yaml"
 """Artifact of a run: its whole config."""
 
+MANY = 5
+"""Trials that are scored without a word."""
+
 Scores = Mapping[int, dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unscored:
+    """A trial on its way to the test split.
+
+    Attributes:
+        trial: its number in the study.
+        run_id: its MLflow run.
+        config: plain values, as it was run: with the seed of a repetition, with its threads.
+        drawn: whether its pictures are made as well.
+    """
+
+    trial: int
+    run_id: str
+    config: Mapping[str, Any]
+    drawn: bool
 
 
 def best_trials(study: SweepStudy) -> list[FrozenTrial]:
@@ -35,50 +56,72 @@ def values_of(trial: FrozenTrial) -> list[float]:
     return list(trial.values)
 
 
-def score(study: SweepStudy, store: Store, *, apart: bool) -> Scores:
+def to_be_scored(study: SweepStudy) -> list[FrozenTrial]:
+    """The trials that are scored on the test split: the winners of a search.
+
+    An exercise chooses nothing, so that each of its trials may be scored.
+    """
+    return best_trials(study) if study.plan.exercise is None else study.trials(TrialState.COMPLETE)
+
+
+def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str], None]) -> Scores:
     """Test metrics of each winner by trial number; logged to its run as well.
 
     Args:
-        study: whose winners.
+        study: whose winners; of an exercise, every trial.
         store: where their runs are.
-        apart: whether to score in a process of the pool, which has TensorFlow at hand.
+        workers: processes that score, each with TensorFlow at hand; 0 for this one alone.
+        say: is told when it will take a while.
     """
     known, asked = {}, []
-    for trial in best_trials(study):
+    best = {trial.number for trial in best_trials(study)}
+    for trial in to_be_scored(study):
         run_id = trial.user_attrs[RUN_ID]
         logged = _tests(store.get(run_id).metrics)
         if logged:
             known[trial.number] = logged
         else:
-            # As it was run: with the seed of a repetition, and with its worker's threads.
-            asked.append((trial.number, run_id, yaml.safe_load(store.read_text(run_id, CONFIG))))
+            plain = yaml.safe_load(store.read_text(run_id, CONFIG))
+            drawn = trial.number in best
+            asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, drawn=drawn))
     if not asked:
         return known
+    if len(asked) > MANY:
+        say(f"scoring {len(asked)} trials on the test split")
     tracking = study.plan.first.tracking
-    scored: Scores = (
-        processes.call(score_all, tracking, asked) if apart else score_all(tracking, asked)
-    )
-    return {**known, **scored}
+    if not workers:
+        return {**known, **score_all(tracking, asked)}
+    shares = [asked[number::workers] for number in range(min(workers, len(asked)))]
+    found = processes.call_each(score_all, [(tracking, share) for share in shares])
+    return {**known, **{number: tests for scored in found for number, tests in scored.items()}}
 
 
-def score_all(tracking: Tracking, asked: Sequence[tuple[int, str, dict[str, Any]]]) -> Scores:
-    """Score stored models on the test split; (trial number, run id, config) each.
+def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> Scores:
+    """Score stored models on the test split, and make the pictures of the best.
 
     Where models are not stored the winner is trained again, which gives the same weights
     (same config, same environment).
     """
     with quiet_stderr():
-        from cnn_sweeps.run import run, score_stored  # noqa: PLC0415 -- TensorFlow
+        from cnn_sweeps.run import draw_stored, run, score_stored  # noqa: PLC0415 -- TensorFlow
     store = Store.open(tracking)
     scores = {}
-    for number, run_id, plain in asked:
-        config = load(plain)
+    for unscored in asked:
+        config = load(unscored.config)
         runtime.prepare(config.trainer, config.seed)
+        tracked = store.reopen(unscored.run_id)
         if config.tracking.log_model:
-            scores[number] = score_stored(store.load_model(run_id), config)
+            model = store.load_model(tracked.run_id)
+            tests = score_stored(model, config)
+            if config.tracking.figures and unscored.drawn:
+                draw_stored(model, config, store.get(tracked.run_id).name, tracked)
         else:
-            scores[number] = _tests(run(config, store).metrics)
-        store.reopen(run_id).log_metrics(scores[number])
+            again = run(config, store)
+            tests = _tests(again.metrics)
+            details.copy_folder(store, again.run_id, tracked.run_id, figures.FOLDER)
+        tracked.log_metrics(tests)
+        notes.describe(tracked)
+        scores[unscored.trial] = tests
     return scores
 
 

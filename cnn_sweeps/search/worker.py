@@ -17,10 +17,10 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import Identity
+from cnn_sweeps.owner import BEAT, Owner
 from cnn_sweeps.search import attributes, duplicates, repetition
 from cnn_sweeps.search.events import Claimed, Dropped, Ended, Event, Progressed
 from cnn_sweeps.search.lock import locked
-from cnn_sweeps.search.owner import BEAT, Owner
 from cnn_sweeps.search.pruners import Reporter, epoch_metric
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.titles import title

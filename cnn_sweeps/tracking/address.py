@@ -12,6 +12,9 @@ from cnn_sweeps.errors import StoreError
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
+PLAIN = re.compile(r"[\w./:@-]+", re.ASCII)
+"""Text that Hydra takes as it is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
@@ -62,6 +65,27 @@ def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Addr
     if scheme in SERVERS:
         return Address(uri=given, dir=folder, database=None, artifacts=None)
     raise StoreError(_unknown(given))
+
+
+def overrides(address: Address, experiment: str) -> list[str]:
+    """What has to be typed behind a command that is to look here; no more than is needed."""
+    folder = override("tracking.dir", str(address.dir))
+    ways = {
+        (): Tracking(),
+        (folder,): Tracking(dir=address.dir),
+    }
+    uri = override("tracking.uri", without_password(address.uri))
+    found = next((way for way, typed in ways.items() if resolve(typed) == address), (uri, folder))
+    named = experiment != Tracking().experiment
+    return [*found, *([override("tracking.experiment", experiment)] if named else [])]
+
+
+def override(key: str, value: str) -> str:
+    """A setting as it is typed, in quotes where Hydra would read more than text in it."""
+    if PLAIN.fullmatch(value):
+        return f"{key}={value}"
+    escaped = value.replace("'", r"\'")
+    return f"{key}='{escaped}'"
 
 
 def _absolute(uri: str) -> tuple[str, Path]:

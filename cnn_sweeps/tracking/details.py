@@ -3,6 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.refusals import refusing
@@ -42,6 +44,18 @@ def write_bytes(run: TrackedRun, content: bytes, path: str) -> None:
         run.client.log_artifact(run.run_id, str(file), folder or None)
 
 
+def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
+    """Give a run a folder of another one's artifacts; nothing where that has none.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    with TemporaryDirectory() as scratch, refusing(store.address):
+        if store.client.list_artifacts(from_id, folder):
+            files = store.client.download_artifacts(from_id, folder, scratch)
+            store.client.log_artifacts(to_id, files, folder)
+
+
 def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
     """The content of a file of the run; None where it has none of that path.
 
@@ -55,3 +69,17 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
         if path not in [file.path for file in listed]:
             return None
         return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
+
+
+def where_is(store: "Store", run_id: str, path: str) -> str:
+    """Where a person finds a file of the run: a path on this machine, or MLflow's address of it.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    with refusing(store.address):
+        uri = store.client.get_run(run_id).info.artifact_uri
+    address = urlsplit(uri)
+    if address.scheme != "file":
+        return f"runs:/{run_id}/{path}"
+    return str(Path(url2pathname(address.path)) / path)

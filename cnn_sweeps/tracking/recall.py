@@ -1,8 +1,11 @@
 """Finished runs, found by what they are and taken over into new ones."""
 
+import shutil
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from cnn_sweeps import figures
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.tracking.records import REPRODUCES, RunRecord
 from cnn_sweeps.tracking.refusals import refusing
@@ -27,6 +30,7 @@ def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord |
     """The newest run of an experiment that came to its end, from any sweep or none.
 
     One that was made to be compared with another does not count: it may be the one that is off.
+    Nor does one whose files somebody has deleted: a copy of it would be incomplete.
 
     Args:
         store: where to look, in all its experiments.
@@ -36,7 +40,8 @@ def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord |
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
     ended = (run for run in runs if run.status == "FINISHED")
     whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
-    return next((run for run in whole if not with_model or _models(store.client, run.run_id)), None)
+    with refusing(store.address):
+        return next((run for run in whole if _has_files(store.client, run, with_model)), None)
 
 
 def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
@@ -62,16 +67,27 @@ def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
 
 
 def take_over(known: RunRecord, tracked: TrackedRun) -> None:
-    """Give a run the files of a finished one, and its model, which is not copied."""
+    """Give a run the files of a finished one, and its model, which is not copied.
+
+    The pictures stay behind: they show the test split, which a search must not see.
+    """
     from mlflow.entities import LoggedModelOutput
 
     client = tracked.client
     with refusing(tracked.address), TemporaryDirectory() as scratch:
         folder = client.download_artifacts(known.run_id, "", scratch)
+        shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
         client.log_artifacts(tracked.run_id, folder)
         models = [LoggedModelOutput(model, step=0) for model in _models(client, known.run_id)]
         if models:
             client.log_outputs(tracked.run_id, models)
+
+
+def _has_files(client: "MlflowClient", run: RunRecord, with_model: bool) -> bool:
+    """Whether a run still has the files by which it can be done again, and a model if wanted."""
+    if with_model and not _models(client, run.run_id):
+        return False
+    return any(file.path == "environment.json" for file in client.list_artifacts(run.run_id))
 
 
 def _models(client: "MlflowClient", run_id: str) -> list[str]:

@@ -17,6 +17,17 @@ REPRODUCES = "reproduces"
 """Tag of a run that was made to be compared with another: the run id of that one."""
 REUSED_FROM = "reused_from"
 """Tag of a run that was answered from another, and trained nothing: the run id of that one."""
+KIND = "kind"
+"""Tag of every run: run, trial, sweep or reproduction."""
+STUDY_NAME = "study_name"
+"""Tag of a sweep's run and of its trials."""
+NETWORK = "network"
+"""Tag of a run: a short name of its network, such as `cnn 64x2`."""
+DATA = "data"
+"""Tag of a run: the name of its data."""
+
+PROCESS = "process"
+"""Tag of a run: the process that writes to it, as JSON of an `Owner`."""
 
 
 @dataclass(frozen=True, kw_only=True)

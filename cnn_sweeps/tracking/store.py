@@ -1,35 +1,37 @@
 """The store of runs: opening it, starting runs in it, finding them again."""
 
 import getpass
+import json
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.tracking import params
-from cnn_sweeps.tracking.address import Address, resolve, without_password
+from cnn_sweeps.owner import Owner
+from cnn_sweeps.tracking import notes, params
+from cnn_sweeps.tracking.address import Address, overrides, resolve, without_password
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.ending import OF_AN_END, verdict
 from cnn_sweeps.tracking.models import read_model
-from cnn_sweeps.tracking.records import CONFIG_HASH, PARENT, RunRecord, checked_prefix
+from cnn_sweeps.tracking.paging import pages
+from cnn_sweeps.tracking.records import (
+    CONFIG_HASH,
+    PARENT,
+    PROCESS,
+    RunRecord,
+    checked_prefix,
+)
 from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
     import keras
     from mlflow import MlflowClient
-    from mlflow.store.entities import PagedList
-
-T = TypeVar("T")
-
-PAGE = 1_000
-"""Runs that one search returns at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +40,13 @@ class Store:
 
     Attributes:
         address: where it is.
-        experiment_id: MLflow's id of the experiment that new runs belong to.
+        experiment: name of the experiment that new runs belong to.
+        experiment_id: MLflow's id of it.
         client: the connection.
     """
 
     address: Address
+    experiment: str
     experiment_id: str
     client: "MlflowClient"
 
@@ -62,7 +66,12 @@ class Store:
             client = connect(address)
             with refusing(address):
                 experiment_id = _experiment(client, tracking.experiment, address)
-        return cls(address=address, experiment_id=experiment_id, client=client)
+        return cls(
+            address=address,
+            experiment=tracking.experiment,
+            experiment_id=experiment_id,
+            client=client,
+        )
 
     @classmethod
     def open_existing(cls, tracking: Tracking) -> "Store | None":
@@ -88,9 +97,8 @@ class Store:
     def ui_command(self) -> str:
         """What to paste into a terminal to see the runs; a server's address is its page."""
         if self.address.artifacts is None:
-            return self.uri
-        uri = without_password(self.uri)
-        return f"{shlex.quote(sys.executable)} -m mlflow ui --backend-store-uri {shlex.quote(uri)}"
+            return without_password(self.uri)
+        return shlex.join(["cnn-sweeps", "ui", *overrides(self.address, self.experiment)])
 
     @contextmanager
     def start_run(
@@ -120,6 +128,7 @@ class Store:
         with refusing(self.address):
             for tag in self.client.get_run(run_id).data.tags.keys() & OF_AN_END:
                 self.client.delete_tag(run_id, tag)
+            self.client.set_tag(run_id, PROCESS, _process())
             self.client.update_run(run_id, status="RUNNING")
         with self._ending(run):
             yield run
@@ -146,6 +155,7 @@ class Store:
             "mlflow.source.name": "cnn_sweeps",
             "mlflow.source.type": "LOCAL",
             "mlflow.user": _user(),
+            PROCESS: _process(),
         }
         parent = {PARENT: parent_run_id} if parent_run_id else {}
         with refusing(self.address):
@@ -160,6 +170,7 @@ class Store:
     def _end(self, run: TrackedRun, status: str) -> None:
         with refusing(self.address):
             self.client.set_terminated(run.run_id, status)
+        notes.describe(run)
 
     def _handle(self, run_id: str, experiment_id: str) -> TrackedRun:
         return TrackedRun(
@@ -181,11 +192,10 @@ class Store:
         run.set_tags({"error": reason})
         self._end(run, status)
 
-    def tagged(self, tag: str, value: str) -> list[RunRecord]:
-        """The runs of this store's experiment that have a tag with this value, oldest first."""
-        with refusing(self.address):
-            runs = list(self._search([self.experiment_id], f"tags.`{tag}` = '{value}'"))
-        return sorted(runs, key=lambda run: (run.start, run.run_id))
+    def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
+        """The runs of this store's experiment that have tags with these values, oldest first."""
+        where = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+        return self.search(where, [self.experiment_id])[::-1]
 
     def get(self, run_id: str) -> RunRecord:
         """What the store knows of one run."""
@@ -202,34 +212,28 @@ class Store:
             UnknownHashError: the prefix is not 4 to 64 hex digits.
         """
         prefix = checked_prefix(hash_prefix)
+        return self.search(f"tags.{CONFIG_HASH} LIKE '{prefix}%'", [*self.experiments().values()])
+
+    def experiments(self) -> dict[str, str]:
+        """The ids of the active experiments by name."""
         with refusing(self.address):
-            experiments = [
-                experiment.experiment_id
-                for experiment in _pages(self.client.search_experiments, max_results=PAGE)
-            ]
+            return {e.name: e.experiment_id for e in pages(self.client.search_experiments)}
+
+    def search(self, where: str, experiments: Sequence[str]) -> list[RunRecord]:
+        """The runs of these experiments that a filter of MLflow's lets through, newest first."""
+        with refusing(self.address):
             # A server may hold more experiments than one search takes.
             runs = [
-                run
+                RunRecord.of(run)
                 for some in params.batches(experiments, 100)
-                for run in self._search(some, f"tags.{CONFIG_HASH} LIKE '{prefix}%'")
+                for run in pages(self.client.search_runs, experiment_ids=some, filter_string=where)
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 
     def children(self, parent_run_id: str) -> list[RunRecord]:
         """The trials of a sweep, oldest first; deleted ones are left out."""
         experiment_id = self.reopen(parent_run_id).experiment_id
-        with refusing(self.address):
-            runs = list(self._search([experiment_id], f"tags.`{PARENT}` = '{parent_run_id}'"))
-        return sorted(runs, key=lambda run: (run.start, run.run_id))
-
-    def _search(self, experiments: list[str], where: str) -> Iterator[RunRecord]:
-        found = _pages(
-            self.client.search_runs,
-            experiment_ids=experiments,
-            filter_string=where,
-            max_results=PAGE,
-        )
-        yield from map(RunRecord.of, found)
+        return self.search(f"tags.`{PARENT}` = '{parent_run_id}'", [experiment_id])[::-1]
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""
@@ -264,7 +268,9 @@ def _experiment(client: "MlflowClient", name: str, address: Address) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return client.create_experiment(name, artifact_location=address.artifacts)
+            return client.create_experiment(
+                name, artifact_location=address.artifacts, tags=notes.EXPERIMENT_TAGS
+            )
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -277,13 +283,9 @@ def _experiment(client: "MlflowClient", name: str, address: Address) -> str:
     return experiment.experiment_id
 
 
-def _pages(search: Callable[..., "PagedList[T]"], **arguments: object) -> Iterator[T]:
-    """Everything that a search of the MLflow client finds, page after page."""
-    page = search(**arguments)
-    yield from page
-    while page.token:
-        page = search(**arguments, page_token=page.token)
-        yield from page
+def _process() -> str:
+    """This process, so that a run that was left RUNNING can be told from one that lives."""
+    return json.dumps(Owner.here().to_json())
 
 
 def _user() -> str:

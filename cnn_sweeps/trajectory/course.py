@@ -33,20 +33,29 @@ def course_of(
         StoreError: what is trained cannot be stored.
     """
     if not config.trajectory.reuse:
-        yield FromScratch(subject=subject)
+        with _told(FromScratch(subject=subject), tracked) as scratch:
+            yield scratch
         return
     trajectories = TrajectoryStore.under(tracked.address.dir)
     entry = _entry(trajectories, config, identity, environment)
     goes_on = not (isinstance(config.model, CustomModel) and has_hidden_state(subject.model))
     walk = Walk(subject=subject, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
     try:
-        with walk:
+        with _told(walk, tracked), walk:
             yield walk
     finally:
-        with suppress(StoreError):  # what went wrong in the training is told instead
-            tracked.set_tags(walk.tags)
         if walk.trained:
             trajectories.evict_at_times(config.trajectory.max_gb)
+
+
+@contextmanager
+def _told(course: Course, tracked: TrackedRun) -> Iterator[Course]:
+    """Say in the run's tags what its epochs have cost, whatever ended them."""
+    try:
+        yield course
+    finally:
+        with suppress(StoreError):  # what went wrong in the training is told instead
+            tracked.set_tags(course.paid.tags)
 
 
 def _entry(

@@ -11,7 +11,7 @@ from typing import Self
 
 from cnn_sweeps import training, variables
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.history import Epoch
+from cnn_sweeps.history import Epoch, Paid
 from cnn_sweeps.trajectory.entry import MODEL, Entry
 from cnn_sweeps.trajectory.kept import Kept
 from cnn_sweeps.trajectory.lock import Lock
@@ -97,16 +97,14 @@ class Walk:
         return {n: kept.run_id for n, kept in self.read.items() if n not in self.trained}
 
     @property
-    def tags(self) -> dict[str, object]:
+    def paid(self) -> Paid:
         """What the run that asked has paid, and for what it has to thank others."""
-        tags: dict[str, object] = {
-            "epochs_trained": len(self.trained),
-            "epochs_reused": len(self.reused),
-            "train_seconds_paid": round(self.seconds, 3),
-        }
-        if self.reused:
-            tags["trained_by"] = " ".join(dict.fromkeys(self.reused.values()))
-        return tags
+        return Paid(
+            trained=len(self.trained),
+            reused=len(self.reused),
+            seconds=self.seconds,
+            trained_by=tuple(dict.fromkeys(self.reused.values())),
+        )
 
     def _epoch(self, number: int) -> Epoch:
         while True:

@@ -1,10 +1,10 @@
-"""Pictures of a training."""
+"""Learning curves."""
 
 from io import BytesIO
 
 import pytest
 
-from cnn_sweeps.figures import MANY_EPOCHS, learning_curves
+from cnn_sweeps.figures.curves import MANY_EPOCHS, learning_curves
 from cnn_sweeps.history import Epoch
 
 
@@ -27,8 +27,8 @@ def epochs(count: int, *, validation: bool = True) -> list[Epoch]:
 def test_both_quantities_with_both_curves() -> None:
     """Loss and accuracy are drawn for training and validation over the same epochs."""
     figure = learning_curves(epochs(3), "cnn · 3f2a")
-    assert figure.get_suptitle() == "cnn · 3f2a"
-    assert [axes.get_title() for axes in figure.axes] == ["Loss", "Accuracy"]
+    assert [text.get_text() for text in figure.texts] == ["Learning curves", "cnn · 3f2a"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Accuracy"]
     for axes in figure.axes:
         assert [line.get_label() for line in axes.lines] == ["training", "validation"]
         assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2, 3]]

@@ -1,0 +1,1 @@
+"""`cnn-sweeps compare`: runs of all studies, ranked by any metric."""

@@ -1,0 +1,114 @@
+"""What processes that died have left: runs, trials, damaged files."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
+from cnn_sweeps.owner import this_host
+from cnn_sweeps.search.estimate import exactly
+from cnn_sweeps.tracking import inspection
+from cnn_sweeps.tracking.address import resolve
+from cnn_sweeps.tracking.inspection import Unended
+from cnn_sweeps.trajectory import kept
+from cnn_sweeps.trajectory.entry import HISTORY
+from cnn_sweeps.trajectory.files import DAMAGED, sizes
+from cnn_sweeps.trajectory.store import TrajectoryStore
+
+CLOSE = "cnn-sweeps doctor --close-runs"
+STUDIES = "studies"
+"""Folder under `tracking.dir` that holds a journal for each study."""
+MOST = 5
+"""Runs that are listed."""
+YOUNG = timedelta(days=1)
+"""Age below which a run of an unknown process is not suspected."""
+
+
+def lives(run: Unended) -> bool | None:
+    """Whether the process of a run lives; None where that cannot be known from here."""
+    if run.process is None or run.process.host != this_host():
+        return None
+    return run.process.lives(None)
+
+
+def runs(machine: Machine) -> Iterator[Finding]:
+    """Runs that are RUNNING although their process has ended."""
+    address = resolve(machine.config.tracking, machine.environ)
+    if address.database is not None and not address.database.exists():
+        return
+    found = inspection.unended(address)
+    dead = [run for run in found if lives(run) is False]
+    unknown = [run for run in found if lives(run) is None and _age(run) > YOUNG]
+    if dead:
+        yield warn(
+            f"{_runs(dead)} RUNNING, and the process is gone: {_listed(dead)}",
+            f"Type the command again to finish a sweep, or end them: {CLOSE}",
+        )
+    if unknown:
+        yield warn(
+            f"{_runs(unknown)} RUNNING for more than a day, and whether the process lives cannot "
+            f"be known from here: {_listed(unknown)}",
+            f"If nobody trains it: {CLOSE} {unknown[0].run_id}",
+        )
+    if not dead and not unknown:
+        yield ok(f"no run was left RUNNING ({len(found)} at work)")
+
+
+def studies(machine: Machine) -> Iterator[Finding]:
+    """Trials that were given to workers that are gone, and journals that cannot be read."""
+    from cnn_sweeps.search.checkup import look  # noqa: PLC0415 -- imports optuna
+
+    looks = look(machine.home / STUDIES)
+    for each in looks:
+        if each.refusal is not None:
+            first, _, rest = each.refusal.partition("\n")
+            yield fail(first, rest.strip())
+        elif each.orphans:
+            yield warn(
+                f"study {each.name}: {each.orphans} trials of workers that are gone, "
+                f"{each.waiting} waiting",
+                "The command that began the sweep begins them again.",
+            )
+    if looks and not any(each.refusal or each.orphans for each in looks):
+        yield ok(f"{len(looks)} studies can be read; no trial was left by a dead worker")
+
+
+def trajectories(machine: Machine) -> Iterator[Finding]:
+    """Stored epochs that are known to be damaged; that takes no reading of every file."""
+    store = TrajectoryStore.under(machine.home)
+    aside = [path for path, _ in sizes(store.folder) if path.name.endswith(DAMAGED)]
+    entries = store.entries()
+    unread = [entry for entry in entries if not _readable(entry.folder / HISTORY)]
+    if aside or unread:
+        yield warn(
+            f"{store.folder}: {len(aside) + len(unread)} damaged files; what was in them is "
+            "trained once more when it is needed",
+            "Check the disk; cnn-sweeps cache verify checks every file.",
+        )
+    elif entries:
+        yield ok(f"{len(entries)} trajectories (cnn-sweeps cache verify checks every file)")
+
+
+def _readable(history: Path) -> bool:
+    """Whether a list of epochs can be read; one that is not there is no damage."""
+    try:
+        kept.decode(history.read_bytes())
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _age(run: Unended) -> timedelta:
+    return datetime.now(tz=UTC) - run.start
+
+
+def _runs(found: list[Unended]) -> str:
+    return f"{len(found)} run{' is' if len(found) == 1 else 's are'}"
+
+
+def _listed(found: list[Unended]) -> str:
+    told = [f"{run.name} ({run.run_id}, {exactly(_age(run).total_seconds())})" for run in found]
+    more = len(told) - MOST
+    return "; ".join(told[:MOST]) + (f"; and {more} more" if more > 0 else "")

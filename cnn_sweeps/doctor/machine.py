@@ -1,0 +1,180 @@
+"""The machine itself: cores, memory, limits, text, GPU."""
+
+import locale
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
+from cnn_sweeps.environment import cores
+
+CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+WORKER = 1.5 * 2**30
+"""Bytes of memory that a worker takes at its peak."""
+GIB = 2**30
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+LEAST_FILES = 512
+"""Open files that a sweep with many workers may need."""
+CARD = "/proc/driver/nvidia/version"
+CUDA = "nvidia-cudnn-cu12"
+"""The package that brings CUDA's libraries for TensorFlow."""
+ASKING = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+SECONDS = 90
+"""For TensorFlow to be imported and asked."""
+
+
+def processors(machine: Machine) -> Iterator[Finding]:
+    """Cores, the share of them that a container is given, and threads that would crowd them."""
+    seen, share = cores(), _cpu_share()
+    if share is not None and share < seen:
+        fit = max(int(share), 1)
+        yield warn(
+            f"{seen} cores are visible, and this container is given the time of {share:g}",
+            f"Type hydra.sweeper.n_jobs={fit} for sweeps, trainer.threads={fit} for single runs.",
+        )
+    else:
+        yield ok(f"{seen} core{'s' if seen > 1 else ''}")
+    asked = {"trainer.threads": str(machine.config.trainer.threads)}
+    asked |= {name: machine.environ[name] for name in THREADS if name in machine.environ}
+    for name, value in asked.items():
+        if value.isdecimal() and int(value) > seen:
+            yield warn(
+                f"{name}={value} is more than the {seen} cores; threads would wait for each other",
+                f"Lower it to {seen}, or leave it out.",
+            )
+        elif name in THREADS:
+            yield warn(
+                f"{name}={value} is part of the environment of a run: the last bits may differ "
+                "from those of runs without it",
+                f"If that is not meant: unset {name}",
+            )
+
+
+def memory(_machine: Machine) -> Iterator[Finding]:
+    """Whether there is memory for as many workers as `hydra.sweeper.n_jobs=auto` starts."""
+    free, limit = _memory_free(), _cgroup_left()
+    if free is None and limit is None:
+        return
+    left = min(value for value in (free, limit) if value is not None)
+    started = max(1, min(cores(), int((left if free is None else free) // WORKER)))
+    if left < WORKER * started:
+        fit = int(left // WORKER)
+        what = f"{left / GIB:.1f} GiB of memory are left, and {started} workers may take more"
+        yield warn(what, f"Type hydra.sweeper.n_jobs={max(fit, 1)}, and end other programs.")
+    else:
+        told = "a worker" if started == 1 else f"{started} workers"
+        yield ok(f"{left / GIB:.1f} GiB of memory for {told} (hydra.sweeper.n_jobs=auto)")
+
+
+def limits(_machine: Machine) -> Iterator[Finding]:
+    """Limits of the shell that large sweeps would run into."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < LEAST_FILES:
+        yield warn(f"this shell allows {files} open files", f"ulimit -n {2 * LEAST_FILES}")
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space != resource.RLIM_INFINITY:
+        yield warn(
+            f"this shell allows {space / GIB:.1f} GiB of address space, of which TensorFlow takes "
+            "much more than of memory",
+            "ulimit -v unlimited",
+        )
+
+
+def text(_machine: Machine) -> Iterator[Finding]:
+    """Whether what is printed and written is UTF-8."""
+    encodings = {
+        "standard output": sys.stdout.encoding or "",
+        "files": locale.getpreferredencoding(do_setlocale=False),
+        "file names": sys.getfilesystemencoding(),
+    }
+    other = {
+        name: each for name, each in encodings.items() if each.lower().replace("-", "") != "utf8"
+    }
+    if other:
+        told = ", ".join(f"{name} in {each or 'no encoding'}" for name, each in other.items())
+        yield warn(f"{told}: signs such as · are lost", "export LC_ALL=C.UTF-8 PYTHONUTF8=1")
+    else:
+        yield ok("text is UTF-8")
+
+
+def gpu(machine: Machine) -> Iterator[Finding]:
+    """Whether a GPU is there and TensorFlow can use it; without `--gpu` from what is installed."""
+    card = Path(CARD).exists() or shutil.which("nvidia-smi") is not None
+    if machine.gpu:
+        yield from _asked(card=card)
+    elif card and not _has_cuda():
+        yield warn(
+            "there is an NVIDIA card, and TensorFlow here trains on the CPU alone",
+            f"{sys.executable} -m pip install 'cnn-sweeps[gpu]'",
+        )
+    elif card:
+        yield ok("there is an NVIDIA card, and CUDA is installed (--gpu asks TensorFlow)")
+    else:
+        yield ok("no NVIDIA card: training is on the CPU (--gpu asks TensorFlow)")
+
+
+def _asked(*, card: bool) -> Iterator[Finding]:
+    """What TensorFlow says, asked in a process of its own."""
+    try:
+        done = subprocess.run(  # noqa: S603 -- our own line
+            [sys.executable, "-c", ASKING],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=True,
+        )
+        seen = int(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        told = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        yield warn(
+            f"TensorFlow could not be asked for GPUs: {told[-1] if told else 'no answer'}",
+            f"See what it says: {sys.executable} -c 'import tensorflow'",
+        )
+        return
+    if seen or not card:
+        yield ok(f"TensorFlow sees {seen or 'no'} GPU{'s' if seen > 1 else ''}")
+    else:
+        yield warn(
+            "there is an NVIDIA card, and TensorFlow does not see it",
+            f"{sys.executable} -m pip install 'cnn-sweeps[gpu]', and look at nvidia-smi",
+        )
+
+
+def _has_cuda() -> bool:
+    try:
+        version(CUDA)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _cpu_share() -> float | None:
+    """Cores' worth of time that a container is given; None for no limit."""
+    quota, _, period = _told(CGROUP / "cpu.max").partition(" ")
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
+
+
+def _cgroup_left() -> float | None:
+    """Bytes that a container may still take; None for no limit."""
+    most, used = _told(CGROUP / "memory.max"), _told(CGROUP / "memory.current")
+    return float(most) - float(used) if most.isdecimal() and used.isdecimal() else None
+
+
+def _memory_free() -> float | None:
+    """Bytes that are free for new processes, as far as the system tells."""
+    for line in _told(MEMINFO).splitlines():
+        if line.startswith("MemAvailable:"):
+            return float(line.split()[1]) * 1024
+    return None
+
+
+def _told(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,109 @@
+"""What an exercise asks: the node `exercise` of its YAML file, checked."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cnn_sweeps.errors import ConfigError
+
+NODE = "exercise"
+"""Where an exercise stands in the composed config; it is no part of an experiment."""
+KEYS = ("name", "question", "seeds", "base", "settings", "says")
+MOST_SEEDS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """A question, and the cell of its sweep that all others are held against.
+
+    Attributes:
+        name: what is typed behind `+exercise=`.
+        question: one sentence.
+        seeds: how often each cell is trained, with the seeds from 0.
+        base: the cell of the base model by swept key; the seed is not among them.
+        settings: keys that differ from the default experiment in every cell.
+        says: how a sentence of the answer begins, by the cell as it would be typed.
+    """
+
+    name: str
+    question: str
+    seeds: int
+    base: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    says: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, node: Any) -> "Exercise":
+        """Check the plain values of the node; whether base and sweep fit is seen later.
+
+        Raises:
+            ConfigError: a key that is missing or unknown, or a value that is not possible.
+        """
+        if not isinstance(node, Mapping) or not {"name", "question", "base"} <= set(node):
+            raise ConfigError(
+                f"{NODE} needs name, question and base; choose one with +{NODE}=1_filters, or "
+                f"write a file like conf/{NODE}/1_filters.yaml."
+            )
+        if unknown := sorted(set(node) - set(KEYS)):
+            raise ConfigError(
+                f"{NODE}.{unknown[0]} is not known; {NODE} has the keys {', '.join(KEYS)}."
+            )
+        for key in ("base", "settings", "says"):
+            if not isinstance(node.get(key, {}), Mapping) or (key == "base" and not node[key]):
+                raise ConfigError(
+                    f"{NODE}.{key}={_typed(node[key])} is not possible: it maps keys to values, "
+                    f"such as {{model.filters: 64}}."
+                )
+        return cls(
+            name=str(node["name"]),
+            question=str(node["question"]).strip(),
+            seeds=_seeds(node.get("seeds", 3)),
+            base=dict(flat(node["base"])),
+            settings=dict(flat(node.get("settings", {}))),
+            says={str(cell): str(words) for cell, words in node.get("says", {}).items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Exercise":
+        """The exercise that was stored."""
+        return cls(**plain)
+
+
+def refuse_as_run(values: Mapping[str, Any]) -> None:
+    """Refuse an exercise that is typed as if it were one run.
+
+    Raises:
+        ConfigError: the composed values hold an exercise.
+    """
+    if NODE in values:
+        node = values[NODE]
+        name = node.get("name") if isinstance(node, Mapping) else node
+        raise ConfigError(
+            f"+{NODE}={name} is a sweep and not one run.\n  Type cnn-sweeps -m +{NODE}={name}"
+        )
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys, whether they were written so or as nested groups."""
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _seeds(given: Any) -> int:
+    if type(given) is int and 1 <= given <= MOST_SEEDS:
+        return given
+    raise ConfigError(
+        f"{NODE}.seeds={_typed(given)} is not possible: it takes a whole "
+        f"number from 1 to {MOST_SEEDS}, so many trainings of each cell."
+    )
+
+
+def _typed(given: Any) -> str:
+    return "null" if given is None else str(given)

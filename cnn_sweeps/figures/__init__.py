@@ -1,0 +1,11 @@
+"""Pictures of a run, drawn from plain values: epochs, images, probabilities, a Keras model."""
+
+from typing import Final
+
+from cnn_sweeps.figures.curves import learning_curves
+from cnn_sweeps.figures.style import warm_up
+
+__all__ = ["FOLDER", "learning_curves", "warm_up"]
+
+FOLDER: Final = "figures"
+"""Where among the artifacts of a run its pictures are; the learning curves stand outside."""

@@ -1,0 +1,94 @@
+"""What a person may choose of the pictures, checked against what there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cnn_sweeps.errors import ConfigError
+
+NOTEBOOK: Final = (0, 7, 26)
+"""The test images of the notebook; in Fashion-MNIST an ankle boot and two shirts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """Which images go down the network, and what is shown of it.
+
+    Attributes:
+        images: numbers of test images, from 0; None for those of the notebook, or others where
+            there are fewer.
+        filter: which filter of each layer, from 0.
+        layer: the layer of which all filters are shown; None for the first.
+    """
+
+    images: tuple[int, ...] | None = None
+    filter: int = 0
+    layer: str | None = None
+
+    def numbers(self, count: int) -> tuple[int, ...]:
+        """The images that are shown, of so many."""
+        if self.images is not None:
+            return self.images
+        there = [number for number in NOTEBOOK if number < count]
+        others = [number for number in range(min(count, len(NOTEBOOK))) if number not in there]
+        return tuple(sorted([*there, *others][: len(NOTEBOOK)]))
+
+    def layer_of(self, maps: Mapping[str, Any]) -> str:
+        """The chosen layer, by its whole name; its last part does where it is the only one.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        if self.layer is None:
+            return next(iter(maps))
+        fitting = [name for name in maps if name.rpartition("/")[2] == self.layer]
+        if self.layer in maps:
+            return self.layer
+        if len(fitting) != 1:
+            raise ConfigError(_no_layer(self.layer, fitting or list(maps)))
+        return fitting[0]
+
+    def check_images(self, count: int) -> None:
+        """Refuse numbers of images that are not there.
+
+        Raises:
+            ConfigError: so many test images there are.
+        """
+        for number in self.images or ():
+            if not 0 <= number < count:
+                raise ConfigError(
+                    f"--images {number} is not possible: there are {count:,} test images, "
+                    f"numbered 0 to {count - 1}."
+                )
+
+    def check_layers(self, maps: Mapping[str, Any]) -> None:
+        """Refuse a layer or a filter that the network does not have.
+
+        Args:
+            maps: what the layers return, the filters last in its shape.
+
+        Raises:
+            ConfigError: those that it has.
+        """
+        if not maps:
+            if self.layer is not None or self.filter:
+                raise ConfigError(
+                    "--layer and --filter are not possible here: the network has no convolution "
+                    "and no pooling."
+                )
+            return
+        self.layer_of(maps)
+        most = max(values.shape[-1] for values in maps.values())
+        if not 0 <= self.filter < most:
+            counts = ", ".join(f"{name} {maps[name].shape[-1]}" for name in maps)
+            raise ConfigError(
+                f"--filter {self.filter} is not possible: filters are numbered 0 to {most - 1}.\n"
+                f"  Of each layer: {counts}"
+            )
+
+
+def _no_layer(layer: str, names: Sequence[str]) -> str:
+    return (
+        f"--layer {layer} is not possible: it is not one convolution or pooling of this "
+        f"network.\n  Choose one of {', '.join(names)}"
+    )

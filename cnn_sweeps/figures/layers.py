@@ -1,0 +1,164 @@
+"""What each layer makes of an image: the way down the network, and all filters of one layer."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_sweeps.figures import style
+from cnn_sweeps.figures.canvas import Canvas, Pixels, as_rgb, coloured, columns_for
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cnn_sweeps.figures.activations import Maps
+
+COLOURS: Final = "inferno"
+"""Dark for no answer, bright for a strong one; also when printed in grey."""
+ACROSS: Final = 8
+"""Layers side by side; deeper networks go on below."""
+MOST_LAYERS: Final = 24
+MOST_FILTERS: Final = 128
+LETTERS: Final = 14
+GAP: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Test images that were sent through a network.
+
+    Attributes:
+        numbers: which, counted from 0 in the test split.
+        images: the images themselves, (n, height, width, channels).
+        names: the class of each.
+    """
+
+    numbers: Sequence[int]
+    images: NDArray[np.uint8]
+    names: Sequence[str]
+
+
+def convolutions_and_poolings(chosen: Chosen, maps: "Maps", number: int, about: str) -> "Figure":
+    """The images as rows, every convolution and pooling as a column, for one filter of each.
+
+    All images of a layer have one scale, so that they can be compared; it stands above.
+
+    Args:
+        chosen: the images.
+        maps: what the layers returned for them; those with fewer filters are left out.
+        number: which filter of each layer, from 0.
+        about: the name of the run.
+    """
+    having = {name: values for name, values in maps.items() if values.shape[-1] > number}
+    shown = _spread(having)
+    bands = math.ceil(len(shown) / ACROSS)
+    columns = math.ceil(len(shown) / bands)
+    tile = min((style.WIDTH - 150) // (columns + 1) - GAP, 170)
+    band = 78 + len(chosen.numbers) * (tile + GAP)
+    which = f" · {len(shown)} of {len(maps)} layers" if len(shown) < len(maps) else ""
+    canvas = Canvas(
+        width=max(150 + (columns + 1) * (tile + GAP), 900),
+        height=style.HEAD + bands * band + 16,
+        title=f"Convolutions and pooling: what filter {number} of each layer sees",
+        about=f"{about}{which}",
+    )
+    names = list(shown)
+    for start in range(0, len(names), columns):
+        top = style.HEAD + (start // columns) * band
+        _images(canvas, chosen, top + 70, tile)
+        for column, name in enumerate(names[start : start + columns], start=1):
+            left = 150 + column * (tile + GAP)
+            _column(canvas, name, shown[name][..., number], (left, top), tile)
+    return canvas.figure()
+
+
+def all_filters(chosen: Chosen, maps: "Maps", layer: str, about: str) -> "Figure":
+    """What every filter of one layer makes of the first of the images, numbered.
+
+    Args:
+        chosen: the images; the first is shown.
+        maps: what the layers returned for them.
+        layer: which of them.
+        about: the name of the run.
+    """
+    values = maps[layer][0]
+    height, width, filters = values.shape
+    shown = min(filters, MOST_FILTERS)
+    columns = columns_for(shown)
+    tile = min((style.WIDTH - 32 - 200) // columns - GAP, 110)
+    rows = math.ceil(shown / columns)
+    which = f"{shown} of {filters}" if shown < filters else f"{filters}"
+    canvas = Canvas(
+        width=max(232 + columns * (tile + GAP), 900),
+        height=max(style.HEAD + 54 + rows * (tile + 28), style.HEAD + 330),
+        title=f"The {which} filters of {layer}, {height}×{width} pixels each",
+        about=about,
+    )
+    low, high = _scale(values)
+    # The root lifts filters that answer faintly; all have one scale, so that they compare.
+    lifted = np.sqrt((values - low) / ((high - low) or 1.0))
+    top = style.HEAD + 14
+    canvas.put(as_rgb(chosen.images)[0], 16, top + 20, 170, 170)
+    canvas.write(f"test image {chosen.numbers[0]}", 16, top + 196, size=style.SMALL)
+    canvas.write(style.shortened(chosen.names[0], LETTERS), 16, top + 218)
+    for number in range(shown):
+        row, column = divmod(number, columns)
+        left, above = 222 + column * (tile + GAP), top + row * (tile + 28)
+        canvas.put(coloured(lifted[..., number], 0, 1, COLOURS), left, above + 19, tile, tile)
+        canvas.write(f"{number}", left, above, size=style.SMALL, color=style.FAINT)
+    canvas.write(_key(low, high), 222, canvas.height - 32, size=style.SMALL)
+    return canvas.figure()
+
+
+def _images(canvas: Canvas, chosen: Chosen, top: int, tile: int) -> None:
+    """The column of the images themselves, with their numbers and classes beside them."""
+    for row, number in enumerate(chosen.numbers):
+        at = top + row * (tile + GAP)
+        canvas.put(as_rgb(chosen.images)[row], 150, at, tile, tile)
+        canvas.write(f"test image\n{number}", 16, at + 4, size=style.SMALL, color=style.FAINT)
+        canvas.write(style.shortened(chosen.names[row], 11), 16, at + 48)
+    canvas.write("image", 150, top - 66, weight="bold")
+    height, width = chosen.images.shape[1:3]
+    canvas.write(f"{height}×{width}", 150, top - 44, size=style.SMALL, color=style.FAINT)
+
+
+def _column(
+    canvas: Canvas, name: str, values: NDArray[np.float32], at: tuple[int, int], tile: int
+) -> None:
+    """One layer: its name, its size, its scale, and what it makes of each image."""
+    left, top = at
+    low, high = _scale(values)
+    height, width = values.shape[1:]
+    room = max(tile // 11, 5)
+    canvas.write(style.shortened(name.rpartition("/")[2], room), left, top + 4, weight="bold")
+    faint: Mapping[str, Any] = {"size": style.SMALL, "color": style.FAINT}
+    canvas.write(f"{height}×{width}", left, top + 26, **faint)
+    canvas.write(f"{low:.2g} to {high:.2g}", left, top + 46, **faint)
+    for row, picture in enumerate(_pictures(values, low, high)):
+        canvas.put(picture, left, top + 70 + row * (tile + GAP), tile, tile)
+
+
+def _pictures(values: NDArray[np.float32], low: float, high: float) -> list[Pixels]:
+    return [coloured(each, low, high, COLOURS) for each in values]
+
+
+def _scale(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The least and the largest value, with 0 between them."""
+    known = values[np.isfinite(values)]
+    return float(known.min(initial=0)), float(known.max(initial=0))
+
+
+def _key(low: float, high: float) -> str:
+    return f"black {low:.2g} to bright {high:.2g}, by its root: how strongly a filter answers there"
+
+
+def _spread(maps: "Maps") -> dict[str, NDArray[np.float32]]:
+    """All layers, or so many of them as there is room for, from the first to the last."""
+    names = list(maps)
+    if len(names) > MOST_LAYERS:
+        chosen = np.linspace(0, len(names) - 1, MOST_LAYERS).round().astype(int)
+        names = [names[place] for place in chosen]
+    return {name: maps[name] for name in names}

@@ -1,0 +1,59 @@
+"""Metrics for a person: a heading with its unit, a direction, and columns of equal digits."""
+
+import math
+from collections.abc import Sequence
+
+HEADS = {"images_per_second": "images/s", "peak_memory_mb": "peak memory MB"}
+"""Headings that do not follow from the name."""
+SECONDS = "_seconds"
+FEW = 10
+"""From here on one digit behind the point is enough."""
+SMALL = 0.01
+"""Below this four digits behind the point would say nothing."""
+NUMBER_LONGEST = 12
+"""Characters that a value of a column may take before its decimals are left unequal."""
+
+
+def head(metric: str) -> str:
+    """The heading of a column: the metric as it is typed, or its name with the unit."""
+    if metric.endswith(SECONDS):
+        return f"{metric.removesuffix(SECONDS)} s"
+    return HEADS.get(metric, metric)
+
+
+def rising(metric: str) -> bool:
+    """Whether more of it is better: of accuracies and speed, and of nothing else."""
+    return metric.endswith("accuracy") or metric == "images_per_second"
+
+
+def texts(metric: str, values: Sequence[float | None]) -> list[str]:
+    """One metric of several runs, with as many digits in each, so that the points align.
+
+    Counts get thousands marks, seconds one digit, shares four; empty where there is none.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    form = _form(metric, known)
+    return ["" if value is None else format(value, form) for value in values]
+
+
+def aligned(values: Sequence[object]) -> list[str]:
+    """Settings of several runs as text, decimals of equal length where all are numbers."""
+    given = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
+    behind = max((len(text.partition(".")[2]) for text in given), default=0)
+    numbers = all(isinstance(v, int | float) for v in values if v != "")
+    if not numbers or not behind or any("e" in text or "n" in text for text in given):
+        return given  # names; whole numbers; powers of ten, infinity and the like
+    padded = [f"{float(text):.{behind}f}" if text else "" for text in given]
+    return padded if max(map(len, padded)) <= NUMBER_LONGEST else given
+
+
+def _form(metric: str, known: Sequence[float]) -> str:
+    """How all values of a metric are written."""
+    largest = max(map(abs, known), default=0.0)
+    if metric.endswith(SECONDS):
+        return ".1f" if largest >= 1 else ".3f"
+    if largest >= 1 and all(value == int(value) for value in known):
+        return ",.0f"
+    if 0 < largest < SMALL:
+        return ".2e"
+    return ",.1f" if largest >= FEW else ".4f"

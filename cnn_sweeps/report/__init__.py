@@ -1,0 +1,1 @@
+"""The report of a sweep: one HTML page that loads nothing, Markdown, a table, or JSON."""

@@ -1,0 +1,71 @@
+"""A report as one page that loads nothing: pictures, style and all are in the file."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.findings import Findings
+from cnn_sweeps.report import tables, words
+from cnn_sweeps.report.charts import charts
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
+
+FIRST_ROWS = 30
+"""Of a table; the others are folded away."""
+MOST_TRACEBACKS = 5
+
+
+def page(findings: Findings) -> str:
+    """The page, with everything that is not ours escaped."""
+    return _template().render(
+        findings=findings,
+        contents=_contents(findings),
+        words=words,
+        tables=tables,
+        charts=charts(findings),
+        style=_read("style.css"),
+        script=_read("sorting.js"),
+        first=FIRST_ROWS,
+        tracebacks=MOST_TRACEBACKS,
+    )
+
+
+def _contents(findings: Findings) -> list[tuple[str, str]]:
+    """The parts that there are: the name of each, and its title."""
+    parts = {
+        ("answer", "Answer"): True,
+        ("trials", "All trials"): findings.trials,
+        ("search", "The search"): True,
+        ("curves", "Learning curves"): findings.curves,
+        ("time", "Time"): findings.trials,
+        ("early", "Failed and pruned"): any(not trial.values for trial in findings.trials),
+        ("environment", "Environment"): findings.environment,
+        ("commands", "Commands"): True,
+    }
+    return [part for part, there in parts.items() if there]
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 -- text has no template
+
+    made = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    made.filters["enumerated"] = lambda rows: list(enumerate(rows))
+    made.filters["breakable"] = _breakable
+    return made.from_string(_read("page.html"))
+
+
+def _breakable(name: str) -> "Markup":
+    """A dotted name that may be broken into lines where its parts end."""
+    from markupsafe import Markup, escape  # noqa: PLC0415 -- comes with Jinja
+
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(name))))  # noqa: S704 -- escaped
+
+
+def _read(name: str) -> str:
+    return (files("cnn_sweeps.report") / name).read_text(encoding="utf-8")

@@ -1,0 +1,151 @@
+"""What a report says in sentences."""
+
+from collections.abc import Iterator, Sequence
+
+from cnn_sweeps import measures
+from cnn_sweeps.findings import Findings, Trial
+
+MOST_NAMED = 5
+"""Winners whose values are told one by one."""
+TESTED = "test_accuracy"
+CARDS = ("trainable_params", "train_seconds", "epochs")
+"""Metrics of the best that are shown beside what was sought."""
+
+
+def answer(findings: Findings) -> list[str]:
+    """The answer to the question, a sentence for each winner; why there is none otherwise."""
+    if not findings.winners:
+        return [_no_answer(findings)]
+    so_far = " so far" if findings.unfinished else ""
+    if len(findings.objectives) == 1:
+        (best,) = findings.winners
+        return [f"The best{so_far} is {settings(best)}: {scores(findings, best)}."]
+    named = findings.winners[:MOST_NAMED]
+    told = [
+        f"Trial {trial.number}, {settings(trial)}: {scores(findings, trial)}." for trial in named
+    ]
+    number = len(findings.winners)
+    more = [f"And {number - len(named)} more on the front."] if number > len(named) else []
+    scored = len(findings.of_state("complete"))
+    first = f"{number} of {_trials(scored)} {'is' if number == 1 else 'are'} on the Pareto front"
+    return [f"{first}{so_far}: none is beaten in one objective without losing in another."] + (
+        told + more
+    )
+
+
+def _no_answer(findings: Findings) -> str:
+    if not findings.trials:
+        return "No trial has ended yet."
+    failed, pruned = (len(findings.of_state(state)) for state in ("fail", "pruned"))
+    if failed == len(findings.trials):
+        return f"No answer: {_trials(failed)}, and every one failed."
+    return f"No answer: no trial came to its end; {pruned} pruned, {failed} failed."
+
+
+def settings(trial: Trial) -> str:
+    """The swept values of a trial, as they would be typed."""
+    return " ".join(f"{key}={_value(value)}" for key, value in trial.params.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def scores(findings: Findings, trial: Trial) -> str:
+    """What a trial came to, and on the test split where that was scored."""
+    names = [objective.name for objective in findings.objectives]
+    told = {name: trial.values[name] for name in names}
+    if TESTED in trial.metrics:
+        told[TESTED] = trial.metrics[TESTED]
+    return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
+
+
+def cards(findings: Findings) -> list[tuple[str, str]]:
+    """The numbers of the best that a reader looks for first, with their names."""
+    best = findings.winners[0]
+    known = {**best.metrics, **best.values}
+    names = [objective.name for objective in findings.objectives]
+    shown = dict.fromkeys((*names, TESTED, *CARDS))
+    return [
+        (measures.head(name), measures.texts(name, [known[name]])[0])
+        for name in shown
+        if name in known
+    ]
+
+
+def summary(findings: Findings) -> str:
+    """How many trials, how they ended, how long it took."""
+    states = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
+    counts = [
+        f"{len(found)} {told}" for s, told in states.items() if (found := findings.of_state(s))
+    ]
+    if findings.unfinished:
+        counts.append(f"{findings.unfinished} not finished")
+    workers = findings.timing.workers
+    took = f"{duration(findings.timing.wall)} on {workers} worker{'s' if workers != 1 else ''}"
+    return f"{', '.join(counts) or 'no trials'}; {took}"
+
+
+def savings(findings: Findings) -> list[str]:
+    """What the time was used for, and what reuse and pruning have saved."""
+    return list(_savings(findings))
+
+
+def _savings(findings: Findings) -> Iterator[str]:
+    timing, trials = findings.timing, findings.trials
+    if timing.wall:
+        yield (
+            f"The trials ran for {duration(timing.wall)}; the {timing.workers} worker"
+            f"{'s were' if timing.workers != 1 else ' was'} busy for {timing.use:.0%} of that."
+        )
+    asked = sum(trial.epochs for trial in trials)
+    trained = sum(trial.epochs_trained for trial in trials)
+    if trained < asked:
+        paid = timing.phases["train"]
+        saved = max(0.0, timing.train_original - paid)
+        yield (
+            f"Of {asked:,} epochs {trained:,} were trained and {asked - trained:,} were known "
+            f"already, which saved {duration(saved)} of training."
+        )
+    pruned = findings.of_state("pruned")
+    if pruned:
+        spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
+        yield (
+            f"The pruner {findings.pruner} ended {_trials(len(pruned))} early and spared "
+            f"{spared:,} epochs."
+        )
+
+
+def unknown_importances(findings: Findings) -> list[str]:
+    """Why it cannot be told what good values depend on."""
+    return [
+        f"What good values of {each.objective} depend on cannot be told: {each.reason}."
+        for each in findings.importances
+        if each.reason
+    ]
+
+
+def state(findings: Findings) -> str:
+    """Whether the sweep is over."""
+    return "unfinished" if findings.unfinished else "finished"
+
+
+def duration(seconds: float) -> str:
+    """A time for a person."""
+    if seconds < 60:  # noqa: PLR2004 -- a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _trials(number: int) -> str:
+    return f"{number:,} trial{'' if number == 1 else 's'}"
+
+
+def first_line(reason: str | None) -> str:
+    """The first line of a reason."""
+    lines: Sequence[str] = (reason or "").strip().splitlines()
+    return lines[0] if lines else ""

@@ -1,0 +1,241 @@
+"""What a sweep came to, gathered from its study and from the runs of its trials."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from optuna.trial import FrozenTrial
+
+from cnn_sweeps.errors import InputError, StoreError
+from cnn_sweeps.findings import Axis, Curve, Findings, Objective, Timing, Trial
+from cnn_sweeps.record import ENVIRONMENT
+from cnn_sweeps.search import winners
+from cnn_sweeps.search.answering import answer_of
+from cnn_sweeps.search.attributes import (
+    EPOCHS_TRAINED,
+    METRICS,
+    REUSED_FROM,
+    RUN_ID,
+    TRACEBACK,
+)
+from cnn_sweeps.search.dimension import Dimension
+from cnn_sweeps.search.importances import importances
+from cnn_sweeps.search.lanes import Span, spans
+from cnn_sweeps.search.plan import EPOCHS
+from cnn_sweeps.search.ranking import Ranking, Row
+from cnn_sweeps.search.spent import seconds_spent
+from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.search.ways_on import commands
+from cnn_sweeps.tracking import RunRecord, Store, details, records
+from cnn_sweeps.tracking.recall import epochs_of
+
+MOST_CURVES = 5
+"""Of so many of the best trials the learning curves are shown."""
+TEST = "test_"
+PAID = "train_seconds_paid"
+"""Tag of a run: what was really spent on training it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """The MLflow runs of a study, as far as there are any.
+
+    Attributes:
+        store: where they are; None where that cannot be read.
+        by_id: the runs of the trials.
+        missing: what could not be found, a sentence for each.
+    """
+
+    store: Store | None
+    by_id: Mapping[str, RunRecord]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: SweepStudy, store: Store | None) -> "Runs":
+        """Look the runs up in one search; a store that refuses has none."""
+        if store is None:
+            return cls(
+                store=None, by_id={}, missing=("The MLflow store of its runs is not there.",)
+            )
+        try:
+            children = store.children(study.parent_run_id) if study.parent_run_id else []
+        except StoreError as error:
+            said = f"Its runs cannot be read: {str(error).splitlines()[0]}"
+            return cls(store=None, by_id={}, missing=(said,))
+        return cls(store=store, by_id={run.run_id: run for run in children}, missing=())
+
+    def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
+        """Test metrics by trial number, of the trials that were scored."""
+        found = {}
+        for trial in winners.to_be_scored(study):
+            run = self.by_id.get(trial.user_attrs.get(RUN_ID, ""))
+            metrics = run.metrics if run else {}
+            found[trial.number] = {k: v for k, v in metrics.items() if k.startswith(TEST)}
+        return found
+
+
+def ranked(study: SweepStudy, store: Store | None) -> Ranking:
+    """The trials of a study, best first, with the scores on the test split that are known."""
+    return Ranking.of(study, Runs.of(study, store).scores(study))
+
+
+def findings(study: SweepStudy, store: Store | None) -> Findings:
+    """Everything that a report of a sweep shows, whatever is left of it.
+
+    Args:
+        study: the sweep, finished or not.
+        store: where its runs are; None where there is none any more.
+    """
+    plan, runs = study.plan, Runs.of(study, store)
+    scores = runs.scores(study)
+    ranking = Ranking.of(study, scores)
+    frozen = {trial.number: trial for trial in study.trials()}
+    ran = spans(list(frozen.values()))
+    trials = tuple(
+        _trial(study, row, frozen[row.trial], ran.get(row.trial), runs) for row in ranking.rows
+    )
+    best = ranking.winners[0] if ranking.winners else None
+    best_run = runs.by_id.get(best.run_id or "") if best else None
+    ended = [moment for trial in frozen.values() if (moment := trial.datetime_complete)]
+    begun = [moment for trial in frozen.values() if (moment := trial.datetime_start)]
+    counts = study.counts()
+    return Findings(
+        study=study.study.study_name,
+        question=_question(study) if plan.exercise is None else plan.exercise.question,
+        answer=answer_of(study, scores),
+        fixed=plan.fixed,
+        objectives=_objectives(study),
+        axes=tuple(map(_axis, plan.space.dimensions)),
+        sampler=str(plan.sampler),
+        pruner=str(plan.pruner),
+        begun=_utc(min(begun)) if begun else None,
+        ended=_utc(max(ended)) if ended else None,
+        unfinished=counts.waiting + counts.running,
+        trials=trials,
+        ranking=ranking.table(),
+        importances=importances(study),
+        curves=_curves(ranking, runs),
+        timing=_timing(trials, seconds_spent(list(frozen.values()))),
+        environment=_environment(best_run, runs),
+        commands=commands(study, best, runs.store),
+        missing=runs.missing,
+    )
+
+
+def _trial(
+    study: SweepStudy, row: Row, frozen: FrozenTrial, span: Span | None, runs: Runs
+) -> Trial:
+    known, run = frozen.user_attrs, runs.by_id.get(row.run_id or "")
+    tags = run.tags if run else {}
+    reported = max(frozen.intermediate_values, default=0)
+    epochs = int(known.get(METRICS, {}).get("epochs", reported))
+    trained = known.get(EPOCHS_TRAINED, tags.get("epochs_trained", epochs))
+    reused = REUSED_FROM in known or records.REUSED_FROM in tags
+    paid = tags.get(PAID, row.metrics.get("train_seconds"))
+    return Trial(
+        number=row.trial,
+        state=row.state,
+        rank=row.rank,
+        best=row.best,
+        params=row.params,
+        values=row.values,
+        metrics=row.metrics,
+        config_hash=row.config_hash,
+        run_id=row.run_id,
+        reason=row.reason,
+        traceback=known.get(TRACEBACK),
+        begin=span.begin if span else None,
+        end=span.end if span else None,
+        worker=span.lane if span else 0,
+        epochs=epochs,
+        epochs_trained=0 if REUSED_FROM in known else int(trained),
+        epochs_asked=_epochs_asked(study, row) if row.state == "pruned" else epochs,
+        seconds_paid=0.0 if reused else None if paid is None else float(paid),
+        reused=reused,
+    )
+
+
+def _epochs_asked(study: SweepStudy, row: Row) -> int:
+    """How many epochs a trial would have had."""
+    swept = row.params.get(EPOCHS)
+    if swept is not None:
+        return int(swept)
+    with suppress(InputError):
+        return study.plan.config(row.params).trainer.epochs
+    return 0
+
+
+def _question(study: SweepStudy) -> str:
+    keys = [dimension.key for dimension in study.plan.space.dimensions]
+    listed = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
+    which = f"values of {listed} give" if len(keys) > 1 else f"value of {listed} gives"
+    wanted = {"maximize": "the highest", "minimize": "the lowest"}
+    sought = [f"{wanted[each.direction]} {each.name}" for each in _objectives(study)]
+    return f"Which {which} {' and '.join(sought)}?"
+
+
+def _objectives(study: SweepStudy) -> tuple[Objective, ...]:
+    asked = study.plan.objectives
+    pairs = zip(asked.names, asked.directions, strict=True)
+    return tuple(Objective(name=name, direction=direction) for name, direction in pairs)
+
+
+def _axis(dimension: Dimension) -> Axis:
+    return Axis(
+        key=dimension.key,
+        values=dimension.choices,
+        numeric=dimension.kind != "categorical",
+        log=dimension.log,
+        low=None if dimension.choices else float(dimension.low),
+        high=None if dimension.choices else float(dimension.high),
+        told=str(dimension),
+    )
+
+
+def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
+    """The epochs of the best trials, as they were logged."""
+    found: list[Curve] = []
+    for row in ranking.rows:
+        if runs.store is None or row.rank is None or len(found) == MOST_CURVES:
+            break
+        if row.run_id in runs.by_id:
+            # A run whose metrics were deleted has no curve, and is no reason to have no report.
+            with suppress(StoreError, KeyError):
+                epochs = epochs_of(runs.store.reopen(row.run_id or ""))
+                found.append(Curve(trial=row.trial, rank=row.rank, epochs=epochs))
+    return tuple(found)
+
+
+def _environment(run: RunRecord | None, runs: Runs) -> Mapping[str, object]:
+    """Where the best was trained."""
+    if run is None or runs.store is None:
+        return {}
+    with suppress(StoreError, ValueError):
+        stored = details.read_bytes(runs.store, run.run_id, ENVIRONMENT)
+        parsed = json.loads(stored) if stored else {}
+        return parsed if isinstance(parsed, dict) else {}
+    return {}
+
+
+def _timing(trials: tuple[Trial, ...], wall: float) -> Timing:
+    busy = sum(trial.seconds for trial in trials)
+    own = [trial for trial in trials if not trial.reused]
+    phases = {
+        "data": sum(trial.metrics.get("data_seconds", 0.0) for trial in own),
+        "build": sum(trial.metrics.get("build_seconds", 0.0) for trial in own),
+        "train": sum(trial.seconds_paid or 0.0 for trial in trials),
+    }
+    return Timing(
+        wall=wall,
+        workers=max((trial.worker + 1 for trial in trials if trial.begin is not None), default=0),
+        busy=busy,
+        phases={**phases, "other": max(0.0, busy - sum(phases.values()))},
+        train_original=sum(trial.metrics.get("train_seconds", 0.0) for trial in trials),
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    """Optuna's local time, without a zone, in UTC and to the second."""
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,137 @@
+"""Looking at a store without touching it: nothing is made, migrated or mended."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from cnn_sweeps.owner import Owner
+from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.database import connect, impatient
+from cnn_sweeps.tracking.records import PROCESS, RunRecord
+from cnn_sweeps.tracking.store import Store
+
+PATIENCE = 1.0
+"""Seconds to wait for a database that is locked."""
+RUNNING = "attributes.status = 'RUNNING'"
+UNENDED = """
+    SELECT runs.run_uuid, runs.name, runs.start_time, tags.value FROM runs
+    LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = ?
+    WHERE runs.status = 'RUNNING' AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unended:
+    """A run that is RUNNING, as far as the store knows.
+
+    Attributes:
+        run_id: MLflow's id.
+        name: for a person.
+        start: when it began, UTC.
+        process: who writes to it; None where nobody said so.
+    """
+
+    run_id: str
+    name: str
+    start: datetime
+    process: Owner | None
+
+    @classmethod
+    def of(cls, run: RunRecord) -> "Unended":
+        """A stored run as such a one."""
+        process = _owner(run.tags.get(PROCESS))
+        return cls(run_id=run.run_id, name=run.name, start=run.start, process=process)
+
+
+@contextmanager
+def reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """An SQLite database that cannot be written through this connection.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    uri = f"{database.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
+        yield connection
+
+
+def check_writable(database: Path) -> None:
+    """See that a transaction could begin; it ends at once and has written nothing.
+
+    Raises:
+        sqlite3.Error: the file cannot be written, or another program has it locked.
+    """
+    uri = f"{database.absolute().as_uri()}?mode=rw"
+    with closing(
+        sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    ) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def fault(connection: sqlite3.Connection) -> str | None:
+    """What SQLite finds wrong with a database; None where it is sound."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return None if found == "ok" else str(found)
+
+
+def revision(connection: sqlite3.Connection) -> str | None:
+    """The revision of MLflow's tables; None where they are not MLflow's."""
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return str(row[0]) if row else None
+
+
+def known_revisions() -> dict[str, bool]:
+    """Every revision of the installed MLflow, and whether it is the newest; not imported."""
+    spec = find_spec("mlflow")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    ways = {}
+    for file in (folder / "store" / "db_migrations" / "versions").glob("*.py"):
+        told = dict(
+            re.findall(
+                r"^((?:down_)?revision)\s*=\s*[\"']?(\w+)", file.read_text("utf-8"), re.MULTILINE
+            )
+        )
+        ways[told.get("revision", "")] = told.get("down_revision", "")
+    return {each: each not in ways.values() for each in ways}
+
+
+def unended(address: Address) -> list[Unended]:
+    """The runs that are RUNNING, the oldest first.
+
+    Raises:
+        sqlite3.Error: a local database cannot be read.
+        StoreError: a server cannot.
+    """
+    if address.database is None:
+        with impatient():
+            store = Store(address=address, experiment="", experiment_id="", client=connect(address))
+            found = store.search(RUNNING, list(store.experiments().values()))
+        return [Unended.of(run) for run in reversed(found)]
+    with reading(address.database) as connection:
+        rows = connection.execute(UNENDED, (PROCESS,)).fetchall()
+    return [
+        Unended(
+            run_id=run_id,
+            name=name or "",
+            start=datetime.fromtimestamp((start or 0) / 1000, tz=UTC),
+            process=_owner(process),
+        )
+        for run_id, name, start, process in rows
+    ]
+
+
+def _owner(told: str | None) -> Owner | None:
+    try:
+        return None if told is None else Owner.from_json(json.loads(told))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,59 @@
+"""Descriptions in the store: written when something has ended, and never over a person's own."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking.description import EXPERIMENT, of_run
+from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.refusals import refusing
+from cnn_sweeps.tracking.run import TrackedRun
+
+NOTE = "mlflow.note.content"
+"""Tag that MLflow's pages show as the description, and write when a person edits it."""
+DIGEST = "description_digest"
+"""Tag with the digest of the description that we wrote: another one is a person's."""
+EXPERIMENT_TAGS = {NOTE: EXPERIMENT, "mlflow.experimentKind": "custom_model_development"}
+"""Tags of a new experiment; with the second MLflow need not guess of which kind it is."""
+PICTURE = ".png"
+
+
+def describe(run: TrackedRun, made: Callable[[RunRecord, list[str]], str] = of_run) -> None:
+    """Write the description of a run that has ended, unless a person has written another.
+
+    A store that refuses it refuses no more than that: the run has ended as it has.
+
+    Args:
+        run: that has ended, or has got something new to say.
+        made: makes the text of the run and of its pictures; an empty one is not written.
+    """
+    with suppress(StoreError), refusing(run.address):
+        known = RunRecord.of(run.client.get_run(run.run_id))
+        if not _is_ours(known):
+            return
+        text = params.shorten(made(known, _pictures(run)), params.TAG_LENGTH)
+        if text:
+            run.set_tags({NOTE: text, DIGEST: _digest(text)})
+
+
+def _is_ours(run: RunRecord) -> bool:
+    """Whether the description is none, or what we wrote."""
+    return NOTE not in run.tags or _digest(run.tags[NOTE]) == run.tags.get(DIGEST)
+
+
+def _pictures(run: TrackedRun) -> list[str]:
+    """The pictures among the artifacts of a run, and in the folders of these."""
+    listed = run.client.list_artifacts(run.run_id)
+    within = [
+        file
+        for folder in listed
+        if folder.is_dir
+        for file in run.client.list_artifacts(run.run_id, folder.path)
+    ]
+    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,163 @@
+"""MLflow's own server as a child process that never outlives us."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.tracking.address import Address
+
+HOST = "127.0.0.1"
+"""Loopback: the pages have no password, so nobody else is to reach them."""
+PATIENCE = 120.0
+"""Seconds until a server that does not answer is given up; it imports for 5 s when idle."""
+GRACE = 5.0
+"""Seconds that a server has to finish what it is sending."""
+LINES = 12
+"""Of what a server wrote before it died, how much is shown."""
+QUIET = "--log-level warning --no-access-log --timeout-graceful-shutdown 2"
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Jobs judge the answers of language models; without them there are no further processes.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONWARNINGS": "ignore",
+}
+FOREIGN = (
+    "MLFLOW_APP_NAME",
+    "MLFLOW_ARTIFACTS_ONLY",
+    "MLFLOW_EXPOSE_PROMETHEUS",
+    "MLFLOW_GUNICORN_OPTS",
+    "MLFLOW_READ_REPLICA_BACKEND_STORE_URI",
+    "MLFLOW_STATIC_PREFIX",
+)
+"""Settings of some other server in the same shell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that answers.
+
+    Attributes:
+        process: its first process, which leads a group of its own.
+        port: on which it listens, on loopback.
+        log: the file with what it wrote.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Of its first page."""
+        return f"http://{HOST}:{self.port}"
+
+    def wait(self) -> None:
+        """Wait for as long as it runs.
+
+        Raises:
+            RunFailedError: it ended by itself.
+        """
+        self.process.wait()
+        raise self._died()
+
+    def wait_until_it_answers(self) -> None:
+        """Wait until its pages are there.
+
+        Raises:
+            RunFailedError: it ended before, or takes too long.
+        """
+        end = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self.process.poll() is not None:
+                raise self._died()
+            if time.monotonic() > end:
+                raise RunFailedError(f"MLflow's server does not answer.{self._wrote()}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End all of its processes; kill what does not end in time, or on a second Ctrl-C."""
+        try:
+            self._signal(signal.SIGTERM)
+            self.process.wait(GRACE)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            pass
+        finally:
+            # The first process may be gone and others still there: the group is what counts.
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, for the dead
+            os.killpg(self.process.pid, number)
+
+    def _answers(self) -> bool:
+        connection = HTTPConnection(HOST, self.port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200  # noqa: PLR2004 -- OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _died(self) -> RunFailedError:
+        return RunFailedError(f"MLflow's server ended by itself.{self._wrote()}")
+
+    def _wrote(self) -> str:
+        written = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "".join(f"\n  {line}" for line in written[-LINES:])
+
+
+@contextmanager
+def serving(address: Address, port: int) -> Iterator[Server]:
+    """MLflow's server over a store, which answers within the block and is gone after it.
+
+    Raises:
+        StoreError: the server cannot be started.
+        RunFailedError: it did not begin to answer; the text has what it wrote.
+    """
+    with TemporaryDirectory(prefix="cnn-sweeps-ui-") as folder:
+        log = Path(folder) / "log.txt"
+        with log.open("wb") as writing:
+            server = Server(process=_start(address, port, writing.fileno()), port=port, log=log)
+        try:
+            server.wait_until_it_answers()
+            yield server
+        finally:
+            server.stop()
+
+
+def _start(address: Address, port: int, log: int) -> "subprocess.Popen[bytes]":
+    """Begin the server, in a group (and a session) that no signal of the terminal reaches."""
+    arguments = f"server --host {HOST} --port {port} --workers 1"
+    line = [sys.executable, "-m", "mlflow", *shlex.split(arguments), "--uvicorn-opts", QUIET]
+    # Artifacts are read from where the runs say that they are; nothing is to be uploaded.
+    line += ["--no-serve-artifacts", "--default-artifact-root", str(address.artifacts)]
+    try:
+        return subprocess.Popen(  # noqa: S603 -- our own Python
+            line,
+            env=_environment(address),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StoreError(f"MLflow's server cannot be started: {error.strerror}.") from error
+
+
+def _environment(address: Address) -> dict[str, str]:
+    """What the server is told; addresses go this way since other users see command lines."""
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    places = ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI", "MLFLOW_TRACKING_URI")
+    return {**kept, **SETTINGS, **dict.fromkeys(places, address.uri)}

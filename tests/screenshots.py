@@ -1,0 +1,188 @@
+"""Take the pictures of docs/ui.md again: `python tests/screenshots.py FOLDER`.
+
+FOLDER is a store with a finished sweep, such as `mlruns`; the newest sweep in it is shown. Another
+folder to put the pictures into may follow; they go to docs/pictures without it.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import browser
+from PIL import Image
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.tracking import RunRecord, Store
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+WIDTH, HEIGHT = 1280, 800
+PHONE = 390
+COLOURS = 128
+"""Of a picture that is stored: pages have few, and the file is a third as large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is shown.
+
+    Attributes:
+        parent: the newest finished sweep that has a report.
+        trials: its finished trials, the best first.
+        report: the file of its report.
+    """
+
+    parent: RunRecord
+    trials: list[RunRecord]
+    report: Path
+
+    @property
+    def best(self) -> RunRecord:
+        """The trial with the highest validation accuracy."""
+        return self.trials[0]
+
+
+def find(store: Store) -> Subject:
+    """The newest sweep of a store, and its best run.
+
+    Raises:
+        SystemExit: there is none with two finished trials.
+    """
+    reports = store.dir.glob("artifacts/*/artifacts/report.html")
+    sweeps = sorted(
+        ((store.get(path.parents[1].name), path) for path in reports),
+        key=lambda found: found[0].start,
+        reverse=True,
+    )
+    for parent, report in sweeps:
+        trials = [
+            run
+            for run in store.children(parent.run_id)
+            if run.status == "FINISHED" and "val_accuracy" in run.metrics
+        ]
+        if len(trials) > 1:
+            trials.sort(key=lambda run: run.metrics["val_accuracy"], reverse=True)
+            return Subject(parent=parent, trials=trials, report=report)
+    raise SystemExit(f"{store.dir} has no finished sweep of two trials with a report.")
+
+
+def runs(page: "Page", address: str, subject: Subject) -> None:
+    """The sweep with its trials."""
+    browser.open_runs(page, address)
+    browser.expand(page, subject.parent.name)
+
+
+def best(page: "Page", address: str, subject: Subject) -> None:
+    """The most accurate first, a column that the sorting adds, and what was swept beside it."""
+    browser.open_runs(page, address)
+    browser.sort_by(page, "val_accuracy")
+    columns = page.get_by_role("button", name="Columns")
+    columns.click()
+    for name in ("Dataset", "Source", "Models", *_swept(subject)):
+        page.locator(f"[class*=tree][title='{name}']").first.click()
+    page.keyboard.press("Escape")
+
+
+def run(page: "Page", address: str, subject: Subject) -> None:
+    """What is known of the best run."""
+    page.goto(browser.run_page(address, subject.best.run_id))
+    page.get_by_role("row").filter(has_text="val_accuracy").first.wait_for()
+
+
+def live(page: "Page", address: str, subject: Subject) -> None:
+    """Its metrics as they are drawn while it trains."""
+    page.goto(browser.run_page(address, subject.best.run_id, "model-metrics"))
+    page.get_by_placeholder("Search metric charts").fill("accuracy|loss")
+    page.locator(".main-svg").first.wait_for()
+
+
+def curves(page: "Page", address: str, subject: Subject) -> None:
+    """Its pictures."""
+    page.goto(browser.run_page(address, subject.best.run_id, "artifacts/learning_curves.png"))
+    browser.wait_for_picture(page)
+
+
+def compare(page: "Page", address: str, subject: Subject) -> None:
+    """The best beside one that differs from it most, without what they share."""
+    browser.open_runs(page, address)
+    browser.expand(page, subject.parent.name)
+    for trial in (subject.best, subject.trials[-1]):
+        browser.select(page, trial.name)
+    page.get_by_role("button", name="Compare").click()
+    for part in ("Parameters", "Metrics"):
+        page.get_by_role("switch", name=f"{part} - Show diff only").click()
+    page.get_by_role("button", name="Visualizations").click()
+
+
+def report(page: "Page", address: str, subject: Subject) -> None:
+    """The report of the sweep, where MLflow shows it."""
+    page.goto(browser.run_page(address, subject.parent.run_id, "artifacts/report.html"))
+    page.frame_locator("iframe").get_by_text("Report of a sweep").wait_for()
+
+
+PAGES: dict[str, Callable[["Page", str, Subject], None]] = {
+    "ui-runs": runs,
+    "ui-best": best,
+    "ui-run": run,
+    "ui-live": live,
+    "ui-curves": curves,
+    "ui-compare": compare,
+    "ui-report": report,
+}
+"""What makes each picture."""
+
+
+def main(arguments: list[str]) -> None:
+    """Take all pictures; their names are printed."""
+    if not 0 < len(arguments) < 3:
+        raise SystemExit(__doc__)
+    store = Store.open_existing(Tracking(dir=Path(arguments[0])))
+    if store is None:
+        raise SystemExit(f"{arguments[0]} holds no runs.")
+    into = Path(arguments[1]) if len(arguments) > 1 else PICTURES
+    into.mkdir(parents=True, exist_ok=True)
+    subject = find(store)
+    experiment = store.reopen(subject.parent.run_id).experiment_id
+    with browser.ui(store.dir) as address, browser.chromium() as opened:
+        there = address.replace(f"experiments/{store.experiment_id}/", f"experiments/{experiment}/")
+        for name, show in PAGES.items():
+            with browser.new_page(opened, WIDTH, HEIGHT) as page:
+                show(page, there, subject)
+                _keep(page, into / f"{name}.png")
+        for width, name in ((WIDTH, "report"), (PHONE, "report-phone")):
+            _report(opened, subject, width, into / f"{name}.png")
+
+
+def _report(opened: "Browser", subject: Subject, width: int, file: Path) -> None:
+    with browser.new_page(opened, width, HEIGHT) as page:
+        page.goto(subject.report.as_uri())
+        page.get_by_role("heading").first.wait_for()
+        _keep(page, file)
+
+
+def _swept(subject: Subject) -> list[str]:
+    """The params in which the trials differ, two of them at most."""
+    values: dict[str, set[str]] = {}
+    for trial in subject.trials:
+        for key, value in trial.params.items():
+            values.setdefault(key, set()).add(value)
+    return sorted(key for key, all_of in values.items() if len(all_of) > 1)[:2]
+
+
+def _keep(page: "Page", file: Path) -> None:
+    """Store what a page shows, once nothing on it moves any more."""
+    shot, before = page.screenshot(path=file), b""
+    while shot != before:
+        page.wait_for_timeout(1_000)
+        shot, before = page.screenshot(path=file), shot
+    with Image.open(file) as picture:
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    print(f"{file}  {file.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

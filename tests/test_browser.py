@@ -1,0 +1,164 @@
+"""MLflow's pages and the report of a finished sweep, as a person finds them in a browser."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import browser
+import pytest
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.tracking import RunRecord, Store
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("playwright") is None, reason="playwright is not installed"
+    ),
+    pytest.mark.skipif(
+        browser.program() is None, reason=f"there is none of {', '.join(browser.PROGRAMS)}"
+    ),
+]
+SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "trainer.epochs=1,2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A sweep to look at.
+
+    Attributes:
+        address: of the page with its runs.
+        parent: the sweep's own run.
+        trials: its trials, the best first.
+        report: the file of its report.
+    """
+
+    address: str
+    parent: RunRecord
+    trials: list[RunRecord]
+    report: Path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """A finished sweep of four trials, with the pages over it."""
+    folder = tmp_path_factory.mktemp("seen") / "mlruns"
+    line = [sys.executable, "-m", "cnn_sweeps", "-m", *SWEEP, f"tracking.dir={folder}"]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, cwd=folder.parent)
+    store = Store.open(Tracking(dir=folder))
+    (report,) = folder.glob("artifacts/*/artifacts/report.html")
+    parent = store.get(report.parents[1].name)
+    trials = sorted(
+        store.children(parent.run_id), key=lambda run: run.metrics["val_accuracy"], reverse=True
+    )
+    with browser.ui(folder) as address:
+        yield Finished(address=address, parent=parent, trials=trials, report=report)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator["Browser"]:
+    """One browser for all of these tests."""
+    with browser.chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(opened: "Browser") -> Iterator["Page"]:
+    """A page for each test, which knows nothing of what the others have clicked on."""
+    with browser.new_page(opened) as made:
+        yield made
+
+
+def test_the_sweep_is_listed_with_its_trials(page: "Page", finished: Finished) -> None:
+    """Only the sweep at first; its trials below it when it is opened."""
+    browser.open_runs(page, finished.address)
+    assert browser.names(page, 1) == [finished.parent.name]
+    browser.expand(page, finished.parent.name)
+    assert sorted(browser.names(page, 5)) == sorted(
+        run.name for run in (finished.parent, *finished.trials)
+    )
+
+
+def test_runs_can_be_sorted_by_val_accuracy(page: "Page", finished: Finished) -> None:
+    """The best trial stands first, and the sweep, which has none, last."""
+    browser.open_runs(page, finished.address)
+    browser.sort_by(page, "val_accuracy")
+    scores = {run.name: run.metrics["val_accuracy"] for run in finished.trials}
+    *trials, last = browser.names(page, 5)
+    assert [scores[name] for name in trials] == sorted(scores.values(), reverse=True)
+    assert last == finished.parent.name
+
+
+def test_a_run_shows_its_params_and_metrics(page: "Page", finished: Finished) -> None:
+    """With their values, and the data set that it was trained on."""
+    best = finished.trials[0]
+    page.goto(browser.run_page(finished.address, best.run_id))
+    metric = page.get_by_role("row").filter(has_text="val_accuracy").first
+    shown = float(metric.inner_text().split()[-1])
+    assert shown == pytest.approx(best.metrics["val_accuracy"])
+    param = page.get_by_role("row").filter(has_text="model.filters").first
+    assert param.inner_text().split()[-1] == best.params["model.filters"]
+    assert page.get_by_role("button", name="UCI digits").is_visible()
+
+
+def test_a_run_shows_its_learning_curves(page: "Page", finished: Finished) -> None:
+    """The picture among its artifacts is drawn, and not too small to read."""
+    best = finished.trials[0].run_id
+    page.goto(browser.run_page(finished.address, best, "artifacts/learning_curves.png"))
+    browser.wait_for_picture(page)
+
+
+def test_a_run_shows_its_layers(page: "Page", finished: Finished) -> None:
+    """The summary of the model can be read where it stands."""
+    best = finished.trials[0].run_id
+    page.goto(browser.run_page(finished.address, best, "artifacts/model_summary.txt"))
+    page.get_by_text("Trainable params").first.wait_for()
+
+
+def test_two_runs_can_be_compared(page: "Page", finished: Finished) -> None:
+    """Their difference is shown, and what they share is hidden when that is asked for."""
+    browser.open_runs(page, finished.address)
+    browser.expand(page, finished.parent.name)
+    wide, narrow = (
+        next(run for run in finished.trials if run.params["model.filters"] == filters)
+        for filters in ("8", "4")
+    )
+    browser.select(page, wide.name)
+    browser.select(page, narrow.name)
+    page.get_by_role("button", name="Compare").click()
+    same = page.get_by_role("row").filter(has_text="model.dense_units")
+    same.wait_for()
+    page.get_by_role("switch", name="Parameters - Show diff only").click()
+    same.wait_for(state="detached")
+    different = page.get_by_role("row").filter(has_text="model.filters").inner_text().split()
+    assert sorted(different[1:]) == ["4", "8"]
+
+
+def test_the_report_is_among_the_artifacts(page: "Page", finished: Finished) -> None:
+    """MLflow shows the page in its own."""
+    page.goto(browser.run_page(finished.address, finished.parent.run_id, "artifacts/report.html"))
+    page.get_by_test_id("artifact-tree-node").filter(has_text="report.html").wait_for()
+    page.frame_locator("iframe").get_by_text("Report of a sweep").wait_for()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_renders_without_an_error(page: "Page", finished: Finished, width: int) -> None:
+    """Nothing on the console, nothing loaded, nothing wider than the window of a phone."""
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(finished.report.as_uri())
+    page.get_by_role("heading", name=finished.parent.name.removeprefix("sweep ")).wait_for()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,98 @@
+"""`cnn-sweeps report`: which study, in which form, into which file."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from plans import plan, study
+
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.report.command import main
+from cnn_sweeps.search.shelf import STUDIES
+
+
+@pytest.fixture
+def studies(in_tmp: Path) -> Path:
+    """A folder with two studies, `red` and the newer `reed`; there is no store of runs."""
+    folder = in_tmp / "mlruns" / STUDIES
+    folder.mkdir(parents=True)
+    for age, name in enumerate(("reed", "red")):
+        made = study(folder, plan(), name)
+        made.put({"model.filters": 4, "model.conv_blocks": 1})
+        journal = folder / f"{name}.journal"
+        os.utime(journal, (1e9 - age, 1e9 - age))
+    return in_tmp
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints."""
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "name"), [([], "reed"), (["red"], "red"), (["ree"], "reed")])
+def test_study_is_the_newest_or_the_named(
+    typed: list[str], name: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a name the newest; a name before those that it begins; a beginning that is unique."""
+    assert json.loads(told(capsys, *typed, "--format", "json"))["study"] == name
+
+
+def test_page_is_written_into_the_current_folder(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The path of the page is what is printed."""
+    file = Path(told(capsys, "red").strip())
+    assert file == studies / "report-red.html"
+    assert file.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(("form", "begin"), [("md", "# red"), ("csv", "rank"), ("json", "{")])
+def test_other_forms_are_printed(
+    form: str, begin: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a program or another document takes goes to standard output."""
+    assert told(capsys, "red", "--format", form).startswith(begin)
+    assert not list(studies.glob("report*"))
+
+
+def test_into_names_the_file(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any form can be written to a file."""
+    told(capsys, "red", "--format", "md", "--into", "a.md")
+    assert (studies / "a.md").read_text().startswith("# red")
+
+
+def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study elsewhere is found by its storage, and the report says how to get there again."""
+    journal = studies / "mlruns" / STUDIES / "red.journal"
+    moved = journal.rename(studies / "other.journal")
+    plain = json.loads(told(capsys, f"hydra.sweeper.storage={moved}", "--format", "json"))
+    assert plain["study"] == "red"
+    assert str(moved) in plain["commands"][-1]["line"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "error", "said"),
+    [
+        pytest.param(
+            ["blue"], UnknownStudyError, r"blue is no study in .*\n  reed\n  red", id="no"
+        ),
+        pytest.param(["re"], UnknownStudyError, r"re is the beginning of 2 studies", id="two"),
+        pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
+        pytest.param(["red", "--into", "."], ConfigError, "is a folder", id="folder"),
+        pytest.param(["red", "--into", "x/y"], ConfigError, "there is no folder", id="nowhere"),
+        pytest.param(
+            ["hydra.sweeper.storage=no.journal"], StoreError, "is not there", id="storage"
+        ),
+        pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
+        pytest.param(["tracking.dir=empty"], UnknownStudyError, "there is no study in", id="empty"),
+    ],
+)
+def test_refusals_say_what_is_possible(
+    typed: list[str], error: type[Exception], said: str, studies: Path
+) -> None:
+    """What cannot be reported is refused in one message."""
+    with pytest.raises(error, match=re.compile(said)):
+        main(typed)

@@ -1,0 +1,128 @@
+"""What is gathered of a study, with the runs of its trials and without."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+import pytest
+from fakes import score
+from optuna.trial import TrialState
+from plans import FakeRun, plan, study
+
+from cnn_sweeps.errors import PrunedError
+from cnn_sweeps.search.findings import findings, ranked
+from cnn_sweeps.search.importances import FEWEST, importances
+from cnn_sweeps.search.lanes import PAUSE, spans
+from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.search.ways_on import best_again, remember
+from cnn_sweeps.search.worker import Worker
+
+
+def worked(folder: Path, execute: object = None, **asked: object) -> SweepStudy:
+    """A study whose trials were scored by a formula, cell by cell."""
+    made = study(folder, plan(**asked))  # type: ignore[arg-type]
+    for cell in made.plan.distinct_cells().values():
+        made.put(cell)
+    Worker(study=made, execute=execute or FakeRun(score)).work()  # type: ignore[arg-type]
+    return made
+
+
+def ran(number: int, begin: float, end: float) -> optuna.trial.FrozenTrial:
+    """A trial that ran for these seconds."""
+    zero = datetime(2026, 1, 1)  # noqa: DTZ001 -- Optuna's times have no zone
+    made = optuna.create_trial(state=TrialState.COMPLETE, value=0.0)
+    made.number = number
+    made.datetime_start = zero + timedelta(seconds=begin)
+    made.datetime_complete = zero + timedelta(seconds=end)
+    return made
+
+
+def test_study_alone_has_most(tmp_path: Path) -> None:
+    """Without a store there are trials, question, times and commands, and it is said."""
+    found = findings(worked(tmp_path), None)
+    assert found.question == (
+        "Which values of model.filters and model.conv_blocks give the highest val_accuracy?"
+    )
+    assert found.missing == ("The MLflow store of its runs is not there.",)
+    assert [trial.rank for trial in found.trials] == list(range(1, len(found.trials) + 1))
+    (best,) = found.winners
+    assert best.params == {"model.filters": 8, "model.conv_blocks": 2}
+    assert found.unfinished == 0
+    assert found.timing.workers == 1
+    assert any("reproduce" in command.line for command in found.commands)
+
+
+def test_waiting_trials_make_it_unfinished(tmp_path: Path) -> None:
+    """A study with places left is reported as it stands."""
+    made = study(tmp_path)
+    made.put({"model.filters": 4, "model.conv_blocks": 1})
+    found = findings(made, None)
+    assert (found.trials, found.unfinished, found.ended) == ((), 1, None)
+
+
+def test_failure_keeps_its_reason(tmp_path: Path) -> None:
+    """A bug is told with its traceback."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    found = findings(worked(tmp_path, failing), None)
+    assert {trial.reason for trial in found.trials} == {"ZeroDivisionError: a bug"}
+    assert all("ZeroDivisionError" in (trial.traceback or "") for trial in found.trials)
+
+
+def test_pruned_trial_knows_what_it_was_spared(tmp_path: Path) -> None:
+    """The epochs that it has, and those that it would have had."""
+
+    def pruned(asked: object, *, observers: tuple[object, ...], **_: object) -> None:
+        raise PrunedError(1, "pruned by hand")
+
+    found = findings(worked(tmp_path, pruned, trainer={"epochs": 7}), None)
+    assert {(trial.state, trial.epochs_asked) for trial in found.trials} == {("pruned", 7)}
+
+
+def test_importances_need_some_trials(tmp_path: Path) -> None:
+    """A handful of trials tells nothing, and that is said."""
+    (found,) = importances(worked(tmp_path))
+    assert found.shares == {}
+    assert f"{FEWEST} complete trials or more" in str(found.reason)
+
+
+def test_importances_find_what_matters(tmp_path: Path) -> None:
+    """The key that decides has the greater share; shares add up to one."""
+    made = worked(
+        tmp_path,
+        FakeRun(lambda asked: float(asked.model.conv_blocks)),  # type: ignore[union-attr]
+        params={"model.filters": "choice(4,8,16,32)", "model.conv_blocks": "range(1,4)"},
+    )
+    (found,) = importances(made)
+    assert next(iter(found.shares)) == "model.conv_blocks"
+    assert sum(found.shares.values()) == pytest.approx(1)
+
+
+def test_trials_at_once_have_lanes_of_their_own() -> None:
+    """Two trials that overlap are beside each other, the next one takes a lane that is free."""
+    made = [ran(0, 0, 10), ran(1, 1, 4), ran(2, 5, 8)]
+    assert {n: span.lane for n, span in spans(made).items()} == {0: 0, 1: 1, 2: 1}
+
+
+def test_pauses_are_left_out() -> None:
+    """A sweep that was continued the next day has one short timeline."""
+    found = spans([ran(0, 0, 10), ran(1, 10_000, 10_005)])
+    assert found[1].begin < 10 + PAUSE
+    assert found[1].end - found[1].begin == pytest.approx(5)
+
+
+def test_command_is_remembered_without_passwords(tmp_path: Path) -> None:
+    """What was typed can be typed again, but for what is nobody else's business."""
+    made = worked(tmp_path)
+    remember(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
+    again = findings(made, None).commands[0].line
+    assert again == ("cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'")
+
+
+def test_best_again_is_its_overrides(tmp_path: Path) -> None:
+    """Without its run, the command is made of what was swept and fixed."""
+    made = worked(tmp_path)
+    line = best_again(made.plan, ranked(made, None).winners[0], None)
+    assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2"
