@@ -110,7 +110,8 @@ def sweep_ended(
         ranking.table().show(out)
     for row in ranking.rows:
         if row.reason:
-            out.print(f"trial {row.trial} failed: {escape(row.reason.splitlines()[0])}")
+            ended = "failed" if row.state == "fail" else row.state
+            out.print(f"trial {row.trial} {ended}: {escape(row.reason.splitlines()[0])}")
     if spent.trained < spent.asked:
         known = spent.asked - spent.trained
         out.print(f"{spent.asked} epochs: {spent.trained} trained, {known} known already")

@@ -144,7 +144,7 @@ class Timing:
     """Where the time went.
 
     Attributes:
-        wall: seconds during which trials ran.
+        wall: seconds during which trials ran that have ended.
         workers: how many ran at once, at most.
         busy: seconds of all workers together.
         phases: seconds of all trials by phase: data, build, train, other.

@@ -36,9 +36,16 @@ def texts(metric: str, values: Sequence[float | None]) -> list[str]:
     return ["" if value is None else format(value, form) for value in values]
 
 
+def setting(value: object, digits: int = 4) -> str:
+    """A setting as it is typed: `true`, `null`; a number with so many digits that say something."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
 def aligned(values: Sequence[object]) -> list[str]:
     """Settings of several runs as text, decimals of equal length where all are numbers."""
-    given = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
+    given = [*map(setting, values)]
     behind = max((len(text.partition(".")[2]) for text in given), default=0)
     numbers = all(isinstance(v, int | float) for v in values if v != "")
     if not numbers or not behind or any("e" in text or "n" in text for text in given):

@@ -23,11 +23,25 @@ TEST = "test_"
 """Metrics that a search must not see begin so."""
 
 
-def finished(config: Config, identity: Identity, store: Store) -> RunRecord | None:
-    """A finished run that is this experiment; None where there is none, or none is wanted."""
+def finished(
+    config: Config, identity: Identity, store: Store, *, timed: bool = False
+) -> RunRecord | None:
+    """A finished run that is this experiment; None where there is none, or none is wanted.
+
+    Args:
+        config: of the trial that asks.
+        identity: its hashes.
+        store: where to look.
+        timed: whether its seconds are compared with those of others.
+    """
     if not config.trajectory.reuse:
         return None
-    return recall.finished(store, identity.config_hash, with_model=config.tracking.log_model)
+    return recall.finished(
+        store,
+        identity.config_hash,
+        with_model=config.tracking.log_model,
+        threads=config.trainer.threads if timed else None,
+    )
 
 
 def answer(

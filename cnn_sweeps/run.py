@@ -51,10 +51,13 @@ class AsTrial:
     Attributes:
         parent_run_id: the MLflow run of the sweep.
         tags: further tags of the trial's run.
+        timed: whether its seconds are compared with those of others: then a finished run answers
+            it only if it was trained with as many threads.
     """
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    timed: bool = False
 
 
 def run(
@@ -83,7 +86,7 @@ def run(
     with clock("data"):
         dataset = load_cached(config.data)
     identity = identify(config, dataset.digest)
-    known = recall.finished(config, identity, store) if role else None
+    known = recall.finished(config, identity, store, timed=role.timed) if role else None
     name = f"{name_of(config)} · {identity.short}"
     with store.start_run(
         name,

@@ -94,9 +94,9 @@ def _serve(store: Store, port: int) -> None:
 
 
 def _page(store: Store, server: str) -> str:
-    """The page of a store's experiment, at a server with this address."""
-    place = f"experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    return f"{server.rstrip('/')}/#/{place}"
+    """The page of a store's experiment, or of all where that is not there, at this server."""
+    runs = f"experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    return f"{server.rstrip('/')}/#/{runs if store.experiment_id else 'experiments'}"
 
 
 def _overrides(words: list[str]) -> list[str]:

@@ -201,6 +201,16 @@ def test_a_server_is_asked_for_its_version(server: str, tmp_path: Path) -> None:
     assert (level, "is MLflow 1.30.0" in what) == ("warn", True)
 
 
+def test_a_server_with_a_password_is_asked_without_telling_it(server: str, tmp_path: Path) -> None:
+    """MLflow takes it in the address; Python's own client would take it for a part of the host."""
+    at = looked(tmp_path, {"MLFLOW_TRACKING_URI": server.replace("//", "//me:p%40ss@")})
+    ((level, what),) = found(database.database, at)
+    assert (level, "me:***@127" in what) == ("warn", True)
+    asked = database._version_of("https://me:p%40ss@host/mlflow/")
+    assert asked.full_url == "https://host/mlflow/version"
+    assert asked.get_header("Authorization") == "Basic bWU6cEBzcw=="
+
+
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     """Nothing could be logged."""
     at = looked(tmp_path, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})

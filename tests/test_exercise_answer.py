@@ -87,6 +87,12 @@ def test_what_the_seeds_cannot_show_is_no_difference() -> None:
     )
 
 
+def test_the_same_accuracies_are_no_difference_of_zero() -> None:
+    """A rule that never applied leaves the same training."""
+    (line,) = answer([0.9, 0.91], [0.9, 0.91]).sentences
+    assert line.startswith("Leaving 16 filters leaves test accuracy as it is, with every seed; it ")
+
+
 def test_the_number_of_seeds_is_that_of_the_pairs() -> None:
     """Two seeds that both have are two, whatever the base model has beside them."""
     assert "that two seeds can show" in sentence((0.92, 0.90))
@@ -190,8 +196,8 @@ def test_overfitting_begins_where_the_validation_loss_is_lowest() -> None:
         "1.0 after 2."
     )
     assert last == (
-        "epochs=4 makes no difference in test accuracy that three seeds can show "
-        "(+0.00 ± 0.00 points); it takes 4.0 times as long to train."
+        "epochs=4 leaves test accuracy as it is, with every seed; it takes 4.0 times as long to "
+        "train."
     )
 
 
@@ -236,6 +242,12 @@ def test_markdown_holds_question_sentences_and_both_tables() -> None:
     assert text.startswith("**What do fewer filters change?**\n\n- Leaving 16 filters costs 10.0")
     assert text.count("| filters=16 |") == 2
     assert "paired by seed (Student's t)" in text
+
+
+def test_markdown_shows_what_a_failure_said_as_text() -> None:
+    """An error message may hold what Markdown would take for markup."""
+    text = answer((0.9,), (), failure(OTHER, 0, "<class 'int'> * 2")).to_markdown()
+    assert r"\<class 'int'> \* 2" in text
 
 
 def test_json_holds_every_number_by_seed() -> None:

@@ -49,6 +49,7 @@ def test_units_stand_in_the_heading(metric: str, head: str) -> None:
         pytest.param([0.001, 1e-05], ["0.001", "1e-05"], id="powers of ten"),
         pytest.param(["adam", "sgd"], ["adam", "sgd"], id="names"),
         pytest.param([0.5, "null"], ["0.5", "null"], id="number or not"),
+        pytest.param([0.5, None, True], ["0.5", "null", "true"], id="as typed"),
     ],
 )
 def test_settings_are_aligned_where_they_are_numbers(

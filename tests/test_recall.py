@@ -12,7 +12,7 @@ from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.run import AsTrial, run
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, recall
 
 AS_TRIAL = AsTrial(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
@@ -155,6 +155,18 @@ def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
     assert pruned.status == "KILLED"
     assert (pruned.tags["epochs_trained"], pruned.tags["epochs_reused"]) == ("0", "1")
     assert pruned.tags["trained_by"] == first.run_id
+
+
+@pytest.mark.parametrize(
+    ("more", "answered"), [(None, True), (0, True), (1, False)], ids=["any", "same", "other"]
+)
+def test_seconds_are_compared_with_as_many_threads(
+    store: Store, first: RunResult, more: int | None, *, answered: bool
+) -> None:
+    """A run with other threads answers a search, and no exercise, which compares its seconds."""
+    threads = None if more is None else config().trainer.threads + more
+    found = recall.finished(store, first.identity.config_hash, with_model=True, threads=threads)
+    assert (found is not None) == answered
 
 
 def test_a_reproduction_does_not_answer(store: Store, first: RunResult) -> None:

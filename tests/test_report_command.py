@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,19 @@ def test_other_forms_are_printed(
     assert not list(studies.glob("report*"))
 
 
+def test_what_is_gone_does_not_keep_the_report(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sweep of a network of the user's is reported from any folder."""
+    file = studies / "gone_nets.py"
+    file.write_text("def build(input_shape, num_classes, width):\n    ...\n")
+    model = {"name": "custom", "function": "gone_nets:build", "params": {"width": 1}}
+    made = plan({"model.params.width": "choice(1,2)"}, model=model)
+    study(studies / "mlruns" / STUDIES, made, "own").put({"model.params.width": 1})
+    file.unlink()
+    assert json.loads(told(capsys, "own", "--format", "json"))["unfinished"] == 1
+
+
 def test_into_names_the_file(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Any form can be written to a file."""
     told(capsys, "red", "--format", "md", "--into", "a.md")
@@ -87,6 +102,7 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
             ["hydra.sweeper.storage=no.journal"], StoreError, "is not there", id="storage"
         ),
         pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
+        pytest.param(["--format", "pdf"], ConfigError, r"Type cnn-sweeps report --help", id="form"),
         pytest.param(["tracking.dir=empty"], UnknownStudyError, "there is no study in", id="empty"),
     ],
 )
@@ -96,3 +112,14 @@ def test_refusals_say_what_is_possible(
     """What cannot be reported is refused in one message."""
     with pytest.raises(error, match=re.compile(said)):
         main(typed)
+
+
+def test_a_database_of_somebody_else_is_left_alone(in_tmp: Path) -> None:
+    """Who asks for a report makes no tables."""
+    file = in_tmp / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="no such table"):
+        main([f"hydra.sweeper.storage=sqlite:///{file}"])
+    assert file.read_bytes() == before

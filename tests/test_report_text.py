@@ -88,6 +88,12 @@ def test_savings_of_reuse_and_pruning_are_told() -> None:
     assert "ended 1 trial early and spared 8 epochs" in told
 
 
+def test_seconds_that_nobody_knows_are_not_saved() -> None:
+    """Without its run it is not known what a trial has paid."""
+    told = " ".join(words.savings(findings(trial(epochs=5, epochs_trained=1, seconds_paid=None))))
+    assert "Of 5 epochs 1 were trained and 4 were known already." in told
+
+
 def test_unknown_importance_says_why() -> None:
     """What cannot be told has a reason."""
     unknown = Importance(objective="loss", shares={}, reason="only one key was swept")

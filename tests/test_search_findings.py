@@ -1,26 +1,41 @@
 """What is gathered of a study, with the runs of its trials and without."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from fakes import score
+from found import ended, trial
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
+from cnn_sweeps.console import sweep_ended
 from cnn_sweeps.errors import PrunedError
-from cnn_sweeps.search.findings import findings, ranked
+from cnn_sweeps.owner import Owner
+from cnn_sweeps.report import text
+from cnn_sweeps.search import spent
+from cnn_sweeps.search.findings import _timing, findings, ranked
 from cnn_sweeps.search.importances import FEWEST, importances
 from cnn_sweeps.search.lanes import PAUSE, spans
+from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.ways_on import best_again, remember
 from cnn_sweeps.search.worker import Worker
 
 
-def worked(folder: Path, execute: object = None, **asked: object) -> SweepStudy:
+def worked(
+    folder: Path, execute: object = None, made: Plan | None = None, **asked: object
+) -> SweepStudy:
     """A study whose trials were scored by a formula, cell by cell."""
-    made = study(folder, plan(**asked))  # type: ignore[arg-type]
+    return carried_out(study(folder, made or plan(**asked)), execute)  # type: ignore[arg-type]
+
+
+def carried_out(made: SweepStudy, execute: object) -> SweepStudy:
+    """A study whose trials have ended."""
     for cell in made.plan.distinct_cells().values():
         made.put(cell)
     Worker(study=made, execute=execute or FakeRun(score)).work()  # type: ignore[arg-type]
@@ -88,6 +103,12 @@ def test_importances_need_some_trials(tmp_path: Path) -> None:
     assert f"{FEWEST} complete trials or more" in str(found.reason)
 
 
+def test_without_a_trial_it_is_not_the_keys_that_are_too_few(tmp_path: Path) -> None:
+    """A sweep that has just begun, or that only fails, varies as many keys as any other."""
+    (found,) = importances(study(tmp_path))
+    assert found.reason == f"it takes {FEWEST} complete trials or more, and there are 0"
+
+
 def test_importances_find_what_matters(tmp_path: Path) -> None:
     """The key that decides has the greater share; shares add up to one."""
     made = worked(
@@ -98,6 +119,14 @@ def test_importances_find_what_matters(tmp_path: Path) -> None:
     (found,) = importances(made)
     assert next(iter(found.shares)) == "model.conv_blocks"
     assert sum(found.shares.values()) == pytest.approx(1)
+
+
+def test_importances_need_two_keys_that_always_count(tmp_path: Path) -> None:
+    """One key that counts everywhere would have all of the importance, whatever it does."""
+    filters = {"sweep": "choice(4,8,16)", "when": {"model.conv_blocks": ">0"}}
+    params = {"model.conv_blocks": "range(0,4)", "model.filters": filters}
+    (found,) = importances(worked(tmp_path, params=params))
+    assert found.reason == "there are no two keys that count in every trial"
 
 
 def test_trials_at_once_have_lanes_of_their_own() -> None:
@@ -126,3 +155,44 @@ def test_best_again_is_its_overrides(tmp_path: Path) -> None:
     made = worked(tmp_path)
     line = best_again(made.plan, ranked(made, None).winners[0], None)
     assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2"
+
+
+def test_no_password_is_told(tmp_path: Path) -> None:
+    """Neither in what was the same for all, nor in a command that leads on."""
+    address = "tracking.uri=postgresql://me:secret@host/db"
+    found = findings(worked(tmp_path, made=replace(plan(), fixed=(address,))), None)
+    assert "me:***@host" in found.fixed[0]
+    assert "secret" not in text.to_json(found)
+
+
+def test_a_trial_without_an_end_takes_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of a sweep that was killed a year ago does not say that it ran for a year."""
+    made = worked(tmp_path)
+    before = findings(made, None).timing
+    made.put({"model.filters": 4, "model.conv_blocks": 1})
+    assert made.claim(Owner.here())
+    monkeypatch.setattr(spent, "time", SimpleNamespace(time=lambda: 1e12))
+    found = findings(made, None)
+    assert (found.timing, found.unfinished) == (before, 1)
+
+
+def test_what_a_pruned_trial_has_paid_is_not_taken_from_what_was_saved() -> None:
+    """Nothing is known of what the rest of it would have cost."""
+    pruned = ended(1, state="pruned", seconds_paid=3.0)
+    timing = _timing((trial(metrics={"train_seconds": 2.0}, seconds_paid=0.5), pruned), 1.0)
+    assert timing.train_original - timing.phases["train"] == pytest.approx(1.5)
+
+
+def test_a_pruned_trial_did_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal says which of the two it was."""
+
+    def pruned(*_: object, **__: object) -> None:
+        raise PrunedError(1, "worse than the median")
+
+    made = worked(tmp_path, pruned)
+    sweep_ended(made, ranked(made, None), None, epochs_spent(made.trials()), "")  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert "trial 0 pruned: worse than the median" in said
+    assert "failed" not in said

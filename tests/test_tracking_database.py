@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,16 @@ def test_deleted_experiment_stays_deleted(store: Store, tracking: Tracking) -> N
     store.client.delete_experiment(store.experiment_id)
     with pytest.raises(StoreError, match="was deleted. Type tracking.experiment=ANOTHER_NAME"):
         Store.open(tracking)
+
+
+@pytest.mark.parametrize("name", ["cnn_sweeps", "never_made"], ids=["deleted", "missing"])
+def test_who_only_reads_makes_no_experiment(store: Store, tracking: Tracking, name: str) -> None:
+    """A wrong name, or an experiment that was deleted, leaves the store as it is, and readable."""
+    store.client.delete_experiment(store.experiment_id)
+    before = store.experiments()
+    opened = Store.open_existing(replace(tracking, experiment=name))
+    assert opened is not None
+    assert (opened.experiment_id, opened.experiments()) == ("", before)
 
 
 def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:

@@ -10,7 +10,7 @@ from mlflow.protos.databricks_pb2 import ErrorCode
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import DivergedError, StoreError, UnknownHashError
-from cnn_sweeps.tracking import RunRecord, Store, paging
+from cnn_sweeps.tracking import RunRecord, Store, experiments, paging
 from cnn_sweeps.tracking import store as store_module
 
 HASH = "3f2a9c1b7d20" + "0" * 52
@@ -241,11 +241,11 @@ def test_experiment_that_another_process_makes_first(store: Store) -> None:
     """Two that make the same experiment at once end up in one."""
     made = SimpleNamespace(experiment_id="7", lifecycle_stage="active")
     client = SlowClient("RESOURCE_ALREADY_EXISTS", made)
-    assert store_module._experiment(client, "e", store.address) == "7"
+    assert experiments.made(client, "e", store.address) == "7"
 
 
 def test_experiment_that_cannot_be_made(store: Store) -> None:
     """Any other refusal of the experiment is not mistaken for that."""
     client = SlowClient("PERMISSION_DENIED", None)
     with pytest.raises(MlflowException, match="no"):
-        store_module._experiment(client, "e", store.address)
+        experiments.made(client, "e", store.address)

@@ -75,12 +75,18 @@ def test_a_server_has_its_pages(
 ) -> None:
     """Its address is printed, without the password, and no second one is started."""
     there = replace(store.address, uri="http://me:secret@host:5000", artifacts=None)
-    monkeypatch.setattr(Store, "open", lambda _: replace(store, address=there))
+    monkeypatch.setattr(Store, "open_existing", lambda _: replace(store, address=there))
     assert ui.main(["tracking.uri=http://host:5000"]) == 0
     assert capsys.readouterr().out == (
         f"http://me:***@host:5000/#/experiments/{store.experiment_id}/runs"
         "?workflowType=machine_learning\n"
     )
+
+
+def test_without_its_experiment_there_are_those_that_are_there(store: Store) -> None:
+    """A name that no run was ever logged under leads to the list of all."""
+    nowhere = replace(store, experiment_id="")
+    assert ui._page(nowhere, "http://host:5000/") == "http://host:5000/#/experiments"
 
 
 def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:

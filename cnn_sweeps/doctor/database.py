@@ -1,12 +1,14 @@
 """The tracking database, or the server in its place."""
 
 import sqlite3
+from base64 import b64encode
 from collections.abc import Iterator
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
 from cnn_sweeps.tracking import inspection
@@ -86,7 +88,7 @@ def _server(address: Address) -> Iterator[Finding]:
     shown = without_password(address.uri)
     try:
         # The user's own server, over http or https as just checked.
-        with urlopen(f"{address.uri.rstrip('/')}/version", timeout=SECONDS) as answer:  # noqa: S310
+        with urlopen(_version_of(address.uri), timeout=SECONDS) as answer:  # noqa: S310
             there = answer.read(100).decode(errors="replace").strip()
     except HTTPError as error:
         yield fail(
@@ -107,3 +109,16 @@ def _server(address: Address) -> Iterator[Finding]:
                 "Versions with one first number understand each other: pip install "
                 f"'mlflow=={there}'",
             )
+
+
+def _version_of(uri: str) -> Request:
+    """The question which version a server has; Python's own client takes no password in a URI."""
+    parts = urlsplit(uri)
+    user, at, place = parts.netloc.rpartition("@")
+    asked = Request(  # noqa: S310 -- see where it is opened
+        urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/version", "", ""))
+    )
+    if at:
+        coded = b64encode(unquote(user).encode()).decode()
+        asked.add_header("Authorization", f"Basic {coded}")
+    return asked

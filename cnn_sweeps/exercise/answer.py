@@ -10,6 +10,7 @@ from cnn_sweeps.exercise.comparison import Comparison, compare
 from cnn_sweeps.exercise.definition import Exercise
 from cnn_sweeps.exercise.outcome import Cell, Outcome, gather
 from cnn_sweeps.exercise.overfitting import EPOCHS, Overfitting, overfitting
+from cnn_sweeps.markdown import plain
 from cnn_sweeps.table import Table
 
 
@@ -99,7 +100,8 @@ class Answer:
 
     def to_markdown(self) -> str:
         """Question, sentences and tables, for a description or a file."""
-        parts = [f"**{self.question}**", "\n".join(f"- {line}" for line in self.sentences)]
+        said = "\n".join(f"- {plain(line)}" for line in self.sentences)
+        parts = [f"**{plain(self.question)}**", said]
         parts += [self.table.to_markdown()]
         parts += [self.differences.to_markdown()] if self.comparisons else []
         return "\n\n".join(part.strip() for part in (*parts, " ".join(self.notes))) + "\n"

@@ -7,22 +7,29 @@ from cnn_sweeps.exercise.answer import Answer
 from cnn_sweeps.exercise.comparison import POINTS
 from cnn_sweeps.exercise.outcome import Cell
 from cnn_sweeps.exercise.overfitting import EPOCHS, Overfitting
+from cnn_sweeps.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008): colours that stay apart for colour-blind readers; shapes do in grey.
-COLOURS: Final = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS: Final = (
+    *(style.BLACK, style.BLUE, style.VERMILLION, style.GREEN),
+    *(style.PURPLE, style.ORANGE, style.SKY),
+)
 SHAPES: Final = "osD^vPX"
+"""They keep cells apart in black and white."""
 CURVES: Final = {
-    "accuracy": ("training", "#0072B2", "-"),
-    "val_accuracy": ("validation", "#D55E00", "--"),
-    "test_accuracy": ("test", "#009E73", "-."),
+    "accuracy": ("training", style.BLUE, "-"),
+    "val_accuracy": ("validation", style.VERMILLION, "--"),
+    "test_accuracy": ("test", style.GREEN, "-."),
 }
 LOSSES: Final = {"loss": CURVES["accuracy"], "val_loss": CURVES["val_accuracy"]}
 NAME: Final = "accuracy_over_time.png"
 """Artifact of the run of a sweep."""
+HEIGHT: Final = 700
+HEAD: Final = 56
+"""Pixels, of which the title takes so many."""
 BARS: Final = "bars: one standard deviation over the seeds to either side"
 SECONDS: Final = "training time in seconds, mean over the seeds"
 
@@ -35,14 +42,14 @@ def chart(answer: Answer) -> "Figure":
     Returns:
         A figure to save; its default size is 1320 x 700 pixels.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- only a picture needs it
-
-    figure = Figure(figsize=(9.43, 5), dpi=140, layout="constrained")
-    figure.suptitle(answer.question, fontsize=12, wrap=True)
-    if answer.epochs is not None:
-        _curves(figure, [cell for cell in answer.cells if cell.measured], answer.epochs)
-    else:
-        _points(figure, [cell for cell in answer.cells if cell.measured])
+    cells = [cell for cell in answer.cells if cell.measured]
+    with style.drawing():
+        figure = style.new(style.WIDTH, HEIGHT, answer.question)
+        figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - HEAD / HEIGHT))
+        if answer.epochs is not None:
+            _curves(figure, cells, answer.epochs)
+        else:
+            _points(figure, cells)
     return figure
 
 
@@ -69,8 +76,8 @@ def _points(figure: "Figure", cells: Sequence[Cell]) -> None:
             **look,
         )
         if cell.base:
-            axes.axhline(POINTS * scores.mean, color="#999999", linewidth=1, linestyle=":")
-            axes.axvline(seconds.mean, color="#999999", linewidth=1, linestyle=":")
+            axes.axhline(POINTS * scores.mean, color=style.FAINT, linewidth=1, linestyle=":")
+            axes.axvline(seconds.mean, color=style.FAINT, linewidth=1, linestyle=":")
     _dress(axes, SECONDS, "test accuracy in %")
     axes.set_xlim(left=0)
     axes.margins(y=0.15)
@@ -78,8 +85,6 @@ def _points(figure: "Figure", cells: Sequence[Cell]) -> None:
         figure.legend(
             loc="outside lower center",
             ncols=3,
-            frameon=False,
-            fontsize=10,
             title=BARS if any(len(cell.measured) > 1 for cell in cells) else None,
         )
 
@@ -96,14 +101,14 @@ def _curves(figure: "Figure", cells: Sequence[Cell], found: Overfitting) -> None
     if base is not None:
         accuracy.axvline(
             _mean(base, "train_seconds"),
-            color="#999999",
+            color=style.FAINT,
             linewidth=1.2,
             linestyle=":",
             label=f"base ({base.label})",
         )
     loss.axvline(
         found.lowest,
-        color="#000000",
+        color=style.BLACK,
         linewidth=1.2,
         linestyle=":",
         label=f"lowest validation loss (epoch {found.lowest})",
@@ -112,7 +117,7 @@ def _curves(figure: "Figure", cells: Sequence[Cell], found: Overfitting) -> None
     _dress(loss, "epochs", "loss")
     loss.xaxis.get_major_locator().set_params(integer=True)
     for axes in (accuracy, loss):
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend()
 
 
 def _curve(
@@ -148,7 +153,7 @@ def _curve(
 def _dress(axes: "Axes", below: str, beside: str) -> None:
     axes.set_xlabel(below)
     axes.set_ylabel(beside)
-    axes.grid(alpha=0.25)
+    axes.grid()
     axes.spines[["top", "right"]].set_visible(False)
 
 

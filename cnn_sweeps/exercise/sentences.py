@@ -80,7 +80,7 @@ def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
             "interval of the differences, paired by seed (Student's t)."
         )
     return (
-        "Accuracies in sentences are those of the test split, which chose nothing.",
+        "Test accuracies are those of the test split, which chose nothing.",
         noise,
         "Training accuracy is that during the last epoch, and images per second are of that epoch.",
         "Seconds are those in which epochs were trained, also where they were known already.",
@@ -94,6 +94,9 @@ def _change(comparison: Comparison) -> str:
     found = comparison.test
     if found is None:
         return told or "was trained"
+    if not found.mean and not found.half:
+        judged = "leaves test accuracy as it is, with every seed"
+        return f"{judged}; it {told}" if told else judged
     if found.half is None:
         verb = "gains" if found.mean > 0 else "costs"
         amount = f"{verb} {_points(abs(found.mean))} of test accuracy"

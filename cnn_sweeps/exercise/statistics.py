@@ -1,8 +1,9 @@
 """Means, spreads and paired differences of a few repetitions.
 
-Runs that share a seed share the split of the data, the order of the images and the random
-numbers of the start, as far as their networks are alike. What the seed does to both cancels in
-their difference, so differences are taken seed by seed, and then averaged: the paired t interval.
+Runs that share a seed share the order of the images and the random numbers of the start, as far
+as their networks are alike. What the seed does to both cancels in their difference, so differences
+are taken seed by seed, and then averaged: the paired t interval. Which images are held out is the
+same for every seed (`data.split_seed`), so the interval says nothing of other splits.
 
 Source: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2 (confidence limits for the mean),
 7.3.1.1 (analysis of paired observations).

@@ -121,16 +121,6 @@ def png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
-def svg(figure: "Figure") -> str:
-    """The figure as an SVG document; its text stays text, and the same figure gives the same."""
-    import matplotlib as mpl
-
-    file = BytesIO()
-    with drawing(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cnn_sweeps"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue().decode()
-
-
 def shortened(text: str, length: int) -> str:
     """A name that has room for so many letters; the middle of a longer one is left out.
 

@@ -1,12 +1,12 @@
 """`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
 
 import sys
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cnn_sweeps import console
+from cnn_sweeps.arguments import Arguments
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         UnknownStudyError: no study, or several, have that name.
         StoreError: the study cannot be read.
     """
-    parser = ArgumentParser(
+    parser = Arguments(
         prog="cnn-sweeps report",
         usage=f"cnn-sweeps {USAGE} [tracking.KEY=VALUE ...] [{STORAGE}PATH_OR_URL]",
         description="Report a sweep, finished or not: its answer, every trial, what good values "

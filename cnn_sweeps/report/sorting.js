@@ -8,9 +8,10 @@ for (const head of document.querySelectorAll("th")) {
     for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const text = (row) => row.cells[head.cellIndex].textContent;
-    const number = (row) => parseFloat(text(row).replaceAll(",", ""));
+    const words = head.classList.contains("text"); // a hash may begin with a digit
+    const number = (row) => parseFloat(text(row).replaceAll(",", "").replace("\u2212", "-"));
     const compare = (a, b) => {
-      const difference = number(a) - number(b);
+      const difference = words ? NaN : number(a) - number(b);
       return Number.isNaN(difference) ? text(a).localeCompare(text(b)) : difference;
     };
     body.append(...[...body.rows].sort((a, b) => (up ? 1 : -1) * compare(a, b)));

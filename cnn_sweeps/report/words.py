@@ -44,13 +44,7 @@ def _no_answer(findings: Findings) -> str:
 
 def settings(trial: Trial) -> str:
     """The swept values of a trial, as they would be typed."""
-    return " ".join(f"{key}={_value(value)}" for key, value in trial.params.items())
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return " ".join(f"{key}={measures.setting(value, 6)}" for key, value in trial.params.items())
 
 
 def scores(findings: Findings, trial: Trial) -> str:
@@ -103,11 +97,13 @@ def _savings(findings: Findings) -> Iterator[str]:
     asked = sum(trial.epochs for trial in trials)
     trained = sum(trial.epochs_trained for trial in trials)
     if trained < asked:
-        paid = timing.phases["train"]
-        saved = max(0.0, timing.train_original - paid)
+        told = f"Of {asked:,} epochs {trained:,} were trained and {asked - trained:,} were known"
+        saved = max(0.0, timing.train_original - timing.phases["train"])
+        known = all(trial.seconds_paid is not None for trial in trials if trial.metrics)
         yield (
-            f"Of {asked:,} epochs {trained:,} were trained and {asked - trained:,} were known "
-            f"already, which saved {duration(saved)} of training."
+            f"{told} already, which saved {duration(saved)} of training."
+            if known
+            else f"{told} already."
         )
     pruned = findings.of_state("pruned")
     if pruned:

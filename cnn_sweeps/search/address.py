@@ -65,8 +65,11 @@ class Address:
         digest = hashlib.sha256(f"{self.storage} {self.name}".encode()).hexdigest()
         return Path(tempfile.gettempdir()) / f"cnn_sweeps-{digest[:16]}.lock"
 
-    def open(self) -> BaseStorage:
+    def open(self, *, make: bool = True) -> BaseStorage:
         """The storage, ready to use.
+
+        Args:
+            make: whether a database without Optuna's tables gets them; else it is refused.
 
         Raises:
             StoreError: it cannot be read or written, or holds no study of Optuna's.
@@ -75,7 +78,7 @@ class Address:
             if not self.shared:
                 return JournalStorage(Journal(self.storage))
             self._check_url()
-            return _database(self.storage)
+            return _database(self.storage, make=make)
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -116,12 +119,13 @@ class Address:
         )
 
 
-def _database(url: str) -> RDBStorage:
+def _database(url: str, *, make: bool) -> RDBStorage:
     # A firewall may cut a connection that is silent for the time of a training.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if not url.startswith("sqlite"):
-        return RDBStorage(url, engine_kwargs=options)
-    storage = RDBStorage(url, engine_kwargs={**options, "connect_args": {"timeout": BUSY}})
+        return RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
+    options["connect_args"] = {"timeout": BUSY}
+    storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
     # Python's driver begins a transaction with its first write. Two workers that have read
     # before that a trial waits would both take it.
     event.listen(storage.engine, "connect", _without_own_transactions)

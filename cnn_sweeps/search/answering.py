@@ -6,10 +6,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.exercise.answer import Answer
 from cnn_sweeps.exercise.outcome import Outcome
+from cnn_sweeps.figures import style
 from cnn_sweeps.search.attributes import CONFIG_HASH, METRICS, REASON
 from cnn_sweeps.search.cells import SEED, base_of, told
 from cnn_sweeps.search.study import SweepStudy
-from cnn_sweeps.tracking import TrackedRun
+from cnn_sweeps.tracking import TrackedRun, details
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
@@ -41,7 +42,7 @@ def log(answer: Answer, parent: TrackedRun) -> None:
 
     parent.log_text(answer.to_markdown(), "answer.md")
     parent.log_json(answer.to_json(), "answer.json")
-    parent.log_figure(chart(answer), NAME)
+    details.write_bytes(parent, style.png(chart(answer)), NAME)
 
 
 def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> Outcome:

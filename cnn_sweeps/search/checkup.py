@@ -38,12 +38,12 @@ def look(folder: Path) -> list[Look]:
 def _look(file: Path) -> Look:
     try:
         storage = Address(storage=str(file), name=file.stem).open()
-        studies = storage.get_all_studies()
+        names = [study.study_name for study in storage.get_all_studies()]
         open_ = (TrialState.RUNNING, TrialState.WAITING)
         trials = [
             trial
-            for study in studies
-            for trial in storage.get_all_trials(study._study_id, deepcopy=False, states=open_)
+            for study_id in map(storage.get_study_id_from_name, names)
+            for trial in storage.get_all_trials(study_id, deepcopy=False, states=open_)
         ]
     except StoreError as error:
         return Look(name=file.stem, refusal=str(error))

@@ -176,7 +176,7 @@ def _carry_out(
             execute = execute_of(study, None)
             Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()
         else:
-            crew = _crew(study, workers, place)
+            crew = _crew(study, workers, place, threads=_threads(study, budget, workers))
             Steering(study=study, store=store, budget=budget, view=view).run(crew, interrupts)
         if interrupts.asked():
             put_back(study, store, show=view.show, reason=STOPPED)
@@ -190,11 +190,22 @@ def _carry_out(
         raise KeyboardInterrupt(interrupts.number)
 
 
-def _crew(study: SweepStudy, workers: int, place: Place | None) -> Crew:
+def _crew(study: SweepStudy, workers: int, place: Place | None, *, threads: int) -> Crew:
     """Processes of this machine, or what a launcher places."""
     if place is None:
-        return Pool(study.address, workers=workers, threads=max(1, cores() // workers))
+        return Pool(study.address, workers=workers, threads=threads)
     return Placement(study=study, launch=partial(place, study.address, workers))
+
+
+def _threads(study: SweepStudy, budget: Budget, workers: int) -> int:
+    """The share of a worker in the cores.
+
+    An exercise compares seconds: when it is gone on with, what is left has no more threads than
+    what is done had.
+    """
+    if study.plan.exercise is not None:
+        workers = max(workers, min(budget.n_jobs, study.counts().total))
+    return max(1, cores() // workers)
 
 
 def _ended_before(study: SweepStudy) -> list[Ended]:

@@ -26,6 +26,7 @@ class RunTrial:
     def __init__(self, study: SweepStudy) -> None:
         """Open the store that the sweep logs to."""
         self._parent, self._study = study.parent_run_id, study.study.study_name
+        self._timed = study.plan.exercise is not None
         self._store = Store.open(study.plan.first.tracking)
 
     def __call__(
@@ -41,7 +42,7 @@ class RunTrial:
             from cnn_sweeps.run import AsTrial, run  # noqa: PLC0415 -- TensorFlow
 
         tags = {KIND: "trial", STUDY_NAME: self._study, TRIAL: str(trial)}
-        role = AsTrial(parent_run_id=self._parent, tags=tags)
+        role = AsTrial(parent_run_id=self._parent, tags=tags, timed=self._timed)
         return run(config, self._store, role=role, started=started, observers=observers)
 
 

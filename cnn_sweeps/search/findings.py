@@ -29,6 +29,7 @@ from cnn_sweeps.search.spent import seconds_spent
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.ways_on import commands
 from cnn_sweeps.tracking import RunRecord, Store, details, records
+from cnn_sweeps.tracking.address import without_password
 from cnn_sweeps.tracking.recall import epochs_of
 
 MOST_CURVES = 5
@@ -92,7 +93,9 @@ def findings(study: SweepStudy, store: Store | None) -> Findings:
     scores = runs.scores(study)
     ranking = Ranking.of(study, scores)
     frozen = {trial.number: trial for trial in study.trials()}
-    ran = spans(list(frozen.values()))
+    # What still runs, or was left by a worker that is gone, has no end that could be measured.
+    over = [trial for trial in frozen.values() if trial.state.is_finished()]
+    ran = spans(over)
     trials = tuple(
         _trial(study, row, frozen[row.trial], ran.get(row.trial), runs) for row in ranking.rows
     )
@@ -105,7 +108,7 @@ def findings(study: SweepStudy, store: Store | None) -> Findings:
         study=study.study.study_name,
         question=_question(study) if plan.exercise is None else plan.exercise.question,
         answer=answer_of(study, scores),
-        fixed=plan.fixed,
+        fixed=tuple(map(without_password, plan.fixed)),
         objectives=_objectives(study),
         axes=tuple(map(_axis, plan.space.dimensions)),
         sampler=str(plan.sampler),
@@ -117,7 +120,7 @@ def findings(study: SweepStudy, store: Store | None) -> Findings:
         ranking=ranking.table(),
         importances=importances(study),
         curves=_curves(ranking, runs),
-        timing=_timing(trials, seconds_spent(list(frozen.values()))),
+        timing=_timing(trials, seconds_spent(over)),
         environment=_environment(best_run, runs),
         commands=commands(study, best, runs.store),
         missing=runs.missing,
@@ -133,7 +136,9 @@ def _trial(
     epochs = int(known.get(METRICS, {}).get("epochs", reported))
     trained = known.get(EPOCHS_TRAINED, tags.get("epochs_trained", epochs))
     reused = REUSED_FROM in known or records.REUSED_FROM in tags
-    paid = tags.get(PAID, row.metrics.get("train_seconds"))
+    # Without its run, only a trial that knew nothing before it is known to have paid for all.
+    whole = row.metrics.get("train_seconds") if int(trained) >= epochs else None
+    paid = tags.get(PAID, whole)
     return Trial(
         number=row.trial,
         state=row.state,
@@ -232,7 +237,10 @@ def _timing(trials: tuple[Trial, ...], wall: float) -> Timing:
         workers=max((trial.worker + 1 for trial in trials if trial.begin is not None), default=0),
         busy=busy,
         phases={**phases, "other": max(0.0, busy - sum(phases.values()))},
-        train_original=sum(trial.metrics.get("train_seconds", 0.0) for trial in trials),
+        # Of a pruned trial nothing is known but what it has paid.
+        train_original=sum(
+            trial.metrics.get("train_seconds", trial.seconds_paid or 0.0) for trial in trials
+        ),
     )
 
 

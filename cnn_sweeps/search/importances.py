@@ -36,10 +36,14 @@ def _importances(study: SweepStudy) -> Iterator[Importance]:
 
 def _reason(complete: list[FrozenTrial], index: int) -> str | None:
     """Why nothing can be told."""
-    if len({key for trial in complete for key in trial.params}) <= 1:
+    keys = [trial.params.keys() for trial in complete]
+    if complete and len(set().union(*keys)) <= 1:
         return "only one key was swept"
     if len(complete) < FEWEST:
         return f"it takes {FEWEST} complete trials or more, and there are {len(complete)}"
+    if len(set(keys[0]).intersection(*keys)) <= 1:
+        # Optuna leaves out what does not count everywhere, and one key alone would have all.
+        return "there are no two keys that count in every trial"
     if len({trial.values[index] for trial in complete}) == 1:
         return "every trial has the same value"
     return None

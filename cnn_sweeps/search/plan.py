@@ -58,6 +58,10 @@ class Plan:
         """The checked config of one trial."""
         return self.template.config(self.space, values)
 
+    def unchecked(self) -> "Plan":
+        """The same plan where nothing is to be carried out: images and functions may be gone."""
+        return dataclasses.replace(self, template=dataclasses.replace(self.template, checked=False))
+
     @cached_property
     def first(self) -> Config:
         """The config of the first point of the space that can be carried out.

@@ -60,7 +60,7 @@ def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStud
         StoreError: see `find`; or it is a study, but none of ours.
     """
     address = find(name, tracking, storage)
-    study = SweepStudy.existing(address)
+    study = SweepStudy.existing(address, checked=False)
     if study is None:
         raise StoreError(f"the study {address.name} in {address} was not made by cnn_sweeps.")
     return study
@@ -78,7 +78,7 @@ def _in_storage(storage: str) -> list[Address]:
     address = Address(storage=storage, name="")
     if not address.begun:
         raise StoreError(f"{STORAGE}={address} is not there.")
-    opened = address.open()
+    opened = address.open(make=False)
     with address.refusing():
         names = optuna.get_all_study_names(opened)
     return [Address(storage=storage, name=name) for name in reversed(names)]

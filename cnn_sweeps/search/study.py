@@ -94,12 +94,13 @@ class SweepStudy:
         return cls._ready(study, storage, plan, address)
 
     @classmethod
-    def load(cls, address: Address, *, stream: int = 0) -> Self:
+    def load(cls, address: Address, *, stream: int = 0, checked: bool = True) -> Self:
         """Open a study that a controller prepared, with the sampler and pruner stored in it.
 
         Args:
             address: where it is.
             stream: a number that no other worker has: each draws its own random numbers.
+            checked: whether its trials are to be carried out here, and not only looked at.
         """
         storage = address.open()
         with address.refusing():
@@ -108,17 +109,17 @@ class SweepStudy:
             except KeyError:
                 raise StoreError(f"there is no study {address.name} in {address}.") from None
             plan = Plan.from_json(study.user_attrs[PLAN])
-        return cls._ready(study, storage, plan, address, stream)
+        return cls._ready(study, storage, plan if checked else plan.unchecked(), address, stream)
 
     @classmethod
-    def existing(cls, address: Address) -> Self | None:
-        """The study, if there is one yet; nothing is created."""
+    def existing(cls, address: Address, *, checked: bool = True) -> Self | None:
+        """The study, if there is one yet; nothing is created. See `load`."""
         if not address.begun:
             return None
         storage = address.open()
         with address.refusing():
-            named = [s for s in storage.get_all_studies() if s.study_name == address.name]
-        return cls.load(address) if named and PLAN in named[0].user_attrs else None
+            same = [s for s in storage.get_all_studies() if s.study_name == address.name]
+        return cls.load(address, checked=checked) if same and PLAN in same[0].user_attrs else None
 
     @classmethod
     def _ready(

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.composition import explain, make_config, plain
+from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.search.dimension import Dimension
@@ -37,10 +38,13 @@ class Template:
     Attributes:
         groups: keys of the dimensions that choose an option of a config group.
         bases: composed values (interpolations kept) by the JSON list of those choices.
+        checked: whether a config is refused that cannot be carried out here, for its images or
+            its function are gone, say. It does not matter to who only reads a study.
     """
 
     groups: tuple[str, ...]
     bases: Mapping[str, dict[str, Any]]
+    checked: bool = True
 
     @classmethod
     def compose(
@@ -66,6 +70,7 @@ class Template:
         Raises:
             ConfigError: the values name no key of the config, or cannot be carried out.
         """
+        make = make_config if self.checked else load
         choice = json.dumps([values.get(key, NOT_CHOSEN) for key in self.groups])
         rest = {key: value for key, value in values.items() if key not in self.groups}
         overrides = [_parsed(text) for text in space.overrides(rest)]
@@ -73,7 +78,7 @@ class Template:
         if not _interpolates(base):
             laid = _laid(base, overrides)
             if laid is not None:
-                return make_config(laid)
+                return make(laid)
         node = OmegaConf.create(copy.deepcopy(base))
         OmegaConf.set_struct(node, True)
         for override in overrides:
@@ -83,7 +88,7 @@ class Template:
                 )
             except OmegaConfBaseException as error:
                 raise ConfigError(explain(error)) from None
-        return make_config(plain(node))
+        return make(plain(node))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""

@@ -19,7 +19,7 @@ TRACKING = ("tracking.uri=", "tracking.dir=")
 
 
 def best_again(plan: Plan, best: Row, store: Store | None) -> str:
-    """The command that does the best trial again, as it ran.
+    """The command that does the best trial again, as it ran; passwords are left out.
 
     Args:
         plan: of its sweep.
@@ -29,7 +29,7 @@ def best_again(plan: Plan, best: Row, store: Store | None) -> str:
     run = details.known(store, best.run_id) if store and best.run_id else None
     overrides = [*plan.fixed, *plan.space.overrides(best.params)]
     overrides += _as_it_ran(plan, best, run.params if run else {})
-    return shlex.join([PROGRAM, *overrides])
+    return shlex.join([PROGRAM, *map(without_password, overrides)])
 
 
 def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
@@ -41,7 +41,8 @@ def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
 
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
-    where = [text for text in study.plan.fixed if text.startswith(TRACKING)]
+    fixed = map(without_password, study.plan.fixed)
+    where = [text for text in fixed if text.startswith(TRACKING)]
     lines = {"the sweep again, or more of it": study.study.user_attrs.get(COMMAND)}
     if best is not None:
         lines["train the best again"] = best_again(study.plan, best, store)

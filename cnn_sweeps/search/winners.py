@@ -1,7 +1,7 @@
 """The test split, scored once the search is over: for the winners, or all of an exercise."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -91,9 +91,25 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
     tracking = study.plan.first.tracking
     if not workers:
         return {**known, **score_all(tracking, asked)}
-    shares = [asked[number::workers] for number in range(min(workers, len(asked)))]
-    found = processes.call_each(score_all, [(tracking, share) for share in shares])
-    return {**known, **{number: tests for scored in found for number, tests in scored.items()}}
+    found = dict(known)
+    for alike in _by_start(asked):
+        shares = [alike[number::workers] for number in range(min(workers, len(alike)))]
+        for scored in processes.call_each(score_all, [(tracking, share) for share in shares]):
+            found |= scored
+    return found
+
+
+def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
+    """The trials by what TensorFlow was started with; a process can choose that only once.
+
+    A sweep that was gone on with has trials with other threads when fewer workers were left.
+    """
+    alike: dict[tuple[Any, Any], list[Unscored]] = {}
+    for unscored in asked:
+        trainer = unscored.config["trainer"]
+        start = (trainer.get("threads"), trainer.get("deterministic"))
+        alike.setdefault(start, []).append(unscored)
+    return list(alike.values())
 
 
 def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> Scores:
@@ -110,13 +126,14 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> Scores:
         config = load(unscored.config)
         runtime.prepare(config.trainer, config.seed)
         tracked = store.reopen(unscored.run_id)
+        drawn = config.tracking.figures and unscored.drawn
         if config.tracking.log_model:
             model = store.load_model(tracked.run_id)
             tests = score_stored(model, config)
-            if config.tracking.figures and unscored.drawn:
+            if drawn:
                 draw_stored(model, config, store.get(tracked.run_id).name, tracked)
         else:
-            again = run(config, store)
+            again = run(replace(config, tracking=replace(config.tracking, figures=drawn)), store)
             tests = _tests(again.metrics)
             details.copy_folder(store, again.run_id, tracked.run_id, figures.FOLDER)
         tracked.log_metrics(tests)

@@ -19,8 +19,8 @@ has two convolutions of 64 filters and five epochs. The same hash is the same ex
 holds the ranking, and its artifacts the report.
 - Filter with the tags: `tags.kind = "trial"` (or `run`, `sweep`, `reproduction`), \
 `tags.study_name`, `tags.network`, `tags.data`, `tags.config_hash LIKE "3f2a%"`.
-- Sort by the column `val_accuracy` for the best run. The test split is scored for single runs \
-and for the winners of a sweep alone.
+- Sort by the column `val_accuracy` for the best run. The test split is scored for single runs, \
+for the winners of a sweep, and for all trials of an exercise.
 
 `cnn-sweeps show HASH` prints what is known of a run, `cnn-sweeps reproduce HASH` does it again.
 """

@@ -15,6 +15,8 @@ from cnn_sweeps.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+THREADS = "trainer.threads"
+"""Param of a run that says nothing of its experiment, and much of its seconds."""
 FIELDS = {
     "loss": "loss",
     "accuracy": "accuracy",
@@ -26,7 +28,9 @@ FIELDS = {
 """Metrics that are logged with each epoch, and the fields of `Epoch` that they hold."""
 
 
-def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord | None:
+def finished(
+    store: Store, config_hash: str, *, with_model: bool, threads: int | None = None
+) -> RunRecord | None:
     """The newest run of an experiment that came to its end, from any sweep or none.
 
     One that was made to be compared with another does not count: it may be the one that is off.
@@ -36,9 +40,12 @@ def finished(store: Store, config_hash: str, *, with_model: bool) -> RunRecord |
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         with_model: whether only a run will do that has stored its model.
+        threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
     ended = (run for run in runs if run.status == "FINISHED")
+    if threads is not None:
+        ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
     with refusing(store.address):
         return next((run for run in whole if _has_files(store.client, run, with_model)), None)

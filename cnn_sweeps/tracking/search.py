@@ -3,12 +3,10 @@
 from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import STUDY_NAME, RunRecord
 from cnn_sweeps.tracking.refusals import first_line
 from cnn_sweeps.tracking.store import Store
 
-STUDY_NAME = "study_name"
-"""Tag of a sweep's run: the name of its study."""
 SYNTAX = (
     "The syntax is MLflow's: metrics.NAME, params.NAME or tags.NAME, then = != > >= < <= or LIKE, "
     "and between two conditions.\n"

@@ -3,7 +3,7 @@
 import getpass
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.owner import Owner
-from cnn_sweeps.tracking import notes, params
+from cnn_sweeps.tracking import experiments, notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve, without_password
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.ending import OF_AN_END, verdict
@@ -41,7 +41,7 @@ class Store:
     Attributes:
         address: where it is.
         experiment: name of the experiment that new runs belong to.
-        experiment_id: MLflow's id of it.
+        experiment_id: MLflow's id of it; empty where it was opened to be read, and is not there.
         client: the connection.
     """
 
@@ -61,27 +61,34 @@ class Store:
                 or the experiment was deleted. A deleted experiment is not brought back
                 here: its deleted runs would return with it.
         """
+        return cls._opened(tracking, experiments.made)
+
+    @classmethod
+    def open_existing(cls, tracking: Tracking) -> "Store | None":
+        """Open the store to read from it and make nothing; None where no run was ever logged.
+
+        Raises:
+            StoreError: see `open`; that the experiment is not there or was deleted is no reason.
+        """
+        database = resolve(tracking).database
+        there = not database or database.exists()
+        return cls._opened(tracking, experiments.known) if there else None
+
+    @classmethod
+    def _opened(
+        cls, tracking: Tracking, experiment: "Callable[[MlflowClient, str, Address], str]"
+    ) -> "Store":
         address = resolve(tracking)
         with impatient():
             client = connect(address)
             with refusing(address):
-                experiment_id = _experiment(client, tracking.experiment, address)
+                experiment_id = experiment(client, tracking.experiment, address)
         return cls(
             address=address,
             experiment=tracking.experiment,
             experiment_id=experiment_id,
             client=client,
         )
-
-    @classmethod
-    def open_existing(cls, tracking: Tracking) -> "Store | None":
-        """Open the store to read from it; None, and nothing made, where no run was ever logged.
-
-        Raises:
-            StoreError: see `open`.
-        """
-        database = resolve(tracking).database
-        return None if database and not database.exists() else cls.open(tracking)
 
     @property
     def uri(self) -> str:
@@ -259,28 +266,6 @@ class Store:
             location = self.client.get_logged_model(models[-1].model_id).artifact_location
             folder = download_artifacts(location, dst_path=scratch, tracking_uri=self.uri)
             return read_model(folder)
-
-
-def _experiment(client: "MlflowClient", name: str, address: Address) -> str:
-    """The id of the experiment, made if nobody has made it yet."""
-    from mlflow.exceptions import MlflowException
-
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            return client.create_experiment(
-                name, artifact_location=address.artifacts, tags=notes.EXPERIMENT_TAGS
-            )
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            experiment = client.get_experiment_by_name(name)  # another process was quicker
-    if experiment is None or experiment.lifecycle_stage == "deleted":
-        raise StoreError(
-            f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
-            "or bring it and its runs back with `mlflow experiments restore`."
-        )
-    return experiment.experiment_id
 
 
 def _process() -> str:

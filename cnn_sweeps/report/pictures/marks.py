@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cnn_sweeps import measures
 from cnn_sweeps.figures import style
-from cnn_sweeps.findings import Axis, Findings, Trial, Value
+from cnn_sweeps.findings import Axis, Findings, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,13 +57,6 @@ def rescale(axes: "Axes", which: Literal["x", "y"], kind: str) -> None:
     axes.set(**{f"{which}scale": kind})
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_formatter(NullFormatter())
-
-
-def text_of(value: Value) -> str:
-    """A swept value as it is called on an axis."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def shorter(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from cnn_sweeps import measures
 from cnn_sweeps.figures.style import BLUE, VERMILLION
 from cnn_sweeps.findings import Axis, Findings, Objective, Trial
 from cnn_sweeps.report.pictures.marks import (
@@ -17,7 +18,6 @@ from cnn_sweeps.report.pictures.marks import (
     scale,
     scored,
     shorter,
-    text_of,
     used,
 )
 
@@ -101,13 +101,13 @@ def _side_by_side(axes: "Axes", axis: Axis, trials: Sequence[Trial]) -> list[flo
 
 def _texts(axis: Axis, trials: Sequence[Trial]) -> list[str]:
     """The values of a key as they stand on its axis."""
-    known = list(dict.fromkeys(map(text_of, axis.values)))
+    known = list(dict.fromkeys(map(measures.setting, axis.values)))
     other = [text for trial in trials if (text := _text(axis, trial)) not in known]
     return [*known, *dict.fromkeys(other)]
 
 
 def _text(axis: Axis, trial: Trial) -> str:
-    return text_of(trial.params[axis.key]) if axis.key in trial.params else NOT_USED
+    return measures.setting(trial.params[axis.key]) if axis.key in trial.params else NOT_USED
 
 
 def parallel(findings: Findings) -> "Figure":
