@@ -1,6 +1,5 @@
 """`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
 
-import json
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +11,12 @@ from cnn_sweeps.arguments import Arguments
 from cnn_sweeps.composition import compose_trajectories
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import checked_prefix
 from cnn_sweeps.trajectory.entry import Entry
 from cnn_sweeps.trajectory.store import GB, TrajectoryStore
+from cnn_sweeps.wording import counted
 
 USAGE = "cache [list | verify | clear] [HASH]"
 MB = 10**6
@@ -108,7 +109,7 @@ def show(asked: Asked) -> int:
         _table(rows).show(out)
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
-        out.print(f"{_count(rows)}, {epochs} epoch{'s' if epochs != 1 else ''}; {of}")
+        out.print(f"{_count(rows)}, {counted(epochs, 'epoch')}; {of}")
     return 0
 
 
@@ -198,8 +199,8 @@ def _size(taken: int) -> str:
 
 
 def _count(entries: Sized) -> str:
-    return f"{len(entries)} trajector{'y' if len(entries) == 1 else 'ies'}"
+    return counted(len(entries), "trajectory", "trajectories")
 
 
 def _print_json(**values: Any) -> None:
-    print(json.dumps(values, indent=2, ensure_ascii=False))
+    print(dumped(values))

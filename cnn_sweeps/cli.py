@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps import composition, remarks, streams
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
+from cnn_sweeps.wording import first_line
 
 ENDED_BY = {
     signal.SIGINT: "interrupted.",
@@ -188,7 +189,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, OmegaConfBaseException):
         return composition.explain(error)
     first = str(error).strip()
-    return first if isinstance(error, CompactHydraException) else first.splitlines()[0]
+    return first if isinstance(error, CompactHydraException) else first_line(first)
 
 
 def _several_values(arguments: list[str]) -> str | None:
@@ -234,7 +235,7 @@ def _explain_value(arguments: list[str], error: ValueError) -> str:
                     f"{text} is not possible: {key} takes the name of an option.\n"
                     f"  {key} can be {', '.join(options)}"
                 )
-    return str(error).strip().splitlines()[0]
+    return first_line(error)
 
 
 def _explain_override(text: str) -> str:
@@ -253,7 +254,7 @@ def _explain_override(text: str) -> str:
 
 def _explain_option(error: MissingConfigException) -> str:
     if not error.missing_cfg_file or not error.options:
-        return str(error).splitlines()[0]
+        return first_line(error)
     group, _, option = error.missing_cfg_file.rpartition("/")
     near = get_close_matches(option, error.options, n=1)
     hint = f" Did you mean {group}={near[0]}?" if near else ""

@@ -15,6 +15,7 @@ from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
 from cnn_sweeps.data.peek import check_there, peek_shape
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.exercise.definition import refuse_as_run
+from cnn_sweeps.wording import first_line
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -33,7 +34,7 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     try:
         container = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from None
     values = cast("dict[str, Any]", container)
     values.pop("hydra", None)
     return values

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cnn_sweeps.streams import silence
 from cnn_sweeps.terminal import Output
+from cnn_sweeps.wording import first_line
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
@@ -111,7 +112,7 @@ def sweep_ended(
     for row in ranking.rows:
         if row.reason:
             ended = "failed" if row.state == "fail" else row.state
-            out.print(f"trial {row.trial} {ended}: {escape(row.reason.splitlines()[0])}")
+            out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
     if spent.trained < spent.asked:
         known = spent.asked - spent.trained
         out.print(f"{spent.asked} epochs: {spent.trained} trained, {known} known already")

@@ -1,6 +1,5 @@
 """`cnn-sweeps diff HASH HASH`: in what two runs differ."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,6 +13,7 @@ from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.record import EPOCH_METRICS, Record
 from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import flatten
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     one, other = (lookup.record_of(store, lookup.one_run(store, name)) for name in names)
     difference, out = Difference.between(one, other), console.console()
     if asked.json:
-        out.out(json.dumps(asdict(difference), indent=2, ensure_ascii=False))
+        out.out(dumped(difference))
     else:
         show(difference, out)
     return 0

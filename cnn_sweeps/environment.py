@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from cnn_sweeps import computation
+
 PACKAGES: Final = (
     "cnn-sweeps",
     "tensorflow",
@@ -23,7 +25,10 @@ PACKAGES: Final = (
 )
 COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
 """The packages that compute; the others only compose, search and remember."""
-MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
+MOVING: Final = (
+    *("code", "cpu", "cpu_flags", "devices"),
+    *("deterministic", "onednn", "variables", "precision"),
+)
 """The fields that may move the bits of a training as they are."""
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
@@ -59,6 +64,7 @@ class Environment:
         platform: operating system and architecture.
         hostname: name of the machine.
         packages: version of each package that matters; absent ones left out.
+        code: digest of the modules of this package that compute; None if it was not recorded.
         cpu: the processor's name.
         cpu_count: cores that this process may use.
         cpu_flags: instruction sets by which kernels are chosen, sorted.
@@ -80,6 +86,7 @@ class Environment:
     platform: str
     hostname: str
     packages: Mapping[str, str]
+    code: str | None = None
     cpu: str
     cpu_count: int
     cpu_flags: tuple[str, ...]
@@ -105,6 +112,7 @@ class Environment:
             platform=platform.platform(),
             hostname=socket.gethostname(),
             packages=_versions(),
+            code=computation.digest(),
             cpu=cpu,
             cpu_count=cores(),
             cpu_flags=flags,
@@ -130,7 +138,7 @@ class Environment:
         """
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 -- for what is stored
 
-        values = {"variables": {}, **stored}
+        values = {"variables": {}, "code": None, **stored}
         known = {field.name: values[field.name] for field in fields(cls)}
         try:
             read = TypeAdapter(cls).validate_python(known)

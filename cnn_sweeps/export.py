@@ -14,6 +14,8 @@ from cnn_sweeps.config.schema import CustomModel
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.record import CONFIG, Record, check_finished, verify
 from cnn_sweeps.source import FOLDER
+from cnn_sweeps.tracking.address import without_passwords
+from cnn_sweeps.wording import first_line
 
 USAGE = "export HASH FOLDER"
 RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
@@ -84,7 +86,7 @@ def read(folder: Path) -> Record:
             raise ValueError(f"{RECORD} holds no record")
         return Record.read(stored, config, source)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        said = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        said = error.strerror if isinstance(error, OSError) else first_line(error)
         raise RecordError(
             f"{folder} is not a folder that cnn-sweeps export has written: {said}.\n"
             f"It has to hold {RECORD} and {CONFIG}."
@@ -99,8 +101,9 @@ def command(folder: str, record: Record) -> str:
 
 def _files(record: Record) -> dict[str, str | bytes]:
     """The content of each file by its path in the folder."""
+    config = without_passwords(to_json(record.config))
     files: dict[str, str | bytes] = {
-        CONFIG: yaml.safe_dump(to_json(record.config), sort_keys=False, allow_unicode=True),
+        CONFIG: yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         RECORD: _dumped(record.to_json()),
         REQUIREMENTS: requirements.text(record.environment.packages),
         README: _readme(record),

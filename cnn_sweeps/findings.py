@@ -1,13 +1,13 @@
 """What a sweep came to, as plain values: everything that a report of it shows."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from cnn_sweeps.exercise.answer import Answer
 from cnn_sweeps.history import Epoch
+from cnn_sweeps.json_text import plain
 from cnn_sweeps.table import Table
 
 VERSION = 1
@@ -235,20 +235,7 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         """All of it but the table, which repeats the trials; numbers that are none become null."""
         shown = [each.name for each in fields(self) if each.name not in ("answer", "ranking")]
-        plain = {name: _plain(getattr(self, name)) for name in shown}
-        plain["timing"]["use"] = self.timing.use
+        values = {name: plain(getattr(self, name)) for name in shown}
+        values["timing"]["use"] = self.timing.use
         answer = self.answer.to_json() if self.answer else None
-        return {"version": VERSION, "study": plain.pop("study"), "answer": _plain(answer), **plain}
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON has: no NaN and no infinity, times as text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, datetime) else value
+        return {"version": VERSION, "study": values.pop("study"), "answer": plain(answer), **values}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.config.schema import Trainer
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.wording import first_line
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +65,7 @@ def make(trainer: Trainer, steps_per_epoch: int) -> "keras.optimizers.Optimizer"
     try:
         return kind(learning_rate=_learning_rate(trainer, steps_per_epoch), **optimizer.params)
     except (ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         given = ", ".join(f"{key}={value}" for key, value in optimizer.params.items())
         raise ConfigError(
             f"trainer.optimizer.params ({given}) is refused by Keras for {optimizer.name}: {reason}"

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import yaml
-
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
@@ -63,8 +61,7 @@ def answer(
     epochs = recall.epochs_of(replace(tracked, run_id=known.run_id))
     recall.take_over(known, tracked)
     tracked.log_params(known.params)
-    plain = to_json(config)
-    tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    tracked.log_config(to_json(config))
     tracked.log_dataset(dataset)
     _show(epochs, known, tracked, observers)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}

@@ -16,6 +16,7 @@ from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.source import Source, places
+from cnn_sweeps.wording import first_line
 
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
 """Where a run's config and environment are stored."""
@@ -189,4 +190,4 @@ def _source(config: Config, stored: Callable[[str], bytes | None]) -> Source | N
 
 
 def _said(error: Exception) -> str:
-    return f"{error} is missing." if isinstance(error, KeyError) else str(error).splitlines()[0]
+    return f"{error} is missing." if isinstance(error, KeyError) else first_line(error)

@@ -4,7 +4,6 @@ The record is checked before anything runs. Then it is restored and trained, and
 of that is compared with the record.
 """
 
-import json
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from rich.markup import escape
 from cnn_sweeps import composition, console, export, lookup
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.record import Record, check_finished, verify
 from cnn_sweeps.restoration import check_images, importable, restore_flags, restored
 from cnn_sweeps.runtime import quiet_stderr
@@ -148,7 +148,7 @@ def _print_json(record: Record, again: Record, verdict: Verdict) -> None:
         "run_id": record.run_id,
         "reproduction_run_id": again.run_id,
     }
-    console.console().out(json.dumps({**about, **verdict.to_json()}, indent=2))
+    console.console().out(dumped({**about, **verdict.to_json()}))
 
 
 def _print(record: Record, again: Record, verdict: Verdict, *, laid: bool) -> None:

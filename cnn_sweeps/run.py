@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import yaml
-
 from cnn_sweeps import (
     custom_model,
     data,
@@ -32,7 +30,7 @@ from cnn_sweeps.result import RunResult
 from cnn_sweeps.titles import name_of, title
 from cnn_sweeps.tracking import Store, TrackedRun, details, flatten
 from cnn_sweeps.tracking.epoch_log import EpochLog
-from cnn_sweeps.tracking.records import DATA, KIND, NETWORK
+from cnn_sweeps.tracking.records import DATA, KIND, LEFT_OUT, NETWORK
 from cnn_sweeps.trajectory.course import course_of
 
 if TYPE_CHECKING:
@@ -163,9 +161,16 @@ def evaluate_test(evaluate: EvaluationPass, dataset: Dataset) -> dict[str, float
 def draw(album: Album, tracked: TrackedRun) -> tuple[str, ...]:
     """Make the pictures of a run; a sentence for each that had to be left out, also as a tag."""
     _, left_out = save(album, partial(details.write_bytes, tracked))
-    if left_out:
-        tracked.set_tags({"figures_left_out": "\n".join(left_out)})
+    note_left_out(left_out, tracked)
     return tuple(left_out)
+
+
+def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:
+    """Say in a run's tags which pictures it has not, and why; nothing where it has all."""
+    if left_out:
+        tracked.set_tags({LEFT_OUT: "\n".join(left_out)})
+    else:
+        tracked.remove_tags({LEFT_OUT})
 
 
 def draw_stored(model: "keras.Model", config: Config, name: str, tracked: TrackedRun) -> None:
@@ -219,7 +224,7 @@ def _log_setup(
     plain = to_json(config)
     logged = {key: value for key, value in plain.items() if key not in APART}
     tracked.log_params(flatten(logged))
-    tracked.log_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "config.yaml")
+    tracked.log_config(plain)
     if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
         details.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
     tracked.log_dataset(dataset)

@@ -13,6 +13,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
+from cnn_sweeps.wording import counted
 
 
 def main(arguments: list[str]) -> int:
@@ -87,6 +88,6 @@ def _runs_table(runs: Sequence[RunRecord]) -> Table:
         head=tuple(columns),
         rows=tuple(zip(*columns.values(), strict=True)),
         text=frozenset(columns.keys() - set(scores)),
-        title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}",
+        title=counted(len(runs), "run"),
         first=("run id", "val_accuracy", "status", "test_accuracy"),
     )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as Drawn
@@ -51,7 +53,7 @@ class Table:
         out.print(self._drawn(shown))
         if hidden := [name for number, name in enumerate(self.head) if number not in shown]:
             out.print(
-                f"no room for {len(hidden)} more column{'s' if len(hidden) > 1 else ''} "
+                f"no room for {counted(len(hidden), 'more column')} "
                 f"({', '.join(hidden)}): {self.every} has all",
                 markup=False,
                 style="dim",

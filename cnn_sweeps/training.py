@@ -24,6 +24,7 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.history import Epoch, Paid, Training
 from cnn_sweeps.passes import EvaluationPass, OnStep, TrainingPass
+from cnn_sweeps.wording import counted
 
 
 class Observer(Protocol):
@@ -201,7 +202,7 @@ def train(course: Course, trainer: Trainer, *, observers: Sequence[Observer] = (
         if reason or epoch.number >= trainer.epochs:
             break
     course.settle(best)
-    stopped = reason or f"all {trainer.epochs} epoch{'s' if trainer.epochs > 1 else ''}"
+    stopped = reason or f"all {counted(trainer.epochs, 'epoch')}"
     return Training(epochs=tuple(history), best=best, stopped=stopped)
 
 

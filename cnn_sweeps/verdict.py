@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 from cnn_sweeps.environment import Environment
+from cnn_sweeps.json_text import plain
 from cnn_sweeps.record import EPOCH_METRICS, Record
 
 IDENTICAL: Literal["bit-identical"] = "bit-identical"
@@ -128,8 +129,8 @@ class Verdict:
             "metrics_compared": self.compared,
             "environment": {k: {"recorded": a, "now": b} for k, (a, b) in self.environment.items()},
             "deterministic": self.deterministic,
-            "first_difference": _plain(self.first) if self.first else None,
-            "largest_deviations": [_plain(deviation) for deviation in self.largest],
+            "first_difference": _told(self.first) if self.first else None,
+            "largest_deviations": [_told(deviation) for deviation in self.largest],
         }
 
 
@@ -216,11 +217,8 @@ def _largest(deviations: list[Deviation]) -> Iterator[Deviation]:
             yield max(kind, key=lambda deviation: deviation.size)
 
 
-def _plain(deviation: Deviation) -> dict[str, Any]:
-    values = {**asdict(deviation), "size": deviation.size}
-    return {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()
-    }
+def _told(deviation: Deviation) -> Any:
+    return plain({**asdict(deviation), "size": deviation.size})
 
 
 def _short(value: Any) -> str:

@@ -215,10 +215,11 @@ def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert without.difference_in_bits(capture()) == {"variables.ONEDNN_MAX_CPU_ISA": (None, "AVX2")}
 
 
-def test_environment_stored_without_variables_is_read() -> None:
-    """Early ones did not record them."""
-    stored = {name: value for name, value in capture().as_dict().items() if name != "variables"}
-    assert Environment.from_dict(stored).variables == {}
+@pytest.mark.parametrize(("name", "empty"), [("variables", {}), ("code", None)])
+def test_environment_stored_without_what_came_later_is_read(name: str, empty: object) -> None:
+    """Early ones did not record everything."""
+    stored = {key: value for key, value in capture().as_dict().items() if key != name}
+    assert getattr(Environment.from_dict(stored), name) == empty
 
 
 def test_what_moves_no_bit_is_no_difference_in_bits() -> None:
@@ -244,6 +245,7 @@ def test_what_moves_no_bit_is_no_difference_in_bits() -> None:
         pytest.param({"python": "3.99.0"}, "python", id="python"),
         pytest.param({"platform": "Linux-6-x86_64-with-musl1.2"}, "system", id="library"),
         pytest.param({"platform": "macOS-14.5-arm64-arm-64bit"}, "system", id="system"),
+        pytest.param({"code": "c" * 16}, "code", id="code"),
         pytest.param({"cpu": "another"}, "cpu", id="cpu"),
         pytest.param({"cpu_flags": ("sve",)}, "cpu_flags", id="flags"),
         pytest.param({"devices": ("GPU",)}, "devices", id="devices"),

@@ -246,3 +246,56 @@ def test_files_show_what_can_be_set() -> None:
         assert text.startswith("# @package _global_\n")
         assert written["defaults"] == [{"override /search": None}]
         assert set(written) == {"defaults", "exercise", "hydra"}
+
+
+OWN = """\
+# @package _global_
+defaults:
+  - override /search: null
+exercise:
+  name: mine
+  question: How many filters?
+  base: {{model: {{filters: 8}}}}
+  settings: {{model: {{dense_units: 16}}}}
+hydra:
+  sweeper:
+    params:
+      model.filters: choice(4,8)
+{more}
+"""
+
+
+def own(folder: Path, more: str = "") -> list[str]:
+    """What is typed for an exercise of one's own, with more in its file."""
+    file = folder / "mine" / "exercise" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(OWN.format(more=more))
+    return ["-m", "+exercise=mine", "--config-dir", str(folder / "mine")]
+
+
+def test_an_exercise_of_ones_own(tmp_path: Path, carried_out: CarriedOut) -> None:
+    """Its settings are in every cell and in every command that leads on."""
+    (plan,) = carried_out(*own(tmp_path))
+    assert cells_of(plan) == ["model.filters=4", "model.filters=8"]
+    assert "model.dense_units=16" in plan.fixed
+    assert all(plan.config(cell).model.dense_units == 16 for cell in plan.space.cells())
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("trainer: {epochs: 2}", "trainer.epochs"),
+        ("model: {dropout: 0.5}", "model.dropout"),
+        ("note: x", "note"),
+    ],
+)
+def test_what_no_cell_would_have_is_refused(
+    tmp_path: Path,
+    carried_out: CarriedOut,
+    capsys: pytest.CaptureFixture[str],
+    more: str,
+    key: str,
+) -> None:
+    """A key beside the question of an exercise is not dropped without a word."""
+    assert not carried_out(*own(tmp_path, more))
+    assert f"sets {key} outside of `exercise`" in capsys.readouterr().err

@@ -109,3 +109,12 @@ def test_numbers_keep_every_digit(in_tmp: Path) -> None:
     export.write(record(metrics={"test_loss": 0.1 + 0.2}), in_tmp)
     stored = json.loads((in_tmp / export.RECORD).read_text(encoding="utf-8"))
     assert stored["metrics"]["test_loss"] == 0.1 + 0.2
+
+
+def test_no_password_leaves_the_house(in_tmp: Path) -> None:
+    """A record of a server that asks for one may be given to anybody."""
+    uri = "http://me:secret@host:5000"
+    made = record(config=config(tracking={"uri": uri}))
+    export.write(made, in_tmp)
+    assert "secret" not in "".join(file.read_text() for file in in_tmp.iterdir())
+    verify(export.read(in_tmp))

@@ -9,6 +9,7 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, DataError, StoreError, UnknownHashError
 from cnn_sweeps.figures import command
 from cnn_sweeps.tracking import RunRecord, Store, details
+from cnn_sweeps.tracking.records import LEFT_OUT
 
 NET = """
 import keras
@@ -59,6 +60,15 @@ def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: Ru
         for name in names:
             kept[name] = details.read_bytes(store, trial.run_id, f"figures/{name}.png")
     assert [name for name in names if before[name] != after[name]] == ["layers", "filters"]
+
+
+def test_what_was_left_out_is_said_no_longer(store: Store, trial: RunRecord) -> None:
+    """A run whose pictures could be made at last lacks none."""
+    store.reopen(trial.run_id).set_tags({LEFT_OUT: "figures/layers.png was left out"})
+    assert command.main(["--run-id", trial.run_id, "--into", "elsewhere"]) == 0
+    assert LEFT_OUT in store.get(trial.run_id).tags
+    assert command.main(["--run-id", trial.run_id]) == 0
+    assert LEFT_OUT not in store.get(trial.run_id).tags
 
 
 def test_into_a_folder(store: Store, trial: RunRecord, tmp_path: Path) -> None:

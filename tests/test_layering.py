@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps import cli
+from cnn_sweeps import cli, computation
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_MODULE = 300
+MOVES_NOTHING = ("config", "errors", "history", "stopping", "streams", "terminal", "wording")
+"""What the modules that compute import, and what moves no bit of an epoch."""
 HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "tensorflow"}
 """Imported late or not at all by the commands that have to answer at once."""
 
@@ -184,6 +186,20 @@ def test_data_and_models_do_not_know_each_other(one: str, other: str) -> None:
     """Shape and number of classes travel as arguments."""
     start = modules_of(f"cnn_sweeps.{one}")
     assert not [m for m in reach(start, late=True) if is_within(m, f"cnn_sweeps.{other}")]
+
+
+def test_everything_that_computes_is_in_the_digest_of_it() -> None:
+    """A module that is new between config and epochs has to be named in one of two lists."""
+    start = [f"cnn_sweeps.{name}" for name in ("data", "models", "runtime", "training")]
+    covered = {f for pattern in computation.MODULES for f in computation.PACKAGE.glob(pattern)}
+    allowed = tuple(f"cnn_sweeps.{name}" for name in MOVES_NOTHING)
+    reached = [m for m in reach(start, late=True) if m in SOURCES and m != "cnn_sweeps"]
+    assert len(reached) > len(start)
+    assert not [
+        module
+        for module in reached
+        if SOURCES[module] not in covered and not any(is_within(module, a) for a in allowed)
+    ]
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

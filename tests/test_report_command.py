@@ -73,6 +73,15 @@ def test_what_is_gone_does_not_keep_the_report(
     assert json.loads(told(capsys, "own", "--format", "json"))["unfinished"] == 1
 
 
+@pytest.mark.usefixtures("studies")
+def test_a_store_that_does_not_answer_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The study alone is reported, and why there is no more."""
+    shown = told(capsys, "red", "tracking.uri=http://127.0.0.1:9", "--format", "json")
+    (missing,) = json.loads(shown)["missing"]
+    assert missing.startswith("Its runs cannot be read: ")
+    assert "127.0.0.1:9" in missing
+
+
 def test_into_names_the_file(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Any form can be written to a file."""
     told(capsys, "red", "--format", "md", "--into", "a.md")

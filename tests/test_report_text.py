@@ -101,15 +101,6 @@ def test_unknown_importance_says_why() -> None:
     assert said == "What good values of loss depend on cannot be told: only one key was swept."
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.04, "0.0 s"), (59.0, "59.0 s"), (61.0, "1 min 1 s"), (7260.0, "2 h 1 min")],
-)
-def test_durations_are_told_for_people(seconds: float, said: str) -> None:
-    """Seconds, minutes and hours."""
-    assert words.duration(seconds) == said
-
-
 def test_phases_add_up() -> None:
     """The last row of the table is the sum of the others."""
     *_, last = tables.phases(findings()).rows

@@ -12,6 +12,7 @@ from found import ended, trial
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.console import sweep_ended
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.owner import Owner
@@ -121,12 +122,18 @@ def test_importances_find_what_matters(tmp_path: Path) -> None:
     assert sum(found.shares.values()) == pytest.approx(1)
 
 
-def test_importances_need_two_keys_that_always_count(tmp_path: Path) -> None:
-    """One key that counts everywhere would have all of the importance, whatever it does."""
-    filters = {"sweep": "choice(4,8,16)", "when": {"model.conv_blocks": ">0"}}
-    params = {"model.conv_blocks": "range(0,4)", "model.filters": filters}
-    (found,) = importances(worked(tmp_path, params=params))
-    assert found.reason == "there are no two keys that count in every trial"
+def test_a_key_that_counts_in_some_trials_has_an_importance(tmp_path: Path) -> None:
+    """What only networks with a block have is no less important for that."""
+    filters = {"sweep": "choice(4,8,16,32,64)", "when": {"model.conv_blocks": ">0"}}
+    params = {"model.conv_blocks": "range(0,3)", "model.filters": filters}
+
+    def by_filters(asked: Config) -> float:
+        blocks = asked.model.conv_blocks  # type: ignore[union-attr]
+        return float(asked.model.filters) if blocks else 1.0  # type: ignore[union-attr, arg-type]
+
+    (found,) = importances(worked(tmp_path, FakeRun(by_filters), params=params))
+    assert next(iter(found.shares)) == "model.filters"
+    assert set(found.shares) == {"model.filters", "model.conv_blocks"}
 
 
 def test_trials_at_once_have_lanes_of_their_own() -> None:

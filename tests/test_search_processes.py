@@ -1,11 +1,15 @@
 """Calling functions in preloaded processes, one or several at once."""
 
 import os
+import signal
+from collections.abc import Callable
+from multiprocessing import forkserver
 
 import pytest
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
-from cnn_sweeps.search.processes import call, call_each, warm_up
+from cnn_sweeps.search.processes import FOR_THE_CONTROLLER, call, call_each, warm_up
+from cnn_sweeps.search.steering import interruptible
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +26,11 @@ def doubled(number: int) -> int:
 def process_of(_: int) -> int:
     """Who answers."""
     return os.getpid()
+
+
+def blocked(_: int) -> set[int]:
+    """The signals that wait for ever in the process that answers."""
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
 
 
 def refused(number: int) -> int:
@@ -59,3 +68,28 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
     """It is begun anew a few times, and then given up with the reason."""
     with pytest.raises(RunFailedError, match="ended with exit code 3"):
         call(die, 1)
+
+
+def test_a_terminal_does_not_reach_the_processes() -> None:
+    """Only this one hears Ctrl-C, and that the terminal was closed."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert call(blocked, 1) >= set(FOR_THE_CONTROLLER)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+@pytest.mark.parametrize("number", FOR_THE_CONTROLLER)
+def test_ctrl_c_while_a_process_is_begun_is_heard(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """It comes in the moment in which the new process is shielded from it."""
+    really: Callable[[], None] = forkserver.ensure_running
+
+    def interrupted() -> None:
+        os.kill(os.getpid(), number)
+        really()
+
+    monkeypatch.setattr(forkserver, "ensure_running", interrupted)
+    with interruptible() as interrupts:
+        interrupts.steered = True
+        assert call(doubled, 1) == 2
+    assert (interrupts.count >= 1, interrupts.number) == (True, number)

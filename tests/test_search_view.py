@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cnn_sweeps.search.estimate import Pace, Timing, exactly, roughly, time_left
+from cnn_sweeps.search.estimate import Pace, Timing, roughly, time_left
 from cnn_sweeps.search.events import Claimed, Ended, Event, Progressed, Refused, State
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.tally import Tally
@@ -405,14 +405,6 @@ def test_the_time_left_is_shown_once_it_can_be_known() -> None:
 def test_an_estimate_claims_no_more_than_it_knows(seconds: float, said: str) -> None:
     """Estimates are rounded as a person would."""
     assert roughly(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(7.9, "7 s"), (72, "1 min 12 s"), (7_530, "2 h 5 min")]
-)
-def test_time_spent_is_exact(seconds: float, said: str) -> None:
-    """What was measured is not rounded away."""
-    assert exactly(seconds) == said
 
 
 def timings(*rows: tuple[float, float | None, float]) -> list[Timing]:

@@ -14,10 +14,12 @@ from configs import config
 from plans import plan
 
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.controller import sweep
 from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.records import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
 
@@ -102,6 +104,19 @@ def test_same_sweep_again_adds_nothing(store: Store, ranking: Ranking) -> None:
     assert [row.trial for row in again.rows] == [row.trial for row in ranking.rows]
     runs = store.client.search_runs([store.experiment_id])
     assert len(runs) == 1 + len(ranking.rows)
+
+
+def test_a_sweep_of_which_nothing_came_is_a_failure(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After table and report its first error is raised, and its run is FAILED; so it is again."""
+    diverging = {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
+    for _ in range(2):
+        with pytest.raises(RunFailedError, match=r"3 trials failed and none succeeded.*of trial"):
+            swept(store, store.dir, trainer=diverging)
+        assert "report:" in capsys.readouterr().out
+    (parent,) = store.tagged({KIND: "sweep"})
+    assert (parent.status, "none succeeded" in parent.tags["error"]) == ("FAILED", True)
 
 
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:

@@ -136,6 +136,13 @@ def test_texts_and_json_are_read_back(run: TrackedRun, store: Store) -> None:
     }
 
 
+def test_a_config_is_stored_without_a_password(run: TrackedRun, store: Store) -> None:
+    """Everybody who sees the runs sees it."""
+    run.log_config({"tracking": {"uri": "http://me:secret@host:5000", "tags": {"ü": 1}}})
+    stored = store.read_text(run.run_id, "config.yaml")
+    assert stored == "tracking:\n  uri: http://me:***@host:5000\n  tags:\n    ü: 1\n"
+
+
 def test_table_is_shown_by_mlflow(run: TrackedRun, store: Store) -> None:
     """Rows are stored in the form that MLflow loads as a table, and marked as one."""
     run.log_table([{"rank": 1, "filters": 64}, {"rank": 2}], "trials.json")

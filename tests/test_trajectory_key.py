@@ -34,6 +34,7 @@ HERE = Environment(
         {"packages": {**HERE.packages, "keras": "3.16"}},
         {"packages": {**HERE.packages, "tensorflow": "2.22"}},
         {"packages": {**HERE.packages, "cnn-sweeps": "0.2.0"}},
+        {"code": "c" * 16},
         {"cpu": "another"},
         {"cpu_flags": ("avx2", "avx512f", "fma")},
         {"cpu_count": 4},

@@ -1,6 +1,5 @@
 """`cnn-sweeps compare`: the leaderboard of a store, in the terminal or for a program."""
 
-import json
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from cnn_sweeps.compare.columns import Names, records, table, to_csv
 from cnn_sweeps.compare.leaderboard import Leaderboard
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.record import FINISHED
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, search
 
@@ -139,7 +139,7 @@ def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
     if asked.json:
-        print(json.dumps(records(shown, names), indent=2, ensure_ascii=False))
+        print(dumped(records(shown, names)))
         return
     if asked.csv:
         print(to_csv(records(shown, names)), end="")

@@ -1,6 +1,5 @@
 """`cnn-sweeps doctor`: every check, a line for each finding."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,10 +12,12 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.doctor import database, images, leftovers, machine, packages, places
 from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.owner import Owner
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import Unended
+from cnn_sweeps.wording import counted
 
 USAGE = "doctor [options]"
 CHECKS: Mapping[str, Check] = {
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
     if asked.json:
         rows = [{"check": name, **asdict(f)} for name, found in findings.items() for f in found]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(dumped(rows))
     else:
         _print([finding for found in findings.values() for finding in found])
     return 1 if any(f.level == "fail" for found in findings.values() for f in found) else 0
@@ -102,13 +103,12 @@ def _print(findings: list[Finding]) -> None:
     levels = [finding.level for finding in findings]
     failures, warnings = levels.count("fail"), levels.count("warn")
     if failures or warnings:
-        out.print(f"{_count(failures, 'failure')}, {_count(warnings, 'warning')}")
+        numbers = {"failure": failures, "warning": warnings}
+        out.print(
+            ", ".join(counted(n, each) if n else f"no {each}s" for each, n in numbers.items())
+        )
     else:
         out.print("nothing is wrong")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number or 'no'} {thing}{'' if number == 1 else 's'}"
 
 
 def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:

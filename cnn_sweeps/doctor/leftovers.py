@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
 from cnn_sweeps.owner import this_host
-from cnn_sweeps.search.estimate import exactly
 from cnn_sweeps.tracking import inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import Unended
@@ -14,6 +13,7 @@ from cnn_sweeps.trajectory import kept
 from cnn_sweeps.trajectory.entry import HISTORY
 from cnn_sweeps.trajectory.files import DAMAGED, sizes
 from cnn_sweeps.trajectory.store import TrajectoryStore
+from cnn_sweeps.wording import duration
 
 CLOSE = "cnn-sweeps doctor --close-runs"
 STUDIES = "studies"
@@ -109,6 +109,6 @@ def _runs(found: list[Unended]) -> str:
 
 
 def _listed(found: list[Unended]) -> str:
-    told = [f"{run.name} ({run.run_id}, {exactly(_age(run).total_seconds())})" for run in found]
+    told = [f"{run.name} ({run.run_id}, {duration(_age(run).total_seconds())})" for run in found]
     more = len(told) - MOST
     return "; ".join(told[:MOST]) + (f"; and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
 from cnn_sweeps.environment import cores
+from cnn_sweeps.wording import counted
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
@@ -38,7 +39,7 @@ def processors(machine: Machine) -> Iterator[Finding]:
             f"Type hydra.sweeper.n_jobs={fit} for sweeps, trainer.threads={fit} for single runs.",
         )
     else:
-        yield ok(f"{seen} core{'s' if seen > 1 else ''}")
+        yield ok(counted(seen, "core"))
     asked = {"trainer.threads": str(machine.config.trainer.threads)}
     asked |= {name: machine.environ[name] for name in THREADS if name in machine.environ}
     for name, value in asked.items():
@@ -137,7 +138,7 @@ def _asked(*, card: bool) -> Iterator[Finding]:
         )
         return
     if seen or not card:
-        yield ok(f"TensorFlow sees {seen or 'no'} GPU{'s' if seen > 1 else ''}")
+        yield ok(f"TensorFlow sees {counted(seen, 'GPU') if seen else 'no GPU'}")
     else:
         yield warn(
             "there is an NVIDIA card, and TensorFlow does not see it",

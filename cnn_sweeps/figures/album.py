@@ -24,6 +24,7 @@ from cnn_sweeps.figures.kernels import kernels
 from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_poolings
 from cnn_sweeps.figures.mistakes import mistakes
 from cnn_sweeps.figures.samples import samples
+from cnn_sweeps.wording import first_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,7 +139,7 @@ def save(album: Album, write: Write) -> tuple[list[str], list[str]]:
     written, left_out = [], []
     for path, made in _made(album):
         if isinstance(made, Exception):
-            left_out.append(f"{path} was left out: {reason_of(made).splitlines()[0]}")
+            left_out.append(f"{path} was left out: {first_line(reason_of(made))}")
         elif made is not None:
             write(made, path)
             written.append(path)

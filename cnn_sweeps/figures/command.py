@@ -92,7 +92,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import album
-        from cnn_sweeps.run import load_cached
+        from cnn_sweeps.run import load_cached, note_left_out
     dataset = load_cached(config.data)
     check_images(record, dataset.digest)
     choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)
@@ -101,15 +101,14 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     model = store.load_model(record.run_id)
     made = album.Album(model=model, dataset=dataset, about=record.name, choices=choices)
     made.check()
-    write = _into(asked.into) if asked.into else _to_run(store, record)
+    tracked = store.reopen(record.run_id)
+    write = _into(asked.into) if asked.into else partial(details.write_bytes, tracked)
     write(style.png(learning_curves(record.epochs, record.name)), CURVES)
     written, left_out = album.save(made, write)
+    if not asked.into:
+        note_left_out(left_out, tracked)
     _print(record, asked.into, [CURVES, *written], left_out)
     return 1 if left_out else 0
-
-
-def _to_run(store: Store, record: Record) -> Callable[[bytes, str], None]:
-    return partial(details.write_bytes, store.reopen(record.run_id))
 
 
 def _into(folder: Path) -> Callable[[bytes, str], None]:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from cnn_sweeps import console
@@ -74,14 +73,20 @@ def _report(
     from cnn_sweeps.search.findings import findings, ranked  # noqa: PLC0415
 
     study = shelf.load(name, tracking, storage)
-    store = None
-    with suppress(StoreError):  # the study alone has most of what is asked for
-        store = Store.open_existing(tracking)
+    store = _opened(tracking)
     if form == "csv":
         return study.address.name, ranked(study, store).to_csv()
     found = findings(study, store)
     render = {"html": html.page, "md": text.markdown, "json": text.to_json}[form]
     return study.address.name, render(found)
+
+
+def _opened(tracking: Tracking) -> Store | StoreError | None:
+    """The store of the runs, or why it cannot be opened: the study alone has most of it all."""
+    try:
+        return Store.open_existing(tracking)
+    except StoreError as error:
+        return error
 
 
 def _check_writable(file: Path) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnn_sweeps.findings import Findings
-from cnn_sweeps.report.words import first_line, settings
+from cnn_sweeps.report.words import settings
 from cnn_sweeps.table import Table
+from cnn_sweeps.wording import first_line
 
 PHASES = {
     "data": "reading and checking the images",

@@ -1,9 +1,9 @@
 """A report as text: Markdown, a table for a spreadsheet, and JSON."""
 
-import json
 from collections.abc import Iterator
 
 from cnn_sweeps.findings import Findings
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.markdown import plain
 from cnn_sweeps.report import tables, words
 
@@ -15,7 +15,7 @@ def markdown(findings: Findings) -> str:
 
 def to_json(findings: Findings) -> str:
     """Everything that was found, in a form that stays."""
-    return json.dumps(findings.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return dumped(findings.to_json()) + "\n"
 
 
 def _parts(findings: Findings) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """What a report says in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cnn_sweeps import measures
 from cnn_sweeps.findings import Findings, Trial
+from cnn_sweeps.wording import counted, duration
 
 MOST_NAMED = 5
 """Winners whose values are told one by one."""
@@ -27,7 +28,8 @@ def answer(findings: Findings) -> list[str]:
     number = len(findings.winners)
     more = [f"And {number - len(named)} more on the front."] if number > len(named) else []
     scored = len(findings.of_state("complete"))
-    first = f"{number} of {_trials(scored)} {'is' if number == 1 else 'are'} on the Pareto front"
+    are = "is" if number == 1 else "are"
+    first = f"{number} of {counted(scored, 'trial')} {are} on the Pareto front"
     return [f"{first}{so_far}: none is beaten in one objective without losing in another."] + (
         told + more
     )
@@ -38,7 +40,7 @@ def _no_answer(findings: Findings) -> str:
         return "No trial has ended yet."
     failed, pruned = (len(findings.of_state(state)) for state in ("fail", "pruned"))
     if failed == len(findings.trials):
-        return f"No answer: {_trials(failed)}, and every one failed."
+        return f"No answer: {counted(failed, 'trial')}, and every one failed."
     return f"No answer: no trial came to its end; {pruned} pruned, {failed} failed."
 
 
@@ -78,7 +80,7 @@ def summary(findings: Findings) -> str:
     if findings.unfinished:
         counts.append(f"{findings.unfinished} not finished")
     workers = findings.timing.workers
-    took = f"{duration(findings.timing.wall)} on {workers} worker{'s' if workers != 1 else ''}"
+    took = f"{duration(findings.timing.wall, 1)} on {counted(workers, 'worker')}"
     return f"{', '.join(counts) or 'no trials'}; {took}"
 
 
@@ -91,7 +93,7 @@ def _savings(findings: Findings) -> Iterator[str]:
     timing, trials = findings.timing, findings.trials
     if timing.wall:
         yield (
-            f"The trials ran for {duration(timing.wall)}; the {timing.workers} worker"
+            f"The trials ran for {duration(timing.wall, 1)}; the {timing.workers} worker"
             f"{'s were' if timing.workers != 1 else ' was'} busy for {timing.use:.0%} of that."
         )
     asked = sum(trial.epochs for trial in trials)
@@ -101,7 +103,7 @@ def _savings(findings: Findings) -> Iterator[str]:
         saved = max(0.0, timing.train_original - timing.phases["train"])
         known = all(trial.seconds_paid is not None for trial in trials if trial.metrics)
         yield (
-            f"{told} already, which saved {duration(saved)} of training."
+            f"{told} already, which saved {duration(saved, 1)} of training."
             if known
             else f"{told} already."
         )
@@ -109,7 +111,7 @@ def _savings(findings: Findings) -> Iterator[str]:
     if pruned:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
-            f"The pruner {findings.pruner} ended {_trials(len(pruned))} early and spared "
+            f"The pruner {findings.pruner} ended {counted(len(pruned), 'trial')} early and spared "
             f"{spared:,} epochs."
         )
 
@@ -126,22 +128,3 @@ def unknown_importances(findings: Findings) -> list[str]:
 def state(findings: Findings) -> str:
     """Whether the sweep is over."""
     return "unfinished" if findings.unfinished else "finished"
-
-
-def duration(seconds: float) -> str:
-    """A time for a person."""
-    if seconds < 60:  # noqa: PLR2004 -- a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _trials(number: int) -> str:
-    return f"{number:,} trial{'' if number == 1 else 's'}"
-
-
-def first_line(reason: str | None) -> str:
-    """The first line of a reason."""
-    lines: Sequence[str] = (reason or "").strip().splitlines()
-    return lines[0] if lines else ""

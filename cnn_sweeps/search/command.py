@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
@@ -105,6 +105,7 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
     typed_values = {key: line for key, line in typed.fixed.items() if not _is_apart(key)}
     fixed = [*space.fixed, *typed_values.values()]
     if exercise is not None:
+        _refuse_astray(exercise, loader, call.config, list(typed_values.values()))
         exercise, space, own = cells.laid_out(exercise, space, typed_values)
         fixed = [*own, *fixed]
     plan = Plan(
@@ -194,9 +195,35 @@ def _exercise(config: DictConfig, typed: Typed) -> Exercise | None:
     return Exercise.parse(_plain(config[NODE]))
 
 
+def _refuse_astray(
+    exercise: Exercise, loader: ConfigLoader, master: DictConfig, typed: list[str]
+) -> None:
+    """Refuse what the file of an exercise sets beside its question: no cell would have it.
+
+    Raises:
+        ConfigError: there is something.
+    """
+    sides = [_experiment(master), _experiment(loader.load_sweep_config(master, typed))]
+    here, without = (dict(_flat(side)) for side in sides)
+    absent = object()
+    astray = [k for k in {**here, **without} if here.get(k, absent) != without.get(k, absent)]
+    if astray:
+        raise ConfigError(
+            f"the file of +{NODE}={exercise.name} sets {astray[0]} outside of `{NODE}`, where no "
+            f"cell of the exercise has it.\n  Set it below `{NODE}.settings` in that file."
+        )
+
+
+def _experiment(master: DictConfig) -> dict[str, Any]:
+    """The plain values of the experiment in a composed config."""
+    container = OmegaConf.to_container(master, resolve=False)
+    values = cast("dict[str, Any]", container)
+    return {key: value for key, value in values.items() if key not in ("hydra", NODE)}
+
+
 def _is_apart(key: str) -> bool:
     """Whether an override says what is swept, and nothing of the experiment."""
-    return key.lstrip("+").partition(".")[0] in (SEARCH, NODE)
+    return key.lstrip("+~").partition(".")[0] in (SEARCH, NODE)
 
 
 def _expressions(

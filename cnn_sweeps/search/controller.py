@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.console import report_written, say, sweep_ended, sweep_started
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.exercise import terminal
 from cnn_sweeps.exercise.answer import Answer
 from cnn_sweeps.search import answering, processes, publication, winners
@@ -16,6 +16,7 @@ from cnn_sweeps.search.attributes import CONFIG_HASH
 from cnn_sweeps.search.budget import Budget, cores
 from cnn_sweeps.search.events import Ended
 from cnn_sweeps.search.execute import execute_of
+from cnn_sweeps.search.failures import only_failures
 from cnn_sweeps.search.journal import SUFFIX
 from cnn_sweeps.search.lock import locked
 from cnn_sweeps.search.placement import Placement
@@ -29,10 +30,12 @@ from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.steering import Crew, Interrupts, Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
-from cnn_sweeps.search.ways_on import best_again, remember
+from cnn_sweeps.search.ways_on import best_again, remember, report_again
 from cnn_sweeps.search.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking.address import without_passwords
 from cnn_sweeps.tracking.records import KIND, STUDY_NAME
+from cnn_sweeps.wording import first_line
 
 STOPPED = "stopped by Ctrl-C"
 
@@ -83,6 +86,9 @@ def sweep(
         terminal.show(answer)
     # After the table is on the screen: what goes wrong with the report does not take it away.
     report_written(publication.publish(study, store))
+    if failed := only_failures(study):
+        store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
+        raise RunFailedError(failed)
     return ranking
 
 
@@ -142,7 +148,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
-        parent.log_json(plan.to_json(), "plan.json")
+        parent.log_json(without_passwords(plan.to_json()), "plan.json")
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
@@ -185,7 +191,8 @@ def _carry_out(
         left = study.counts()
         print(
             f"Stopped with {left.finished} of {left.total} trials done. "
-            "The same command continues where this one stopped."
+            "The same command continues where this one stopped.\n"
+            f"  what there is:  {report_again(study)}"
         )
         raise KeyboardInterrupt(interrupts.number)
 

@@ -17,6 +17,7 @@ from cnn_sweeps.search.estimate import Pace, Timing, roughly
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.survey import MOST_CELLS, Experiment, Rest, Survey
 from cnn_sweeps.table import Table
+from cnn_sweeps.wording import counted, first_line
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -45,7 +46,10 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Conso
         ("space", str(plan.space.dimensions[0])),
         *(("", str(dimension)) for dimension in plan.space.dimensions[1:]),
         ("cells", _cells(survey)),
-        ("known", f"{len(known):,}, from {_trials(len(finished))}" if finished else "none"),
+        (
+            "known",
+            f"{len(known):,}, from {counted(len(finished), 'trial')}" if finished else "none",
+        ),
         ("to do", _to_do(rest, plan, budget)),
         ("goal", str(plan.objectives)),
         ("chosen by", _chooser(plan, budget)),
@@ -85,7 +89,7 @@ def _cells(survey: Survey) -> str:
     if not survey.complete and size:
         told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
     if refused:
-        told += f"\n{len(refused):,} cannot be carried out: {refused[0].splitlines()[0]}"
+        told += f"\n{len(refused):,} cannot be carried out: {first_line(refused[0])}"
     return told
 
 
@@ -96,14 +100,14 @@ def _to_do(rest: Rest, plan: Plan, budget: Budget) -> str:
     limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
     fewer = rest.epochs_trained < rest.epochs
     trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
-    return f"{_trials(rest.trials)}, {about}{rest.epochs:,} epochs{trained}{limit}"
+    return f"{counted(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
 
 
 def _chooser(plan: Plan, budget: Budget) -> str:
     first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
     if budget.enumerates(plan):
         return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
-    return f"sampler {plan.sampler}, {_trials(budget.places(plan))}{first}"
+    return f"sampler {plan.sampler}, {counted(budget.places(plan), 'trial')}{first}"
 
 
 def _networks(survey: Survey) -> str:
@@ -122,7 +126,7 @@ def _time(rest: Rest, budget: Budget, timings: Sequence[Timing]) -> str:
     workers = max(budget.n_jobs, 1)
     left = roughly(rest.seconds(_pace(rest, timings), workers))
     told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
-    return f"{told}, judging by {_trials(len(timings))}"
+    return f"{told}, judging by {counted(len(timings), 'trial')}"
 
 
 def _pace(rest: Rest, timings: Sequence[Timing]) -> Pace:
@@ -152,10 +156,6 @@ def _parameters(experiment: Experiment) -> str:
     if experiment.refusal is not None:
         return "impossible"
     return "" if experiment.params is None else f"{experiment.params:,}"
-
-
-def _trials(number: int) -> str:
-    return f"{number:,} trial{'' if number == 1 else 's'}"
 
 
 def _value(dimension: Dimension, cell: Mapping[str, Any]) -> str:

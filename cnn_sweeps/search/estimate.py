@@ -106,16 +106,6 @@ def roughly(seconds: float) -> str:
     return f"about {seconds / DAY:.0f} days"
 
 
-def exactly(seconds: float) -> str:
-    """A measured duration: `16 s`, `1 min 12 s`, `2 h 5 min`."""
-    whole = int(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
-
-
 def _rounded(number: float) -> str:
     """Halves below 3, whole numbers below 20, then fives."""
     if number < 3:  # noqa: PLR2004

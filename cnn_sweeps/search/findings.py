@@ -31,12 +31,16 @@ from cnn_sweeps.search.ways_on import commands
 from cnn_sweeps.tracking import RunRecord, Store, details, records
 from cnn_sweeps.tracking.address import without_password
 from cnn_sweeps.tracking.recall import epochs_of
+from cnn_sweeps.wording import first_line
 
 MOST_CURVES = 5
 """Of so many of the best trials the learning curves are shown."""
 TEST = "test_"
 PAID = "train_seconds_paid"
 """Tag of a run: what was really spent on training it."""
+
+Where = Store | StoreError | None
+"""The store of a sweep's runs, or the error that opening it gave; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +58,21 @@ class Runs:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, study: SweepStudy, store: Store | None) -> "Runs":
+    def of(cls, study: SweepStudy, store: Where) -> "Runs":
         """Look the runs up in one search; a store that refuses has none."""
         if store is None:
-            return cls(
-                store=None, by_id={}, missing=("The MLflow store of its runs is not there.",)
-            )
+            return cls._none("The MLflow store of its runs is not there.")
+        if isinstance(store, StoreError):
+            return cls._none(f"Its runs cannot be read: {first_line(store)}")
         try:
             children = store.children(study.parent_run_id) if study.parent_run_id else []
         except StoreError as error:
-            said = f"Its runs cannot be read: {str(error).splitlines()[0]}"
-            return cls(store=None, by_id={}, missing=(said,))
+            return cls.of(study, error)
         return cls(store=store, by_id={run.run_id: run for run in children}, missing=())
+
+    @classmethod
+    def _none(cls, said: str) -> "Runs":
+        return cls(store=None, by_id={}, missing=(said,))
 
     def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
         """Test metrics by trial number, of the trials that were scored."""
@@ -77,17 +84,17 @@ class Runs:
         return found
 
 
-def ranked(study: SweepStudy, store: Store | None) -> Ranking:
+def ranked(study: SweepStudy, store: Where) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
     return Ranking.of(study, Runs.of(study, store).scores(study))
 
 
-def findings(study: SweepStudy, store: Store | None) -> Findings:
+def findings(study: SweepStudy, store: Where) -> Findings:
     """Everything that a report of a sweep shows, whatever is left of it.
 
     Args:
         study: the sweep, finished or not.
-        store: where its runs are; None where there is none any more.
+        store: where its runs are.
     """
     plan, runs = study.plan, Runs.of(study, store)
     scores = runs.scores(study)

@@ -1,4 +1,7 @@
-"""How much each swept key had to do with good values, by Optuna's PED-ANOVA."""
+"""How much each swept key had to do with good values, by Optuna's conditional PED-ANOVA.
+
+Source: https://arxiv.org/abs/2601.20800; a key has its share also where only some trials have it.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -41,9 +44,6 @@ def _reason(complete: list[FrozenTrial], index: int) -> str | None:
         return "only one key was swept"
     if len(complete) < FEWEST:
         return f"it takes {FEWEST} complete trials or more, and there are {len(complete)}"
-    if len(set(keys[0]).intersection(*keys)) <= 1:
-        # Optuna leaves out what does not count everywhere, and one key alone would have all.
-        return "there are no two keys that count in every trial"
     if len({trial.values[index] for trial in complete}) == 1:
         return "every trial has the same value"
     return None
@@ -66,6 +66,7 @@ def _shares(complete: list[FrozenTrial], index: int, sign: float) -> dict[str, f
     )
     quantile = min(0.5, max(QUANTILE, GOOD / len(complete)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # It is experimental, and says of keys that few trials have that their share is less sure.
+        warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
         return get_param_importances(alone, evaluator=evaluator)

@@ -11,6 +11,7 @@ with quiet_stderr():
     import cnn_sweeps.run
     import cnn_sweeps.search.worker
     import cnn_sweeps.tracking.preload  # noqa: F401 -- all for their effect
-    from cnn_sweeps import figures
+    from cnn_sweeps import computation, figures
 
     figures.warm_up()
+computation.digest()  # of what is imported now, whatever becomes of the files

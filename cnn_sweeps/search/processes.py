@@ -6,7 +6,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -40,15 +40,16 @@ def ensure_running() -> None:
     """Start the process that workers are forked from, where it does not run.
 
     The terminal tells Ctrl-C, and that it was closed, to every process; only the controller is
-    to hear it. What is ignored when a process begins stays ignored in it and all below it.
+    to hear it. What is blocked when a process begins stays blocked in it and all below it. A
+    signal that comes meanwhile is not lost: it waits for us.
     """
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in FOR_THE_CONTROLLER}
-    try:
-        with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
+    with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
+        resource_tracker.ensure_running()  # would unblock signals if it had to be started below
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+        try:
             forkserver.ensure_running()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -22,6 +22,7 @@ from cnn_sweeps.search.expression import dimension_of, fixed_override, read_over
 from cnn_sweeps.search.label import Label
 from cnn_sweeps.search.outline import outlines
 from cnn_sweeps.search.params import When, divided, expression
+from cnn_sweeps.wording import first_line
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -249,7 +250,7 @@ def _resolved(params: Mapping[str, Any]) -> Mapping[str, Any]:
             else params
         )
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(f"hydra.sweeper.params cannot be resolved: {reason}.") from None
     return dict(plain)
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
 
-from optuna.trial import TrialState
-
 from cnn_sweeps.errors import RunFailedError, StoreError
-from cnn_sweeps.search.attributes import REASON, TRACEBACK
 from cnn_sweeps.search.budget import Budget
 from cnn_sweeps.search.events import Ended, Event
+from cnn_sweeps.search.failures import only_failures
 from cnn_sweeps.search.recovery import put_back, recover
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import View
@@ -203,14 +201,6 @@ class Steering:
 
     def _refuse_to_fail_on(self) -> None:
         """End a sweep that only fails."""
-        trials = self.study.trials(TrialState.COMPLETE, TrialState.PRUNED)
-        failed = self.study.trials(TrialState.FAIL)
-        if trials or not failed:
-            return
-        first = failed[0]
-        detail = first.user_attrs.get(TRACEBACK) or first.user_attrs.get(REASON, "")
-        raise RunFailedError(
-            f"{len(failed)} trials failed and none succeeded "
-            f"(hydra.sweeper.max_failures={self.budget.max_failures}). The first error, of trial "
-            f"{first.number}:\n{detail.rstrip()}"
-        )
+        if said := only_failures(self.study):
+            most = self.budget.max_failures
+            raise RunFailedError(f"hydra.sweeper.max_failures={most}: {said}")

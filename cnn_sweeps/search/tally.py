@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from cnn_sweeps.search.estimate import time_left
 from cnn_sweeps.search.events import Claimed, Dropped, Ended, Event, Progressed, Refused, State
 from cnn_sweeps.search.objectives import Objectives
+from cnn_sweeps.wording import first_line
 
 SCORED: tuple[State, ...] = ("complete", "reused")
 TRAINED: tuple[State, ...] = ("complete", "pruned")
@@ -74,7 +75,7 @@ class Tally:
                 self.total -= 1
             case Refused():
                 self.in_hand.pop(event.worker, None)
-                return f"worker {event.worker} stops: {_first_line(event.message)}"
+                return f"worker {event.worker} stops: {first_line(event.message)}"
         return None
 
     @property
@@ -139,7 +140,7 @@ class Tally:
                 return [scores, "reused"]
             case "pruned":
                 return [f"pruned at epoch {ended.epochs}", scores, took]
-        reason = _first_line(ended.reason or "")
+        reason = first_line(ended.reason)
         return [f"{ended.state}: {reason}" if reason else ended.state]
 
     def scores(self, values: Iterable[float]) -> str:
@@ -153,7 +154,3 @@ def rounded(value: float) -> str:
     if abs(value) < 10:  # noqa: PLR2004 -- digits
         return f"{value:.4f}"
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip().splitlines()), "")

@@ -19,12 +19,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cnn_sweeps.identity import SHOWN
-from cnn_sweeps.search.estimate import exactly, roughly
+from cnn_sweeps.search.estimate import roughly
 from cnn_sweeps.search.events import Ended, Event, State
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.tally import InHand, Tally, rounded
 from cnn_sweeps.streams import silence
 from cnn_sweeps.terminal import Output
+from cnn_sweeps.wording import counted, duration
 
 STYLES = {"failed": "red", "pruned": "dim", "reused": "dim", "put back": "yellow"}
 """Colours of the lines in a terminal, by how the trial ended."""
@@ -235,11 +236,11 @@ class LiveView:
         if not front:
             return "no trial has a value yet"
         if len(self._tally.objectives.names) > 1:
-            return f"Pareto front: {len(front)} trial{'s' if len(front) > 1 else ''}"
+            return f"Pareto front: {counted(len(front), 'trial')}"
         best = front[0]
         return f"best {self._tally.scores(best.values)}  {(best.config_hash or '')[:SHOWN]}"
 
     def _time(self) -> str:
         left = self._tally.seconds_left
         rest = "" if left is None else f", {roughly(left)} left"
-        return f"{exactly(self._tally.seconds)} spent{rest}"
+        return f"{duration(self._tally.seconds)} spent{rest}"

@@ -41,8 +41,7 @@ def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
 
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
-    fixed = map(without_password, study.plan.fixed)
-    where = [text for text in fixed if text.startswith(TRACKING)]
+    where = _where(study)
     lines = {"the sweep again, or more of it": study.study.user_attrs.get(COMMAND)}
     if best is not None:
         lines["train the best again"] = best_again(study.plan, best, store)
@@ -53,10 +52,20 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
             [PROGRAM, "reproduce", short, *where]
         )
     lines["browse its runs"] = store.ui_command if store else None
-    lines["write this report again"] = shlex.join(
-        [PROGRAM, "report", study.study.study_name, *where, *_storage(study)]
-    )
+    lines["write this report again"] = report_again(study)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
+
+
+def report_again(study: SweepStudy) -> str:
+    """The command that writes a report of a sweep, as far as it has come."""
+    words = [PROGRAM, "report", study.study.study_name, *_where(study), *_storage(study)]
+    return shlex.join(words)
+
+
+def _where(study: SweepStudy) -> list[str]:
+    """What was typed to say where the runs are, without a password."""
+    fixed = map(without_password, study.plan.fixed)
+    return [text for text in fixed if text.startswith(TRACKING)]
 
 
 def _storage(study: SweepStudy) -> list[str]:

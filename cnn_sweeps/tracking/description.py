@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.markdown import block, bullets, picture_links, plain, run_link
 from cnn_sweeps.tracking.records import DATA, NETWORK, REPRODUCES, REUSED_FROM, RunRecord
+from cnn_sweeps.wording import counted
 
 EXPERIMENT = """\
 Image classifiers that cnn-sweeps has trained.
@@ -91,10 +92,10 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
         kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
-        number, why = _count(metrics["epochs"], "epoch"), plain(tags.get("stopped", ""))
+        number, why = counted(int(metrics["epochs"]), "epoch"), plain(tags.get("stopped", ""))
         yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
     if "trainable_params" in metrics:
-        yield f"{_count(metrics['trainable_params'], 'trainable parameter')}"
+        yield counted(int(metrics["trainable_params"]), "trainable parameter")
     if "train_seconds" in metrics:
         whole = f", {metrics['total_seconds']:.1f} s in all" if "total_seconds" in metrics else ""
         yield f"{metrics['train_seconds']:.1f} s of training{whole}"
@@ -108,7 +109,7 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
         yield f"nothing was trained: it is a copy of {known} of the same experiment"
     elif int(tags.get("epochs_reused", 0)):
-        reused = _count(float(tags["epochs_reused"]), "epoch")
+        reused = counted(int(tags["epochs_reused"]), "epoch")
         trained = tags.get("epochs_trained", "the others")
         yield f"{reused} of it were known already and {trained} trained{paid}"
 
@@ -121,10 +122,6 @@ def _commands(run: RunRecord) -> list[str]:
 
 def _short(run: RunRecord) -> str:
     return (run.config_hash or "")[:SHOWN]
-
-
-def _count(number: float, thing: str) -> str:
-    return f"{number:,.0f} {thing}{'' if number == 1 else 's'}"
 
 
 def _one_line(text: str) -> str:

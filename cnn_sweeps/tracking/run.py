@@ -2,16 +2,19 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import yaml
+
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
+from cnn_sweeps.json_text import dumped
 from cnn_sweeps.tracking import inputs, params
-from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.address import Address, without_passwords
 from cnn_sweeps.tracking.models import Portable
 from cnn_sweeps.tracking.refusals import refusing
 
@@ -80,6 +83,12 @@ class TrackedRun:
             for batch in params.batches(items, params.PARAMS_PER_BATCH):
                 self.client.log_batch(self.run_id, tags=batch, synchronous=True)
 
+    def remove_tags(self, names: Collection[str]) -> None:
+        """Take tags away, as far as they are there."""
+        with refusing(self.address):
+            for tag in self.client.get_run(self.run_id).data.tags.keys() & set(names):
+                self.client.delete_tag(self.run_id, tag)
+
     def log_text(self, text: str, path: str) -> None:
         """Store a text under a path of the run's artifacts, such as `config.yaml`."""
         with refusing(self.address):
@@ -87,7 +96,12 @@ class TrackedRun:
 
     def log_json(self, value: object, path: str) -> None:
         """Store a value as JSON; what JSON does not know is stored as text."""
-        self.log_text(json.dumps(value, indent=2, ensure_ascii=False, default=str), path)
+        self.log_text(dumped(value), path)
+
+    def log_config(self, plain: Mapping[str, object]) -> None:
+        """Store a whole config as `config.yaml`, with the passwords in it starred out."""
+        told = without_passwords(plain)
+        self.log_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), "config.yaml")
 
     def log_table(self, rows: Sequence[Mapping[str, object]], path: str) -> None:
         """Store rows of one form as JSON that MLflow's pages show as a table.

@@ -132,9 +132,8 @@ class Store:
         What an earlier end has left in its tags is no longer true, and taken away.
         """
         run = self.reopen(run_id)
+        run.remove_tags(OF_AN_END)
         with refusing(self.address):
-            for tag in self.client.get_run(run_id).data.tags.keys() & OF_AN_END:
-                self.client.delete_tag(run_id, tag)
             self.client.set_tag(run_id, PROCESS, _process())
             self.client.update_run(run_id, status="RUNNING")
         with self._ending(run):

@@ -1,0 +1,29 @@
+"""Values as JSON that every program can read, and not only Python's own reader."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+
+def dumped(value: Any) -> str:
+    """A value as indented JSON; what JSON does not know is text, numbers that are none are null."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def plain(value: Any) -> Any:
+    """A value made of what JSON has: no NaN and no infinity, times as text.
+
+    Source: RFC 8259, section 6, which permits neither.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, datetime) else value
