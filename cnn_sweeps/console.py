@@ -1,5 +1,6 @@
 """What a person sees in the terminal, on standard output."""
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -130,6 +131,7 @@ def report_written(place: str) -> None:
 
 
 def _ways_on(out: Console, short: str, store: "Store") -> None:
-    out.print(f"  more:    cnn-sweeps show {short}")
+    show = shlex.join(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
+    out.print(f"  more:    {show}", markup=False, soft_wrap=True)
     out.print(f"  browse:  {store.ui_command}", markup=False, soft_wrap=True)

@@ -37,14 +37,19 @@ class Start:
 _started: list[Start] = []
 
 
+def can_prepare(trainer: Trainer) -> bool:
+    """Whether this process can still be prepared for it: no other threads or determinism yet."""
+    return not _started or _started[0] == _wanted(trainer)
+
+
 def prepare(trainer: Trainer, seed: int) -> None:
     """Bring TensorFlow and Keras into the state of a fresh process with that seed.
 
     Raises:
         ConfigError: an earlier run in this process chose other threads or determinism.
     """
-    wanted = Start(threads=trainer.threads, deterministic=trainer.deterministic)
-    if _started and _started[0] != wanted:
+    wanted = _wanted(trainer)
+    if not can_prepare(trainer):
         raise ConfigError(_too_late(_started[0], wanted))
     with quiet_stderr():
         import keras  # noqa: PLC0415 - takes seconds
@@ -98,6 +103,10 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             sys.stderr.flush()
             os.dup2(shown, STDERR)
+
+
+def _wanted(trainer: Trainer) -> Start:
+    return Start(threads=trainer.threads, deterministic=trainer.deterministic)
 
 
 def _start(tf: Any, wanted: Start) -> None:

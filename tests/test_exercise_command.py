@@ -212,6 +212,7 @@ def test_a_config_group_may_be_varied_beside(typed: Typed) -> None:
             "would leave out some of the 9",
         ),
         (["-m", "+exercise=1_filters", "hydra/sweeper/pruner=median"], "would end trainings early"),
+        (["-m", "+exercise=1_filters", "hydra.sweeper.duplicates=replicate"], "leave others out"),
         (
             [
                 "-m",

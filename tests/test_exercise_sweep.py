@@ -90,14 +90,11 @@ def test_a_search_has_no_answer(tmp_path: Path) -> None:
     assert answer_of(study(tmp_path), {}) is None
 
 
-def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: Path) -> None:
     """Its seconds are compared; one worker that goes on with a search may have every core."""
-    monkeypatch.setattr(controller, "cores", lambda: 8)
     held, budget = worked(tmp_path, filters()), Budget(n_jobs=4)
-    assert controller._threads(held, budget, workers=1) == 2
-    assert controller._threads(study(tmp_path, name="search"), budget, workers=1) == 8
+    assert controller._shares(held, budget, workers=1) == 4
+    assert controller._shares(study(tmp_path, name="search"), budget, workers=1) == 1
 
 
 def test_trials_with_other_threads_are_scored_in_other_processes() -> None:

@@ -33,10 +33,10 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
     """A launcher gets one job a worker, told by one override which study to pull from."""
     launcher = FakeLauncher(JobStatus.COMPLETED)
     address = Address(storage=str(tmp_path / "a b.journal"), name="study")
-    place_by_launcher(launcher, address, 2)  # type: ignore[arg-type]
+    place_by_launcher(launcher, address, workers=2, shares=3)  # type: ignore[arg-type]
     assert launcher.given == [
-        [f"hydra.sweeper.worker='0/2@{tmp_path}/a%20b.journal@study'"],
-        [f"hydra.sweeper.worker='1/2@{tmp_path}/a%20b.journal@study'"],
+        [f"hydra.sweeper.worker='0/3@{tmp_path}/a%20b.journal@study'"],
+        [f"hydra.sweeper.worker='1/3@{tmp_path}/a%20b.journal@study'"],
     ]
 
 
@@ -44,7 +44,7 @@ def test_a_launcher_that_fails_is_a_failed_sweep(tmp_path: Path) -> None:
     """What a launcher could not run is said with its reason."""
     launcher = FakeLauncher(JobStatus.FAILED)
     with pytest.raises(RunFailedError, match="no such queue"):
-        place_by_launcher(launcher, Address(storage="x", name="y"), 1)  # type: ignore[arg-type]
+        place_by_launcher(launcher, Address(storage="x", name="y"), 1, 1)  # type: ignore[arg-type]
 
 
 def test_a_job_with_nothing_to_do_ends(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -176,6 +177,16 @@ def test_run_without_model(store: Store) -> None:
     """A run whose model was not stored says how to get one."""
     with pytest.raises(StoreError, match="tracking.log_model=true"):
         store.load_model(finished(store).run_id)
+
+
+def test_what_leads_to_a_store_is_only_what_is_needed(
+    store: Store, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside its folder nothing; elsewhere its folder; the experiment is no matter for a hash."""
+    assert replace(store, experiment="mine").whereabouts == []
+    (in_tmp / "elsewhere").mkdir()
+    monkeypatch.chdir(in_tmp / "elsewhere")
+    assert store.whereabouts == [f"tracking.dir={store.dir}"]
 
 
 def test_ui_command_names_the_database(store: Store) -> None:

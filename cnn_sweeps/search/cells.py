@@ -117,6 +117,11 @@ def check(plan: Plan, budget: Budget) -> None:
             f"hydra.sweeper.n_trials={budget.n_trials} would leave out some of the {size} "
             f"trainings that the exercise compares.\n  Leave it out; {NODE}.seeds=1 asks for fewer."
         )
+    if plan.duplicates == "replicate":
+        raise ConfigError(
+            f"hydra.sweeper.duplicates=replicate would repeat some trainings and leave others out; "
+            f"an exercise counts its seeds itself.\n  Type {NODE}.seeds=5 for five of each."
+        )
     if plan.pruner.name != "none":
         raise ConfigError(
             f"hydra/sweeper/pruner={plan.pruner.name} would end trainings early that the exercise "

@@ -39,8 +39,8 @@ from cnn_sweeps.wording import first_line
 
 STOPPED = "stopped by Ctrl-C"
 
-Place = Callable[[Address, int], None]
-"""Another way to run so many workers on a study: Hydra's launchers."""
+Place = Callable[[Address, int, int], None]
+"""Another way to run so many workers, with so many shares in the cores: Hydra's launchers."""
 
 
 def sweep(
@@ -182,7 +182,7 @@ def _carry_out(
             execute = execute_of(study, None)
             Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()
         else:
-            crew = _crew(study, workers, place, threads=_threads(study, budget, workers))
+            crew = _crew(study, workers, place, shares=_shares(study, budget, workers))
             Steering(study=study, store=store, budget=budget, view=view).run(crew, interrupts)
         if interrupts.asked():
             put_back(study, store, show=view.show, reason=STOPPED)
@@ -192,27 +192,27 @@ def _carry_out(
         print(
             f"Stopped with {left.finished} of {left.total} trials done. "
             "The same command continues where this one stopped.\n"
-            f"  what there is:  {report_again(study)}"
+            f"  what there is:  {report_again(study, store)}"
         )
         raise KeyboardInterrupt(interrupts.number)
 
 
-def _crew(study: SweepStudy, workers: int, place: Place | None, *, threads: int) -> Crew:
+def _crew(study: SweepStudy, workers: int, place: Place | None, *, shares: int) -> Crew:
     """Processes of this machine, or what a launcher places."""
     if place is None:
-        return Pool(study.address, workers=workers, threads=threads)
-    return Placement(study=study, launch=partial(place, study.address, workers))
+        return Pool(study.address, workers=workers, threads=max(1, cores() // shares))
+    return Placement(study=study, launch=partial(place, study.address, workers, shares))
 
 
-def _threads(study: SweepStudy, budget: Budget, workers: int) -> int:
-    """The share of a worker in the cores.
+def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
+    """Into how many shares the cores are divided, of which a worker has one.
 
     An exercise compares seconds: when it is gone on with, what is left has no more threads than
     what is done had.
     """
-    if study.plan.exercise is not None:
-        workers = max(workers, min(budget.n_jobs, study.counts().total))
-    return max(1, cores() // workers)
+    if study.plan.exercise is None:
+        return workers
+    return max(workers, min(budget.n_jobs, study.counts().total))
 
 
 def _ended_before(study: SweepStudy) -> list[Ended]:

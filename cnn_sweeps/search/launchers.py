@@ -2,7 +2,7 @@
 
 The seam: the controller prepares the study and hands the launcher one job for each worker.
 A job is an ordinary Hydra job of this application with one more override,
-`hydra.sweeper.worker=NUMBER/WORKERS@STORAGE@NAME` (percent-encoded, as in a URL); its task
+`hydra.sweeper.worker=NUMBER/SHARES@STORAGE@NAME` (percent-encoded, as in a URL); its task
 function sees that and pulls trials from the study until none is left. So a launcher needs no
 code of ours, and a worker needs nothing but the study's storage, the tracking URI and the data.
 """
@@ -25,16 +25,21 @@ SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
 
 
-def place_by_launcher(launcher: Launcher, address: Address, workers: int) -> None:
+def place_by_launcher(launcher: Launcher, address: Address, workers: int, shares: int) -> None:
     """Run so many workers on a study as jobs of a launcher, and wait for them.
+
+    Args:
+        launcher: Hydra's.
+        address: the study.
+        workers: how many.
+        shares: into how many the cores of a host are divided among workers.
 
     Raises:
         RunFailedError: a worker could not run.
     """
     where = SEPARATOR.join(quote(part, safe="/") for part in (address.storage, address.name))
     told = [
-        [f"hydra.sweeper.worker='{number}/{workers}{SEPARATOR}{where}'"]
-        for number in range(workers)
+        [f"hydra.sweeper.worker='{number}/{shares}{SEPARATOR}{where}'"] for number in range(workers)
     ]
     for result in launcher.launch(told, initial_job_idx=0):
         if result.status != JobStatus.COMPLETED:
@@ -46,7 +51,7 @@ def work_as_job(worker: str) -> None:
     """Be a worker: what the task function of a launcher's job does.
 
     Args:
-        worker: what the controller told, NUMBER/WORKERS@STORAGE@NAME.
+        worker: what the controller told, NUMBER/SHARES@STORAGE@NAME.
 
     Raises:
         ConfigError: the controller told something else.
@@ -62,7 +67,7 @@ def work_as_job(worker: str) -> None:
             f"hydra.sweeper.worker={worker} is not possible: a sweep tells it to the workers "
             f"that a launcher places. Leave it out."
         )
-    number, workers = int(place[1]), int(place[2])
+    number, shares = int(place[1]), int(place[2])
     with _stoppable() as stopping:
         address = Address(storage=unquote(place[3]), name=unquote(place[4]))
         study = SweepStudy.load(address, stream=1000 * (number + 1))
@@ -71,7 +76,7 @@ def work_as_job(worker: str) -> None:
             execute=execute_of(study, None),
             stop=lambda: bool(stopping) or asked_to_stop(study),
             number=number,
-            threads=max(1, cores() // workers),
+            threads=max(1, cores() // shares),
         ).work()
 
 

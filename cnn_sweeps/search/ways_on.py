@@ -8,14 +8,13 @@ from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.search.attributes import COMMAND
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.ranking import Row
-from cnn_sweeps.search.shelf import STORAGE, studies_of
+from cnn_sweeps.search.shelf import STORAGE, STUDIES, studies_of
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.tracking import Store, details
 from cnn_sweeps.tracking.address import without_password
+from cnn_sweeps.tracking.store import WHEREABOUTS
 
 PROGRAM = "cnn-sweeps"
-TRACKING = ("tracking.uri=", "tracking.dir=")
-"""What is typed to say where the runs are."""
 
 
 def best_again(plan: Plan, best: Row, store: Store | None) -> str:
@@ -27,9 +26,10 @@ def best_again(plan: Plan, best: Row, store: Store | None) -> str:
         store: where its run is; None where that cannot be looked at.
     """
     run = details.known(store, best.run_id) if store and best.run_id else None
-    overrides = [*plan.fixed, *plan.space.overrides(best.params)]
-    overrides += _as_it_ran(plan, best, run.params if run else {})
-    return shlex.join([PROGRAM, *map(without_password, overrides)])
+    words = [text for text in plan.fixed if not text.startswith(WHEREABOUTS)]
+    words += plan.space.overrides(best.params)
+    words += _as_it_ran(plan, best, run.params if run else {})
+    return shlex.join([PROGRAM, *map(without_password, words), *_where(plan, store)])
 
 
 def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
 
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
-    where = _where(study)
+    where = _where(study.plan, store)
     lines = {"the sweep again, or more of it": study.study.user_attrs.get(COMMAND)}
     if best is not None:
         lines["train the best again"] = best_again(study.plan, best, store)
@@ -52,27 +52,29 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
             [PROGRAM, "reproduce", short, *where]
         )
     lines["browse its runs"] = store.ui_command if store else None
-    lines["write this report again"] = report_again(study)
+    lines["write this report again"] = report_again(study, store)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
 
 
-def report_again(study: SweepStudy) -> str:
+def report_again(study: SweepStudy, store: Store | None) -> str:
     """The command that writes a report of a sweep, as far as it has come."""
-    words = [PROGRAM, "report", study.study.study_name, *_where(study), *_storage(study)]
+    where = _where(study.plan, store)
+    words = [PROGRAM, "report", study.study.study_name, *where, *_storage(study, store)]
     return shlex.join(words)
 
 
-def _where(study: SweepStudy) -> list[str]:
-    """What was typed to say where the runs are, without a password."""
-    fixed = map(without_password, study.plan.fixed)
-    return [text for text in fixed if text.startswith(TRACKING)]
+def _where(plan: Plan, store: Store | None) -> list[str]:
+    """What has to be typed here to say where the runs are, without a password."""
+    if store:
+        return store.whereabouts
+    return [text for text in map(without_password, plan.fixed) if text.startswith(WHEREABOUTS)]
 
 
-def _storage(study: SweepStudy) -> list[str]:
+def _storage(study: SweepStudy, store: Store | None) -> list[str]:
     """Where the study is, unless a report would look there anyway."""
-    folder = studies_of(study.plan.first.tracking)
+    usual = store.dir / STUDIES if store else studies_of(study.plan.first.tracking)
     file = study.address.file
-    return [] if file and file.parent == folder else [f"{STORAGE}={study.address}"]
+    return [] if file and file.parent == usual else [f"{STORAGE}={study.address}"]
 
 
 def _as_it_ran(plan: Plan, best: Row, ran: Mapping[str, str]) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """The test split, scored once the search is over: for the winners, or all of an exercise."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,9 +71,20 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
     Args:
         study: whose winners; of an exercise, every trial.
         store: where their runs are.
-        workers: processes that score, each with TensorFlow at hand; 0 for this one alone.
+        workers: processes that score, each with TensorFlow at hand; 0 for this one alone, as far
+            as TensorFlow was not started in it with other threads.
         say: is told when it will take a while.
     """
+    known, asked = _divided(study, store)
+    if len(asked) > MANY:
+        say(f"scoring {len(asked)} trials on the test split")
+    for alike in _by_start(asked):
+        known |= _score(study.plan.first.tracking, alike, workers)
+    return known
+
+
+def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
+    """Of the trials that are to be scored: the test metrics that are known, and the others."""
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
     for trial in to_be_scored(study):
@@ -84,19 +96,18 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
             plain = yaml.safe_load(store.read_text(run_id, CONFIG))
             drawn = trial.number in best
             asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, drawn=drawn))
-    if not asked:
-        return known
-    if len(asked) > MANY:
-        say(f"scoring {len(asked)} trials on the test split")
-    tracking = study.plan.first.tracking
-    if not workers:
-        return {**known, **score_all(tracking, asked)}
-    found = dict(known)
-    for alike in _by_start(asked):
-        shares = [alike[number::workers] for number in range(min(workers, len(alike)))]
-        for scored in processes.call_each(score_all, [(tracking, share) for share in shares]):
-            found |= scored
-    return found
+    return known, asked
+
+
+def _score(
+    tracking: Tracking, alike: Sequence[Unscored], workers: int
+) -> dict[int, dict[str, float]]:
+    """Score trials of one start of TensorFlow, here or in processes of their own."""
+    if not workers and runtime.can_prepare(load(alike[0].config).trainer):
+        return score_all(tracking, alike)
+    most = min(max(1, workers), len(alike))
+    calls = [(tracking, alike[number::most]) for number in range(most)]
+    return dict(ChainMap(*processes.call_each(score_all, calls)))
 
 
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
@@ -112,7 +123,7 @@ def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
     return list(alike.values())
 
 
-def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> Scores:
+def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[str, float]]:
     """Score stored models on the test split, and make the pictures of the best.
 
     Where models are not stored the winner is trained again, which gives the same weights

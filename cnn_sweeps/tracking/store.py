@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import keras
     from mlflow import MlflowClient
 
+WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
+"""Overrides that say where the runs are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
@@ -106,6 +109,12 @@ class Store:
         if self.address.artifacts is None:
             return without_password(self.uri)
         return shlex.join(["cnn-sweeps", "ui", *overrides(self.address, self.experiment)])
+
+    @property
+    def whereabouts(self) -> list[str]:
+        """What has to be typed behind a command about a run for it to look here, if anything."""
+        told = overrides(self.address, self.experiment)
+        return [text for text in told if text.startswith(WHEREABOUTS)]
 
     @contextmanager
     def start_run(
