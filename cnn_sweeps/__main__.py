@@ -1,5 +1,19 @@
-"""`python -m cnn_sweeps` is `cnn-sweeps`."""
+"""`cnn-sweeps` and `python -m cnn_sweeps`: the command line, where Ctrl-C is heard at once."""
 
-from cnn_sweeps.cli import main
+import signal
+import sys
 
-main()
+
+def main() -> None:
+    """Import the command line, which takes a moment, and carry it out."""
+    try:
+        from cnn_sweeps import cli  # noqa: PLC0415 -- so that Ctrl-C is heard meanwhile
+
+        cli.main()
+    except KeyboardInterrupt:
+        sys.stderr.write("cnn-sweeps: interrupted.\n")
+        sys.exit(128 + signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

@@ -129,7 +129,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
     if DRY_RUN in arguments:
-        sys.argv[1:] = [a for a in arguments if a != DRY_RUN] + ["hydra.sweeper.dry_run=true"]
+        # In its place: an option between two overrides would part them.
+        sys.argv[1:] = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
     os.environ[FULL_ERROR] = "1"
     if "--cfg" in arguments or "-c" in arguments:
         _check_composed(arguments)

@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +14,21 @@ MODULES: Final = (
     "models.py",
     "optimizers.py",
     "passes.py",
+    "run.py",
     "runtime.py",
     "schedules.py",
     "training.py",
     "trajectory/*.py",
     "variables.py",
 )
-"""Everything between a config and the bits of its epochs; the rest composes, searches and shows."""
+"""What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16
 """Hex digits of the digest: it tells states of a checkout apart, and stands in messages."""
+
+
+def files_of(package: Path = PACKAGE) -> list[Path]:
+    """The modules that compute, as files."""
+    return sorted({file for pattern in MODULES for file in package.glob(pattern)})
 
 
 @cache
@@ -34,7 +41,7 @@ def digest(package: Path = PACKAGE) -> str | None:
     Args:
         package: folder of the package.
     """
-    files = sorted({file for pattern in MODULES for file in package.glob(pattern)})
+    files = files_of(package)
     content = hashlib.sha256()
     try:
         for file in files:
@@ -43,3 +50,14 @@ def digest(package: Path = PACKAGE) -> str | None:
     except OSError:
         return None
     return content.hexdigest()[:SHOWN] if files else None
+
+
+def settle() -> None:
+    """Import all that computes and keep its digest: a later edit changes nothing in this process.
+
+    To be called before anything that takes long.
+    """
+    for file in files_of():
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        import_module(".".join(part for part in parts if part != "__init__"))
+    digest()

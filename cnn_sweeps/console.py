@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cnn_sweeps.streams import silence
 from cnn_sweeps.terminal import Output
-from cnn_sweeps.wording import first_line
+from cnn_sweeps.wording import counted, first_line
 
 if TYPE_CHECKING:
     from cnn_sweeps.result import RunResult
@@ -76,7 +76,9 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
-        out.print(f"  {asked} epochs: {trained} trained, {asked - trained} known already")
+        out.print(
+            f"  {counted(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
+        )
     for line in result.left_out:
         out.print(f"  {escape(line)}", soft_wrap=True)
     _ways_on(out, result.identity.short, store)
@@ -116,7 +118,9 @@ def sweep_ended(
             out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
     if spent.trained < spent.asked:
         known = spent.asked - spent.trained
-        out.print(f"{spent.asked} epochs: {spent.trained} trained, {known} known already")
+        out.print(
+            f"{counted(spent.asked, 'epoch')}: {spent.trained} trained, {known} known already"
+        )
     if not ranking.winners:
         out.print("no trial has a value.")
     else:

@@ -1,10 +1,10 @@
 """The environment of a run: what may move the last bits without changing what it means."""
 
+import hashlib
+import json
 import os
 import platform
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from cnn_sweeps import computation
+from cnn_sweeps import checkout, computation
 
 PACKAGES: Final = (
     "cnn-sweeps",
@@ -25,10 +25,7 @@ PACKAGES: Final = (
 )
 COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
 """The packages that compute; the others only compose, search and remember."""
-MOVING: Final = (
-    *("code", "cpu", "cpu_flags", "devices"),
-    *("deterministic", "onednn", "variables", "precision"),
-)
+MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
 """The fields that may move the bits of a training as they are."""
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
@@ -52,7 +49,8 @@ CPU_FLAGS: Final = {
     *("asimd", "sve", "sve2", "bf16", "i8mm"),
 }
 CPUINFO: Final = Path("/proc/cpuinfo")
-OWN_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+SHOWN: Final = 16
+"""Hex digits of the digest of the software."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ class Environment:
         """The environment of this process, now; never fails and imports nothing heavy."""
         cpu, flags = _processor()
         devices, intra, inter = _tensorflow()
-        commit, dirty = _git()
+        commit, dirty = checkout.commit()
         return cls(
             python=platform.python_version(),
             platform=platform.platform(),
@@ -161,16 +159,22 @@ class Environment:
         TensorFlow chooses its kernels by its version, the processor (its caches too, so its
         name counts) and the variables; how a sum is divided depends on the threads that there
         really are; the system gives `exp` and its like. The host's name, the kernel, the commit
-        and the packages that only compose, search and remember move nothing.
+        and the packages that only compose, search and remember move nothing. Our own code may,
+        but must not, so it is no part of this: it excuses nothing.
         """
         values = self.as_dict()
         return {
-            "python": ".".join(self.python.split(".")[:2]),  # TensorFlow is built for each
+            "python": _minor(self.python),
             "system": _system(self.platform),
             "packages": {name: self.packages.get(name) for name in COMPUTING},
             **{name: values[name] for name in MOVING},
             "threads": self.threads or self.intra_op_threads or self.cpu_count,
         }
+
+    @property
+    def software(self) -> str:
+        """Digest of versions and code that may move bits, wherever they run."""
+        return _software(self.python, self.packages, self.code)
 
     def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """What differs, by name: (here, there). A package reads `packages.keras`."""
@@ -179,6 +183,22 @@ class Environment:
     def difference_in_bits(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """Of what differs, what may move the last bits of a training, by name: (here, there)."""
         return _differing(self.moving, other.moving)
+
+
+def software() -> str:
+    """`Environment.software` of this process, without looking at the machine."""
+    return _software(platform.python_version(), _versions(), computation.digest())
+
+
+def _software(python: str, packages: Mapping[str, str], code: str | None) -> str:
+    computing = {name: packages.get(name) for name in COMPUTING}
+    told = {"python": _minor(python), "packages": computing, "code": code}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:SHOWN]
+
+
+def _minor(python: str) -> str:
+    """The version for which TensorFlow is built: `3.11` of `3.11.7`."""
+    return ".".join(python.split(".")[:2])
 
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -258,30 +278,3 @@ def _precision() -> str | None:
     """The global dtype policy, if Keras is imported already."""
     keras = sys.modules.get("keras")
     return str(keras.config.dtype_policy().name) if keras else None
-
-
-def _git() -> tuple[str | None, bool | None]:
-    """Commit of the user's repository, else of our own checkout, and whether it has changes."""
-    git = shutil.which("git")
-    if git is None:
-        return None, None
-    here = _status(git, Path.cwd())
-    # A .git right above the package: a wheel in a .venv may lie in somebody else's checkout.
-    return here if here[0] or not (OWN_CHECKOUT / ".git").exists() else _status(git, OWN_CHECKOUT)
-
-
-def _status(git: str, folder: Path) -> tuple[str | None, bool | None]:
-    """Commit of the repository around a folder, and whether tracked files differ from it."""
-    command = [git, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
-    command.append("--untracked-files=no")
-    try:
-        done = subprocess.run(  # noqa: S603 a fixed command
-            command, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None, None  # no repository, or one that git refuses
-    lines = done.stdout.splitlines()
-    heads = [line.split()[-1] for line in lines if line.startswith("# branch.oid ")]
-    if not heads or heads[0] == "(initial)":
-        return None, None
-    return heads[0], any(not line.startswith("#") for line in lines)

@@ -12,9 +12,9 @@ from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import CustomModel
 from cnn_sweeps.errors import RecordError
+from cnn_sweeps.passwords import without_passwords
 from cnn_sweeps.record import CONFIG, Record, check_finished, verify
 from cnn_sweeps.source import FOLDER
-from cnn_sweeps.tracking.address import without_passwords
 from cnn_sweeps.wording import first_line
 
 USAGE = "export HASH FOLDER"
@@ -101,7 +101,8 @@ def command(folder: str, record: Record) -> str:
 
 def _files(record: Record) -> dict[str, str | bytes]:
     """The content of each file by its path in the folder."""
-    config = without_passwords(to_json(record.config))
+    config = to_json(record.config)
+    config["tracking"] = without_passwords(config["tracking"])
     files: dict[str, str | bytes] = {
         CONFIG: yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         RECORD: _dumped(record.to_json()),

@@ -6,9 +6,9 @@ from cnn_sweeps import console, lookup
 from cnn_sweeps.composition import compose_tracking
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.record import FINISHED
 from cnn_sweeps.tracking import RunRecord, Store, registry
-from cnn_sweeps.tracking.address import without_password
 from cnn_sweeps.tracking.description import of_run
 
 USAGE = "promote HASH NAME [--alias champion], or promote --run-id ID NAME"

@@ -12,11 +12,13 @@ from cnn_sweeps.identity import Identity
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, recall
 from cnn_sweeps.tracking.epoch_log import EpochLog
-from cnn_sweeps.tracking.records import REUSED_FROM
+from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
 
 if TYPE_CHECKING:
     from cnn_sweeps.training import Observer
 
+KEPT = ("git_commit", "git_dirty", SOFTWARE)
+"""Tags that tell what has trained the run."""
 TEST = "test_"
 """Metrics that a search must not see begin so."""
 
@@ -71,8 +73,8 @@ def answer(
         epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
-    commit = {key: known.tags[key] for key in ("git_commit", "git_dirty") if key in known.tags}
-    tracked.set_tags({**commit, "weights_sha256": weights, "stopped": stopped})
+    kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}
+    tracked.set_tags({**kept_tags, "weights_sha256": weights, "stopped": stopped})
     return RunResult(
         name=known.name,
         run_id=tracked.run_id,

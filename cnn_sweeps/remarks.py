@@ -2,6 +2,8 @@
 
 import textwrap
 
+from cnn_sweeps.passwords import without_password
+
 REMEDY = "  "
 """In front of every line below the first."""
 
@@ -17,8 +19,8 @@ def warn(message: str) -> None:
 
 
 def shaped(message: str) -> str:
-    """The message with its name in front, everything below the first line indented alike."""
-    first, _, rest = f"cnn-sweeps: {message.strip()}".partition("\n")
+    """The message with its name in front and no password, all below the first line indented."""
+    first, _, rest = f"cnn-sweeps: {without_password(message.strip())}".partition("\n")
     below = textwrap.indent(textwrap.dedent(rest), REMEDY)
     return f"{first}\n{below}" if below else first
 

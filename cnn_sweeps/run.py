@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from cnn_sweeps import (
+    computation,
     custom_model,
     data,
     figures,
@@ -80,6 +81,7 @@ def run(
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
     """
+    computation.settle()
     clock = Clock()
     with clock("data"):
         dataset = load_cached(config.data)

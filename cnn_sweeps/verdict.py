@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 from cnn_sweeps.environment import Environment
+from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.json_text import plain
 from cnn_sweeps.record import EPOCH_METRICS, Record
 
@@ -177,14 +178,23 @@ def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterat
         if verdict.kind == DIFFERENT:
             yield f"more than can be expected where the environment differs in {verdict.reasons}"
         return
-    commits = [
-        f"{(e.git_commit or 'unknown')[:12]}{'+' * bool(e.git_dirty)}" for e in (recorded, now)
-    ]
     yield (
-        "Nothing differs in the environment that would move a bit, so this must not happen. Look "
-        f"at the code first (commit {commits[0]} recorded, {commits[1]} now; + means changed "
-        "files), then do it once more: if it differs again, doubt the machine."
+        "Nothing differs in the environment that would move a bit, so this must not happen. "
+        f"{_code(recorded, now)}, then do it once more: if it differs again, doubt the machine."
     )
+
+
+def _code(recorded: Environment, now: Environment) -> str:
+    """Where to look in the code, as far as it is known what was run."""
+    commits = [
+        f"{(e.git_commit or 'unknown')[:SHOWN]}{'+' * bool(e.git_dirty)}" for e in (recorded, now)
+    ]
+    told = f"commit {commits[0]} recorded, {commits[1]} now; + means changed files"
+    if recorded.code is None or now.code is None:
+        return f"Look at the code first ({told})"
+    if recorded.code == now.code:
+        return f"The modules of cnn_sweeps that train are the same; look at your own code ({told})"
+    return f"The modules of cnn_sweeps that train have changed since: look at these first ({told})"
 
 
 def _pairs(recorded: Record, now: Record) -> Iterator[Deviation]:

@@ -163,6 +163,42 @@ def test_signals_end_a_run_in_order(
     assert ended_in_order == [number]
 
 
+def test_ctrl_c_is_heard_while_the_program_is_imported(in_tmp: Path) -> None:
+    """Nobody wants to see a traceback for having been quick."""
+    (in_tmp / "hydra.py").write_text("raise KeyboardInterrupt\n")
+    command = [sys.executable, "-m", "cnn_sweeps", "data=digits"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(in_tmp)},
+    )
+    assert (done.returncode, done.stderr) == (130, "cnn-sweeps: interrupted.\n")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "tracking.uri=postgresql://ann:s3cr3t@h/db?sslmode=require",
+        "tracking.uri=postgresql://ann:s3,cr3t@h/db",
+        "postgresql://ann:s3cr3t@h/db",
+        "trackin.uri='postgresql://ann:s3cr3t@h/db'",
+        "tracking.tags=postgresql://ann:s3cr3t@h/db",
+        "tracking.uri='postgresql://h/db?user=ann&password=s3cr3t'",
+    ],
+)
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+def test_no_refusal_shows_a_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    """Whatever is wrong with what was typed."""
+    assert call(monkeypatch, argument) == 2
+    shown = "".join(capsys.readouterr())
+    assert "cnn-sweeps: " in shown
+    assert "cr3t" not in shown
+
+
 @pytest.mark.usefixtures("hydra_restore_singletons")
 def test_errors_of_the_program_itself_keep_their_traceback(
     monkeypatch: pytest.MonkeyPatch,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.computation import PACKAGE, digest
+from cnn_sweeps.computation import MODULES, PACKAGE, digest
 
 
 @pytest.fixture
@@ -57,6 +57,13 @@ def test_a_running_process_keeps_what_it_imported(package: Path) -> None:
     assert digest(package) == before
 
 
-def test_our_own_package_is_found() -> None:
+def test_our_own_package_is_found(in_tmp: Path) -> None:
     """The one that is imported, not one in the current folder."""
-    assert again(PACKAGE)
+    (in_tmp / "training.py").touch()
+    assert digest() == again(PACKAGE) != again(in_tmp)
+
+
+@pytest.mark.parametrize("pattern", MODULES)
+def test_every_module_that_is_named_is_there(pattern: str) -> None:
+    """One that was renamed would drop out of the digest without a word."""
+    assert list(PACKAGE.glob(pattern))

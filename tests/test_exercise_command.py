@@ -253,6 +253,7 @@ OWN = """\
 # @package _global_
 defaults:
   - override /search: null
+{override}
 exercise:
   name: mine
   question: How many filters?
@@ -267,10 +268,11 @@ hydra:
 
 
 def own(folder: Path, more: str = "") -> list[str]:
-    """What is typed for an exercise of one's own, with more in its file."""
+    """What is typed for an exercise of one's own, with more in its file or among its defaults."""
     file = folder / "mine" / "exercise" / "mine.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text(OWN.format(more=more))
+    override = more.startswith("  - override")
+    file.write_text(OWN.format(more="" if override else more, override=more if override else ""))
     return ["-m", "+exercise=mine", "--config-dir", str(folder / "mine")]
 
 
@@ -288,6 +290,7 @@ def test_an_exercise_of_ones_own(tmp_path: Path, carried_out: CarriedOut) -> Non
         ("trainer: {epochs: 2}", "trainer.epochs"),
         ("model: {dropout: 0.5}", "model.dropout"),
         ("note: x", "note"),
+        ("  - override /model: dnn", "model"),
     ],
 )
 def test_what_no_cell_would_have_is_refused(

@@ -13,6 +13,7 @@ from cnn_sweeps.history import Epoch
 from cnn_sweeps.result import RunResult
 from cnn_sweeps.run import AsTrial, run
 from cnn_sweeps.tracking import Store, recall
+from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
 
 AS_TRIAL = AsTrial(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
@@ -50,7 +51,14 @@ def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResu
     assert (logged.tags["epochs_trained"], logged.tags["epochs_reused"]) == ("0", "2")
     assert logged.tags["train_seconds_paid"] == "0.0"
     assert logged.tags["trial"] == "7"
-    for name in ("config_hash", "trajectory_hash", "data_digest", "weights_sha256", "stopped"):
+    for name in (
+        SOFTWARE,
+        "config_hash",
+        "trajectory_hash",
+        "data_digest",
+        "weights_sha256",
+        "stopped",
+    ):
         assert logged.tags[name] == original.tags[name]
     curve = store.client.get_metric_history(logged.run_id, "val_loss")
     assert [point.value for point in curve] == [e.val_loss for e in first.training.epochs]
@@ -66,6 +74,21 @@ def test_everybody_who_trained_a_part_is_thanked(store: Store, first: RunResult)
     for _ in range(2):
         answered = store.get(again(store, trainer={"epochs": 3}).run_id)
         assert answered.tags["trained_by"].split() == [first.run_id, longer.run_id]
+
+
+@pytest.mark.parametrize("tag", ["0123456789abcdef", None])
+def test_what_other_software_has_trained_answers_nothing(
+    store: Store, first: RunResult, tag: str | None
+) -> None:
+    """After an update, or an edit of what trains, the values of today may be others."""
+    run_of = store.reopen(first.run_id)
+    if tag is None:
+        run_of.remove_tags({SOFTWARE})
+    else:
+        run_of.set_tags({SOFTWARE: tag})
+    result = again(store)
+    assert REUSED_FROM not in store.get(result.run_id).tags
+    assert store.get(again(store).run_id).tags[REUSED_FROM] == result.run_id
 
 
 def test_the_search_does_not_see_the_test_split(store: Store, first: RunResult) -> None:

@@ -219,6 +219,24 @@ def test_an_interrupted_trial_is_put_back(tmp_path: Path) -> None:
     assert not again.trials(TrialState.RUNNING)
 
 
+def test_a_disturbed_sweep_ranks_as_an_undisturbed_one(tmp_path: Path) -> None:
+    """Equals keep the order of their places, also where a place was given on twice."""
+
+    def interrupted(config: Config) -> float:
+        raise KeyboardInterrupt
+
+    ranked = []
+    for name, times in (("calm", 0), ("disturbed", 2)):
+        made = study(tmp_path, name=name)
+        fill(made, Budget())
+        for _ in range(times):
+            with pytest.raises(KeyboardInterrupt):
+                Worker(study=made, execute=FakeRun(interrupted)).work()
+        Worker(study=made, execute=FakeRun(lambda _: 1.0)).work()
+        ranked.append([row.params for row in Ranking.of(made, {}).rows])
+    assert ranked[0] == ranked[1]
+
+
 def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
     """Past the deadline nothing is claimed, and what waits stays."""
     made, fake = study(tmp_path), FakeRun()

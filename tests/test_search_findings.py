@@ -12,7 +12,7 @@ from found import ended, trial
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.console import sweep_ended
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.owner import Owner
@@ -24,8 +24,9 @@ from cnn_sweeps.search.lanes import PAUSE, spans
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.spent import epochs_spent
 from cnn_sweeps.search.study import SweepStudy
-from cnn_sweeps.search.ways_on import best_again, remember
+from cnn_sweeps.search.ways_on import best_again, commands, remember
 from cnn_sweeps.search.worker import Worker
+from cnn_sweeps.tracking import Store
 
 
 def worked(
@@ -155,6 +156,25 @@ def test_command_is_remembered_without_passwords(tmp_path: Path) -> None:
     remember(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
     again = findings(made, None).commands[0].line
     assert again == ("cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'")
+
+
+def test_commands_lead_to_the_store_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that was typed where the store is, and the study in a storage of its own."""
+    made = worked(tmp_path)
+    remember(made, ["-m", "a=1,2", "tracking.dir=mlruns"])
+    store = Store.open(Tracking(dir=tmp_path / "mlruns"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    best = ranked(made, None).winners[0]
+    lines = {each.purpose: each.line for each in commands(made, best, store)}
+    where = f"tracking.dir={tmp_path}/mlruns"
+    assert all(line.split()[-1] == where for line in list(lines.values())[:-1])
+    assert lines["the sweep again, or more of it"] == f"cnn-sweeps -m a=1,2 {where}"
+    assert lines["write this report again"].endswith(
+        f"{where} hydra.sweeper.storage={tmp_path}/study.journal"
+    )
 
 
 def test_best_again_is_its_overrides(tmp_path: Path) -> None:

@@ -89,7 +89,11 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
         really()
 
     monkeypatch.setattr(forkserver, "ensure_running", interrupted)
-    with interruptible() as interrupts:
-        interrupts.steered = True
-        assert call(doubled, 1) == 2
+    before = signal.signal(number, signal.SIG_DFL)  # `nohup` would have it ignored
+    try:
+        with interruptible() as interrupts:
+            interrupts.steered = True
+            assert call(doubled, 1) == 2
+    finally:
+        signal.signal(number, before)
     assert (interrupts.count >= 1, interrupts.number) == (True, number)

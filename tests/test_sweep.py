@@ -112,11 +112,26 @@ def test_a_sweep_of_which_nothing_came_is_a_failure(
     """After table and report its first error is raised, and its run is FAILED; so it is again."""
     diverging = {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
     for _ in range(2):
-        with pytest.raises(RunFailedError, match=r"3 trials failed and none succeeded.*of trial"):
+        with pytest.raises(
+            RunFailedError, match=r"^3 trials failed and none succeeded; trial 0: loss"
+        ):
             swept(store, store.dir, trainer=diverging)
         assert "report:" in capsys.readouterr().out
     (parent,) = store.tagged({KIND: "sweep"})
-    assert (parent.status, "none succeeded" in parent.tags["error"]) == ("FAILED", True)
+    assert (parent.status, "diverged" in parent.tags["error"]) == ("FAILED", True)
+
+
+def test_a_sweep_that_is_given_up_has_a_report(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What failed, and why, can be looked up."""
+    diverging = {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
+    place = {"dir": str(store.dir)}
+    asked = plan(PARAMS, tracking=place, trainer=diverging)
+    with pytest.raises(RunFailedError, match=r"^hydra\.sweeper\.max_failures=1: 1 trial failed"):
+        sweep(asked, Budget(max_failures=1, n_jobs=1), config(tracking=place))
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
+    assert "diverged" in Path(line.partition("report:")[2].strip()).read_text()
 
 
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:

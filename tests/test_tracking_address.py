@@ -6,7 +6,7 @@ import pytest
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.tracking.address import resolve, without_passwords
+from cnn_sweeps.tracking.address import resolve
 
 
 def test_default_is_sqlite_in_the_folder(in_tmp: Path) -> None:
@@ -89,13 +89,3 @@ def test_unusable_uri_is_refused(uri: str, remedy: str) -> None:
     """A URI that cannot hold runs is refused with what to type instead."""
     with pytest.raises(StoreError, match=remedy):
         resolve(Tracking(uri=uri), {})
-
-
-def test_passwords_are_starred_out_wherever_they_are() -> None:
-    """In values of any depth; what is no address stays as it is."""
-    plain = {"uri": "http://me:secret@host:5000", "fixed": ["a=1", "x=http://me:b@host"], "n": 3}
-    assert without_passwords(plain) == {
-        "uri": "http://me:***@host:5000",
-        "fixed": ["a=1", "x=http://me:***@host"],
-        "n": 3,
-    }

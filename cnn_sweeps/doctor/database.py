@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.tracking import inspection
-from cnn_sweeps.tracking.address import Address, resolve, without_password
+from cnn_sweeps.tracking.address import Address, resolve
 
 MB = 10**6
 LARGE = 2_000 * MB

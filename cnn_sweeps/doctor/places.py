@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
-from cnn_sweeps.tracking.address import without_password
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.trajectory.store import GB, TrajectoryStore
 
 ELSEWHERE = "choose another folder with tracking.dir=FOLDER"

@@ -14,8 +14,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy import event
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.search.journal import SUFFIX, Journal
-from cnn_sweeps.tracking.address import without_password
 
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
@@ -51,6 +51,13 @@ class Address:
         if self.shared and not self.storage.startswith(SQLITE):
             return None
         return Path(self.storage.removeprefix(SQLITE))
+
+    @property
+    def absolute(self) -> str:
+        """The storage as it is typed in any folder, without a password."""
+        if self.file is None:
+            return str(self)
+        return f"{SQLITE if self.shared else ''}{self.file.absolute()}"
 
     @property
     def begun(self) -> bool:

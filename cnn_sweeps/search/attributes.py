@@ -1,18 +1,27 @@
 """Names of what a study and its trials carry beside Optuna's own."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
 PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
 DEADLINE = "cnn_sweeps:deadline"
 STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
+SHARES = "cnn_sweeps:shares"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
-workers that a launcher placed are to end, and the command line that last carried it out."""
+workers that a launcher placed are to end, the command line that last carried it out, and into how
+many shares it divides the cores where seconds are compared."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
 ASKED = "asked"
-"""Of a waiting trial: its values where it has them, which try after dead workers this is, and
-how often the sampler was asked for this place and repeated itself."""
+PLACE = "place"
+"""Of a waiting trial: its values where it has them, which try after dead workers this is, how
+often the sampler was asked for this place and repeated itself, and the number of the trial that
+had the place first, where that was another."""
 
 OWNER = "owner"
 BEAT = "beat"
@@ -35,3 +44,21 @@ SUPERSEDED = "superseded"
 SEEN = "seen"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
 place in the budget, and when its worker, which died, was last known to live."""
+
+
+def place_of(trial: FrozenTrial) -> int:
+    """Number of the trial that first had this one's place in the budget.
+
+    By it a sweep that was disturbed ranks equals as it would have undisturbed.
+    """
+    return int(trial.user_attrs.get(PLACE, trial.number))
+
+
+def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials by their place, without those that have given it on."""
+    return sorted((trial for trial in trials if SUPERSEDED not in trial.user_attrs), key=place_of)
+
+
+def carried(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what is known of a waiting trial, what says something."""
+    return {key: value for key, value in known.items() if value or (key, value) == (PLACE, 0)}

@@ -32,7 +32,9 @@ def laid_out(
     Raises:
         ConfigError: the seed was typed, nothing is varied, or no cell is the base model.
     """
-    if SEED in fixed or any(bare(dimension.key) == SEED for dimension in space.dimensions):
+    if SEED in (*fixed, *exercise.settings) or any(
+        bare(dimension.key) == SEED for dimension in space.dimensions
+    ):
         raise ConfigError(
             f"+{NODE}={exercise.name} counts its seeds itself, from 0.\n"
             f"  Type {NODE}.seeds=5 for five."

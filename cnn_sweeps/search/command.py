@@ -203,22 +203,30 @@ def _refuse_astray(
     Raises:
         ConfigError: there is something.
     """
-    sides = [_experiment(master), _experiment(loader.load_sweep_config(master, typed))]
-    here, without = (dict(_flat(side)) for side in sides)
-    absent = object()
-    astray = [k for k in {**here, **without} if here.get(k, absent) != without.get(k, absent)]
-    if astray:
-        raise ConfigError(
-            f"the file of +{NODE}={exercise.name} sets {astray[0]} outside of `{NODE}`, where no "
-            f"cell of the exercise has it.\n  Set it below `{NODE}.settings` in that file."
-        )
+    sides = (master, loader.load_sweep_config(master, typed))
+    for values in (_groups, _experiment):  # a group first: its keys follow from it
+        here, without = (values(side) for side in sides)
+        absent = object()
+        for key in {**here, **without}:
+            if here.get(key, absent) != without.get(key, absent):
+                raise ConfigError(
+                    f"the file of the {NODE} {exercise.name} sets {key} outside of `{NODE}`, "
+                    f"where no cell has it.\n"
+                    f"  Set it below `{NODE}.settings` in that file: `{key}: {here.get(key)}`."
+                )
+
+
+def _groups(master: DictConfig) -> dict[str, Any]:
+    """The chosen option of each config group that an experiment is composed of."""
+    chosen = {str(group): option for group, option in master.hydra.runtime.choices.items()}
+    return {g: o for g, o in chosen.items() if not g.startswith("hydra/") and not _is_apart(g)}
 
 
 def _experiment(master: DictConfig) -> dict[str, Any]:
-    """The plain values of the experiment in a composed config."""
+    """The values of the experiment in a composed config, by dotted key."""
     container = OmegaConf.to_container(master, resolve=False)
     values = cast("dict[str, Any]", container)
-    return {key: value for key, value in values.items() if key not in ("hydra", NODE)}
+    return dict(_flat({k: v for k, v in values.items() if k not in ("hydra", NODE)}))
 
 
 def _is_apart(key: str) -> bool:

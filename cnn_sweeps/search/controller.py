@@ -10,9 +10,10 @@ from cnn_sweeps.console import report_written, say, sweep_ended, sweep_started
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.exercise import terminal
 from cnn_sweeps.exercise.answer import Answer
+from cnn_sweeps.passwords import without_passwords
 from cnn_sweeps.search import answering, processes, publication, winners
 from cnn_sweeps.search.address import Address
-from cnn_sweeps.search.attributes import CONFIG_HASH
+from cnn_sweeps.search.attributes import CONFIG_HASH, PARENT, SHARES
 from cnn_sweeps.search.budget import Budget, cores
 from cnn_sweeps.search.events import Ended
 from cnn_sweeps.search.execute import execute_of
@@ -27,13 +28,12 @@ from cnn_sweeps.search.ranking import Ranking
 from cnn_sweeps.search.recovery import close_runs, put_back, recover
 from cnn_sweeps.search.shelf import studies_of
 from cnn_sweeps.search.spent import epochs_spent
-from cnn_sweeps.search.steering import Crew, Interrupts, Steering, interruptible
+from cnn_sweeps.search.steering import Interrupts, Steering, interruptible
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.view import view_of
 from cnn_sweeps.search.ways_on import best_again, remember, report_again
 from cnn_sweeps.search.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
-from cnn_sweeps.tracking.address import without_passwords
 from cnn_sweeps.tracking.records import KIND, STUDY_NAME
 from cnn_sweeps.wording import first_line
 
@@ -76,7 +76,11 @@ def sweep(
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 sweep_started(study)
-                _carry_out(study, store, budget, place, interrupts)
+                try:
+                    _carry_out(study, store, budget, place, interrupts)
+                except RunFailedError:  # of all that failed the report tells
+                    report_written(publication.publish(study, store))
+                    raise
                 interrupts.patient = False
                 publication.warm_up()  # while other processes score the winners
                 ranking, answer = conclude(study, store, parent, budget)
@@ -85,9 +89,11 @@ def sweep(
     if answer is not None:
         terminal.show(answer)
     # After the table is on the screen: what goes wrong with the report does not take it away.
-    report_written(publication.publish(study, store))
-    if failed := only_failures(study):
+    failed = only_failures(study)
+    if failed:
         store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
+    report_written(publication.publish(study, store))
+    if failed:
         raise RunFailedError(failed)
     return ranking
 
@@ -143,7 +149,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
             _check_there(known, study, store)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
-        study.set_parent(parent.run_id)
+        study.study.set_user_attr(PARENT, parent.run_id)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
@@ -177,13 +183,23 @@ def _carry_out(
         study.plan.objectives,
         earlier=_ended_before(study),
     )
+    shares = _shares(study, budget, workers)
+    threads = max(1, cores() // shares)
+    steering = Steering(study=study, store=store, budget=budget, view=view)
     with view:
-        if budget.n_jobs == 0 and place is None:
-            execute = execute_of(study, None)
-            Worker(study=study, execute=execute, tell=view.show, stop=interrupts.asked).work()
+        if place is not None:
+            launch = partial(place, study.address, workers, shares)
+            steering.run(Placement(study=study, launch=launch), interrupts)
+        elif budget.n_jobs:
+            steering.run(Pool(study.address, workers=workers, threads=threads), interrupts)
         else:
-            crew = _crew(study, workers, place, shares=_shares(study, budget, workers))
-            Steering(study=study, store=store, budget=budget, view=view).run(crew, interrupts)
+            Worker(
+                study=study,
+                execute=execute_of(study, None),
+                tell=view.show,
+                stop=interrupts.asked,
+                threads=threads,
+            ).work()
         if interrupts.asked():
             put_back(study, store, show=view.show, reason=STOPPED)
     close_runs(study, store, "its process ended")
@@ -197,22 +213,19 @@ def _carry_out(
         raise KeyboardInterrupt(interrupts.number)
 
 
-def _crew(study: SweepStudy, workers: int, place: Place | None, *, shares: int) -> Crew:
-    """Processes of this machine, or what a launcher places."""
-    if place is None:
-        return Pool(study.address, workers=workers, threads=max(1, cores() // shares))
-    return Placement(study=study, launch=partial(place, study.address, workers, shares))
-
-
 def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
     """Into how many shares the cores are divided, of which a worker has one.
 
-    An exercise compares seconds: when it is gone on with, what is left has no more threads than
-    what is done had.
+    An exercise compares seconds: it keeps the share that it was begun with, however many workers
+    go on with it.
     """
     if study.plan.exercise is None:
         return workers
-    return max(workers, min(budget.n_jobs, study.counts().total))
+    kept = study.study.user_attrs.get(SHARES)
+    if kept is None:
+        kept = max(workers, min(budget.n_jobs, study.counts().total))
+        study.study.set_user_attr(SHARES, kept)
+    return int(kept)
 
 
 def _ended_before(study: SweepStudy) -> list[Ended]:

@@ -4,6 +4,7 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.search.attributes import REASON, TRACEBACK
 from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.wording import counted, first_line
 
 
 def only_failures(study: SweepStudy) -> str | None:
@@ -12,9 +13,8 @@ def only_failures(study: SweepStudy) -> str | None:
     if not failed or study.trials(TrialState.COMPLETE, TrialState.PRUNED):
         return None
     first = failed[0]
-    detail = first.user_attrs.get(TRACEBACK) or first.user_attrs.get(REASON, "")
-    many = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
-    return (
-        f"{many} failed and none succeeded. The first error, of trial {first.number}:\n"
-        f"{detail.rstrip()}"
-    )
+    reason = first.user_attrs.get(REASON, "").strip()
+    trace = first.user_attrs.get(TRACEBACK)
+    detail = f"{first_line(reason)}\n{trace.rstrip()}" if trace else reason
+    many = counted(len(failed), "trial")
+    return f"{many} failed and none succeeded; trial {first.number}: {detail}"

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from cnn_sweeps.errors import InputError, StoreError
 from cnn_sweeps.findings import Axis, Curve, Findings, Objective, Timing, Trial
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.record import ENVIRONMENT
 from cnn_sweeps.search import winners
 from cnn_sweeps.search.answering import answer_of
@@ -29,7 +30,6 @@ from cnn_sweeps.search.spent import seconds_spent
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.search.ways_on import commands
 from cnn_sweeps.tracking import RunRecord, Store, details, records
-from cnn_sweeps.tracking.address import without_password
 from cnn_sweeps.tracking.recall import epochs_of
 from cnn_sweeps.wording import first_line
 
@@ -39,7 +39,7 @@ TEST = "test_"
 PAID = "train_seconds_paid"
 """Tag of a run: what was really spent on training it."""
 
-Where = Store | StoreError | None
+RunStore = Store | StoreError | None
 """The store of a sweep's runs, or the error that opening it gave; None where there is none."""
 
 
@@ -58,7 +58,7 @@ class Runs:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, study: SweepStudy, store: Where) -> "Runs":
+    def of(cls, study: SweepStudy, store: RunStore) -> "Runs":
         """Look the runs up in one search; a store that refuses has none."""
         if store is None:
             return cls._none("The MLflow store of its runs is not there.")
@@ -84,12 +84,12 @@ class Runs:
         return found
 
 
-def ranked(study: SweepStudy, store: Where) -> Ranking:
+def ranked(study: SweepStudy, store: RunStore) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
     return Ranking.of(study, Runs.of(study, store).scores(study))
 
 
-def findings(study: SweepStudy, store: Where) -> Findings:
+def findings(study: SweepStudy, store: RunStore) -> Findings:
     """Everything that a report of a sweep shows, whatever is left of it.
 
     Args:

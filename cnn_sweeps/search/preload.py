@@ -14,4 +14,4 @@ with quiet_stderr():
     from cnn_sweeps import computation, figures
 
     figures.warm_up()
-computation.digest()  # of what is imported now, whatever becomes of the files
+    computation.settle()

@@ -44,9 +44,10 @@ def ensure_running() -> None:
     signal that comes meanwhile is not lost: it waits for us.
     """
     with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
-        resource_tracker.ensure_running()  # would unblock signals if it had to be started below
         before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
         try:
+            resource_tracker.ensure_running()  # it unblocks some of them if it has to be started
+            signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -20,6 +20,7 @@ from cnn_sweeps.tracking import Store
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a scheduler, a terminal that was closed."""
 STOPPING = "Stopping after the running epochs; Ctrl-C again stops at once."
+LEAVING = "Stopping when this step is done; Ctrl-C again stops at once."
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -90,7 +91,7 @@ class Interrupts:
             return
         if self.count > 1 or not self.patient:
             raise KeyboardInterrupt(number)
-        print(f"\n{STOPPING}", flush=True)
+        print(f"\n{LEAVING}", flush=True)
 
 
 @contextmanager

@@ -23,11 +23,15 @@ from cnn_sweeps.search.attributes import (
     MEANING,
     OWNER,
     PARENT,
+    PLACE,
     PLAN,
     REASON,
     SEEN,
     SUPERSEDED,
     TRACEBACK,
+    carried,
+    place_of,
+    standing,
 )
 from cnn_sweeps.search.counts import Counts
 from cnn_sweeps.search.courses import claimable
@@ -144,6 +148,7 @@ class SweepStudy:
         asked: int = 0,
         meaning: str | None = None,
         course: str | None = None,
+        place: int | None = None,
     ) -> None:
         """Add one place to the budget, with values (all or some) or for the sampler to fill.
 
@@ -151,13 +156,13 @@ class SweepStudy:
             values: of some or all dimensions.
             attempt: which try this is, after workers that died.
             asked: how often the sampler was asked for this place and repeated itself.
-            meaning: which experiment the values are, where that is known.
-            course: which trajectory that belongs to, where that is known.
+            meaning: which experiment the values are, if that is known.
+            course: which trajectory that belongs to, if that is known.
+            place: number of the trial that had it first, if that was another.
         """
         cell = dict(values or {})
         known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning, COURSE: course}
-        attributes = {key: value for key, value in known.items() if value}
-        self.study.enqueue_trial(cell, user_attrs=attributes)
+        self.study.enqueue_trial(cell, user_attrs=carried({**known, PLACE: place}))
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """What the storage holds of a claimed trial."""
@@ -183,10 +188,9 @@ class SweepStudy:
 
     def _take(self, waiting: FrozenTrial) -> bool:
         """Let a waiting trial run; False where another process was quicker."""
+        number = self._id(waiting.number)
         try:
-            return self.storage.set_trial_state_values(
-                self._id(waiting.number), state=TrialState.RUNNING
-            )
+            return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
         except optuna.exceptions.UpdateFinishedTrialError:
             return False
 
@@ -235,13 +239,13 @@ class SweepStudy:
         with locked(self.address.lock):
             if not self._end(trial, {SUPERSEDED: True, REASON: reason, SEEN: seen}):
                 return False
-            attempt = trial.user_attrs.get(ATTEMPT, 1) if attempt is None else attempt
             known = trial.user_attrs
             self.put(
                 self.carried_values(trial),
-                attempt=attempt,
+                attempt=known.get(ATTEMPT, 1) if attempt is None else attempt,
                 meaning=known.get(MEANING),
                 course=known.get(COURSE),
+                place=place_of(trial),
             )
         return True
 
@@ -266,9 +270,8 @@ class SweepStudy:
         self.study.tell(trial, values, state=None if values else TrialState.FAIL)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """The trials in these states, or all, by number; not those whose place was given on."""
-        stored = self.study.get_trials(deepcopy=False, states=states or None)
-        return [trial for trial in stored if SUPERSEDED not in trial.user_attrs]
+        """The trials in these states, or all, by their place; not those that have given it on."""
+        return standing(self.study.get_trials(deepcopy=False, states=states or None))
 
     def counts(self) -> Counts:
         """How far the sweep is."""
@@ -289,10 +292,6 @@ class SweepStudy:
     def parent_run_id(self) -> str | None:
         """The MLflow run of the sweep."""
         return self.study.user_attrs.get(PARENT)
-
-    def set_parent(self, run_id: str) -> None:
-        """Keep the MLflow run of the sweep with the study."""
-        self.study.set_user_attr(PARENT, run_id)
 
     def _id(self, number: int) -> int:
         """The storage's own number of a trial."""

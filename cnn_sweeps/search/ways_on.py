@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from cnn_sweeps.findings import Command
 from cnn_sweeps.identity import SHOWN
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.search.attributes import COMMAND
 from cnn_sweeps.search.plan import Plan
 from cnn_sweeps.search.ranking import Row
 from cnn_sweeps.search.shelf import STORAGE, STUDIES, studies_of
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.tracking import Store, details
-from cnn_sweeps.tracking.address import without_password
 from cnn_sweeps.tracking.store import WHEREABOUTS
 
 PROGRAM = "cnn-sweeps"
@@ -42,7 +42,7 @@ def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
     where = _where(study.plan, store)
-    lines = {"the sweep again, or more of it": study.study.user_attrs.get(COMMAND)}
+    lines = {"the sweep again, or more of it": _sweep_again(study, where)}
     if best is not None:
         lines["train the best again"] = best_again(study.plan, best, store)
     if best is not None and best.config_hash:
@@ -54,6 +54,13 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
     lines["browse its runs"] = store.ui_command if store else None
     lines["write this report again"] = report_again(study, store)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
+
+
+def _sweep_again(study: SweepStudy, where: Sequence[str]) -> str | None:
+    """What was typed to carry it out; of an early sweep that is not known."""
+    typed = shlex.split(study.study.user_attrs.get(COMMAND, ""))
+    words = [word for word in typed if not word.startswith(WHEREABOUTS)]
+    return shlex.join([*words, *where]) if words else None
 
 
 def report_again(study: SweepStudy, store: Store | None) -> str:
@@ -74,7 +81,9 @@ def _storage(study: SweepStudy, store: Store | None) -> list[str]:
     """Where the study is, unless a report would look there anyway."""
     usual = store.dir / STUDIES if store else studies_of(study.plan.first.tracking)
     file = study.address.file
-    return [] if file and file.parent == usual else [f"{STORAGE}={study.address}"]
+    if file and file.absolute().parent == usual:
+        return []
+    return [f"{STORAGE}={study.address.absolute}"]
 
 
 def _as_it_ran(plan: Plan, best: Row, ran: Mapping[str, str]) -> Sequence[str]:

@@ -1,6 +1,5 @@
 """The test split, scored once the search is over: for the winners, or all of an exercise."""
 
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -107,7 +106,8 @@ def _score(
         return score_all(tracking, alike)
     most = min(max(1, workers), len(alike))
     calls = [(tracking, alike[number::most]) for number in range(most)]
-    return dict(ChainMap(*processes.call_each(score_all, calls)))
+    scored: list[Scores] = processes.call_each(score_all, calls)
+    return {trial: tests for part in scored for trial, tests in part.items()}
 
 
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:

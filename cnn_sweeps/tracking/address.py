@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.passwords import without_password
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -36,20 +36,6 @@ class Address:
     def __str__(self) -> str:
         """The address for a message: the file, or the URI without its password."""
         return str(self.database) if self.database else without_password(self.uri)
-
-
-def without_password(uri: str) -> str:
-    """The URI with the password in it starred out."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
-
-
-def without_passwords(plain: Any) -> Any:
-    """Plain values with the password starred out in every URI among them."""
-    if isinstance(plain, str):
-        return without_password(plain)
-    if isinstance(plain, Mapping):
-        return {key: without_passwords(value) for key, value in plain.items()}
-    return [without_passwords(value) for value in plain] if isinstance(plain, list) else plain
 
 
 def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Address:

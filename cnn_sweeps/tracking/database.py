@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.tracking import place
-from cnn_sweeps.tracking.address import Address, without_password
+from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.refusals import ELSEWHERE, first_line, refusing
 
 if TYPE_CHECKING:

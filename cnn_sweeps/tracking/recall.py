@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cnn_sweeps import figures
+from cnn_sweeps import environment, figures
 from cnn_sweeps.history import Epoch
-from cnn_sweeps.tracking.records import REPRODUCES, RunRecord
+from cnn_sweeps.tracking.records import REPRODUCES, SOFTWARE, RunRecord
 from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
@@ -34,7 +34,8 @@ def finished(
     """The newest run of an experiment that came to its end, from any sweep or none.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one whose files somebody has deleted: a copy of it would be incomplete.
+    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
+    other software has trained, which might give other values today.
 
     Args:
         store: where to look, in all its experiments.
@@ -43,7 +44,8 @@ def finished(
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
-    ended = (run for run in runs if run.status == "FINISHED")
+    ours = environment.software()
+    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) == ours)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)

@@ -25,6 +25,8 @@ NETWORK = "network"
 """Tag of a run: a short name of its network, such as `cnn 64x2`."""
 DATA = "data"
 """Tag of a run: the name of its data."""
+SOFTWARE = "software"
+"""Tag of a run: digest of the versions and the code that trained it."""
 LEFT_OUT = "figures_left_out"
 """Tag of a run of which a picture could not be made: which ones, and why."""
 

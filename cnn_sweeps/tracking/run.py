@@ -13,9 +13,11 @@ import yaml
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.environment import Environment
 from cnn_sweeps.json_text import dumped
+from cnn_sweeps.passwords import without_passwords
 from cnn_sweeps.tracking import inputs, params
-from cnn_sweeps.tracking.address import Address, without_passwords
+from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.models import Portable
+from cnn_sweeps.tracking.records import SOFTWARE
 from cnn_sweeps.tracking.refusals import refusing
 
 if TYPE_CHECKING:
@@ -99,8 +101,8 @@ class TrackedRun:
         self.log_text(dumped(value), path)
 
     def log_config(self, plain: Mapping[str, object]) -> None:
-        """Store a whole config as `config.yaml`, with the passwords in it starred out."""
-        told = without_passwords(plain)
+        """Store a whole config as `config.yaml`; passwords of the tracking store are left out."""
+        told = {**plain, "tracking": without_passwords(plain["tracking"])}
         self.log_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), "config.yaml")
 
     def log_table(self, rows: Sequence[Mapping[str, object]], path: str) -> None:
@@ -119,8 +121,9 @@ class TrackedRun:
             self.client.log_figure(self.run_id, figure, path)
 
     def log_environment(self, environment: Environment) -> None:
-        """Store the environment as JSON, and the commit as tags (one that MLflow's pages show)."""
+        """Store the environment as JSON; as tags the commit, and a digest of the software."""
         self.log_json(environment.as_dict(), "environment.json")
+        self.set_tags({SOFTWARE: environment.software})
         if environment.git_commit:
             commit = environment.git_commit
             self.set_tags(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.owner import Owner
+from cnn_sweeps.passwords import without_password
 from cnn_sweeps.tracking import experiments, notes, params
-from cnn_sweeps.tracking.address import Address, overrides, resolve, without_password
+from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.ending import OF_AN_END, verdict
 from cnn_sweeps.tracking.models import read_model

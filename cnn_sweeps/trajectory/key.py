@@ -18,6 +18,6 @@ def fingerprint(environment: Environment, *, steps_per_execution: int | None) ->
         environment: captured after TensorFlow was started.
         steps_per_execution: steps of one call; no part of what an experiment is.
     """
-    moving = environment.moving | {"steps_per_execution": steps_per_execution}
-    text = json.dumps(moving, sort_keys=True)
+    beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
+    text = json.dumps(environment.moving | beside, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
