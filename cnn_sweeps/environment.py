@@ -159,8 +159,8 @@ class Environment:
         TensorFlow chooses its kernels by its version, the processor (its caches too, so its
         name counts) and the variables; how a sum is divided depends on the threads that there
         really are; the system gives `exp` and its like. The host's name, the kernel, the commit
-        and the packages that only compose, search and remember move nothing. Our own code may,
-        but must not, so it is no part of this: it excuses nothing.
+        and the packages that only compose, search and remember move nothing. Our own code
+        within a version may, but must not, so it is no part of this: it excuses nothing.
         """
         values = self.as_dict()
         return {

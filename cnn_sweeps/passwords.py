@@ -4,21 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-SECRETS: Final = (
-    # From `://` to the @ before the host; a port and a path behind it are no password.
-    (re.compile(r"(://[^:/@\s]*):(?!\d+(?:/|$))\S*@"), r"\1:***@"),
-    (re.compile(r"([?&](?:password|passwd|pwd)=)[^&\s'\"]+", re.IGNORECASE), r"\1***"),
-)
+IN_A_WORD: Final = re.compile(r"(://[^:/@\[\s,]*):(?!\d+(?:[/?#,]|$))\S*@")
+"""From `://` to the @ before the host; a port and what is behind it are no password."""
+WITH_SPACES: Final = re.compile(r"(://[^:/@\[,]*):(?!\*{3}@)[^@/]*@")
+"""The same where spaces may be in it, as they must not be in the middle of a text."""
+NAMED: Final = re.compile(r"([?&;](?:password|passwd|pwd)=)[^&;\s'\"]+", re.IGNORECASE)
 
 
-def without_password(text: str) -> str:
-    """An address, or a text with addresses in it, with the passwords starred out.
+def without_password(address: str) -> str:
+    """An address with the password in it starred out.
 
-    Rather too much of an address than a part of a password.
+    Rather too much of it than too little; but digits and a slash look like a port and a path.
     """
-    for secret, shown in SECRETS:
-        text = secret.sub(shown, text)
-    return text
+    return hidden_in(WITH_SPACES.sub(r"\1:***@", address))
+
+
+def hidden_in(text: str) -> str:
+    """A text with the passwords of the addresses in it starred out, where they have no spaces."""
+    return NAMED.sub(r"\1***", IN_A_WORD.sub(r"\1:***@", text))
 
 
 def without_passwords(plain: Any) -> Any:

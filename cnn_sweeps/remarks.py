@@ -2,7 +2,7 @@
 
 import textwrap
 
-from cnn_sweeps.passwords import without_password
+from cnn_sweeps.passwords import hidden_in
 
 REMEDY = "  "
 """In front of every line below the first."""
@@ -20,7 +20,7 @@ def warn(message: str) -> None:
 
 def shaped(message: str) -> str:
     """The message with its name in front and no password, all below the first line indented."""
-    first, _, rest = f"cnn-sweeps: {without_password(message.strip())}".partition("\n")
+    first, _, rest = f"cnn-sweeps: {hidden_in(message.strip())}".partition("\n")
     below = textwrap.indent(textwrap.dedent(rest), REMEDY)
     return f"{first}\n{below}" if below else first
 

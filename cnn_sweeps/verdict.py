@@ -193,7 +193,10 @@ def _code(recorded: Environment, now: Environment) -> str:
     if recorded.code is None or now.code is None:
         return f"Look at the code first ({told})"
     if recorded.code == now.code:
-        return f"The modules of cnn_sweeps that train are the same; look at your own code ({told})"
+        return (
+            "The modules of cnn_sweeps that train are the same; look at the others, and at "
+            f"your own code if there is some ({told})"
+        )
     return f"The modules of cnn_sweeps that train have changed since: look at these first ({told})"
 
 

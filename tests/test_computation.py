@@ -1,5 +1,7 @@
 """Two states of the package are told apart where what differs may move bits."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,17 @@ def test_a_running_process_keeps_what_it_imported(package: Path) -> None:
     before = again(package)
     (package / "training.py").write_text("NAME = 'another'\n")
     assert digest(package) == before
+
+
+def test_a_worker_begins_with_all_of_it_imported() -> None:
+    """What is imported late would otherwise be run as it is later, under the digest of before."""
+    code = (
+        "import sys, cnn_sweeps.search.preload\n"
+        "from cnn_sweeps import computation\n"
+        "assert computation.digest.cache_info().currsize == 1\n"
+        "assert {'cnn_sweeps.schedules', 'cnn_sweeps.data.picture'} <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_our_own_package_is_found(in_tmp: Path) -> None:

@@ -92,7 +92,8 @@ def test_a_search_has_no_answer(tmp_path: Path) -> None:
 
 def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: Path) -> None:
     """Its seconds are compared; one worker that goes on with a search may have every core."""
-    held, budget = worked(tmp_path, filters()), Budget(n_jobs=4)
+    held, budget = study(tmp_path, filters()), Budget(n_jobs=4)
+    controller.fill(held, budget)
     assert controller._shares(held, budget, workers=1) == 4
     assert controller._shares(held, Budget(n_jobs=0), workers=1) == 4
     assert controller._shares(study(tmp_path, name="search"), budget, workers=1) == 1

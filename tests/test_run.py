@@ -12,6 +12,7 @@ import pytest
 import yaml
 from configs import config
 
+from cnn_sweeps import computation
 from cnn_sweeps.errors import DivergedError, ModelError
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import identify
@@ -174,6 +175,22 @@ def test_a_picture_that_fails_costs_the_run_nothing(
     assert (logged.status, logged.tags["figures_left_out"]) == ("FINISHED", said)
     assert len(pictures(store, done.run_id)) == 5
     assert store.load_model(done.run_id) is not None
+
+
+def test_what_computes_is_settled_before_anything_that_takes_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the images may take minutes, in which somebody may edit the program."""
+
+    class SettledError(Exception):
+        """Said in place of importing all."""
+
+    def settle() -> None:
+        raise SettledError
+
+    monkeypatch.setattr(computation, "settle", settle)
+    with pytest.raises(SettledError):
+        run(config(data={"name": "npz", "path": "nowhere.npz"}), store)
 
 
 def test_observers_see_every_epoch_and_started_comes_first(store: Store) -> None:

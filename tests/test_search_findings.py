@@ -18,6 +18,7 @@ from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.owner import Owner
 from cnn_sweeps.report import text
 from cnn_sweeps.search import spent
+from cnn_sweeps.search.attributes import COMMAND
 from cnn_sweeps.search.findings import _timing, findings, ranked
 from cnn_sweeps.search.importances import FEWEST, importances
 from cnn_sweeps.search.lanes import PAUSE, spans
@@ -154,8 +155,8 @@ def test_command_is_remembered_without_passwords(tmp_path: Path) -> None:
     """What was typed can be typed again, but for what is nobody else's business."""
     made = worked(tmp_path)
     remember(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
-    again = findings(made, None).commands[0].line
-    assert again == ("cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'")
+    kept = made.study.user_attrs[COMMAND]
+    assert kept == "cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'"
 
 
 def test_commands_lead_to_the_store_from_any_folder(
@@ -163,18 +164,17 @@ def test_commands_lead_to_the_store_from_any_folder(
 ) -> None:
     """Also the one that was typed where the store is, and the study in a storage of its own."""
     made = worked(tmp_path)
-    remember(made, ["-m", "a=1,2", "tracking.dir=mlruns"])
+    remember(made, ["a=1,2", "tracking.dir=mlruns", "hydra.sweeper.storage=s.journal", "-m"])
     store = Store.open(Tracking(dir=tmp_path / "mlruns"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     best = ranked(made, None).winners[0]
     lines = {each.purpose: each.line for each in commands(made, best, store)}
     where = f"tracking.dir={tmp_path}/mlruns"
-    assert all(line.split()[-1] == where for line in list(lines.values())[:-1])
-    assert lines["the sweep again, or more of it"] == f"cnn-sweeps -m a=1,2 {where}"
-    assert lines["write this report again"].endswith(
-        f"{where} hydra.sweeper.storage={tmp_path}/study.journal"
-    )
+    stored = f"hydra.sweeper.storage={tmp_path}/study.journal"
+    assert all(where in line for line in lines.values())
+    assert lines["the sweep again, or more of it"] == f"cnn-sweeps {where} {stored} a=1,2 -m"
+    assert lines["write this report again"].endswith(f"{where} {stored}")
 
 
 def test_best_again_is_its_overrides(tmp_path: Path) -> None:

@@ -97,6 +97,23 @@ def test_one_bit_in_the_same_environment_is_different() -> None:
     assert "commit c0ffee000000 recorded, abababababab+ now" in said
 
 
+@pytest.mark.parametrize(
+    ("recorded", "now", "said"),
+    [
+        pytest.param("a" * 16, "a" * 16, "that train are the same", id="same"),
+        pytest.param("a" * 16, "b" * 16, "that train have changed since", id="changed"),
+        pytest.param(None, "b" * 16, "Look at the code first", id="unknown"),
+    ],
+)
+def test_our_own_code_excuses_no_bit_but_is_looked_at(
+    recorded: str | None, now: str, said: str
+) -> None:
+    """Whether it has changed is the first thing that one wants to know."""
+    verdict = judged(epochs=epochs(2.0, 1.001), environment=environment(code=now))
+    assert verdict.kind == DIFFERENT
+    assert said in " ".join(remarks(verdict, environment(code=recorded), environment(code=now)))
+
+
 def test_weights_alone_can_differ() -> None:
     """Other weights with the same metrics are said to be just that."""
     verdict = judged(weights_sha256=OTHER_WEIGHTS)

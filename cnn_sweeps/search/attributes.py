@@ -60,5 +60,5 @@ def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def carried(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what is known of a waiting trial, what says something."""
-    return {key: value for key, value in known.items() if value or (key, value) == (PLACE, 0)}
+    """Of what is known of a waiting trial, what says something; of the place 0 says something."""
+    return {key: value for key, value in known.items() if value or (key == PLACE and value == 0)}

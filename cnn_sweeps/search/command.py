@@ -24,6 +24,7 @@ from cnn_sweeps.search.enqueue import parse_points
 from cnn_sweeps.search.expression import read_override, value_of
 from cnn_sweeps.search.feasibility import refuse_endless, refuse_impossible
 from cnn_sweeps.search.jobs import sweep_jobs
+from cnn_sweeps.search.label import text_of
 from cnn_sweeps.search.launchers import place_by_launcher
 from cnn_sweeps.search.objectives import Objectives
 from cnn_sweeps.search.plan import Plan
@@ -212,7 +213,7 @@ def _refuse_astray(
                 raise ConfigError(
                     f"the file of the {NODE} {exercise.name} sets {key} outside of `{NODE}`, "
                     f"where no cell has it.\n"
-                    f"  Set it below `{NODE}.settings` in that file: `{key}: {here.get(key)}`."
+                    f"  Set it below `{NODE}.settings` there: `{key}: {text_of(here.get(key))}`."
                 )
 
 

@@ -1,6 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from optuna.trial import TrialState
@@ -78,8 +79,8 @@ def sweep(
                 sweep_started(study)
                 try:
                     _carry_out(study, store, budget, place, interrupts)
-                except RunFailedError:  # of all that failed the report tells
-                    report_written(publication.publish(study, store))
+                except RunFailedError:
+                    _leave_failures(study, store, parent)
                     raise
                 interrupts.patient = False
                 publication.warm_up()  # while other processes score the winners
@@ -89,12 +90,12 @@ def sweep(
     if answer is not None:
         terminal.show(answer)
     # After the table is on the screen: what goes wrong with the report does not take it away.
-    failed = only_failures(study)
-    if failed:
-        store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
-    report_written(publication.publish(study, store))
-    if failed:
+    if failed := only_failures(study):
+        with suppress(StoreError):  # the first error is the one to tell
+            store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
+            report_written(publication.publish(study, store))
         raise RunFailedError(failed)
+    report_written(publication.publish(study, store))
     return ranking
 
 
@@ -176,6 +177,8 @@ def _carry_out(
     """Let workers pull until nothing is left, and show what they do."""
     counts = study.counts()
     workers = max(1, min(budget.n_jobs, counts.waiting))
+    shares = _shares(study, budget, workers)
+    workers, threads = min(workers, shares), max(1, cores() // shares)
     view = view_of(
         counts.total,
         counts.finished,
@@ -183,8 +186,6 @@ def _carry_out(
         study.plan.objectives,
         earlier=_ended_before(study),
     )
-    shares = _shares(study, budget, workers)
-    threads = max(1, cores() // shares)
     steering = Steering(study=study, store=store, budget=budget, view=view)
     with view:
         if place is not None:
@@ -216,15 +217,17 @@ def _carry_out(
 def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
     """Into how many shares the cores are divided, of which a worker has one.
 
-    An exercise compares seconds: it keeps the share that it was begun with, however many workers
-    go on with it.
+    An exercise compares seconds: it keeps the share that it was begun with, and no more workers
+    than there are shares go on with it.
     """
     if study.plan.exercise is None:
         return workers
     kept = study.study.user_attrs.get(SHARES)
     if kept is None:
-        kept = max(workers, min(budget.n_jobs, study.counts().total))
-        study.study.set_user_attr(SHARES, kept)
+        counts = study.counts()
+        kept = max(workers, min(budget.n_jobs, counts.total))
+        if counts.waiting:
+            study.study.set_user_attr(SHARES, kept)
     return int(kept)
 
 
@@ -248,9 +251,7 @@ def conclude(
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
     scores = winners.score(study, store, workers=budget.n_jobs, say=say)
     ranking = Ranking.of(study, scores)
-    parent.log_table(ranking.records(), "ranking.json")
-    parent.log_text(ranking.to_csv(), "ranking.csv")
-    parent.log_text(ranking.to_markdown(), "ranking.md")
+    _log_ranking(ranking, parent)
     answer = answering.answer_of(study, scores)
     if answer is not None:
         answering.log(answer, parent)
@@ -261,6 +262,20 @@ def conclude(
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
         parent.set_tags({"best_trial": str(best.trial)})
     return ranking, answer
+
+
+def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
+    parent.log_table(ranking.records(), "ranking.json")
+    parent.log_text(ranking.to_csv(), "ranking.csv")
+    parent.log_text(ranking.to_markdown(), "ranking.md")
+
+
+def _leave_failures(study: SweepStudy, store: Store, parent: TrackedRun) -> None:
+    """Leave table and report of a sweep that is given up, where trials of it have failed."""
+    if only_failures(study):
+        with suppress(StoreError):  # the first error is the one to tell
+            _log_ranking(Ranking.of(study, {}), parent)
+            report_written(publication.publish(study, store))
 
 
 def default_name(experiment: str, plan: Plan) -> str:

@@ -12,9 +12,11 @@ from cnn_sweeps.search.ranking import Row
 from cnn_sweeps.search.shelf import STORAGE, STUDIES, studies_of
 from cnn_sweeps.search.study import SweepStudy
 from cnn_sweeps.tracking import Store, details
+from cnn_sweeps.tracking.address import override
 from cnn_sweeps.tracking.store import WHEREABOUTS
 
 PROGRAM = "cnn-sweeps"
+STORED = f"{STORAGE}="
 
 
 def best_again(plan: Plan, best: Row, store: Store | None) -> str:
@@ -42,7 +44,7 @@ def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
     where = _where(study.plan, store)
-    lines = {"the sweep again, or more of it": _sweep_again(study, where)}
+    lines = {"the sweep again, or more of it": _sweep_again(study, store)}
     if best is not None:
         lines["train the best again"] = best_again(study.plan, best, store)
     if best is not None and best.config_hash:
@@ -56,11 +58,17 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
 
 
-def _sweep_again(study: SweepStudy, where: Sequence[str]) -> str | None:
-    """What was typed to carry it out; of an early sweep that is not known."""
-    typed = shlex.split(study.study.user_attrs.get(COMMAND, ""))
-    words = [word for word in typed if not word.startswith(WHEREABOUTS)]
-    return shlex.join([*words, *where]) if words else None
+def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
+    """What was typed to carry it out, as it works in any folder; of an early sweep nobody knows."""
+    program, *typed = shlex.split(study.study.user_attrs.get(COMMAND, "")) or [""]
+    words = [word for word in typed if not word.startswith((*WHEREABOUTS, STORED))]
+    where = _where(study.plan, store)
+    if any(word.startswith(STORED) for word in typed):
+        where = [*where, override(STORAGE, study.address.absolute)]
+    # Among the overrides: Hydra takes them in one row, with no option between two.
+    first = (n for n, word in enumerate(words) if "=" in word and not word.startswith("-"))
+    place = next(first, len(words))
+    return shlex.join([program, *words[:place], *where, *words[place:]]) if program else None
 
 
 def report_again(study: SweepStudy, store: Store | None) -> str:
@@ -83,7 +91,7 @@ def _storage(study: SweepStudy, store: Store | None) -> list[str]:
     file = study.address.file
     if file and file.absolute().parent == usual:
         return []
-    return [f"{STORAGE}={study.address.absolute}"]
+    return [f"{STORED}{study.address.absolute}"]
 
 
 def _as_it_ran(plan: Plan, best: Row, ran: Mapping[str, str]) -> Sequence[str]:
