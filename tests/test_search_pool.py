@@ -13,6 +13,7 @@ import pytest
 from fakes import CONTROLLER, MARK
 from optuna.trial import TrialState
 from plans import plan, study
+from signals import heard
 
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.search import pool, processes
@@ -138,7 +139,7 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
     view = Collector()
     processes.warm_up("fakes:told_to_stop")
-    with interruptible() as interrupts:
+    with heard(signal.SIGINT), interruptible() as interrupts:
         crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Steering(study=made, store=None, budget=Budget(), view=view).run(crew, interrupts)
     assert interrupts.asked()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from multiprocessing import forkserver
 
 import pytest
+from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.search.processes import FOR_THE_CONTROLLER, call, call_each, warm_up
@@ -89,11 +90,7 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
         really()
 
     monkeypatch.setattr(forkserver, "ensure_running", interrupted)
-    before = signal.signal(number, signal.SIG_DFL)  # `nohup` would have it ignored
-    try:
-        with interruptible() as interrupts:
-            interrupts.steered = True
-            assert call(doubled, 1) == 2
-    finally:
-        signal.signal(number, before)
+    with heard(number), interruptible() as interrupts:
+        interrupts.steered = True
+        assert call(doubled, 1) == 2
     assert (interrupts.count >= 1, interrupts.number) == (True, number)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
+from signals import heard
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.search.address import Address
@@ -24,15 +25,16 @@ ASKED = (
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
     """Start the program in a folder, in a session of its own so that all of it can be killed."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "cnn_sweeps", *ASKED, *more],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with heard(signal.SIGINT):
+        return subprocess.Popen(
+            [sys.executable, "-m", "cnn_sweeps", *ASKED, *more],
+            cwd=folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def until(condition: object, program: subprocess.Popen[str], seconds: float = 180) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from signals import heard
 
 from cnn_sweeps import ui
 from cnn_sweeps.config.schema import Tracking
@@ -150,9 +151,12 @@ def test_it_stops_and_leaves_nothing(tracking: Tracking, number: signal.Signals)
     (stale / "meta.yaml").touch()
     Store.open(tracking)
     line = [sys.executable, "-m", "cnn_sweeps", "ui", f"tracking.dir={tracking.dir}"]
-    with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tracking.dir.parent
-    ) as running:
+    place = tracking.dir.parent
+    with heard(number):
+        begun = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place
+        )
+    with begun as running:
         assert running.stdout
         assert running.stderr
         said = [running.stdout.readline(), running.stdout.readline()]
@@ -165,7 +169,7 @@ def test_it_stops_and_leaves_nothing(tracking: Tracking, number: signal.Signals)
     assert len(below) == 1
     with pytest.raises(ProcessLookupError):
         os.killpg(below[0], 0)
-    assert sorted(path.name for path in tracking.dir.parent.iterdir()) == ["mlruns"]
+    assert sorted(path.name for path in place.iterdir()) == ["mlruns"]
 
 
 def processes() -> list[int]:
