@@ -199,7 +199,7 @@ def _carry_out(
                 execute=execute_of(study, None),
                 tell=view.show,
                 stop=interrupts.asked,
-                threads=threads,
+                threads=threads if shares > 1 else 0,  # all, however TensorFlow counts them
             ).work()
         if interrupts.asked():
             put_back(study, store, show=view.show, reason=STOPPED)
