@@ -52,6 +52,7 @@ def digest(package: Path = PACKAGE) -> str | None:
     return content.hexdigest()[:SHOWN] if files else None
 
 
+@cache
 def settle() -> None:
     """Import all that computes and keep its digest: a later edit changes nothing in this process.
 

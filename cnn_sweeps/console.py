@@ -76,9 +76,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
-        out.print(
-            f"  {counted(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
-        )
+        out.print(f"  {_epochs(asked, trained)}")
     for line in result.left_out:
         out.print(f"  {escape(line)}", soft_wrap=True)
     _ways_on(out, result.identity.short, store)
@@ -117,10 +115,7 @@ def sweep_ended(
             ended = "failed" if row.state == "fail" else row.state
             out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
     if spent.trained < spent.asked:
-        known = spent.asked - spent.trained
-        out.print(
-            f"{counted(spent.asked, 'epoch')}: {spent.trained} trained, {known} known already"
-        )
+        out.print(_epochs(spent.asked, spent.trained))
     if not ranking.winners:
         out.print("no trial has a value.")
     else:
@@ -132,6 +127,11 @@ def sweep_ended(
 def report_written(place: str) -> None:
     """Print where the report of a sweep is."""
     say(f"  report:  {place}")
+
+
+def _epochs(asked: int, trained: int) -> str:
+    """What was trained of the epochs that were asked for."""
+    return f"{counted(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
 
 
 def _ways_on(out: Console, short: str, store: "Store") -> None:

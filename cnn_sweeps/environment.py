@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -49,8 +50,6 @@ CPU_FLAGS: Final = {
     *("asimd", "sve", "sve2", "bf16", "i8mm"),
 }
 CPUINFO: Final = Path("/proc/cpuinfo")
-SHOWN: Final = 16
-"""Hex digits of the digest of the software."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +184,7 @@ class Environment:
         return _differing(self.moving, other.moving)
 
 
+@cache
 def software() -> str:
     """`Environment.software` of this process, without looking at the machine."""
     return _software(platform.python_version(), _versions(), computation.digest())
@@ -193,7 +193,9 @@ def software() -> str:
 def _software(python: str, packages: Mapping[str, str], code: str | None) -> str:
     computing = {name: packages.get(name) for name in COMPUTING}
     told = {"python": _minor(python), "packages": computing, "code": code}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:SHOWN]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[
+        : computation.SHOWN
+    ]
 
 
 def _minor(python: str) -> str:

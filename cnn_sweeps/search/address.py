@@ -16,6 +16,7 @@ from sqlalchemy import event
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.passwords import without_password
 from cnn_sweeps.search.journal import SUFFIX, Journal
+from cnn_sweeps.wording import first_line
 
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
@@ -119,7 +120,7 @@ class Address:
                 f"hydra.sweeper.storage={self} needs the Python package {cause.name}: "
                 f"install it, or {ELSEWHERE}."
             )
-        said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        said = first_line(cause) or type(cause).__name__
         return StoreError(
             f"the study's storage {self} cannot be used: {said}.\n"
             f"  Mend it or move it away and type the same command again, or {ELSEWHERE}."

@@ -123,16 +123,15 @@ class TrackedRun:
     def log_environment(self, environment: Environment) -> None:
         """Store the environment as JSON; as tags the commit, and a digest of the software."""
         self.log_json(environment.as_dict(), "environment.json")
-        self.set_tags({SOFTWARE: environment.software})
+        tags: dict[str, object] = {SOFTWARE: environment.software}
         if environment.git_commit:
             commit = environment.git_commit
-            self.set_tags(
-                {
-                    "git_commit": commit,
-                    "git_dirty": environment.git_dirty,
-                    "mlflow.source.git.commit": commit,
-                }
-            )
+            tags |= {
+                "git_commit": commit,
+                "git_dirty": environment.git_dirty,
+                "mlflow.source.git.commit": commit,
+            }
+        self.set_tags(tags)
 
     def log_dataset(self, dataset: Dataset, context: str = "training") -> None:
         """Make the data set an input of the run, and its full digest a tag."""
