@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +23,16 @@ PACKAGES: Final = (
     "optuna",
     "mlflow",
 )
-COMPUTING: Final = ("cnn-sweeps", "tensorflow", "keras", "numpy")
-"""The packages that compute; the others only compose, search and remember."""
+COMPUTING: Final = ("tensorflow", "keras", "numpy")
+"""The packages that compute; the others only compose, search and remember.
+
+Our own stands for itself by the digest of its code: a release alone moves no bit.
+"""
+SAME_BITS: Final = (({"cnn-sweeps": "0.1.0"}, "696e8ca94602cdf4"),)
+"""Earlier states of this package whose finished runs hold: version, where it counted, and code.
+
+Each was shown to give the same bits: its stored runs are reproduced by the tests.
+"""
 MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
 """The fields that may move the bits of a training as they are."""
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
@@ -108,7 +115,7 @@ class Environment:
             python=platform.python_version(),
             platform=platform.platform(),
             hostname=socket.gethostname(),
-            packages=_versions(),
+            packages=versions(),
             code=computation.digest(),
             cpu=cpu,
             cpu_count=cores(),
@@ -159,7 +166,7 @@ class Environment:
         name counts) and the variables; how a sum is divided depends on the threads that there
         really are; the system gives `exp` and its like. The host's name, the kernel, the commit
         and the packages that only compose, search and remember move nothing. Our own code
-        within a version may, but must not, so it is no part of this: it excuses nothing.
+        may, but must not, so neither it nor its version is part of this: they excuse nothing.
         """
         values = self.as_dict()
         return {
@@ -184,14 +191,24 @@ class Environment:
         return _differing(self.moving, other.moving)
 
 
-@cache
-def software() -> str:
-    """`Environment.software` of this process, without looking at the machine."""
-    return _software(platform.python_version(), _versions(), computation.digest())
+def same_software(python: str, packages: Mapping[str, str]) -> frozenset[str]:
+    """Every `Environment.software` that gives the bits of our code as it is, wherever it runs.
+
+    Args:
+        python: version of the interpreter.
+        packages: versions by name.
+    """
+    earlier = (_software(python, packages, code, counted) for counted, code in SAME_BITS)
+    return frozenset({_software(python, packages, computation.digest()), *earlier})
 
 
-def _software(python: str, packages: Mapping[str, str], code: str | None) -> str:
-    computing = {name: packages.get(name) for name in COMPUTING}
+def _software(
+    python: str,
+    packages: Mapping[str, str],
+    code: str | None,
+    counted: Mapping[str, str] | None = None,
+) -> str:
+    computing = {**(counted or {}), **{name: packages.get(name) for name in COMPUTING}}
     told = {"python": _minor(python), "packages": computing, "code": code}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[
         : computation.SHOWN
@@ -223,7 +240,7 @@ def _system(platform_name: str) -> str:
     return f"{front.partition('-')[0]} {front.rpartition('-')[2]} {library}" if named else front
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions from the installed metadata, without importing the packages."""
     found = {}
     for name in PACKAGES:

@@ -3,6 +3,7 @@
 - CnnSweepsError               one clear message, never a traceback
   - InputError                 what was asked for cannot be done: exit code 2
     - ConfigError              a key, a type, a value or a combination of them
+      - NewerVersionError      what is stored has a field that this version does not know
     - DataError                a file that is missing, broken or not what was declared
     - StoreError               the tracking database, the study or the disk refuses
     - UnknownHashError         no run, or more than one, has that hash
@@ -33,6 +34,10 @@ class InputError(CnnSweepsError):
 
 class ConfigError(InputError):
     """A key, a type, a value or a combination of values is not possible."""
+
+
+class NewerVersionError(ConfigError):
+    """A newer version of cnn_sweeps stored it, with a field or an option not known here."""
 
 
 class DataError(InputError):

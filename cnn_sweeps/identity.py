@@ -5,6 +5,10 @@ white space, shortest float form) of the resolved config, the digest of the data
 version of this schema. It is not made of the differences to the defaults: editing a default
 never changes what an old hash means. The *trajectory hash* leaves out the fields that only
 say when to stop.
+
+The content can grow. A field that was added after version 1 is part of it only where it differs
+from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
+code of the user's is run for a hash, and nothing that is built counts.
 """
 
 import dataclasses
@@ -14,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cnn_sweeps import geometry
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Trainer
+from cnn_sweeps.config import rules
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, Trainer
 from cnn_sweeps.source import Source
 
 SCHEMA_VERSION = 1
@@ -83,7 +88,15 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
         plain["filters"] = list(geometry.filters(value))
     if isinstance(value, Trainer) and value.schedule.name != "constant":
         plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
-    return plain
+    if isinstance(value, Split):
+        kind = str(getattr(value, "name", ""))
+        plain["rules"] = rules.least(rules.DATA, value.rules, kind)
+    neutral = {
+        f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
+        for f in dataclasses.fields(value)
+        if "neutral" in f.metadata
+    }
+    return {k: v for k, v in plain.items() if k not in neutral or v != neutral[k]}
 
 
 def _counts(value: Any, field: dataclasses.Field[Any], *, trajectory: bool) -> bool:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cnn_sweeps import custom_model
-from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.environment import Environment
-from cnn_sweeps.errors import ConfigError, RecordError
+from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
 from cnn_sweeps.history import Epoch
 from cnn_sweeps.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.source import Source, places
@@ -72,7 +72,7 @@ class Record:
         run_id = stored.get("run_id")
         _check_version(stored)
         try:
-            checked = load(config)
+            checked = load_stored(config)
             hashes = ("config_hash", "trajectory_hash", "data_digest")
             texts = ("run_id", "name", "status")
             return cls(
@@ -86,6 +86,11 @@ class Record:
                 weights_sha256=stored["weights_sha256"],
                 stopped=stored["stopped"],
             )
+        except NewerVersionError as error:
+            raise RecordError(
+                f"Run {run_id}: {error}\nNothing was started. Install the cnn-sweeps that stored "
+                f"it ({_stored_by(stored)}), or a newer one."
+            ) from error
         except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise RecordError(
                 f"What is stored of run {run_id} cannot be read: {_said(error)}\n"
@@ -155,14 +160,18 @@ def _check_version(stored: Mapping[str, Any]) -> None:
     """Refuse a meaning of the hash that this release does not know; it is never guessed."""
     version = stored.get("schema_version", 1)  # version 1 did not say so at first
     if str(version) != str(SCHEMA_VERSION):
-        environment = stored.get("environment")
-        packages = environment.get("packages", {}) if isinstance(environment, Mapping) else {}
-        by = packages.get("cnn-sweeps", "another release")
         raise RecordError(
             f"Run {stored.get('run_id')} is stored with version {version} of the hash; this "
             f"cnn-sweeps knows version {SCHEMA_VERSION}.\nInstall the cnn-sweeps that stored it "
-            f"({by}) to do it again."
+            f"({_stored_by(stored)}) to do it again."
         )
+
+
+def _stored_by(stored: Mapping[str, Any]) -> str:
+    """The version of cnn_sweeps that stored a record, for a person."""
+    environment = stored.get("environment")
+    packages = environment.get("packages", {}) if isinstance(environment, Mapping) else {}
+    return str(packages.get("cnn-sweeps", "another release"))
 
 
 def _epoch(stored: Mapping[str, Any]) -> Epoch:

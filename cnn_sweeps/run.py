@@ -1,7 +1,7 @@
 """One run, from a checked config to a logged result: the story of the whole program."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -85,6 +85,7 @@ def run(
     clock = Clock()
     with clock("data"):
         dataset = load_cached(config.data)
+    config = replace(config, data=data.as_read(config.data, dataset))
     identity = identify(config, dataset.digest)
     known = recall.finished(config, identity, store, timed=role.timed) if role else None
     name = f"{name_of(config)} · {identity.short}"

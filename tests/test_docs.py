@@ -20,7 +20,7 @@ from cnn_sweeps.identity import SHOWN, identify
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = Path(composition.config_dir())
-OWN = ["README.md", "CHANGELOG.md", "mlruns/README.md"]
+OWN = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "mlruns/README.md"]
 OWN += [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 OWN.remove("docs/benchmarks.md")  # its commands are those of make
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}

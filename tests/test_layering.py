@@ -13,8 +13,11 @@ import pytest
 from cnn_sweeps import cli, computation
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST_MODULE = 300
-MOVES_NOTHING = ("config", "errors", "history", "stopping", "streams", "terminal", "wording")
+LONGEST_MODULE = 400
+MOVES_NOTHING = (
+    *("config", "errors", "history", "stopping", "streams", "terminal", "wording"),
+    *("data.dataset", "data.digest", "data.download", "data.files", "data.peek", "data.published"),
+)
 """What the modules that compute import, and what moves no bit of an epoch."""
 HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "tensorflow"}
 """Imported late or not at all by the commands that have to answer at once."""
@@ -193,7 +196,8 @@ def test_everything_that_computes_is_in_the_digest_of_it() -> None:
     start = [f"cnn_sweeps.{name}" for name in ("data", "models", "runtime", "training")]
     covered = set(computation.files_of())
     allowed = tuple(f"cnn_sweeps.{name}" for name in MOVES_NOTHING)
-    reached = [m for m in reach(start, late=True) if m in SOURCES and m != "cnn_sweeps"]
+    packages = ("cnn_sweeps", "cnn_sweeps.data")
+    reached = [m for m in reach(start, late=True) if m in SOURCES and m not in packages]
     assert len(reached) > len(start)
     assert not [
         module

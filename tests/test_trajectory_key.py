@@ -33,7 +33,6 @@ HERE = Environment(
     [
         {"packages": {**HERE.packages, "keras": "3.16"}},
         {"packages": {**HERE.packages, "tensorflow": "2.22"}},
-        {"packages": {**HERE.packages, "cnn-sweeps": "0.2.0"}},
         {"code": "c" * 16},
         {"cpu": "another"},
         {"cpu_flags": ("avx2", "avx512f", "fma")},
@@ -59,6 +58,7 @@ def test_what_may_move_the_bits_makes_another_entry(change: dict[str, Any]) -> N
         {"platform": "Linux-7.1-x86_64-with-glibc2.36"},
         {"git_commit": "c" * 40, "git_dirty": True},
         {"packages": {**HERE.packages, "mlflow": "4.0"}},
+        {"packages": {**HERE.packages, "cnn-sweeps": "0.2.0"}},
         {"threads": 2},
     ],
     ids=lambda change: f"{next(iter(change))}",

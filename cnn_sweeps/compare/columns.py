@@ -9,9 +9,10 @@ from typing import Any
 
 from cnn_sweeps import measures
 from cnn_sweeps.compare.leaderboard import Leaderboard
+from cnn_sweeps.config.stored import completed
 from cnn_sweeps.identity import SHOWN
 from cnn_sweeps.table import Table
-from cnn_sweeps.tracking import RunRecord
+from cnn_sweeps.tracking import RunRecord, flatten
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -120,10 +121,23 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _differing(runs: Sequence[RunRecord]) -> Columns:
     """The settings that are not the same in all runs, as text."""
-    keys = {key for run in runs for key in run.params} - NO_SETTINGS
-    found = {key: [run.params.get(key, "") for run in runs] for key in sorted(keys)}
+    params = [_with_neutral(run.params) for run in runs]
+    keys = {key for each in params for key in each} - NO_SETTINGS
+    found = {key: [each.get(key, "") for each in params] for key in sorted(keys)}
     differing = {key: cells for key, cells in found.items() if len({*cells}) > 1}
     return {key: measures.aligned([*map(_typed, cells)]) for key, cells in differing.items()}
+
+
+def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
+    """Params of a run, with the neutral values of fields that came after it was logged."""
+    nested: dict[str, Any] = {}
+    for key, text in params.items():
+        *groups, leaf = key.split(".")
+        node = nested
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[leaf] = text
+    return flatten(completed(nested))
 
 
 def _typed(text: str) -> object:

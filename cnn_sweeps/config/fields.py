@@ -51,14 +51,14 @@ def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:
                 yield f"{word} {getattr(mark, attribute)}"
 
 
-def _dataclasses_of(annotation: Any, name: str | None) -> list[type]:
+def dataclasses_of(annotation: Any, name: Any) -> list[type]:
     """The dataclasses a field may hold; the one that `name` selects, where it selects one."""
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return [annotation]
     if get_origin(annotation) is Annotated:
-        return _dataclasses_of(get_args(annotation)[0], name)
+        return dataclasses_of(get_args(annotation)[0], name)
     if get_origin(annotation) in (Union, types.UnionType):
-        members = [cls for arg in get_args(annotation) for cls in _dataclasses_of(arg, None)]
+        members = [cls for arg in get_args(annotation) for cls in dataclasses_of(arg, None)]
         return [cls for cls in members if name in _names(cls)] or members
     return []
 
@@ -100,7 +100,7 @@ def find(path: tuple[Any, ...], container: Mapping[str, Any]) -> Place:
     values: Any = container
     for part in path:
         name = values.get("name") if isinstance(values, Mapping) else None
-        for cls in _dataclasses_of(place.annotation, name):
+        for cls in dataclasses_of(place.annotation, name):
             hints = get_type_hints(cls, include_extras=True)
             if part in hints:
                 key = f"{place.key}.{part}" if place.key else str(part)
@@ -117,7 +117,7 @@ def keys_of(place: Place, container: Mapping[str, Any]) -> list[str]:
         values = values.get(part, {}) if isinstance(values, Mapping) else {}
     name = values.get("name") if isinstance(values, Mapping) else None
     found = {
-        f.name for cls in _dataclasses_of(place.annotation, name) for f in dataclasses.fields(cls)
+        f.name for cls in dataclasses_of(place.annotation, name) for f in dataclasses.fields(cls)
     }
     return sorted(found)
 

@@ -37,16 +37,17 @@ def load(container: Mapping[str, Any]) -> Config:
 
 def to_json(config: Config) -> dict[str, Any]:
     """The plain values of a config: `load` of them gives the config again."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {f.name: plain_value(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """One value of a config as JSON has it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_value(item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -97,4 +98,4 @@ def _refuse(key: str, given: Any, possible: str, example: Any) -> str:
     text = f"{typed(key, given)} is not possible: {key} takes {possible}."
     if example in (None, dataclasses.MISSING, ...):
         return text
-    return f"{text} Type, for example, {typed(key, _plain(example))}"
+    return f"{text} Type, for example, {typed(key, plain_value(example))}"

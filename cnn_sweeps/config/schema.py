@@ -9,15 +9,23 @@ experiment (see `cnn_sweeps.identity`):
   thread counts, and whatever the digest of the data already covers);
 - `stop()`: the field only says when to stop; it belongs to the run but not to the
   trajectory that the run is a prefix of;
-- `only_with()`: the field counts only where another one is set.
+- `only_with()`: the field counts only where another one is set;
+- `added()`: the field came after version 1. It names its neutral value: what every earlier
+  experiment had without saying so. While a config holds that value, the field is no part of the
+  hashed content, and a record without the field reads so, whatever the default is today.
+
+The defaults of version 1 stay as they are: a base config that was stored may leave a field out.
+What new experiments start from is written in `conf/`.
 """
 
-from dataclasses import field
+from dataclasses import field, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from cnn_sweeps.config.rules import DATA, newest
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -25,6 +33,7 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
@@ -53,6 +62,20 @@ def stop(default: Any) -> Any:
 def only_with(sibling: str, default: Any) -> Any:
     """A field that has a meaning only where its sibling is not 0 or null."""
     return field(default=default, metadata={"only_with": sibling})
+
+
+def added(*, default: Any, neutral: Any, **marks: Any) -> Any:
+    """A field, or a whole group, that came after version 1.
+
+    Args:
+        default: what a new experiment gets; it may change later.
+        neutral: what every earlier experiment had; it never changes.
+        marks: as the other functions set them: `identity`, `trajectory`, `only_with`.
+    """
+    metadata = {"neutral": neutral, **marks}
+    if is_dataclass(default):  # dataclasses refuse an instance as the default of all
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -124,6 +147,8 @@ class Split:
     """Which images are held out; apart from `seed`, so that repeats share one split."""
     limit: Positive | None = None
     """Use only the first so many training images; all when null."""
+    rules: DataRules = added(default=newest(DATA), neutral=1)
+    """How images are read, scaled and split; the number says which version of that."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -25,6 +25,8 @@ class Content:
         x_test: test images of the same shape.
         y_test: their labels.
         class_names: one name for each class, in the order of the labels.
+        rules: the lowest `data.rules` under which these are the images; a reader that does
+            something in a newer way says so here, where that made a difference.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Content:
     x_test: Images
     y_test: Labels
     class_names: tuple[str, ...]
+    rules: int = 1
 
 
 def assemble(

@@ -25,6 +25,7 @@ class Dataset:
         class_names: one name for each class, in the order of the labels.
         digest: SHA-256 (64 hex digits) over the content before the split:
             `x_train y_train x_test y_test`, with shape and type.
+        rules: the lowest `data.rules` that gives just these images, divided in just this way.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset:
     y_test: Labels
     class_names: tuple[str, ...]
     digest: str
+    rules: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:

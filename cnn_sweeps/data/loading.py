@@ -1,6 +1,7 @@
 """From the `data` config group to a `Dataset`."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cnn_sweeps.config.schema import Data
@@ -41,4 +42,14 @@ def load(config: Data) -> Dataset:
         y_test=content.y_test,
         class_names=content.class_names,
         digest=digest(content),
+        rules=content.rules,
     )
+
+
+def as_read(config: Data, dataset: Dataset) -> Data:
+    """The config with the rules number that made a difference for these images.
+
+    An experiment is identified, logged and stored with it: where a newer number gives the same
+    images, the hash is the same too.
+    """
+    return replace(config, rules=dataset.rules)

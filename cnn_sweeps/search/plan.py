@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from cnn_sweeps.config.schema import Config, Data
-from cnn_sweeps.errors import ConfigError, InputError, StoreError
+from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
 from cnn_sweeps.exercise.definition import Exercise
 from cnn_sweeps.identity import content
 from cnn_sweeps.search.duplicates import Duplicates
@@ -152,9 +152,16 @@ class Plan:
                 f"{plain.get('version')}, known here is {PLAN_VERSION}).\n"
                 f"  Type another hydra.sweeper.study_name."
             )
+        try:
+            template = Template.from_json(plain["template"])
+        except NewerVersionError as error:
+            raise StoreError(
+                f"the study cannot be read here: {error}\n"
+                f"  Install that version, or type another hydra.sweeper.study_name."
+            ) from error
         return cls(
             space=Space.from_json(plain["space"]),
-            template=Template.from_json(plain["template"]),
+            template=template,
             objectives=Objectives.from_json(plain["objectives"]),
             sampler=SamplerSpec.from_json(plain["sampler"]),
             pruner=PrunerSpec.from_json(plain["pruner"]),
@@ -201,8 +208,19 @@ def source(data: Data) -> str:
 
     Their digest would name them exactly, but the sweep is named before anything is loaded.
     """
-    told = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
-    return json.dumps({k: v for k, v in told.items() if k not in ELSEWHERE}, default=str)
+    told = {f.name: getattr(data, f.name) for f in dataclasses.fields(data) if _tells(data, f)}
+    return json.dumps(told, default=str)
+
+
+def _tells(data: Data, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field says which images are meant; an added one where it is not neutral.
+
+    An added field that is part of the hash is not told twice: names of sweeps would change.
+    """
+    if field.name in ELSEWHERE or "neutral" not in field.metadata:
+        return field.name not in ELSEWHERE
+    hashed = field.metadata.get("identity", True)
+    return not hashed and getattr(data, field.name) != field.metadata["neutral"]
 
 
 def _digest(plain: Any) -> str:

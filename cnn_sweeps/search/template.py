@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_sweeps.composition import explain, make_config, plain
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.stored import completed, refuse_newer, with_defaults
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.search.dimension import Dimension
 from cnn_sweeps.search.label import Label
@@ -57,7 +58,7 @@ class Template:
         for choice in itertools.product(*map(_options, dimensions)):
             overrides = [*fixed, *space.overrides(_chosen(keys, choice))]
             container = OmegaConf.to_container(compose(overrides))
-            bases[json.dumps(choice)] = cast("dict[str, Any]", container)
+            bases[json.dumps(choice)] = with_defaults(cast("dict[str, Any]", container))
         return cls(groups=keys, bases=bases)
 
     def choices(self) -> list[dict[str, Label]]:
@@ -96,8 +97,15 @@ class Template:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Template":
-        """The template that was stored."""
-        return cls(groups=tuple(plain["groups"]), bases=plain["bases"])
+        """The template that was stored, by this version or an earlier one.
+
+        Raises:
+            NewerVersionError: a newer one stored it.
+        """
+        for base in plain["bases"].values():
+            refuse_newer(base, "its base config")
+        bases = {choice: completed(base) for choice, base in plain["bases"].items()}
+        return cls(groups=tuple(plain["groups"]), bases=bases)
 
 
 def _options(dimension: Dimension) -> Sequence[Any]:

@@ -1,5 +1,6 @@
 """Finished runs, found by what they are and taken over into new ones."""
 
+import platform
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,8 +45,8 @@ def finished(
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
-    ours = environment.software()
-    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) == ours)
+    ours = environment.same_software(platform.python_version(), environment.versions())
+    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
