@@ -7,25 +7,23 @@ from typing import Self
 from optuna.trial import FrozenTrial
 
 from benchmarks import studies
-from cnn_sweeps import composition
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.search import processes
-from cnn_sweeps.search.address import Address
-from cnn_sweeps.search.budget import Budget
-from cnn_sweeps.search.controller import fill
-from cnn_sweeps.search.events import Event
-from cnn_sweeps.search.execute import execute_of
-from cnn_sweeps.search.journal import SUFFIX
-from cnn_sweeps.search.objectives import Objectives
-from cnn_sweeps.search.plan import Plan
-from cnn_sweeps.search.pool import Pool
-from cnn_sweeps.search.pruners import PrunerSpec
-from cnn_sweeps.search.samplers import SamplerSpec
-from cnn_sweeps.search.space import parse_space
-from cnn_sweeps.search.steering import Interrupts, Steering
-from cnn_sweeps.search.study import SweepStudy
-from cnn_sweeps.search.template import Template
-from cnn_sweeps.search.worker import Worker
+from cnn_sweeps.runs import validate
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
+from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study.events import Event
+from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.supervisor import Interrupts, Steering
+from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 
 EXECUTE = "benchmarks.trivial:execute"
 """What the workers call in place of a training."""
@@ -48,7 +46,7 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
     address = Address(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
     budget = Budget(n_trials=trials, n_jobs=workers)
     if workers:
-        processes.warm_up(EXECUTE)
+        forkserver.warm_up(EXECUTE)
     study = SweepStudy.create(address, plan(trials, sampler))
     fill(study, budget)
     if workers:
@@ -66,7 +64,7 @@ def plan(trials: int, sampler: str) -> Plan:
         if sampler == "grid"
         else {"trainer.optimizer.learning_rate": "tag(log, interval(0.0001,0.1))"}
     )
-    config = composition.make_config(composition.plain(composition.compose(["data=digits"])))
+    config = validate.make_config(validate.plain(validate.compose(["data=digits"])))
     return Plan(
         space=parse_space(params),
         template=Template(groups=(), bases={"[]": to_json(config)}),

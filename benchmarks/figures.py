@@ -11,14 +11,15 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.table import markdown
-from cnn_sweeps import composition, figures
+from cnn_sweeps import figures
 from cnn_sweeps.figures import style
-from cnn_sweeps.runtime import prepare, quiet_stderr
+from cnn_sweeps.runs import validate
+from cnn_sweeps.training.backend import prepare, quiet_stderr
 
 with quiet_stderr():
-    from cnn_sweeps import models
-    from cnn_sweeps.figures.album import Album
-    from cnn_sweeps.run import load_cached
+    from cnn_sweeps.figures.gallery import Album
+    from cnn_sweeps.models import build
+    from cnn_sweeps.runs.run import load_cached
 
 Cost = tuple[float, float]
 """Seconds on the clock, and seconds that the process had of all cores together."""
@@ -48,10 +49,10 @@ def _medians(times: list[Cost]) -> Cost:
 
 def _once() -> dict[str, Cost]:
     """What each step took, with a new network and nothing computed before."""
-    config = composition.make_config(composition.plain(composition.compose([])))
+    config = validate.make_config(validate.plain(validate.compose([])))
     dataset = load_cached(config.data)
     prepare(config.trainer, config.seed)
-    model = models.build(config.model, dataset.shape, dataset.num_classes)
+    model = build.build(config.model, dataset.shape, dataset.num_classes)
     figures.warm_up()
     album = Album(model=model, dataset=dataset, about="cnn 64x2")
     spent = {

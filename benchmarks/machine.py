@@ -5,7 +5,7 @@ import resource
 import sys
 from pathlib import Path
 
-from cnn_sweeps.environment import Environment
+from cnn_sweeps.provenance.environment import Environment
 
 STATM = Path("/proc/self/statm")
 MIB = 1024**2

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.table import markdown
-from cnn_sweeps import composition
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.runs import validate
 from cnn_sweeps.tracking import Store
 
 NETWORKS = {
@@ -72,8 +72,8 @@ def main() -> None:
 
 def keeping(folder: Path, overrides: list[str], *, data: str, epochs: int) -> Keeping:
     """Train a network on all images, and time what is kept of it."""
-    from cnn_sweeps.run import run  # noqa: PLC0415 -- TensorFlow, once it is needed
-    from cnn_sweeps.trajectory.store import TrajectoryStore  # noqa: PLC0415
+    from cnn_sweeps.runs.run import run  # noqa: PLC0415 -- TensorFlow, once it is needed
+    from cnn_sweeps.trajectories.cache import TrajectoryStore  # noqa: PLC0415
 
     config = experiment(folder, [*overrides, f"data={data}", f"trainer.epochs={epochs}"])
     with timed_checkpoints() as seconds:
@@ -89,11 +89,11 @@ def keeping(folder: Path, overrides: list[str], *, data: str, epochs: int) -> Ke
 @contextmanager
 def timed_checkpoints() -> Iterator[list[float]]:
     """The seconds of every copy of variables and every writing of files in the block."""
-    from cnn_sweeps import variables  # noqa: PLC0415
-    from cnn_sweeps.trajectory.entry import Entry  # noqa: PLC0415
+    from cnn_sweeps.training import state  # noqa: PLC0415
+    from cnn_sweeps.trajectories.entry import Entry  # noqa: PLC0415
 
     seconds: list[float] = []
-    places: list[tuple[Any, str]] = [(variables, "snapshot"), (Entry, "put")]
+    places: list[tuple[Any, str]] = [(state, "snapshot"), (Entry, "put")]
     before = [(place, name, getattr(place, name)) for place, name in places]
     for place, name, function in before:
         setattr(place, name, _timed(function, seconds))
@@ -116,7 +116,7 @@ def _timed(function: Callable[..., Any], seconds: list[float]) -> Callable[..., 
 
 def readings(folder: Path, times: int) -> dict[str, list[float]]:
     """Wall seconds of trials whose epochs are known, and of trials whose result is."""
-    from cnn_sweeps.run import AsTrial, run  # noqa: PLC0415
+    from cnn_sweeps.runs.run import AsTrial, run  # noqa: PLC0415
 
     role = AsTrial(parent_run_id=None)
     most = READ_EPOCHS + times
@@ -142,7 +142,7 @@ def readings(folder: Path, times: int) -> dict[str, list[float]]:
 def experiment(folder: Path, overrides: list[str]) -> Config:
     """The composed experiment, logged to a folder of its own."""
     typed = [*overrides, "trainer.threads=1", "trainer.progress=none", f"tracking.dir='{folder}'"]
-    return composition.make_config(composition.plain(composition.compose(typed)))
+    return validate.make_config(validate.plain(validate.compose(typed)))
 
 
 def keeping_table(kept: dict[str, Keeping]) -> str:

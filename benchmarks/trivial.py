@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks.machine import resident_mb
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.history import Epoch, Training
-from cnn_sweeps.identity import Identity, identify
-from cnn_sweeps.result import RunResult
-from cnn_sweeps.search import preload  # noqa: F401 -- for its effect
+from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.sweeps.workers import preload  # noqa: F401 -- for its effect
+from cnn_sweeps.training.epoch import Epoch, Training
 
 if TYPE_CHECKING:
-    from cnn_sweeps.training import Observer
+    from cnn_sweeps.training.loop import Observer
 
 EPOCH = Epoch(
     number=1,

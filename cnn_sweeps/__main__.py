@@ -7,7 +7,7 @@ import sys
 def main() -> None:
     """Import the command line, which takes a moment, and carry it out."""
     try:
-        from cnn_sweeps import cli  # noqa: PLC0415 -- so that Ctrl-C is heard meanwhile
+        from cnn_sweeps.cli import main as cli  # noqa: PLC0415 -- so that Ctrl-C is heard meanwhile
 
         cli.main()
     except KeyboardInterrupt:

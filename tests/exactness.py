@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from configs import config
-from test_trajectory_course import Tracked
+from tracked import Tracked
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.environment import Environment
-from cnn_sweeps.identity import identify
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import identify
 
 SHAPE, CLASSES = (8, 8, 1), 3
 TIMINGS = ("seconds", "images_per_second")
@@ -75,15 +75,17 @@ def train(
     case: Case, folder: str, *, epochs: int, reuse: bool = True, kill: int | None = None
 ) -> tuple[Outcome, list[int]]:
     """Train in this process as a run does; the outcome, and the epochs that were trained here."""
-    from test_training import dataset
+    from networks import dataset
 
-    from cnn_sweeps import models, runtime, training, variables
-    from cnn_sweeps.trajectory.course import course_of
+    from cnn_sweeps.models import build
+    from cnn_sweeps.training import backend, loop
+    from cnn_sweeps.training import state as variables
+    from cnn_sweeps.trajectories.resume import course_of
 
     asked = case.config(epochs, reuse=reuse)
-    runtime.prepare(asked.trainer, asked.seed)
-    model = models.build(asked.model, SHAPE, CLASSES)
-    subject = training.Subject.compiled(
+    backend.prepare(asked.trainer, asked.seed)
+    model = build.build(asked.model, SHAPE, CLASSES)
+    subject = loop.Subject.compiled(
         model,
         dataset(case.images, case.held_out),
         asked.trainer,
@@ -93,7 +95,7 @@ def train(
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
     tracked: Any = Tracked(Path(folder))
     with course_of(subject, asked, identify(asked, "d" * 64), environment, tracked) as course:
-        done = training.train(course, asked.trainer)
+        done = loop.train(course, asked.trainer)
     here = [epoch.number for epoch in done.epochs if epoch.number not in course.reused]
     state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)

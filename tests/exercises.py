@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cnn_sweeps.exercise.answer import Answer
-from cnn_sweeps.exercise.definition import Exercise
-from cnn_sweeps.exercise.outcome import Outcome
+from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.comparison.statistics import Outcome
 
 BASE = {"model.filters": "64"}
 OTHER = {"model.filters": "16"}

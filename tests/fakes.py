@@ -11,8 +11,8 @@ from plans import FakeRun, epoch
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
-from cnn_sweeps.identity import Identity
-from cnn_sweeps.result import RunResult
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.runs.result import RunResult
 
 EPOCH_SECONDS = float(os.environ.get("FAKE_EPOCH_SECONDS", "0.05"))
 MARK = "mark"

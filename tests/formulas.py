@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cnn_sweeps.history import Epoch, Training
-from cnn_sweeps.trajectory.entry import Entry
+from cnn_sweeps.training.epoch import Epoch, Training
+from cnn_sweeps.trajectories.entry import Entry
 
 FOREVER = 3600.0
 
@@ -53,7 +53,7 @@ class Network:
 
 
 class Formula:
-    """A `training.Subject` whose epochs cost nothing; each is a second on paper.
+    """A `training.loop.Subject` whose epochs cost nothing; each is a second on paper.
 
     Attributes:
         model: what is trained.
@@ -108,7 +108,7 @@ def expected(epochs: int) -> tuple[list[float], list[float]]:
 
 def known(entry: Entry, epochs: int, run_id: str = "first") -> None:
     """Train so many epochs and keep them."""
-    from cnn_sweeps.trajectory.walk import Walk
+    from cnn_sweeps.trajectories.resume import Walk
 
     with Walk(subject=Formula(), entry=entry, run_id=run_id) as walk:
         path = walk.epochs()
@@ -128,7 +128,7 @@ def hang_at(number: int) -> Callable[[int], None]:
 
 def train_until_killed(folder: str, hang: int) -> None:
     """What a process does that will be killed in the middle of an epoch."""
-    from cnn_sweeps.trajectory.walk import Walk
+    from cnn_sweeps.trajectories.resume import Walk
 
     subject = Formula(hang_at(hang))
     with Walk(subject=subject, entry=Entry(Path(folder)), run_id="killed") as walk:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cnn_sweeps.findings import (
+from cnn_sweeps.sweeps.results.results import (
     Axis,
     Command,
     Curve,
@@ -15,8 +15,8 @@ from cnn_sweeps.findings import (
     Timing,
     Trial,
 )
-from cnn_sweeps.history import Epoch
-from cnn_sweeps.table import Table
+from cnn_sweeps.text.table import Table
+from cnn_sweeps.training.epoch import Epoch
 
 FILTERS = Axis(key="model.filters", values=(16, 32), told="model.filters=16,32")
 RATE = Axis(key="rate", numeric=True, log=True, low=1e-4, high=1e-1, told="rate=log")

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.composition import compose, plain
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.stored import with_defaults
-from cnn_sweeps.identity import identify
-from cnn_sweeps.search.objectives import Objectives
-from cnn_sweeps.search.plan import Plan
-from cnn_sweeps.search.pruners import PrunerSpec
-from cnn_sweeps.search.samplers import SamplerSpec
-from cnn_sweeps.search.space import parse_space
-from cnn_sweeps.search.template import Template
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.validate import compose, plain
+from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
+from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.space.space import parse_space
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "promises" / "golden.json").read_text("utf-8")

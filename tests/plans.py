@@ -8,17 +8,17 @@ from configs import config
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.history import Epoch, Training
-from cnn_sweeps.identity import Identity, identify
-from cnn_sweeps.result import RunResult
-from cnn_sweeps.search.address import Address
-from cnn_sweeps.search.objectives import Objectives
-from cnn_sweeps.search.plan import Plan
-from cnn_sweeps.search.pruners import PrunerSpec
-from cnn_sweeps.search.samplers import SamplerSpec
-from cnn_sweeps.search.space import parse_space
-from cnn_sweeps.search.study import SweepStudy
-from cnn_sweeps.search.template import Template
+from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
+from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.training.epoch import Epoch, Training
 
 FILTERS_AND_BLOCKS = {"model.filters": "choice(4,8)", "model.conv_blocks": "range(0,3)"}
 

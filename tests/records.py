@@ -5,10 +5,10 @@ from typing import Any
 
 from configs import config
 
-from cnn_sweeps.environment import Environment
-from cnn_sweeps.history import Epoch
-from cnn_sweeps.identity import identify
-from cnn_sweeps.record import Record
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.training.epoch import Epoch
 
 DIGEST = "d" * 64
 

@@ -90,12 +90,12 @@ def test_the_grid_is_swept_in_hydras_words() -> None:
 def test_the_bare_network_is_the_programs_own() -> None:
     """The contenders' network has as many parameters as the one that cnn_sweeps builds."""
     from benchmarks import classifier
-    from cnn_sweeps import models
+    from cnn_sweeps.models import build
 
     for point in GRIDS["small"]:
         asked = {"filters": point.filters, "conv_blocks": point.conv_blocks}
         ours = config(model={**asked, "dense_units": classifier.DENSE_UNITS}).model
-        built = models.build(ours, (28, 28, 1), classifier.CLASSES)
+        built = build.build(ours, (28, 28, 1), classifier.CLASSES)
         assert classifier.network(point).count_params() == built.count_params()
 
 
@@ -204,7 +204,7 @@ def test_the_curve_has_a_row_for_each_stretch() -> None:
 
 def test_memory_now_is_at_most_the_peak() -> None:
     """The resident set is counted in MiB."""
-    from cnn_sweeps.runtime import peak_memory_mb
+    from cnn_sweeps.training.backend import peak_memory_mb
 
     assert 10 < machine.resident_mb() <= peak_memory_mb() + 1
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cnn_sweeps.composition import compose, config_dir, make_config, plain
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.fields import find, keys_of
-from cnn_sweeps.exercise.definition import NODE
-from cnn_sweeps.geometry import count_params
+from cnn_sweeps.models.shapes import count_params
+from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain
+from cnn_sweeps.sweeps.comparison.definition import NODE
 
 CONF = Path(config_dir())
 GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment", "exercise")

@@ -11,22 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_sweeps import cli, composition, data
+from cnn_sweeps import data
+from cnn_sweeps.cli import main
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.data.idx import encode
-from cnn_sweeps.exercise import definition
-from cnn_sweeps.identity import SHOWN, identify
+from cnn_sweeps.data.readers.idx import encode
+from cnn_sweeps.provenance.identity import SHOWN, identify
+from cnn_sweeps.runs import validate
+from cnn_sweeps.sweeps.comparison import definition
 
 ROOT = Path(__file__).resolve().parents[1]
-CONF = Path(composition.config_dir())
+CONF = Path(validate.config_dir())
 OWN = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "mlruns/README.md"]
 OWN += [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 OWN.remove("docs/benchmarks.md")  # its commands are those of make
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^(?:\$ )?(?:cnn-sweeps|python -m cnn_sweeps)(?: (.*))?$")
-COMMANDS = tuple(cli.COMMANDS)
+COMMANDS = tuple(main.COMMANDS)
 IN_LINE = re.compile(rf"`(cnn-sweeps (?:-m|\S*=|{'|'.join(COMMANDS)})[^`]*)`")
 REFUSAL = "cnn-sweeps: "
 
@@ -114,19 +116,19 @@ def blocks(file: str, kind: str) -> list[str]:
 
 def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Carry out a command line up to where training would begin; what would have begun."""
-    from cnn_sweeps.search import controller
+    from cnn_sweeps.sweeps import controller
 
     begun: list[object] = []
     monkeypatch.setattr(controller, "sweep", lambda plan, *_: begun.append(plan))
     monkeypatch.setattr(
-        cli,
+        main,
         "app",
-        lambda composed: begun.append(composition.make_config(composition.plain(composed))),
+        lambda composed: begun.append(validate.make_config(validate.plain(composed))),
     )
     monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *example.arguments])
-    monkeypatch.setenv(cli.FULL_ERROR, "0")
+    monkeypatch.setenv(main.FULL_ERROR, "0")
     with pytest.raises(SystemExit):
-        cli.main()
+        main.main()
     return begun
 
 
@@ -149,7 +151,7 @@ def test_every_command_is_accepted_or_refused_as_shown(
     said = printed.err.strip()
     if begun:
         assert said == ""
-    elif cli.DRY_RUN in example.arguments:
+    elif main.DRY_RUN in example.arguments:
         assert (said, "to do" in printed.out) == ("", True)
     else:
         assert said.startswith(REFUSAL)
@@ -166,7 +168,7 @@ def test_commands_about_runs_can_be_typed(
         sys, "argv", ["cnn-sweeps", *(re.sub(r"^[A-Z]{2,}$", "abcd", a) for a in example.arguments)]
     )
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     printed = capsys.readouterr()
     nothing = {("cache", "verify"), ("cache", "clear"), ("doctor", "--close-runs")}
     if example.arguments[:2] in nothing and not re.search(
@@ -198,9 +200,7 @@ def test_hashes_of_runs_are_those_that_are_shown(
 def test_hashes_of_presets_are_those_of_the_table(preset: str) -> None:
     """The table of the notebook names each preset with the hash that it has on that data."""
     text = TEXTS["docs/notebook.md"]
-    config = composition.make_config(
-        composition.plain(composition.compose([f"+experiment={preset}"]))
-    )
+    config = validate.make_config(validate.plain(validate.compose([f"+experiment={preset}"])))
     (digest,) = re.findall(rf"^\| `{config.data.name}` \| `(\w{{64}})` \|$", text, re.MULTILINE)
     (shown,) = re.findall(rf"^\| `{preset}` \|.*\| `(\w{{{SHOWN}}})` \|$", text, re.MULTILINE)
     assert shown == identify(config, digest).short

@@ -26,8 +26,8 @@ from cnn_sweeps.config.rules import Rules
 from cnn_sweeps.config.stored import completed, load_stored, refuse_newer, with_defaults
 from cnn_sweeps.data import Dataset, as_read
 from cnn_sweeps.errors import ConfigError, NewerVersionError, StoreError
-from cnn_sweeps.identity import content
-from cnn_sweeps.search.plan import Plan
+from cnn_sweeps.provenance.identity import content
+from cnn_sweeps.sweeps.plan.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE = Path(__file__).parent / "promises" / "store-2427821.zip"
@@ -141,17 +141,17 @@ def test_without_a_neutral_mark_all_names_move(tmp_path: Path) -> None:
 
 READ = f"""
 import sys
-from cnn_sweeps.composition import compose_tracking
-from cnn_sweeps import lookup
-from cnn_sweeps.record import verify
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.record import verify
 store = lookup.open_store(compose_tracking([]))
 record = lookup.record_of(store, lookup.one_run(store, "{PLAIN_RUN}"))
 verify(record)
 print(record.config.trainer.augmentation, record.config.augment.name, record.config.data.rules)
 """
 CONTINUE = """
-from cnn_sweeps.search.address import Address
-from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
 study = SweepStudy.load(Address(storage="mlruns/studies/old.journal", name="old"))
 for trial in study.trials():
     config = study.plan.config(study.carried_values(trial))

@@ -29,10 +29,11 @@ import pytest
 from signals import heard
 from stores import close
 
-from cnn_sweeps import cli, lookup
+from cnn_sweeps.cli import main
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.identity import Identity, identify
-from cnn_sweeps.record import Record, verify
+from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.record import Record, verify
 from cnn_sweeps.tracking import Store
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
@@ -183,7 +184,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *words])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         printed = capsys.readouterr()
         assert (ended.value.code, printed.err) == (0, ""), printed.err
         return printed.out

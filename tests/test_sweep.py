@@ -15,9 +15,9 @@ from plans import plan
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.search.budget import Budget
-from cnn_sweeps.search.controller import sweep
-from cnn_sweeps.search.ranking import Ranking
+from cnn_sweeps.sweeps.controller import sweep
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.records import KIND
 
@@ -71,7 +71,7 @@ def test_sweep_ends_with_a_report(
 
 def test_test_split_is_scored_for_the_winner_alone(store: Store, ranking: Ranking) -> None:
     """Only the best trial has test metrics, and they are those of its own weights."""
-    from cnn_sweeps.run import run
+    from cnn_sweeps.runs.run import run
 
     best, *others = ranking.rows
     assert best.run_id is not None

@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from signals import heard
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.search.address import Address
-from cnn_sweeps.search.study import SweepStudy
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 
 pytestmark = pytest.mark.slow

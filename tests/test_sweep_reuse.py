@@ -12,8 +12,8 @@ from configs import config
 from plans import plan
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.search.budget import Budget
-from cnn_sweeps.search.controller import sweep
+from cnn_sweeps.sweeps.controller import sweep
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.tracking import RunRecord, Store
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 `Config` is what Hydra's composition becomes at the edge of the program. Everything after
 the edge reads these fields and nothing else. Each field says in one sentence what it is;
 its type carries the range. Marks decide what a field means for the identity of an
-experiment (see `cnn_sweeps.identity`):
+experiment (see `cnn_sweeps.provenance.identity`):
 
 - `apart()`: the field does not change what the experiment is (paths, tracking, display,
   thread counts, and whatever the digest of the data already covers);

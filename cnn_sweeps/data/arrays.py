@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.data.dataset import Images, Labels
 from cnn_sweeps.errors import DataError
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
 
 Shape = tuple[int, int, int]
 WHITEST = 255

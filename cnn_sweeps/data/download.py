@@ -119,7 +119,7 @@ def _bar(name: str) -> Iterator[Progress]:
         return
     from rich import progress  # noqa: PLC0415  only people need it
 
-    from cnn_sweeps.terminal import Output  # noqa: PLC0415  the same
+    from cnn_sweeps.text.terminal import Output  # noqa: PLC0415  the same
 
     columns = (
         progress.TextColumn("{task.description}"),

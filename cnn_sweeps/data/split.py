@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import Split
-from cnn_sweeps.data.content import Content
-from cnn_sweeps.data.dataset import Images, Labels
+from cnn_sweeps.data.arrays import Images, Labels
+from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import DataError
 
 Halves = tuple[Images, Labels, Images, Labels]

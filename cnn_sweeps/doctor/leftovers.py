@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
-from cnn_sweeps.owner import this_host
+from cnn_sweeps.provenance.process import this_host
+from cnn_sweeps.text.format import duration
 from cnn_sweeps.tracking import inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import Unended
-from cnn_sweeps.trajectory import kept
-from cnn_sweeps.trajectory.entry import HISTORY
-from cnn_sweeps.trajectory.files import DAMAGED, sizes
-from cnn_sweeps.trajectory.store import TrajectoryStore
-from cnn_sweeps.wording import duration
+from cnn_sweeps.trajectories import entry as kept
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.entry import HISTORY
+from cnn_sweeps.trajectories.files import DAMAGED, sizes
 
 CLOSE = "cnn-sweeps doctor --close-runs"
 STUDIES = "studies"
@@ -56,7 +56,7 @@ def runs(machine: Machine) -> Iterator[Finding]:
 
 def studies(machine: Machine) -> Iterator[Finding]:
     """Trials that were given to workers that are gone, and journals that cannot be read."""
-    from cnn_sweeps.search.checkup import look  # noqa: PLC0415 -- imports optuna
+    from cnn_sweeps.sweeps.study.recovery import look  # noqa: PLC0415 -- imports optuna
 
     looks = look(machine.home / STUDIES)
     for each in looks:
@@ -92,7 +92,7 @@ def trajectories(machine: Machine) -> Iterator[Finding]:
 def _readable(history: Path) -> bool:
     """Whether a list of epochs can be read; one that is not there is no damage."""
     try:
-        kept.decode(history.read_bytes())
+        kept.decode_history(history.read_bytes())
     except FileNotFoundError:
         return True
     except (OSError, ValueError):

@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
-from cnn_sweeps.environment import cores
-from cnn_sweeps.wording import counted
+from cnn_sweeps.provenance.environment import cores
+from cnn_sweeps.text.format import counted
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")

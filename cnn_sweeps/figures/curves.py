@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.figures import style
-from cnn_sweeps.history import Epoch
+from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

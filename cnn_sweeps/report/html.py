@@ -5,9 +5,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from cnn_sweeps.findings import Findings
-from cnn_sweeps.report import tables, words
-from cnn_sweeps.report.charts import charts
+from cnn_sweeps.report import content
+from cnn_sweeps.report.figures.select import charts
+from cnn_sweeps.sweeps.results.results import Findings
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,8 +23,8 @@ def page(findings: Findings) -> str:
     return _template().render(
         findings=findings,
         contents=_contents(findings),
-        words=words,
-        tables=tables,
+        words=content,
+        tables=content,
         charts=charts(findings),
         style=_read("style.css"),
         script=_read("sorting.js"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.passwords import without_password
+from cnn_sweeps.text.redact import without_password
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from cnn_sweeps.owner import Owner
+from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.records import PROCESS, RunRecord

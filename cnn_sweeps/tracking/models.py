@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cnn_sweeps.errors import ModelError
-from cnn_sweeps.tracking.inputs import tensor
-from cnn_sweeps.tracking.refusals import first_line
+from cnn_sweeps.tracking.errors import first_line
+from cnn_sweeps.tracking.params import tensor
 
 if TYPE_CHECKING:
     import keras

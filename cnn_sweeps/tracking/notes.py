@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import params
-from cnn_sweeps.tracking.description import EXPERIMENT, of_run
+from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
+from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.records import RunRecord
-from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.run import TrackedRun
 
 NOTE = "mlflow.note.content"

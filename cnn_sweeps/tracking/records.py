@@ -11,6 +11,9 @@ from cnn_sweeps.errors import UnknownHashError
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+TRIAL = "trial"
+"""Tag of an MLflow run: number of its trial in the study."""
+
 PARENT = "mlflow.parentRunId"
 CONFIG_HASH = "config_hash"
 REPRODUCES = "reproduces"

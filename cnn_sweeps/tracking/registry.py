@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.records import RunRecord
-from cnn_sweeps.tracking.refusals import refusing
 from cnn_sweeps.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -1,24 +1,28 @@
-"""Writing into one run."""
+"""Writing into one run: values, files, its epochs while they come, and how it ended."""
 
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import yaml
 
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.environment import Environment
-from cnn_sweeps.json_text import dumped
-from cnn_sweeps.passwords import without_passwords
-from cnn_sweeps.tracking import inputs, params
+from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.errors import first_line, refusing
 from cnn_sweeps.tracking.models import Portable
 from cnn_sweeps.tracking.records import SOFTWARE
-from cnn_sweeps.tracking.refusals import refusing
+from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
 MODEL = "model"
 LOGGED_TABLES = "mlflow.loggedArtifacts"
 """The tag by which MLflow's pages know a JSON file to be a table."""
+
+BETWEEN_LOGS = 0.5
+"""Least seconds between two calls."""
+
+OF_AN_END = {"error", "error_type", "pruned_epoch", "pruned_reason", "stopped_reason"}
+"""Tags that say why a run ended otherwise than FINISHED."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +147,7 @@ class TrackedRun:
         """Make the data set an input of the run, and its full digest a tag."""
         from mlflow.exceptions import MlflowException
 
-        entry = [inputs.dataset_input(dataset, context)]
+        entry = [params.dataset_input(dataset, context)]
         with refusing(self.address):
             try:
                 self.client.log_inputs(self.run_id, entry)
@@ -184,3 +194,51 @@ class TrackedRun:
             finally:
                 self.client.finalize_logged_model(logged.model_id, status)
             self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+class EpochLog:
+    """Logs epochs while training goes on; those that come in quick succession in one call.
+
+    A context manager: nothing is left unlogged at its end, whatever ended it.
+    """
+
+    def __init__(self, tracked: TrackedRun) -> None:
+        self._tracked = tracked
+        self._waiting: list[Epoch] = []
+        self._logged = -BETWEEN_LOGS
+
+    def __enter__(self) -> Self:
+        """Begin with nothing to log."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Log the rest; where something else went wrong, that is what is reported."""
+        with suppress(StoreError) if error else nullcontext():
+            self._log()
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Log the epoch, at once unless another one has just been logged."""
+        self._waiting.append(epoch)
+        if time.monotonic() - self._logged >= BETWEEN_LOGS:
+            self._log()
+
+    def _log(self) -> None:
+        self._tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})
+        self._waiting, self._logged = [], time.monotonic()
+
+
+def verdict(error: BaseException) -> tuple[str, dict[str, object]]:
+    """The status and the tags of a run that an exception has ended."""
+    match error:
+        case PrunedError():
+            return "KILLED", {"pruned_epoch": error.epoch, "pruned_reason": error.reason}
+        case StoppedError():
+            return "KILLED", {"stopped_reason": first_line(error)}
+        case Exception():
+            return "FAILED", {"error": first_line(error), "error_type": type(error).__name__}
+    return "KILLED", {}

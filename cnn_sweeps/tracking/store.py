@@ -1,4 +1,7 @@
-"""The store of runs: opening it, starting runs in it, finding them again."""
+"""The store of runs: opening it, starting runs in it, finding them again.
+
+The experiment that runs are logged under is made by who logs, only looked for by who reads.
+"""
 
 import getpass
 import json
@@ -12,23 +15,16 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.owner import Owner
-from cnn_sweeps.passwords import without_password
-from cnn_sweeps.tracking import experiments, notes, params
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
-from cnn_sweeps.tracking.ending import OF_AN_END, verdict
+from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.models import read_model
 from cnn_sweeps.tracking.paging import pages
-from cnn_sweeps.tracking.records import (
-    CONFIG_HASH,
-    PARENT,
-    PROCESS,
-    RunRecord,
-    checked_prefix,
-)
-from cnn_sweeps.tracking.refusals import refusing
-from cnn_sweeps.tracking.run import TrackedRun
+from cnn_sweeps.tracking.records import CONFIG_HASH, PARENT, PROCESS, RunRecord, checked_prefix
+from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +61,7 @@ class Store:
                 or the experiment was deleted. A deleted experiment is not brought back
                 here: its deleted runs would return with it.
         """
-        return cls._opened(tracking, experiments.made)
+        return cls._opened(tracking, made_experiment)
 
     @classmethod
     def open_existing(cls, tracking: Tracking) -> "Store | None":
@@ -76,7 +72,7 @@ class Store:
         """
         database = resolve(tracking).database
         there = not database or database.exists()
-        return cls._opened(tracking, experiments.known) if there else None
+        return cls._opened(tracking, known_experiment) if there else None
 
     @classmethod
     def _opened(
@@ -288,3 +284,33 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
+    """The id of the experiment, made if nobody has made it yet."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return client.create_experiment(
+                name, artifact_location=address.artifacts, tags=notes.EXPERIMENT_TAGS
+            )
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(name)  # another process was quicker
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        raise StoreError(
+            f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
+            "or bring it and its runs back with `mlflow experiments restore`."
+        )
+    return experiment.experiment_id
+
+
+def known_experiment(client: "MlflowClient", name: str, _address: Address) -> str:
+    """The id of the experiment; empty where nobody has made it, or somebody has deleted it."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        return ""
+    return str(experiment.experiment_id)

@@ -1,6 +1,6 @@
 """The facade that Hydra discovers: `hydra/sweeper=cnn_sweeps`.
 
-It imports Hydra and OmegaConf only. What it does stands in `cnn_sweeps.search`.
+It imports Hydra and OmegaConf only. What it does stands in `cnn_sweeps.sweeps`.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class CnnSweepsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Carry out the sweep that the command line and `hydra.sweeper` ask for."""
-        from cnn_sweeps.search.command import (  # noqa: PLC0415 -- keeps discovery light
+        from cnn_sweeps.cli.sweep import (  # noqa: PLC0415 -- keeps discovery light
             HydraCall,
             sweep_from_hydra,
         )

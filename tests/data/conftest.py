@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnn_sweeps.data import archives, idx
-from cnn_sweeps.data.published import IDX_FILES
+from cnn_sweeps.data.readers import idx, published
+from cnn_sweeps.data.readers.catalog import IDX_FILES
 
 Arrays = dict[str, NDArray[Any]]
 DATA = os.environ.get("CNN_SWEEPS_DATA")
@@ -21,7 +21,7 @@ DATA = os.environ.get("CNN_SWEEPS_DATA")
 @pytest.fixture(autouse=True)
 def _no_data_from_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test finds data by chance, or touches the cache of whoever runs it."""
-    monkeypatch.delenv(archives.VARIABLE, raising=False)
+    monkeypatch.delenv(published.VARIABLE, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
 

@@ -1,0 +1,1 @@
+"""Reads arguments, calls, prints, returns an exit code; nothing else."""

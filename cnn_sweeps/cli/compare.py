@@ -1,0 +1,169 @@
+"""`cnn-sweeps compare`: the leaderboard of a store, in the terminal or for a program."""
+
+import re
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.leaderboard import Leaderboard, Names, records, table, to_csv
+from cnn_sweeps.runs.record import FINISHED
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.json import dumped
+from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, queries
+
+METRIC = "val_accuracy"
+TOP = 20
+"""Rows of the table, where nothing else is asked for; a program gets all."""
+KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
+"""A metric or a param that a filter names."""
+
+
+def main(arguments: list[str]) -> int:
+    """Print the leaderboard; 0 also where no run fits the filter.
+
+    Raises:
+        ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
+        UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
+        StoreError: the store cannot be read.
+    """
+    asked = _parser().parse_intermixed_args(arguments)
+    names, overrides = lookup.divide(asked.words, range(1000), "compare [HASH ...]")
+    prefixes = [checked_prefix(name) for name in names]
+    store = lookup.open_store(compose_tracking(overrides))
+    runs = queries.matching(store, asked.where, asked.experiment)
+    chosen = _of_hashes(runs, prefixes, store)
+    if not chosen:
+        _say_nothing_fits(asked, store)
+        return 0
+    board = Leaderboard.of(
+        chosen,
+        _known(asked.metric, runs),
+        ascending=asked.ascending
+        if asked.ascending is not None
+        else not measures.rising(asked.metric),
+        each=asked.all_runs,
+    )
+    _print(board, asked, store)
+    return 0
+
+
+def _parser() -> Arguments:
+    made = lookup.parser(
+        "compare",
+        "[HASH ...] [options]",
+        "Rank the runs of all studies, and single runs, by a metric: one row for each experiment, "
+        "with the settings that differ. With hashes, only these are compared.",
+    )
+    made.add_argument(
+        "--metric", default=METRIC, metavar="NAME", help=f"what ranks them ({METRIC})"
+    )
+    made.add_argument(
+        "--where",
+        default="",
+        metavar="FILTER",
+        help="only runs that fit, in MLflow's search syntax: "
+        "\"metrics.val_accuracy > 0.9 and params.model.filters = '64'\"",
+    )
+    made.add_argument("--experiment", metavar="NAME", help="only runs of this MLflow experiment")
+    made.add_argument(
+        "--top", type=_count, metavar="N", help=f"the best N ({TOP}; all with --csv and --json)"
+    )
+    order = made.add_mutually_exclusive_group()
+    order.add_argument(
+        "--ascending",
+        action="store_true",
+        default=None,
+        help="less is better (so it is by itself for all but accuracies and images per second)",
+    )
+    order.add_argument(
+        "--descending", dest="ascending", action="store_false", help="more is better"
+    )
+    made.add_argument(
+        "--all-runs",
+        action="store_true",
+        help="a row for each run, also of one experiment, also those that failed or still run",
+    )
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="all columns, for a spreadsheet")
+    form.add_argument("--json", action="store_true", help="the same, for a program")
+    return made
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no number of rows; type one from 1")
+    return int(text)
+
+
+def _of_hashes(runs: Sequence[RunRecord], prefixes: Sequence[str], store: Store) -> list[RunRecord]:
+    """The runs of the experiments that were named; all where none was."""
+    hashes = {lookup.only_hash(runs, prefix, store) for prefix in prefixes}
+    return [run for run in runs if not hashes or run.config_hash in hashes]
+
+
+def _known(metric: str, runs: Sequence[RunRecord]) -> str:
+    """The metric, if any run has it.
+
+    Raises:
+        ConfigError: none has; those that exist are named, the nearest first.
+    """
+    known = {name for run in runs if run.config_hash is not None for name in run.metrics}
+    if metric in known or not known:
+        return metric
+    near = get_close_matches(metric, known, n=3)
+    others = sorted(known.difference(near))
+    raise ConfigError(f"no run has the metric {metric}.\nThere are: {', '.join([*near, *others])}")
+
+
+def _say_nothing_fits(asked: Namespace, store: Store) -> None:
+    """Say that no run fits, and which names of the filter no run has."""
+    out = output.console()
+    out.print(f"no run in {store.address} fits.", markup=False, soft_wrap=True)
+    every = queries.matching(store, "", asked.experiment)
+    known = {name for run in every for name in (*run.metrics, *run.params)}
+    for _, name in KEY.findall(asked.where):
+        if name not in known:
+            near = get_close_matches(name, known, n=3)
+            hint = f"; near it are {', '.join(near)}" if near else ""
+            out.print(f"  no run has {name}{hint}", markup=False, soft_wrap=True)
+
+
+def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
+    ids = {number: name for name, number in store.experiments().items()}
+    names = Names(studies=queries.sweeps(store), experiments=ids)
+    program = asked.csv or asked.json
+    shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
+    if asked.json:
+        print(dumped(records(shown, names)))
+        return
+    if asked.csv:
+        print(to_csv(records(shown, names)), end="")
+        return
+    out = output.console()
+    if shown.runs:
+        table(shown, names, each=asked.all_runs).show(out)
+    for line in _remarks(board, len(shown.runs), each=asked.all_runs):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _remarks(board: Leaderboard, shown: int, *, each: bool) -> list[str]:
+    """What the table does not show."""
+    of_all, lines = len(board.runs), []
+    kind = "run" if each else "experiment"
+    if shown < of_all:
+        lines.append(f"the best {shown} of {of_all} {kind}s; --top {of_all} shows all")
+    if board.without:
+        many = board.without > 1
+        lines.append(
+            f"{board.without} {kind}{'s have' if many else ' has'} no {board.metric}, and "
+            f"{'are' if many else 'is'} left out"
+        )
+    if not of_all and not board.without:
+        lines.append(f"no run is {FINISHED}; --all-runs shows the others")
+    return lines

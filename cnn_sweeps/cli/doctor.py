@@ -1,0 +1,138 @@
+"""`cnn-sweeps doctor`: every check, a line for each finding."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.doctor import data, installation, leftovers, machine, storage
+from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.validate import compose_machine
+from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.json import dumped
+from cnn_sweeps.tracking import Store, inspection
+from cnn_sweeps.tracking.address import resolve
+from cnn_sweeps.tracking.inspection import Unended
+
+USAGE = "doctor [options]"
+CHECKS: Mapping[str, Check] = {
+    "python": installation.python,
+    "versions": installation.versions,
+    "byte code": installation.byte_code,
+    "folder": storage.folder,
+    "temporary folder": storage.temporary,
+    "room": storage.room,
+    "stale folders": storage.stale,
+    "variables": storage.variables,
+    "database": storage.database,
+    "runs": leftovers.runs,
+    "studies": leftovers.studies,
+    "trajectories": leftovers.trajectories,
+    "processors": machine.processors,
+    "memory": machine.memory,
+    "limits": machine.limits,
+    "text": machine.text,
+    "gpu": machine.gpu,
+    "images": data.images,
+}
+STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
+ENDED = "its process ended, and did not say so"
+
+
+def main(arguments: list[str]) -> int:
+    """Print what the checks find, or close runs; 1 where something fails.
+
+    Raises:
+        ConfigError: what was typed is not possible.
+        StoreError: runs are to be closed, and the store refuses.
+    """
+    asked = _parser().parse_intermixed_args(arguments)
+    names = [word for word in asked.words if "=" not in word]
+    config = compose_machine([word for word in asked.words if "=" in word])
+    if asked.close_runs:
+        return _close_runs(config.tracking, names)
+    if names:
+        raise ConfigError(f"{names[0]} is not what this command takes.\n  Type cnn-sweeps {USAGE}")
+    looked = Machine(config=config, environ=os.environ, folder=Path.cwd(), gpu=asked.gpu)
+    findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
+    if asked.json:
+        rows = [{"check": name, **asdict(f)} for name, found in findings.items() for f in found]
+        print(dumped(rows))
+    else:
+        _print([finding for found in findings.values() for finding in found])
+    return 1 if any(f.level == "fail" for found in findings.values() for f in found) else 0
+
+
+def examine(name: str, check: Check, looked: Machine) -> list[Finding]:
+    """What a check finds; one that breaks is a finding itself."""
+    try:
+        return list(check(looked))
+    except Exception as error:  # noqa: BLE001 -- the one command that must not break on a sick machine
+        told = str(error).strip().splitlines() or [""]
+        reason = f"{type(error).__name__}: {told[0]}".rstrip(": ")
+        return [fail(f"{name} could not be looked at: {reason}", "\n".join(told[1:]).strip())]
+
+
+def _parser() -> Arguments:
+    made = lookup.parser(
+        "doctor",
+        "[options] [data.root=FOLDER]",
+        "Say what on this machine would go wrong: a line for each thing that was looked at, with "
+        "the remedy. Nothing is changed. Exit code 0: nothing fails; 1: something does.",
+    )
+    made.add_argument("--gpu", action="store_true", help="ask TensorFlow for GPUs (10 s)")
+    made.add_argument("--json", action="store_true", help="print it as JSON")
+    made.add_argument(
+        "--close-runs",
+        action="store_true",
+        help="end the runs that are RUNNING although their process is gone, as FAILED; "
+        "with run ids, those of which it cannot be known",
+    )
+    return made
+
+
+def _print(findings: list[Finding]) -> None:
+    out = output.console()
+    facts = [(f.level, f"{f.what}\n  {f.remedy}" if f.remedy else f.what) for f in findings]
+    output.show_facts(facts, out, STYLES)
+    levels = [finding.level for finding in findings]
+    failures, warnings = levels.count("fail"), levels.count("warn")
+    if failures or warnings:
+        numbers = {"failure": failures, "warning": warnings}
+        out.print(
+            ", ".join(counted(n, each) if n else f"no {each}s" for each, n in numbers.items())
+        )
+    else:
+        out.print("nothing is wrong")
+
+
+def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
+    """End runs that nobody writes to any more; never one whose process lives."""
+    out, store = output.console(), Store.open_existing(tracking)
+    found = inspection.unended(resolve(tracking)) if store else []
+    unknown = set(run_ids) - {run.run_id for run in found}
+    if unknown:
+        raise ConfigError(f"{min(unknown)} is no run that is RUNNING, in {tracking.dir}.")
+    if living := [run for run in found if run.run_id in run_ids and leftovers.lives(run)]:
+        raise ConfigError(f"{living[0].name} ({living[0].run_id}) is at work, and is not ended.")
+    chosen = [r for r in found if (r.run_id in run_ids if run_ids else leftovers.lives(r) is False)]
+    for run in chosen:
+        if store and _is_as_it_was(store, run):
+            store.close_run(run.run_id, "FAILED", ENDED)
+            out.print(f"ended: {run.name} ({run.run_id})", markup=False, soft_wrap=True)
+    if not chosen:
+        out.print("no run is RUNNING whose process is known to be gone")
+    return 0
+
+
+def _is_as_it_was(store: Store, run: Unended) -> bool:
+    """Whether nobody has taken a run up, or ended it, since it was looked at."""
+    now = store.get(run.run_id)
+    process: Owner | None = Unended.of(now).process
+    return now.status == "RUNNING" and process == run.process

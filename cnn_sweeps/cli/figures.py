@@ -1,0 +1,141 @@
+"""`cnn-sweeps figures HASH`: make the pictures of a run again, of other images and filters."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from rich.markup import escape
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.figures import learning_curves, style
+from cnn_sweeps.figures.choices import NOTEBOOK, Choices
+from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs.record import Record, check_finished, verify
+from cnn_sweeps.runs.restore import check_images, importable, restored
+from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.training.backend import prepare, quiet_stderr
+
+USAGE = "figures HASH, or figures --run-id ID"
+CURVES = "learning_curves.png"
+
+
+def main(arguments: list[str]) -> int:
+    """Make the pictures of a run again and say where they are; 0, or 1 if one had to be left out.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        RecordError: what is stored of the run was changed, or it did not finish.
+        ConfigError: an image, a filter or a layer that is not there; or the model is the user's
+            own and `--trust` was not given.
+        DataError: the images are missing, or are not those of the run.
+        StoreError: the run has no stored model, or the store refuses.
+    """
+    asked = _parser().parse_intermixed_args(arguments)
+    count = 0 if asked.run_id else 1
+    names, overrides = lookup.divide(asked.words, range(count, count + 1), USAGE)
+    places = [text for text in overrides if text.startswith("data.")]
+    tracking = validate.compose_tracking([text for text in overrides if text not in places])
+    store = lookup.open_store(tracking, asked.run_id or names[0])
+    run = lookup.run_of_id(store, asked.run_id) if asked.run_id else lookup.one_run(store, names[0])
+    record = lookup.record_of(store, run)
+    check_finished(record)
+    verify(record)
+    config = restored(record, tracking, places)
+    with importable(record, trust=asked.trust):
+        return _make(asked, record, config, store)
+
+
+def _parser() -> ArgumentParser:
+    made = lookup.parser(
+        "figures",
+        "HASH [options] [data.root=FOLDER]",
+        "Make the pictures of a finished run again from its stored model: the learning curves, the "
+        "confusion matrix, the most confident mistakes, what convolutions and poolings make of "
+        "test images, the first kernels, samples of the data. They take the place of those that "
+        "the run has.",
+    )
+    made.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    made.add_argument(
+        "--images",
+        type=_numbers,
+        metavar="N,N,...",
+        help=f"test images that are sent through the network ({','.join(map(str, NOTEBOOK))})",
+    )
+    made.add_argument(
+        "--filter", type=_number, default=0, metavar="N", help="which filter of each layer (0)"
+    )
+    made.add_argument(
+        "--layer", metavar="NAME", help="the layer of which all filters are shown (the first)"
+    )
+    made.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="write files there, and leave the run alone"
+    )
+    made.add_argument(
+        "--trust", action="store_true", help="let the recorded code of model.function run"
+    )
+    return made
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise ArgumentTypeError(f"{text} is no number from 0 on")
+    return int(text)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(_number(part.strip()) for part in text.split(","))
+
+
+def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
+    with quiet_stderr():
+        from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
+        from cnn_sweeps.runs.run import (  # noqa: PLC0415 -- TensorFlow
+            load_cached,
+            note_left_out,
+        )
+    dataset = load_cached(config.data)
+    check_images(record, dataset.digest)
+    choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)
+    choices.check_images(len(dataset.x_test))
+    prepare(config.trainer, config.seed)
+    model = store.load_model(record.run_id)
+    made = gallery.Album(model=model, dataset=dataset, about=record.name, choices=choices)
+    made.check()
+    tracked = store.reopen(record.run_id)
+    write = _into(asked.into) if asked.into else partial(artifacts.write_bytes, tracked)
+    write(style.png(learning_curves(record.epochs, record.name)), CURVES)
+    written, left_out = gallery.save(made, write)
+    if not asked.into:
+        note_left_out(left_out, tracked)
+    _print(record, asked.into, [CURVES, *written], left_out)
+    return 1 if left_out else 0
+
+
+def _into(folder: Path) -> Callable[[bytes, str], None]:
+    """Writes into a folder, whatever the path that a picture has in a run."""
+
+    def write(content: bytes, path: str) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / Path(path).name).write_bytes(content)
+        except OSError as error:
+            raise ConfigError(
+                f"--into {folder} cannot be written: {error.strerror or error}."
+            ) from error
+
+    return write
+
+
+def _print(record: Record, into: Path | None, written: list[str], left_out: list[str]) -> None:
+    out = output.console()
+    out.print(f"[bold]{escape(record.name)}[/bold]")
+    for path in written:
+        out.print(f"  {escape(str(into / Path(path).name) if into else path)}")
+    for line in left_out:
+        out.print(f"  {escape(line)}", soft_wrap=True)
+    if into is None:
+        out.print(f"  among the artifacts of MLflow run {record.run_id}")

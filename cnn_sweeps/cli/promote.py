@@ -1,0 +1,108 @@
+"""`cnn-sweeps promote HASH NAME`: give the stored model of a run a name to load it by."""
+
+from collections.abc import Mapping, Sequence
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.errors import RecordError
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.record import FINISHED
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import RunRecord, Store, registry
+from cnn_sweeps.tracking.descriptions import of_run
+
+USAGE = "promote HASH NAME [--alias champion], or promote --run-id ID NAME"
+TAGS = ("config_hash", "data_digest", "network", "data")
+"""Tags of a run that its model version has as well."""
+ACCURACIES = ("val_accuracy", "test_accuracy")
+
+
+def main(arguments: list[str]) -> int:
+    """Register the model of a hash, point the alias to it, and print how to load it; 0 then.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        ConfigError: the name or the alias is none that MLflow takes.
+        RecordError: no finished run of that hash has stored its model.
+        StoreError: the store refuses.
+    """
+    parser = lookup.parser(
+        "promote",
+        "HASH NAME [--alias ALIAS]",
+        "Register the stored model of a run in MLflow under a name, as its next version. The same "
+        "model again makes no second version. An alias, such as champion, stands for one version, "
+        "and is moved to this one.",
+    )
+    parser.add_argument("--alias", metavar="ALIAS", help="a name for this version: champion")
+    parser.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    asked = parser.parse_intermixed_args(arguments)
+    count = 1 if asked.run_id else 2
+    names, overrides = lookup.divide(asked.words, range(count, count + 1), USAGE)
+    wanted, name = asked.run_id or names[0], names[-1]
+    registry.check_names(name, asked.alias)
+    store = lookup.open_store(compose_tracking(overrides), wanted)
+    if asked.run_id:
+        runs = [lookup.run_of_id(store, asked.run_id)]
+    else:
+        runs = lookup.one_experiment(store, wanted)
+    run, model_id = _promoted(store, runs)
+    version = registry.register(store, run, model_id, name, of_run(run), _tags(run))
+    if asked.alias:
+        registry.point(store, version, asked.alias)
+    _print(store, run, version, asked.alias)
+    return 0
+
+
+def _promoted(store: Store, runs: Sequence[RunRecord]) -> tuple[RunRecord, str]:
+    """The run that speaks for its hash among those with a stored model, and that model.
+
+    Raises:
+        RecordError: there is none.
+    """
+    finished = [run for run in runs if run.status == FINISHED and run.config_hash]
+    models = {run.run_id: model for run in finished if (model := registry.model_of(store, run))}
+    stored = [run for run in finished if run.run_id in models]
+    if stored:
+        run = lookup.newest(stored)
+        return run, models[run.run_id]
+    first = lookup.newest(runs)
+    if first.config_hash is None:
+        raise RecordError(
+            f"Run {first.run_id} ({first.name}) is no experiment, so it has no model.\n"
+            "  Type the hash of one of its trials."
+        )
+    if not finished:
+        raise RecordError(
+            f"Run {first.run_id} ({first.name}) is {first.status}: only the model of a finished "
+            "run can be promoted."
+        )
+    short = first.config_hash[:SHOWN]
+    raise RecordError(
+        f"No run of {first.name} has stored its model (tracking.log_model=false).\n"
+        f"  Type cnn-sweeps reproduce {short} to train it again and store it, then promote it."
+    )
+
+
+def _tags(run: RunRecord) -> Mapping[str, object]:
+    """What a version is found by: what it is, and how good."""
+    known = {tag: run.tags[tag] for tag in TAGS if tag in run.tags}
+    return known | {name: f"{run.metrics[name]:.4f}" for name in ACCURACIES if name in run.metrics}
+
+
+def _print(store: Store, run: RunRecord, version: registry.Version, alias: str | None) -> None:
+    out = output.console()
+    new = "new" if version.new else "was there already"
+    out.print(f"{version.name}, version {version.number} ({new})", markup=False)
+    out.print(f"  {run.name}  MLflow run {run.run_id}", markup=False)
+    if alias:
+        out.print(f"  alias {alias}: version {version.number}", markup=False)
+    address = f"{version.name}@{alias}" if alias else f"{version.name}/{version.number}"
+    lines = (
+        f'mlflow.set_tracking_uri("{without_password(store.uri)}")',
+        f'model = mlflow.pyfunc.load_model("models:/{address}")',
+    )
+    out.print("load it in Python, after import mlflow:")
+    for line in lines:
+        # The terminal breaks a long line, so that it is copied as one.
+        out.out(f"  {line}", highlight=False)

@@ -1,0 +1,108 @@
+"""`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.tracking import Store
+
+FORMATS = ("html", "md", "csv", "json")
+STORAGE = "hydra.sweeper.storage="
+USAGE = "report [STUDY] [--format html|md|csv|json] [--into FILE]"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the report of a study; 0 when it is done.
+
+    Raises:
+        ConfigError: this is nothing that can be typed, or the file cannot be written.
+        UnknownStudyError: no study, or several, have that name.
+        StoreError: the study cannot be read.
+    """
+    parser = Arguments(
+        prog="cnn-sweeps report",
+        usage=f"cnn-sweeps {USAGE} [tracking.KEY=VALUE ...] [{STORAGE}PATH_OR_URL]",
+        description="Report a sweep, finished or not: its answer, every trial, what good values "
+        "depend on, where the time went, what failed and why, and the commands to go on. HTML is "
+        "written to a file, the other formats are printed.",
+        epilog="STUDY: its name, or as much of its beginning as no other has; without it, the "
+        "newest.",
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="the study, and where to look")
+    parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="where to write it")
+    typed = parser.parse_intermixed_args(arguments)
+    name, storage, tracking = _divide(typed.words)
+    if typed.into is not None:
+        _check_writable(typed.into)
+    study, text = _report(name, storage, tracking, typed.format)
+    into = typed.into or (Path(f"report-{study}.html") if typed.format == "html" else None)
+    if into is None:
+        sys.stdout.write(text)
+    else:
+        _write(into, text)
+        output.say(str(into.absolute()))
+    return 0
+
+
+def _divide(words: Sequence[str]) -> tuple[str | None, str | None, Tracking]:
+    """What was typed: the study's name, its storage, and where the runs are."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise ConfigError(f"{' '.join(names)} is more than one study.\n  Type cnn-sweeps {USAGE}")
+    storages = [word.removeprefix(STORAGE) for word in words if word.startswith(STORAGE)]
+    others = [word for word in words if "=" in word and not word.startswith(STORAGE)]
+    return (
+        names[0] if names else None,
+        storages[-1] if storages else None,
+        compose_tracking(others),
+    )
+
+
+def _report(
+    name: str | None, storage: str | None, tracking: Tracking, form: str
+) -> tuple[str, str]:
+    """The study's full name, and its report."""
+    from cnn_sweeps.report import html, markdown  # noqa: PLC0415
+    from cnn_sweeps.sweeps.results.collect import findings, ranked  # noqa: PLC0415
+    from cnn_sweeps.sweeps.study import catalog  # noqa: PLC0415 -- imports Optuna
+
+    study = catalog.load(name, tracking, storage)
+    store = _opened(tracking)
+    if form == "csv":
+        return study.address.name, ranked(study, store).to_csv()
+    found = findings(study, store)
+    render = {"html": html.page, "md": markdown.markdown, "json": markdown.to_json}[form]
+    return study.address.name, render(found)
+
+
+def _opened(tracking: Tracking) -> Store | StoreError | None:
+    """The store of the runs, or why it cannot be opened: the study alone has most of it all."""
+    try:
+        return Store.open_existing(tracking)
+    except StoreError as error:
+        return error
+
+
+def _check_writable(file: Path) -> None:
+    """Refuse a file that there can never be, before anything is read."""
+    if file.is_dir():
+        raise ConfigError(
+            f"--into {file} is a folder; name a file in it: --into {file}/report.html"
+        )
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"--into {file}: there is no folder {file.absolute().parent}.")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be written: {error.strerror}. Name another file with --into FILE."
+        ) from error

@@ -1,0 +1,95 @@
+"""`cnn-sweeps show PREFIX`: everything that is known of a config hash."""
+
+import json
+from collections.abc import Sequence
+
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.table import Table
+from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
+
+
+def main(arguments: list[str]) -> int:
+    """Print what the store knows of the one experiment whose hash begins so; 0 when it is done.
+
+    Raises:
+        UnknownHashError: no experiment, or several, have that prefix.
+        StoreError: the store cannot be read.
+    """
+    parser = lookup.parser(
+        "show", "HASH", "Print what is known of a config hash: config, metrics, environment, runs."
+    )
+    asked = parser.parse_intermixed_args(arguments)
+    names, overrides = lookup.divide(asked.words, range(1, 2), "show HASH")
+    prefix = checked_prefix(names[0])
+    store = lookup.open_store(compose_tracking(overrides), prefix)
+    show(store, lookup.one_experiment(store, prefix))
+    return 0
+
+
+def show(store: Store, runs: Sequence[RunRecord]) -> None:
+    """Print one experiment: the run that speaks for it in full, and a line for each run."""
+    out = output.console()
+    newest = lookup.newest(runs)
+    out.print(f"[bold]{escape(newest.name)}[/bold]")
+    out.print(f"config hash      {newest.config_hash}")
+    for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit", "reproduced_by"):
+        if tag in newest.tags:
+            out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
+    _section(out, "config", _stored(store, newest, "config.yaml"))
+    _section(out, "metrics", _metrics(newest))
+    _section(out, "environment", _environment(store, newest))
+    _runs_table(runs).show(out)
+
+
+def _section(out: Console, title: str, text: str) -> None:
+    out.print(f"\n[bold]{title}[/bold]")
+    out.print(escape(text.rstrip()))
+
+
+def _stored(store: Store, run: RunRecord, path: str) -> str:
+    try:
+        return store.read_text(run.run_id, path)
+    except StoreError:
+        return f"(run {run.run_id} ended before {path} was stored)"
+
+
+def _metrics(run: RunRecord) -> str:
+    width = max(map(len, run.metrics), default=0)
+    lines = [f"{name:<{width}}  {value:.6g}" for name, value in sorted(run.metrics.items())]
+    return "\n".join(lines) or "(none)"
+
+
+def _environment(store: Store, run: RunRecord) -> str:
+    text = _stored(store, run, "environment.json")
+    try:
+        return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
+    except ValueError:
+        return text
+
+
+def _runs_table(runs: Sequence[RunRecord]) -> Table:
+    scores = ("val_accuracy", "test_accuracy")
+    columns = {
+        "run id": [run.run_id for run in runs],
+        "status": [run.status for run in runs],
+        "started (UTC)": [f"{run.start:%Y-%m-%d %H:%M:%S}" for run in runs],
+        "weights": [run.tags.get("weights_sha256", "")[:SHOWN] for run in runs],
+        **{name: measures.texts(name, [run.metrics.get(name) for run in runs]) for name in scores},
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - set(scores)),
+        title=counted(len(runs), "run"),
+        first=("run id", "val_accuracy", "status", "test_accuracy"),
+    )

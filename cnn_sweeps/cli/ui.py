@@ -1,0 +1,139 @@
+"""`cnn-sweeps ui`: MLflow's pages over the right store, until Ctrl-C."""
+
+import errno
+import os
+import socket
+from contextlib import suppress
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.server import HOST, serving
+
+USAGE = "ui [--port N] [tracking.KEY=VALUE ...]"
+PORT = 5000
+NEAR = 100
+"""Ports from 5000 on that are tried one after the other when none was asked for."""
+HIGHEST = 65_535
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the pages until the person has seen enough; 0 then.
+
+    Raises:
+        ConfigError: this is nothing that can be typed, or the port is taken.
+        StoreError: there is no store, or it cannot be read.
+        RunFailedError: the server does not come up, or ended by itself.
+    """
+    parser = Arguments(
+        prog="cnn-sweeps ui",
+        usage=f"cnn-sweeps {USAGE}",
+        description="Start MLflow's own server over the runs, for a browser on this machine, "
+        "until Ctrl-C.",
+        epilog="Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+    )
+    parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="where to look")
+    typed = parser.parse_intermixed_args(arguments)
+    tracking = compose_tracking(_overrides(typed.words))
+    port = None if typed.port is None else _port(typed.port)
+    store = _open(tracking)
+    if store.address.artifacts is None:
+        output.say(_page(store, store.ui_command))  # a server has its pages
+        return 0
+    with hold_free() if port is None else _held(port) as held:
+        _serve(store, held.getsockname()[1])
+    return 0
+
+
+def hold(port: int) -> socket.socket:
+    """Take a port, for as long as what is returned is open.
+
+    Its UDP half is held, which a server over TCP leaves alone: so of two of us that start in the
+    same second, the second sees what the first has chosen before its server listens.
+
+    Raises:
+        OSError: it is taken, or cannot be had.
+    """
+    held = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        held.bind((HOST, port))
+        with socket.socket() as probe:
+            # As the server does it: a port that a server has left a minute ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(held.getsockname())
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def hold_free(first: int = PORT) -> socket.socket:
+    """Take a port that nobody has: this one, one of those after it, or any.
+
+    Raises:
+        StoreError: there is none.
+    """
+    for port in (*range(first, min(first + NEAR, HIGHEST + 1)), 0):
+        with suppress(OSError):
+            return hold(port)
+    raise StoreError("MLflow's server cannot be started: there is no free port.")
+
+
+def _serve(store: Store, port: int) -> None:
+    try:
+        with serving(store.address, port) as server:
+            output.say(_page(store, server.address))
+            output.say("Ctrl-C stops it.")
+            server.wait()
+    except KeyboardInterrupt:
+        return  # how it is meant to end
+
+
+def _page(store: Store, server: str) -> str:
+    """The page of a store's experiment, or of all where that is not there, at this server."""
+    runs = f"experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    return f"{server.rstrip('/')}/#/{runs if store.experiment_id else 'experiments'}"
+
+
+def _overrides(words: list[str]) -> list[str]:
+    if names := [word for word in words if "=" not in word]:
+        raise ConfigError(f"{names[0]} is nothing that ui takes.\n  Type cnn-sweeps {USAGE}")
+    return words
+
+
+def _open(tracking: Tracking) -> Store:
+    store = Store.open_existing(tracking)
+    if store is None:
+        place = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.dir.absolute()
+        raise StoreError(
+            f"there are no runs in {place}.\n  Look elsewhere with tracking.dir=FOLDER or "
+            "tracking.uri=URI, or make some: cnn-sweeps data=digits"
+        )
+    return store
+
+
+def _port(text: str) -> int:
+    """The number that was typed."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST):
+        raise ConfigError(f"--port {text} is no port.\n  Type a number from 1 to {HIGHEST}.")
+    return int(text)
+
+
+def _held(port: int) -> socket.socket:
+    """A port that was asked for, if it can be had."""
+    try:
+        return hold(port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise ConfigError(
+                f"port {port} cannot be used: {error.strerror}.\n  Leave --port out for a free one."
+            ) from error
+    with hold_free(port) as other:
+        free = other.getsockname()[1]
+    raise ConfigError(
+        f"port {port} is taken.\n  Type --port {free}, or leave it out for a free one."
+    )

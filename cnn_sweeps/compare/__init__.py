@@ -1,1 +1,0 @@
-"""`cnn-sweeps compare`: runs of all studies, ranked by any metric."""

@@ -1,0 +1,229 @@
+"""Where things are written, what lies there that would mislead, and the tracking database.
+
+In place of the database there may be a server.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator
+from http.client import HTTPException
+from importlib.metadata import version
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
+
+from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import inspection
+from cnn_sweeps.tracking.address import Address, resolve
+from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
+
+ELSEWHERE = "choose another folder with tracking.dir=FOLDER"
+ROOM = 0.5 * GB
+"""Free bytes below which models and pictures of a sweep may not fit."""
+BLOCK = b"\0" * 4096
+
+MB = 10**6
+LARGE = 2_000 * MB
+"""Bytes above which a database is not read through; that would take longer than the rest."""
+SECONDS = 3
+"""For a server to answer."""
+ASIDE = "Move the file away, put back a copy, or choose another folder with tracking.dir=FOLDER."
+
+
+def folder(machine: Machine) -> Iterator[Finding]:
+    """Whether runs can be written: tried with a file that has no name and leaves nothing."""
+    home, place = machine.home, existing(machine.home)
+    reason = _why_not_writable(place)
+    if reason is None:
+        yield ok(f"{home} can be {'written' if home.is_dir() else 'made'}")
+    elif place == home:
+        yield fail(f"{home} cannot be written: {reason}", f"Make it writable, or {ELSEWHERE}.")
+    else:
+        yield fail(f"{home} cannot be made: {place}: {reason}", f"Make room, or {ELSEWHERE}.")
+
+
+def temporary(_machine: Machine) -> Iterator[Finding]:
+    """Whether there is a temporary folder; models pass through it on their way to a run."""
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        yield fail(f"there is no temporary folder: {error.strerror}", "Set TMPDIR to a folder.")
+        return
+    free = shutil.disk_usage(place).free
+    if free < ROOM:
+        yield warn(
+            f"{place} has {free / GB:.1f} GB free, and models pass through it",
+            "Free some space, or set TMPDIR to another folder.",
+        )
+
+
+def room(machine: Machine) -> Iterator[Finding]:
+    """Whether the disk holds what may come: the trajectories up to their limit, and models."""
+    disk = shutil.disk_usage(existing(machine.home))
+    kept = TrajectoryStore.under(machine.home).size
+    limit = machine.config.trajectory.max_gb * GB
+    told = f"{disk.free / GB:.1f} GB free for runs"
+    to_come = max(limit - kept, 0)
+    if disk.free < ROOM:
+        yield fail(told, f"Free some space (cnn-sweeps cache clear), or {ELSEWHERE}.")
+    elif disk.free < to_come + ROOM:
+        yield warn(
+            f"{told}, and trajectories may still grow by {to_come / GB:.1f} GB",
+            f"Lower the limit: trajectory.max_gb={max((disk.free + kept) / GB / 2, 0.1):.1f}",
+        )
+    else:
+        yield ok(f"{told}; trajectories take {kept / GB:.2f} of at most {limit / GB:g} GB")
+
+
+def stale(machine: Machine) -> Iterator[Finding]:
+    """Folders of MLflow's retired file store, which its own commands fall for."""
+    places = {machine.folder / "mlruns", machine.home}
+    found = sorted(
+        file.parent
+        for place in places
+        for file in place.glob("[0-9]*/meta.yaml")
+        if file.parent.name.isdecimal()
+    )
+    for old in found:
+        yield warn(
+            f"{old} is of MLflow's retired file store: `mlflow ui` and scripts without a tracking "
+            "URI would take it for theirs, and refuse it (cnn-sweeps does not)",
+            f"Move it away: mv {old} {old.parent.parent / 'old-mlruns'}-{old.name}",
+        )
+    if not found:
+        yield ok("no folder of MLflow's retired file store is in the way")
+
+
+def variables(machine: Machine) -> Iterator[Finding]:
+    """Variables that send runs elsewhere."""
+    uri = machine.environ.get("MLFLOW_TRACKING_URI")
+    if uri and not machine.config.tracking.uri:
+        yield warn(
+            f"MLFLOW_TRACKING_URI sends runs to {without_password(uri)}, and not to {machine.home}",
+            "If that is not meant: unset MLFLOW_TRACKING_URI",
+        )
+    if machine.environ.get("MLFLOW_RUN_ID"):
+        yield warn(
+            "MLFLOW_RUN_ID is set: scripts that log to MLflow would write into that run "
+            "(cnn-sweeps does not)",
+            "unset MLFLOW_RUN_ID",
+        )
+
+
+def _why_not_writable(place: Path) -> str | None:
+    """Why no file can be written into a folder; None where one can."""
+    if not place.is_dir():
+        return "it is a file"
+    try:
+        # On Linux such a file never has a name, so nothing is left behind whatever happens.
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(BLOCK)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def database(machine: Machine) -> Iterator[Finding]:
+    """Whether it opens, is sound and fits the installed MLflow."""
+    address = resolve(machine.config.tracking, machine.environ)
+    if address.artifacts is None:
+        yield from _server(address)
+    elif address.database is None:
+        yield ok(f"{address} is looked at when it is used")
+    elif not address.database.exists():
+        yield ok(f"{address} is made by the first run")
+    else:
+        yield from _file(address.database)
+
+
+def _file(path: Path) -> Iterator[Finding]:
+    size = path.stat().st_size
+    try:
+        with inspection.reading(path) as connection:
+            fault = inspection.fault(connection) if size <= LARGE else None
+            revision = inspection.revision(connection)
+    except sqlite3.Error as error:
+        yield fail(f"{path} cannot be read: {error}", ASIDE)
+        return
+    if fault is not None:
+        yield fail(f"{path} is damaged: {fault.splitlines()[-1]}", ASIDE)
+        return
+    schema = _schema(path, revision)
+    yield schema or ok(f"{path} is sound, {size / MB:.1f} MB, and fits MLflow {version('mlflow')}")
+    try:
+        inspection.check_writable(path)
+    except sqlite3.Error as error:
+        locked = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+        yield (
+            warn(
+                f"{path} is locked by another program at the moment",
+                f"If it stays so, end that program: fuser {path} names it.",
+            )
+            if locked
+            else fail(f"{path} cannot be written: {error}", f"Make it writable. {ASIDE}")
+        )
+
+
+def _schema(path: Path, revision: str | None) -> Finding | None:
+    """What is wrong with the tables; None where they are those of the installed MLflow."""
+    known = inspection.known_revisions()
+    if revision is None:
+        return fail(f"{path} is no database of MLflow's", ASIDE)
+    if revision not in known:
+        return fail(
+            f"{path} was written by a newer MLflow than the installed {version('mlflow')}",
+            "Install the MLflow that wrote it: pip install --upgrade mlflow",
+        )
+    if not known[revision]:
+        return fail(
+            f"{path} was written by an older MLflow than the installed {version('mlflow')}",
+            f"Copy the file, then: mlflow db upgrade sqlite:///{path}",
+        )
+    return None
+
+
+def _server(address: Address) -> Iterator[Finding]:
+    if not address.uri.startswith("http"):
+        yield ok(f"{address} is looked at when it is used")
+        return
+    shown = without_password(address.uri)
+    try:
+        # The user's own server, over http or https as just checked.
+        with urlopen(_version_of(address.uri), timeout=SECONDS) as answer:  # noqa: S310
+            there = answer.read(100).decode(errors="replace").strip()
+    except HTTPError as error:
+        yield fail(
+            f"{shown} answers with {error.code} {error.reason}", "Correct tracking.uri, or log in."
+        )
+    except (OSError, HTTPException, ValueError) as error:
+        yield fail(
+            f"{shown} does not answer: {getattr(error, 'reason', error)}",
+            "Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), or leave it out.",
+        )
+    else:
+        here = version("mlflow")
+        if there.split(".")[:1] == here.split(".")[:1]:
+            yield ok(f"{shown} answers: MLflow {there} (here {here})")
+        else:
+            yield warn(
+                f"{shown} is MLflow {there}, and {here} is installed here",
+                "Versions with one first number understand each other: pip install "
+                f"'mlflow=={there}'",
+            )
+
+
+def _version_of(uri: str) -> Request:
+    """The question which version a server has; Python's own client takes no password in a URI."""
+    parts = urlsplit(uri)
+    user, at, place = parts.netloc.rpartition("@")
+    asked = Request(  # noqa: S310 -- see where it is opened
+        urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/version", "", ""))
+    )
+    if at:
+        coded = b64encode(unquote(user).encode()).decode()
+        asked.add_header("Authorization", f"Basic {coded}")
+    return asked

@@ -1,0 +1,132 @@
+"""Pictures made of images: some of each class, and the mistakes that a network is most sure of."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_sweeps.figures import style
+from cnn_sweeps.figures.canvas import Canvas, as_rgb
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_SAMPLES: Final = 120
+"""Classes that are shown."""
+ROWS: Final = 30
+"""Rows that a block has; more classes stand in blocks side by side."""
+SAMPLE_LETTERS: Final = 19
+LETTER: Final = 11
+"""Pixels that a letter takes, on average."""
+
+MOST: Final = 18
+COLUMNS: Final = 6
+LETTERS: Final = 19
+TILE: Final = 170
+"""Pixels along a side of a picture."""
+STEP: Final = 216
+"""Pixels from one picture to the next."""
+
+
+def samples(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    about: str,
+) -> "Figure":
+    """A row for each class: its name, how many training images it has, and the first of them.
+
+    Args:
+        images: the training images, (n, height, width, channels).
+        labels: their classes.
+        names: a name for each class.
+        about: the name of the run.
+    """
+    shown = min(len(names), MOST_SAMPLES)
+    blocks = math.ceil(shown / ROWS)
+    rows = math.ceil(shown / blocks)
+    shown_names = style.distinct(names, SAMPLE_LETTERS)[:shown]
+    name_room = 24 + LETTER * max(map(len, shown_names))
+    tile = min(max(900 // rows, 48), 84)
+    wide = (style.WIDTH - 32) // blocks
+    columns = (wide - name_room) // (tile + 4)
+    which = f"{shown} of {len(names)} classes" if shown < len(names) else f"{shown} classes"
+    canvas = Canvas(
+        width=style.WIDTH,
+        height=style.HEAD + 24 + rows * (tile + 4),
+        title=f"The first images of {which}, of {len(labels):,} training images",
+        about=about,
+    )
+    for number in range(shown):
+        block, row = divmod(number, rows)
+        left, top = 16 + block * wide, style.HEAD + 14 + row * (tile + 4)
+        of_class = np.flatnonzero(labels == number)
+        name, middle = shown_names[number], top + tile / 2
+        canvas.write(name, left, middle + 1, va="bottom")
+        canvas.write(f"{len(of_class):,}", left, middle + 1, size=style.SMALL, color=style.FAINT)
+        for column, image in enumerate(of_class[:columns]):
+            at = left + name_room + column * (tile + 4)
+            canvas.put(as_rgb(images[image]), at, top, tile, tile)
+    return canvas.figure()
+
+
+def most_confident(
+    labels: NDArray[np.int64], scores: NDArray[np.floating[Any]]
+) -> NDArray[np.int64]:
+    """The numbers of the images that were taken for another class, the surest first."""
+    predicted = scores.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    return wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")]
+
+
+def mistakes(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    scores: NDArray[np.floating[Any]],
+    names: Sequence[str],
+    about: str,
+) -> "Figure":
+    """The most confident mistakes as pictures, with what they are and what they were taken for.
+
+    Args:
+        images: the test images, (n, height, width, channels).
+        labels: their true classes.
+        scores: a probability for each image and class.
+        names: a name for each class.
+        about: the name of the run.
+    """
+    wrong, shown = most_confident(labels, scores), style.distinct(names, LETTERS)
+    chosen = wrong[:MOST]
+    rows = math.ceil(len(chosen) / COLUMNS) or 1
+    canvas = Canvas(
+        width=style.WIDTH,
+        height=style.HEAD + 20 + rows * (TILE + 108) if len(chosen) else style.HEAD + 60,
+        title=_title(len(chosen), len(wrong), len(labels)),
+        about=f"{about} · blue: the true class, orange: the predicted one and its probability",
+    )
+    for place, number in enumerate(chosen):
+        row, column = divmod(place, COLUMNS)
+        left, top = 22 + column * STEP, style.HEAD + 14 + row * (TILE + 108)
+        canvas.put(as_rgb(images[number]), left, top, TILE, TILE)
+        below = top + TILE + 6
+        said = int(scores[number].argmax())
+        canvas.write(f"test image {number}", left, below, size=style.SMALL, color=style.FAINT)
+        canvas.write(shown[labels[number]], left, below + 20, color=style.BLUE)
+        canvas.write(shown[said], left, below + 42, color=style.VERMILLION)
+        canvas.write(_percent(float(scores[number, said])), left, below + 64, size=style.SMALL)
+    return canvas.figure()
+
+
+def _title(shown: int, wrong: int, images: int) -> str:
+    if not wrong:
+        return f"No mistake among {images:,} test images"
+    which = f"The {shown} most confident of" if shown < wrong else "All"
+    return f"{which} {wrong:,} mistakes among {images:,} test images"
+
+
+def _percent(share: float) -> str:
+    """The probability; what is nearly certain is not rounded to certain."""
+    text = f"{share:.1%}"
+    return "more than 99.9%" if text == "100.0%" else text

@@ -1,0 +1,1 @@
+"""From the config of a network to the network."""

@@ -1,0 +1,277 @@
+"""A user's own network: found by `package.module:function`, called, and checked.
+
+The function is called with (input_shape, num_classes, **params) and returns a Keras model.
+It receives images as floats from 0 to 1: the scaling stands in front of it.
+Nothing here imports Keras before a function is called.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cnn_sweeps.config.schema import CustomModel, Model
+from cnn_sweeps.errors import CnnSweepsError, ConfigError, ModelError
+
+NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+"""How Keras makes a part of a message bold."""
+INSTALLED = ("site-packages", "dist-packages", "<frozen", str(Path(os.__file__).parent))
+OWN_FOLDER = str(Path(__file__).parents[1])
+
+
+def check_function_name(text: str) -> None:
+    """Refuse anything that is not `package.module:function`; nothing is imported.
+
+    Raises:
+        ConfigError: the text has another form.
+    """
+    if not NAME.fullmatch(text):
+        raise ConfigError(
+            f"model.function={text} is not of the form package.module:function.\n"
+            "Type for example model.function=my_nets:build for `def build` in my_nets.py."
+        )
+
+
+def check_there(text: str) -> None:
+    """Refuse a function whose module or package is nowhere; nothing is imported.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
+    check_function_name(text)
+    look_here()
+    module_name = text.partition(":")[0]
+    # Deeper than the first name, Python would import the package to look into it.
+    root = module_name.partition(".")[0]
+    if root not in sys.modules and importlib.util.find_spec(root) is None:
+        raise ConfigError(_no_module(text, module_name))
+
+
+def find(model: CustomModel) -> Callable[..., Any]:
+    """Import the function; modules in the current directory are found.
+
+    Raises:
+        ConfigError: no such module or function.
+        ModelError: the module itself fails while it is imported.
+    """
+    check_function_name(model.function)
+    module_name, _, name = model.function.partition(":")
+    look_here()
+    try:
+        with _blame(f"importing {module_name} for model.function"):
+            module = importlib.import_module(module_name)
+    except ModelError as error:
+        if _is_missing(error.__cause__, module_name):
+            raise ConfigError(_no_module(model.function, module_name)) from None
+        raise
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ConfigError(_no_function(model.function, vars(module)))
+    return function  # type: ignore[no-any-return]  # any callable of the user's
+
+
+def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
+    """Call the user's function and return its Keras model.
+
+    Raises:
+        ConfigError: the function does not take the given params.
+        ModelError: it failed, or returned no Keras model.
+    """
+    import keras  # noqa: PLC0415 - a refusal of the name must not wait for it
+
+    function = find(model)
+    _check_params(function, model, shape, num_classes)
+    with _blame(f"model.function={model.function}"):
+        network = function(shape, num_classes, **model.params)
+    if not isinstance(network, keras.Model):
+        raise ModelError(
+            f"model.function={model.function} returned {_article(network)}, not a keras.Model.\n"
+            "End it with `return model`, where model is a keras.Model or keras.Sequential."
+        )
+    return network
+
+
+def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
+    """Put the user's network behind the scaled image; returns probabilities.
+
+    Args:
+        model: which function, and its params.
+        scaled: the symbolic image, floats from 0 to 1, (batch, height, width, channels).
+        num_classes: the scores that are wanted for each image.
+
+    Raises:
+        ConfigError: see `call`.
+        ModelError: see `call`; or the network does not take the images, or gives other
+            than `num_classes` scores for each.
+    """
+    from keras import layers  # noqa: PLC0415 - as above
+
+    shape = tuple(scaled.shape[1:])
+    network = call(model, shape, num_classes)
+    with _blame(f"model.function={model.function} on images of {shape}"):
+        scores = network(scaled)
+    _check_scores(model, scores, num_classes)
+    _check_probabilities(model, network)
+    if model.from_logits:
+        return layers.Softmax(dtype=scores_dtype(), name="scores")(scores)
+    if scores.dtype != scores_dtype():
+        return layers.Activation("linear", dtype=scores_dtype(), name="scores")(scores)
+    return scores
+
+
+@contextmanager
+def blamed(model: Model) -> Iterator[None]:
+    """Say in one line what fails in the user's own layers while they are trained.
+
+    Raises:
+        ModelError: an error that went through a file of the user's.
+    """
+    try:
+        yield
+    except CnnSweepsError:
+        raise
+    except Exception as error:
+        if not isinstance(model, CustomModel) or not _place(error):
+            raise
+        with _blame(f"training model.function={model.function}"):
+            raise
+
+
+def scores_dtype() -> str:
+    """Type of the last layer: never less than float32, so that small losses survive."""
+    import keras  # noqa: PLC0415 - as above
+
+    variables: str = keras.config.dtype_policy().variable_dtype
+    return variables
+
+
+def look_here() -> None:
+    """Let modules of the current directory be found.
+
+    `python -m` does this by itself and a console script does not: both shall find the same.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    importlib.invalidate_caches()
+
+
+def _check_params(
+    function: Callable[..., Any], model: CustomModel, shape: tuple[int, ...], num_classes: int
+) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # something built in, without a signature: let the call tell
+        return
+    try:
+        signature.bind(shape, num_classes, **model.params)
+    except TypeError as error:
+        given = ", ".join(model.params) or "none"
+        raise ConfigError(
+            f"model.function={model.function} cannot be called with model.params ({given}): "
+            f"{error}.\nIts signature is {function.__name__}{signature}; it is called with "
+            "(input_shape, num_classes, **params)."
+        ) from None
+
+
+def _check_scores(model: CustomModel, scores: Any, num_classes: int) -> None:
+    if isinstance(scores, list | tuple | dict):
+        raise ModelError(
+            f"model.function={model.function} returned a model with {len(scores)} outputs.\n"
+            f"It must have one, of shape (batch, {num_classes})."
+        )
+    if tuple(scores.shape) != (None, num_classes):
+        raise ModelError(
+            f"model.function={model.function} returned a model whose output has the shape "
+            f"{_shape(scores)}, but there are {num_classes} classes.\n"
+            f"It must be (batch, {num_classes}): end it with "
+            "keras.layers.Dense(num_classes, activation='softmax')."
+        )
+
+
+def _check_probabilities(model: CustomModel, network: Any) -> None:
+    """Refuse raw scores that would be trained as if they were probabilities."""
+    last = getattr(network.layers[-1], "activation", None) if network.layers else None
+    if not model.from_logits and getattr(last, "__name__", "") == "linear":
+        raise ModelError(
+            f"model.function={model.function} ends with a layer without activation, which gives "
+            "raw scores and no probabilities.\n"
+            "Type model.from_logits=true, or give that layer activation='softmax'."
+        )
+
+
+def _shape(scores: Any) -> str:
+    sides = ["batch", *(str(side) for side in scores.shape[1:])]
+    return f"({', '.join(sides)})"
+
+
+def _article(value: Any) -> str:
+    return "nothing (None)" if value is None else f"a {type(value).__name__}"
+
+
+@contextmanager
+def _blame(doing: str) -> Iterator[None]:
+    """Turn whatever the user's code raises into one line that names file and line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"{doing} failed{_place(error)}: {type(error).__name__}: {_message(error)}"
+        ) from error
+
+
+def _message(error: BaseException) -> str:
+    """The first line of an error, of what Keras wraps around it the line that tells."""
+    lines = [line for line in ANSI.sub("", str(error)).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return (told or lines or ["no message"])[0].strip()
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's own file it happened, if the error went through one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" at {error.filename}:{error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not _is_foreign(frame.filename)
+    ]
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_foreign(filename: str) -> bool:
+    return filename.startswith(OWN_FOLDER) or any(part in filename for part in INSTALLED)
+
+
+def _is_missing(error: BaseException | None, module_name: str) -> bool:
+    """Whether the module itself (or its package) is missing, not something it imports."""
+    return isinstance(error, ModuleNotFoundError) and (
+        f"{module_name}.".startswith(f"{error.name}.")
+    )
+
+
+def _no_module(function: str, module_name: str) -> str:
+    path = module_name.replace(".", os.sep)
+    return (
+        f"model.function={function}: there is no module {module_name}.\n"
+        f"Looked for {path}.py in {Path.cwd()} and among the installed packages; "
+        "run the command in the folder that holds it."
+    )
+
+
+def _no_function(function: str, members: dict[str, Any]) -> str:
+    module_name, _, name = function.partition(":")
+    known = [key for key, value in members.items() if inspect.isfunction(value)]
+    listed = ", ".join(known) or "none"
+    return (
+        f"model.function={function}: {module_name} has no function {name}.\n"
+        f"Its functions: {listed}."
+    )

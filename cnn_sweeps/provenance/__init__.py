@@ -1,0 +1,1 @@
+"""What makes a result what it is: experiment, environment, code, process."""

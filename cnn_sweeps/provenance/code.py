@@ -1,0 +1,119 @@
+"""The part of this package that computes, how to tell two states of it apart, and its commit.
+
+The commit is that of the git repository around a folder, as far as there is one.
+"""
+
+import ast
+import hashlib
+import shutil
+import subprocess
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+MODULES: Final = (
+    # readers and split: from files to arrays
+    *("data/readers/published.py", "data/arrays.py", "data/readers/cifar.py", "data/dataset.py"),
+    *(
+        "data/readers/digits.py",
+        "data/readers/idx.py",
+        "data/readers/image_folder.py",
+        "data/loading.py",
+    ),
+    *("data/readers/npz.py", "data/readers/picture.py", "data/split.py"),
+    # building: from config to network
+    *("models/custom.py", "models/shapes.py", "models/build.py"),
+    # steps, loop, optimizers, backend, variables: from network to epochs
+    *(
+        "training/optimizers.py",
+        "training/steps.py",
+        "training/backend.py",
+        "training/schedules.py",
+        "training/loop.py",
+        "training/state.py",
+    ),
+    # trajectories: epochs, stored and resumed
+    *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
+)
+"""What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
+SHOWN: Final = 16
+"""Hex digits of the digest: it tells states of a checkout apart, and stands in messages."""
+
+OWN_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+
+def files_of(package: Path = PACKAGE) -> list[Path]:
+    """The modules that compute, as files."""
+    return [package / name for name in sorted(MODULES)]
+
+
+@cache
+def digest(package: Path = PACKAGE) -> str | None:
+    """Beginning of the SHA-256 of the modules that compute; None where their sources are not there.
+
+    It keys what is stored of trainings, so it covers what may move bits and nothing else: the
+    code itself, not its comments, docstrings and line breaks, and not the version, which a
+    checkout keeps through all its commits and which a release changes without a reason.
+
+    Args:
+        package: folder of the package.
+    """
+    content = hashlib.sha256()
+    try:
+        for file in files_of(package):
+            own = hashlib.sha256(_code(file).encode()).hexdigest()
+            content.update(f"{file.relative_to(package).as_posix()} {own}\n".encode())
+    except OSError:
+        return None
+    return content.hexdigest()[:SHOWN]
+
+
+def _code(file: Path) -> str:
+    """A module as what Python makes of it, without docstrings."""
+    tree = ast.parse(file.read_bytes())
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.dump(tree)
+
+
+@cache
+def settle() -> None:
+    """Import all that computes and keep its digest: a later edit changes nothing in this process.
+
+    To be called before anything that takes long.
+    """
+    for file in files_of():
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        import_module(".".join(parts))
+    digest()
+
+
+def commit() -> tuple[str | None, bool | None]:
+    """Commit of the user's repository, else of our own checkout, and whether it has changes."""
+    git = shutil.which("git")
+    if git is None:
+        return None, None
+    here = _status(git, Path.cwd())
+    # A .git right above the package: a wheel in a .venv may lie in somebody else's checkout.
+    return here if here[0] or not (OWN_CHECKOUT / ".git").exists() else _status(git, OWN_CHECKOUT)
+
+
+def _status(git: str, folder: Path) -> tuple[str | None, bool | None]:
+    """Commit of the repository around a folder, and whether tracked files differ from it."""
+    command = [git, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    command.append("--untracked-files=no")
+    try:
+        done = subprocess.run(  # noqa: S603 a fixed command
+            command, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None  # no repository, or one that git refuses
+    lines = done.stdout.splitlines()
+    heads = [line.split()[-1] for line in lines if line.startswith("# branch.oid ")]
+    if not heads or heads[0] == "(initial)":
+        return None, None
+    return heads[0], any(not line.startswith("#") for line in lines)

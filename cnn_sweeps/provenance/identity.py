@@ -1,0 +1,124 @@
+"""The name of an experiment, made of everything that defines its result.
+
+The *config hash* is the SHA-256 of the canonical JSON (RFC 8785 in spirit: sorted keys, no
+white space, shortest float form) of the resolved config, the digest of the data and the
+version of this schema. It is not made of the differences to the defaults: editing a default
+never changes what an old hash means. The *trajectory hash* leaves out the fields that only
+say when to stop.
+
+The content can grow. A field that was added after version 1 is part of it only where it differs
+from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
+code of the user's is run for a hash, and nothing that is built counts.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cnn_sweeps.config import rules
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, Trainer
+from cnn_sweeps.models import shapes
+from cnn_sweeps.models.source import Source
+
+SCHEMA_VERSION = 1
+SHOWN = 12
+"""Hex digits of a hash that are shown to people."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What names an experiment.
+
+    Attributes:
+        config_hash: 64 hex digits; the same for the same experiment, wherever it runs.
+        trajectory_hash: the same without the fields that say when to stop.
+        data_digest: SHA-256 of the images and labels.
+    """
+
+    config_hash: str
+    trajectory_hash: str
+    data_digest: str
+
+    @property
+    def short(self) -> str:
+        """The first digits of the config hash, for people."""
+        return self.config_hash[:SHOWN]
+
+
+def identify(config: Config, data_digest: str, *, source: Source | None = None) -> Identity:
+    """Name the experiment that a config describes on this data.
+
+    Args:
+        config: what is trained.
+        data_digest: SHA-256 of the images and labels.
+        source: the file of a user's own function; looked for among the modules when None.
+    """
+    whole = content(config, data_digest, source=source)
+    endless = content(config, data_digest, source=source, trajectory=True)
+    return Identity(
+        config_hash=_sha256(whole), trajectory_hash=_sha256(endless), data_digest=data_digest
+    )
+
+
+def content(
+    config: Config, data_digest: str, *, source: Source | None = None, trajectory: bool = False
+) -> dict[str, Any]:
+    """Everything that the hash covers, as plain values.
+
+    Two spellings of one experiment give one content: `filters: 64` and `filters: [64, 64]`
+    with two blocks, or any kernel size where there is no block at all. Editing the file of a
+    user's own function makes another experiment.
+    """
+    plain = _fields(config, trajectory=trajectory)
+    if isinstance(config.model, CustomModel):
+        found = source or Source.find(config.model.function)
+        plain["model"]["source_sha256"] = found.sha256 if found else None
+    return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}
+
+
+def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
+    plain = {
+        f.name: _plain(getattr(value, f.name), trajectory=trajectory)
+        for f in dataclasses.fields(value)
+        if _counts(value, f, trajectory=trajectory)
+    }
+    if isinstance(value, CnnModel) and value.conv_blocks:
+        plain["filters"] = list(shapes.filters(value))
+    if isinstance(value, Trainer) and value.schedule.name != "constant":
+        plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
+    if isinstance(value, Split):
+        kind = str(getattr(value, "name", ""))
+        plain["rules"] = rules.least(rules.DATA, value.rules, kind)
+    neutral = {
+        f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
+        for f in dataclasses.fields(value)
+        if "neutral" in f.metadata
+    }
+    return {k: v for k, v in plain.items() if k not in neutral or v != neutral[k]}
+
+
+def _counts(value: Any, field: dataclasses.Field[Any], *, trajectory: bool) -> bool:
+    marks = field.metadata
+    depends_on = marks.get("only_with")
+    return (
+        marks.get("identity", True)
+        and (marks.get("trajectory", True) or not trajectory)
+        and (depends_on is None or bool(getattr(value, depends_on)))
+    )
+
+
+def _plain(value: Any, *, trajectory: bool) -> Any:
+    if dataclasses.is_dataclass(value):
+        return _fields(value, trajectory=trajectory)
+    if isinstance(value, tuple | list):
+        return [_plain(item, trajectory=trajectory) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, trajectory=trajectory) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _sha256(plain: dict[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,194 @@
+"""What a report says in sentences, and its tables beside the ranking, as text."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cnn_sweeps.sweeps.results.results import Findings, Trial
+from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.format import counted, duration, first_line
+from cnn_sweeps.text.table import Table
+
+MOST_NAMED = 5
+"""Winners whose values are told one by one."""
+TESTED = "test_accuracy"
+CARDS = ("trainable_params", "train_seconds", "epochs")
+"""Metrics of the best that are shown beside what was sought."""
+
+PHASES = {
+    "data": "reading and checking the images",
+    "build": "building the networks",
+    "train": "training and validation",
+    "other": "logging, pictures, storing models, and everything else",
+}
+
+
+def answer(findings: Findings) -> list[str]:
+    """The answer to the question, a sentence for each winner; why there is none otherwise."""
+    if not findings.winners:
+        return [_no_answer(findings)]
+    so_far = " so far" if findings.unfinished else ""
+    if len(findings.objectives) == 1:
+        (best,) = findings.winners
+        return [f"The best{so_far} is {settings(best)}: {scores(findings, best)}."]
+    named = findings.winners[:MOST_NAMED]
+    told = [
+        f"Trial {trial.number}, {settings(trial)}: {scores(findings, trial)}." for trial in named
+    ]
+    number = len(findings.winners)
+    more = [f"And {number - len(named)} more on the front."] if number > len(named) else []
+    scored = len(findings.of_state("complete"))
+    are = "is" if number == 1 else "are"
+    first = f"{number} of {counted(scored, 'trial')} {are} on the Pareto front"
+    return [f"{first}{so_far}: none is beaten in one objective without losing in another."] + (
+        told + more
+    )
+
+
+def _no_answer(findings: Findings) -> str:
+    if not findings.trials:
+        return "No trial has ended yet."
+    failed, pruned = (len(findings.of_state(state)) for state in ("fail", "pruned"))
+    if failed == len(findings.trials):
+        return f"No answer: {counted(failed, 'trial')}, and every one failed."
+    return f"No answer: no trial came to its end; {pruned} pruned, {failed} failed."
+
+
+def settings(trial: Trial) -> str:
+    """The swept values of a trial, as they would be typed."""
+    return " ".join(f"{key}={measures.setting(value, 6)}" for key, value in trial.params.items())
+
+
+def scores(findings: Findings, trial: Trial) -> str:
+    """What a trial came to, and on the test split where that was scored."""
+    names = [objective.name for objective in findings.objectives]
+    told = {name: trial.values[name] for name in names}
+    if TESTED in trial.metrics:
+        told[TESTED] = trial.metrics[TESTED]
+    return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
+
+
+def cards(findings: Findings) -> list[tuple[str, str]]:
+    """The numbers of the best that a reader looks for first, with their names."""
+    best = findings.winners[0]
+    known = {**best.metrics, **best.values}
+    names = [objective.name for objective in findings.objectives]
+    shown = dict.fromkeys((*names, TESTED, *CARDS))
+    return [
+        (measures.head(name), measures.texts(name, [known[name]])[0])
+        for name in shown
+        if name in known
+    ]
+
+
+def summary(findings: Findings) -> str:
+    """How many trials, how they ended, how long it took."""
+    states = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
+    counts = [
+        f"{len(found)} {told}" for s, told in states.items() if (found := findings.of_state(s))
+    ]
+    if findings.unfinished:
+        counts.append(f"{findings.unfinished} not finished")
+    workers = findings.timing.workers
+    took = f"{duration(findings.timing.wall, 1)} on {counted(workers, 'worker')}"
+    return f"{', '.join(counts) or 'no trials'}; {took}"
+
+
+def savings(findings: Findings) -> list[str]:
+    """What the time was used for, and what reuse and pruning have saved."""
+    return list(_savings(findings))
+
+
+def _savings(findings: Findings) -> Iterator[str]:
+    timing, trials = findings.timing, findings.trials
+    if timing.wall:
+        yield (
+            f"The trials ran for {duration(timing.wall, 1)}; the {timing.workers} worker"
+            f"{'s were' if timing.workers != 1 else ' was'} busy for {timing.use:.0%} of that."
+        )
+    asked = sum(trial.epochs for trial in trials)
+    trained = sum(trial.epochs_trained for trial in trials)
+    if trained < asked:
+        told = f"Of {asked:,} epochs {trained:,} were trained and {asked - trained:,} were known"
+        saved = max(0.0, timing.train_original - timing.phases["train"])
+        known = all(trial.seconds_paid is not None for trial in trials if trial.metrics)
+        yield (
+            f"{told} already, which saved {duration(saved, 1)} of training."
+            if known
+            else f"{told} already."
+        )
+    pruned = findings.of_state("pruned")
+    if pruned:
+        spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
+        yield (
+            f"The pruner {findings.pruner} ended {counted(len(pruned), 'trial')} early and spared "
+            f"{spared:,} epochs."
+        )
+
+
+def unknown_importances(findings: Findings) -> list[str]:
+    """Why it cannot be told what good values depend on."""
+    return [
+        f"What good values of {each.objective} depend on cannot be told: {each.reason}."
+        for each in findings.importances
+        if each.reason
+    ]
+
+
+def state(findings: Findings) -> str:
+    """Whether the sweep is over."""
+    return "unfinished" if findings.unfinished else "finished"
+
+
+def phases(findings: Findings) -> Table:
+    """What the workers' time was spent on."""
+    timing = findings.timing
+    busy = sum(timing.phases.values())
+    rows = [
+        (name, PHASES[name], f"{seconds:.1f}", f"{100 * seconds / busy:.0f}" if busy else "")
+        for name, seconds in timing.phases.items()
+    ]
+    rows.append(("together", "all workers", f"{busy:.1f}", "100" if busy else ""))
+    return Table(
+        head=("phase", "what", "seconds", "%"),
+        rows=tuple(rows),
+        text=frozenset({"phase", "what"}),
+        strong=frozenset({len(rows) - 1}),
+    )
+
+
+def ended_early(findings: Findings) -> Table:
+    """The trials without a value, each with its reason."""
+    rows = [
+        (
+            str(trial.number),
+            "failed" if trial.state == "fail" else trial.state,
+            settings(trial),
+            str(trial.epochs or ""),
+            first_line(trial.reason),
+        )
+        for trial in findings.trials
+        if not trial.values
+    ]
+    return Table(
+        head=("trial", "ended", "settings", "epochs", "reason"),
+        rows=tuple(rows),
+        text=frozenset({"ended", "settings", "reason"}),
+    )
+
+
+def environment(findings: Findings) -> Table:
+    """Where the best was trained."""
+    rows = [(name, text) for name, text in _flat(findings.environment).items() if text]
+    return Table(head=("name", "value"), rows=tuple(rows), text=frozenset({"name", "value"}))
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name} {key}": text for key, text in _flat(value).items()}
+        elif isinstance(value, list | tuple):
+            flat[name] = " ".join(map(str, value))
+        else:
+            flat[name] = "" if value is None else str(value)
+    return flat

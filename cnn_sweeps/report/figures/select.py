@@ -1,0 +1,168 @@
+"""Which pictures a report has, with what is said about each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.report import svg
+from cnn_sweeps.report.figures import space, trials
+from cnn_sweeps.report.figures.comparison import chart
+from cnn_sweeps.sweeps.results.results import Findings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SECONDS = "train_seconds"
+UNUSED = "A line that passes below an axis has no value there, since the key does not count."
+FEWEST = 2
+"""Trials with a value below which there is nothing to be seen in most pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A picture on a page.
+
+    Attributes:
+        section: the part of the report that it belongs to.
+        title: what it shows.
+        note: how to read it.
+        svg: the picture as an element of the page.
+        wide: whether it takes the whole width.
+    """
+
+    section: str
+    title: str
+    note: str
+    svg: str
+    wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A picture that is to be drawn: see `Chart`."""
+
+    section: str
+    title: str
+    note: str
+    draw: Callable[[], "Figure"]
+    wide: bool = False
+
+
+def charts(findings: Findings) -> list[Chart]:
+    """The pictures for which there is something to be seen, in their order."""
+    drawn = []
+    with svg.drawing():
+        for number, asked in enumerate(_asked(findings)):
+            drawn.append(
+                Chart(
+                    section=asked.section,
+                    title=asked.title,
+                    note=asked.note,
+                    svg=svg.inline(asked.draw(), f"chart{number}", asked.title),
+                    wide=asked.wide,
+                )
+            )
+    return drawn
+
+
+def _asked(findings: Findings) -> Iterator[_Asked]:
+    if findings.answer is not None:
+        yield _Asked(
+            section="answer",
+            title="Accuracy over training time",
+            note="",
+            draw=partial(chart, findings.answer),
+        )
+    if len(findings.of_state("complete")) >= FEWEST:
+        if findings.answer is None:  # an exercise chooses nothing: its order tells nothing
+            yield from _tradeoffs(findings)
+            yield from _progress(findings)
+        yield from _importances(findings)
+        yield from _space(findings)
+    yield from _curves(findings)
+    if any(trial.begin is not None for trial in findings.trials):
+        yield _Asked(
+            section="time",
+            title="Who did what when",
+            note="A bar for each trial, with its number where there is room. "
+            "Pauses between two calls of more than a minute are left out.",
+            draw=partial(trials.timeline, findings),
+            wide=True,
+        )
+
+
+def _tradeoffs(findings: Findings) -> Iterator[_Asked]:
+    names = [objective.name for objective in findings.objectives]
+    if len(names) > 1:
+        for up, across in combinations(names, 2):
+            yield _Asked(
+                section="answer",
+                title=f"{up} against {across}",
+                note="Of the trials on the front, none is beaten in one objective without being "
+                "better in another.",
+                draw=partial(trials.against, findings, across, up),
+            )
+    elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in findings.winners):
+        yield _Asked(
+            section="answer",
+            title=f"{names[0]} against training time",
+            note="What a better value costs, in seconds of the original training.",
+            draw=partial(trials.against, findings, SECONDS, names[0]),
+        )
+
+
+def _progress(findings: Findings) -> Iterator[_Asked]:
+    several = len(findings.objectives) > 1
+    for objective in findings.objectives:
+        yield _Asked(
+            section="search" if several else "answer",
+            title=f"{objective.name} by trial",
+            note="The trials in the order in which they were chosen.",
+            draw=partial(trials.progress, findings, objective),
+        )
+
+
+def _importances(findings: Findings) -> Iterator[_Asked]:
+    for importance in findings.importances:
+        if importance.shares:
+            yield _Asked(
+                section="search",
+                title=f"What good values of {importance.objective} depend on",
+                note="Importance by PED-ANOVA: how much the values of a key among the good "
+                "trials differ from those among all. It tells of this space alone.",
+                draw=partial(trials.importance, importance),
+            )
+
+
+def _space(findings: Findings) -> Iterator[_Asked]:
+    for objective in findings.objectives:
+        for axis in findings.axes:
+            yield _Asked(
+                section="search",
+                title=f"{objective.name} by {axis.key}",
+                note="A dot for each trial, a bar at the median." if space.few(axis) else "",
+                draw=partial(space.slice_of, findings, axis, objective),
+            )
+    if len(findings.axes) > 1:
+        yield _Asked(
+            section="search",
+            title="All trials at once",
+            note=f"A line for each trial, through its values and what it came to; the best in red. "
+            f"{UNUSED if space.some_unused(findings) else ''}",
+            draw=partial(space.parallel, findings),
+            wide=True,
+        )
+
+
+def _curves(findings: Findings) -> Iterator[_Asked]:
+    if not findings.curves:
+        return
+    for metric in ("accuracy", "loss"):
+        yield _Asked(
+            section="curves",
+            title=f"{metric.capitalize()} of the best",
+            note="Validation; training dashed.",
+            draw=partial(trials.curves, findings, metric),
+        )

@@ -1,0 +1,220 @@
+"""The values over the space that was searched: one key at a time, and all of them together."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from cnn_sweeps.figures.style import BLUE, VERMILLION
+from cnn_sweeps.report.figures.axes import (
+    GREY,
+    LARGE,
+    NOT_USED,
+    canvas,
+    label,
+    rescale,
+    scale,
+    scored,
+    shorter,
+    used,
+)
+from cnn_sweeps.sweeps.results.results import Axis, Findings, Objective, Trial
+from cnn_sweeps.text import format as measures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_CATEGORIES: Final = 12
+"""Values of a key that stand side by side; more of them, where they are numbers, on a scale."""
+SPREAD: Final = 0.22
+"""How far points over one value are moved apart."""
+GOLDEN: Final = (math.sqrt(5) - 1) / 2
+BELOW: Final = -0.16
+"""Where trials pass an axis that does not count in them, below its least value."""
+
+
+def slice_of(findings: Findings, axis: Axis, objective: Objective) -> "Figure":
+    """The value of each trial over one key."""
+    figure, axes = canvas()
+    trials = scored(findings)
+    if few(axis):
+        places = _side_by_side(axes, axis, trials)
+        _medians(axes, places, [trial.values[objective.name] for trial in trials])
+    else:
+        trials = [trial for trial in trials if axis.key in trial.params]
+        places = [float(trial.params[axis.key] or 0) for trial in trials]
+        rescale(axes, "x", "log" if axis.log else "linear")
+    values = [trial.values[objective.name] for trial in trials]
+    axes.plot(places, values, "o", color=BLUE, alpha=0.65, markersize=5)
+    best = [number for number, trial in enumerate(trials) if trial.best]
+    axes.plot(
+        [places[number] for number in best],
+        [values[number] for number in best],
+        "*",
+        color=VERMILLION,
+        markersize=13,
+    )
+    if values:
+        rescale(axes, "y", scale(values))
+    axes.set(xlabel=axis.key, ylabel=label(objective.name))
+    return figure
+
+
+def few(axis: Axis) -> bool:
+    """Whether the values of a key stand side by side, rather than on a scale of numbers."""
+    return not axis.numeric or 0 < len(axis.values) <= MOST_CATEGORIES
+
+
+def _medians(axes: "Axes", places: Sequence[float], values: Sequence[float]) -> None:
+    """A bar at the median of those that stand together."""
+    columns: dict[int, list[float]] = {}
+    for place, value in zip(places, values, strict=True):
+        columns.setdefault(round(place), []).append(value)
+    axes.hlines(
+        [median(column) for column in columns.values()],
+        [place - 2 * SPREAD for place in columns],
+        [place + 2 * SPREAD for place in columns],
+        color=GREY,
+        linewidth=2,
+    )
+
+
+def _side_by_side(axes: "Axes", axis: Axis, trials: Sequence[Trial]) -> list[float]:
+    """Places of the trials over a tick for each value; those over one value are moved apart."""
+    texts = _texts(axis, trials)
+    axes.set_xticks(range(len(texts)), list(map(shorter, texts)))
+    axes.set_xlim(-0.6, len(texts) - 0.4)
+    axes.grid(visible=False, axis="x")
+    if max(map(len, map(shorter, texts)), default=0) * len(texts) > 60:  # noqa: PLR2004 -- letters of one line
+        axes.tick_params("x", labelrotation=30)
+    places: list[float] = []
+    seen: dict[int, int] = {}
+    for trial in trials:
+        place = texts.index(_text(axis, trial))
+        # Golden steps: each point falls into the largest gap that is left, and always the same.
+        step = (seen.setdefault(place, 0) * GOLDEN + 0.5) % 1 - 0.5
+        seen[place] += 1
+        places.append(place + 2 * SPREAD * step)
+    return places
+
+
+def _texts(axis: Axis, trials: Sequence[Trial]) -> list[str]:
+    """The values of a key as they stand on its axis."""
+    known = list(dict.fromkeys(map(measures.setting, axis.values)))
+    other = [text for trial in trials if (text := _text(axis, trial)) not in known]
+    return [*known, *dict.fromkeys(other)]
+
+
+def _text(axis: Axis, trial: Trial) -> str:
+    return measures.setting(trial.params[axis.key]) if axis.key in trial.params else NOT_USED
+
+
+def parallel(findings: Findings) -> "Figure":
+    """Every trial as a line through its values, coloured by the first objective."""
+    from matplotlib import colormaps  # noqa: PLC0415 -- late, as all of Matplotlib
+    from matplotlib.cm import ScalarMappable  # noqa: PLC0415
+    from matplotlib.colors import Normalize  # noqa: PLC0415
+
+    trials, columns = scored(findings), len(findings.axes) + len(findings.objectives)
+    figure, axes = canvas((max(LARGE[0], 1.5 * columns), LARGE[1]))
+    first = findings.objectives[0].name
+    values = [trial.values[first] for trial in trials]
+    lie, palette = Normalize(min(values), max(values)), colormaps["cividis"]
+    _frame(axes, findings, trials)
+    heights = list(zip(*_heights(findings, trials), strict=True))
+    order = sorted(range(len(trials)), key=lambda number: -(trials[number].rank or 0))
+    faint = max(0.25, min(0.8, 40 / len(trials)))
+    for number in order:
+        best = trials[number].best
+        style: dict[str, Any] = {"linewidth": 1.2, "alpha": faint}
+        if best:
+            style = {"linewidth": 2.6, "color": VERMILLION, "zorder": 3}
+        axes.plot(heights[number], **{"color": palette(float(lie(values[number]))), **style})
+    figure.colorbar(
+        ScalarMappable(lie, palette), ax=axes, label=label(first), pad=0.02, fraction=0.03
+    )
+    return figure
+
+
+def _frame(axes: "Axes", findings: Findings, trials: Sequence[Trial]) -> None:
+    """A vertical line for each key and objective, with what stands where on it."""
+    names = [axis.key for axis in findings.axes]
+    names += [label(objective.name) for objective in findings.objectives]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks([])
+    axes.set_xlim(-0.3, len(names) - 0.7)
+    axes.set_ylim(BELOW - 0.06 if some_unused(findings) else -0.06, 1.06)
+    axes.grid(visible=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params("x", length=0)
+    white = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    for place, ticks in enumerate(_ticks(findings, trials)):
+        axes.axvline(place, color="#8a94a0", linewidth=0.9, zorder=0)
+        for text, height in ticks.items():
+            axes.annotate(
+                text,
+                (place, height),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9.5,
+                bbox=white,
+                zorder=4,
+            )
+
+
+def some_unused(findings: Findings) -> bool:
+    """Whether some key does not count in a trial with a value."""
+    trials = scored(findings)
+    return not all(used(axis, trials) for axis in findings.axes)
+
+
+def _ticks(findings: Findings, trials: Sequence[Trial]) -> list[dict[str, float]]:
+    """What stands on each vertical line, and how high."""
+    found = []
+    for axis in findings.axes:
+        ticks = {NOT_USED: BELOW} if not used(axis, trials) else {}
+        if axis.values:
+            shown = _known(axis, trials)
+            every = max(1, math.ceil(len(shown) / MOST_CATEGORIES))
+            heights = {shorter(text): _share(n, 0, len(shown) - 1) for n, text in enumerate(shown)}
+            ticks |= dict(list(heights.items())[::every])
+        else:
+            ticks |= {f"{axis.low:g}": 0.0, f"{axis.high:g}": 1.0}
+        found.append(ticks)
+    for objective in findings.objectives:
+        values = [trial.values[objective.name] for trial in trials]
+        found.append({f"{min(values):.4g}": 0.0, f"{max(values):.4g}": 1.0})
+    return found
+
+
+def _heights(findings: Findings, trials: Sequence[Trial]) -> list[list[float]]:
+    """For each vertical line, how high each trial passes it, from 0 to 1."""
+    found = [_passes(axis, trials) for axis in findings.axes]
+    for objective in findings.objectives:
+        values = [trial.values[objective.name] for trial in trials]
+        found.append([_share(value, min(values), max(values)) for value in values])
+    return found
+
+
+def _passes(axis: Axis, trials: Sequence[Trial]) -> list[float]:
+    """How high each trial passes the vertical line of a key."""
+    if axis.values:
+        places = {text: place for place, text in enumerate(_known(axis, trials))}
+        heights = {text: _share(place, 0, len(places) - 1) for text, place in places.items()}
+        return [heights.get(_text(axis, trial), BELOW) for trial in trials]
+    change = math.log if axis.log else float
+    low, high = change(axis.low or 0), change(axis.high or 0)
+    values = [trial.params.get(axis.key) for trial in trials]
+    return [BELOW if v is None else _share(change(float(v)), low, high) for v in values]
+
+
+def _known(axis: Axis, trials: Sequence[Trial]) -> list[str]:
+    """The values that a key has in its space, or has had in a trial."""
+    return [text for text in _texts(axis, trials) if text != NOT_USED]
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, from 0 to 1; in the middle where they are one."""
+    return (value - low) / (high - low) if high > low else 0.5

@@ -1,0 +1,178 @@
+"""Pictures of the trials: what came out, how the search went, and who did what when.
+
+One metric against another and the trainings of the best; values by trial and what they depend on;
+the bars of all trials, worker by worker.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+from cnn_sweeps.figures.style import BLUE, ORANGE, PALETTE, SKY, VERMILLION
+from cnn_sweeps.report.figures.axes import GREY, LARGE, SMALL, canvas, label, rescale, scale, scored
+from cnn_sweeps.sweeps.results.results import Findings, Importance, Objective, Trial
+from cnn_sweeps.training.epoch import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_NAMED: Final = 12
+"""Winners that are named in a picture; more would hide each other."""
+
+KINDS: Final = {"trained": BLUE, "known already": SKY, "pruned": ORANGE, "failed": VERMILLION}
+LONG_ENOUGH: Final = 0.025
+"""Share of the whole time from which on a bar has room for the number of its trial."""
+
+
+def against(findings: Findings, across: str, up: str) -> "Figure":
+    """One metric against another, a point for each trial; the best stand out, and are named.
+
+    Where both are objectives the best are the Pareto front, and a line leads along it.
+    """
+    figure, axes = canvas()
+    trials = [t for t in scored(findings) if across in _known(t) and up in _known(t)]
+    points = [(_known(trial)[across], _known(trial)[up]) for trial in trials]
+    rest = [point for point, trial in zip(points, trials, strict=True) if not trial.best]
+    best = [(*point, t.number) for point, t in zip(points, trials, strict=True) if t.best]
+    if rest:
+        axes.plot(*zip(*rest, strict=True), "o", color=BLUE, alpha=0.65, markersize=5)
+    front = len(findings.objectives) > 1
+    xs, ys, numbers = zip(*sorted(best), strict=True)
+    line = "-" if len(findings.objectives) == 2 else "none"  # noqa: PLR2004 -- more have no line
+    named = f"{'Pareto front' if front else 'best'}, with the number of the trial"
+    axes.plot(xs, ys, linestyle=line, marker="*", markersize=12, color=VERMILLION, label=named)
+    for x, y, number in zip(xs, ys, numbers, strict=True) if len(xs) <= MOST_NAMED else ():
+        axes.annotate(f"{number}", (x, y), xytext=(6, -11), textcoords="offset points")
+    rescale(axes, "x", scale([x for x, _ in points]))
+    rescale(axes, "y", scale([y for _, y in points]))
+    axes.set(xlabel=label(across), ylabel=label(up))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+def _known(trial: Trial) -> dict[str, float]:
+    return {**trial.metrics, **trial.values}
+
+
+def curves(findings: Findings, metric: str) -> "Figure":
+    """One metric of the best trials over the epochs: validation, and training dashed."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
+
+    figure, axes = canvas()
+    for curve, colour in zip(findings.curves, PALETTE, strict=False):
+        held_out = _series(curve.epochs, f"val_{metric}")
+        training = _series(curve.epochs, metric)
+        named: dict[str, Any] = {"label": f"{curve.rank}. trial {curve.trial}", "color": colour}
+        if held_out:
+            axes.plot(*zip(*held_out, strict=True), marker="o", markersize=3.5, **named)
+            named.pop("label")
+        if training:
+            axes.plot(*zip(*training, strict=True), linestyle="--", linewidth=1, alpha=0.8, **named)
+    axes.plot([], [], color=GREY, linestyle="--", linewidth=1, label="training")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    shown = [
+        v
+        for c in findings.curves
+        for n in (metric, f"val_{metric}")
+        for _, v in _series(c.epochs, n)
+    ]
+    rescale(axes, "y", scale(shown))
+    axes.set(xlabel="epoch", ylabel=metric)
+    axes.legend(loc="best")
+    return figure
+
+
+def _series(epochs: Sequence[Epoch], metric: str) -> list[tuple[int, float]]:
+    return [(epoch.number, epoch.metrics[metric]) for epoch in epochs if metric in epoch.metrics]
+
+
+def progress(findings: Findings, objective: Objective) -> "Figure":
+    """The value of each trial, and the best so far."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
+
+    figure, axes = canvas()
+    trials, name = scored(findings), objective.name
+    numbers = [trial.number for trial in trials]
+    values = [trial.values[name] for trial in trials]
+    better = min if objective.sign > 0 else max
+    axes.plot(numbers, values, "o", color=BLUE, alpha=0.65, markersize=5, label="trial")
+    axes.step(
+        numbers,
+        list(accumulate(values, better)),
+        where="post",
+        color=VERMILLION,
+        linewidth=1.8,
+        label="best so far",
+    )
+    ended = [trial.number for trial in findings.trials if not trial.values]
+    if ended:
+        bottom = axes.get_xaxis_transform()
+        axes.plot(
+            ended, [0.02] * len(ended), "x", color=GREY, transform=bottom, label="pruned or failed"
+        )
+    rescale(axes, "y", scale(values))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="trial", ylabel=label(name))
+    axes.legend(loc="best")
+    return figure
+
+
+def importance(found: Importance) -> "Figure":
+    """The share of each key in good values, the greatest on top."""
+    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
+
+    keys, shares = list(found.shares)[::-1], list(found.shares.values())[::-1]
+    figure, axes = canvas((SMALL[0], max(1.6, 0.9 + 0.42 * len(keys))))
+    bars = axes.barh(keys, shares, color=BLUE, height=0.6)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=4)
+    axes.set_xlim(0, max(shares) * 1.18)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"share in good values of {found.objective}")
+    return figure
+
+
+def timeline(findings: Findings) -> "Figure":
+    """A bar for each trial over the sweep's own time, coloured by how it ended."""
+    from matplotlib.patches import Patch  # noqa: PLC0415 -- late, as all of Matplotlib
+
+    lanes = max(findings.timing.workers, 1)
+    figure, axes = canvas((LARGE[0], min(6.0, 1.3 + 0.45 * lanes)))
+    ran = [trial for trial in findings.trials if trial.begin is not None]
+    whole = max((trial.end or 0.0 for trial in ran), default=0.0)
+    for kind, colour in KINDS.items():
+        bars = [trial for trial in ran if _kind(trial) == kind]
+        axes.barh(
+            [trial.worker for trial in bars],
+            [trial.seconds for trial in bars],
+            left=[trial.begin or 0.0 for trial in bars],
+            height=0.7,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.6,
+        )
+        for trial in bars:
+            if trial.seconds >= LONG_ENOUGH * whole:
+                middle = (trial.begin or 0.0) + trial.seconds / 2
+                ink = "white" if colour in (BLUE, VERMILLION) else "black"
+                axes.text(
+                    middle, trial.worker, f"{trial.number}", color=ink, ha="center", va="center"
+                )
+    axes.set_yticks(range(lanes), [f"worker {lane + 1}" for lane in range(lanes)])
+    axes.set_ylim(lanes - 0.45, -0.55)
+    axes.set_xlim(0, whole or 1)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("seconds")
+    there = [kind for kind in KINDS if any(_kind(trial) == kind for trial in ran)]
+    figure.legend(
+        handles=[Patch(color=KINDS[kind], label=kind) for kind in there],
+        loc="outside upper right",
+        ncols=len(KINDS),
+    )
+    return figure
+
+
+def _kind(trial: Trial) -> str:
+    if trial.state == "complete":
+        return "known already" if trial.reused or not trial.epochs_trained else "trained"
+    return "pruned" if trial.state == "pruned" else "failed"

@@ -1,0 +1,35 @@
+"""The report of a sweep, put where its run is."""
+
+from functools import partial
+from importlib import import_module
+from threading import Thread
+
+from cnn_sweeps.report import html, markdown
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store, artifacts, notes
+
+PAGE, TEXT = "report.html", "report.md"
+"""Artifacts of a sweep's run."""
+HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg", "jinja2")
+"""What a report needs that nothing before it does; it takes a second or two to import."""
+
+
+def warm_up() -> None:
+    """Import beside whatever else goes on what a report needs."""
+    Thread(target=lambda: [import_module(name) for name in HEAVY], daemon=True).start()
+
+
+def publish(study: SweepStudy, store: Store) -> str:
+    """Write description and report to the sweep's run; where to open the latter.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    from cnn_sweeps.sweeps.results.collect import findings  # noqa: PLC0415 -- see HEAVY
+
+    parent = store.reopen(study.parent_run_id or "")
+    found = findings(study, store)
+    notes.describe(parent, partial(markdown.of_sweep, found))
+    parent.log_text(html.page(found), PAGE)
+    parent.log_text(markdown.markdown(found), TEXT)
+    return artifacts.where_is(store, parent.run_id, PAGE)

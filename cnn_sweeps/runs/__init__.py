@@ -1,0 +1,1 @@
+"""One experiment: run it, reuse it, look it up, do it again."""

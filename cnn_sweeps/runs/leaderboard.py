@@ -1,0 +1,218 @@
+"""Which runs are compared, in what order, and in which columns.
+
+Plain values in, plain values out: few columns and rounded for a person, all with every digit for
+a program.
+"""
+
+import csv
+import io
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_sweeps.config.stored import completed
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.record import FINISHED
+from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.table import Table
+from cnn_sweeps.tracking import RunRecord, flatten
+
+STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
+"""Metrics that are shown beside the one that ranks, where a run has them."""
+NO_SETTINGS = frozenset(
+    {
+        *("data.root", "data.download"),
+        *("trainer.threads", "trainer.deterministic", "trainer.steps_per_execution"),
+        "trainer.progress",
+    }
+)
+"""Params that say where things lay, or how a result was computed, and not what was tried."""
+ABOUT = ("rank", "name", "study", "experiment", "config_hash", "run_id", "status", "started")
+"""What a program is told of a run beside its metrics and params."""
+HASH = "config hash"
+Columns = dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """Runs, the best first.
+
+    Attributes:
+        metric: what they are ranked by.
+        ascending: whether less of it is better.
+        runs: those that have it.
+        without: of how many more it was never measured.
+    """
+
+    metric: str
+    ascending: bool
+    runs: tuple[RunRecord, ...]
+    without: int
+
+    @classmethod
+    def of(
+        cls, runs: Iterable[RunRecord], metric: str, *, ascending: bool, each: bool = False
+    ) -> "Leaderboard":
+        """Rank runs, one for each experiment or each of them.
+
+        Args:
+            runs: newest first; those that are no experiment (a sweep's own) are passed over.
+            metric: its name in MLflow.
+            ascending: whether less of it is better.
+            each: whether every run is a row, also one that failed or still runs. Otherwise the
+                finished one that speaks for its experiment is, among those that have the metric.
+        """
+        experiments = [run for run in runs if run.config_hash is not None]
+        chosen = experiments if each else [r for r in experiments if r.status == FINISHED]
+        measured = [run for run in chosen if metric in run.metrics]
+        left = {_key(run, each=each) for run in chosen} - {_key(r, each=each) for r in measured}
+        rows = measured if each else speakers(measured)
+        sign = 1 if ascending else -1
+        # Runs that are equally good stand in the order in which they were made.
+        oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
+        ranked = sorted(oldest_first, key=lambda run: _cost(run.metrics[metric], sign))
+        return cls(metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left))
+
+
+def speakers(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Of each experiment the run that speaks for it; reproductions and copies are folded in."""
+    by_hash: dict[str | None, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        by_hash[run.config_hash].append(run)
+    return [lookup.newest(same) for same in by_hash.values()]
+
+
+def _key(run: RunRecord, *, each: bool) -> str | None:
+    return run.run_id if each else run.config_hash
+
+
+def _cost(value: float, sign: int) -> tuple[bool, float]:
+    """What is to be small; a value that is no number comes last."""
+    return (True, 0.0) if math.isnan(value) else (False, sign * value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the ids in runs are called.
+
+    Attributes:
+        studies: name of the study, by the run id of its sweep.
+        experiments: name of the MLflow experiment, by its id.
+    """
+
+    studies: Mapping[str, str]
+    experiments: Mapping[str, str]
+
+    def study(self, run: RunRecord) -> str:
+        """The study that a run is a trial of; empty for a single run."""
+        return self.studies.get(run.parent_id or "", "")
+
+    def experiment(self, run: RunRecord) -> str:
+        """The experiment that a run belongs to."""
+        return self.experiments.get(run.experiment_id, run.experiment_id)
+
+
+def table(board: Leaderboard, names: Names, *, each: bool) -> Table:
+    """The leaderboard for a person: of the settings only those that differ."""
+    runs = board.runs
+    metrics = [name for name in STANDARD if any(name in run.metrics for run in runs)]
+    shown = list(dict.fromkeys([board.metric, *metrics]))
+    measured = {
+        measures.head(name): measures.texts(name, [run.metrics.get(name) for run in runs])
+        for name in shown
+    }
+    settings = _differing(runs)
+    if settings.get("trainer.epochs") == measured.get("epochs"):
+        settings.pop("trainer.epochs", None)
+    about: Columns = {
+        "run": [run.name.partition(" · ")[0] for run in runs],
+        "study": [names.study(run) for run in runs],
+        "experiment": [names.experiment(run) for run in runs],
+    }
+    if each:
+        about |= {"status": [r.status for r in runs], "run id": [r.run_id for r in runs]}
+    told = {name: cells for name, cells in about.items() if name == "run" or len({*cells}) > 1}
+    columns = {
+        "rank": [str(rank) for rank, _ in enumerate(runs, 1)],
+        **measured,
+        **settings,
+        **told,
+        HASH: [(run.config_hash or "")[:SHOWN] for run in runs],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset({HASH, *about, *(n for n, c in settings.items() if not _numbers(c))}),
+        strong=frozenset({0}),
+        first=("rank", next(iter(measured)), HASH, "run", *settings, *measured),
+        every="--csv",
+    )
+
+
+def records(board: Leaderboard, names: Names) -> list[dict[str, Any]]:
+    """Every run with all that is known of it, for a program; params are what MLflow has: text."""
+    return [
+        {
+            "rank": rank,
+            "name": run.name,
+            "study": names.study(run) or None,
+            "experiment": names.experiment(run),
+            "config_hash": run.config_hash,
+            "run_id": run.run_id,
+            "status": run.status,
+            "started": run.start.isoformat(timespec="seconds"),
+            "metrics": dict(sorted(run.metrics.items())),
+            "params": dict(sorted(run.params.items())),
+        }
+        for rank, run in enumerate(board.runs, 1)
+    ]
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The records as RFC 4180 has it; metrics and params are columns of their own."""
+    parts = ("metrics", "params")
+    measured, given = ({name for row in rows for name in row[part]} for part in parts)
+    text = io.StringIO(newline="")
+    heads = (*ABOUT, *sorted(measured), *sorted(given - measured))
+    writer = csv.DictWriter(text, fieldnames=heads, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({**row["params"], **row["metrics"], **row} for row in rows)
+    return text.getvalue()
+
+
+def _differing(runs: Sequence[RunRecord]) -> Columns:
+    """The settings that are not the same in all runs, as text."""
+    params = [_with_neutral(run.params) for run in runs]
+    keys = {key for each in params for key in each} - NO_SETTINGS
+    found = {key: [each.get(key, "") for each in params] for key in sorted(keys)}
+    differing = {key: cells for key, cells in found.items() if len({*cells}) > 1}
+    return {key: measures.aligned([*map(_typed, cells)]) for key, cells in differing.items()}
+
+
+def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
+    """Params of a run, with the neutral values of fields that came after it was logged."""
+    nested: dict[str, Any] = {}
+    for key, text in params.items():
+        *groups, leaf = key.split(".")
+        node = nested
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[leaf] = text
+    return flatten(completed(nested))
+
+
+def _typed(text: str) -> object:
+    """A param as a number where it is one."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else text
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    return all(not cell or isinstance(_typed(cell), int | float) for cell in cells)

@@ -1,0 +1,206 @@
+"""From what is typed (a hash, a run id, where to look) to the runs of a store."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
+from cnn_sweeps.models.source import FOLDER
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
+from cnn_sweeps.tracking.records import REPRODUCES, REUSED_FROM
+
+MOST_CANDIDATES = 10
+RUN_ID_LENGTH = 32
+HOW = ("threads", "deterministic", "steps_per_execution")
+"""Fields of `trainer` that are no part of an experiment, but of how it is computed."""
+
+
+def parser(command: str, usage: str, description: str) -> Arguments:
+    """The arguments that every command about stored runs has; options are added to them."""
+    made = Arguments(
+        prog=f"cnn-sweeps {command}",
+        usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
+        description=description,
+        epilog="Of a hash the first digits do, 4 or more, as long as one experiment alone has "
+        "them. Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+    )
+    made.add_argument("words", nargs="*", metavar="WORD", help="hashes, and where to look")
+    return made
+
+
+def divide(words: Sequence[str], count: range, usage: str) -> tuple[list[str], list[str]]:
+    """What was typed without and with an equals sign: names and overrides.
+
+    Raises:
+        ConfigError: there are fewer or more names than the command takes.
+    """
+    names = [word for word in words if "=" not in word]
+    if len(names) not in count:
+        given = " ".join(names) or "nothing"
+        raise ConfigError(f"{given} is not what this command takes.\n  Type cnn-sweeps {usage}")
+    return names, [word for word in words if "=" in word]
+
+
+def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
+    """The store to look in; nothing is made where none is.
+
+    Args:
+        tracking: where it is.
+        wanted: the hash that is looked for, for the refusal; None where any run would do.
+
+    Raises:
+        UnknownHashError: no run was ever logged there.
+        StoreError: it cannot be read.
+    """
+    store = Store.open_existing(tracking)
+    if store is None:
+        raise UnknownHashError(_nowhere(wanted, str(tracking.uri or tracking.dir.absolute())))
+    return store
+
+
+def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
+    """The runs of the one experiment with this prefix, newest first.
+
+    Raises:
+        UnknownHashError: there is none, or more than one; the candidates are named.
+    """
+    runs = store.find(prefix)
+    only_hash(runs, prefix, store)
+    return runs
+
+
+def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
+    """The one config hash among runs that begins so.
+
+    Raises:
+        UnknownHashError: there is none, or more than one; the candidates are named.
+    """
+    hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
+    if not hashes:
+        raise UnknownHashError(_nowhere(prefix, str(store.address)))
+    if len(hashes) > 1:
+        listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
+        more = len(listed) - MOST_CANDIDATES
+        listed = listed[:MOST_CANDIDATES] + ([f"  and {more} more"] if more > 0 else [])
+        raise UnknownHashError(
+            f"{prefix} is the beginning of {len(hashes)} hashes; type more digits:\n"
+            + "\n".join(listed)
+        )
+    return str(next(iter(hashes)))
+
+
+def newest(runs: Sequence[RunRecord]) -> RunRecord:
+    """Of the runs of one experiment the one that speaks for it.
+
+    That is the newest finished one. One that was made to be compared with another, or that was
+    answered from another, speaks where there is no other; one that did not finish where there
+    is none that did.
+    """
+    finished = [run for run in runs if run.status == FINISHED]
+    originals = [run for run in finished if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
+    return (originals or finished or list(runs))[0]
+
+
+def one_run(store: Store, name: str) -> RunRecord:
+    """The run that speaks for a hash, or the one with a run id.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that name.
+    """
+    if len(name) == RUN_ID_LENGTH and (run := artifacts.known(store, name)):
+        return run
+    return newest(one_experiment(store, checked_prefix(name)))
+
+
+def run_of_id(store: Store, run_id: str) -> RunRecord:
+    """The run with an MLflow run id.
+
+    Raises:
+        UnknownHashError: there is none.
+    """
+    run = artifacts.known(store, run_id)
+    if run is None:
+        raise UnknownHashError(f"There is no run with the id {run_id} in {store.address}.")
+    return run
+
+
+def record_of(store: Store, run: RunRecord) -> Record:
+    """Everything that the store has of a run.
+
+    Raises:
+        RecordError: it is no experiment, is incomplete, or of another release.
+        StoreError: the store refuses.
+    """
+    if run.config_hash is None:
+        raise RecordError(
+            f"Run {run.run_id} ({run.name}) is no experiment; a sweep's own run holds its trials."
+        )
+    tags = run.tags
+    hashes = ("config_hash", "trajectory_hash", "data_digest")
+    optional = ("weights_sha256", "stopped")
+    return Record.read(
+        {
+            "run_id": run.run_id,
+            "name": run.name,
+            "status": run.status,
+            **{name: tags[name] for name in ("schema_version", *hashes) if name in tags},
+            **{name: tags.get(name) for name in optional},
+            "environment": _parsed(store, run, ENVIRONMENT, json.loads),
+            "epochs": _epochs(store, run),
+            "metrics": run.metrics,
+        },
+        config=_as_trained(_parsed(store, run, CONFIG, yaml.safe_load), run),
+        source=lambda path: artifacts.read_bytes(store, run.run_id, f"{FOLDER}/{path}"),
+    )
+
+
+def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
+    content = artifacts.read_bytes(store, run.run_id, path)
+    if content is None:
+        raise RecordError(f"Run {run.run_id} ({run.name}) ended before {path} was stored.")
+    try:
+        return parse(content.decode())
+    except (ValueError, yaml.YAMLError) as error:
+        raise RecordError(
+            f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
+        ) from error
+
+
+def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:
+    try:
+        return [asdict(epoch) for epoch in finished_runs.epochs_of(store.reopen(run.run_id))]
+    except KeyError as error:
+        raise RecordError(
+            f"The metrics of run {run.run_id} ({run.name}) are incomplete: there are epochs "
+            "without some of them."
+        ) from error
+
+
+def _as_trained(config: Any, run: RunRecord) -> Any:
+    """The stored config with how it was computed.
+
+    A run that was answered from another has the config of the one who asked, and the params of
+    the one that trained.
+    """
+    if REUSED_FROM in run.tags and isinstance(config, dict):
+        how = {
+            name: run.params[f"trainer.{name}"] for name in HOW if f"trainer.{name}" in run.params
+        }
+        trainer = {**config.get("trainer", {}), **{k: json.loads(v) for k, v in how.items()}}
+        return {**config, "trainer": trainer}
+    return config
+
+
+def _nowhere(prefix: str | None, place: str) -> str:
+    told = f"no run has a config hash that begins with {prefix}, in"
+    return (
+        f"{'no run was ever logged in' if prefix is None else told} {place}.\n"
+        "  Look elsewhere with tracking.uri=URI or tracking.dir=FOLDER."
+    )

@@ -1,0 +1,202 @@
+"""What is on record of one run: enough to do it again, and to tell whether it came out the same.
+
+A record comes from a store or from a folder that was exported. Both give the same plain values,
+which are read and checked here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.stored import load_stored
+from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
+from cnn_sweeps.models import custom
+from cnn_sweeps.models.source import Source, places
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.training.epoch import Epoch
+
+CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+"""Where a run's config and environment are stored."""
+FINISHED = "FINISHED"
+EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""What a training determines in each epoch; its times are never the same twice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run, as it was stored.
+
+    Attributes:
+        run_id: the MLflow run.
+        name: the run's name, for a person.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        identity: the hashes and the digest of the data, as stored.
+        config: what was trained.
+        source: the file of a user's own function; None where there is none, or none was stored.
+        environment: where it ran.
+        epochs: every epoch, in order.
+        metrics: the last value of each metric.
+        weights_sha256: digest of the final weights; None if it never came so far.
+        stopped: why training ended, for a person.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    identity: Identity
+    config: Config
+    source: Source | None
+    environment: Environment
+    epochs: tuple[Epoch, ...]
+    metrics: Mapping[str, float]
+    weights_sha256: str | None
+    stopped: str | None
+
+    @classmethod
+    def read(
+        cls, stored: Mapping[str, Any], config: Any, source: Callable[[str], bytes | None]
+    ) -> "Record":
+        """Make a record of plain values.
+
+        Args:
+            stored: everything but config and source, by name; environment and epochs nested.
+            config: what the stored config says.
+            source: gives the content of a stored file of the user's by its path, if there is one.
+
+        Raises:
+            RecordError: something is missing, no value of its kind, or of another release.
+        """
+        run_id = stored.get("run_id")
+        _check_version(stored)
+        try:
+            checked = load_stored(config)
+            hashes = ("config_hash", "trajectory_hash", "data_digest")
+            texts = ("run_id", "name", "status")
+            return cls(
+                **{name: str(stored[name]) for name in texts},
+                identity=Identity(**{name: str(stored[name]) for name in hashes}),
+                config=checked,
+                source=_source(checked, source),
+                environment=Environment.from_dict(stored["environment"]),
+                epochs=tuple(map(_epoch, stored["epochs"])),
+                metrics={name: float(value) for name, value in stored["metrics"].items()},
+                weights_sha256=stored["weights_sha256"],
+                stopped=stored["stopped"],
+            )
+        except NewerVersionError as error:
+            raise RecordError(
+                f"Run {run_id}: {error}\nNothing was started. Install the cnn-sweeps that stored "
+                f"it ({_stored_by(stored)}), or a newer one."
+            ) from error
+        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(
+                f"What is stored of run {run_id} cannot be read: {_said(error)}\n"
+                "It was changed or damaged, or written by another release; nothing was started."
+            ) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but config and source as plain values, for `read`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "name": self.name,
+            "status": self.status,
+            **asdict(self.identity),
+            "weights_sha256": self.weights_sha256,
+            "stopped": self.stopped,
+            "metrics": dict(self.metrics),
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "environment": self.environment.as_dict(),
+        }
+
+
+def check_finished(record: Record) -> None:
+    """Refuse a run that never came to an end that could be compared with.
+
+    Raises:
+        RecordError: it failed, was pruned or stopped, or still runs.
+    """
+    if record.status != FINISHED or not record.weights_sha256 or not record.epochs:
+        raise RecordError(
+            f"Run {record.run_id} ({record.name}) is {record.status}: only a finished run, with "
+            "all its epochs and its weights, can be done again."
+        )
+
+
+def verify(record: Record) -> None:
+    """Refuse a record whose config, data digest or source is not the one that made its hash.
+
+    Nothing of the user's code is imported.
+
+    Raises:
+        RecordError: they give another hash.
+    """
+    custom.look_here()
+    made = identify(record.config, record.identity.data_digest, source=record.source)
+    if made == record.identity:
+        return
+    model = record.config.model
+    if isinstance(model, CustomModel) and record.source is None:
+        raise RecordError(
+            f"Run {record.run_id} did not store the file of model.function={model.function}, and "
+            f"the one here, if any, is another.\nGive that file the content it had, in the current "
+            f"folder; config and data give {made.short} now, and not {record.identity.short}."
+        )
+    parts = "config, digest of the data and source" if record.source else "config and data digest"
+    same = made.config_hash == record.identity.config_hash
+    name = "trajectory_hash" if same else "config_hash"
+    gives, stored = (getattr(each, name)[:SHOWN] for each in (made, record.identity))
+    raise RecordError(
+        f"Run {record.run_id} was changed after it was stored: its {parts} give the "
+        f"{name} {gives}, but it is stored as {stored}.\nNothing was started. "
+        "If there is another run of that hash, choose it with --run-id."
+    )
+
+
+def _check_version(stored: Mapping[str, Any]) -> None:
+    """Refuse a meaning of the hash that this release does not know; it is never guessed."""
+    version = stored.get("schema_version", 1)  # version 1 did not say so at first
+    if str(version) != str(SCHEMA_VERSION):
+        raise RecordError(
+            f"Run {stored.get('run_id')} is stored with version {version} of the hash; this "
+            f"cnn-sweeps knows version {SCHEMA_VERSION}.\nInstall the cnn-sweeps that stored it "
+            f"({_stored_by(stored)}) to do it again."
+        )
+
+
+def _stored_by(stored: Mapping[str, Any]) -> str:
+    """The version of cnn_sweeps that stored a record, for a person."""
+    environment = stored.get("environment")
+    packages = environment.get("packages", {}) if isinstance(environment, Mapping) else {}
+    return str(packages.get("cnn-sweeps", "another release"))
+
+
+def _epoch(stored: Mapping[str, Any]) -> Epoch:
+    def value(name: str) -> float | None:
+        return None if stored[name] is None else float(stored[name])
+
+    return Epoch(
+        number=int(stored["number"]),
+        loss=float(stored["loss"]),
+        accuracy=float(stored["accuracy"]),
+        val_loss=value("val_loss"),
+        val_accuracy=value("val_accuracy"),
+        seconds=float(stored["seconds"]),
+        images_per_second=float(stored["images_per_second"]),
+    )
+
+
+def _source(config: Config, stored: Callable[[str], bytes | None]) -> Source | None:
+    if not isinstance(config.model, CustomModel):
+        return None
+    custom.check_function_name(config.model.function)
+    found = ((path, stored(path)) for path in places(config.model.function))
+    files = [Source(path=path, content=content) for path, content in found if content is not None]
+    return files[0] if files else None
+
+
+def _said(error: Exception) -> str:
+    return f"{error} is missing." if isinstance(error, KeyError) else first_line(error)

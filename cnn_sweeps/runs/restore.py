@@ -1,0 +1,139 @@
+"""A recorded run made ready to be trained on this machine: config, threads, flags, code.
+
+The config is the recorded one, whatever the defaults are today. What is no part of an
+experiment follows the machine: where its images lie, where it is logged, how it is shown.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cnn_sweeps.config.schema import Config, CustomModel, Tracking
+from cnn_sweeps.errors import ConfigError, DataError, RecordError
+from cnn_sweeps.models.source import Source
+from cnn_sweeps.provenance import environment
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs.record import Record
+
+PLACES = ("root", "path")
+"""Fields of `data` that say where images are."""
+
+
+def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
+    """The recorded config, to be trained and logged here.
+
+    Args:
+        record: the run.
+        tracking: where to log; the recorded one may name a folder or a server of another machine.
+        places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+
+    Raises:
+        ConfigError: a place that this kind of data does not have.
+    """
+    config = record.config
+    return replace(
+        config,
+        data=replace(config.data, **_places(config, places)),
+        trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
+        tracking=replace(tracking, log_model=config.tracking.log_model),
+        trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
+    )
+
+
+def check_images(record: Record, digest: str) -> None:
+    """Refuse images that are not those of the run.
+
+    Raises:
+        DataError: their digest is another one.
+    """
+    was = record.identity.data_digest
+    if digest != was:
+        raise DataError(
+            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]}, and "
+            f"was {was[:SHOWN]}.\nGive the data the content that it had; data.root=FOLDER or "
+            "data.path=PATH says where it is."
+        )
+
+
+def threads(recorded: Environment) -> int:
+    """The threads that a run was trained with, 0 for all cores if there are as many here.
+
+    Sums are divided among threads, so their number moves bits; that of the cores does not.
+    """
+    cores = recorded.cpu_count
+    return recorded.threads or (0 if cores == environment.cores() else cores)
+
+
+def restore_flags(recorded: Environment) -> None:
+    """Set the variables by which TensorFlow chooses its kernels as they were.
+
+    Call it before TensorFlow is imported, which reads them once.
+    """
+    switch = {} if recorded.onednn == "default" else {environment.ONEDNN: recorded.onednn}
+    flags = {**recorded.variables, **switch}
+    for name in (environment.ONEDNN, *environment.VARIABLES):
+        os.environ.pop(name, None)
+        if name in flags:
+            os.environ[name] = flags[name]
+
+
+@contextmanager
+def importable(record: Record, *, trust: bool) -> Iterator[bool]:
+    """Let the recorded file of a user's own function be imported inside the block.
+
+    A file with the same content here is taken as it is, with the files around it; else the
+    recorded one is laid before all others. Gives whether that was done.
+
+    Raises:
+        ConfigError: the user has not said that the code may run.
+        RecordError: another file of that name comes first all the same.
+    """
+    model, source = record.config.model, record.source
+    if not isinstance(model, CustomModel):
+        yield False
+        return
+    if not trust:
+        raise ConfigError(
+            f"{record.name} calls a function of its author's, model.function={model.function}; "
+            "importing it runs that code.\nRead it first (cnn-sweeps export HASH FOLDER writes it "
+            "down), then type --trust to let it run."
+        )
+    with TemporaryDirectory() as folder:
+        laid = source is not None and not _is_here(model, source)
+        if source is not None and laid:
+            source.lay(Path(folder))
+            if not _is_here(model, source):
+                raise RecordError(
+                    f"model.function={model.function}: the file here is not the one that was "
+                    "trained, and as part of a package it cannot be replaced for the time of a "
+                    f"run.\nGive it the content that it had ({source.path}, which cnn-sweeps "
+                    "export HASH FOLDER writes down)."
+                )
+        yield laid
+
+
+def _is_here(model: CustomModel, source: Source) -> bool:
+    """Whether Python would import just this content."""
+    found = Source.find(model.function)
+    return found is not None and found.sha256 == source.sha256
+
+
+def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
+    """Where the images lie, from `data.KEY=VALUE`."""
+    possible = [f.name for f in fields(config.data) if f.name in PLACES]
+    values: dict[str, Path] = {}
+    for text in given:
+        key, _, value = text.removeprefix("data.").partition("=")
+        if key not in possible:
+            known = f"data.{possible[0]}" if possible else "none of its keys"
+            raise ConfigError(
+                f"{text} is not possible here: the experiment is as it was recorded. Of "
+                f"data={config.data.name}, {known} may say where the images are."
+            )
+        values[key] = Path(value)
+    return values

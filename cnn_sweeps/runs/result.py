@@ -1,0 +1,32 @@
+"""What a finished run came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.training.epoch import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """A run that ended well.
+
+    Attributes:
+        name: the run's name, for a person: `cnn 64x2 e5 · 3f2a9c1b7d20`.
+        run_id: the MLflow run.
+        identity: what names the experiment.
+        metrics: every final metric by name.
+        training: its epochs, and why it ended.
+        weights_sha256: digest of the final weights.
+        epochs_trained: epochs that were trained for it; the others were known already.
+        left_out: a sentence for each picture that could not be made.
+    """
+
+    name: str
+    run_id: str
+    identity: Identity
+    metrics: Mapping[str, float]
+    training: Training
+    weights_sha256: str
+    epochs_trained: int
+    left_out: tuple[str, ...] = ()

@@ -1,0 +1,111 @@
+"""Answering a trial from a run of the same experiment that is finished already."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
+from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.training.epoch import Epoch, Paid, Training
+
+if TYPE_CHECKING:
+    from cnn_sweeps.training.loop import Observer
+
+KEPT = ("git_commit", "git_dirty", SOFTWARE)
+"""Tags that tell what has trained the run."""
+TEST = "test_"
+"""Metrics that a search must not see begin so."""
+
+
+def finished(
+    config: Config, identity: Identity, store: Store, *, timed: bool = False
+) -> RunRecord | None:
+    """A finished run that is this experiment; None where there is none, or none is wanted.
+
+    Args:
+        config: of the trial that asks.
+        identity: its hashes.
+        store: where to look.
+        timed: whether its seconds are compared with those of others.
+    """
+    if not config.trajectory.reuse:
+        return None
+    return finished_runs.finished(
+        store,
+        identity.config_hash,
+        with_model=config.tracking.log_model,
+        threads=config.trainer.threads if timed else None,
+    )
+
+
+def answer(
+    known: RunRecord,
+    config: Config,
+    identity: Identity,
+    dataset: Dataset,
+    tracked: TrackedRun,
+    observers: "Sequence[Observer]",
+) -> RunResult:
+    """Log a finished run once more, as the trial that asks for it, and train nothing.
+
+    Observers see every epoch, so that a pruner judges it as it would judge a training. The
+    seconds are those of the original; the scores of the test split are left behind.
+
+    Raises:
+        PrunedError: an observer gave it up.
+    """
+    epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
+    finished_runs.take_over(known, tracked)
+    tracked.log_params(known.params)
+    tracked.log_config(to_json(config))
+    tracked.log_dataset(dataset)
+    _show(epochs, known, tracked, observers)
+    kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
+    last = kept.keys() & epochs[-1].metrics
+    weights, stopped = known.tags["weights_sha256"], known.tags["stopped"]
+    trained = Training(
+        epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
+    )
+    tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
+    kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}
+    tracked.set_tags({**kept_tags, "weights_sha256": weights, "stopped": stopped})
+    return RunResult(
+        name=known.name,
+        run_id=tracked.run_id,
+        identity=identity,
+        metrics={**kept, **trained.metrics},
+        training=trained,
+        weights_sha256=weights,
+        epochs_trained=0,
+    )
+
+
+def _show(
+    epochs: Sequence[Epoch],
+    known: RunRecord,
+    tracked: TrackedRun,
+    observers: "Sequence[Observer]",
+) -> None:
+    """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
+    shown: list[Epoch] = []
+    try:
+        with EpochLog(tracked) as log:
+            for epoch in epochs:
+                shown.append(epoch)
+                for observer in (log, *observers):
+                    observer.on_epoch(epoch)
+    finally:
+        paid = Paid(trained=0, reused=len(shown), seconds=0.0, trained_by=_trained_by(known))
+        tracked.set_tags({REUSED_FROM: known.run_id, **paid.tags})
+
+
+def _trained_by(known: RunRecord) -> list[str]:
+    """The runs that trained the epochs of a finished one; it is one of them unless it read all."""
+    own = [] if known.tags.get("epochs_trained") == "0" else [known.run_id]
+    return [*known.tags.get("trained_by", "").split(), *own]

@@ -1,0 +1,111 @@
+"""The edge: Hydra's composed DictConfig becomes a `Config` that can be carried out."""
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cnn_sweeps.config.fields import unknown_key
+from cnn_sweeps.config.loading import load
+from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
+from cnn_sweeps.data.loading import check_there, peek_shape
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.models import custom, shapes
+from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.training import optimizers, stopping
+
+CONFIG_NAME = "config"
+HYDRA_VERSION = "1.3"
+"""Whose defaults Hydra is asked for."""
+
+
+def config_dir() -> str:
+    """The folder of the shipped config groups: inside the wheel, or beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """The composed values without Hydra's own, interpolations resolved."""
+    try:
+        container = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from None
+    values = cast("dict[str, Any]", container)
+    values.pop("hydra", None)
+    return values
+
+
+def make_config(values: dict[str, Any]) -> Config:
+    """Check plain values, and that what they describe can be built.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, an impossible value or combination.
+        DataError: there is nothing under `data.path`.
+    """
+    refuse_as_run(values)
+    config = load(values)
+    check(config)
+    return config
+
+
+def compose(
+    overrides: list[str], *, name: str = CONFIG_NAME, folder: str | None = None
+) -> DictConfig:
+    """Compose a config with these overrides, outside of a Hydra run; by default the shipped one."""
+    where = os.path.abspath(folder or config_dir())
+    with hydra.initialize_config_dir(where, version_base=HYDRA_VERSION):
+        return hydra.compose(name, overrides=overrides)
+
+
+def compose_tracking(overrides: list[str]) -> Tracking:
+    """The tracking settings, for a command that only reads."""
+    return _compose_only(overrides, "tracking").tracking
+
+
+def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
+    """Where trajectories are kept and how many, for a command that looks after them."""
+    config = _compose_only(overrides, "tracking", "trajectory")
+    return config.tracking, config.trajectory
+
+
+def compose_machine(overrides: list[str]) -> Config:
+    """What depends on the machine: where things are, and how many threads train."""
+    return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
+
+
+def _compose_only(overrides: list[str], *groups: str) -> Config:
+    other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
+    if other:
+        possible = " or ".join(f"{group}.KEY=VALUE" for group in groups)
+        raise ConfigError(f"{other[0]} is not possible here: only {possible} is.")
+    return make_config(plain(compose(overrides)))
+
+
+def check(config: Config) -> None:
+    """Refuse combinations that no single field can see; imports no TensorFlow."""
+    check_there(config.data)
+    shape = peek_shape(config.data)
+    if shape is not None:
+        shapes.check_fits(config.model, shape)
+        shapes.check_size(config.model, shape)
+    if isinstance(config.model, CustomModel):
+        custom.check_there(config.model.function)
+    optimizers.check(config.trainer)
+    stopping.check(config.trainer, config.data.validation_fraction)
+
+
+def explain(error: OmegaConfBaseException) -> str:
+    """Say which override OmegaConf refused, and what would have been possible."""
+    parent = error.parent_node
+    key = str(error.key)
+    if isinstance(parent, DictConfig) and key not in parent:
+        prefix = str(error.full_key).removesuffix(key).rstrip(".")
+        known = sorted(str(k) for k in parent if k != "hydra")
+        return unknown_key(prefix, key, known)
+    return f"{error.full_key}: {os.linesep.join(str(error).splitlines()[:1])}"

@@ -1,0 +1,1 @@
+"""Many experiments; the only package that imports Optuna."""

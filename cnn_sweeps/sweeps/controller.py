@@ -1,0 +1,283 @@
+"""A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from optuna.trial import TrialState
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.output import report_written, say, sweep_ended, sweep_started
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.report import publish
+from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.display import view_of
+from cnn_sweeps.sweeps.plan.budget import Budget, cores
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.results import comparison, test_scores
+from cnn_sweeps.sweeps.results.commands import best_again, remember, report_again
+from cnn_sweeps.sweeps.results.failures import only_failures
+from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, SHARES
+from cnn_sweeps.sweeps.study.catalog import studies_of
+from cnn_sweeps.sweeps.study.durations import epochs_spent
+from cnn_sweeps.sweeps.study.events import Ended
+from cnn_sweeps.sweeps.study.recovery import close_runs, put_back, recover
+from cnn_sweeps.sweeps.study.slots import missing, surplus
+from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.supervisor import Interrupts, Steering, interruptible
+from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.launcher import Placement
+from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking.records import KIND, STUDY_NAME
+from cnn_sweeps.trajectories.lock import locked
+
+STOPPED = "stopped by Ctrl-C"
+
+Place = Callable[[Address, int, int], None]
+"""Another way to run so many workers, with so many shares in the cores: Hydra's launchers."""
+
+
+def sweep(
+    plan: Plan,
+    budget: Budget,
+    config: Config,
+    place: Place | None = None,
+    typed: Sequence[str] = (),
+) -> Ranking:
+    """Carry out a checked sweep, or continue it to the same total; print and log its table.
+
+    Args:
+        plan: what is swept.
+        budget: how much of it, by how many workers.
+        config: one of its experiments, for where to log.
+        place: runs the workers elsewhere; None for processes of this machine.
+        typed: the command line behind the name of the program, for the report.
+
+    Raises:
+        StoreError: the study or the tracking database cannot be used.
+        RunFailedError: nothing but failures.
+        KeyboardInterrupt: it was stopped; the same command continues it.
+    """
+    with interruptible() as interrupts:
+        address = address_of(plan, budget, config)
+        if budget.n_jobs and place is None and not _complete(address, plan, budget):
+            forkserver.warm_up()
+        store = Store.open(config.tracking)
+        interrupts.heed()
+        with address.refusing():
+            study = _prepare(address, plan, store, budget)
+            remember(study, typed)
+            interrupts.heed()
+            with store.resume_run(study.parent_run_id or "") as parent:
+                sweep_started(study)
+                try:
+                    _carry_out(study, store, budget, place, interrupts)
+                except RunFailedError:
+                    _leave_failures(study, store, parent)
+                    raise
+                interrupts.patient = False
+                publish.warm_up()  # while other processes score the winners
+                ranking, answer = conclude(study, store, parent, budget)
+    again = best_again(study.plan, ranking.rows[0], store) if ranking.winners else ""
+    sweep_ended(study, ranking, store, epochs_spent(study.trials()), again)
+    if answer is not None:
+        output.show_answer(answer)
+    # After the table is on the screen: what goes wrong with the report does not take it away.
+    if failed := only_failures(study):
+        with suppress(StoreError):  # the first error is the one to tell
+            store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
+            report_written(publish.publish(study, store))
+        raise RunFailedError(failed)
+    report_written(publish.publish(study, store))
+    return ranking
+
+
+def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
+    """The study with its queue, whatever an earlier call left of it."""
+    with locked(address.lock):
+        study = SweepStudy.create(address, plan)
+    recover(study, store, retries=budget.retries, show=lambda _: None)
+    with locked(address.lock):
+        fill(study, budget)
+        study.set_deadline(budget.timeout)
+        _prepare_parent(study, store)
+    return study
+
+
+def fill(study: SweepStudy, budget: Budget) -> None:
+    """Make the queue what the budget still holds, the points named by the user first."""
+    for waiting in surplus(study, budget):
+        study.drop(waiting)
+    for prefix in missing(study, budget):
+        study.put(prefix.cell, meaning=prefix.meaning, course=prefix.course)
+
+
+def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
+    """Whether the study of a sweep is there, and nothing is left to be trained in it."""
+    study = SweepStudy.existing(address)
+    if study is None or study.plan.difference(plan) is not None:
+        return False
+    counts = study.counts()
+    return counts.total == counts.finished and not missing(study, budget)
+
+
+def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
+    """Where the study of this sweep is, or will be."""
+    name = budget.study_name or default_name(config.tracking.experiment, plan)
+    file = studies_of(config.tracking) / f"{name}{SUFFIX}"
+    return Address(storage=budget.storage or str(file), name=name)
+
+
+def _prepare_parent(study: SweepStudy, store: Store) -> None:
+    """The MLflow run of the sweep, made when the study is new."""
+    name = study.study.study_name
+    tags = {STUDY_NAME: name, KIND: "sweep"}
+    known = study.parent_run_id
+    tagged = store.tagged(tags)
+    for run in tagged:
+        # A controller that was killed between making its run and saying so left it behind.
+        if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
+            store.close_run(run.run_id, "FAILED", "its sweep was killed")
+    if known is not None:
+        if known not in {run.run_id for run in tagged}:
+            _check_there(known, study, store)
+        return
+    with store.start_run(f"sweep {name}", tags=tags) as parent:
+        study.study.set_user_attr(PARENT, parent.run_id)
+        plan = study.plan
+        parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
+        parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
+        parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
+        parent.log_json(without_passwords(plan.to_json()), "plan.json")
+
+
+def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
+    """Refuse to go on with a study whose runs were logged elsewhere."""
+    try:
+        store.get(run_id)
+    except StoreError:
+        raise StoreError(
+            f"the study {study.study.study_name} was logged to another tracking store: "
+            f"{store.address} has no run {run_id}.\n"
+            f"  Type the tracking.dir or tracking.uri that it was begun with, or another "
+            f"hydra.sweeper.study_name."
+        ) from None
+
+
+def _carry_out(
+    study: SweepStudy, store: Store, budget: Budget, place: Place | None, interrupts: Interrupts
+) -> None:
+    """Let workers pull until nothing is left, and show what they do."""
+    counts = study.counts()
+    workers = max(1, min(budget.n_jobs, counts.waiting))
+    shares = _shares(study, budget, workers)
+    workers, threads = min(workers, shares), max(1, cores() // shares)
+    view = view_of(
+        counts.total,
+        counts.finished,
+        workers if place is None else None,
+        study.plan.objectives,
+        earlier=_ended_before(study),
+    )
+    steering = Steering(study=study, store=store, budget=budget, view=view)
+    with view:
+        if place is not None:
+            launch = partial(place, study.address, workers, shares)
+            steering.run(Placement(study=study, launch=launch), interrupts)
+        elif budget.n_jobs:
+            steering.run(Pool(study.address, workers=workers, threads=threads), interrupts)
+        else:
+            Worker(
+                study=study,
+                execute=execute_of(study, None),
+                tell=view.show,
+                stop=interrupts.asked,
+                threads=threads if shares > 1 else 0,  # all, however TensorFlow counts them
+            ).work()
+        if interrupts.asked():
+            put_back(study, store, show=view.show, reason=STOPPED)
+    close_runs(study, store, "its process ended")
+    if interrupts.asked():
+        left = study.counts()
+        print(
+            f"Stopped with {left.finished} of {left.total} trials done. "
+            "The same command continues where this one stopped.\n"
+            f"  what there is:  {report_again(study, store)}"
+        )
+        raise KeyboardInterrupt(interrupts.number)
+
+
+def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
+    """Into how many shares the cores are divided, of which a worker has one.
+
+    An exercise compares seconds: it keeps the share that it was begun with, and no more workers
+    than there are shares go on with it.
+    """
+    if study.plan.exercise is None:
+        return workers
+    kept = study.study.user_attrs.get(SHARES)
+    if kept is None:
+        counts = study.counts()
+        kept = max(workers, min(budget.n_jobs, counts.total))
+        if counts.waiting:
+            study.study.set_user_attr(SHARES, kept)
+    return int(kept)
+
+
+def _ended_before(study: SweepStudy) -> list[Ended]:
+    """What earlier calls found, so that the best of all is shown."""
+    return [
+        Ended(
+            worker=0,
+            trial=trial.number,
+            state="complete",
+            values=tuple(trial.values),
+            config_hash=trial.user_attrs.get(CONFIG_HASH),
+        )
+        for trial in study.trials(TrialState.COMPLETE)
+    ]
+
+
+def conclude(
+    study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget
+) -> tuple[Ranking, Answer | None]:
+    """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
+    scores = test_scores.score(study, store, workers=budget.n_jobs, say=say)
+    ranking = Ranking.of(study, scores)
+    _log_ranking(ranking, parent)
+    answer = comparison.answer_of(study, scores)
+    if answer is not None:
+        comparison.log(answer, parent)
+    if ranking.winners:
+        best = ranking.winners[0]
+        parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
+        parent.log_metrics(scores.get(best.trial, {}))
+        parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
+        parent.set_tags({"best_trial": str(best.trial)})
+    return ranking, answer
+
+
+def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
+    parent.log_table(ranking.records(), "ranking.json")
+    parent.log_text(ranking.to_csv(), "ranking.csv")
+    parent.log_text(ranking.to_markdown(), "ranking.md")
+
+
+def _leave_failures(study: SweepStudy, store: Store, parent: TrackedRun) -> None:
+    """Leave table and report of a sweep that is given up, where trials of it have failed."""
+    if only_failures(study):
+        with suppress(StoreError):  # the first error is the one to tell
+            _log_ranking(Ranking.of(study, {}), parent)
+            report_written(publish.publish(study, store))
+
+
+def default_name(experiment: str, plan: Plan) -> str:
+    """A study name that the same command gives again; that of an exercise says which."""
+    return f"{plan.exercise.name if plan.exercise else experiment}-{plan.digest()[:8]}"

@@ -1,0 +1,167 @@
+"""What a sweep would do, told without doing it: `cnn-sweeps -m --dry-run`.
+
+Nothing is trained and TensorFlow is not imported; the sizes come from `geometry`, the times
+from the trials that the study already holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from cnn_sweeps.cli.output import show_facts
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.eta import Pace, Timing, roughly
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.preview import MOST_CELLS, Experiment, Rest, Survey
+from cnn_sweeps.sweeps.space.dimension import Dimension
+from cnn_sweeps.sweeps.study.attributes import METRICS
+from cnn_sweeps.text.format import counted, first_line
+from cnn_sweeps.text.table import Table
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+    from rich.console import Console
+
+    from cnn_sweeps.sweeps.study.study import SweepStudy
+
+MOST_ROWS = 20
+"""Experiments that are listed."""
+
+
+def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Console") -> None:
+    """Print what the sweep would do: its space, what is known of it, sizes, epochs and time.
+
+    Args:
+        plan: what is swept.
+        budget: how much of it.
+        study: the sweep's study; None when there is none yet.
+        out: where to.
+    """
+    survey = Survey.of(plan)
+    finished = _finished(study)
+    known = survey.known(study.carried_values(trial) for trial in finished) if study else set()
+    rest = Rest.of(survey, budget, len(finished), known)
+    facts = [
+        ("space", str(plan.space.dimensions[0])),
+        *(("", str(dimension)) for dimension in plan.space.dimensions[1:]),
+        ("cells", _cells(survey)),
+        (
+            "known",
+            f"{len(known):,}, from {counted(len(finished), 'trial')}" if finished else "none",
+        ),
+        ("to do", _to_do(rest, plan, budget)),
+        ("goal", str(plan.objectives)),
+        ("chosen by", _chooser(plan, budget)),
+        ("pruner", str(plan.pruner)),
+        ("duplicates", plan.duplicates),
+        ("networks", _networks(survey)),
+        ("time", _time(rest, budget, _timings(finished))),
+    ]
+    show_facts(facts, out)
+    out.print()
+    _table(survey).show(out)
+    if (more := len(survey.experiments) - MOST_ROWS) > 0:
+        out.print(f"and {more:,} more")
+
+
+def _finished(study: "SweepStudy | None") -> list["FrozenTrial"]:
+    return [trial for trial in study.trials() if trial.state.is_finished()] if study else []
+
+
+def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
+    """What the finished trials took, where they were trained."""
+    if not finished:
+        return []
+
+    measured = [trial.user_attrs.get(METRICS, {}) for trial in finished]
+    return [
+        Timing(epochs=m["epochs"], params=m.get("total_params"), seconds=m["total_seconds"])
+        for m in measured
+        if m.get("epochs") and m.get("total_seconds")
+    ]
+
+
+def _cells(survey: Survey) -> str:
+    size, distinct = survey.plan.space.size, len(survey.experiments)
+    refused = [e.refusal for e in survey.experiments.values() if e.refusal is not None]
+    told = f"{size:,}, {distinct:,} different experiments" if size else "no end of them"
+    if not survey.complete and size:
+        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
+    if refused:
+        told += f"\n{len(refused):,} cannot be carried out: {first_line(refused[0])}"
+    return told
+
+
+def _to_do(rest: Rest, plan: Plan, budget: Budget) -> str:
+    about = "" if rest.exact else "about "
+    if plan.pruner.name != "none":
+        about = "at most "
+    limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
+    fewer = rest.epochs_trained < rest.epochs
+    trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
+    return f"{counted(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
+
+
+def _chooser(plan: Plan, budget: Budget) -> str:
+    first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
+    if budget.enumerates(plan):
+        return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
+    return f"sampler {plan.sampler}, {counted(budget.places(plan), 'trial')}{first}"
+
+
+def _networks(survey: Survey) -> str:
+    sized = [(e.params, e.title) for e in survey.experiments.values() if e.params is not None]
+    if not sized:
+        return "only building them tells their sizes"
+    ends = [min(sized), max(sized)]
+    return " to ".join(f"{params:,} parameters ({name})" for params, name in dict.fromkeys(ends))
+
+
+def _time(rest: Rest, budget: Budget, timings: Sequence[Timing]) -> str:
+    if not rest.trials:
+        return "nothing is left to do"
+    if not timings:
+        return "no trial has been timed yet"
+    workers = max(budget.n_jobs, 1)
+    left = roughly(rest.seconds(_pace(rest, timings), workers))
+    told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
+    return f"{told}, judging by {counted(len(timings), 'trial')}"
+
+
+def _pace(rest: Rest, timings: Sequence[Timing]) -> Pace:
+    """The pace of the finished trials, by the sizes of the networks where those are known."""
+    if any(e.params is None and e.refusal is None for e in rest.experiments):
+        return Pace.fit([replace(timing, params=None) for timing in timings])
+    return Pace.fit(timings)
+
+
+def _table(survey: Survey) -> Table:
+    """The first cells, with what is known of their networks."""
+    shown = list(islice(survey.experiments.values(), MOST_ROWS))
+    settings = {d.key: [_value(d, e.cell) for e in shown] for d in survey.plan.space.dimensions}
+    columns = {
+        **settings,
+        "parameters": [_parameters(experiment) for experiment in shown],
+        "epochs": [str(experiment.epochs or "") for experiment in shown],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        title="the first experiments",
+    )
+
+
+def _parameters(experiment: Experiment) -> str:
+    if experiment.refusal is not None:
+        return "impossible"
+    return "" if experiment.params is None else f"{experiment.params:,}"
+
+
+def _value(dimension: Dimension, cell: Mapping[str, Any]) -> str:
+    """A value as it would be typed; of a continuous dimension, where it lies."""
+    if dimension.key not in cell:
+        return ""
+    if dimension.values is None:
+        return f"{dimension.low:g}–{dimension.high:g}"
+    return str(dimension.text(cell[dimension.key]))

@@ -1,0 +1,1 @@
+"""What a sweep does, settled before anything starts."""

@@ -1,0 +1,151 @@
+"""The experiment a sweep varies: composed once, then values are laid over it."""
+
+import copy
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cnn_sweeps.config.loading import load
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.stored import completed, refuse_newer, with_defaults
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs.validate import explain, make_config, plain
+from cnn_sweeps.sweeps.space.dimension import Dimension
+from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.sweeps.space.value import Label
+
+NOT_CHOSEN: list[Any] = []
+"""Stands for the option of a swept group that does not count; no option is a list."""
+
+Compose = Callable[[list[str]], DictConfig]
+"""Hydra's composition: from overrides to the config, Hydra's own part left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What a worker needs to turn the values of a trial into a `Config`, without Hydra's files.
+
+    Hydra composes once for each combination of the swept config groups; a trial then only
+    sets values. That keeps a trial's composition at a millisecond or two.
+
+    Attributes:
+        groups: keys of the dimensions that choose an option of a config group.
+        bases: composed values (interpolations kept) by the JSON list of those choices.
+        checked: whether a config is refused that cannot be carried out here, for its images or
+            its function are gone, say. It does not matter to who only reads a study.
+    """
+
+    groups: tuple[str, ...]
+    bases: Mapping[str, dict[str, Any]]
+    checked: bool = True
+
+    @classmethod
+    def compose(
+        cls, compose: Compose, fixed: list[str], space: Space, groups: set[str]
+    ) -> "Template":
+        """Let Hydra compose every combination of group choices, over the fixed overrides."""
+        dimensions = [d for d in space.dimensions if d.key in groups]
+        keys = tuple(d.key for d in dimensions)
+        bases = {}
+        for choice in itertools.product(*map(_options, dimensions)):
+            overrides = [*fixed, *space.overrides(_chosen(keys, choice))]
+            container = OmegaConf.to_container(compose(overrides))
+            bases[json.dumps(choice)] = with_defaults(cast("dict[str, Any]", container))
+        return cls(groups=keys, bases=bases)
+
+    def choices(self) -> list[dict[str, Label]]:
+        """The swept options of config groups that have a base, by key."""
+        return [_chosen(self.groups, json.loads(choice)) for choice in self.bases]
+
+    def config(self, space: Space, values: Mapping[str, Any]) -> Config:
+        """The checked config of one trial.
+
+        Raises:
+            ConfigError: the values name no key of the config, or cannot be carried out.
+        """
+        make = make_config if self.checked else load
+        choice = json.dumps([values.get(key, NOT_CHOSEN) for key in self.groups])
+        rest = {key: value for key, value in values.items() if key not in self.groups}
+        overrides = [_parsed(text) for text in space.overrides(rest)]
+        base = self.bases[choice]
+        if not _interpolates(base):
+            laid = _laid(base, overrides)
+            if laid is not None:
+                return make(laid)
+        node = OmegaConf.create(copy.deepcopy(base))
+        OmegaConf.set_struct(node, True)
+        for override in overrides:
+            try:
+                OmegaConf.update(
+                    node, override.key_or_group, override.value(), force_add=override.is_add()
+                )
+            except OmegaConfBaseException as error:
+                raise ConfigError(explain(error)) from None
+        return make(plain(node))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        return {"groups": list(self.groups), "bases": dict(self.bases)}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Template":
+        """The template that was stored, by this version or an earlier one.
+
+        Raises:
+            NewerVersionError: a newer one stored it.
+        """
+        for base in plain["bases"].values():
+            refuse_newer(base, "its base config")
+        bases = {choice: completed(base) for choice, base in plain["bases"].items()}
+        return cls(groups=tuple(plain["groups"]), bases=bases)
+
+
+def _options(dimension: Dimension) -> Sequence[Any]:
+    """What a swept group may be; where it does not count, what stands there without a sweep."""
+    return [*dimension.choices, NOT_CHOSEN] if dimension.when else dimension.choices
+
+
+def _chosen(keys: Sequence[str], choice: Sequence[Any]) -> dict[str, Label]:
+    """The chosen options by key."""
+    pairs = zip(keys, choice, strict=True)
+    return {key: option for key, option in pairs if option != NOT_CHOSEN}
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(text: str) -> Override:
+    """An override, read once: Hydra's parser takes longer than all the rest of a composition."""
+    return OverridesParser.create().parse_override(text)
+
+
+def _interpolates(node: Any) -> bool:
+    """Whether OmegaConf has something to resolve in plain values."""
+    if isinstance(node, dict):
+        return any(map(_interpolates, node.values()))
+    if isinstance(node, list):
+        return any(map(_interpolates, node))
+    return isinstance(node, str) and ("${" in node or node == "???")
+
+
+def _laid(base: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any] | None:
+    """The base with values in the place of others; None where OmegaConf has to merge or refuse."""
+    laid = copy.deepcopy(base)
+    for override in overrides:
+        *groups, leaf = str(override.key_or_group).split(".")
+        node: Any = laid
+        for group in groups:
+            node = node.get(group) if isinstance(node, dict) else None
+        value = override.value()
+        known = isinstance(node, dict) and leaf in node and not isinstance(node[leaf], dict)
+        plain = value is None or isinstance(value, bool | int | float | str)
+        if not known or not plain or override.is_add() or _interpolates(value):
+            return None
+        node[leaf] = value
+    return laid

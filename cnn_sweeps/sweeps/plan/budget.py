@@ -1,0 +1,139 @@
+"""How much a sweep may spend, and on how many workers."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.sweeps.plan.plan import Plan
+
+UNBOUNDED_TRIALS = 20
+"""Trials of a sweep over a continuous space when no number is given."""
+WORKER_BYTES = 1.5 * 2**30
+"""Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Totals of the study, not of one call: the same command continues to the same total.
+
+    Attributes:
+        n_trials: trials altogether; None for every cell of a discrete space.
+        timeout: seconds of running trials after which no further one begins; None for no limit.
+        n_jobs: workers; 0 for none but this process.
+        study_name: None for a name made from what is swept.
+        storage: None for a journal under `tracking.dir`.
+        enqueue: points that are tried first.
+        retries: how often a trial is begun again whose worker died.
+        max_failures: failures, without one success, that end the sweep.
+        dry_run: whether to say only what would be done.
+    """
+
+    n_trials: int | None = None
+    timeout: float | None = None
+    n_jobs: int = 1
+    study_name: str | None = None
+    storage: str | None = None
+    enqueue: tuple[Any, ...] = ()
+    retries: int = 2
+    max_failures: int = 5
+    dry_run: bool = False
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "Budget":
+        """Check the values of `hydra.sweeper`.
+
+        Raises:
+            ConfigError: a number that is not possible.
+        """
+        for key, least in (("n_trials", 1), ("max_failures", 1), ("retries", 0)):
+            _check_whole(key, settings.get(key, least), least)
+        _check_timeout(settings.get("timeout"))
+        name, storage = settings.get("study_name"), settings.get("storage")
+        if name is not None and ("/" in name or not name.strip()):
+            raise ConfigError(
+                f"hydra.sweeper.study_name={name} is not possible: it names a file, so it has no / "
+                f"and is not empty; type null for a name made from what is swept."
+            )
+        if storage is not None and not storage.strip():
+            raise ConfigError(
+                "hydra.sweeper.storage is empty; type a path, the URL of a database, or null for a "
+                "journal in tracking.dir."
+            )
+        return cls(
+            n_trials=settings.get("n_trials"),
+            timeout=settings.get("timeout"),
+            n_jobs=_jobs(settings.get("n_jobs", "auto")),
+            study_name=name,
+            storage=settings.get("storage"),
+            enqueue=tuple(settings.get("enqueue") or ()),
+            retries=settings.get("retries", cls.retries),
+            max_failures=settings.get("max_failures", cls.max_failures),
+            dry_run=bool(settings.get("dry_run")),
+        )
+
+    def enumerates(self, plan: Plan) -> bool:
+        """Whether every cell is tried once, rather than a sampler asked."""
+        size = plan.space.size
+        if plan.sampler.name == "grid":
+            return True
+        if size is None or plan.duplicates == "replicate":
+            return size is not None and self.n_trials is None
+        return self.n_trials is None or self.n_trials >= size
+
+    def places(self, plan: Plan) -> int:
+        """Trials of a sweep that a sampler fills."""
+        return self.n_trials or plan.space.size or UNBOUNDED_TRIALS
+
+
+def _check_whole(key: str, given: Any, least: int) -> None:
+    open_ended = key == "n_trials"
+    if (given is None and open_ended) or (type(given) is int and given >= least):
+        return
+    raise ConfigError(
+        f"hydra.sweeper.{key}={_typed(given)} is not possible: it takes a whole number from {least}"
+        f"{', or null for no limit' if open_ended else ''}."
+    )
+
+
+def _check_timeout(given: Any) -> None:
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if given is None or (number and math.isfinite(given) and given > 0):
+        return
+    raise ConfigError(
+        f"hydra.sweeper.timeout={_typed(given)} is not possible: it takes seconds, a number above "
+        f"0, or null for no limit."
+    )
+
+
+def _typed(given: Any) -> str:
+    return "null" if given is None else str(given)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(given: Any) -> int:
+    """`auto`: a worker for each core, as long as there is memory for them."""
+    if given == "auto" or given is None:
+        return max(1, min(cores(), int(_memory() // WORKER_BYTES)))
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+        return given
+    raise ConfigError(
+        f"hydra.sweeper.n_jobs={given} is not possible: it takes a number of workers, "
+        f"0 for this process alone, or auto."
+    )
+
+
+def _memory() -> float:
+    """Bytes of memory that are free for new processes, as far as the system tells."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return float(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return float("inf")

@@ -1,0 +1,72 @@
+"""Refusing, before anything starts, what no trial could carry out."""
+
+from contextlib import suppress
+from itertools import islice
+from random import Random
+from typing import Any
+
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import ConfigError, InputError
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.space.space import FEW
+
+MOST_POINTS = 2_000
+"""Points that are checked one by one, a millisecond each; of more, the first so many."""
+DRAWS = 200
+"""Points by chance in which a value must have been refused before it counts as impossible."""
+MOST_CELLS = 10_000
+"""Cells that are put into a queue one by one, 3 ms each."""
+
+
+def refuse_impossible(plan: Plan) -> Config:
+    """Check the values of a space, and return the first config that can be carried out.
+
+    A value that is refused in whatever company is refused here, with its own message. A
+    combination that cannot be built while others can is left to fail as a trial.
+
+    Raises:
+        ConfigError: a key does not exist, or some value is never possible.
+    """
+    possible: Config | None = None
+    refused: dict[tuple[str, str], tuple[Any, InputError]] = {}
+    accepted: set[tuple[str, str]] = set()
+    for point in islice(plan.space.probes(), MOST_POINTS):
+        marks = {(key, repr(value)): value for key, value in point.items()}
+        try:
+            config = plan.config(point)
+        except InputError as error:
+            refused |= {m: refused.get(m, (value, error)) for m, value in marks.items()}
+            continue
+        accepted |= marks.keys()
+        possible = possible or config
+    for mark, (value, refusal) in refused.items():
+        if mark not in accepted and not _possible(plan, mark[0], value):
+            raise refusal
+    return possible or plan.first
+
+
+def refuse_endless(plan: Plan, budget: Budget) -> None:
+    """Refuse to try every cell of a space that is too large for it.
+
+    Raises:
+        ConfigError: it is.
+    """
+    size = plan.space.size
+    if budget.enumerates(plan) and size is not None and size > MOST_CELLS:
+        raise ConfigError(
+            f"this space has {size:,} cells, too many to try each; type "
+            f"hydra.sweeper.n_trials=NUMBER for a sampler to choose among them"
+            f"{', and hydra/sweeper/sampler=tpe' if plan.sampler.name == 'grid' else ''}."
+        )
+
+
+def _possible(plan: Plan, key: str, value: Any) -> bool:
+    """Whether a value that the probes refused is possible in other company."""
+    if plan.space.size is not None and plan.space.size <= FEW:
+        return False  # every cell was looked at
+    for point in islice(plan.space.drawn(Random(0), {key: value}), DRAWS):  # noqa: S311 -- no secret
+        with suppress(InputError):
+            if key in point and plan.config(point):
+                return True
+    return False

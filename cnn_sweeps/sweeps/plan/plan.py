@@ -1,0 +1,227 @@
+"""What a sweep is: space, objectives, sampler, pruner and base, stored with the study."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
+from cnn_sweeps.provenance.identity import content
+from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
+from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.space.conditions import outlines
+from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.sweeps.study.duplicates import Duplicates
+
+PLAN_VERSION = 1
+EPOCHS = "trainer.epochs"
+MOST_PROBES = 2_000
+"""Points that are looked at for one that can be carried out."""
+ELSEWHERE = ("root", "download")
+"""Fields that say where on this machine a published data set lies, and not which one it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that decides which trials a study holds and what they are worth.
+
+    Attributes:
+        space: the dimensions.
+        template: the experiment that is varied.
+        objectives: metric names and directions.
+        sampler: who chooses the values.
+        pruner: who ends a trial early.
+        duplicates: what becomes of an experiment that was tried before.
+        fixed: what else was typed, as Hydra overrides.
+        exercise: the question that the sweep answers; None for one that only searches.
+    """
+
+    space: Space
+    template: Template
+    objectives: Objectives
+    sampler: SamplerSpec
+    pruner: PrunerSpec
+    duplicates: Duplicates = "skip"
+    fixed: tuple[str, ...] = ()
+    exercise: Exercise | None = None
+
+    def config(self, values: Mapping[str, Any]) -> Config:
+        """The checked config of one trial."""
+        return self.template.config(self.space, values)
+
+    def unchecked(self) -> "Plan":
+        """The same plan where nothing is to be carried out: images and functions may be gone."""
+        return dataclasses.replace(self, template=dataclasses.replace(self.template, checked=False))
+
+    @cached_property
+    def first(self) -> Config:
+        """The config of the first point of the space that can be carried out.
+
+        Raises:
+            ConfigError: none of the points that were looked at can.
+        """
+        for point in islice(self.space.probes(), MOST_PROBES):
+            with suppress(InputError):
+                return self.config(point)
+        raise ConfigError("no point of this space can be carried out.")
+
+    @property
+    def max_epochs(self) -> int:
+        """The most epochs that a trial may train."""
+        swept = [d for d in self.space.dimensions if d.key == EPOCHS]
+        most = [int(max(d.choices or (d.high,))) for d in swept]  # type: ignore[type-var, arg-type]
+        if not swept or swept[0].when:
+            most += [config.trainer.epochs for config in self._bases()]
+            most += [self.config(point).trainer.epochs for point in self._elsewhere()]
+        return max(most)
+
+    def _elsewhere(self) -> Iterator[Mapping[str, Any]]:
+        """Points at which the epochs are not swept, one for each way to get there."""
+        for point, _ in outlines(self.space.dimensions):
+            with suppress(InputError):
+                if EPOCHS not in point and self.config(point):
+                    yield point
+
+    def meaning(self, config: Config) -> str:
+        """Which experiment a config is; configs that mean the same have the same meaning."""
+        return _digest(content(config, source(config.data)))
+
+    def course(self, config: Config) -> str:
+        """Which trajectory a config is a prefix of; one training serves all that share it."""
+        text = json.dumps(content(config, "", trajectory=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def meaning_of(self, cell: Mapping[str, Any]) -> str:
+        """Which experiment a cell is; one that cannot be carried out is one of its own."""
+        try:
+            return self.meaning(self.config(cell))
+        except InputError:
+            return json.dumps(cell, sort_keys=True)
+
+    def distinct_cells(self) -> dict[str, dict[str, Any]]:
+        """The cells of a discrete space by meaning; of those that mean the same, the first."""
+        cells: dict[str, dict[str, Any]] = {}
+        for cell in self.space.cells():
+            cells.setdefault(self.meaning_of(cell), cell)
+        return cells
+
+    def _bases(self) -> Iterator[Config]:
+        """One experiment for each combination of the config groups that are swept."""
+        yield self.first
+        for chosen in self.template.choices():
+            point = self.space.point(chosen)
+            with suppress(InputError):
+                if chosen.items() <= point.items():
+                    yield self.config(point)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        # A plan that is no exercise reads as it did before there were any.
+        asked = {"exercise": self.exercise.to_json()} if self.exercise else {}
+        return {
+            "version": PLAN_VERSION,
+            "space": self.space.to_json(),
+            "template": self.template.to_json(),
+            "objectives": self.objectives.to_json(),
+            "sampler": self.sampler.to_json(),
+            "pruner": self.pruner.to_json(),
+            "duplicates": self.duplicates,
+            "fixed": list(self.fixed),
+            **asked,
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Plan":
+        """The plan that was stored.
+
+        Raises:
+            StoreError: another version of cnn_sweeps stored it, in a form that is not known here.
+        """
+        if plain.get("version") != PLAN_VERSION:
+            raise StoreError(
+                f"the study was made by another version of cnn_sweeps (its plan has the form "
+                f"{plain.get('version')}, known here is {PLAN_VERSION}).\n"
+                f"  Type another hydra.sweeper.study_name."
+            )
+        try:
+            template = Template.from_json(plain["template"])
+        except NewerVersionError as error:
+            raise StoreError(
+                f"the study cannot be read here: {error}\n"
+                f"  Install that version, or type another hydra.sweeper.study_name."
+            ) from error
+        return cls(
+            space=Space.from_json(plain["space"]),
+            template=template,
+            objectives=Objectives.from_json(plain["objectives"]),
+            sampler=SamplerSpec.from_json(plain["sampler"]),
+            pruner=PrunerSpec.from_json(plain["pruner"]),
+            duplicates=plain["duplicates"],
+            fixed=tuple(plain["fixed"]),
+            exercise=Exercise.from_json(plain["exercise"]) if "exercise" in plain else None,
+        )
+
+    def digest(self) -> str:
+        """Names the sweep by what it asks: the same command finds the same study again."""
+        plain = self.to_json()
+        asked = {"bases": list(map(self.meaning, self._bases()))} | {
+            key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
+        }
+        if self.exercise:
+            asked["exercise"] = self._compared()
+        if not self.first.trajectory.reuse:
+            # Whoever wants everything trained must not be handed a sweep that is finished.
+            asked["reuse"] = False
+        return _digest(asked)
+
+    def _compared(self) -> dict[str, Any] | None:
+        """What an exercise compares with; its wording does not make it another one."""
+        return dict(self.exercise.base) if self.exercise else None
+
+    def difference(self, other: "Plan") -> str | None:
+        """What makes another plan another sweep, in words; None when nothing does."""
+        if self.space != other.space:
+            return self.space.difference(other.space)
+        for part in ("objectives", "sampler", "pruner", "duplicates"):
+            there, here = getattr(self, part), getattr(other, part)
+            if there != here:
+                return f"{part} was {there} and is now {here}"
+        if self._compared() != other._compared():
+            return f"the base model was {self._compared()} and is now {other._compared()}"
+        if self.digest() != other.digest():
+            there, here = list(self.fixed), list(other.fixed)
+            return f"the experiment was {there or 'the default'} and is now {here or 'the default'}"
+        return None
+
+
+def source(data: Data) -> str:
+    """Where the images come from, as far as can be told before they are read.
+
+    Their digest would name them exactly, but the sweep is named before anything is loaded.
+    """
+    told = {f.name: getattr(data, f.name) for f in dataclasses.fields(data) if _tells(data, f)}
+    return json.dumps(told, default=str)
+
+
+def _tells(data: Data, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field says which images are meant; an added one where it is not neutral.
+
+    An added field that is part of the hash is not told twice: names of sweeps would change.
+    """
+    if field.name in ELSEWHERE or "neutral" not in field.metadata:
+        return field.name not in ELSEWHERE
+    hashed = field.metadata.get("identity", True)
+    return not hashed and getattr(data, field.name) != field.metadata["neutral"]
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,262 @@
+"""Which trials are not worth their next epoch: Optuna's pruners, by name.
+
+A pruner sees one number an epoch and ends a trial that falls behind. `Reporter` stands between
+it and a training. A trial is never pruned in its last epoch: it is paid for by then, and its
+result tells the sampler more than half a result would.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from cnn_sweeps.errors import ConfigError, PrunedError
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.samplers import meant
+from cnn_sweeps.training.epoch import Epoch
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.trial import Trial
+
+CLASSES = {
+    "none": "NopPruner",
+    "median": "MedianPruner",
+    "percentile": "PercentilePruner",
+    "hyperband": "HyperbandPruner",
+    "successive_halving": "SuccessiveHalvingPruner",
+    "patient": "PatientPruner",
+    "wilcoxon": "WilcoxonPruner",
+    "threshold": "ThresholdPruner",
+}
+"""The class behind each name."""
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "percentile": {"percentile": 25.0},
+    "hyperband": {"max_resource": None},
+    "successive_halving": {"min_resource": 1},
+    "patient": {"wrapped": "median", "patience": 1},
+}
+"""Where Optuna has no default, or one that waits for a finished trial before it prunes."""
+
+OWN: dict[str, dict[str, tuple[type, ...]]] = {
+    "hyperband": {"max_resource": (int, str, NoneType)},
+    "patient": {"wrapped": (str, NoneType)},
+}
+"""Options that YAML writes otherwise than Optuna's signature."""
+
+WRAPPED = ("median", "percentile", "hyperband", "successive_halving", "wilcoxon")
+"""What `patient` can hold back: the pruners that need no setting."""
+
+LEAST = {"min_resource": 1, "max_resource": 1, "reduction_factor": 2, "bootstrap_count": 0}
+"""Where Hyperband would fail only in the middle of a sweep."""
+
+WAITS = ("min_resource", "n_warmup_steps", "n_startup_steps", "patience")
+"""Epochs before which nothing is pruned."""
+
+EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""The metrics that every epoch has and that a pruner can go by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrunerSpec:
+    """A pruner by name, as it is stored with the study.
+
+    Attributes:
+        name: a key of `CLASSES`.
+        params: its parameters by Optuna's names; the rest have their defaults.
+    """
+
+    name: str = "none"
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any] | str | None) -> "PrunerSpec":
+        """Read `hydra.sweeper.pruner`: a name, or `name:` and parameters; empty for none.
+
+        Raises:
+            ConfigError: an unknown name or parameter, or a value of the wrong type.
+        """
+        plain = {"name": settings} if isinstance(settings, str) else dict(settings or {})
+        name = plain.pop("name", "none")
+        if name not in CLASSES:
+            raise ConfigError(
+                f"There is no pruner `{name}`{meant(str(name), CLASSES)}; "
+                f"type hydra/sweeper/pruner= one of {', '.join(CLASSES)}."
+            )
+        _check_params(name, plain)
+        return cls(name=name, params=plain)
+
+    def __str__(self) -> str:
+        """The name with what was set."""
+        settings = ", ".join(f"{key}={value}" for key, value in self.params.items())
+        return f"{self.name}({settings})" if settings else self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        return {"name": self.name, "params": dict(self.params)}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "PrunerSpec":
+        """The spec that was stored."""
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """An observer that tells the study each epoch of a trial, and ends a trial given up.
+
+    How many epochs a pruned trial had stands in the error, and in the study as its last step.
+
+    Attributes:
+        trial: the running trial, of a study that has its pruner set.
+        metric: what the pruner goes by, as `epoch_metric` names it.
+        pruner: the study's pruner, for the reason.
+        epochs: how many epochs the trial has at most; None if that is unknown.
+    """
+
+    trial: "Trial"
+    metric: str
+    pruner: PrunerSpec
+    epochs: int | None = None
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Report the epoch.
+
+        Raises:
+            PrunedError: the pruner gives the trial up.
+        """
+        value, number = epoch.metrics[self.metric], epoch.number
+        with warnings.catch_warnings():
+            # Wilcoxon says so at each epoch that the best trial, stopped early, did not reach.
+            warnings.simplefilter("ignore")
+            self.trial.report(value, step=number)
+            given_up = number != self.epochs and self.trial.should_prune()
+        if given_up:
+            raise PrunedError(
+                number,
+                f"pruned by {self.pruner.name} at epoch {number}: {self.metric} {value:.4g}",
+            )
+
+
+def options(name: str) -> dict[str, tuple[type, ...]]:
+    """The parameters that YAML can set for a pruner, with the types that each takes."""
+    hints = get_type_hints(_class(name).__init__)
+    known = {
+        key: get_args(hint) or (hint,)
+        for key, hint in hints.items()
+        if key not in {"return", "wrapped_pruner"}
+    }
+    return known | OWN.get(name, {})
+
+
+def epoch_metric(objectives: Objectives) -> str | None:
+    """The metric that trials report epoch by epoch; None where there is no single one."""
+    name, *more = objectives.names
+    return name if not more and name in EPOCH_METRICS else None
+
+
+def validate_pruner(spec: PrunerSpec, objectives: Objectives) -> None:
+    """Refuse a pruner that has nothing to go by.
+
+    Raises:
+        ConfigError: several objectives, one that epochs do not have, or no threshold.
+    """
+    if spec.name == "none":
+        return
+    if len(objectives.names) > 1:
+        raise ConfigError(
+            f"The pruner `{spec.name}` takes one objective, not {len(objectives.names)} "
+            f"({', '.join(objectives.names)}): Optuna prunes on one value only; "
+            "keep one objective, or type hydra/sweeper/pruner=none."
+        )
+    if epoch_metric(objectives) is None:
+        raise ConfigError(
+            f"The pruner `{spec.name}` cannot go by `{objectives.names[0]}`, which is known only "
+            f"when a run has ended; an epoch has {', '.join(EPOCH_METRICS)}. "
+            "Make one of them the objective, or type hydra/sweeper/pruner=none."
+        )
+    if spec.name == "threshold" and {spec.params.get("lower"), spec.params.get("upper")} == {None}:
+        raise ConfigError(
+            "The pruner `threshold` has no threshold: type hydra.sweeper.pruner.lower=0.3 to "
+            f"prune a {objectives.names[0]} below 0.3, or hydra.sweeper.pruner.upper= for one "
+            "above."
+        )
+
+
+def build_pruner(spec: PrunerSpec, *, max_epochs: int) -> "BasePruner":
+    """The Optuna pruner.
+
+    Args:
+        spec: its name and parameters.
+        max_epochs: epochs of the longest trial; what `max_resource: null` stands for.
+
+    Raises:
+        ConfigError: Optuna refuses the parameters, or they would never prune anything.
+    """
+    settings = {**DEFAULTS.get(spec.name, {}), **spec.params}
+    if "max_resource" in settings and settings["max_resource"] is None:
+        settings["max_resource"] = max_epochs
+    _check_waits(settings, max_epochs)
+    if "wrapped" in settings:
+        name = settings.pop("wrapped")
+        settings["wrapped_pruner"] = name and build_pruner(
+            PrunerSpec(name=name), max_epochs=max_epochs
+        )
+    with warnings.catch_warnings():
+        # "Experimental" is for programs that call Optuna; here every pruner is tested.
+        warnings.simplefilter("ignore")
+        try:
+            pruner: BasePruner = _class(spec.name)(**settings)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"The pruner `{spec}` is not possible: {error}") from None
+    return pruner
+
+
+def _check_params(name: str, params: Mapping[str, Any]) -> None:
+    known = options(name)
+    for key, value in params.items():
+        if key not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(
+                f"The pruner `{name}` has no parameter `{key}`{meant(key, known)}; {has}."
+            )
+        if not _fits(value, known[key]):
+            types = " | ".join("null" if t is NoneType else t.__name__ for t in known[key])
+            raise ConfigError(
+                f"hydra.sweeper.pruner.{key}={value} is not possible; "
+                f"the pruner `{name}` takes {types}."
+            )
+        if type(value) is int and value < LEAST.get(key, value):
+            raise ConfigError(
+                f"hydra.sweeper.pruner.{key}={value} is not possible; type {LEAST[key]} or more."
+            )
+    wrapped = params.get("wrapped")
+    if wrapped is not None and wrapped not in WRAPPED:
+        raise ConfigError(
+            f"hydra.sweeper.pruner.wrapped={wrapped} is not possible; "
+            f"type null or one of {', '.join(WRAPPED)}."
+        )
+
+
+def _check_waits(settings: Mapping[str, Any], max_epochs: int) -> None:
+    end = settings.get("max_resource")
+    last = min(end, max_epochs) if isinstance(end, int) else max_epochs
+    for key in WAITS:
+        if isinstance(settings.get(key), int) and settings[key] > last:
+            raise ConfigError(
+                f"hydra.sweeper.pruner.{key}={settings[key]} is not possible: there are {last} "
+                "epochs, so nothing would ever be pruned; type less, or a larger trainer.epochs."
+            )
+
+
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a value is of one of the types; a boolean is no number, a whole number a float."""
+    return type(value) in types or (type(value) is int and float in types)
+
+
+def _class(name: str) -> Any:
+    import optuna.pruners  # noqa: PLC0415 - a dry run needs no Optuna
+
+    return getattr(optuna.pruners, CLASSES[name])

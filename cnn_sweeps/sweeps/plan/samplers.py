@@ -1,0 +1,266 @@
+"""Who chooses the values of the next trial: Optuna's samplers, by name.
+
+`grid` and `auto` are ours. A grid is enumerated into the queue before the first trial: under
+ask and tell Optuna's own grid repeats cells and raises at its end. `auto` is a grid where
+the space is discrete and the budget covers it, else TPE.
+"""
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.space.space import Space
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+CLASSES = {
+    "auto": "TPESampler",
+    "grid": "RandomSampler",
+    "tpe": "TPESampler",
+    "random": "RandomSampler",
+    "qmc": "QMCSampler",
+    "cmaes": "CmaEsSampler",
+    "gp": "GPSampler",
+    "nsgaii": "NSGAIISampler",
+    "nsgaiii": "NSGAIIISampler",
+}
+"""The class behind each name; behind `grid`, whoever fills a place beyond the last cell."""
+
+PACKAGES = {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}
+"""What a sampler needs beside Optuna."""
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "None": type(None),
+}
+"""The annotations in Optuna's signatures that YAML can write."""
+
+LEAST = {"n_ei_candidates": 1, "popsize": 2, "dividing_parameter": 1}
+"""Where 0 would fail only in the middle of a sweep."""
+
+DEPRECATED = {
+    "TPESampler": {
+        "consider_prior",
+        "prior_weight",
+        "consider_magic_clip",
+        "consider_endpoints",
+        "warn_independent_sampling",
+    },
+    "CmaEsSampler": {"sigma0", "restart_strategy", "inc_popsize"},
+}
+"""Parameters that Optuna 5 still takes and is about to drop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSpec:
+    """A sampler by name, as it is stored with the study.
+
+    Attributes:
+        name: a key of `CLASSES`.
+        seed: start of its random numbers.
+        params: its parameters by Optuna's names; the rest have Optuna's defaults.
+    """
+
+    name: str
+    seed: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any] | str, *, seed: int) -> "SamplerSpec":
+        """Read `hydra.sweeper.sampler`: a name, or `name:` and parameters; empty for auto.
+
+        Args:
+            settings: as they stand in YAML.
+            seed: used when the settings have none.
+
+        Raises:
+            ConfigError: an unknown name or parameter, or a value of the wrong type.
+        """
+        plain = {"name": settings} if isinstance(settings, str) else dict(settings)
+        name, own = plain.pop("name", "auto"), plain.pop("seed", None)
+        if name not in CLASSES:
+            raise ConfigError(
+                f"There is no sampler `{name}`{meant(str(name), CLASSES)}; "
+                f"type hydra/sweeper/sampler= one of {', '.join(CLASSES)}."
+            )
+        if own is not None and (type(own) is not int or not 0 <= own < 2**32):
+            raise ConfigError(
+                f"hydra.sweeper.sampler.seed={own} is no seed; type a whole number from 0 to "
+                f"{2**32 - 1}, or null for the seed of the experiment."
+            )
+        _check_params(name, plain)
+        return cls(name=name, seed=seed if own is None else own, params=plain)
+
+    def __str__(self) -> str:
+        """The name with what was set."""
+        settings = ", ".join(f"{key}={value}" for key, value in self.params.items())
+        return f"{self.name}({settings})" if settings else self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to be stored with the study."""
+        return {"name": self.name, "seed": self.seed, "params": dict(self.params)}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "SamplerSpec":
+        """The spec that was stored."""
+        return cls(**plain)
+
+
+def options(name: str) -> dict[str, str]:
+    """The parameters that YAML can set for a sampler, with Optuna's own annotations."""
+    if name == "grid":
+        return {}
+    left_out = {"self", "seed"} | DEPRECATED.get(CLASSES[name], set())
+    parameters = inspect.signature(_class(name).__init__).parameters
+    return {
+        key: str(parameter.annotation)
+        for key, parameter in parameters.items()
+        if key not in left_out and set(str(parameter.annotation).split(" | ")) <= set(TYPES)
+    }
+
+
+def validate_sampler(spec: SamplerSpec, space: Space, objectives: Objectives) -> None:
+    """Refuse a sampler that could not search this space; nothing of weight is made.
+
+    Raises:
+        ConfigError: a package is missing, or the sampler cannot do what is asked of it.
+    """
+    missing = [package for package in PACKAGES.get(spec.name, ()) if find_spec(package) is None]
+    if missing:
+        raise ConfigError(
+            f"The sampler `{spec.name}` needs {' and '.join(missing)}, not installed here; "
+            f"type pip install {' '.join(missing)}, or choose hydra/sweeper/sampler=tpe."
+        )
+    if spec.name == "grid":
+        space.cells()
+    if spec.name == "cmaes":
+        _check_cmaes(space, objectives)
+    if spec.name == "qmc" and space.conditional:
+        raise ConfigError(
+            f"The sampler `qmc` needs keys that count in every trial, not "
+            f"`{next(d for d in space.dimensions if d.when)}`; "
+            "type hydra/sweeper/sampler=tpe or random, or take the conditions out."
+        )
+
+
+def build_sampler(
+    spec: SamplerSpec, space: Space | None = None, *, worker: int = 0
+) -> "BaseSampler":
+    """The Optuna sampler.
+
+    Args:
+        spec: its name, seed and parameters.
+        space: what it will search. TPE models the keys of each case of a conditional space
+            together, unless `multivariate` says otherwise; by itself it would look at each key
+            with a condition alone.
+        worker: number of the stream of random numbers. Two workers (or a worker and the one
+            that continues after it) with one stream would suggest the same values.
+
+    Raises:
+        ConfigError: Optuna refuses the parameters.
+    """
+    kind = _class(spec.name)
+    known = inspect.signature(kind.__init__).parameters
+    settings = {**spec.params, "seed": _stream(spec.seed, worker)}
+    if space is not None and space.conditional and "group" in known:
+        settings |= _grouped(spec)
+    if spec.name == "qmc":
+        # All workers walk through one sequence, which is scrambled by its seed.
+        settings["seed"] = spec.seed
+    with warnings.catch_warnings():
+        # "Experimental" is for programs that call Optuna; here every sampler is tested.
+        warnings.simplefilter("ignore")
+        if "independent_sampler" in known:
+            settings["independent_sampler"] = _class("random")(seed=_stream(spec.seed, worker))
+            settings.setdefault("warn_independent_sampling", False)
+        try:
+            sampler: BaseSampler = kind(**settings)
+        except ValueError as error:
+            raise ConfigError(f"The sampler `{spec}` is not possible: {error}") from None
+    return sampler
+
+
+def _grouped(spec: SamplerSpec) -> dict[str, Any]:
+    """What TPE needs for a conditional space; nothing where the user has decided."""
+    decided = spec.params.get("multivariate") is not None
+    return {} if decided else {"multivariate": True, "group": True}
+
+
+def _check_params(name: str, params: Mapping[str, Any]) -> None:
+    known = options(name)
+    for key, value in params.items():
+        if key not in known:
+            has = f"Optuna's are {', '.join(known)}" if known else "it has none"
+            raise ConfigError(
+                f"The sampler `{name}` has no parameter `{key}`{meant(key, known)}; {has}."
+            )
+        if not _fits(value, known[key]):
+            raise ConfigError(
+                f"hydra.sweeper.sampler.{key}={value} is not possible; "
+                f"the sampler `{name}` takes {known[key].replace('None', 'null')}."
+            )
+        least = LEAST.get(key, 0)
+        if type(value) is int and value < least:
+            raise ConfigError(
+                f"hydra.sweeper.sampler.{key}={value} is not possible; type {least} or more."
+            )
+
+
+def _check_cmaes(space: Space, objectives: Objectives) -> None:
+    ranges = [d for d in space.dimensions if d.kind != "categorical" and d.low < d.high]
+    if len(objectives.names) > 1:
+        raise ConfigError(
+            f"The sampler `cmaes` takes one objective, not {len(objectives.names)}; "
+            "type hydra/sweeper/sampler=nsgaii or tpe, or keep one objective."
+        )
+    if any(d.when for d in ranges):
+        # Optuna fixes the number of ranges at the first generation, and samples at random,
+        # without a word, from the first trial on that has another.
+        raise ConfigError(
+            f"The sampler `cmaes` needs ranges that count in every trial, not "
+            f"`{next(d for d in ranges if d.when)}`; type hydra/sweeper/sampler=tpe, or take "
+            "its condition out."
+        )
+    if len(ranges) < 2:  # noqa: PLR2004 - CMA-ES searches along a covariance
+        raise ConfigError(
+            f"The sampler `cmaes` searches two ranges of numbers or more, and `{space}` has "
+            f"{len(ranges)}; type hydra/sweeper/sampler=tpe, or ranges: "
+            "model.dropout=interval(0.0,0.5) model.filters=interval(16,64)."
+        )
+
+
+def _class(name: str) -> Any:
+    import optuna.samplers  # noqa: PLC0415 - a dry run needs no Optuna
+
+    return getattr(optuna.samplers, CLASSES[name])
+
+
+def _stream(seed: int, worker: int) -> int:
+    """A seed for each worker; the first keeps its own, so that it can be looked up."""
+    import numpy as np  # noqa: PLC0415 - only a study needs it
+
+    return int(np.random.SeedSequence([seed, worker]).generate_state(1)[0]) if worker else seed
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value is of an annotated type; a boolean is no number."""
+    names = annotation.split(" | ")
+    if isinstance(value, bool):
+        return "bool" in names
+    return any(isinstance(value, TYPES[name]) for name in names if name != "bool")
+
+
+def meant(given: str, known: Mapping[str, Any]) -> str:
+    """A question for the nearest of the known names; nothing where none is near."""
+    near = get_close_matches(given, known, n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""

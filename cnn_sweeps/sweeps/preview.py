@@ -1,0 +1,204 @@
+"""What a space holds before anything is trained: experiments, sizes, epochs, and what is left."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
+from statistics import fmean
+from typing import Any
+
+from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.data import peek_classes, peek_shape
+from cnn_sweeps.errors import InputError
+from cnn_sweeps.models.names import title
+from cnn_sweeps.models.shapes import Shape, count_params
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.eta import Pace
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.space.space import Space
+
+MOST_CELLS = 1_000
+"""Cells that are looked at one by one; of a larger space, so many drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One experiment of the space, or a cell that cannot be carried out.
+
+    Attributes:
+        cell: its values, the first of those that mean the same.
+        title: the network, for a person; empty for a cell that cannot be carried out.
+        epochs: how many are trained at most; 0 for such a cell.
+        params: parameters of the network; None where only building it can tell.
+        course: the trajectory that it is a prefix of, where known epochs are read and not
+            trained again; None where each experiment is trained by itself.
+        refusal: why it cannot be carried out.
+    """
+
+    cell: Mapping[str, Any]
+    title: str = ""
+    epochs: int = 0
+    params: int | None = None
+    course: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The experiments of a space.
+
+    Attributes:
+        plan: what is swept.
+        experiments: the distinct ones by what they mean.
+        complete: whether they are all there are, and not only those that were looked at.
+    """
+
+    plan: Plan
+    experiments: Mapping[str, Experiment]
+    complete: bool
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Survey":
+        """Look at the cells of a space; a continuous dimension stands at its lower end."""
+        found: dict[str, Experiment] = {}
+        space = _pinned(plan.space)
+        small = (space.size or 0) <= MOST_CELLS
+        for cell in space.cells() if small else _drawn(space):
+            meaning, config = _read(plan, cell)
+            if meaning not in found:
+                found[meaning] = (
+                    Experiment(cell=cell, refusal=str(config))
+                    if isinstance(config, InputError)
+                    else _experiment(plan, cell, config)
+                )
+        return cls(plan=plan, experiments=found, complete=small and plan.space.size is not None)
+
+    def known(self, cells: Iterable[Mapping[str, Any]]) -> set[str]:
+        """What the given cells mean, each once."""
+        read = {_text(experiment.cell): meaning for meaning, experiment in self.experiments.items()}
+        return {read.get(_text(cell)) or _read(self.plan, cell)[0] for cell in cells}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What is left to do of a sweep.
+
+    Attributes:
+        trials: how many.
+        experiments: those among which they are; none when all is done.
+        exact: whether each of these is one trial, rather than what a trial may come to.
+        known: experiments of finished trials.
+    """
+
+    trials: int
+    experiments: Sequence[Experiment]
+    exact: bool
+    known: Sequence[Experiment] = ()
+
+    @classmethod
+    def of(cls, survey: Survey, budget: Budget, held: int, known: set[str]) -> "Rest":
+        """What the budget leaves, of a study that holds so many finished trials.
+
+        Args:
+            survey: the space.
+            budget: totals of the study.
+            held: finished trials.
+            known: what these were.
+        """
+        every = survey.experiments
+        open_ = [experiment for meaning, experiment in every.items() if meaning not in known]
+        if not budget.enumerates(survey.plan):
+            trials = max(budget.places(survey.plan) - held, 0)
+            if survey.complete and survey.plan.duplicates == "skip":
+                trials = min(trials, len(open_))
+            return cls(trials=trials, experiments=open_ or list(every.values()), exact=False)
+        cells = len(open_) if survey.complete else (survey.plan.space.size or 0) - len(known)
+        most = cells if budget.n_trials is None else max(budget.n_trials - held, 0)
+        trials = min(cells, most)
+        shown = open_[:trials] if survey.complete else open_
+        done = [experiment for meaning, experiment in every.items() if meaning in known]
+        return cls(trials=trials, experiments=shown, exact=survey.complete, known=done)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all of them, at most; from the mean where they are not yet chosen."""
+        return round(self.trials * fmean([e.epochs for e in self.experiments] or [0]))
+
+    @property
+    def trainings(self) -> list[tuple[int, int | None]]:
+        """Epochs to train, and parameters, for each trajectory that is not known far enough.
+
+        Only the longest experiment on a trajectory is trained; the others are prefixes of it.
+        Where trials are not yet chosen, each is taken for a training of its own.
+        """
+        if not self.exact:
+            return [(e.epochs, e.params) for e in self.experiments]
+        reached: dict[str | None, int] = {}
+        for e in self.known:
+            reached[e.course] = max(reached.get(e.course, 0), e.epochs)
+        trainings = []
+        for e in sorted(self.experiments, key=lambda e: -e.epochs):
+            before = reached.get(e.course, 0) if e.course else 0
+            if e.epochs > before:
+                trainings.append((e.epochs - before, e.params))
+                reached[e.course] = e.epochs
+        return trainings
+
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs that have to be trained for them."""
+        return sum(epochs for epochs, _ in self.trainings) if self.exact else self.epochs
+
+    def seconds(self, pace: Pace, workers: int) -> float:
+        """Wall time with so many workers."""
+        each = [pace.seconds(epochs, params) for epochs, params in self.trainings]
+        total = sum(each) if self.exact else fmean(each or [0.0]) * self.trials
+        return total / max(min(workers, self.trials), 1)
+
+
+def _pinned(space: Space) -> Space:
+    """The space with one value, the lowest, for each dimension that has no end of them."""
+    return replace(
+        space,
+        dimensions=tuple(
+            d if d.values is not None else replace(d, choices=(d.low,)) for d in space.dimensions
+        ),
+    )
+
+
+def _drawn(space: Space) -> Iterator[dict[str, Any]]:
+    """Cells of a space that is too large for all, the same ones each time."""
+    return islice(space.drawn(random.Random(0)), MOST_CELLS)  # noqa: S311 -- no secret
+
+
+def _read(plan: Plan, cell: Mapping[str, Any]) -> tuple[str, Config | InputError]:
+    """What a cell means, and its config or its refusal; two cells may mean one experiment."""
+    try:
+        config = plan.config(cell)
+    except InputError as error:
+        return _text(cell), error
+    return plan.meaning(config), config
+
+
+def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experiment:
+    shape, classes = _peek(config.data)
+    params = count_params(config.model, shape, classes) if shape and classes else None
+    return Experiment(
+        cell=cell,
+        title=title(config.model),
+        epochs=config.trainer.epochs,
+        params=params,
+        course=plan.course(config) if config.trajectory.reuse else None,
+    )
+
+
+@cache
+def _peek(data: Data) -> tuple[Shape | None, int | None]:
+    """Shape and classes; hundreds of cells have the same data."""
+    return peek_shape(data), peek_classes(data)
+
+
+def _text(cell: Mapping[str, Any]) -> str:
+    return json.dumps(cell, sort_keys=True)

@@ -1,0 +1,328 @@
+"""What a sweep came to, gathered from its study and from the runs of its trials.
+
+How much each swept key had to do with good values is told by Optuna's conditional PED-ANOVA
+(https://arxiv.org/abs/2601.20800); a key has its share also where only some trials have it.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.errors import InputError, StoreError
+from cnn_sweeps.runs.record import ENVIRONMENT
+from cnn_sweeps.sweeps.plan.objectives import SIGNS
+from cnn_sweeps.sweeps.plan.plan import EPOCHS
+from cnn_sweeps.sweeps.results import test_scores
+from cnn_sweeps.sweeps.results.commands import commands
+from cnn_sweeps.sweeps.results.comparison import answer_of
+from cnn_sweeps.sweeps.results.ranking import Ranking, Row
+from cnn_sweeps.sweeps.results.results import (
+    Axis,
+    Curve,
+    Findings,
+    Importance,
+    Objective,
+    Timing,
+    Trial,
+)
+from cnn_sweeps.sweeps.results.timeline import Span, spans
+from cnn_sweeps.sweeps.space.dimension import Dimension
+from cnn_sweeps.sweeps.study.attributes import (
+    EPOCHS_TRAINED,
+    METRICS,
+    REUSED_FROM,
+    RUN_ID,
+    TRACEBACK,
+)
+from cnn_sweeps.sweeps.study.durations import seconds_spent
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, records
+from cnn_sweeps.tracking.finished_runs import epochs_of
+
+MOST_CURVES = 5
+"""Of so many of the best trials the learning curves are shown."""
+TEST = "test_"
+PAID = "train_seconds_paid"
+"""Tag of a run: what was really spent on training it."""
+
+RunStore = Store | StoreError | None
+"""The store of a sweep's runs, or the error that opening it gave; None where there is none."""
+
+FEWEST = 8
+"""Complete trials below which a share would be chance."""
+GOOD = 5
+"""Good trials that PED-ANOVA should have at least, says its documentation."""
+QUANTILE = 0.1
+"""The share of trials that counts as good where there are enough, as Optuna has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """The MLflow runs of a study, as far as there are any.
+
+    Attributes:
+        store: where they are; None where that cannot be read.
+        by_id: the runs of the trials.
+        missing: what could not be found, a sentence for each.
+    """
+
+    store: Store | None
+    by_id: Mapping[str, RunRecord]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: SweepStudy, store: RunStore) -> "Runs":
+        """Look the runs up in one search; a store that refuses has none."""
+        if store is None:
+            return cls._none("The MLflow store of its runs is not there.")
+        if isinstance(store, StoreError):
+            return cls._none(f"Its runs cannot be read: {first_line(store)}")
+        try:
+            children = store.children(study.parent_run_id) if study.parent_run_id else []
+        except StoreError as error:
+            return cls.of(study, error)
+        return cls(store=store, by_id={run.run_id: run for run in children}, missing=())
+
+    @classmethod
+    def _none(cls, said: str) -> "Runs":
+        return cls(store=None, by_id={}, missing=(said,))
+
+    def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
+        """Test metrics by trial number, of the trials that were scored."""
+        found = {}
+        for trial in test_scores.to_be_scored(study):
+            run = self.by_id.get(trial.user_attrs.get(RUN_ID, ""))
+            metrics = run.metrics if run else {}
+            found[trial.number] = {k: v for k, v in metrics.items() if k.startswith(TEST)}
+        return found
+
+
+def ranked(study: SweepStudy, store: RunStore) -> Ranking:
+    """The trials of a study, best first, with the scores on the test split that are known."""
+    return Ranking.of(study, Runs.of(study, store).scores(study))
+
+
+def findings(study: SweepStudy, store: RunStore) -> Findings:
+    """Everything that a report of a sweep shows, whatever is left of it.
+
+    Args:
+        study: the sweep, finished or not.
+        store: where its runs are.
+    """
+    plan, runs = study.plan, Runs.of(study, store)
+    scores = runs.scores(study)
+    ranking = Ranking.of(study, scores)
+    frozen = {trial.number: trial for trial in study.trials()}
+    # What still runs, or was left by a worker that is gone, has no end that could be measured.
+    over = [trial for trial in frozen.values() if trial.state.is_finished()]
+    ran = spans(over)
+    trials = tuple(
+        _trial(study, row, frozen[row.trial], ran.get(row.trial), runs) for row in ranking.rows
+    )
+    best = ranking.winners[0] if ranking.winners else None
+    best_run = runs.by_id.get(best.run_id or "") if best else None
+    ended = [moment for trial in frozen.values() if (moment := trial.datetime_complete)]
+    begun = [moment for trial in frozen.values() if (moment := trial.datetime_start)]
+    counts = study.counts()
+    return Findings(
+        study=study.study.study_name,
+        question=_question(study) if plan.exercise is None else plan.exercise.question,
+        answer=answer_of(study, scores),
+        fixed=tuple(map(without_password, plan.fixed)),
+        objectives=_objectives(study),
+        axes=tuple(map(_axis, plan.space.dimensions)),
+        sampler=str(plan.sampler),
+        pruner=str(plan.pruner),
+        begun=_utc(min(begun)) if begun else None,
+        ended=_utc(max(ended)) if ended else None,
+        unfinished=counts.waiting + counts.running,
+        trials=trials,
+        ranking=ranking.table(),
+        importances=importances(study),
+        curves=_curves(ranking, runs),
+        timing=_timing(trials, seconds_spent(over)),
+        environment=_environment(best_run, runs),
+        commands=commands(study, best, runs.store),
+        missing=runs.missing,
+    )
+
+
+def _trial(
+    study: SweepStudy, row: Row, frozen: FrozenTrial, span: Span | None, runs: Runs
+) -> Trial:
+    known, run = frozen.user_attrs, runs.by_id.get(row.run_id or "")
+    tags = run.tags if run else {}
+    reported = max(frozen.intermediate_values, default=0)
+    epochs = int(known.get(METRICS, {}).get("epochs", reported))
+    trained = known.get(EPOCHS_TRAINED, tags.get("epochs_trained", epochs))
+    reused = REUSED_FROM in known or records.REUSED_FROM in tags
+    # Without its run, only a trial that knew nothing before it is known to have paid for all.
+    whole = row.metrics.get("train_seconds") if int(trained) >= epochs else None
+    paid = tags.get(PAID, whole)
+    return Trial(
+        number=row.trial,
+        state=row.state,
+        rank=row.rank,
+        best=row.best,
+        params=row.params,
+        values=row.values,
+        metrics=row.metrics,
+        config_hash=row.config_hash,
+        run_id=row.run_id,
+        reason=row.reason,
+        traceback=known.get(TRACEBACK),
+        begin=span.begin if span else None,
+        end=span.end if span else None,
+        worker=span.lane if span else 0,
+        epochs=epochs,
+        epochs_trained=0 if REUSED_FROM in known else int(trained),
+        epochs_asked=_epochs_asked(study, row) if row.state == "pruned" else epochs,
+        seconds_paid=0.0 if reused else None if paid is None else float(paid),
+        reused=reused,
+    )
+
+
+def _epochs_asked(study: SweepStudy, row: Row) -> int:
+    """How many epochs a trial would have had."""
+    swept = row.params.get(EPOCHS)
+    if swept is not None:
+        return int(swept)
+    with suppress(InputError):
+        return study.plan.config(row.params).trainer.epochs
+    return 0
+
+
+def _question(study: SweepStudy) -> str:
+    keys = [dimension.key for dimension in study.plan.space.dimensions]
+    listed = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
+    which = f"values of {listed} give" if len(keys) > 1 else f"value of {listed} gives"
+    wanted = {"maximize": "the highest", "minimize": "the lowest"}
+    sought = [f"{wanted[each.direction]} {each.name}" for each in _objectives(study)]
+    return f"Which {which} {' and '.join(sought)}?"
+
+
+def _objectives(study: SweepStudy) -> tuple[Objective, ...]:
+    asked = study.plan.objectives
+    pairs = zip(asked.names, asked.directions, strict=True)
+    return tuple(Objective(name=name, direction=direction) for name, direction in pairs)
+
+
+def _axis(dimension: Dimension) -> Axis:
+    return Axis(
+        key=dimension.key,
+        values=dimension.choices,
+        numeric=dimension.kind != "categorical",
+        log=dimension.log,
+        low=None if dimension.choices else float(dimension.low),
+        high=None if dimension.choices else float(dimension.high),
+        told=str(dimension),
+    )
+
+
+def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
+    """The epochs of the best trials, as they were logged."""
+    found: list[Curve] = []
+    for row in ranking.rows:
+        if runs.store is None or row.rank is None or len(found) == MOST_CURVES:
+            break
+        if row.run_id in runs.by_id:
+            # A run whose metrics were deleted has no curve, and is no reason to have no report.
+            with suppress(StoreError, KeyError):
+                epochs = epochs_of(runs.store.reopen(row.run_id or ""))
+                found.append(Curve(trial=row.trial, rank=row.rank, epochs=epochs))
+    return tuple(found)
+
+
+def _environment(run: RunRecord | None, runs: Runs) -> Mapping[str, object]:
+    """Where the best was trained."""
+    if run is None or runs.store is None:
+        return {}
+    with suppress(StoreError, ValueError):
+        stored = artifacts.read_bytes(runs.store, run.run_id, ENVIRONMENT)
+        parsed = json.loads(stored) if stored else {}
+        return parsed if isinstance(parsed, dict) else {}
+    return {}
+
+
+def _timing(trials: tuple[Trial, ...], wall: float) -> Timing:
+    busy = sum(trial.seconds for trial in trials)
+    own = [trial for trial in trials if not trial.reused]
+    phases = {
+        "data": sum(trial.metrics.get("data_seconds", 0.0) for trial in own),
+        "build": sum(trial.metrics.get("build_seconds", 0.0) for trial in own),
+        "train": sum(trial.seconds_paid or 0.0 for trial in trials),
+    }
+    return Timing(
+        wall=wall,
+        workers=max((trial.worker + 1 for trial in trials if trial.begin is not None), default=0),
+        busy=busy,
+        phases={**phases, "other": max(0.0, busy - sum(phases.values()))},
+        # Of a pruned trial nothing is known but what it has paid.
+        train_original=sum(
+            trial.metrics.get("train_seconds", trial.seconds_paid or 0.0) for trial in trials
+        ),
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    """Optuna's local time, without a zone, in UTC and to the second."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def importances(study: SweepStudy) -> tuple[Importance, ...]:
+    """The shares of each key for each objective, or why they cannot be told."""
+    return tuple(_importances(study))
+
+
+def _importances(study: SweepStudy) -> Iterator[Importance]:
+    complete = study.trials(TrialState.COMPLETE)
+    objectives = study.plan.objectives
+    pairs = zip(objectives.names, objectives.directions, strict=True)
+    for index, (name, direction) in enumerate(pairs):
+        reason = _reason(complete, index)
+        shares = {} if reason else _shares(complete, index, SIGNS[direction])
+        yield Importance(objective=name, shares=shares, reason=reason)
+
+
+def _reason(complete: list[FrozenTrial], index: int) -> str | None:
+    """Why nothing can be told."""
+    keys = [trial.params.keys() for trial in complete]
+    if complete and len(set().union(*keys)) <= 1:
+        return "only one key was swept"
+    if len(complete) < FEWEST:
+        return f"it takes {FEWEST} complete trials or more, and there are {len(complete)}"
+    if len({trial.values[index] for trial in complete}) == 1:
+        return "every trial has the same value"
+    return None
+
+
+def _shares(complete: list[FrozenTrial], index: int, sign: float) -> dict[str, float]:
+    """Shares by key, the greatest first.
+
+    A study of its own, in memory, holds what one objective is worth: so nothing that repeats
+    or was superseded counts, and less is always better, as PED-ANOVA wants it.
+    """
+    alone = optuna.create_study(direction="minimize", storage=optuna.storages.InMemoryStorage())
+    alone.add_trials(
+        optuna.create_trial(
+            value=sign * trial.values[index],
+            params=trial.params,
+            distributions=trial.distributions,
+        )
+        for trial in complete
+    )
+    quantile = min(0.5, max(QUANTILE, GOOD / len(complete)))
+    with warnings.catch_warnings():
+        # It is experimental, and says of keys that few trials have that their share is less sure.
+        warnings.simplefilter("ignore")
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
+        return get_param_importances(alone, evaluator=evaluator)

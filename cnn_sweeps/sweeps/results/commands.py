@@ -1,0 +1,105 @@
+"""The commands that lead on from a sweep."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.results.ranking import Row
+from cnn_sweeps.sweeps.results.results import Command
+from cnn_sweeps.sweeps.study.attributes import COMMAND
+from cnn_sweeps.sweeps.study.catalog import STORAGE, STUDIES, studies_of
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.tracking.address import override
+from cnn_sweeps.tracking.store import WHEREABOUTS
+
+PROGRAM = "cnn-sweeps"
+STORED = f"{STORAGE}="
+
+
+def best_again(plan: Plan, best: Row, store: Store | None) -> str:
+    """The command that does the best trial again, as it ran; passwords are left out.
+
+    Args:
+        plan: of its sweep.
+        best: the trial.
+        store: where its run is; None where that cannot be looked at.
+    """
+    run = artifacts.known(store, best.run_id) if store and best.run_id else None
+    words = [text for text in plan.fixed if not text.startswith(WHEREABOUTS)]
+    words += plan.space.overrides(best.params)
+    words += _as_it_ran(plan, best, run.params if run else {})
+    return shlex.join([PROGRAM, *map(without_password, words), *_where(plan, store)])
+
+
+def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
+    """Keep with the study what was typed to carry it out; passwords in addresses are left out."""
+    if arguments:
+        line = shlex.join([PROGRAM, *map(without_password, arguments)])
+        study.study.set_user_attr(COMMAND, line)
+
+
+def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
+    """How to go on from a sweep; with those about the best trial where there is one."""
+    where = _where(study.plan, store)
+    lines = {"the sweep again, or more of it": _sweep_again(study, store)}
+    if best is not None:
+        lines["train the best again"] = best_again(study.plan, best, store)
+    if best is not None and best.config_hash:
+        short = best.config_hash[:SHOWN]
+        lines["what is known of the best"] = shlex.join([PROGRAM, "show", short, *where])
+        lines["prove that the best comes out the same"] = shlex.join(
+            [PROGRAM, "reproduce", short, *where]
+        )
+    lines["browse its runs"] = store.ui_command if store else None
+    lines["write this report again"] = report_again(study, store)
+    return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
+
+
+def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
+    """What was typed to carry it out, as it works in any folder; of an early sweep nobody knows."""
+    program, *typed = shlex.split(study.study.user_attrs.get(COMMAND, "")) or [""]
+    words = [word for word in typed if not word.startswith((*WHEREABOUTS, STORED))]
+    where = _where(study.plan, store)
+    if any(word.startswith(STORED) for word in typed):
+        where = [*where, override(STORAGE, study.address.absolute)]
+    # Among the overrides: Hydra takes them in one row, with no option between two.
+    first = (n for n, word in enumerate(words) if "=" in word and not word.startswith("-"))
+    place = next(first, len(words))
+    return shlex.join([program, *words[:place], *where, *words[place:]]) if program else None
+
+
+def report_again(study: SweepStudy, store: Store | None) -> str:
+    """The command that writes a report of a sweep, as far as it has come."""
+    where = _where(study.plan, store)
+    words = [PROGRAM, "report", study.study.study_name, *where, *_storage(study, store)]
+    return shlex.join(words)
+
+
+def _where(plan: Plan, store: Store | None) -> list[str]:
+    """What has to be typed here to say where the runs are, without a password."""
+    if store:
+        return store.whereabouts
+    return [text for text in map(without_password, plan.fixed) if text.startswith(WHEREABOUTS)]
+
+
+def _storage(study: SweepStudy, store: Store | None) -> list[str]:
+    """Where the study is, unless a report would look there anyway."""
+    usual = store.dir / STUDIES if store else studies_of(study.plan.first.tracking)
+    file = study.address.file
+    if file and file.absolute().parent == usual:
+        return []
+    return [f"{STORED}{study.address.absolute}"]
+
+
+def _as_it_ran(plan: Plan, best: Row, ran: Mapping[str, str]) -> Sequence[str]:
+    """What its worker added to a trial: the threads, and the seed of a repetition."""
+    config = plan.config(best.params)
+    asked = {"seed": config.seed, "trainer.threads": config.trainer.threads}
+    return [
+        f"{key}={ran[key]}"
+        for key, value in asked.items()
+        if ran.get(key, f"{value}") != f"{value}"
+    ]

@@ -1,0 +1,60 @@
+"""The answer of an exercise, from the trials of its study."""
+
+from collections.abc import Mapping
+
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.figures import style
+from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.comparison.statistics import Outcome
+from cnn_sweeps.sweeps.plan.cells import SEED, base_of, told
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import TrackedRun, artifacts
+
+ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+
+
+def answer_of(study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> Answer | None:
+    """Answer the question of a study as far as its trials have ended; None where it has none.
+
+    Args:
+        study: whose trials.
+        scores: test metrics by trial number.
+    """
+    plan = study.plan
+    if plan.exercise is None:
+        return None
+    distinct = plan.distinct_cells()
+    base = distinct.get(plan.meaning_of(base_of(plan)), plan.exercise.base)
+    cells = {tuple(text.items()): text for text in (told(plan, c) for c in distinct.values())}
+    return Answer.of(
+        plan.exercise,
+        [_outcome(study, trial, scores.get(trial.number, {})) for trial in study.trials(*ENDED)],
+        list(cells.values()),
+        told(plan, base),
+    )
+
+
+def log(answer: Answer, parent: TrackedRun) -> None:
+    """Leave the answer with the run of the sweep: to be read, to be computed with, as a picture."""
+    from cnn_sweeps.report.figures.comparison import (  # noqa: PLC0415 -- imports matplotlib
+        NAME,
+        chart,
+    )
+
+    parent.log_text(answer.to_markdown(), "answer.md")
+    parent.log_json(answer.to_json(), "answer.json")
+    artifacts.write_bytes(parent, style.png(chart(answer)), NAME)
+
+
+def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> Outcome:
+    values, known = study.carried_values(trial), trial.user_attrs
+    complete = trial.state == TrialState.COMPLETE
+    return Outcome(
+        cell=told(study.plan, values),
+        seed=values[SEED],
+        metrics={**known.get(METRICS, {}), **scores} if complete else {},
+        reason=None if complete else known.get(REASON, "it was not finished"),
+        config_hash=known.get(CONFIG_HASH),
+    )

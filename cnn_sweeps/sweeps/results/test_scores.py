@@ -1,0 +1,162 @@
+"""The test split, scored once the search is over: for the winners, or all of an exercise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps import figures
+from cnn_sweeps.config.loading import load
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.sweeps.study.attributes import RUN_ID
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.tracking import Store, artifacts, notes
+from cnn_sweeps.training import backend
+from cnn_sweeps.training.backend import quiet_stderr
+
+CONFIG = "config.yaml"
+"""Artifact of a run: its whole config."""
+
+MANY = 5
+"""Trials that are scored without a word."""
+
+Scores = Mapping[int, dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unscored:
+    """A trial on its way to the test split.
+
+    Attributes:
+        trial: its number in the study.
+        run_id: its MLflow run.
+        config: plain values, as it was run: with the seed of a repetition, with its threads.
+        drawn: whether its pictures are made as well.
+    """
+
+    trial: int
+    run_id: str
+    config: Mapping[str, Any]
+    drawn: bool
+
+
+def best_trials(study: SweepStudy) -> list[FrozenTrial]:
+    """The best trial, or the Pareto front where there are several objectives."""
+    objectives, complete = study.plan.objectives, study.trials(TrialState.COMPLETE)
+    if len(objectives.names) == 1:
+        return objectives.rank(complete, values_of)[:1]
+    front = objectives.pareto_front([values_of(trial) for trial in complete])
+    return [complete[index] for index in front]
+
+
+def values_of(trial: FrozenTrial) -> list[float]:
+    """The objectives of a finished trial."""
+    return list(trial.values)
+
+
+def to_be_scored(study: SweepStudy) -> list[FrozenTrial]:
+    """The trials that are scored on the test split: the winners of a search.
+
+    An exercise chooses nothing, so that each of its trials may be scored.
+    """
+    return best_trials(study) if study.plan.exercise is None else study.trials(TrialState.COMPLETE)
+
+
+def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str], None]) -> Scores:
+    """Test metrics of each winner by trial number; logged to its run as well.
+
+    Args:
+        study: whose winners; of an exercise, every trial.
+        store: where their runs are.
+        workers: processes that score, each with TensorFlow at hand; 0 for this one alone, as far
+            as TensorFlow was not started in it with other threads.
+        say: is told when it will take a while.
+    """
+    known, asked = _divided(study, store)
+    if len(asked) > MANY:
+        say(f"scoring {len(asked)} trials on the test split")
+    for alike in _by_start(asked):
+        known |= _score(study.plan.first.tracking, alike, workers)
+    return known
+
+
+def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
+    """Of the trials that are to be scored: the test metrics that are known, and the others."""
+    known, asked = {}, []
+    best = {trial.number for trial in best_trials(study)}
+    for trial in to_be_scored(study):
+        run_id = trial.user_attrs[RUN_ID]
+        logged = _tests(store.get(run_id).metrics)
+        if logged:
+            known[trial.number] = logged
+        else:
+            plain = yaml.safe_load(store.read_text(run_id, CONFIG))
+            drawn = trial.number in best
+            asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, drawn=drawn))
+    return known, asked
+
+
+def _score(
+    tracking: Tracking, alike: Sequence[Unscored], workers: int
+) -> dict[int, dict[str, float]]:
+    """Score trials of one start of TensorFlow, here or in processes of their own."""
+    if not workers and backend.can_prepare(load(alike[0].config).trainer):
+        return score_all(tracking, alike)
+    most = min(max(1, workers), len(alike))
+    calls = [(tracking, alike[number::most]) for number in range(most)]
+    scored: list[Scores] = forkserver.call_each(score_all, calls)
+    return {trial: tests for part in scored for trial, tests in part.items()}
+
+
+def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
+    """The trials by what TensorFlow was started with; a process can choose that only once.
+
+    A sweep that was gone on with has trials with other threads when fewer workers were left.
+    """
+    alike: dict[tuple[Any, Any], list[Unscored]] = {}
+    for unscored in asked:
+        trainer = unscored.config["trainer"]
+        start = (trainer.get("threads"), trainer.get("deterministic"))
+        alike.setdefault(start, []).append(unscored)
+    return list(alike.values())
+
+
+def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[str, float]]:
+    """Score stored models on the test split, and make the pictures of the best.
+
+    Where models are not stored the winner is trained again, which gives the same weights
+    (same config, same environment).
+    """
+    with quiet_stderr():
+        from cnn_sweeps.runs.run import (  # noqa: PLC0415 -- TensorFlow
+            draw_stored,
+            run,
+            score_stored,
+        )
+    store = Store.open(tracking)
+    scores = {}
+    for unscored in asked:
+        config = load(unscored.config)
+        backend.prepare(config.trainer, config.seed)
+        tracked = store.reopen(unscored.run_id)
+        drawn = config.tracking.figures and unscored.drawn
+        if config.tracking.log_model:
+            model = store.load_model(tracked.run_id)
+            tests = score_stored(model, config)
+            if drawn:
+                draw_stored(model, config, store.get(tracked.run_id).name, tracked)
+        else:
+            again = run(replace(config, tracking=replace(config.tracking, figures=drawn)), store)
+            tests = _tests(again.metrics)
+            artifacts.copy_folder(store, again.run_id, tracked.run_id, figures.FOLDER)
+        tracked.log_metrics(tests)
+        notes.describe(tracked)
+        scores[unscored.trial] = tests
+    return scores
+
+
+def _tests(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith("test_")}

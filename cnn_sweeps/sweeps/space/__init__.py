@@ -1,0 +1,1 @@
+"""The space that is searched: what a sweep varies, and when it counts."""

@@ -1,0 +1,1 @@
+"""The Optuna study as a queue of trials."""

@@ -1,0 +1,90 @@
+"""The studies that there are: in the folder for them, or in a storage that was named."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+STUDIES = "studies"
+"""Folder under `tracking.dir` that holds a journal for each study."""
+STORAGE = "hydra.sweeper.storage"
+"""The key that names another storage."""
+MOST = 20
+"""Studies that a refusal lists."""
+
+
+def studies_of(tracking: Tracking) -> Path:
+    """The folder of the studies that were given no other storage."""
+    return tracking.dir.absolute() / STUDIES
+
+
+def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:
+    """The study of that name, or the only one whose name begins so; without a name the newest.
+
+    Args:
+        name: what was typed.
+        tracking: whose folder to look in.
+        storage: where to look instead: the path of a journal, or the URL of a database.
+
+    Raises:
+        UnknownStudyError: there is none, or more than one; those that are there are listed.
+        StoreError: the storage cannot be read.
+    """
+    there = _in_storage(storage) if storage else _in_folder(studies_of(tracking))
+    place = str(Address(storage=storage, name="")) if storage else str(studies_of(tracking))
+    if not there:
+        raise UnknownStudyError(
+            f"there is no study in {place}.\n"
+            f"  Look elsewhere with tracking.dir=FOLDER or {STORAGE}=PATH_OR_URL."
+        )
+    if name is None:
+        return there[0]
+    exact = [address for address in there if address.name == name]
+    begin = exact or [address for address in there if address.name.startswith(name)]
+    if len(begin) == 1:
+        return begin[0]
+    said = f"is the beginning of {len(begin)} studies" if begin else "is no study"
+    raise UnknownStudyError(f"{name} {said} in {place}.\n{_listed(begin or there)}")
+
+
+def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStudy:
+    """Open the study that `find` finds, to look at it.
+
+    Raises:
+        StoreError: see `find`; or it is a study, but none of ours.
+    """
+    address = find(name, tracking, storage)
+    study = SweepStudy.existing(address, checked=False)
+    if study is None:
+        raise StoreError(f"the study {address.name} in {address} was not made by cnn_sweeps.")
+    return study
+
+
+def _in_folder(folder: Path) -> list[Address]:
+    """A study for each journal, the one that was written last in front."""
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = [Address(storage=str(file), name=file.name.removesuffix(SUFFIX)) for file in files]
+    return [address for address in found if address.begun]
+
+
+def _in_storage(storage: str) -> list[Address]:
+    """The studies of a storage, the one that was made last in front."""
+    address = Address(storage=storage, name="")
+    if not address.begun:
+        raise StoreError(f"{STORAGE}={address} is not there.")
+    opened = address.open(make=False)
+    with address.refusing():
+        names = optuna.get_all_study_names(opened)
+    return [Address(storage=storage, name=name) for name in reversed(names)]
+
+
+def _listed(addresses: Sequence[Address]) -> str:
+    """The names for a refusal, the newest first."""
+    lines = [f"  {address.name}" for address in addresses[:MOST]]
+    more = len(addresses) - MOST
+    return "\n".join([*lines, f"  and {more} more"] if more > 0 else lines)

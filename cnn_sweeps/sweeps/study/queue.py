@@ -1,0 +1,90 @@
+"""Trials that share a trajectory: in which order they cost least.
+
+A trial is a prefix of its trajectory (its *course*). When the longest has been trained the
+others need only be read, so the longest goes first, and nobody trains what somebody else is
+training at that moment. Of several courses the one with the most work goes first: one that began
+last and alone would keep everybody waiting (Graham, "Bounds on Multiprocessing Timing
+Anomalies", 1969).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.config.schema import Data, Model
+from cnn_sweeps.data import peek_shape
+from cnn_sweeps.errors import InputError
+from cnn_sweeps.models.shapes import Shape, multiply_adds
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study.attributes import COURSE
+
+CLASSES = 10
+"""The last layer is small; how small makes no difference to the order."""
+Cells = Sequence[tuple[str, dict[str, Any]]]
+"""Cells, each behind its meaning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prefix:
+    """A cell on its way into the queue: a prefix of its course.
+
+    Attributes:
+        cell: values of all dimensions, or of some where a sampler fills in the rest.
+        meaning: which experiment it is; None where that is not known yet.
+        course: which trajectory it is a prefix of; None also where it cannot be carried out.
+        epochs: how far along it.
+        work: what an epoch takes, in no particular unit.
+    """
+
+    cell: Mapping[str, Any]
+    meaning: str | None = None
+    course: str | None = None
+    epochs: int = 0
+    work: float = 0.0
+
+    @classmethod
+    def of(cls, plan: Plan, meaning: str, cell: Mapping[str, Any]) -> "Prefix":
+        """Look up the course of a cell."""
+        try:
+            config = plan.config(cell)
+        except InputError:
+            return cls(cell=cell, meaning=meaning)
+        return cls(
+            cell=cell,
+            meaning=meaning,
+            course=plan.course(config),
+            epochs=config.trainer.epochs,
+            work=_work(config.model, config.data),
+        )
+
+
+def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
+    """The cells with those of a course together; the longest and the most work first."""
+    courses: dict[str | None, list[Prefix]] = {}
+    for prefix in (Prefix.of(plan, meaning, cell) for meaning, cell in cells):
+        courses.setdefault(prefix.course or prefix.meaning, []).append(prefix)
+    longest_first = [sorted(some, key=lambda prefix: -prefix.epochs) for some in courses.values()]
+    for prefixes in sorted(longest_first, key=lambda some: -some[0].epochs * some[0].work):
+        yield from prefixes
+
+
+def claimable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The waiting trials in order; those whose course somebody trains at the moment come last."""
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    busy = {trial.user_attrs[COURSE] for trial in running if COURSE in trial.user_attrs}
+    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+    return sorted(waiting, key=lambda trial: trial.user_attrs.get(COURSE) in busy)
+
+
+def _work(model: Model, data: Data) -> float:
+    """Millions of multiplications for an image, and one more for what every network takes."""
+    shape = _shape(data)
+    return 1 + (multiply_adds(model, shape, CLASSES) or 0 if shape else 0) / 1e6
+
+
+@lru_cache(maxsize=64)
+def _shape(data: Data) -> Shape | None:
+    return peek_shape(data)

@@ -1,0 +1,176 @@
+"""Putting right what dead processes left behind: trials, and runs in MLflow.
+
+And looking at the studies of a folder without touching them.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance.process import GRACE, Owner
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, BEAT, OWNER, REASON, SUPERSEDED
+from cnn_sweeps.sweeps.study.events import Ended, State
+from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.records import TRIAL
+
+Show = Callable[[Ended], None]
+DIED = "its worker died"
+
+
+def recover(
+    study: SweepStudy,
+    store: Store | None,
+    *,
+    retries: int,
+    show: Show,
+    died: Mapping[int, str] | None = None,
+    seated: Set[int] = frozenset(),
+) -> int:
+    """Requeue the trials that nobody owns any more, and close their MLflow runs.
+
+    Args:
+        study: whose trials.
+        store: where their runs are; None for none.
+        retries: how often a trial is begun again; then it has failed.
+        show: is told what became of each.
+        died: cause of death by process number, where it is known.
+        seated: workers whose end the pool has yet to notice, and will say why.
+
+    Returns:
+        How many trials were orphaned.
+    """
+    orphans = [trial for trial in orphans_of(study) if _pid_of(trial) not in seated]
+    seen = last_sign_of_life(study) if died is None else time.time()
+    for trial in orphans:
+        reason = (died or {}).get(_pid_of(trial), DIED)
+        ended = _requeue(study, trial, retries, reason, seen)
+        if ended is not None:
+            show(ended)
+    if orphans and store is not None:
+        close_runs(study, store, DIED)
+    return len(orphans)
+
+
+def put_back(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
+    """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
+    for trial in orphans_of(study):
+        if study.give_place_on(trial, reason):
+            show(_ended(trial, "put back", reason))
+    if store is not None:
+        close_runs(study, store, reason)
+
+
+def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
+    """End the MLflow runs of trials that do not run (any more), each with its trial's reason.
+
+    A worker begins a run after its trial and ends it before. So whose trial has ended after the
+    runs were listed, and whose run still runs after that, belongs to nobody.
+    """
+    if study.parent_run_id is None:
+        return
+    listed = [run for run in store.children(study.parent_run_id) if run.status == "RUNNING"]
+    trials = {str(trial.number): trial for trial in study.study.get_trials(deepcopy=False)}
+    for run in listed:
+        trial = trials.get(run.tags.get(TRIAL, ""))
+        if trial is not None and trial.state == TrialState.RUNNING:
+            continue
+        if store.get(run.run_id).status == "RUNNING":
+            told = reason if trial is None else trial.user_attrs.get(REASON, reason)
+            store.close_run(run.run_id, "FAILED", told)
+
+
+def last_sign_of_life(study: SweepStudy) -> float:
+    """When a process last worked on a study, as far as its trials tell; seconds since 1970."""
+    signs = [0.0]
+    for trial in study.study.get_trials(deepcopy=False):
+        times = (trial.datetime_start, trial.datetime_complete)
+        signs += [moment.timestamp() for moment in times if moment is not None]
+        signs.append(trial.user_attrs.get(BEAT, 0.0))
+    return max(signs)
+
+
+def _pid_of(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get(OWNER, {}).get("pid", 0))
+
+
+def _requeue(
+    study: SweepStudy, trial: FrozenTrial, retries: int, reason: str, seen: float
+) -> Ended | None:
+    """Let an orphaned trial be begun again, or fail; None where another process has done it."""
+    attempt = trial.user_attrs.get(ATTEMPT, 1)
+    if attempt > retries and SUPERSEDED not in trial.user_attrs:
+        last = f"{reason}, {attempt} times" if attempt > 1 else reason
+        given_up = study.give_up(trial, last, seen=seen)
+        return _ended(trial, "failed", last) if given_up else None
+    given_on = study.give_place_on(trial, reason, attempt=attempt + 1, seen=seen)
+    return _ended(trial, "put back", reason) if given_on else None
+
+
+def _ended(trial: FrozenTrial, state: State, reason: str) -> Ended:
+    return Ended(worker=0, trial=trial.number, state=state, reason=reason)
+
+
+def orphans_of(study: SweepStudy) -> list[FrozenTrial]:
+    """Running trials that no living process owns."""
+    running = study.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [trial for trial in running if not is_owned(trial)]
+
+
+def is_owned(trial: FrozenTrial) -> bool:
+    """Whether a living process has a running trial, as far as can be told from here."""
+    stored = trial.user_attrs.get(OWNER)
+    if stored is not None:
+        return Owner.from_json(stored).lives(trial.user_attrs.get(BEAT))
+    begun = trial.datetime_start
+    return begun is not None and time.time() - begun.timestamp() < GRACE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What can be seen of one study.
+
+    Attributes:
+        name: of the study.
+        orphans: running trials whose worker does not live.
+        running: trials that live.
+        waiting: trials that wait.
+        refusal: why it cannot be read; None where it can.
+    """
+
+    name: str
+    orphans: int = 0
+    running: int = 0
+    waiting: int = 0
+    refusal: str | None = None
+
+
+def look(folder: Path) -> list[Look]:
+    """Look at each journal in a folder, which need not exist."""
+    return [_look(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
+
+
+def _look(file: Path) -> Look:
+    try:
+        storage = Address(storage=str(file), name=file.stem).open()
+        names = [study.study_name for study in storage.get_all_studies()]
+        open_ = (TrialState.RUNNING, TrialState.WAITING)
+        trials = [
+            trial
+            for study_id in map(storage.get_study_id_from_name, names)
+            for trial in storage.get_all_trials(study_id, deepcopy=False, states=open_)
+        ]
+    except StoreError as error:
+        return Look(name=file.stem, refusal=str(error))
+    running = [is_owned(trial) for trial in trials if trial.state == TrialState.RUNNING]
+    return Look(
+        name=file.stem,
+        orphans=running.count(False),
+        running=running.count(True),
+        waiting=len(trials) - len(running),
+    )

@@ -1,0 +1,68 @@
+"""The places of a budget: those that a study lacks, and those that it holds too many of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.space.enqueue import complete, parse_points
+from cnn_sweeps.sweeps.study.attributes import CELL, MEANING
+from cnn_sweeps.sweeps.study.queue import Prefix, queued
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+
+def missing(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
+    """What has to be put into the queue, the points named by the user first."""
+    return _cells(study, budget) if budget.enumerates(study.plan) else _points(study, budget)
+
+
+def surplus(study: SweepStudy, budget: Budget) -> list[FrozenTrial]:
+    """Waiting trials of an earlier call that was to do more, or chose otherwise; the last first."""
+    trials = study.trials()
+    waiting = [trial for trial in reversed(trials) if trial.state == TrialState.WAITING]
+    if budget.enumerates(study.plan):
+        chosen = [trial for trial in waiting if CELL in trial.user_attrs]
+        open_ = [trial for trial in waiting if CELL not in trial.user_attrs]
+        most = budget.n_trials or len(trials)
+        return [*open_, *chosen[: max(len(trials) - len(open_) - most, 0)]]
+    return waiting[: max(len(trials) - budget.places(study.plan), 0)]
+
+
+def _cells(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
+    """The cells that no trial has, as far as the budget goes."""
+    plan, trials = study.plan, study.trials()
+    known = {_meaning(study, trial) for trial in trials}
+    new = [(m, cell) for m, cell in plan.distinct_cells().items() if m not in known]
+    points = parse_points(budget.enqueue, plan.space)
+    first = [entry for entry in new if _among(points, entry[1])]
+    rest = [entry for entry in new if not _among(points, entry[1])]
+    left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
+    wanted = [Prefix.of(plan, meaning, cell) for meaning, cell in first[:left]]
+    return [*wanted, *queued(plan, rest[: None if left is None else left - len(wanted)])]
+
+
+def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool:
+    return any(point.items() <= cell.items() for point in points)
+
+
+def _points(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
+    """The points that no trial has, and places that the sampler fills."""
+    trials = study.trials()
+    tried = [study.carried_values(trial) for trial in trials]
+    points = [
+        point
+        for point in parse_points(budget.enqueue, study.plan.space)
+        if not any(point.items() <= values.items() for values in tried)
+    ]
+    free = max(budget.places(study.plan) - len(trials), 0)
+    return [Prefix(cell=point) for point in [*points, *[{}] * (free - len(points))][:free]]
+
+
+def _meaning(study: SweepStudy, trial: FrozenTrial) -> str | None:
+    """Which experiment a trial is; None where the sampler has yet to choose."""
+    values = study.carried_values(trial)
+    known: str | None = trial.user_attrs.get(MEANING)
+    if known is None and complete(values, study.plan.space):
+        return study.plan.meaning_of(values)
+    return known

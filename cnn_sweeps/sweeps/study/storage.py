@@ -1,0 +1,276 @@
+"""Where a study is stored; all that a worker must be told. A journal file, unless a database.
+
+The journal's format is that of Optuna's own `JournalFileBackend`, so Optuna's tools read the file.
+What is different is how it is written: whole lines only, and plain words when it fails. The lock is
+one that the system takes back when its holder dies (Optuna's is a link that a killed process leaves
+behind, and everybody waits 30 s for it to grow old), and a line that a full disk or a kill has cut
+short is taken away before the next.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
+from sqlalchemy import event
+
+from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.trajectories.lock import still_locked, taken
+
+SUFFIX = ".journal"
+PATIENCE = 60.0
+"""Seconds to wait for another program that holds the file; an entry takes milliseconds."""
+NEWLINE = b"\n"
+
+ELSEWHERE = f"type hydra.sweeper.storage=PATH{SUFFIX} for another place"
+FULL = f"has no room left: the disk is full. Free some space, or {ELSEWHERE}"
+READ_ONLY = f"cannot be written. Make it writable, or {ELSEWHERE}"
+REASONS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: READ_ONLY,
+    errno.EPERM: READ_ONLY,
+    errno.EROFS: READ_ONLY,
+    errno.ENOENT: "is gone, and the study with it. Type the same command again for a new one",
+}
+"""What the system's errors mean for a person."""
+
+BUSY: Final = 60.0
+"""Seconds that a process waits for another to end its transaction in an SQLite database."""
+DATABASES: Final = ("postgresql", "mysql", "sqlite")
+SQLITE: Final = "sqlite:///"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a study is.
+
+    Attributes:
+        storage: path of a journal file, or the URL of a database.
+        name: the study's name.
+    """
+
+    storage: str
+    name: str
+
+    def __str__(self) -> str:
+        """The storage for a message: the path, or the URL without its password."""
+        return without_password(self.storage)
+
+    @property
+    def shared(self) -> bool:
+        """Whether workers on other hosts may use it: a database, not a file."""
+        return "://" in self.storage
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds the study; None for the database of a server."""
+        if self.shared and not self.storage.startswith(SQLITE):
+            return None
+        return Path(self.storage.removeprefix(SQLITE))
+
+    @property
+    def absolute(self) -> str:
+        """The storage as it is typed in any folder, without a password."""
+        if self.file is None:
+            return str(self)
+        return f"{SQLITE if self.shared else ''}{self.file.absolute()}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to look at, as far as can be told without making it."""
+        return self.file is None or (self.file.exists() and self.file.stat().st_size > 0)
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock one holds who makes a study or moves its places."""
+        if self.file is not None:
+            return self.file.with_name(f"{self.name}.lock")
+        digest = hashlib.sha256(f"{self.storage} {self.name}".encode()).hexdigest()
+        return Path(tempfile.gettempdir()) / f"cnn_sweeps-{digest[:16]}.lock"
+
+    def open(self, *, make: bool = True) -> BaseStorage:
+        """The storage, ready to use.
+
+        Args:
+            make: whether a database without Optuna's tables gets them; else it is refused.
+
+        Raises:
+            StoreError: it cannot be read or written, or holds no study of Optuna's.
+        """
+        try:
+            if not self.shared:
+                return JournalStorage(Journal(self.storage))
+            self._check_url()
+            return _database(self.storage, make=make)
+        except CnnSweepsError:
+            raise
+        except Exception as error:  # a file of another kind can fail in any way
+            raise self._refusal(error) from error
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Turn what a storage raises when it cannot be used into one clear refusal."""
+        try:
+            yield
+        except OptunaError as error:
+            raise self._refusal(error) from error
+
+    def _check_url(self) -> None:
+        scheme = self.storage.partition(":")[0].partition("+")[0]
+        if scheme not in DATABASES:
+            raise StoreError(
+                f"hydra.sweeper.storage={self} is not possible: a database is one of "
+                f"{', '.join(f'{known}://' for known in DATABASES)}; or {ELSEWHERE}."
+            )
+        if scheme == "sqlite" and self.storage.partition(":///")[2] in ("", ":memory:"):
+            raise StoreError(
+                f"hydra.sweeper.storage={self} names no file, so no worker could find the study; "
+                f"type hydra.sweeper.storage=sqlite:////FOLDER/FILE.db, or leave it out."
+            )
+
+    def _refusal(self, error: Exception) -> StoreError:
+        cause = _first_cause(error)
+        if isinstance(cause, ModuleNotFoundError):
+            return StoreError(
+                f"hydra.sweeper.storage={self} needs the Python package {cause.name}: "
+                f"install it, or {ELSEWHERE}."
+            )
+        said = first_line(cause) or type(cause).__name__
+        return StoreError(
+            f"the study's storage {self} cannot be used: {said}.\n"
+            f"  Mend it or move it away and type the same command again, or {ELSEWHERE}."
+        )
+
+
+def _database(url: str, *, make: bool) -> RDBStorage:
+    # A firewall may cut a connection that is silent for the time of a training.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if not url.startswith("sqlite"):
+        return RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
+    options["connect_args"] = {"timeout": BUSY}
+    storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
+    # Python's driver begins a transaction with its first write. Two workers that have read
+    # before that a trial waits would both take it.
+    event.listen(storage.engine, "connect", _without_own_transactions)
+    event.listen(
+        storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+    )
+    storage.engine.dispose()
+    return storage
+
+
+def _without_own_transactions(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What the others were raised from: Optuna and SQLAlchemy wrap the driver's own words."""
+    while (cause := error.__cause__) is not None:
+        error = cause
+    return error
+
+
+class Journal(BaseJournalBackend):
+    """The backend of Optuna's `JournalStorage` over one file, which is made when it is not there.
+
+    Every method raises `StoreError` where the file cannot be read, written or understood.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._read = (0, 0)
+        """Entries that were read, and the bytes they take: where the next reading begins."""
+        if not self._path.exists():
+            self._make()
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The entries from that number on; a last line without its end is still being written."""
+        with self._refusing(), self._path.open("rb") as file:
+            number, position = self._read if self._read[0] <= log_number_from else (0, 0)
+            if file.seek(0, os.SEEK_END) < position:
+                raise StoreError(f"{self._named} was cut short while it was in use.")
+            file.seek(position)
+            for line in file:
+                if not line.endswith(NEWLINE):
+                    return
+                number, position = number + 1, position + len(line)
+                entry = self._entry(line, number)
+                self._read = number, position
+                if number > log_number_from:
+                    yield entry
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries; they are on the disk when this returns."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        # Without O_CREAT: a journal that somebody has removed must not begin again in the middle.
+        with (
+            self._refusing(),
+            os.fdopen(os.open(self._path, os.O_RDWR | os.O_APPEND), "r+b") as file,
+        ):
+            if not taken(file, PATIENCE):
+                raise StoreError(f"the study's journal {still_locked(self._path, PATIENCE)}")
+            _cut_torn_line(file)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _make(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch()
+        except OSError as error:
+            raise StoreError(
+                f"{self._named} cannot be made: {error.strerror or error}; {ELSEWHERE}."
+            ) from error
+
+    def _entry(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict) or not {"op_code", "worker_id"} <= set(entry):
+            raise StoreError(
+                f"{self._named} cannot be read: its line {number} is damaged.\n"
+                f"  Put a copy of the file back, or move it away to begin a new study; "
+                f"the runs that were logged stay in MLflow."
+            )
+        return entry
+
+    @property
+    def _named(self) -> str:
+        return f"the study's journal {self._path}"
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turn what the system says of the file into one clear refusal."""
+        try:
+            yield
+        except OSError as error:
+            told = f"cannot be used: {error.strerror or error}; {ELSEWHERE}"
+            reason = REASONS.get(error.errno or 0, told)
+            raise StoreError(f"{self._named} {reason}.") from error
+
+
+def _cut_torn_line(file: IO[bytes]) -> None:
+    """Take away a last line that was not written to its end; the next one would be glued to it."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) != NEWLINE:
+        file.seek(0)
+        file.truncate(file.read().rfind(NEWLINE) + 1)
+        file.seek(0, os.SEEK_END)

@@ -1,0 +1,299 @@
+"""The study: an Optuna study that carries its plan, used as a queue of trials."""
+
+import time
+import traceback
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.pruners import build_pruner
+from cnn_sweeps.sweeps.plan.samplers import build_sampler
+from cnn_sweeps.sweeps.study.attributes import (
+    ASKED,
+    ATTEMPT,
+    CELL,
+    COURSE,
+    DEADLINE,
+    MEANING,
+    OWNER,
+    PARENT,
+    PLACE,
+    PLAN,
+    REASON,
+    SEEN,
+    SUPERSEDED,
+    TRACEBACK,
+    carried,
+    place_of,
+    standing,
+)
+from cnn_sweeps.sweeps.study.counts import Counts
+from cnn_sweeps.sweeps.study.durations import seconds_spent
+from cnn_sweeps.sweeps.study.queue import claimable
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.trajectories.lock import locked
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class SweepStudy:
+    """An Optuna study that carries its plan, used as a queue.
+
+    A waiting trial is a place in the budget. It carries its values where they are enumerated;
+    where it carries none, the sampler fills them in when the trial is claimed. Claiming is
+    atomic in the storage, so no place is used twice, and no worker can add one.
+
+    Attributes:
+        study: the Optuna study, with the plan's own sampler and pruner.
+        storage: where it is stored.
+        plan: what the sweep is.
+        address: how another process finds it.
+    """
+
+    study: optuna.Study
+    storage: BaseStorage
+    plan: Plan
+    address: Address
+
+    @classmethod
+    def create(cls, address: Address, plan: Plan) -> Self:
+        """Create the study, or find it again when the same plan made it.
+
+        Raises:
+            StoreError: a study of that name exists and holds another sweep.
+        """
+        storage = address.open()
+        with address.refusing():
+            study = optuna.create_study(
+                study_name=address.name,
+                storage=storage,
+                directions=list(plan.objectives.directions),
+                load_if_exists=True,
+            )
+            stored = study.user_attrs.get(PLAN)
+            if stored is None and study.get_trials(deepcopy=False):
+                raise StoreError(
+                    f"the study {address.name} in {address} was not made by cnn_sweeps.\n"
+                    f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
+                )
+            if stored is None:
+                study.set_user_attr(PLAN, plan.to_json())
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(list(plan.objectives.names))
+            elif (difference := Plan.from_json(stored).difference(plan)) is not None:
+                raise StoreError(
+                    f"the study {address.name} holds another sweep: {difference}\n"
+                    f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
+                )
+        return cls._ready(study, storage, plan, address)
+
+    @classmethod
+    def load(cls, address: Address, *, stream: int = 0, checked: bool = True) -> Self:
+        """Open a study that a controller prepared, with the sampler and pruner stored in it.
+
+        Args:
+            address: where it is.
+            stream: a number that no other worker has: each draws its own random numbers.
+            checked: whether its trials are to be carried out here, and not only looked at.
+        """
+        storage = address.open()
+        with address.refusing():
+            try:
+                study = optuna.load_study(study_name=address.name, storage=storage)
+            except KeyError:
+                raise StoreError(f"there is no study {address.name} in {address}.") from None
+            plan = Plan.from_json(study.user_attrs[PLAN])
+        return cls._ready(study, storage, plan if checked else plan.unchecked(), address, stream)
+
+    @classmethod
+    def existing(cls, address: Address, *, checked: bool = True) -> Self | None:
+        """The study, if there is one yet; nothing is created. See `load`."""
+        if not address.begun:
+            return None
+        storage = address.open()
+        with address.refusing():
+            same = [s for s in storage.get_all_studies() if s.study_name == address.name]
+        return cls.load(address, checked=checked) if same and PLAN in same[0].user_attrs else None
+
+    @classmethod
+    def _ready(
+        cls,
+        study: optuna.Study,
+        storage: BaseStorage,
+        plan: Plan,
+        address: Address,
+        stream: int = 0,
+    ) -> Self:
+        # Random numbers that no other part of the sweep draws.
+        stream += len(study.get_trials(deepcopy=False))
+        study.sampler = build_sampler(plan.sampler, plan.space, worker=stream)
+        study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
+        return cls(study, storage, plan, address)
+
+    def put(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        attempt: int = 1,
+        asked: int = 0,
+        meaning: str | None = None,
+        course: str | None = None,
+        place: int | None = None,
+    ) -> None:
+        """Add one place to the budget, with values (all or some) or for the sampler to fill.
+
+        Args:
+            values: of some or all dimensions.
+            attempt: which try this is, after workers that died.
+            asked: how often the sampler was asked for this place and repeated itself.
+            meaning: which experiment the values are, if that is known.
+            course: which trajectory that belongs to, if that is known.
+            place: number of the trial that had it first, if that was another.
+        """
+        cell = dict(values or {})
+        known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning, COURSE: course}
+        self.study.enqueue_trial(cell, user_attrs=carried({**known, PLACE: place}))
+
+    def frozen(self, trial: Trial) -> FrozenTrial:
+        """What the storage holds of a claimed trial."""
+        return self.storage.get_trial(self._id(trial.number))
+
+    def claim(self, owner: Owner) -> Trial | None:
+        """Take a waiting trial; None when none waits.
+
+        One whose trajectory is being trained is left for later: then it can be read.
+        """
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
+            if self._take(waiting):
+                trial = Trial(self.study, self._id(waiting.number))
+                trial.set_user_attr(OWNER, owner.to_json())
+                return trial
+        return None
+
+    def drop(self, waiting: FrozenTrial) -> None:
+        """Take a waiting place out of the budget, unless somebody takes it first."""
+        if self._take(waiting):
+            self._end(waiting, {SUPERSEDED: True})
+
+    def _take(self, waiting: FrozenTrial) -> bool:
+        """Let a waiting trial run; False where another process was quicker."""
+        number = self._id(waiting.number)
+        try:
+            return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+
+    def values_of(self, trial: Trial) -> dict[str, Any]:
+        """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
+        return self.plan.space.suggest(trial)
+
+    def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The values of a stored trial, whether it has run or waits."""
+        return {**trial.user_attrs.get(CELL, {}), **trial.params}
+
+    def done(self, trial: Trial, values: list[float]) -> None:
+        """Record a finished trial."""
+        self.study.tell(trial, values)
+
+    def pruned(self, trial: Trial, reason: str) -> None:
+        """Record a trial that was ended early for want of promise."""
+        trial.set_user_attr(REASON, reason)
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def failed(self, trial: Trial, error: BaseException | str) -> None:
+        """Record a failed trial with its reason; it keeps its place in the budget."""
+        trial.set_user_attr(REASON, reason_of(error))
+        if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
+            trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def give_up(self, trial: FrozenTrial, reason: str, *, seen: float | None = None) -> bool:
+        """Fail a trial of another process, which keeps its place; False if somebody was quicker."""
+        return self._end(trial, {REASON: reason, SEEN: seen})
+
+    def give_place_on(
+        self,
+        trial: FrozenTrial,
+        reason: str,
+        *,
+        attempt: int | None = None,
+        seen: float | None = None,
+    ) -> bool:
+        """End an unfinished trial and give its place, with its values, to a new one.
+
+        In this order nothing is lost where the process dies in between: a trial that is
+        superseded and still running is found again, and so is a place that is missing.
+        False where another process was quicker.
+        """
+        with locked(self.address.lock):
+            if not self._end(trial, {SUPERSEDED: True, REASON: reason, SEEN: seen}):
+                return False
+            known = trial.user_attrs
+            self.put(
+                self.carried_values(trial),
+                attempt=known.get(ATTEMPT, 1) if attempt is None else attempt,
+                meaning=known.get(MEANING),
+                course=known.get(COURSE),
+                place=place_of(trial),
+            )
+        return True
+
+    def _end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
+        """Fail a running trial; False where it has ended already."""
+        trial_id = self._id(trial.number)
+        try:
+            for key, value in attributes.items():
+                if value is not None:
+                    self.storage.set_trial_user_attr(trial_id, key, value)
+            self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+        return True
+
+    def supersede(self, trial: Trial, values: list[float] | None) -> None:
+        """End a trial that repeats another one; its place is free again.
+
+        The sampler learns from the values that are known; None while they are being found out.
+        """
+        trial.set_user_attr(SUPERSEDED, True)
+        self.study.tell(trial, values, state=None if values else TrialState.FAIL)
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in these states, or all, by their place; not those that have given it on."""
+        return standing(self.study.get_trials(deepcopy=False, states=states or None))
+
+    def counts(self) -> Counts:
+        """How far the sweep is."""
+        return Counts.of(self.trials())
+
+    @property
+    def deadline(self) -> float | None:
+        """When no further trial may begin, in seconds since 1970; None for never."""
+        return self.study.user_attrs.get(DEADLINE)
+
+    def set_deadline(self, timeout: float | None) -> None:
+        """Let the sweep run on until `timeout` seconds are spent altogether."""
+        spent = seconds_spent(self.study.get_trials(deepcopy=False))
+        left = None if timeout is None else timeout - spent
+        self.study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """The MLflow run of the sweep."""
+        return self.study.user_attrs.get(PARENT)
+
+    def _id(self, number: int) -> int:
+        """The storage's own number of a trial."""
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)

@@ -1,0 +1,207 @@
+"""The controller's loop over the workers of a sweep, and how the user can end it."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Protocol
+
+from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.results.failures import only_failures
+from cnn_sweeps.sweeps.study.events import Ended, Event
+from cnn_sweeps.sweeps.study.recovery import put_back, recover
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a scheduler, a terminal that was closed."""
+STOPPING = "Stopping after the running epochs; Ctrl-C again stops at once."
+LEAVING = "Stopping after this step or epoch; Ctrl-C again stops at once."
+LOOK = 5.0
+"""Seconds between two looks for trials whose worker has died and that nobody has reported."""
+
+
+class Crew(Protocol):
+    """The workers of a sweep, wherever they are."""
+
+    @property
+    def pids(self) -> set[int]:
+        """Process numbers of the workers whose end the crew itself will notice."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker is there."""
+
+    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+        """Work on for a moment; begin with it while trials wait.
+
+        Returns:
+            Of the workers that died: process number and cause.
+        """
+
+    def ask_to_stop(self) -> None:
+        """Let every worker end its epoch, put its trial back and go."""
+
+    def kill(self) -> None:
+        """End every worker at once."""
+
+
+@dataclass(kw_only=True)
+class Interrupts:
+    """How often the user has asked to stop, and what comes of it.
+
+    Attributes:
+        count: how often.
+        number: the last signal.
+        patient: whether the first one only counts, for somebody looks at the count; the second
+            breaks off whatever is under way, as the first one does otherwise.
+        steered: whether somebody looks at the count all the time, so that every one only counts.
+    """
+
+    count: int = 0
+    number: int = signal.SIGINT
+    patient: bool = True
+    steered: bool = False
+
+    def asked(self) -> bool:
+        """Whether to stop."""
+        return self.count > 0
+
+    def heed(self) -> None:
+        """Stop here if it was asked for.
+
+        Raises:
+            KeyboardInterrupt: it was.
+        """
+        if self.asked():
+            raise KeyboardInterrupt(self.number)
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Hear a signal.
+
+        Databases are better not broken off in mid-transaction, and an exception that is raised
+        while Python collects garbage is lost; a count is not.
+        """
+        self.count, self.number = self.count + 1, number
+        if self.steered:
+            return
+        if self.count > 1 or not self.patient:
+            raise KeyboardInterrupt(number)
+        print(f"\n{LEAVING}", flush=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupts]:
+    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored."""
+    interrupts = Interrupts()
+    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupts.note) for number in heard}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(kw_only=True)
+class Steering:
+    """The controller's loop over its workers.
+
+    Attributes:
+        study: the queue.
+        store: where runs are logged.
+        budget: retries and failures that are allowed.
+        view: what the user sees.
+        failures: how many trials have failed.
+        ended: the trials whose end was shown.
+    """
+
+    study: SweepStudy
+    store: Store | None
+    budget: Budget
+    view: View
+    failures: int = 0
+    ended: set[int] = field(default_factory=set)
+
+    def run(self, crew: Crew, interrupts: Interrupts) -> None:
+        """Let workers pull, and put right what dead ones left, until nobody has a trial.
+
+        Raises:
+            RunFailedError: only failures.
+            StoreError: the study or a worker's store refuses.
+        """
+        told, looked = 0, 0.0
+        try:
+            interrupts.steered = True
+            with self.study.address.refusing():
+                while not self._over(crew, interrupts):
+                    if interrupts.count > told:
+                        told = interrupts.count
+                        self._stop(crew, at_once=told > 1)
+                    waiting = not interrupts.asked() and self._waiting()
+                    died = crew.step(self._show, waiting=waiting)
+                    if died or crew.idle or time.monotonic() - looked > LOOK:
+                        self._recover(died, crew.pids)
+                        looked = time.monotonic()
+                    self.view.tick()
+        except BaseException:
+            crew.kill()
+            # The disk that ends a sweep may refuse this too; the first error is the one to tell.
+            with suppress(StoreError):
+                put_back(self.study, self.store, show=self._show, reason="its sweep has ended")
+            raise
+        finally:
+            crew.kill()
+            interrupts.steered = False
+
+    def _over(self, crew: Crew, interrupts: Interrupts) -> bool:
+        if not crew.idle:
+            return False
+        if interrupts.asked():
+            return True
+        counts = self.study.counts()
+        return counts.running == 0 and not self._waiting()
+
+    def _waiting(self) -> bool:
+        deadline = self.study.deadline
+        in_time = deadline is None or time.time() < deadline
+        return in_time and self.study.counts().waiting > 0
+
+    def _stop(self, crew: Crew, *, at_once: bool) -> None:
+        if at_once:
+            crew.kill()
+        else:
+            print(f"\n{STOPPING}", flush=True)
+            crew.ask_to_stop()
+
+    def _recover(self, died: Mapping[int, str], seated: set[int]) -> None:
+        recover(
+            self.study,
+            self.store,
+            retries=self.budget.retries,
+            show=self._show,
+            died=died,
+            seated=seated,
+        )
+
+    def _show(self, event: Event) -> None:
+        """Show what happens, the end of each trial once, whoever tells it first."""
+        if isinstance(event, Ended):
+            if event.trial in self.ended:
+                return
+            self.ended.add(event.trial)
+        self.view.show(event)
+        if isinstance(event, Ended) and event.state == "failed":
+            self.failures += 1
+            if self.failures >= self.budget.max_failures:
+                self._refuse_to_fail_on()
+
+    def _refuse_to_fail_on(self) -> None:
+        """End a sweep that only fails."""
+        if said := only_failures(self.study):
+            most = self.budget.max_failures
+            raise RunFailedError(f"hydra.sweeper.max_failures={most}: {said}")

@@ -1,0 +1,1 @@
+"""Processes that take trials from the queue and train them."""

@@ -1,0 +1,133 @@
+"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach."""
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cnn_sweeps.errors import CnnSweepsError, RunFailedError
+
+PRELOADED = "cnn_sweeps.sweeps.workers.preload"
+FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
+"""Signals that a terminal sends to all processes of a sweep."""
+UNKNOWN = 255
+"""Exit code of a process where the one that it was forked from was killed before it."""
+ATTEMPTS = 3
+"""How often a call is made, each time in a new process, when its process dies."""
+
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+class DiedError(RunFailedError):
+    """A process ended before it had an answer."""
+
+
+DIED = DiedError("a process of the sweep was not begun.")
+
+
+def warm_up(execute: str | None = None) -> None:
+    """Start the process that workers are forked from; it imports what they need meanwhile."""
+    CONTEXT.set_forkserver_preload([PRELOADED] if execute is None else [execute.split(":")[0]])
+    ensure_running()
+
+
+def ensure_running() -> None:
+    """Start the process that workers are forked from, where it does not run.
+
+    The terminal tells Ctrl-C, and that it was closed, to every process; only the controller is
+    to hear it. What is blocked when a process begins stays blocked in it and all below it. A
+    signal that comes meanwhile is not lost: it waits for us.
+    """
+    with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+        try:
+            resource_tracker.ensure_running()  # it unblocks some of them if it has to be started
+            signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns, called in a preloaded process of its own.
+
+    Raises:
+        RunFailedError: the process died, and so did those after it.
+        CnnSweepsError: what the function raised.
+    """
+    return call_each(function, [arguments])[0]
+
+
+def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """What a function returns for each of several arguments, called at once; see `call`."""
+    answers: dict[int, Any] = {}
+    for _ in range(ATTEMPTS):
+        left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
+        with ExitStack() as stack:
+            asked = {n: stack.enter_context(_asked(function, calls[n])) for n in left}
+            answers |= {n: receive() for n, receive in asked.items()}
+    for answer in answers.values():
+        if isinstance(answer, CnnSweepsError):
+            raise answer
+    return [answers[n] for n in range(len(calls))]
+
+
+@contextmanager
+def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
+    """A process that is at work, and how to get its answer: what it returned, raised, or died of.
+
+    Leaving the block ends it, also where Ctrl-C ends the waiting.
+    """
+    here, there = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_answer, args=(function, arguments, there), daemon=True)
+    with here:
+        try:
+            with there:  # our end, so that the pipe ends with the process
+                ensure_running()
+                process.start()
+        except (OSError, EOFError):
+            yield lambda: DiedError("a process of the sweep could not be started.")
+            return
+
+        def receive() -> Any:
+            try:
+                return here.recv()
+            except (OSError, EOFError):
+                process.join()
+                return DiedError(f"a process of the sweep {said(process.exitcode)}.")
+
+        try:
+            yield receive
+        finally:
+            process.kill()
+
+
+def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
+    try:
+        answer = function(*arguments)
+    except CnnSweepsError as error:
+        answer = error
+    pipe.send(answer)
+    pipe.close()
+    os._exit(0)
+
+
+def said(exitcode: int | None) -> str:
+    """How a process ended, in words."""
+    if exitcode == UNKNOWN:
+        return "ended, and nobody saw why"
+    if exitcode is None or exitcode >= 0:
+        return f"ended with exit code {exitcode}"
+    number = -exitcode
+    known = number in set(signal.Signals)
+    name = signal.Signals(number).name if known else f"signal {number}"
+    hint = {
+        "SIGKILL": ": somebody killed it, or the system for want of memory",
+        "SIGSEGV": ": a fault in native code",
+    }
+    return f"was ended by {name}{hint.get(name, '')}"

@@ -1,0 +1,270 @@
+"""Workers placed by Hydra's launchers: joblib, submitit (Slurm), Ray, or any other.
+
+The seam: the controller prepares the study and hands the launcher one job for each worker.
+A job is an ordinary Hydra job of this application with one more override,
+`hydra.sweeper.worker=NUMBER/SHARES@STORAGE@NAME` (percent-encoded, as in a URL); its task
+function sees that and pulls trials from the study until none is left. So a launcher needs no
+code of ours, and a worker needs nothing but the study's storage, the tracking URI and the data.
+They are started all at once, and watched by way of the study.
+"""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from urllib.parse import quote, unquote
+
+from hydra.core.utils import JobStatus
+from hydra.plugins.launcher import Launcher
+from optuna.trial import FrozenTrial, TrialState
+
+from cnn_sweeps.errors import ConfigError, InputError, RunFailedError, reason_of
+from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.provenance.process import Owner, this_host
+from cnn_sweeps.sweeps.plan.budget import cores
+from cnn_sweeps.sweeps.study.attributes import (
+    CONFIG_HASH,
+    EPOCHS_TRAINED,
+    METRICS,
+    OWNER,
+    REASON,
+    REUSED_FROM,
+    STOP,
+    SUPERSEDED,
+)
+from cnn_sweeps.sweeps.study.events import Ended, Event, State
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+SEPARATOR = "@"
+PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
+
+Launch = Callable[[], None]
+"""Runs the workers, and returns when they have ended."""
+
+TICK = 1.0
+"""Seconds between two looks at the study."""
+MOST_FRUITLESS = 3
+"""Placements in a row that begin no trial; then something is wrong with all."""
+STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def place_by_launcher(launcher: Launcher, address: Address, workers: int, shares: int) -> None:
+    """Run so many workers on a study as jobs of a launcher, and wait for them.
+
+    Args:
+        launcher: Hydra's.
+        address: the study.
+        workers: how many.
+        shares: into how many the cores of a host are divided among workers.
+
+    Raises:
+        RunFailedError: a worker could not run.
+    """
+    where = SEPARATOR.join(quote(part, safe="/") for part in (address.storage, address.name))
+    told = [
+        [f"hydra.sweeper.worker='{number}/{shares}{SEPARATOR}{where}'"] for number in range(workers)
+    ]
+    for result in launcher.launch(told, initial_job_idx=0):
+        if result.status != JobStatus.COMPLETED:
+            error = result._return_value
+            raise RunFailedError(f"a worker of the launcher failed: {error}")
+
+
+def work_as_job(worker: str) -> None:
+    """Be a worker: what the task function of a launcher's job does.
+
+    Args:
+        worker: what the controller told, NUMBER/SHARES@STORAGE@NAME.
+
+    Raises:
+        ConfigError: the controller told something else.
+    """
+    from cnn_sweeps.sweeps.workers.worker import (  # noqa: PLC0415 -- imports mlflow
+        Worker,
+        execute_of,
+    )
+
+    place = PLACE.fullmatch(worker)
+    if place is None:
+        raise ConfigError(
+            f"hydra.sweeper.worker={worker} is not possible: a sweep tells it to the workers "
+            f"that a launcher places. Leave it out."
+        )
+    number, shares = int(place[1]), int(place[2])
+    with _stoppable() as stopping:
+        address = Address(storage=unquote(place[3]), name=unquote(place[4]))
+        study = SweepStudy.load(address, stream=1000 * (number + 1))
+        Worker(
+            study=study,
+            execute=execute_of(study, None),
+            stop=lambda: bool(stopping) or asked_to_stop(study),
+            number=number,
+            threads=max(1, cores() // shares),
+        ).work()
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Note Ctrl-C, which a terminal tells to all processes, and SIGTERM instead of dying of them.
+
+    A launcher may also run its jobs in this process, where the controller hears the signals.
+    """
+    stopping: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: stopping.append(number)) for n in numbers}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def asked_to_stop(study: SweepStudy) -> bool:
+    """Whether the controller wants the placed workers of a study to end."""
+    return bool(study.study.user_attrs.get(STOP))
+
+
+@dataclass(kw_only=True)
+class Placement:
+    """The workers of a launcher; a `Crew`.
+
+    The launcher works in a thread of its own, so that the controller can put right meanwhile
+    what dead workers leave. What no worker tells by a pipe is read from the study.
+
+    Attributes:
+        study: the queue.
+        launch: runs the workers.
+    """
+
+    study: SweepStudy
+    launch: Launch
+    _thread: Thread | None = None
+    _seen: set[int] = field(default_factory=set)
+    _begun: int = 0
+    _fruitless: int = 0
+    _errors: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Remember what is over already."""
+        self._seen = {trial.number for trial in self._trials() if trial.state.is_finished()}
+
+    @property
+    def pids(self) -> set[int]:
+        """None: the end of a placed worker is seen by nobody but who looks for it."""
+        return set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the launcher has ended."""
+        return self._thread is None
+
+    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+        """Place workers while trials wait, and tell what has become of trials.
+
+        Raises:
+            RunFailedError: the launcher cannot run the workers.
+        """
+        if waiting and self._thread is None:
+            self._start()
+        if self._thread is not None:
+            self._thread.join(TICK)
+        for event in self._news():
+            show(event)
+        if self._thread is not None and not self._thread.is_alive():
+            self._thread = None
+            self._judge()
+        return {}
+
+    def ask_to_stop(self) -> None:
+        """Tell the workers by way of the study; they look after each epoch."""
+        self.study.study.set_user_attr(STOP, True)
+
+    def kill(self) -> None:
+        """End the workers on this host; those elsewhere have been asked to end."""
+        if self._thread is None:
+            return
+        self.ask_to_stop()
+        for trial in self._trials(TrialState.RUNNING):
+            owner = trial.user_attrs.get(OWNER) or {}
+            # A launcher may have run the worker in this process.
+            elsewhere = owner.get("host") == this_host() and owner["pid"] != os.getpid()
+            if elsewhere and Owner.from_json(owner).lives(None):
+                with suppress(ProcessLookupError):
+                    os.kill(owner["pid"], signal.SIGKILL)
+        self._thread = None
+
+    def _start(self) -> None:
+        self.study.study.set_user_attr(STOP, False)
+        self._begun, self._errors = self._count_begun(), []
+        self._thread = Thread(target=self._run, name="launcher", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.launch()
+        except BaseException as error:  # noqa: BLE001 -- a launcher can fail in any way
+            self._errors.append(error)
+
+    def _judge(self) -> None:
+        """Give up when placing workers leads to nothing, with what the launcher says."""
+        self._fruitless = 0 if self._count_begun() > self._begun else self._fruitless + 1
+        if self._fruitless and (self._errors or self._fruitless >= MOST_FRUITLESS):
+            why = reason_of(self._errors[0]) if self._errors else "its workers began no trial"
+            raise RunFailedError(f"the launcher cannot run the workers: {why}")
+
+    def _count_begun(self) -> int:
+        return sum(trial.state != TrialState.WAITING for trial in self._trials())
+
+    def _news(self) -> Iterator[Ended]:
+        """The trials that have ended since the last look."""
+        for trial in self._trials():
+            if trial.state.is_finished() and trial.number not in self._seen:
+                self._seen.add(trial.number)
+                if SUPERSEDED not in trial.user_attrs:
+                    yield self._ended(trial)
+                elif REASON in trial.user_attrs:
+                    reason = trial.user_attrs[REASON]
+                    yield Ended(worker=0, trial=trial.number, state="put back", reason=reason)
+
+    def _ended(self, trial: FrozenTrial) -> Ended:
+        attributes = trial.user_attrs
+        metrics = attributes.get(METRICS, {})
+        known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
+        return Ended(
+            worker=0,
+            trial=trial.number,
+            state="reused" if known else STATES[trial.state],
+            values=tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else (),
+            name=self._name(trial),
+            config_hash=attributes.get(CONFIG_HASH),
+            epochs=int(metrics.get("epochs", trial.last_step or 0)),
+            seconds=metrics.get("train_seconds", 0.0),
+            reason=attributes.get(REASON),
+        )
+
+    def _name(self, trial: FrozenTrial) -> str:
+        """The name of a trial's run, as far as it had one."""
+        config_hash: str | None = trial.user_attrs.get(CONFIG_HASH)
+        if config_hash is None:
+            return ""
+        try:
+            config = self.study.plan.config(self.study.carried_values(trial))
+        except InputError:
+            return config_hash[:SHOWN]
+        return f"{title(config.model)} e{config.trainer.epochs} · {config_hash[:SHOWN]}"
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        return self.study.study.get_trials(deepcopy=False, states=states or None)

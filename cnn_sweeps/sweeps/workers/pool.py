@@ -1,0 +1,255 @@
+"""Local workers: processes forked from a preloaded one, watched until the queue is empty.
+
+Each worker pulls trials by itself; none waits for another. The pool hears what they do
+through one pipe each, replaces the ones that die or have done enough, and requeues what a
+dead one had in hand.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import cast
+
+from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.study.events import Claimed, Event, Refused
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said
+
+TICK = 0.25
+"""Seconds between two looks at the workers."""
+TRIALS_PER_PROCESS = 20
+"""Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
+MOST_STILLBORN = 8
+"""Workers in a row that die before their first trial; then something is wrong with all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a worker process is told.
+
+    Attributes:
+        address: the study.
+        number: number of the worker, from 0; its device follows from it.
+        stream: a number no other process has, for the sampler.
+        threads: CPU threads for configs that leave them open.
+        execute: dotted path of what carries out a trial; None to train it.
+    """
+
+    address: Address
+    number: int
+    stream: int
+    threads: int
+    execute: str | None = None
+
+
+@dataclass(kw_only=True)
+class Seat:
+    """A worker's place in the pool, and who sits there.
+
+    Attributes:
+        order: what the worker was told.
+        process: the worker.
+        pipe: what it tells.
+        claimed: whether it has taken a trial.
+        gone: whether it has ended.
+    """
+
+    order: Order
+    process: ForkServerProcess
+    pipe: Connection
+    claimed: bool = False
+    gone: bool = False
+
+
+class Pool:
+    """So many workers on one study, for as long as there is something for them to do."""
+
+    def __init__(
+        self, address: Address, *, workers: int, threads: int, execute: str | None = None
+    ) -> None:
+        self._address, self._workers = address, workers
+        self._threads, self._execute = threads, execute
+        self._seats: dict[int, Seat] = {}
+        self._streams = 0
+        self._stillborn = 0
+
+    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+        """Fill free seats while trials wait, and hear what the workers tell for a moment.
+
+        Returns:
+            Of the workers that died, whose trials are orphaned: process number and cause.
+
+        Raises:
+            StoreError: a worker says that the store refuses, or none lives to its first trial.
+        """
+        for number in range(self._workers):
+            if waiting and number not in self._seats and (seat := self._hire(number)):
+                self._seats[number] = seat
+        seats = {seat.pipe: seat for seat in self._seats.values()}
+        died = {}
+        for pipe in connection.wait(list(seats), timeout=TICK):
+            seat = seats[cast("Connection", pipe)]
+            self._hear(seat, show)
+            if seat.gone:
+                self._dismiss(seat)
+                if seat.process.exitcode != 0:
+                    died[seat.process.pid or 0] = f"its worker {said(seat.process.exitcode)}"
+        return died
+
+    @property
+    def pids(self) -> set[int]:
+        """Process numbers of the workers in their seats."""
+        return {seat.process.pid or 0 for seat in self._seats.values()}
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker is there."""
+        return not self._seats
+
+    def ask_to_stop(self) -> None:
+        """Let every worker end its epoch, put its trial back and go."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End every worker at once; its trial is orphaned."""
+        self._signal(signal.SIGKILL)
+        for seat in self._seats.values():
+            seat.process.join()
+            seat.pipe.close()
+        self._seats.clear()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the workers, and not by `Process.kill`.
+
+        That one spares a process whose exit code is known, or seems to be: see `UNKNOWN`.
+        """
+        for seat in self._seats.values():
+            with suppress(ProcessLookupError):
+                os.kill(seat.process.pid or 0, number)
+
+    def _hire(self, number: int) -> Seat | None:
+        """A worker for that seat; None when the process they are forked from has just died."""
+        self._streams += 1
+        order = Order(
+            address=self._address,
+            number=number,
+            stream=1000 * self._streams + number,
+            threads=self._threads,
+            execute=self._execute,
+        )
+        here, there = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(target=serve, args=(order, there), daemon=True)
+        try:
+            ensure_running()
+            process.start()
+        except (OSError, EOFError):  # it is started anew for the next one
+            here.close()
+            self._note_stillborn("could not be started")
+            return None
+        finally:
+            there.close()  # so that the pipe ends with the worker
+        return Seat(order=order, process=process, pipe=here)
+
+    def _hear(self, seat: Seat, show: Callable[[Event], None]) -> None:
+        for event in _received(seat):
+            seat.claimed = seat.claimed or isinstance(event, Claimed)
+            if isinstance(event, Refused):
+                raise StoreError(event.message)
+            show(event)
+
+    def _dismiss(self, seat: Seat) -> None:
+        """Clear the seat of a worker that has ended."""
+        seat.process.join()
+        seat.pipe.close()
+        del self._seats[seat.order.number]
+        if seat.process.exitcode == 0 or seat.claimed:
+            self._stillborn = 0
+        else:
+            self._note_stillborn(said(seat.process.exitcode))
+
+    def _note_stillborn(self, cause: str) -> None:
+        """Count workers in a row that did nothing; so many of them are no accident."""
+        self._stillborn += 1
+        if self._stillborn >= MOST_STILLBORN:
+            raise StoreError(
+                f"{MOST_STILLBORN} workers in a row ended before their first trial: "
+                f"the last one {cause}.\n"
+                f"  Type hydra.sweeper.n_jobs=0 to see what happens, in this process."
+            )
+
+
+def serve(order: Order, pipe: Connection) -> None:
+    """Be a worker: what a process of the pool does from its start to its end."""
+    stopping: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
+    signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    if (device := device_of(order.number)) is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+
+    from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
+    from cnn_sweeps.sweeps.workers.worker import Worker, execute_of  # noqa: PLC0415 -- preloaded
+
+    def tell(event: Event) -> None:
+        try:
+            pipe.send(event)
+        except OSError:  # nobody listens any more: the controller has died
+            stopping.append(signal.SIGPIPE)
+
+    try:
+        study = SweepStudy.load(order.address, stream=order.stream)
+        Worker(
+            study=study,
+            execute=execute_of(study, order.execute),
+            tell=tell,
+            stop=lambda: bool(stopping),
+            number=order.number,
+            threads=order.threads,
+        ).work(most=TRIALS_PER_PROCESS)
+    except CnnSweepsError as error:
+        tell(Refused(worker=order.number, message=str(error)))
+    # TensorFlow and MLflow keep threads that would delay an ordinary end.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def device_of(number: int) -> str | None:
+    """The GPU of a worker, in turn; None where there is none."""
+    devices = _devices()
+    return devices[number % len(devices)] if devices else None
+
+
+def _devices() -> list[str]:
+    """GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() and name != "-1"]
+    with suppress(OSError):
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return listed.stdout.split() if listed.returncode == 0 else []
+    return []
+
+
+def _received(seat: Seat) -> Iterator[Event]:
+    """Everything that a worker has told by now.
+
+    Its pipe ends with it, whatever ends it. Its exit code comes by way of the process that it
+    was forked from; that one may be killed, and the worker lives on.
+    """
+    try:
+        while seat.pipe.poll():
+            yield seat.pipe.recv()
+    except (EOFError, OSError):
+        seat.gone = True

@@ -1,0 +1,18 @@
+"""What every worker needs, imported once into the process they are all forked from.
+
+Importing this module takes seconds; a process forked from one that has imported it starts in
+hundredths of a second. TensorFlow must only be imported here, not started: a started
+TensorFlow does not survive a fork.
+"""
+
+from cnn_sweeps.training.backend import quiet_stderr
+
+with quiet_stderr():
+    import cnn_sweeps.runs.run
+    import cnn_sweeps.sweeps.workers.worker
+    import cnn_sweeps.tracking.preload  # noqa: F401 -- all for their effect
+    from cnn_sweeps import figures
+    from cnn_sweeps.provenance import code
+
+    figures.warm_up()
+    code.settle()

@@ -1,0 +1,264 @@
+"""A worker: claim a trial, train it, report it, until the queue is empty."""
+
+import dataclasses
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol
+
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
+from optuna.trial import Trial
+
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
+from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.provenance.process import BEAT, Owner
+from cnn_sweeps.sweeps.plan.pruners import Reporter, epoch_metric
+from cnn_sweeps.sweeps.study import attributes, duplicates, repetition
+from cnn_sweeps.sweeps.study.events import Claimed, Dropped, Ended, Event, Progressed
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.records import KIND, STUDY_NAME, TRIAL
+from cnn_sweeps.training.backend import quiet_stderr
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.lock import locked
+
+if TYPE_CHECKING:
+    from cnn_sweeps.runs.result import RunResult
+    from cnn_sweeps.training.loop import Observer
+
+Started = Callable[[str, Identity], None]
+Tell = Callable[[Event], None]
+
+
+class Execute(Protocol):
+    """How a worker trains one config."""
+
+    def __call__(
+        self, config: Config, *, trial: int, started: Started, observers: "Sequence[Observer]"
+    ) -> "RunResult":
+        """Train and log; tell `started` the run as soon as it exists, and observers each epoch."""
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """One process that pulls trials from a study.
+
+    Attributes:
+        study: the queue.
+        execute: trains one config.
+        tell: is told what happens.
+        stop: whether to end: no further trial, and the one in hand after its epoch.
+        number: number of the worker, from 0.
+        threads: CPU threads for configs that leave them open (`trainer.threads: 0`).
+        owner: this process.
+        begun: name and config hash of the run in hand, once it exists.
+    """
+
+    study: SweepStudy
+    execute: Execute
+    tell: Tell = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+    number: int = 0
+    threads: int = 0
+    owner: Owner = field(default_factory=Owner.here)
+    begun: tuple[str, str] | None = None
+
+    def work(self, most: int | None = None) -> None:
+        """Carry out waiting trials until none is left, the time is up, or `most` are done.
+
+        Raises:
+            StoreError: nothing can be recorded any more; the trial in hand has failed.
+        """
+        done = 0
+        while not self.stop() and not _over(self.study.deadline) and done != most:
+            with self.study.address.refusing():
+                trial = self.study.claim(self.owner)
+            if trial is None:
+                return
+            with self.study.address.refusing(), _signs_of_life(self.study, trial):
+                self._carry_out(trial)
+            done += 1
+
+    def _carry_out(self, trial: Trial) -> None:
+        """Train a claimed trial and record how it ended, whatever happens."""
+        study, self.begun = self.study, None
+        try:
+            values = study.values_of(trial)
+            config = study.plan.config(values)
+            meaning = study.plan.meaning(config)
+            repetition.name(trial, meaning=meaning, course=study.plan.course(config))
+            twins = repetition.twins(study, trial, meaning)
+            if twins and not duplicates.tried_again(study.plan.duplicates):
+                self._repeat(trial, duplicates.known_of(twins))
+                return
+            self._train(trial, duplicates.with_seed(config, len(twins)))
+        except StoreError as error:
+            # No fault of the trial: it is begun again when the store can be used again.
+            study.give_place_on(study.frozen(trial), reason_of(error))
+            raise
+        except PrunedError as error:
+            study.pruned(trial, error.reason)
+            self._ended(trial, state="pruned", reason=error.reason, epochs=error.epoch)
+        except (StoppedError, KeyboardInterrupt) as error:
+            reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
+            study.give_place_on(study.frozen(trial), reason)
+            self._ended(trial, state="put back", reason=reason)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+        except UpdateFinishedTrialError:
+            pass  # given on by another host, which had no sign of life from here for too long
+        except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
+            study.failed(trial, error)
+            self._ended(trial, state="failed", reason=reason_of(error))
+
+    def _train(self, trial: Trial, config: Config) -> None:
+        study, plan = self.study, self.study.plan
+        threads = config.trainer.threads or self.threads
+        config = dataclasses.replace(
+            config, trainer=dataclasses.replace(config.trainer, threads=threads, progress="none")
+        )
+        metric = plan.objectives.names[0]
+        self.tell(
+            Claimed(
+                worker=self.number,
+                trial=trial.number,
+                title=title(config.model),
+                epochs=config.trainer.epochs,
+            )
+        )
+
+        def started(run_id: str, identity: Identity) -> None:
+            self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
+            trial.set_user_attr(attributes.RUN_ID, run_id)
+            trial.set_user_attr(attributes.CONFIG_HASH, identity.config_hash)
+
+        watching: list[Observer] = [EpochTeller(self, trial.number, metric)]
+        reported = epoch_metric(plan.objectives)
+        if reported is not None:
+            watching.append(Reporter(trial, reported, plan.pruner, epochs=config.trainer.epochs))
+        result = self.execute(config, trial=trial.number, started=started, observers=watching)
+        trial.set_user_attr(attributes.METRICS, dict(result.metrics))
+        trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
+        objectives = plan.objectives.values(result.metrics)
+        study.done(trial, objectives)
+        self._ended(
+            trial,
+            state="complete" if result.epochs_trained else "reused",
+            values=tuple(objectives),
+            name=result.name,
+            config_hash=result.identity.config_hash,
+            epochs=len(result.training.epochs),
+            seconds=result.metrics.get("train_seconds", 0.0),
+        )
+
+    def _repeat(self, trial: Trial, known: duplicates.Known) -> None:
+        """Deal with a trial whose experiment has been, or is being, tried."""
+        study = self.study
+        if study.plan.duplicates == "reuse" and known.values is not None:
+            for key in (attributes.CONFIG_HASH, attributes.RUN_ID, attributes.METRICS):
+                trial.set_user_attr(key, known.attributes.get(key))
+            trial.set_user_attr(attributes.REUSED_FROM, known.number)
+            study.done(trial, known.values)
+            self._ended(trial, state="reused", values=tuple(known.values))
+            return
+        with locked(study.address.lock):
+            study.supersede(trial, known.values)
+            kept = repetition.ask_again(study, trial)
+        if not kept:
+            self.tell(Dropped(worker=self.number, trial=trial.number))
+
+    def _ended(self, trial: Trial, **what: Any) -> None:
+        name, config_hash = self.begun or ("", None)
+        told = {"name": name, "config_hash": config_hash} | what
+        self.tell(Ended(worker=self.number, trial=trial.number, **told))
+
+
+class EpochTeller:
+    """Tells each epoch, and ends the training when the worker is asked to stop."""
+
+    def __init__(self, worker: Worker, trial: int, metric: str) -> None:
+        self._worker, self._trial, self._metric = worker, trial, metric
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Pass the epoch on.
+
+        Raises:
+            StoppedError: the sweep was asked to stop.
+        """
+        worker = self._worker
+        value = epoch.metrics.get(self._metric)
+        worker.tell(
+            Progressed(worker=worker.number, trial=self._trial, epoch=epoch.number, value=value)
+        )
+        if worker.stop():
+            raise StoppedError(f"interrupted after epoch {epoch.number}")
+
+
+@contextmanager
+def _signs_of_life(study: SweepStudy, trial: Trial) -> Iterator[None]:
+    """Say every few seconds that this process lives, where other hosts cannot look."""
+    if not study.address.shared:
+        yield
+        return
+    over = Flag()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            # A database that is out of reach for a moment; the training itself will tell.
+            with suppress(OptunaError):
+                trial.set_user_attr(attributes.BEAT, time.time())
+
+    trial.set_user_attr(attributes.BEAT, time.time())
+    thread = Thread(target=beat, name=f"signs of life of {os.getpid()}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _over(deadline: float | None) -> bool:
+    return deadline is not None and time.time() >= deadline
+
+
+class RunTrial:
+    """Trains a trial's config and logs it as a child of the sweep's run; no test split."""
+
+    def __init__(self, study: SweepStudy) -> None:
+        """Open the store that the sweep logs to."""
+        self._parent, self._study = study.parent_run_id, study.study.study_name
+        self._timed = study.plan.exercise is not None
+        self._store = Store.open(study.plan.first.tracking)
+
+    def __call__(
+        self,
+        config: Config,
+        *,
+        trial: int,
+        started: Callable[[str, Identity], None],
+        observers: "Sequence[Observer]",
+    ) -> "RunResult":
+        """Train and log one trial."""
+        with quiet_stderr():
+            from cnn_sweeps.runs.run import AsTrial, run  # noqa: PLC0415 -- TensorFlow
+
+        tags = {KIND: "trial", STUDY_NAME: self._study, TRIAL: str(trial)}
+        role = AsTrial(parent_run_id=self._parent, tags=tags, timed=self._timed)
+        return run(config, self._store, role=role, started=started, observers=observers)
+
+
+def execute_of(study: SweepStudy, path: str | None) -> Execute:
+    """How trials are carried out: trained, or by the `package.module:function` of a test."""
+    if path is None:
+        return RunTrial(study)
+    module, _, name = path.partition(":")
+    found: Execute = getattr(importlib.import_module(module), name)
+    return found

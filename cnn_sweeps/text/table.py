@@ -1,0 +1,126 @@
+"""A table of text: in a terminal, in a file, as Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.text.format import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as Drawn
+
+GAP = "  "
+"""Between two columns of plain text."""
+NOTHING = "-"
+"""An empty cell of plain text: every line has as many columns as the first, for `awk`."""
+LINES = 3
+"""Columns of a terminal that a column takes beside its cells: a line, and a space on both sides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of text under a heading, ready to be read; units belong into the heading.
+
+    Attributes:
+        head: a name for each column.
+        rows: as many cells in each as there are names.
+        text: names of the columns that hold text and stand on the left; numbers stand on the right.
+        title: what stands above; empty for nothing.
+        strong: numbers of the rows that stand out, from 0.
+        first: names of the columns that matter most, the most important first; the others follow
+            from the left. Where a terminal has no room for all, the last ones are left out.
+        every: what shows all columns, for the line that says how many are left out.
+        folded: whether cells are broken into lines instead, for every column is needed.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text: frozenset[str] = frozenset()
+    title: str = ""
+    strong: frozenset[int] = field(default=frozenset())
+    first: tuple[str, ...] = ()
+    every: str = "a wider terminal"
+    folded: bool = False
+
+    def show(self, out: "Console") -> None:
+        """Print it: with lines and colours in a terminal, as aligned columns elsewhere."""
+        if not out.is_terminal:
+            # Printed as it is: a line of a file is as long as it has to be.
+            out.out(self.to_text(), highlight=False)
+            return
+        shown = list(range(len(self.head))) if self.folded else self._fitting(out.width)
+        out.print(self._drawn(shown))
+        if hidden := [name for number, name in enumerate(self.head) if number not in shown]:
+            out.print(
+                f"no room for {counted(len(hidden), 'more column')} "
+                f"({', '.join(hidden)}): {self.every} has all",
+                markup=False,
+                style="dim",
+            )
+
+    def to_text(self) -> str:
+        """Aligned columns of plain text, two spaces between them; an empty cell is a dash."""
+        rows = [[_line(cell) or NOTHING for cell in row] for row in (self.head, *self.rows)]
+        widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            GAP.join(
+                _padded(cell, width, left=name in self.text)
+                for name, cell, width in zip(self.head, row, widths, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([self.title, *lines] if self.title else lines)
+
+    def to_markdown(self) -> str:
+        """A table in GitHub's Markdown, ending in a line break; the title is left out."""
+        rule = ["---" if name in self.text else "---:" for name in self.head]
+        lines = (self.head, rule, *self.rows)
+        escaped = ([_line(cell).replace("|", r"\|") for cell in line] for line in lines)
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
+
+    def _fitting(self, width: int) -> list[int]:
+        """Numbers of the columns for which there is room, in order; one at least."""
+        columns = list(zip(self.head, *self.rows, strict=True))
+        room = [max(_width(_line(cell)) for cell in column) + LINES for column in columns]
+        weight = [*self.first, *self.head]
+        by_weight = sorted(range(len(columns)), key=lambda number: weight.index(self.head[number]))
+        while len(by_weight) > 1 and sum(room[number] for number in by_weight) >= width:
+            by_weight.pop()
+        return sorted(by_weight)
+
+    def _drawn(self, shown: Sequence[int]) -> "Drawn":
+        from rich.table import Table as Drawn  # noqa: PLC0415 -- only a terminal needs it
+        from rich.text import Text  # noqa: PLC0415
+
+        drawn = Drawn(title=Text(self.title, "bold") if self.title else None, title_justify="left")
+        for name in (self.head[number] for number in shown):
+            drawn.add_column(
+                Text(_line(name)),
+                justify="left" if name in self.text else "right",
+                no_wrap=not self.folded and len(shown) > 1,
+                overflow="fold",
+            )
+        for number, row in enumerate(self.rows):
+            cells = (Text(_line(row[column])) for column in shown)
+            drawn.add_row(*cells, style="bold" if number in self.strong else "")
+        return drawn
+
+
+def _line(cell: str) -> str:
+    """A cell as one line without tabs, which would break the columns of whoever reads it."""
+    return " ".join(cell.split()) if any(mark in cell for mark in "\n\r\t\v\f") else cell
+
+
+def _width(cell: str) -> int:
+    """Columns of a terminal: a Chinese character takes two, a combining accent none."""
+    if cell.isascii():
+        return len(cell)
+    from rich.cells import cell_len  # noqa: PLC0415 -- most cells need no table of characters
+
+    return cell_len(cell)
+
+
+def _padded(cell: str, width: int, *, left: bool) -> str:
+    blank = " " * (width - _width(cell))
+    return cell + blank if left else blank + cell

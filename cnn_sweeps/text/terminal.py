@@ -1,0 +1,142 @@
+"""Whatever is printed to: a terminal with colours, one without, or a file.
+
+What is refused and what is warned of goes to standard error, in one style. Where the standard
+streams are closed, without a reader or on a full disk, the work goes on.
+"""
+
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import IO, Any
+
+from rich.console import Console
+
+from cnn_sweeps.text.redact import hidden_in
+
+REMEDY = "  "
+"""In front of every line below the first."""
+
+STDOUT = 1
+LOST: list[OSError] = []
+"""Why standard output could not be written, other than for want of a reader."""
+
+
+class Output(Console):
+    """A console that lets the work go on when nobody reads it any more.
+
+    Like rich's it heeds NO_COLOR, FORCE_COLOR, TERM=dumb and COLUMNS; and CLICOLOR with
+    CLICOLOR_FORCE, which other programs know.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"highlight": False, **conventions(os.environ), **options})
+
+    def on_broken_pipe(self) -> None:
+        """Fall silent; rich would end the program."""
+        self.quiet = True
+        silence(self.file)
+
+
+def conventions(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the variables that rich does not know ask of a console (bixense.com/clicolors)."""
+    if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return {"force_terminal": True}
+    return {"no_color": True} if environ.get("CLICOLOR") == "0" else {}
+
+
+def refuse(message: str) -> None:
+    """Say why nothing is done; the first line stands out, and below it stands the remedy."""
+    _tell(message, "bold red")
+
+
+def warn(message: str) -> None:
+    """Say what to look out for; the work goes on."""
+    _tell(f"warning: {message}", "bold yellow")
+
+
+def shaped(message: str) -> str:
+    """The message with its name in front and no password, all below the first line indented."""
+    first, _, rest = f"cnn-sweeps: {hidden_in(message.strip())}".partition("\n")
+    below = textwrap.indent(textwrap.dedent(rest), REMEDY)
+    return f"{first}\n{below}" if below else first
+
+
+def _tell(message: str, style: str) -> None:
+    from rich.text import Text  # noqa: PLC0415 -- most commands refuse nothing
+
+    first, _, rest = shaped(message).partition("\n")
+    out = Output(stderr=True)
+    # The terminal breaks long lines by itself, so that a command can be copied out of them.
+    out.print(Text(first, style), soft_wrap=True)
+    if rest:
+        out.print(Text(rest), soft_wrap=True)
+
+
+class Lasting(TextIOWrapper):
+    """A stream that falls silent when it cannot be written any more, whoever writes."""
+
+    def write(self, text: str) -> int:
+        """Write, or fall silent."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write out what is left, or fall silent."""
+        try:
+            super().flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        silence(self)
+        if self.fileno() == STDOUT and not isinstance(error, BrokenPipeError):
+            LOST.append(error)
+
+
+def silence(stream: IO[str]) -> None:
+    """Send whatever is still written to a stream with a closed pipe to nowhere."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def open_streams() -> None:
+    """Make standard output and standard error last, and what is closed lead nowhere.
+
+    Where they are closed the next file that is opened, a database, would be standard output.
+    A terminal that knows no `·` gets a `?`.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one; the processes of a sweep need it as well.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 -- for good
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def close_streams() -> OSError | None:
+    """Write out what is left; why standard output has lost something, if it has."""
+    sys.stdout.flush()
+    return LOST[0] if LOST else None
+
+
+def _lasting(stream: IO[str]) -> IO[str]:
+    """The same stream; another program's own, such as a test's, is left as it is."""
+    if type(stream) is not TextIOWrapper:
+        return stream
+    line_buffering, write_through = stream.line_buffering, stream.write_through
+    return Lasting(
+        stream.detach(),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=line_buffering,
+        write_through=write_through,
+    )

@@ -1,0 +1,85 @@
+"""A run by its id, and its files, byte for byte."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.run import TrackedRun
+
+if TYPE_CHECKING:
+    from cnn_sweeps.tracking.store import Store
+
+
+def known(store: "Store", run_id: str) -> RunRecord | None:
+    """What the store knows of one run; None where it has none of that id.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with refusing(store.address):
+        try:
+            return RunRecord.of(store.client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+
+def write_bytes(run: TrackedRun, content: bytes, path: str) -> None:
+    """Store a file under a path of the run's artifacts; other than a text, nothing is converted.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    folder, _, name = path.rpartition("/")
+    with TemporaryDirectory() as scratch, refusing(run.address):
+        file = Path(scratch) / name
+        file.write_bytes(content)
+        run.client.log_artifact(run.run_id, str(file), folder or None)
+
+
+def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
+    """Give a run a folder of another one's artifacts; nothing where that has none.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    with TemporaryDirectory() as scratch, refusing(store.address):
+        if store.client.list_artifacts(from_id, folder):
+            files = store.client.download_artifacts(from_id, folder, scratch)
+            store.client.log_artifacts(to_id, files, folder)
+
+
+def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
+    """The content of a file of the run; None where it has none of that path.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    folder = path.rpartition("/")[0]
+    with TemporaryDirectory() as scratch, refusing(store.address):
+        # Asked first, since some servers are asked again for minutes for what is not there.
+        listed = store.client.list_artifacts(run_id, folder or None)
+        if path not in [file.path for file in listed]:
+            return None
+        return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
+
+
+def where_is(store: "Store", run_id: str, path: str) -> str:
+    """Where a person finds a file of the run: a path on this machine, or MLflow's address of it.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    with refusing(store.address):
+        uri = store.client.get_run(run_id).info.artifact_uri
+    address = urlsplit(uri)
+    if address.scheme != "file":
+        return f"runs:/{run_id}/{path}"
+    return str(Path(url2pathname(address.path)) / path)

@@ -1,0 +1,128 @@
+"""What MLflow's pages say of an experiment and of a run, in Markdown.
+
+The pages show the first four lines or so of a description and hide the rest behind a button, so
+that what matters most comes first.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.markdown import block, bullets, picture_links, plain, run_link
+from cnn_sweeps.tracking.records import DATA, NETWORK, REPRODUCES, REUSED_FROM, RunRecord
+
+EXPERIMENT = """\
+Image classifiers that cnn-sweeps has trained.
+
+- A run is named after its network, its epochs and its config hash: `cnn 64x2 e5 · 3f2a9c1b7d20` \
+has two convolutions of 64 filters and five epochs. The same hash is the same experiment.
+- A sweep is one run, and its trials are below it: press + beside `sweep NAME`. Its description \
+holds the ranking, and its artifacts the report.
+- Filter with the tags: `tags.kind = "trial"` (or `run`, `sweep`, `reproduction`), \
+`tags.study_name`, `tags.network`, `tags.data`, `tags.config_hash LIKE "3f2a%"`.
+- Sort by the column `val_accuracy` for the best run. The test split is scored for single runs, \
+for the winners of a sweep, and for all trials of an exercise.
+
+`cnn-sweeps show HASH` prints what is known of a run, `cnn-sweeps reproduce HASH` does it again.
+"""
+"""Of an experiment, where nobody has written anything else."""
+ACCURACIES = {
+    "test_accuracy": "test accuracy",
+    "val_accuracy": "validation accuracy",
+    "accuracy": "training accuracy",
+}
+
+
+def of_run(run: RunRecord, pictures: Sequence[str] = ()) -> str:
+    """The description of a run that trained an experiment, or was to; empty for any other.
+
+    Args:
+        run: as it is stored, its config hash among the tags.
+        pictures: paths of its artifacts that are pictures.
+    """
+    if run.config_hash is None:
+        return ""
+    parts = [_outcome(run), _verdict(run), _name(run), bullets(list(_summary(run)))]
+    parts += [picture_links(run.experiment_id, run.run_id, pictures), block(_commands(run))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _outcome(run: RunRecord) -> str:
+    """How it ended, and how good it is."""
+    tags = run.tags
+    if run.status == "FAILED":
+        return f"**Failed**: {_one_line(tags.get('error', 'it is not known why'))}"
+    if "pruned_epoch" in tags:
+        reason = _one_line(tags.get("pruned_reason", "its sweep gave it up"))
+        return f"**Pruned** after epoch {tags['pruned_epoch']}: {reason}"
+    if "stopped_reason" in tags:
+        return f"**Stopped**: {_one_line(tags['stopped_reason'])}"
+    if run.status != "FINISHED":
+        return "**Interrupted** before its end." if run.end else "**Running.**"
+    known = [
+        f"{name} **{run.metrics[key]:.4f}**"
+        for key, name in ACCURACIES.items()
+        if key in run.metrics
+    ]
+    return f"Finished: {', '.join(known) or 'no accuracy is known'}."
+
+
+def _verdict(run: RunRecord) -> str:
+    """Whether it was done again, or does another again, and with what verdict."""
+    tags = run.tags
+    if REPRODUCES in tags:
+        original = run_link("another run", run.experiment_id, tags[REPRODUCES])
+        said = plain(tags["verdict"]) if "verdict" in tags else "no verdict yet"
+        return f"Does {original} again from scratch: **{said}**."
+    if "reproduced_by" in tags:
+        again = run_link("another run", run.experiment_id, tags["reproduced_by"])
+        return f"Done again by {again}: **{plain(tags.get('reproduction_verdict', 'unknown'))}**."
+    return ""
+
+
+def _name(run: RunRecord) -> str:
+    """What it is."""
+    known = [plain(run.tags[tag]) for tag in (NETWORK, DATA) if tag in run.tags]
+    return f"Config hash `{_short(run)}`: {' on '.join(known) or 'unknown'}."
+
+
+def _summary(run: RunRecord) -> Iterator[str]:
+    """Epochs, size, time, and what was known before."""
+    tags, metrics = run.tags, run.metrics
+    if "epochs" in metrics:
+        best = metrics.get("best_epoch", metrics["epochs"])
+        kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
+        number, why = counted(int(metrics["epochs"]), "epoch"), plain(tags.get("stopped", ""))
+        yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
+    if "trainable_params" in metrics:
+        yield counted(int(metrics["trainable_params"]), "trainable parameter")
+    if "train_seconds" in metrics:
+        whole = f", {metrics['total_seconds']:.1f} s in all" if "total_seconds" in metrics else ""
+        yield f"{metrics['train_seconds']:.1f} s of training{whole}"
+    yield from _reuse(run)
+
+
+def _reuse(run: RunRecord) -> Iterator[str]:
+    tags = run.tags
+    paid = f"; {float(tags.get('train_seconds_paid', 0)):.1f} s were spent on training here"
+    if REUSED_FROM in tags:
+        known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
+        yield f"nothing was trained: it is a copy of {known} of the same experiment"
+    elif int(tags.get("epochs_reused", 0)):
+        reused = counted(int(tags["epochs_reused"]), "epoch")
+        trained = tags.get("epochs_trained", "the others")
+        yield f"{reused} of it were known already and {trained} trained{paid}"
+
+
+def _commands(run: RunRecord) -> list[str]:
+    short = _short(run)
+    again = [f"cnn-sweeps reproduce {short}"] if run.status == "FINISHED" else []
+    return [f"cnn-sweeps show {short}", *again]
+
+
+def _short(run: RunRecord) -> str:
+    return (run.config_hash or "")[:SHOWN]
+
+
+def _one_line(text: str) -> str:
+    return plain(" ".join(text.split()))

@@ -1,0 +1,107 @@
+"""Finished runs, found by what they are and taken over into new ones."""
+
+import platform
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cnn_sweeps import figures
+from cnn_sweeps.provenance import environment
+from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.records import REPRODUCES, SOFTWARE, RunRecord
+from cnn_sweeps.tracking.run import TrackedRun
+from cnn_sweeps.tracking.store import Store
+from cnn_sweeps.training.epoch import Epoch
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+THREADS = "trainer.threads"
+"""Param of a run that says nothing of its experiment, and much of its seconds."""
+FIELDS = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "val_loss": "val_loss",
+    "val_accuracy": "val_accuracy",
+    "epoch_seconds": "seconds",
+    "images_per_second": "images_per_second",
+}
+"""Metrics that are logged with each epoch, and the fields of `Epoch` that they hold."""
+
+
+def finished(
+    store: Store, config_hash: str, *, with_model: bool, threads: int | None = None
+) -> RunRecord | None:
+    """The newest run of an experiment that came to its end, from any sweep or none.
+
+    One that was made to be compared with another does not count: it may be the one that is off.
+    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
+    other software has trained, which might give other values today.
+
+    Args:
+        store: where to look, in all its experiments.
+        config_hash: 64 hex digits.
+        with_model: whether only a run will do that has stored its model.
+        threads: the `trainer.threads` that it was trained with; None for any.
+    """
+    runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
+    ours = environment.same_software(platform.python_version(), environment.versions())
+    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
+    if threads is not None:
+        ended = (run for run in ended if run.params.get(THREADS) == str(threads))
+    whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
+    with refusing(store.address):
+        return next((run for run in whole if _has_files(store.client, run, with_model)), None)
+
+
+def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
+    """The epochs of a run as they were logged, the last value of each where there are several."""
+    curves: dict[str, dict[int, float]] = {}
+    with refusing(run.address):
+        for metric, field in FIELDS.items():
+            history = run.client.get_metric_history(run.run_id, metric)
+            curves[field] = {point.step: point.value for point in history if point.step > 0}
+    numbers = sorted(curves["loss"])
+    return tuple(
+        Epoch(
+            number=number,
+            loss=curves["loss"][number],
+            accuracy=curves["accuracy"][number],
+            val_loss=curves["val_loss"].get(number),
+            val_accuracy=curves["val_accuracy"].get(number),
+            seconds=curves["seconds"][number],
+            images_per_second=curves["images_per_second"][number],
+        )
+        for number in numbers
+    )
+
+
+def take_over(known: RunRecord, tracked: TrackedRun) -> None:
+    """Give a run the files of a finished one, and its model, which is not copied.
+
+    The pictures stay behind: they show the test split, which a search must not see.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    client = tracked.client
+    with refusing(tracked.address), TemporaryDirectory() as scratch:
+        folder = client.download_artifacts(known.run_id, "", scratch)
+        shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
+        client.log_artifacts(tracked.run_id, folder)
+        models = [LoggedModelOutput(model, step=0) for model in _models(client, known.run_id)]
+        if models:
+            client.log_outputs(tracked.run_id, models)
+
+
+def _has_files(client: "MlflowClient", run: RunRecord, with_model: bool) -> bool:
+    """Whether a run still has the files by which it can be done again, and a model if wanted."""
+    if with_model and not _models(client, run.run_id):
+        return False
+    return any(file.path == "environment.json" for file in client.list_artifacts(run.run_id))
+
+
+def _models(client: "MlflowClient", run_id: str) -> list[str]:
+    """The ids of the models that a run has stored."""
+    outputs = client.get_run(run_id).outputs
+    return [model.model_id for model in outputs.model_outputs] if outputs else []

@@ -1,0 +1,46 @@
+"""Runs found by a filter in MLflow's search syntax, across experiments."""
+
+from difflib import get_close_matches
+
+from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.tracking.errors import first_line
+from cnn_sweeps.tracking.records import STUDY_NAME, RunRecord
+from cnn_sweeps.tracking.store import Store
+
+SYNTAX = (
+    "The syntax is MLflow's: metrics.NAME, params.NAME or tags.NAME, then = != > >= < <= or LIKE, "
+    "and between two conditions.\n"
+    "Text and params stand in single quotes: metrics.val_accuracy > 0.9 and "
+    "params.model.filters = '64'"
+)
+
+
+def matching(store: Store, where: str = "", experiment: str | None = None) -> list[RunRecord]:
+    """The runs that a filter lets through, newest first; of all active experiments, or of one.
+
+    Raises:
+        ConfigError: MLflow cannot read the filter, or there is no such experiment.
+        StoreError: the store refuses.
+    """
+    ids = store.experiments()
+    if experiment is not None and experiment not in ids:
+        near = get_close_matches(experiment, ids, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(
+            f"there is no experiment {experiment!r} in {store.address}.{hint}\n"
+            f"There are: {', '.join(sorted(ids))}"
+        )
+    chosen = list(ids.values()) if experiment is None else [ids[experiment]]
+    try:
+        return store.search(where, chosen)
+    except StoreError as error:
+        if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
+            raise
+        reason = first_line(error.__cause__ or error)
+        raise ConfigError(f"--where {where!r} cannot be read: {reason}\n{SYNTAX}") from error
+
+
+def sweeps(store: Store) -> dict[str, str]:
+    """The name of each study, by the run id of its sweep."""
+    runs = store.search(f"tags.{STUDY_NAME} LIKE '%'", list(store.experiments().values()))
+    return {run.run_id: run.tags[STUDY_NAME] for run in runs if run.parent_id is None}

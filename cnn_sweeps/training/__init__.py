@@ -1,0 +1,1 @@
+"""Epochs, trained. Knows neither MLflow nor Hydra nor Optuna."""

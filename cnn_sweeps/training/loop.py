@@ -1,0 +1,269 @@
+"""Training, one epoch after another. Import this module late: it imports Keras.
+
+`Subject.epochs` goes on for as long as somebody asks, and each epoch depends on nothing but the
+state of model and optimizer, the seed and the number of the epoch. `train` walks along a course
+of such epochs until a rule, an observer or the config says stop.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.text.format import counted
+from cnn_sweeps.training import optimizers, stopping
+from cnn_sweeps.training.epoch import Epoch, Paid, Training
+from cnn_sweeps.training.steps import EvaluationPass, OnStep, TrainingPass
+
+
+class Observer(Protocol):
+    """Whoever wants to see each epoch: a tracker, a progress bar, a pruner."""
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """See an epoch that has just ended; may raise `training.stopping.StopTraining`."""
+
+
+class Course(Protocol):
+    """Where the epochs of a run come from: trained here, or known already."""
+
+    @property
+    def reused(self) -> Mapping[int, str]:
+        """Epochs that were known already, by number, and the runs that trained them."""
+
+    @property
+    def paid(self) -> Paid:
+        """What the epochs have cost the run that asked so far."""
+
+    def epochs(self) -> Iterator[Epoch]:
+        """One epoch after another, without an end."""
+
+    def keep(self, number: int) -> None:
+        """Remember the weights after the epoch that was given last: they may be wanted again."""
+
+    def settle(self, number: int) -> None:
+        """Let the model carry the weights after the last epoch, or after the one kept last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is trained.
+
+    Attributes:
+        model: the network, compiled for this data.
+        dataset: the images.
+        trainer: how it is trained.
+        seed: where every random choice begins.
+        on_step: is told how many steps of an epoch have begun.
+    """
+
+    model: keras.Model
+    dataset: Dataset
+    trainer: Trainer
+    seed: int
+    on_step: OnStep | None = None
+
+    @cached_property
+    def evaluate(self) -> EvaluationPass:
+        """Scores images with the network as it is: loss and accuracy of `(x, y)`."""
+        return EvaluationPass(model=self.model)
+
+    @cached_property
+    def _train(self) -> TrainingPass:
+        trainer = self.trainer
+        return TrainingPass(
+            model=self.model, batch_size=trainer.batch_size, steps=trainer.steps_per_execution
+        )
+
+    @classmethod
+    def compiled(
+        cls,
+        model: keras.Model,
+        dataset: Dataset,
+        trainer: Trainer,
+        seed: int,
+        *,
+        on_step: OnStep | None = None,
+    ) -> "Subject":
+        """Compile a built network, ready to be trained.
+
+        Raises:
+            ConfigError: early stopping without validation images, or an impossible optimizer.
+            RunFailedError: memory ran out.
+        """
+        stopping.check(trainer, len(dataset.x_val))
+        with memory_remedy(trainer):
+            compile_model(model, trainer, len(dataset.x_train))
+        return cls(model=model, dataset=dataset, trainer=trainer, seed=seed, on_step=on_step)
+
+    def epochs(self, start: int = 1) -> Iterator[Epoch]:
+        """Train for one epoch each time the next one is asked for; no end.
+
+        Continuing from `start` after `training.state.restore` gives the same bits as never having
+        stopped.
+
+        Raises:
+            RunFailedError: memory ran out.
+        """
+        number = start
+        while True:
+            yield self._epoch(number)
+            number += 1
+
+    def _epoch(self, number: int) -> Epoch:
+        data, trainer = self.dataset, self.trainer
+        began = time.perf_counter()
+        with memory_remedy(trainer):
+            order = epoch_order(self.seed, number, len(data.x_train))
+            logs = self._train(data.x_train, data.y_train, order, self.on_step)
+            trained = time.perf_counter()
+            val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
+        return Epoch(
+            number=number,
+            loss=logs["loss"],
+            accuracy=logs["accuracy"],
+            val_loss=val[0] if val else None,
+            val_accuracy=val[1] if val else None,
+            seconds=time.perf_counter() - began,
+            images_per_second=len(data.x_train) / (trained - began),
+        )
+
+
+@dataclass(kw_only=True)
+class FromScratch:
+    """A course of which nothing is known before and nothing is stored.
+
+    Attributes:
+        subject: what is trained.
+        kept: weights that may be wanted again.
+        reused: nothing.
+        seconds: wall time of the epochs so far.
+    """
+
+    subject: Subject
+    kept: list[NDArray[Any]] | None = None
+    reused: Mapping[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    _last: int = 0
+
+    @property
+    def paid(self) -> Paid:
+        """All of it."""
+        return Paid(trained=self._last, reused=0, seconds=self.seconds)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train one epoch after another."""
+        for epoch in self.subject.epochs():
+            self._last = epoch.number
+            self.seconds += epoch.seconds
+            yield epoch
+
+    def keep(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
+        """Copy the weights."""
+        self.kept = self.subject.model.get_weights()
+
+    def settle(self, number: int) -> None:
+        """Put the copy back, unless the model has trained no further."""
+        if number != self._last and self.kept is not None:
+            self.subject.model.set_weights(self.kept)
+
+
+def train(course: Course, trainer: Trainer, *, observers: Sequence[Observer] = ()) -> Training:
+    """Walk along a course until something says stop.
+
+    Every observer sees every epoch, also the last; then the stopping rules are asked.
+    With early stopping and `restore_best` the model ends with the weights of its best epoch.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+        RunFailedError: memory ran out.
+    """
+    early, rules = trainer.early_stopping, stopping.rules(trainer)
+    restore_best = early.patience is not None and early.restore_best
+    history: list[Epoch] = []
+    best, reason = 0, None
+    for epoch in course.epochs():
+        history.append(epoch)
+        stopping.check_finite(epoch)
+        best = stopping.best_epoch(early, history) if restore_best else epoch.number
+        if restore_best and best == epoch.number:
+            course.keep(best)
+        reason = _tell(observers, epoch) or _first_reason(rules, history)
+        if reason or epoch.number >= trainer.epochs:
+            break
+    course.settle(best)
+    stopped = reason or f"all {counted(trainer.epochs, 'epoch')}"
+    return Training(epochs=tuple(history), best=best, stopped=stopped)
+
+
+def compile_model(model: keras.Model, trainer: Trainer, images: int) -> None:
+    """Give the model its optimizer, loss and metric; `images` are the training images.
+
+    The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
+
+    Raises:
+        ConfigError: an impossible optimizer or schedule.
+    """
+    model.compile(
+        optimizer=optimizers.make(trainer, steps_per_epoch(images, trainer.batch_size)),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,  # slower on CPU for networks of this size
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in an epoch; the last one may have fewer images."""
+    return math.ceil(images / batch_size)
+
+
+def epoch_order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
+    """The order of the training images in that epoch: a pure function, epoch from 1.
+
+    `RandomState` and its `permutation` are frozen by NumPy (NEP 19), so the order stays the
+    same in later versions.
+    """
+    return np.random.RandomState([seed, epoch]).permutation(images)
+
+
+def _tell(observers: Sequence[Observer], epoch: Epoch) -> str | None:
+    """Show the epoch to every observer; the reason of the first that wants to stop."""
+    reasons = []
+    for observer in observers:
+        try:
+            observer.on_epoch(epoch)
+        except stopping.StopTraining as stop:
+            reasons.append(stop.reason)
+    return reasons[0] if reasons else None
+
+
+def _first_reason(rules: Sequence[stopping.Rule], history: Sequence[Epoch]) -> str | None:
+    reasons = (rule(history) for rule in rules)
+    return next((reason for reason in reasons if reason), None)
+
+
+@contextmanager
+def memory_remedy(trainer: Trainer) -> Iterator[None]:
+    """Say what can be done when memory runs out inside the block.
+
+    Raises:
+        RunFailedError: memory ran out.
+    """
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise RunFailedError(
+            f"Memory ran out with trainer.batch_size={trainer.batch_size}.\n"
+            f"Try trainer.batch_size={max(trainer.batch_size // 2, 1)}, or a smaller network."
+        ) from None

@@ -1,0 +1,137 @@
+"""From a trainer config to a Keras optimizer with its learning rate over time.
+
+`check` answers at compose time, so the parameters that each Keras optimizer takes stand
+here as a table; a test holds the table against the signatures of Keras.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.format import first_line
+
+if TYPE_CHECKING:
+    import keras
+
+# Keras also takes `use_ema`, which writes averaged weights into the model at the end of each
+# `fit`. Here each epoch is one `fit`, so that would mean something else: left out.
+COMMON = (
+    "weight_decay clipnorm clipvalue global_clipnorm loss_scale_factor gradient_accumulation_steps"
+)
+"""Parameters of every optimizer; null, the default of them all, switches each off."""
+FLAGS = ("amsgrad", "centered", "nesterov")
+"""Parameters that are true or false."""
+OPTIMIZERS: dict[str, tuple[str, str]] = {
+    "adam": ("Adam", "beta_1 beta_2 epsilon amsgrad"),
+    "adamw": ("AdamW", "beta_1 beta_2 epsilon amsgrad"),
+    "nadam": ("Nadam", "beta_1 beta_2 epsilon"),
+    "adamax": ("Adamax", "beta_1 beta_2 epsilon"),
+    "rmsprop": ("RMSprop", "rho momentum epsilon centered"),
+    "sgd": ("SGD", "momentum nesterov"),
+    "adagrad": ("Adagrad", "initial_accumulator_value epsilon"),
+    "lion": ("Lion", "beta_1 beta_2"),
+}
+"""Name in the config: class in `keras.optimizers`, and the parameters of its own."""
+
+
+def accepted_params(name: str) -> tuple[str, ...]:
+    """The names that `trainer.optimizer.params` may hold for that optimizer."""
+    return tuple(f"{OPTIMIZERS[name][1]} {COMMON}".split())
+
+
+def check(trainer: Trainer) -> None:
+    """Refuse what the optimizer or the schedule cannot do, without importing Keras.
+
+    Raises:
+        ConfigError: a parameter of another optimizer, one that is no number, or a schedule
+            that cannot reach its end.
+    """
+    _check_params(trainer)
+    _check_schedule(trainer)
+
+
+def make(trainer: Trainer, steps_per_epoch: int) -> "keras.optimizers.Optimizer":
+    """Build the optimizer; the schedule counts in steps, `steps_per_epoch` for an epoch.
+
+    Raises:
+        ConfigError: see `check`; or Keras refuses a value.
+    """
+    import keras  # noqa: PLC0415 - `check` must not wait for it
+
+    check(trainer)
+    optimizer = trainer.optimizer
+    kind = getattr(keras.optimizers, OPTIMIZERS[optimizer.name][0])
+    try:
+        return kind(learning_rate=_learning_rate(trainer, steps_per_epoch), **optimizer.params)
+    except (ValueError, TypeError) as error:
+        reason = first_line(error)
+        given = ", ".join(f"{key}={value}" for key, value in optimizer.params.items())
+        raise ConfigError(
+            f"trainer.optimizer.params ({given}) is refused by Keras for {optimizer.name}: {reason}"
+        ) from None
+
+
+def _learning_rate(trainer: Trainer, steps_per_epoch: int) -> Any:
+    schedule, start = trainer.schedule, trainer.optimizer.learning_rate
+    if schedule.name == "constant" and not schedule.warmup_epochs:
+        return start
+    from cnn_sweeps.training.schedules import Planned  # noqa: PLC0415 - imports Keras
+
+    return Planned(
+        start,
+        schedule.name,
+        end_factor=schedule.end_factor,
+        warmup_steps=schedule.warmup_epochs * steps_per_epoch,
+        end_step=_end_epoch(trainer) * steps_per_epoch,
+    )
+
+
+def _end_epoch(trainer: Trainer) -> int:
+    return trainer.schedule.decay_epochs or trainer.epochs
+
+
+def _check_params(trainer: Trainer) -> None:
+    name, params = trainer.optimizer.name, trainer.optimizer.params
+    accepted = accepted_params(name)
+    unknown = [key for key in params if key not in accepted]
+    if unknown:
+        raise ConfigError(
+            f"trainer.optimizer.params.{unknown[0]} is no parameter of {name}.\n"
+            f"It takes: {', '.join(accepted)}."
+        )
+    for key, value in params.items():
+        _check_param(key, value)
+
+
+def _check_param(key: str, value: Any) -> None:
+    """Refuse what is no number, no truth value for a flag, and a null that means nothing."""
+    flag = key in FLAGS
+    if value is None and key in COMMON.split():
+        return
+    if isinstance(value, int | float) and isinstance(value, bool) == flag:
+        return
+    wanted, example = ("true or false", "true") if flag else ("a number", "0.9")
+    given = json.dumps(value) if value is None or isinstance(value, bool) else value
+    raise ConfigError(
+        f"trainer.optimizer.params.{key}={given} is not {wanted}.\n"
+        f"Type for example trainer.optimizer.params.{key}={example}, or leave it out."
+    )
+
+
+def _check_schedule(trainer: Trainer) -> None:
+    schedule = trainer.schedule
+    if schedule.name == "constant":
+        return
+    if schedule.name == "exponential" and schedule.end_factor == 0:
+        raise ConfigError(
+            "trainer.schedule.name=exponential never reaches end_factor=0.\n"
+            "Type trainer.schedule.end_factor=0.01, or trainer.schedule.name=cosine."
+        )
+    if schedule.warmup_epochs >= _end_epoch(trainer):
+        end = "decay_epochs" if schedule.decay_epochs else "trainer.epochs"
+        raise ConfigError(
+            f"trainer.schedule.warmup_epochs={schedule.warmup_epochs} leaves no epoch for the "
+            f"{schedule.name} decay, which ends with {end}={_end_epoch(trainer)}.\n"
+            f"Type trainer.schedule.warmup_epochs={_end_epoch(trainer) - 1} or fewer."
+        )

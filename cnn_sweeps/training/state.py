@@ -1,0 +1,118 @@
+"""The state of a training: every variable of a model and its optimizer, out and back in.
+
+And the state that nobody can keep. Import this module late: it imports Keras and TensorFlow.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator  # Keras has no public way to it
+from numpy.typing import NDArray
+
+from cnn_sweeps.errors import RunFailedError
+
+Snapshot = dict[str, NDArray[Any]]
+
+
+STATEFUL = re.compile(r"(?!Stateless).*(Random|Multinomial|TruncatedNormal|PyFunc|NumpyFunction)")
+"""Operations with a state, or Python code, of their own; Keras draws by stateless ones."""
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """SHA-256 over type, shape and bytes of all weights in order, whatever their names.
+
+    Moving averages and the state of preprocessing layers belong to it; the optimizer, the
+    metrics and the state of random generators do not.
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        value = np.ascontiguousarray(weight.numpy())
+        digest.update(f"{value.dtype.name}{tuple(weight.shape)}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def variables_of(model: keras.Model) -> dict[str, Any]:
+    """The variables that a snapshot of a compiled model holds, by their keys."""
+    optimizer = {f"optimizer/{i}": v for i, v in enumerate(model.optimizer.variables)}
+    return _model_variables(model) | optimizer | {"random/0": global_seed_generator().state}
+
+
+def snapshot(model: keras.Model) -> Snapshot:
+    """Everything that a compiled model needs to be trained on, as copies.
+
+    That is every variable of the model, random generators among them, those of its optimizer,
+    and the generator that Keras draws from where a layer has none of its own.
+    Keys are positions, because names need not be unique.
+    """
+    return {key: np.array(variable.numpy()) for key, variable in variables_of(model).items()}
+
+
+def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+    """Put a snapshot into a compiled model of the same config.
+
+    Raises:
+        RunFailedError: the snapshot is of another model or optimizer.
+    """
+    _assign(variables_of(model), state)
+
+
+def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+    """Put the model's own part of a snapshot back, to use the network as it was then.
+
+    Raises:
+        RunFailedError: the snapshot is of another model.
+    """
+    _assign(_model_variables(model), state)
+
+
+def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> None:
+    shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
+    if shapes != {key: value.shape for key, value in state.items()}:
+        raise RunFailedError(
+            "The stored training state is of another network or optimizer: its variables "
+            "have other shapes.\nTrain it again from the start."
+        )
+    for key, variable in variables.items():
+        variable.assign(state[key])
+
+
+def _model_variables(model: keras.Model) -> dict[str, Any]:
+    return {f"model/{i}": variable for i, variable in enumerate(model.variables)}
+
+
+def has_hidden_state(model: keras.Model) -> bool:
+    """Whether training a compiled model moves more than a snapshot of it holds.
+
+    A user's layer may draw by `tf.random.normal`, count in a `tf.Variable` or call Python.
+    Then training cannot go on from a snapshot. One pass is traced, none is computed.
+    """
+    image = model.inputs[0]
+    known = {variable.value.ref() for variable in variables_of(model).values()}
+    with _undisturbed():
+        step = tf.function(lambda images: model(images, training=True)).get_concrete_function(
+            tf.TensorSpec(image.shape, image.dtype)
+        )
+    graph = step.graph.as_graph_def()
+    inner = [node for function in graph.library.function for node in function.node_def]
+    return any(STATEFUL.match(node.op) for node in [*graph.node, *inner]) or any(
+        variable.ref() not in known for variable in step.variables
+    )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave the random numbers of Python and NumPy where they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -1,0 +1,275 @@
+"""What is stored of one trajectory: its epochs, and checkpoints to go on from.
+
+    <folder>/about.json          what it is, for people and for `cnn-sweeps cache`
+    <folder>/history.json        every epoch so far, with the digests of its files
+    <folder>/weights/0004.npz    the variables of the model after epoch 4
+    <folder>/optimizer/0004.npz  those of the optimizer; kept for the last epochs only
+    <folder>/lock                held by the process that trains it
+
+Files are written under another name first and then renamed, the history last: a file counts
+once the history names it. Every file carries or has a SHA-256 that is checked when it is read;
+what does not fit is set aside as `*.damaged` and trained again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories import files
+from cnn_sweeps.trajectories.files import Arrays
+
+FORMAT = 1
+LAST_STATES = 2
+"""Epochs, from the last one, whose optimizer is kept: one to go on from, and one in reserve."""
+
+HISTORY = "history.json"
+ABOUT = "about.json"
+LOCK = "lock"
+WEIGHTS, OPTIMIZER = "weights", "optimizer"
+MODEL = "model/"
+"""Keys of a snapshot that are the model's own begin so; the others go with the optimizer."""
+REMOVED = ".removed-"
+"""Stands in the name of a folder that is being deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What is stored of one epoch.
+
+    Attributes:
+        epoch: its metrics and its original seconds.
+        run_id: the MLflow run that trained it.
+        weights: SHA-256 of the file with the model's variables.
+        optimizer: SHA-256 of the file with the optimizer's; None where it is not kept.
+    """
+
+    epoch: Epoch
+    run_id: str
+    weights: str
+    optimizer: str | None
+
+    @property
+    def number(self) -> int:
+        """The epoch, from 1."""
+        return self.epoch.number
+
+
+def thinned_history(history: Sequence[Kept]) -> list[Kept]:
+    """The epochs, with the optimizer of the last ones only."""
+    last = len(history) - LAST_STATES
+    return [one if one.number > last else replace(one, optimizer=None) for one in history]
+
+
+def encode_history(history: Sequence[Kept]) -> bytes:
+    """The epochs as JSON that carries its own digest."""
+    stored = {
+        "format": FORMAT,
+        "sha256": _digest_of(history),
+        "epochs": [asdict(one) for one in history],
+    }
+    return json.dumps(stored).encode()
+
+
+def decode_history(data: bytes) -> list[Kept]:
+    """The epochs that `encode` wrote.
+
+    Raises:
+        ValueError: this is not what was written, or was written by another program.
+    """
+    try:
+        stored = json.loads(data)
+        history = [_kept(plain) for plain in stored["epochs"]]
+        whole = (stored["format"], stored["sha256"]) == (FORMAT, _digest_of(history))
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a history") from error
+    if not whole or [one.number for one in history] != list(range(1, len(history) + 1)):
+        raise ValueError("not the history that was written")
+    return history
+
+
+def _kept(plain: Mapping[str, Any]) -> Kept:
+    return Kept(**{**plain, "epoch": Epoch(**plain["epoch"])})
+
+
+def _digest_of(history: Sequence[Kept]) -> str:
+    plain = [asdict(one) for one in history]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The folder of one trajectory in one environment; it need not exist.
+
+    Attributes:
+        folder: where it is.
+    """
+
+    folder: Path
+
+    @property
+    def trajectory_hash(self) -> str:
+        """Which trajectory it is: 64 hex digits."""
+        return self.folder.parent.name
+
+    @property
+    def environment(self) -> str:
+        """Where it was trained: the first digits of the fingerprint."""
+        return self.folder.name
+
+    def history(self) -> list[Kept]:
+        """The epochs that are known, from the first on without a gap; none where damaged."""
+        path = self.folder / HISTORY
+        try:
+            return decode_history(path.read_bytes())
+        except OSError:
+            return []
+        except ValueError:
+            files.set_aside(path)
+            return []
+
+    def put(self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[Kept] = ()) -> Kept:
+        """Add an epoch that was trained, or put back the lost files of a known one.
+
+        Args:
+            epoch: the next one, or one that is known; then its first record stays.
+            state: all variables after it, as `training.state.snapshot` gives them; those of the
+                model alone where training cannot go on from them.
+            run_id: the MLflow run that trained it.
+            known: the epochs that whoever trains knows of, for where the disk has lost them.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        model = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        rest = {key: value for key, value in state.items() if key not in model}
+        new = Kept(
+            epoch=epoch,
+            run_id=run_id,
+            weights=self._write_arrays(WEIGHTS, epoch.number, model),
+            optimizer=self._write_arrays(OPTIMIZER, epoch.number, rest) if rest else None,
+        )
+        before = max(self.history(), [*known], key=len)
+        if epoch.number <= len(before):
+            first = before[epoch.number - 1]
+            new = replace(new, epoch=first.epoch, run_id=first.run_id)
+        self._write_history([*before[: epoch.number - 1], new, *before[epoch.number :]])
+        return new
+
+    def weights(self, one: Kept) -> Arrays | None:
+        """The model's variables after an epoch; None where the file is lost or damaged."""
+        return self._read_arrays(WEIGHTS, one.number, one.weights)
+
+    def state(self, one: Kept) -> Arrays | None:
+        """All variables after an epoch, to go on from; None where one file is not there."""
+        rest = self._read_arrays(OPTIMIZER, one.number, one.optimizer)
+        weights = None if rest is None else self.weights(one)
+        return None if rest is None or weights is None else {**weights, **rest}
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Say what the trajectory is, if nobody has.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        if not (self.folder / ABOUT).exists():
+            files.write(self.folder / ABOUT, json.dumps(about, indent=2).encode())
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the trajectory is; empty where nobody could say it."""
+        try:
+            told = json.loads((self.folder / ABOUT).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(size for _, size in files.sizes(self.folder))
+
+    @property
+    def used(self) -> float:
+        """When it was last used, in seconds since 1970."""
+        with suppress(OSError):
+            return self._clock.stat().st_mtime
+        return 0.0
+
+    def touch(self) -> None:
+        """Note that it is used; a folder that cannot be written is only read."""
+        with suppress(OSError):
+            os.utime(self._clock)
+
+    def remove(self) -> bool:
+        """Delete it, at once for whoever looks: it is renamed first. Whether it is gone."""
+        gone = self.folder.with_name(f"{self.folder.name}{REMOVED}{uuid.uuid4().hex}")
+        with suppress(OSError):
+            self.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+            self.folder.parent.rmdir()  # if no other environment has an entry
+        return not self.folder.exists()
+
+    def tidy(self) -> None:
+        """Delete what processes that died, and damage, have left. Only for who has the lock."""
+        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK)}
+        named |= {path for path, _ in self._named()}
+        for path, _ in files.sizes(self.folder):
+            if path not in named:
+                files.delete(path)
+
+    def faults(self) -> dict[str, str]:
+        """Check every file against its digest, and set aside what does not fit.
+
+        Returns:
+            `damaged` or `missing` for each file that is not as it was written, by name.
+        """
+        if not self.history():
+            return {HISTORY: "damaged"} if files.is_damaged(self.folder / HISTORY) else {}
+        bad = [file for file in self._named() if files.read(*file) is None]
+        # Whoever trains at the moment deletes optimizers that the history no longer names.
+        still = self._named()
+        return {
+            str(path.relative_to(self.folder)): "damaged" if files.is_damaged(path) else "missing"
+            for path, digest in bad
+            if (path, digest) in still
+        }
+
+    @property
+    def _clock(self) -> Path:
+        """What carries the time of the last use: nothing but a use changes the history."""
+        history = self.folder / HISTORY
+        return history if history.exists() else self.folder
+
+    def _named(self) -> list[tuple[Path, str]]:
+        """The files that the history names, with their digests."""
+        return [
+            (self._path(kind, one.number), digest)
+            for one in self.history()
+            for kind, digest in ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
+            if digest is not None
+        ]
+
+    def _write_arrays(self, kind: str, number: int, values: Arrays) -> str:
+        return files.write(self._path(kind, number), files.encode_arrays(values))
+
+    def _read_arrays(self, kind: str, number: int, digest: str | None) -> Arrays | None:
+        data = None if digest is None else files.read(self._path(kind, number), digest)
+        return None if data is None else files.decode_arrays(data)
+
+    def _write_history(self, history: Sequence[Kept]) -> None:
+        thinned = thinned_history(history)
+        files.write(self.folder / HISTORY, encode_history(thinned))
+        for before, after in zip(history, thinned, strict=True):
+            if before != after:
+                files.delete(self._path(OPTIMIZER, after.number))
+
+    def _path(self, kind: str, number: int) -> Path:
+        return self.folder / kind / f"{number:04}.npz"

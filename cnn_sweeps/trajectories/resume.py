@@ -1,0 +1,248 @@
+"""Where the epochs of a run come from: reading what is known, training what is missing.
+
+What names a trajectory on disk is what is trained, and where. Import this module late: it imports
+Keras.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.tracking import TrackedRun
+from cnn_sweeps.training import loop
+from cnn_sweeps.training import state as variables
+from cnn_sweeps.training.epoch import Epoch, Paid
+from cnn_sweeps.training.loop import Course, FromScratch, Subject
+from cnn_sweeps.training.state import has_hidden_state
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.entry import MODEL, Entry, Kept
+from cnn_sweeps.trajectories.lock import Lock
+
+PATIENCE = 0.2
+"""Seconds between two looks at a trajectory that another process trains."""
+
+
+@contextmanager
+def course_of(
+    subject: Subject,
+    config: Config,
+    identity: Identity,
+    environment: Environment,
+    tracked: TrackedRun,
+) -> Iterator[Course]:
+    """The trajectory of a run, as far as it is known; or nothing but training.
+
+    The run's tags say what of it was trained here, what was read, and who had trained that.
+
+    Raises:
+        StoreError: what is trained cannot be stored.
+    """
+    if not config.trajectory.reuse:
+        with _told(FromScratch(subject=subject), tracked) as scratch:
+            yield scratch
+        return
+    trajectories = TrajectoryStore.under(tracked.address.dir)
+    entry = _entry(trajectories, config, identity, environment)
+    goes_on = not (isinstance(config.model, CustomModel) and has_hidden_state(subject.model))
+    walk = Walk(subject=subject, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
+    try:
+        with _told(walk, tracked), walk:
+            yield walk
+    finally:
+        if walk.trained:
+            trajectories.evict_at_times(config.trajectory.max_gb)
+
+
+@contextmanager
+def _told(course: Course, tracked: TrackedRun) -> Iterator[Course]:
+    """Say in the run's tags what its epochs have cost, whatever ended them."""
+    try:
+        yield course
+    finally:
+        with suppress(StoreError):  # what went wrong in the training is told instead
+            tracked.set_tags(course.paid.tags)
+
+
+def _entry(
+    trajectories: TrajectoryStore, config: Config, identity: Identity, environment: Environment
+) -> Entry:
+    steps = config.trainer.steps_per_execution
+    where = fingerprint(environment, steps_per_execution=steps)
+    entry = trajectories.entry(identity.trajectory_hash, where)
+    with suppress(StoreError):  # what cannot be written may still be read
+        entry.describe(
+            {
+                "title": title(config.model),
+                "data": config.data.name,
+                "trajectory_hash": identity.trajectory_hash,
+                "environment": environment.moving,
+            }
+        )
+    return entry
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """The epochs of one trajectory for one run, a `training.loop.Course`.
+
+    An epoch that is known is read. One that is not is trained by whoever has the lock;
+    everybody else waits for it, and takes over when the one that has it dies. Use it as a
+    context manager: the lock is given back at its end.
+
+    Attributes:
+        subject: what is trained, freshly built and compiled.
+        entry: what is stored of it.
+        run_id: the MLflow run that asks, which is named with the epochs it trains.
+        goes_on: whether training can go on from what is stored; else it begins at the start.
+        trained: numbers of the epochs that were trained here.
+        read: what was read, by number.
+        seconds: wall time of the epochs that were trained here.
+    """
+
+    subject: loop.Subject
+    entry: Entry
+    run_id: str
+    goes_on: bool = True
+    trained: set[int] = field(default_factory=set)
+    read: dict[int, Kept] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lock = Lock(self.entry.folder)
+        self._known = self.entry.history()
+        self._live: Iterator[Epoch] | None = None
+        self._at = 0
+        # Training from the start once more needs the start once more: files may be lost.
+        self._start = variables.snapshot(self.subject.model)
+
+    def __enter__(self) -> Self:
+        """Note that the entry is used."""
+        self.entry.touch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let others go on."""
+        self._lock.give_back()
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Every epoch from the first, read or trained, for as long as they are asked for."""
+        number = 0
+        while True:
+            number += 1
+            yield self._epoch(number)
+
+    def keep(self, number: int) -> None:
+        """Nothing to do: the weights of every epoch are kept."""
+
+    def settle(self, number: int) -> None:
+        """Let the model carry the weights that it had after an epoch."""
+        if self._at == number and self._live is not None:
+            return
+        weights = self.entry.weights(self._known[number - 1])
+        self._live = None
+        if weights is None:
+            self._wait_for_lock()
+            self._train_to(number)
+        else:
+            variables.restore_model(self.subject.model, weights)
+            self._at = number
+
+    @property
+    def reused(self) -> Mapping[int, str]:
+        """Epochs that were read, by number, and the runs that trained them."""
+        return {n: kept.run_id for n, kept in self.read.items() if n not in self.trained}
+
+    @property
+    def paid(self) -> Paid:
+        """What the run that asked has paid, and for what it has to thank others."""
+        return Paid(
+            trained=len(self.trained),
+            reused=len(self.reused),
+            seconds=self.seconds,
+            trained_by=tuple(dict.fromkeys(self.reused.values())),
+        )
+
+    def _epoch(self, number: int) -> Epoch:
+        while True:
+            if number > len(self._known):
+                self._known = max(self._known, self.entry.history(), key=len)
+            if number <= len(self._known):
+                kept = self._known[number - 1]
+                if number not in self.trained:
+                    self.read[number] = kept
+                return kept.epoch
+            if self._lock.held:
+                self._train_to(number)
+            elif not self._lock.take():
+                time.sleep(PATIENCE)
+
+    def _train_to(self, number: int) -> None:
+        """Train on until that epoch is known, from the nearest point that is stored."""
+        if self._live is None:
+            self._at = self._go_back(number - 1)
+            self._live = self.subject.epochs(start=self._at + 1)
+        while self._at < number:
+            epoch = next(self._live)
+            self._at = epoch.number
+            self.trained.add(epoch.number)
+            self.seconds += epoch.seconds
+            self._keep(epoch)
+
+    def _keep(self, epoch: Epoch) -> None:
+        state = variables.snapshot(self.subject.model)
+        if not self.goes_on:
+            state = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        kept = self.entry.put(epoch, state, run_id=self.run_id, known=self._known)
+        self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
+
+    def _go_back(self, number: int) -> int:
+        """Bring the model to the last stored state that is not beyond an epoch; which it is.
+
+        Raises:
+            RunFailedError: there is none, and no way back to the start.
+        """
+        for kept in reversed(self._known[:number]):
+            state = self.entry.state(kept)
+            if state is not None:
+                variables.restore(self.subject.model, state)
+                return kept.number
+        if self.trained and not self.goes_on:
+            raise RunFailedError(
+                f"What was stored in {self.entry.folder} got lost while it was in use, and this "
+                "network cannot be brought back to its start.\nRun it again."
+            )
+        variables.restore(self.subject.model, self._start)
+        return 0
+
+    def _wait_for_lock(self) -> None:
+        while not self._lock.take():
+            time.sleep(PATIENCE)
+
+
+def fingerprint(environment: Environment, *, steps_per_execution: int | None) -> str:
+    """Digest of everything beside the config that may move the bits of a training.
+
+    An entry is only ever continued where its fingerprint is the same.
+
+    Args:
+        environment: captured after TensorFlow was started.
+        steps_per_execution: steps of one call; no part of what an experiment is.
+    """
+    beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
+    text = json.dumps(environment.moving | beside, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,242 @@
+"""`cnn-sweeps cache`: what is listed, checked and deleted, and what is said of it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from damage import damage
+from plans import epoch
+
+from cnn_sweeps.cli import cache, output
+from cnn_sweeps.config.schema import Tracking, Trajectory
+from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.lock import Lock
+
+FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
+HERE, THERE = "5" * 64, "6" * 64
+NOON = 1_764_072_000.0  # 2025-11-25 12:00 UTC
+
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
+
+@pytest.fixture(autouse=True)
+def defaults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default settings without Hydra's help, unless a test asks for Hydra."""
+    if "hydra_restore_singletons" not in request.fixturenames:
+        monkeypatch.setattr(cache, "compose_trajectories", lambda _: (Tracking(), Trajectory()))
+
+
+@pytest.fixture
+def kept() -> TrajectoryStore:
+    """Two trajectories, one of them in two environments."""
+    store = TrajectoryStore.under(Path("mlruns"))
+    for trajectory, environment, epochs in ((FIRST, HERE, 3), (SECOND, HERE, 1), (FIRST, THERE, 2)):
+        entry = store.entry(trajectory, environment)
+        entry.describe({"title": "cnn 4x1", "data": "digits"})
+        for number in range(1, epochs + 1):
+            state = {"model/0": np.zeros(100_000), "optimizer/0": np.zeros(1)}
+            entry.put(epoch(number), state, run_id="run")
+        moment = NOON + 60 * len(store.entries())
+        os.utime(entry.folder / "history.json", (moment, moment))
+    return store
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """The lines that a command prints when it ends well."""
+    assert cache.main(list(arguments)) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("arguments", [[], ["list"]], ids=["by default", "list"])
+def test_a_row_for_each_and_how_much_there_is(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """Plain columns where no terminal is, the first to go at the top, and the sum below."""
+    head, *rows, total = said(capsys, *arguments)
+    assert head.split("  ")[0] == "trajectory"
+    assert [" ".join(row.split()) for row in rows] == [
+        "abcd11111111 cnn 4x1 digits 3 2.4 2025-11-25 12:01 555555555555",
+        "abcd22222222 cnn 4x1 digits 1 0.8 2025-11-25 12:02 555555555555",
+        "abcd11111111 cnn 4x1 digits 2 1.6 2025-11-25 12:03 666666666666",
+    ]
+    assert total == "3 trajectories, 6 epochs; 4.8 MB of 5 GB (trajectory.max_gb)"
+
+
+def test_a_terminal_gets_a_table_with_lines(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other commands show theirs."""
+    monkeypatch.setattr(output, "console", lambda: Output(force_terminal=True, width=120))
+    assert "┃" in said(capsys)[1]
+
+
+def test_one_trajectory_can_be_asked_for(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With all its environments."""
+    assert len(said(capsys, "list", "abcd1")) == 4
+    assert "1 epoch;" in said(capsys, "list", "ABCD2")[-1]
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_another_folder_and_another_size_can_be_asked_about(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for a run."""
+    Path("mlruns").rename("elsewhere")
+    lines = said(capsys, "tracking.dir=elsewhere", "trajectory.max_gb=0.5")
+    assert lines[-1].endswith("of 0.5 GB (trajectory.max_gb)")
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "clear"])
+def test_nothing_there_is_said(capsys: pytest.CaptureFixture[str], action: str) -> None:
+    """That is no error, and makes no folder."""
+    place = Path("mlruns/trajectories").absolute()
+    assert said(capsys, action) == [f"nothing is kept in {place}."]
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["lst"], r"^lst is not possible\.\n  Type cnn-sweeps cache \[list", id="word"),
+        pytest.param(["clear", "abcd1", "abcd2"], r"clear abcd1 abcd2 is not", id="two hashes"),
+        pytest.param(["abcd1"], r"abcd1 is not possible", id="no action"),
+    ],
+)
+def test_what_is_not_possible_is_refused(
+    kept: TrajectoryStore, arguments: list[str], message: str
+) -> None:
+    """In a line that says what is; nothing is deleted."""
+    with pytest.raises(ConfigError, match=message):
+        cache.main(arguments)
+    assert len(kept.entries()) == 3
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_only_where_to_look_can_be_set() -> None:
+    """An experiment is not what this is about."""
+    with pytest.raises(ConfigError, match=r"only tracking\.KEY=VALUE or trajectory\.KEY=VALUE is"):
+        cache.main(["model=dnn"])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        pytest.param("ffff", r"no trajectory hash begins with ffff, in .*mlruns", id="unknown"),
+        pytest.param("abcd", r"of 2 trajectory hashes; type more digits:\n  abcd1", id="several"),
+        pytest.param("abc", r"'abc' is no trajectory hash: type 4 to 64", id="too short"),
+        pytest.param("", r"'' is no trajectory hash", id="an empty variable of the shell"),
+    ],
+)
+@pytest.mark.parametrize("action", ["list", "verify", "clear"])
+def test_a_hash_of_nothing_is_refused(
+    kept: TrajectoryStore, action: str, prefix: str, message: str
+) -> None:
+    """Least of all is everything deleted instead."""
+    with pytest.raises(UnknownHashError, match=message):
+        cache.main([action, prefix])
+    assert len(kept.entries()) == 3
+
+
+def test_what_is_whole_is_said_to_be(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every file was read for it."""
+    assert said(capsys, "verify") == ["3 trajectories checked: all files are as written."]
+
+
+def test_what_is_damaged_is_reported_and_set_aside(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 1, for scripts."""
+    folder = kept.entry(FIRST, HERE).folder
+    damage(folder / "weights" / "0002.npz")
+    (folder / "optimizer" / "0003.npz").unlink()
+    assert cache.main(["verify"]) == 1
+    missing, damaged, sum_of_it = capsys.readouterr().out.splitlines()
+    assert missing == "abcd11111111 555555555555  optimizer/0003.npz is missing"
+    assert damaged == "abcd11111111 555555555555  weights/0002.npz is damaged"
+    assert sum_of_it.startswith("3 trajectories checked: what is damaged is set aside, and train")
+    assert (folder / "weights" / "0002.npz.damaged").exists()
+    assert cache.main(["verify", "abcd2"]) == 0
+
+
+def test_clearing_deletes_and_says_how_much(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All, or one trajectory in all its environments."""
+    assert said(capsys, "clear", "abcd1") == ["2 trajectories deleted, 4.0 MB freed."]
+    assert [entry.trajectory_hash for entry in kept.entries()] == [SECOND]
+    assert said(capsys, "clear") == ["1 trajectory deleted, 0.8 MB freed."]
+    assert kept.entries() == []
+
+
+def test_what_is_in_use_stays(kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is said to."""
+    with Lock(kept.entry(SECOND, HERE).folder) as lock:
+        assert lock.take()
+        deleted, stays = said(capsys, "clear")
+    assert deleted == "2 trajectories deleted, 4.0 MB freed."
+    assert stays == "abcd22222222 stays: it is in use, or cannot be deleted."
+    assert [entry.trajectory_hash for entry in kept.entries()] == [SECOND]
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What a command answers to a program."""
+    assert cache.main([*arguments, "--json"]) == code
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told.pop("folder") == str(Path("mlruns/trajectories").absolute())
+    return told
+
+
+def test_a_program_is_told_the_same(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All digits, bytes, and a time with its zone."""
+    told = answer(capsys)
+    assert told["max_gb"] == 5.0
+    assert told["bytes"] == kept.size
+    second = kept.entry(SECOND, HERE)
+    assert told["entries"][1] == {
+        "trajectory_hash": SECOND,
+        "environment": "5" * 12,
+        "title": "cnn 4x1",
+        "data": "digits",
+        "epochs": 1,
+        "bytes": second.size,
+        "last_used": "2025-11-25T12:02:00+00:00",
+    }
+    assert answer(capsys, "verify") == {"checked": 3, "faults": []}
+    damage(second.folder / "weights" / "0001.npz")
+    (fault,) = answer(capsys, "verify", code=1)["faults"]
+    assert (fault["trajectory_hash"], fault["fault"]) == (SECOND, "damaged")
+    with Lock(second.folder) as lock:
+        assert lock.take()
+        told = answer(capsys, "clear")
+    assert [entry["trajectory_hash"] for entry in told["deleted"]] == [FIRST, FIRST]
+    assert [entry["trajectory_hash"] for entry in told["stay"]] == [SECOND]
+    assert told["freed_bytes"] > 4_000_000
+
+
+def test_nothing_there_is_nothing_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty list, no message."""
+    assert answer(capsys) == {"max_gb": 5.0, "bytes": 0, "entries": []}
+    assert answer(capsys, "clear") == {"freed_bytes": 0, "deleted": [], "stay": []}
+
+
+def test_an_entry_that_nobody_described_is_listed(
+    kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its title is nobody's to guess; what looks like markup is none."""
+    (kept.entry(SECOND, HERE).folder / "about.json").unlink()
+    strange = json.dumps({"title": "[bold]x", "data": 7})
+    (kept.entry(FIRST, HERE).folder / "about.json").write_text(strange)
+    _head, first, second, *_ = said(capsys)
+    assert second.split()[:4] == ["abcd22222222", "-", "-", "1"]
+    assert first.split()[1:3] == ["[bold]x", "7"]

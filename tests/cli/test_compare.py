@@ -1,0 +1,283 @@
+"""`cnn-sweeps compare`: which runs are rows, in what order, with which columns."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cnn_sweeps.cli import compare
+from cnn_sweeps.config.fields import find
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.runs.leaderboard import NO_SETTINGS, Leaderboard, Names, records, table, to_csv
+from cnn_sweeps.tracking import RunRecord, Store
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NAMES = Names(studies={"sweep": "depth"}, experiments={"1": "cnn_sweeps"})
+
+
+def record(number: int, digit: str, **more: Any) -> RunRecord:
+    """A finished run of the experiment whose hash is that digit; later with a greater number."""
+    given: dict[str, Any] = {
+        "run_id": f"{number:032x}",
+        "name": f"cnn {number}x1 · {digit * 12}",
+        "experiment_id": "1",
+        "status": "FINISHED",
+        "config_hash": digit * 64,
+        "params": {"model.filters": "16"},
+        "metrics": {"val_accuracy": 0.5},
+        "tags": {},
+        "start": NOON + timedelta(minutes=number),
+        "end": None,
+        "artifact_uri": "",
+        "parent_id": None,
+        **more,
+    }
+    return RunRecord(**given)
+
+
+def scored(number: int, digit: str, value: float, **more: Any) -> RunRecord:
+    """A run with that validation accuracy."""
+    return record(number, digit, metrics={"val_accuracy": value}, **more)
+
+
+def board(*runs: RunRecord, ascending: bool = False, each: bool = False) -> Leaderboard:
+    """Runs, given oldest first as they were made, ranked by their validation accuracy."""
+    return Leaderboard.of(reversed(runs), "val_accuracy", ascending=ascending, each=each)
+
+
+def order(made: Leaderboard) -> str:
+    """The first digits of the hashes, the best first."""
+    return "".join(str(run.config_hash)[0] for run in made.runs)
+
+
+@pytest.mark.parametrize(("ascending", "expected"), [(False, "bca"), (True, "acb")])
+def test_the_best_is_first(ascending: bool, expected: str) -> None:
+    """Whichever end is the top."""
+    runs = (scored(1, "a", 0.1), scored(2, "b", 0.9), scored(3, "c", 0.5))
+    assert order(board(*runs, ascending=ascending)) == expected
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+def test_what_is_no_number_is_last(ascending: bool) -> None:
+    """A loss that is nan beats nothing, in either direction."""
+    runs = (scored(1, "a", float("nan")), scored(2, "b", 0.9))
+    assert order(board(*runs, ascending=ascending)) == "ba"
+
+
+def test_an_experiment_is_one_row() -> None:
+    """That of its newest own run: reproductions and copies are folded into it."""
+    runs = (
+        scored(1, "a", 0.5),
+        scored(2, "a", 0.6),
+        scored(3, "a", 0.7, tags={"reproduces": "x"}),
+        scored(4, "a", 0.8, tags={"reused_from": "x"}),
+    )
+    assert [run.metrics["val_accuracy"] for run in board(*runs).runs] == [0.6]
+    assert len(board(*runs, each=True).runs) == 4
+
+
+def test_failed_and_running_runs_are_rows_only_where_each_run_is() -> None:
+    """As is no sweep's own run, which is no experiment."""
+    runs = (
+        scored(1, "a", 0.5, status="FAILED"),
+        scored(2, "b", 0.6, status="RUNNING"),
+        scored(3, "c", 0.7, config_hash=None),
+    )
+    assert (order(board(*runs)), order(board(*runs, each=True))) == ("", "ba")
+
+
+def test_a_run_without_the_metric_gives_way_to_one_that_has_it() -> None:
+    """The trial of a sweep has no test score; the single run of the same experiment speaks."""
+    runs = (scored(1, "a", 0.5), record(2, "a", metrics={}), record(3, "b", metrics={}))
+    made = board(*runs)
+    assert (order(made), made.without) == ("a", 1)
+
+
+def shown(*runs: RunRecord, each: bool = False) -> Mapping[str, tuple[str, ...]]:
+    """The columns of the table by name."""
+    made = table(board(*runs, each=each), NAMES, each=each)
+    return dict(zip(made.head, zip(*made.rows, strict=True), strict=True))
+
+
+def test_only_settings_that_differ_are_columns() -> None:
+    """Where things lay and how they were computed is no setting."""
+    same = {"seed": "0", "data.name": "digits"}
+    one = scored(1, "a", 0.9, params={**same, "model.filters": "16", "trainer.threads": "1"})
+    two = scored(2, "b", 0.8, params={**same, "model.filters": "8", "trainer.threads": "2"})
+    columns = shown(one, two)
+    assert list(columns) == ["rank", "val_accuracy", "model.filters", "run", "config hash"]
+    assert columns["model.filters"] == ("16", "8")
+
+
+def test_a_setting_that_one_network_does_not_have_is_empty() -> None:
+    """A dense network has no filters."""
+    one = scored(1, "a", 0.9, params={"model.name": "cnn", "model.filters": "16"})
+    two = scored(2, "b", 0.8, params={"model.name": "dnn"})
+    assert shown(one, two)["model.filters"] == ("16", "")
+
+
+def test_study_and_status_are_told_where_they_differ() -> None:
+    """The name of the run stands without its hash, which has a column of its own."""
+    one, two = scored(1, "a", 0.9, parent_id="sweep"), scored(2, "b", 0.8, status="FAILED")
+    columns = shown(one, two, each=True)
+    assert columns["study"] == ("depth", "")
+    assert columns["status"] == ("FINISHED", "FAILED")
+    assert columns["run"] == ("cnn 1x1", "cnn 2x1")
+    assert "experiment" not in columns
+
+
+def test_epochs_are_one_column() -> None:
+    """Asked and trained are told twice only where they are not the same."""
+    runs = [
+        record(n, d, metrics={"val_accuracy": 0.5, "epochs": n}, params={"trainer.epochs": str(n)})
+        for n, d in ((1, "a"), (2, "b"))
+    ]
+    assert "trainer.epochs" not in shown(*runs)
+    stopped = replace(runs[1], metrics={"val_accuracy": 0.5, "epochs": 1.0})
+    assert "trainer.epochs" in shown(runs[0], stopped)
+
+
+@pytest.mark.parametrize("key", sorted(NO_SETTINGS))
+def test_what_is_no_setting_is_a_field(key: str) -> None:
+    """A name that is misspelt would hide nothing."""
+    assert find(tuple(key.split(".")), {}).key == key
+
+
+def test_a_spreadsheet_gets_every_column_and_digit() -> None:
+    """Full hashes, unrounded numbers, quotes where a comma is; lines end as RFC 4180 has it."""
+    one = scored(1, "a", 1 / 3, params={"model.filters": "[8, 16]"})
+    text = to_csv(records(board(one, scored(2, "b", 0.1)), NAMES))
+    first, second = csv.DictReader(io.StringIO(text))
+    assert (first["config_hash"], first["val_accuracy"]) == ("a" * 64, str(1 / 3))
+    assert (first["model.filters"], second["model.filters"]) == ("[8, 16]", "16")
+    assert text.count("\r\n") == 3
+
+
+def test_an_empty_board_is_a_heading() -> None:
+    """A program that reads it finds its columns."""
+    assert to_csv([]).startswith("rank,name,study")
+
+
+@pytest.fixture
+def runs(store: Store) -> Store:
+    """A store with a sweep of two trials and a single run."""
+    with store.start_run("sweep depth", tags={"study_name": "depth"}) as sweep:
+        pass
+    for filters, digit, parent in ((16, "a", sweep.run_id), (8, "b", sweep.run_id), (4, "c", None)):
+        tags = {"config_hash": digit * 64}
+        with store.start_run(f"cnn {filters}x1", tags=tags, parent_run_id=parent) as run:
+            run.log_params({"model.filters": filters})
+            run.log_metrics({"val_accuracy": filters / 100, "loss": filters})
+    return store
+
+
+def said(
+    runs: Store, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[list[list[str]], list[str]]:
+    """The words of each row of the table, and the lines below it."""
+    assert compare.main([*arguments, f"tracking.dir={runs.dir}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line[:4].strip().isdecimal()]
+    return rows, [line for line in lines[1:] if line.split() not in rows]
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        pytest.param([], "16", id="best accuracy"),
+        pytest.param(["--ascending"], "4", id="worst accuracy"),
+        pytest.param(["--metric", "loss"], "4", id="least loss"),
+        pytest.param(["--metric", "loss", "--descending"], "16", id="greatest loss"),
+    ],
+)
+def test_the_direction_follows_from_the_metric(
+    runs: Store, capsys: pytest.CaptureFixture[str], arguments: list[str], first: str
+) -> None:
+    """Unless another one is asked for."""
+    rows, rest = said(runs, capsys, *arguments)
+    assert f"cnn {first}x1" in " ".join(rows[0])
+    assert (len(rows), rest) == (3, [])
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        pytest.param(["--where", "params.model.filters = '8'"], 1, id="param"),
+        pytest.param(["--where", "metrics.val_accuracy > 0.07"], 2, id="metric"),
+        pytest.param(["aaaa", "CCCC"], 2, id="hashes"),
+        pytest.param(["--top", "2"], 2, id="top"),
+        pytest.param(["--experiment", "cnn_sweeps"], 3, id="experiment"),
+    ],
+)
+def test_some_can_be_asked_for(
+    runs: Store, capsys: pytest.CaptureFixture[str], arguments: list[str], count: int
+) -> None:
+    """By what they are, how good they are, or by name."""
+    assert len(said(runs, capsys, *arguments)[0]) == count
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_what_is_not_shown_is_counted(runs: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what shows it."""
+    assert said(runs, capsys, "--top", "1")[1] == ["the best 1 of 3 experiments; --top 3 shows all"]
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_filter_that_nothing_fits_is_no_error(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name in it that no run has is told, with what is near."""
+    assert compare.main(["--where", "metrics.val_acuracy > 0", f"tracking.dir={runs.dir}"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("fits.")
+    assert second == "  no run has val_acuracy; near it are val_accuracy"
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--where", "what is"], r"cannot be read: .*\nThe syntax is", id="filter"),
+        pytest.param(["--metric", "los"], r"metric los\.\nThere are: loss", id="metric"),
+        pytest.param(["--experiment", "cnn_sweep"], r"Did you mean cnn_sweeps\?", id="experiment"),
+        pytest.param(["--top", "0"], r"0 is no number of rows", id="top"),
+        pytest.param(["--csv", "--json"], r"not allowed with", id="both forms"),
+    ],
+)
+def test_what_is_not_possible_is_refused(runs: Store, arguments: list[str], message: str) -> None:
+    """With what is."""
+    with pytest.raises(ConfigError, match=message):
+        compare.main([*arguments, f"tracking.dir={runs.dir}"])
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_an_unknown_hash_is_refused(runs: Store) -> None:
+    """As by `show`."""
+    with pytest.raises(UnknownHashError, match="begins with ffff"):
+        compare.main(["aaaa", "ffff", f"tracking.dir={runs.dir}"])
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+def test_where_no_run_was_logged_nothing_is_made() -> None:
+    """That there is nothing to compare is an error, as for `show`."""
+    with pytest.raises(UnknownHashError, match="no run was ever logged in .*mlruns"):
+        compare.main([])
+    assert not Tracking().dir.exists()
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_program_gets_all_of_it(runs: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list of objects, the best first, with the name of the study."""
+    assert compare.main(["--json", f"tracking.dir={runs.dir}"]) == 0
+    first, _, last = json.loads(capsys.readouterr().out)
+    assert (first["rank"], first["study"], first["config_hash"]) == (1, "depth", "a" * 64)
+    assert (first["metrics"]["val_accuracy"], first["params"]) == (0.16, {"model.filters": "16"})
+    assert last["study"] is None

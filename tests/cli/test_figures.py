@@ -1,0 +1,165 @@
+"""`cnn-sweeps figures`: the pictures of a finished run once more."""
+
+from pathlib import Path
+
+import pytest
+from configs import config
+
+from cnn_sweeps.cli import figures
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError, DataError, StoreError, UnknownHashError
+from cnn_sweeps.tracking import RunRecord, Store, artifacts
+from cnn_sweeps.tracking.records import LEFT_OUT
+
+NET = """
+import keras
+
+def build(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape), keras.layers.Conv2D(2, 3, name="mine"), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
+"""
+
+
+@pytest.fixture
+def trial(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+    """A trial of a sweep, which has no pictures yet, in the store of the current folder."""
+    from cnn_sweeps.runs.run import AsTrial, run
+
+    monkeypatch.chdir(tmp_path)
+    done = run(config(), store, role=AsTrial(parent_run_id=None))
+    return store.get(done.run_id)
+
+
+def pictures(store: Store, run: RunRecord) -> list[str]:
+    """The names of a run's pictures."""
+    listed = store.client.list_artifacts(run.run_id, "figures")
+    return sorted(Path(file.path).stem for file in listed)
+
+
+def test_a_trial_gets_its_pictures(
+    store: Store, trial: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Among its artifacts, where a search had left them out; what was made is said."""
+    assert pictures(store, trial) == []
+    assert figures.main([str(trial.config_hash)[:8]]) == 0
+    made = ["confusion_matrix", "filters", "kernels", "layers", "mistakes", "samples"]
+    assert pictures(store, trial) == made
+    said = capsys.readouterr().out
+    assert all(f"  figures/{name}.png\n" in said for name in made)
+    assert f"among the artifacts of MLflow run {trial.run_id}" in said
+
+
+def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: RunRecord) -> None:
+    """Only those that show what was chosen change."""
+    before, after = {}, {}
+    names = ("layers", "filters", "samples")
+    for kept, chosen in ((before, []), (after, ["--images=3", "--filter=1", "--layer=pool_1"])):
+        assert figures.main(["--run-id", trial.run_id, *chosen]) == 0
+        for name in names:
+            kept[name] = artifacts.read_bytes(store, trial.run_id, f"figures/{name}.png")
+    assert [name for name in names if before[name] != after[name]] == ["layers", "filters"]
+
+
+def test_what_was_left_out_is_said_no_longer(store: Store, trial: RunRecord) -> None:
+    """A run whose pictures could be made at last lacks none."""
+    store.reopen(trial.run_id).set_tags({LEFT_OUT: "figures/layers.png was left out"})
+    assert figures.main(["--run-id", trial.run_id, "--into", "elsewhere"]) == 0
+    assert LEFT_OUT in store.get(trial.run_id).tags
+    assert figures.main(["--run-id", trial.run_id]) == 0
+    assert LEFT_OUT not in store.get(trial.run_id).tags
+
+
+def test_into_a_folder(store: Store, trial: RunRecord, tmp_path: Path) -> None:
+    """The run stays as it is."""
+    assert figures.main([str(trial.config_hash)[:8], "--into", "here/there"]) == 0
+    files = {file.name for file in (tmp_path / "here" / "there").iterdir()}
+    assert {"learning_curves.png", "confusion_matrix.png", "layers.png"} <= files
+    assert pictures(store, trial) == []
+
+
+def test_a_folder_that_is_none_is_refused(trial: RunRecord, tmp_path: Path) -> None:
+    """With what is in the way."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="--into file cannot be written"):
+        figures.main(["--run-id", trial.run_id, "--into", "file"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--images", "0,359"], "there are 359 test images"),
+        (["--filter", "4"], "filters are numbered 0 to 3"),
+        (["--layer", "conv_2"], "Choose one of conv_1, pool_1"),
+    ],
+)
+def test_choices_that_are_not_there_are_refused(
+    store: Store, trial: RunRecord, arguments: list[str], said: str
+) -> None:
+    """Before anything is made."""
+    with pytest.raises(ConfigError, match=said):
+        figures.main(["--run-id", trial.run_id, *arguments])
+    assert pictures(store, trial) == []
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "1,,2", ""])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    """Before anything is looked up."""
+    with pytest.raises(ConfigError, match="is no number from 0 on"):
+        figures.main(["abcd", f"--images={text}"])
+
+
+@pytest.mark.usefixtures("store", "in_tmp")
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        pytest.param(["beef"], UnknownHashError, id="unknown"),
+        pytest.param(["--run-id", "0" * 32], UnknownHashError, id="unknown-run"),
+        pytest.param([], ConfigError, id="nothing"),
+    ],
+)
+def test_unknown_runs_are_refused(arguments: list[str], error: type[Exception]) -> None:
+    """As by every command about runs."""
+    with pytest.raises(error):
+        figures.main(arguments)
+
+
+def test_a_run_without_a_model_is_refused(store: Store, tracking: Tracking) -> None:
+    """With what would store one."""
+    from cnn_sweeps.runs.run import run
+
+    done = run(config(tracking={"log_model": False, "figures": False}), store)
+    with pytest.raises(StoreError, match="run it again with tracking.log_model=true"):
+        figures.main(["--run-id", done.run_id, f"tracking.dir={tracking.dir}"])
+
+
+def test_other_images_are_refused(
+    store: Store, trial: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of other data would say nothing of the run."""
+    from dataclasses import replace
+
+    from cnn_sweeps.runs import run
+
+    true = run.load_cached(config().data)
+    monkeypatch.setattr(run, "load_cached", lambda _: replace(true, digest="0" * 64))
+    with pytest.raises(DataError, match="The images are not those of cnn 4x1 e1"):
+        figures.main(["--run-id", trial.run_id])
+
+
+def test_a_users_own_code_runs_only_when_trusted(
+    store: Store, tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stored model may bring code along."""
+    from cnn_sweeps.runs.run import run
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_net_for_figures.py").write_text(NET)
+    model = {"name": "custom", "function": "own_net_for_figures:build"}
+    done = run(config(model=model, tracking={"figures": False}), store)
+    asked = ["--run-id", done.run_id, "--into", "here", f"tracking.dir={tracking.dir}"]
+    with pytest.raises(ConfigError, match="type --trust to let it run"):
+        figures.main(asked)
+    assert figures.main([*asked, "--trust", "--layer", "mine"]) == 0

@@ -1,0 +1,329 @@
+"""The command line: what it refuses, how it says so, and with which exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.cli import main
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the program in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *arguments])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["model.filters=0"], "model.filters=0 is not possible", id="value"),
+        pytest.param(["model.filters=0", "--cfg", "job"], "model.filters=0 is not", id="cfg"),
+        pytest.param(["model.filtrs=3"], "Did you mean model.filters?", id="key"),
+        pytest.param(["modle=cnn"], "Did you mean model?", id="group"),
+        pytest.param(["model=cmn"], "Did you mean model=cnn?", id="option"),
+        pytest.param(["+model.own=1"], "model.own: there is no such key", id="added-key"),
+        pytest.param(["model.conv_blocks=4"], "At most 3 blocks fit", id="geometry"),
+        pytest.param(["data.validation_fraction=1.5"], "from 0 below 1", id="fraction"),
+        pytest.param(["trainer.stop_at_loss=-1"], "a number from 0 or null", id="threshold"),
+        pytest.param(["shwo"], "Did you mean show?", id="command"),
+        pytest.param(["model.filters=[1,2"], "cannot be read", id="syntax"),
+        pytest.param(["model.filters=1,2"], "Type cnn-sweeps -m model.filters=1,2", id="no-m"),
+        pytest.param(["data=npz"], "data.path must be given", id="mandatory"),
+        pytest.param(["model.filters=${nowhere}"], "model.filters: ", id="interpolation"),
+        pytest.param(["+experiment=x"], "experiment can be notebook_cnn", id="preset"),
+        pytest.param(
+            ["-m", "hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials=a", id="hydra-value"
+        ),
+        pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),
+        pytest.param(["model=null"], "model can be cnn, custom, dnn", id="null-for-an-option"),
+        pytest.param(["trainer=5"], "trainer can be default", id="number-for-an-option"),
+        pytest.param(["=3"], "'=3' is neither a command (show", id="no-key"),
+        pytest.param(["model.filters=99999999999999"], "parameters", id="no-machine-holds-it"),
+        pytest.param(["model.conv_blocks=99999999999"], "from 0 up to 1000", id="blocks"),
+        pytest.param(["model.filters=[8,true]"], "model.filters=[8,true] is not", id="in-a-list"),
+        pytest.param(["model=[cnn,dnn]"], "there is no such key", id="two-options"),
+        pytest.param(["data=npz", "data.path=no.npz"], "no.npz does not exist", id="no-file"),
+        pytest.param(["data=image_folder", "data.path=no"], "no does not exist", id="no-folder"),
+        pytest.param(["tracking.uri=file:///x"], "no longer keeps runs", id="tracking-uri"),
+        pytest.param(["show", "xyz"], "is no config hash", id="show-no-hash"),
+        pytest.param(["reproduce", "xyz"], "no run has a config hash", id="reproduce-no-store"),
+        pytest.param(["diff", "abcd"], "abcd is not what this command takes", id="diff-of-one"),
+        pytest.param(["export", "abcd", "out"], "no run has a config", id="export-no-store"),
+        pytest.param(["reproduce", "--from", "x"], "x is not a folder that", id="from-nowhere"),
+        pytest.param(["reprodcue"], "Did you mean reproduce?", id="command-misspelt"),
+        pytest.param(["show", "abcd"], "no run has a config hash", id="show-without-a-store"),
+        pytest.param(
+            ["trainer.early_stopping.patience=2", "data.validation_fraction=0"],
+            "holds out no images",
+            id="combination",
+        ),
+        pytest.param(["-m", "model.filters=0,16"], "model.filters=0 is not", id="sweep-value"),
+        pytest.param(["-m", "model.filtrs=4,8"], "no such key", id="sweep-key"),
+        pytest.param(["-m", "search=x"], "search can be", id="search"),
+        pytest.param(["-m", "search=depth,filters"], "type one search=NAME", id="two-searches"),
+        pytest.param(
+            ["-m", "+hydra.sweeper.objectives.acuracy=maximize"], "accuracy", id="objective"
+        ),
+        pytest.param(
+            ["-m", "+hydra.sweeper.objectives.test_accuracy=maximize"], "test split", id="test"
+        ),
+        pytest.param(
+            ["-m", "hydra.sweeper.objectives={acuracy: maximize}"], "accuracy", id="objectives"
+        ),
+        pytest.param(
+            ["-m", "model.filters=4,8", "model.filters=16"], "both swept", id="swept-and-set"
+        ),
+        pytest.param(["-m", "data.validation_fraction=0"], "validation split", id="no-split"),
+        pytest.param(["-m", "hydra.sweeper.n_trials=0"], "n_trials=0 is not", id="budget"),
+        pytest.param(["-m", "hydra/sweeper/sampler=tep"], "sampler", id="sampler"),
+        pytest.param(["-m", "model=dnn"], "there is no such key", id="space-of-another-model"),
+    ],
+)
+def test_refusals_are_short_and_exit_with_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    """What cannot be done is refused in a few lines, before anything is written."""
+    code = call(monkeypatch, *arguments)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.startswith("cnn-sweeps: ")
+    assert len(error.splitlines()) <= 4
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+@pytest.mark.parametrize(
+    ("argument", "as_list"),
+    [
+        pytest.param("model.filters=8,16", "or model.filters=[8,16] for a list", id="values"),
+        pytest.param("model.filters=range(1,3)", None, id="range"),
+    ],
+)
+def test_only_plain_values_could_have_been_meant_as_a_list(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argument: str,
+    as_list: str | None,
+) -> None:
+    """A sweep without -m is offered as a list where brackets around it make one."""
+    assert call(monkeypatch, argument) == 2
+    error = capsys.readouterr().err
+    assert (as_list in error) if as_list else ("for a list" not in error)
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        pytest.param(signal.SIGINT, 130, "interrupted", id="ctrl-c"),
+        pytest.param(signal.SIGTERM, 143, "terminated", id="scheduler"),
+        pytest.param(signal.SIGHUP, 129, "closed", id="terminal"),
+    ],
+)
+def test_signals_end_a_run_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+    said: str,
+) -> None:
+    """A signal passes through the run as Ctrl-C does, so that it is ended in MLflow too."""
+    before = {each: signal.getsignal(each) for each in main.ENDED_BY}
+    for each in before:  # in the background a shell may have them ignored
+        ctrl_c = signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL
+        signal.signal(each, ctrl_c)
+    ended_in_order = []
+
+    def app(_composed: object) -> dict[str, float]:
+        try:
+            signal.raise_signal(number)
+        finally:
+            ended_in_order.append(number)
+        return {}
+
+    monkeypatch.setattr(main, "app", app)
+    try:
+        assert call(monkeypatch) == code
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert said in capsys.readouterr().err
+    assert ended_in_order == [number]
+
+
+def test_ctrl_c_is_heard_while_the_program_is_imported(in_tmp: Path) -> None:
+    """Nobody wants to see a traceback for having been quick."""
+    (in_tmp / "hydra.py").write_text("raise KeyboardInterrupt\n")
+    command = [sys.executable, "-m", "cnn_sweeps", "data=digits"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(in_tmp)},
+    )
+    assert (done.returncode, done.stderr) == (130, "cnn-sweeps: interrupted.\n")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "tracking.uri=postgresql://ann:s3cr3t@h/db?sslmode=require",
+        "tracking.uri=postgresql://ann:s3,cr3t@h/db",
+        "postgresql://ann:s3cr3t@h/db",
+        "trackin.uri='postgresql://ann:s3cr3t@h/db'",
+        "tracking.tags=postgresql://ann:s3cr3t@h/db",
+        "tracking.uri='postgresql://h/db?user=ann&password=s3cr3t'",
+    ],
+)
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
+def test_no_refusal_shows_a_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    """Whatever is wrong with what was typed."""
+    assert call(monkeypatch, argument) == 2
+    shown = "".join(capsys.readouterr())
+    assert "cnn-sweeps: " in shown
+    assert "cr3t" not in shown
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_errors_of_the_program_itself_keep_their_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only what Hydra raises about the command line is put into words."""
+    monkeypatch.setattr(main, "app", lambda _composed: int("a mistake of ours"))
+    monkeypatch.setattr(sys, "argv", ["cnn-sweeps"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        main.main()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        pytest.param(["--cfg", "job"], "conv_blocks: 2", id="cfg-job"),
+        pytest.param(["--cfg", "job", "model=dnn"], "name: dnn", id="cfg-choice"),
+        pytest.param(["--cfg", "hydra"], "CnnSweepsSweeper", id="cfg-hydra"),
+        pytest.param(["--info", "searchpath"], "conf", id="info"),
+        pytest.param(["--help"], "notebook_cnn", id="help"),
+        pytest.param(["--hydra-help"], "--shell-completion", id="hydra-help"),
+        pytest.param(["--version"], "cnn-sweeps 0", id="version"),
+    ],
+)
+def test_hydras_own_flags_work(tmp_path: Path, arguments: list[str], shown: str) -> None:
+    """Hydra's flags do what they do in any Hydra application, and leave nothing behind."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_users_own_groups_are_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`--config-dir` adds options to the shipped groups."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tiny.yaml").write_text("defaults: [cnn]\nfilters: 2\n")
+    assert call(monkeypatch, "--config-dir", str(tmp_path), "model=tiny", "--cfg", "job") == 0
+    assert "filters: 2" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_users_own_group_is_checked_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A wrong value in a user's own file is refused like one that is typed."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tiny.yaml").write_text("name: cnn\nfilters: none\n")
+    assert call(monkeypatch, "--config-dir", str(tmp_path), "model=tiny", "--cfg", "job") == 2
+    assert "model.filters=none is not possible" in capsys.readouterr().err
+
+
+def test_module_and_command_are_the_same_program() -> None:
+    """`python -m cnn_sweeps` composes what `cnn-sweeps` composes."""
+    module = [sys.executable, "-m", "cnn_sweeps", "--cfg", "job", "model.filters=3"]
+    command = [str(Path(sys.executable).parent / "cnn-sweeps"), *module[3:]]
+    outputs = [
+        subprocess.run(c, capture_output=True, text=True, check=True).stdout
+        for c in (module, command)
+    ]
+    assert outputs[0] == outputs[1]
+    assert "filters: 3" in outputs[0]
+
+
+def test_a_terminal_without_unicode_is_no_obstacle(tmp_path: Path) -> None:
+    """Where the output knows ASCII only, other characters are replaced, not refused."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", "--cfg", "job", "tracking.experiment='a·b'"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"experiment: a?b" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_under_the_output_is_said(tmp_path: Path) -> None:
+    """Not with a traceback, and not with exit code 0 either."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", "--cfg", "job"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "cnn-sweeps: standard output cannot be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_output_that_nobody_reads_is_no_error_of_ours(tmp_path: Path) -> None:
+    """The work goes on silently when a pipe is closed, as for `| head`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", "--version"],
+            cwd=tmp_path,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_shell_completion_offers_options() -> None:
+    """Completing a group offers its options, as Hydra's completion script asks for them."""
+    environment = {**os.environ, "COMP_LINE": "cnn-sweeps model=", "COMP_POINT": "17"}
+    asked = subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", "-sc", "query=bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert {"model=cnn", "model=dnn"} <= set(asked.stdout.split())

@@ -1,0 +1,134 @@
+"""`cnn-sweeps report`: which study, in which form, into which file."""
+
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from plans import plan, study
+
+from cnn_sweeps.cli.report import main
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.sweeps.study.catalog import STUDIES
+
+
+@pytest.fixture
+def studies(in_tmp: Path) -> Path:
+    """A folder with two studies, `red` and the newer `reed`; there is no store of runs."""
+    folder = in_tmp / "mlruns" / STUDIES
+    folder.mkdir(parents=True)
+    for age, name in enumerate(("reed", "red")):
+        made = study(folder, plan(), name)
+        made.put({"model.filters": 4, "model.conv_blocks": 1})
+        journal = folder / f"{name}.journal"
+        os.utime(journal, (1e9 - age, 1e9 - age))
+    return in_tmp
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints."""
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "name"), [([], "reed"), (["red"], "red"), (["ree"], "reed")])
+def test_study_is_the_newest_or_the_named(
+    typed: list[str], name: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a name the newest; a name before those that it begins; a beginning that is unique."""
+    assert json.loads(told(capsys, *typed, "--format", "json"))["study"] == name
+
+
+def test_page_is_written_into_the_current_folder(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The path of the page is what is printed."""
+    file = Path(told(capsys, "red").strip())
+    assert file == studies / "report-red.html"
+    assert file.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(("form", "begin"), [("md", "# red"), ("csv", "rank"), ("json", "{")])
+def test_other_forms_are_printed(
+    form: str, begin: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a program or another document takes goes to standard output."""
+    assert told(capsys, "red", "--format", form).startswith(begin)
+    assert not list(studies.glob("report*"))
+
+
+def test_what_is_gone_does_not_keep_the_report(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sweep of a network of the user's is reported from any folder."""
+    file = studies / "gone_nets.py"
+    file.write_text("def build(input_shape, num_classes, width):\n    ...\n")
+    model = {"name": "custom", "function": "gone_nets:build", "params": {"width": 1}}
+    made = plan({"model.params.width": "choice(1,2)"}, model=model)
+    study(studies / "mlruns" / STUDIES, made, "own").put({"model.params.width": 1})
+    file.unlink()
+    assert json.loads(told(capsys, "own", "--format", "json"))["unfinished"] == 1
+
+
+@pytest.mark.usefixtures("studies")
+def test_a_store_that_does_not_answer_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The study alone is reported, and why there is no more."""
+    shown = told(capsys, "red", "tracking.uri=http://127.0.0.1:9", "--format", "json")
+    (missing,) = json.loads(shown)["missing"]
+    assert missing.startswith("Its runs cannot be read: ")
+    assert "127.0.0.1:9" in missing
+
+
+def test_into_names_the_file(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any form can be written to a file."""
+    told(capsys, "red", "--format", "md", "--into", "a.md")
+    assert (studies / "a.md").read_text().startswith("# red")
+
+
+def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study elsewhere is found by its storage, and the report says how to get there again."""
+    journal = studies / "mlruns" / STUDIES / "red.journal"
+    moved = journal.rename(studies / "other.journal")
+    plain = json.loads(told(capsys, f"hydra.sweeper.storage={moved}", "--format", "json"))
+    assert plain["study"] == "red"
+    assert str(moved) in plain["commands"][-1]["line"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "error", "said"),
+    [
+        pytest.param(
+            ["blue"], UnknownStudyError, r"blue is no study in .*\n  reed\n  red", id="no"
+        ),
+        pytest.param(["re"], UnknownStudyError, r"re is the beginning of 2 studies", id="two"),
+        pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
+        pytest.param(["red", "--into", "."], ConfigError, "is a folder", id="folder"),
+        pytest.param(["red", "--into", "x/y"], ConfigError, "there is no folder", id="nowhere"),
+        pytest.param(
+            ["hydra.sweeper.storage=no.journal"], StoreError, "is not there", id="storage"
+        ),
+        pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
+        pytest.param(["--format", "pdf"], ConfigError, r"Type cnn-sweeps report --help", id="form"),
+        pytest.param(["tracking.dir=empty"], UnknownStudyError, "there is no study in", id="empty"),
+    ],
+)
+def test_refusals_say_what_is_possible(
+    typed: list[str], error: type[Exception], said: str, studies: Path
+) -> None:
+    """What cannot be reported is refused in one message."""
+    with pytest.raises(error, match=re.compile(said)):
+        main(typed)
+
+
+def test_a_database_of_somebody_else_is_left_alone(in_tmp: Path) -> None:
+    """Who asks for a report makes no tables."""
+    file = in_tmp / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="no such table"):
+        main([f"hydra.sweeper.storage=sqlite:///{file}"])
+    assert file.read_bytes() == before

@@ -1,0 +1,500 @@
+"""Doing a run again, end to end on real digits: the verdicts, and what is refused."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from configs import config
+from stores import close
+
+from cnn_sweeps.cli import export, main, reproduce
+from cnn_sweeps.config.schema import Config, Tracking
+from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs.record import FINISHED, Record
+from cnn_sweeps.tracking import RunRecord, Store
+
+TINY = ("data=digits", "data.limit=200", "model.filters=4", "model.conv_blocks=1")
+NET = """
+import keras
+
+def build(input_shape, num_classes, units=4):
+    return keras.Sequential([
+        keras.Input(input_shape), keras.layers.Flatten(),
+        keras.layers.Dense(units, activation="relu"),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[Path]:
+    """A store with one run of two epochs; copy it, do not write to it."""
+    from cnn_sweeps.runs.run import run
+
+    folder = tmp_path_factory.mktemp("made") / "mlruns"
+    folder.mkdir()
+    shutil.copy(migrated_database, folder / "mlflow.db")
+    tiny = config(trainer={"epochs": 2}, tracking={"experiment": "mine", "log_model": False})
+    run(tiny, Store.open(Tracking(dir=folder, experiment="mine")))
+    yield folder
+    close(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The same store in the current folder, where it was copied to."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, "mlruns")
+    yield Store.open(Tracking())
+    close(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+
+
+@pytest.fixture
+def original(copied: Store) -> RunRecord:
+    """The run in it."""
+    (run,) = copied.client.search_runs([_experiment(copied)])
+    return copied.get(run.info.run_id)
+
+
+@pytest.fixture
+def as_recorded(copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that comes out, in another run, as the run was before a test tampers with it."""
+    now = lookup.record_of(copied, original)
+
+    def trained(record: Record, _config: Config, store: Store) -> Record:
+        with store.start_run("again", tags={"reproduces": record.run_id}) as run:
+            return replace(now, run_id=run.run_id, environment=here)
+
+    here = Environment.capture(threads=0, deterministic=True)
+    monkeypatch.setattr(reproduce, "_trained", trained)
+
+
+def _experiment(store: Store) -> str:
+    found: str = store.client.get_experiment_by_name("mine").experiment_id
+    return found
+
+
+def hash_of(run: RunRecord) -> str:
+    """The first digits of a run's hash."""
+    return str(run.config_hash)[:8]
+
+
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test if anything is trained."""
+    monkeypatch.setattr(
+        "cnn_sweeps.runs.run.run", lambda *_, **__: pytest.fail("something was trained")
+    )
+
+
+def artifact(store: Store, run: RunRecord, path: str) -> Path:
+    """The file of an artifact, to be tampered with."""
+    return store.dir / "artifacts" / run.run_id / "artifacts" / path
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text that is there."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_the_same_bits_in_a_copied_store(
+    copied: Store, original: RunRecord, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy of a store reproduces its run bit for bit; both runs know of each other."""
+    assert reproduce.main([hash_of(original)]) == 0
+    shown = capsys.readouterr().out
+    assert "\nbit-identical\n" in shown
+    assert "10 metrics and the final weights" in shown
+    (again,) = copied.client.search_runs(
+        [_experiment(copied)], f"tags.reproduces = '{original.run_id}'"
+    )
+    assert again.data.tags["epochs_reused"] == "0"
+    assert "reused_from" not in again.data.tags
+    assert again.data.tags["verdict"] == "bit-identical"
+    tags = copied.get(original.run_id).tags
+    assert tags["reproduced_by"] == again.info.run_id
+    assert tags["reproduction_verdict"] == "bit-identical"
+    assert artifact(copied, copied.get(again.info.run_id), "config.yaml").exists()
+    there = Store.open(Tracking(dir=made))
+    assert "reproduced_by" not in there.get(original.run_id).tags
+
+
+def test_as_json(original: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    """A machine gets one object and nothing else, with a run id in the place of a hash too."""
+    arguments = ["--run-id", original.run_id, "--json", "--tolerance", "0.5"]
+    assert reproduce.main(arguments) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["exit_code"]) == ("bit-identical", 0)
+    assert (told["run_id"], told["config_hash"]) == (original.run_id, original.config_hash)
+
+
+def test_defaults_that_changed_since_change_nothing(
+    original: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded config is whole: what is a default today does not matter."""
+    conf = tmp_path / "conf"
+    shutil.copytree(validate.config_dir(), conf)
+    edit(conf / "trainer" / "default.yaml", "batch_size: 32 ", "batch_size: 7 ")
+    edit(conf / "model" / "cnn.yaml", "kernel_size: 3 ", "kernel_size: 5 ")
+    monkeypatch.setattr(validate, "config_dir", lambda: str(conf))
+    assert reproduce.main([hash_of(original)]) == 0
+
+
+@pytest.mark.usefixtures("as_recorded")
+def test_another_environment_with_the_same_numbers_but_other_weights(
+    copied: Store, original: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What differs in the environment is named."""
+    file = artifact(copied, original, "environment.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "cpu": "another"}))
+    copied.client.set_tag(original.run_id, "weights_sha256", "0" * 64)
+    assert reproduce.main([hash_of(original)]) == 0
+    said = "equal within tolerance: the environment differs in cpu (another, now "
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("as_recorded")
+def test_other_numbers_are_different(
+    copied: Store, original: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first epoch and metric that differ are named; the exit code is 1."""
+    copied.client.log_metric(original.run_id, "val_loss", 0.25, step=2)
+    assert reproduce.main([hash_of(original)]) == 1
+    shown = capsys.readouterr().out
+    assert "different: first at epoch 2, val_loss: 0.25 recorded, " in shown
+    assert "this must not happen" in shown
+    assert copied.get(original.run_id).tags["reproduction_verdict"] == "different"
+
+
+def test_a_changed_config_is_refused(
+    copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything runs."""
+    no_training(monkeypatch)
+    edit(artifact(copied, original, "config.yaml"), "batch_size: 32", "batch_size: 16")
+    with pytest.raises(RecordError, match="was changed after it was stored"):
+        reproduce.main([hash_of(original)])
+    assert len(copied.client.search_runs([_experiment(copied)])) == 1
+
+
+@pytest.mark.parametrize("tag", ["data_digest", "trajectory_hash"])
+def test_a_changed_tag_is_refused(
+    copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch, tag: str
+) -> None:
+    """The hash covers the digest of the data."""
+    no_training(monkeypatch)
+    copied.client.set_tag(original.run_id, tag, "0" * 64)
+    with pytest.raises(RecordError, match="was changed after it was stored"):
+        reproduce.main([hash_of(original)])
+
+
+def test_another_version_of_the_hash_is_refused(copied: Store, original: RunRecord) -> None:
+    """A run says which version it was stored with; one that is not known is never guessed."""
+    assert original.tags["schema_version"] == "1"
+    copied.client.set_tag(original.run_id, "schema_version", "2")
+    with pytest.raises(RecordError, match="stored with version 2 of the hash"):
+        reproduce.main([hash_of(original)])
+
+
+def test_a_run_that_did_not_finish_is_refused(copied: Store, original: RunRecord) -> None:
+    """It is said what became of it."""
+    copied.client.set_terminated(original.run_id, "FAILED")
+    with pytest.raises(RecordError, match=f"Run {original.run_id} .* is FAILED: only a finished"):
+        reproduce.main([hash_of(original)])
+
+
+@pytest.mark.usefixtures("copied")
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        pytest.param(["beef"], UnknownHashError, id="unknown"),
+        pytest.param(["--run-id", "0" * 32], UnknownHashError, id="unknown-run"),
+        pytest.param([], ConfigError, id="nothing"),
+        pytest.param(["beef", "--run-id", "0" * 32], ConfigError, id="both"),
+        pytest.param(["beef", "model.filters=3"], ConfigError, id="another-experiment"),
+        pytest.param(["--from", "nowhere"], RecordError, id="no-folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(arguments: list[str], error: type[Exception]) -> None:
+    """Unknown names and wrong arguments are errors of the input."""
+    with pytest.raises(error):
+        reproduce.main(arguments)
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("arguments", [["--tolerance", "-1"], ["--tolerance", "x"], ["--no"]])
+def test_wrong_options_are_refused(arguments: list[str]) -> None:
+    """By the parser, as any other input that is not possible."""
+    with pytest.raises(ConfigError, match="Type cnn-sweeps reproduce --help"):
+        reproduce.main(["abcd", *arguments])
+
+
+@pytest.fixture
+def images(in_tmp: Path) -> Callable[..., Path]:
+    """Writes an NPZ file of random images, with a seed."""
+
+    def write(name: str, seed: int) -> Path:
+        random = np.random.default_rng(seed)
+        arrays = {}
+        for half, count in (("train", 60), ("test", 20)):
+            arrays[f"x_{half}"] = random.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+            arrays[f"y_{half}"] = np.arange(count) % 2
+        np.savez(in_tmp / name, **arrays)
+        return in_tmp / name
+
+    return write
+
+
+def trained(store: Store, **groups: Any) -> str:
+    """The hash of a run of one epoch."""
+    from cnn_sweeps.runs.run import run
+
+    return run(config(tracking={"log_model": False}, **groups), store).identity.short
+
+
+def test_data_that_moved_is_found_and_data_that_changed_is_refused(
+    store: Store, images: Callable[..., Path]
+) -> None:
+    """Where images lie may be said; what they are is checked by their digest."""
+    file = images("images.npz", 1)
+    short = trained(store, data={"name": "npz", "path": str(file), "validation_fraction": 0.2})
+    arguments = [short, f"tracking.dir={store.dir}"]
+    file.rename(file.with_name("moved.npz"))
+    with pytest.raises(DataError, match="images.npz does not exist"):
+        reproduce.main(arguments)
+    assert reproduce.main([*arguments, "data.path=moved.npz"]) == 0
+    images("other.npz", 2)
+    with pytest.raises(DataError, match=f"images are not those of .*{short}: their digest is"):
+        reproduce.main([*arguments, "data.path=other.npz"])
+
+
+@pytest.fixture
+def own_net(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A user's own function in the current folder; forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
+    (in_tmp / "own_net_again.py").write_text(NET)
+    yield "own_net_again:build"
+    sys.modules.pop("own_net_again", None)
+
+
+def test_foreign_code_runs_only_when_it_is_trusted(
+    store: Store, own_net: str, in_tmp: Path
+) -> None:
+    """With --trust the recorded file is imported, also where the one here has changed."""
+    short = trained(store, model={"name": "custom", "function": own_net})
+    where = f"tracking.dir={store.dir}"
+    sys.modules.pop("own_net_again")
+    with pytest.raises(ConfigError, match="type --trust to let it run"):
+        reproduce.main([short, where])
+    assert "own_net_again" not in sys.modules
+    (in_tmp / "own_net_again.py").write_text("raise RuntimeError('changed')")
+    assert reproduce.main([short, where, "--trust"]) == 0
+
+
+def test_changed_foreign_code_is_refused(store: Store, own_net: str, in_tmp: Path) -> None:
+    """Neither a stored file that was changed nor another one in its place is trained."""
+    short = trained(store, model={"name": "custom", "function": own_net})
+    (run,) = store.find(short)
+    stored = artifact(store, run, "source/own_net_again.py")
+    edit(stored, "relu", "tanh")
+    arguments = [short, f"tracking.dir={store.dir}", "--trust"]
+    with pytest.raises(RecordError, match="its config, digest of the data and source give"):
+        reproduce.main(arguments)
+    stored.unlink()
+    edit(in_tmp / "own_net_again.py", "relu", "tanh")
+    with pytest.raises(RecordError, match="did not store the file of model.function=own_net_again"):
+        reproduce.main(arguments)
+
+
+def test_an_exported_run_is_done_again_elsewhere(
+    copied: Store, original: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the store that it came from, and logged to another one."""
+    assert export.main([hash_of(original), "out dir"]) == 0
+    assert "cnn-sweeps reproduce --from 'out dir'" in capsys.readouterr().out
+    written = {path.name for path in Path("out dir").iterdir()}
+    assert written == {"config.yaml", "record.json", "requirements.txt", "README.md"}
+    shutil.move("out dir", tmp_path / "taken")
+    shutil.rmtree("mlruns")
+    assert reproduce.main(["--from", "taken", "tracking.dir=elsewhere"]) == 0
+    found = Store.open(Tracking(dir=Path("elsewhere"))).find(hash_of(original))
+    assert [run.tags["reproduces"] for run in found] == [original.run_id]
+    assert not Path("mlruns").exists()
+
+
+def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_tmp: Path) -> None:
+    """The file is in the folder, and is the one that is trained."""
+    short = trained(store, model={"name": "custom", "function": own_net})
+    where = f"tracking.dir={store.dir}"
+    export.main([short, "out", where])
+    assert Path("out/source/own_net_again.py").read_text() == NET
+    assert "--from . --trust" in Path("out/README.md").read_text()
+    (in_tmp / "own_net_again.py").unlink()
+    sys.modules.pop("own_net_again")
+    with pytest.raises(ConfigError, match="type --trust"):
+        reproduce.main(["--from", "out", where])
+    assert reproduce.main(["--from", "out", where, "--trust"]) == 0
+    edit(Path("out/source/own_net_again.py"), "relu", "tanh")
+    with pytest.raises(RecordError, match="was changed after it was stored"):
+        reproduce.main(["--from", "out", where, "--trust"])
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons", "as_recorded")
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        pytest.param(["reproduce", "HASH"], 0, "bit-identical", id="same"),
+        pytest.param(["reproduce", "beef"], 2, "begins with beef", id="unknown"),
+        pytest.param(["diff", "HASH", "HASH"], 0, "config: no difference", id="diff"),
+        pytest.param(["diff", "HASH", "HASH", "--json"], 0, '"config": {}', id="diff-as-json"),
+        pytest.param(["diff", "HASH"], 2, "Type cnn-sweeps diff HASH HASH", id="diff-of-one"),
+        pytest.param(["export", "HASH", "out"], 0, "reproduce --from out", id="export"),
+        pytest.param(["export", "HASH", "."], 2, ". is not empty", id="export-into-a-used-folder"),
+        pytest.param(["show", "HASH"], 0, "1 run", id="show"),
+    ],
+)
+def test_exit_codes(
+    original: RunRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    code: int,
+    said: str,
+) -> None:
+    """The program says by its exit code how a command ended."""
+    words = [hash_of(original) if word == "HASH" else word for word in command]
+    monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    printed = capsys.readouterr()
+    assert ended.value.code == code
+    assert said in (printed.err if code else printed.out)
+
+
+@pytest.mark.usefixtures("as_recorded")
+def test_a_difference_is_an_exit_code_of_its_own(
+    copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 for a training that came out different."""
+    copied.client.set_tag(original.run_id, "weights_sha256", "0" * 64)
+    monkeypatch.setattr(sys, "argv", ["cnn-sweeps", "reproduce", hash_of(original)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 1
+
+
+def program(folder: Path, *arguments: str, uri: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `python -m cnn_sweeps` in a folder, as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def ended_well(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program printed that had nothing to complain about."""
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
+    """With one thread, other kernels and dropout: restored, whatever is set now."""
+    extra = ("trainer.threads=1", "model.dropout=0.3", "trainer.epochs=2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        short = ended_well(program(tmp_path, *TINY, *extra)).split("show ")[1].split()[0]
+    (tmp_path / "mlruns").rename(tmp_path / "moved")
+    told = json.loads(
+        ended_well(program(tmp_path, "reproduce", short, "--json", "tracking.dir=moved"))
+    )
+    assert (told["verdict"], told["environment"]) == ("bit-identical", {})
+
+
+@pytest.mark.slow
+def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
+    """A worker's threads are restored; the winner's test scores are compared, others have none."""
+    ended_well(program(tmp_path, "-m", *TINY[:2], "model.filters=4,8", "trainer.epochs=1"))
+    store = Store.open(Tracking(dir=tmp_path / "mlruns"))
+    runs = store.client.search_runs([store.experiment_id])
+    trials = [RunRecord.of(run) for run in runs if "config_hash" in run.data.tags]
+    assert [run.status for run in trials] == [FINISHED, FINISHED]
+    compared = {}
+    for trial in trials:
+        told = json.loads(
+            ended_well(program(tmp_path, "reproduce", str(trial.config_hash), "--json"))
+        )
+        assert (told["verdict"], told["environment"]) == ("bit-identical", {})
+        compared["test_loss" in trial.metrics] = told["metrics_compared"]
+    assert compared == {True: 6, False: 4}
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def server(tmp_path: Path, migrated_database: Path) -> Iterator[str]:
+    """An MLflow server of its own on this machine, which serves artifacts too."""
+    folder, port = tmp_path / "server", free_port()
+    folder.mkdir()
+    shutil.copy(migrated_database, folder / "mlflow.db")
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
+                break
+            time.sleep(0.5)
+        else:
+            pytest.fail((folder / "log").read_text())
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
+    """Everything comes from the server and goes there: nothing is left in the current folder."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    (own / "own_net_afar.py").write_text(NET)
+    custom = ("model=custom", "model.function=own_net_afar:build", *TINY[:2], "trainer.epochs=1")
+    short = ended_well(program(own, *custom, uri=server)).split("show ")[1].split()[0]
+    told = ended_well(program(other, "reproduce", short, "--json", "--trust", uri=server))
+    assert json.loads(told)["verdict"] == "bit-identical"
+    assert "no difference" in ended_well(program(other, "diff", short, short, uri=server))
+    assert "source" not in ended_well(program(other, "export", short, "out", uri=server))
+    assert (other / "out" / "source" / "own_net_afar.py").read_text() == NET
+    assert [path.name for path in other.iterdir()] == ["out"]

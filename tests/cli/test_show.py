@@ -1,0 +1,82 @@
+"""`cnn-sweeps show`: one experiment found by the beginning of its hash."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.cli import show
+from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.tracking import Store
+
+FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
+
+
+@pytest.fixture
+def runs(store: Store) -> Store:
+    """A store with two runs of one experiment and one of another."""
+    for config_hash, name in ((FIRST, "cnn 4x1"), (FIRST, "cnn 4x1"), (SECOND, "dnn 8")):
+        with store.start_run(name, tags={"config_hash": config_hash}) as run:
+            run.log_metrics({"val_accuracy": 0.875})
+            run.log_text("seed: 7\n", "config.yaml")
+            run.log_text(json.dumps({"python": "3.11.0"}), "environment.json")
+    return store
+
+
+def test_one_experiment_is_shown_with_all_its_runs(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Config, metrics and environment of the newest run, and a line for each run."""
+    show.main(["abcd1", f"tracking.dir={runs.dir}"])
+    shown = capsys.readouterr().out
+    for part in (FIRST, "seed: 7", "val_accuracy  0.875", "python: 3.11.0", "2 runs"):
+        assert part in shown
+
+
+def test_run_that_ended_early_is_shown_as_far_as_it_came(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run without stored config is shown all the same."""
+    with store.start_run("early", tags={"config_hash": FIRST}):
+        pass
+    show.show(store, lookup.one_experiment(store, FIRST))
+    assert "ended before config.yaml was stored" in capsys.readouterr().out
+
+
+def test_reproductions_do_not_speak_for_an_experiment(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run that was reproduced is shown, with the one that did it; both are listed."""
+    (original, *_) = runs.find("abcd1")
+    with runs.start_run("again", tags={"config_hash": FIRST, "reproduces": original.run_id}) as run:
+        pass
+    runs.reopen(original.run_id).set_tags({"reproduced_by": run.run_id})
+    show.main(["abcd1", f"tracking.dir={runs.dir}"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("cnn 4x1")
+    assert f"reproduced by    {run.run_id}" in shown
+    assert "3 runs" in shown
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_only_tracking_can_be_given() -> None:
+    """A prefix may be followed by where to look, and by nothing else."""
+    with pytest.raises(ConfigError, match=r"model=dnn is not possible here"):
+        show.main(["abcd", "model=dnn"])
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        pytest.param("xyz", "'xyz' is no config hash", id="no hash"),
+        pytest.param("abcd", r"begins with abcd, in .*mlruns", id="no store"),
+    ],
+)
+def test_looking_makes_no_store(prefix: str, message: str) -> None:
+    """Asking for a hash where no run was ever logged leaves nothing behind."""
+    with pytest.raises(UnknownHashError, match=message):
+        show.main([prefix])
+    assert not list(Path().iterdir())

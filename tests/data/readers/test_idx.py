@@ -1,0 +1,142 @@
+"""IDX files: what is read, and every way in which they can be wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cnn_sweeps.config.schema import FileData
+from cnn_sweeps.data import load
+from cnn_sweeps.data.readers import idx
+from cnn_sweeps.errors import DataError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "zipped"])
+def test_four_files_become_a_dataset(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], zipped: bool
+) -> None:
+    """Zipped or not, the content is the same."""
+    data = load(FileData(name="idx", path=write_idx(tmp_path / "own", arrays, zipped=zipped)))
+    np.testing.assert_array_equal(data.x_test[..., 0], arrays["x_test"])
+    assert (data.name, data.num_classes, len(data.x_train)) == ("own", 3, 27)
+
+
+def test_an_npz_file_of_the_same_arrays_has_the_same_digest(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """The digest is of the content, not of the format."""
+    np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
+    from_npz = load(FileData(name="npz", path=tmp_path / "a.npz"))
+    from_idx = load(FileData(name="idx", path=write_idx(tmp_path / "own", arrays)))
+    assert from_npz.digest == from_idx.digest
+
+
+def test_a_file_beside_its_archive_is_read_once(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """People unzip and keep the archive."""
+    write_idx(tmp_path, arrays)
+    write_idx(tmp_path, arrays, zipped=True)
+    assert idx.locate(tmp_path, ("train-images",)).suffix == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-images.idx3-ubyte", "emnist-letters-train-images-idx3-ubyte", "Train-Images.idx"],
+)
+def test_other_names_in_use_are_known(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], name: str
+) -> None:
+    """The part that says what a file is suffices."""
+    write_idx(tmp_path, arrays)
+    (tmp_path / "train-images-idx3-ubyte").rename(tmp_path / name)
+    assert len(load(FileData(name="idx", path=tmp_path)).x_train) == 27
+
+
+def test_wider_types_are_read(tmp_path: Path) -> None:
+    """32-bit labels, as some tools write them."""
+    data = bytes((0, 0, 0x0C, 1)) + (2).to_bytes(4, "big") + b"\0\0\0\1\0\0\1\0"
+    np.testing.assert_array_equal(idx.parse(data, "x"), [1, 256])
+
+
+GOOD = idx.encode(np.zeros((2, 3), np.uint8))
+BAD = {
+    "empty": (b"", "is not an IDX file"),
+    "web-page": (b"<!DOCTYPE html>", r"is not an IDX file \(it starts with b'<!DO'"),
+    "unknown-type": (b"\0\0\x07\1" + bytes(8), "is not an IDX file"),
+    "no-dimensions": (b"\0\0\x08\0" + bytes(8), "is not an IDX file"),
+    "header-cut-off": (GOOD[:8], "is not an IDX file"),
+    "cut-off": (GOOD[:-1], "is cut off: 5 bytes where its header promises 6"),
+    "too-long": (GOOD + b"\0", "is longer than it should be: 7 bytes .* promises 6"),
+}
+
+
+@pytest.mark.parametrize(("data", "text"), BAD.values(), ids=BAD.keys())
+def test_bytes_that_are_no_idx_file_are_told(data: bytes, text: str) -> None:
+    """The message names the file."""
+    with pytest.raises(DataError, match=f"the-file {text}"):
+        idx.parse(data, "the-file")
+
+
+def test_images_in_place_of_labels_are_told(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """Two files that were swapped."""
+    write_idx(tmp_path, arrays)
+    images, labels = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
+    data = images.read_bytes()
+    images.write_bytes(labels.read_bytes())
+    labels.write_bytes(data)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte has shape \(30,\)"):
+        load(FileData(name="idx", path=tmp_path))
+
+
+def test_labels_of_another_set_are_told(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """The counts differ."""
+    write_idx(tmp_path, {**arrays, "y_train": arrays["y_test"]})
+    with pytest.raises(DataError, match="30 images, but .*train-labels.* has 9 labels"):
+        load(FileData(name="idx", path=tmp_path))
+
+
+@pytest.mark.parametrize("role", ["train-images", "train-labels", "t10k-images", "t10k-labels"])
+def test_a_missing_file_is_told(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], role: str
+) -> None:
+    """The message says which one and what the names are."""
+    write_idx(tmp_path, arrays)
+    next(tmp_path.glob(f"{role}*")).unlink()
+    with pytest.raises(DataError, match=f"has no file for {role}; data=idx reads train-images"):
+        load(FileData(name="idx", path=tmp_path))
+
+
+def test_two_files_for_one_role_are_told(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """Which one is meant cannot be guessed."""
+    write_idx(tmp_path, arrays)
+    (tmp_path / "old-train-images").touch()
+    with pytest.raises(DataError, match="more than one file for train-images: old-train-images, "):
+        load(FileData(name="idx", path=tmp_path))
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    """The path that was typed is in the message."""
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        load(FileData(name="idx", path=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.npz", "read by data=npz"), ("a.bin", r"reads a folder\.")]
+)
+def test_a_file_is_told_apart(tmp_path: Path, name: str, text: str) -> None:
+    """For an NPZ file the right reader is named."""
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=f"is a file; data=idx reads a folder.*{text}|{text}"):
+        load(FileData(name="idx", path=tmp_path / name))

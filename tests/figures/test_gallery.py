@@ -1,0 +1,242 @@
+"""All pictures of tiny networks, and what a person may choose of them."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from configs import values
+
+from cnn_sweeps import data
+from cnn_sweeps.config.loading import load
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.figures.choices import Choices
+
+OF_ALL = {"figures/confusion_matrix.png", "figures/mistakes.png", "figures/samples.png"}
+OF_CONVOLUTIONS = {"figures/layers.png", "figures/filters.png", "figures/kernels.png"}
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """The digits."""
+    return data.load(load(values()).data)
+
+
+def built(**model: Any) -> Any:
+    """An untrained network for the digits."""
+    from cnn_sweeps.models import build
+
+    return build.build(load(values(model=model)).model, (28, 28, 1), 10)
+
+
+def nested() -> Any:
+    """A network with a convolution in another model, and one in a layer of the user's."""
+    import keras
+    from keras import layers
+
+    class Block(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="block")
+            self.steps = [layers.Conv2D(3, 3, activation="tanh", name="inner")]
+            self.half = layers.AveragePooling2D(2, name="half")
+
+        def call(self, x: Any) -> Any:
+            return self.half(self.steps[0](x))
+
+    features = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Conv2D(5, 3, name="outer"), Block()], name="features"
+    )
+    image = keras.Input((28, 28, 1), dtype="uint8")
+    x = layers.GlobalAveragePooling2D()(features(layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(x))
+
+
+def album(model: Any, dataset: Dataset, **choices: Any) -> Any:
+    """The pictures of a network."""
+    from cnn_sweeps.figures.gallery import Album
+
+    return Album(model=model, dataset=dataset, about="r", choices=Choices(**choices))
+
+
+def drawn(model: Any, dataset: Dataset) -> set[str]:
+    """The pictures that there are; an error in one of them is an error."""
+    from cnn_sweeps.figures import style
+
+    made = {path: make() for path, make in album(model, dataset).pages().items()}
+    files = {path: style.png(figure) for path, figure in made.items() if figure is not None}
+    assert all(file.startswith(b"\x89PNG") for file in files.values())
+    return set(files)
+
+
+def test_a_cnn_has_all_pictures(digits: Dataset) -> None:
+    """Those of its convolutions too."""
+    assert drawn(built(), digits) == OF_ALL | OF_CONVOLUTIONS
+
+
+def test_a_network_without_convolutions_has_the_others(digits: Dataset) -> None:
+    """What there is nothing to show of is left out, without a word."""
+    model = {"name": "dnn", "dense_units": 4}
+    assert drawn(built(**model), digits) == OF_ALL
+
+
+def test_convolutions_are_found_wherever_they_stand(digits: Dataset) -> None:
+    """In a nested model and in a layer made of layers, in the order in which they are passed."""
+    from cnn_sweeps.figures import activations
+
+    model = nested()
+    assert drawn(model, digits) == OF_ALL | OF_CONVOLUTIONS
+    seen = activations.maps(model, digits.x_test[:2])
+    assert {name: each.shape for name, each in seen.items()} == {
+        "features/outer": (2, 26, 26, 5),
+        "features/block/inner": (2, 24, 24, 3),
+        "features/block/half": (2, 12, 12, 3),
+    }
+    first = activations.first_convolution(model)
+    assert first is not None
+    assert (first[0], first[1].shape) == ("features/outer", (3, 3, 1, 5))
+
+
+def test_maps_are_what_the_layers_return(digits: Dataset) -> None:
+    """As a sub-model gives them, and the network is as it was afterwards."""
+    import keras
+
+    from cnn_sweeps.figures import activations
+
+    model = built()
+    images = digits.x_test[:2]
+    before = model(images, training=False).numpy()
+    seen = activations.maps(model, images)
+    layers = [model.get_layer(name) for name in ("conv_1", "pool_1")]
+    wanted = keras.Model(model.input, [layer.output for layer in layers])(images)
+    assert list(seen) == ["conv_1", "pool_1"]
+    for got, expected in zip(seen.values(), wanted, strict=True):
+        assert np.array_equal(got, expected.numpy())
+    assert not any("call" in vars(layer) for layer in model.layers)
+    assert np.array_equal(model(images, training=False).numpy(), before)
+
+
+def test_scores_are_those_of_the_network(digits: Dataset) -> None:
+    """One for each image and class, batch after batch."""
+    from cnn_sweeps.training import steps
+
+    model = built()
+    images = np.tile(digits.x_test, (3, 1, 1, 1))
+    scores = steps.scores(model, images)
+    assert scores.shape == (len(images), 10)
+    assert scores == pytest.approx(model(images, training=False).numpy(), abs=1e-6)
+
+
+def test_what_fails_is_left_out_with_the_reason(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the others are made."""
+    from cnn_sweeps.figures import activations
+    from cnn_sweeps.figures.gallery import save
+
+    def fails(*_: Any) -> Any:
+        raise ValueError("a layer of the user's\nand more")
+
+    monkeypatch.setattr(activations, "maps", fails)
+    files: dict[str, bytes] = {}
+    written, left_out = save(album(built(), digits), lambda png, path: files.update({path: png}))
+    assert set(written) == set(files) == OF_ALL | {"figures/kernels.png"}
+    assert left_out == [
+        f"figures/{name}.png was left out: ValueError: a layer of the user's"
+        for name in ("layers", "filters")
+    ]
+
+
+def test_an_error_of_the_store_is_not_held_back(digits: Dataset) -> None:
+    """A full disk is no matter of one picture."""
+    from cnn_sweeps.figures.gallery import save
+
+    def refuses(_png: bytes, path: str) -> None:
+        raise OSError(path)
+
+    with pytest.raises(OSError, match="confusion_matrix.png"):
+        save(album(built(), digits), refuses)
+
+
+def test_choices_change_the_pictures(digits: Dataset) -> None:
+    """Other images, another filter, another layer."""
+    made = album(built(), digits, images=(5, 1), filter=3, layer="pool_1")
+    made.check()
+    texts = [text.get_text() for text in made.layers().texts]
+    assert "what filter 3 of each layer" in texts[0]
+    assert [text for text in texts if text.startswith("test image")] == [
+        "test image\n5",
+        "test image\n1",
+    ]
+    assert made.filters().texts[0].get_text() == "The 4 filters of pool_1, 13×13 pixels each"
+
+
+@pytest.mark.parametrize(
+    ("count", "numbers"),
+    [(10_000, (0, 7, 26)), (26, (0, 1, 7)), (3, (0, 1, 2)), (1, (0,))],
+)
+def test_there_are_images_for_any_number_of_them(count: int, numbers: tuple[int, ...]) -> None:
+    """Those of the notebook, others where there are fewer, each once."""
+    assert Choices().numbers(count) == numbers
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        pytest.param({"images": (0, 359)}, "there are 359 test images, numbered 0 to 358", id="no"),
+        pytest.param(
+            {"filter": 4}, "numbered 0 to 3.\n  Of each layer: conv_1 4, pool_1 4", id="f"
+        ),
+        pytest.param({"layer": "conv_9"}, "Choose one of conv_1, pool_1", id="layer"),
+    ],
+)
+def test_what_is_not_there_is_refused(digits: Dataset, choices: dict[str, Any], said: str) -> None:
+    """With what there is."""
+    with pytest.raises(ConfigError) as refused:
+        album(built(), digits, **choices).check()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("choices", [{"filter": 1}, {"layer": "conv_1"}])
+def test_a_network_without_convolutions_has_nothing_to_choose(
+    digits: Dataset, choices: dict[str, Any]
+) -> None:
+    """A choice that means nothing is refused."""
+    with pytest.raises(ConfigError, match="no convolution and no pooling"):
+        album(built(name="dnn"), digits, **choices).check()
+
+
+def test_a_layer_may_be_named_by_its_last_part() -> None:
+    """Where it is the only one of that name."""
+    maps = {"a/conv": 0, "b/conv": 0, "b/pool": 0}
+    assert Choices(layer="pool").layer_of(maps) == "b/pool"
+    assert Choices(layer="a/conv").layer_of(maps) == "a/conv"
+    with pytest.raises(ConfigError, match="Choose one of a/conv, b/conv$"):
+        Choices(layer="conv").layer_of(maps)
+
+
+def test_colour_images_of_odd_sizes_have_pictures() -> None:
+    """40 x 25 pixels, two classes with long names, five test images."""
+    from PIL import Image
+
+    from cnn_sweeps.figures import style
+    from cnn_sweeps.models import build
+
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (20, 40, 25, 3), dtype=np.uint8), np.arange(20) % 2
+    dataset = Dataset(
+        name="own",
+        source="here",
+        x_train=images,
+        y_train=labels,
+        x_val=images[:0],
+        y_val=labels[:0],
+        x_test=images[:5],
+        y_test=labels[:5],
+        class_names=("a name of many letters for $x$", "a name of many letters for _y_"),
+        digest="d" * 64,
+    )
+    model = build.build(load(values()).model, dataset.shape, 2)
+    for make in album(model, dataset).pages().values():
+        with Image.open(BytesIO(style.png(make()))) as picture:
+            assert 900 <= picture.width <= style.WIDTH

@@ -1,0 +1,137 @@
+"""Two states of the package are told apart where what differs may move bits."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from records import environment
+
+from cnn_sweeps.provenance.code import MODULES, PACKAGE, digest
+from cnn_sweeps.provenance.environment import same_software
+
+BYTE_CODE = shutil.ignore_patterns("__pycache__")
+HERE = environment()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of our own package."""
+    return Path(shutil.copytree(PACKAGE, tmp_path / "cnn_sweeps", ignore=BYTE_CODE))
+
+
+def again(package: Path) -> str | None:
+    """The digest, computed once more."""
+    digest.cache_clear()
+    return digest(package)
+
+
+def append(file: Path, text: str) -> None:
+    """Add lines to a module."""
+    file.write_text(f"{file.read_text('utf-8')}\n{text}\n", "utf-8")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_edit_of_what_computes_shows(package: Path, name: str) -> None:
+    """Readers, split, building, steps, loop, optimizers, backend, variables, trajectories."""
+    before = again(package)
+    append(package / name, "EPSILON = 1e-7")
+    assert again(package) not in (before, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "training/progress.py",
+            "training/clock.py",
+            "models/names.py",
+            "text/format.py",
+            "cli/output.py",
+        ),
+        *("data/download.py", "data/readers/catalog.py", "runs/run.py", "__init__.py"),
+        *(
+            "trajectories/lock.py",
+            "trajectories/cache.py",
+            "tracking/run.py",
+            "sweeps/study/study.py",
+        ),
+    ],
+)
+def test_an_edit_of_what_shows_and_searches_does_not(package: Path, name: str) -> None:
+    """Epochs are not trained again because a bar or a sentence looks different."""
+    before = again(package)
+    append(package / name, "WORD = 'another'")
+    assert again(package) == before is not None
+
+
+def test_comments_docstrings_and_line_breaks_do_not_show(package: Path) -> None:
+    """What Python does not run moves no bit."""
+    before = again(package)
+    file = package / "data" / "split.py"
+    text = file.read_text("utf-8").replace('"""Which images', '# why\n"""Other images', 1)
+    file.write_text(text.replace("return x, y, x[:0], y[:0]", "return (x, y, x[:0], y[:0])"))
+    assert again(package) == before
+
+
+def test_a_release_does_not_show() -> None:
+    """The version is no part of what keys stored epochs and the reuse of finished runs."""
+    released = {**HERE.packages, "cnn-sweeps": "9.0"}
+    assert replace(HERE, packages=released).software == HERE.software
+    assert replace(HERE, packages=released).moving == HERE.moving
+
+
+def test_finished_runs_of_an_earlier_state_with_the_same_bits_hold() -> None:
+    """A run of commit 2427821 on this machine's versions is reused by this one."""
+    versions = {name: HERE.packages.get(name) for name in ("keras", "numpy", "tensorflow")}
+    told = {
+        "python": "3.11",
+        "packages": {"cnn-sweeps": "0.1.0", **versions},
+        "code": "696e8ca94602cdf4",
+    }
+    text = json.dumps(told, sort_keys=True)
+    tag = hashlib.sha256(text.encode()).hexdigest()[:16]
+    same = same_software(HERE.python, HERE.packages)
+    assert tag in same
+    assert HERE.software not in same  # it does not say by which code it was trained
+    assert replace(HERE, code=digest()).software in same
+
+
+def test_where_no_source_is_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    """Byte code alone is no reason to fail."""
+    assert again(tmp_path) is None
+
+
+def test_a_running_process_keeps_what_it_imported(package: Path) -> None:
+    """An edit while a sweep runs is not what its workers run."""
+    before = again(package)
+    append(package / "training/loop.py", "NAME = 'another'")
+    assert digest(package) == before
+
+
+def test_a_worker_begins_with_all_of_it_imported() -> None:
+    """What is imported late would otherwise be run as it is later, under the digest of before."""
+    code = (
+        "import sys, cnn_sweeps.sweeps.workers.preload\n"
+        "from cnn_sweeps.provenance import code as computation\n"
+        "assert computation.digest.cache_info().currsize == 1\n"
+        "late = {'cnn_sweeps.training.schedules', 'cnn_sweeps.data.readers.picture'}\n"
+        "assert late <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_our_own_package_is_found(in_tmp: Path) -> None:
+    """The one that is imported, not one in the current folder."""
+    (in_tmp / "training").mkdir()
+    (in_tmp / "training/loop.py").touch()
+    assert digest() == again(PACKAGE) is not None
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    """One that was renamed would leave nothing to tell."""
+    assert all((PACKAGE / name).is_file() for name in MODULES)

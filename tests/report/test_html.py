@@ -1,0 +1,208 @@
+"""The HTML report: one file, well formed, with everything in it and nothing loaded."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from found import FILTERS, ended, findings, many, trial
+
+from cnn_sweeps.report.html import page
+from cnn_sweeps.sweeps.results.results import Axis, Command, Findings, Importance, Objective
+
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "wbr"}
+
+
+class Page(HTMLParser):
+    """Reads a page: whether its elements are balanced, and what there is.
+
+    Attributes:
+        open: elements that are not closed.
+        astray: elements that are closed, but not in their order.
+        tags: how many of each element.
+        ids: every id.
+        links: every attribute that makes a browser load something, or lead to it.
+        text: all that is shown.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.astray: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember an element."""
+        self.tags[tag] += 1
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [
+            value or ""
+            for name, value in attrs
+            if name.rpartition(":")[2] in ("href", "src", "data", "action", "srcset")
+        ]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember an element of an SVG that is closed at once."""
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close an element."""
+        if not self.open or self.open.pop() != tag:
+            self.astray.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        """Remember a text."""
+        self.text += data
+
+
+UNFINISHED = findings(unfinished=4)
+NOTHING = findings(unfinished=3, importances=(), curves=(), environment={}, begun=None, ended=None)
+CASES = {
+    "search": findings(),
+    "unfinished": UNFINISHED,
+    "one trial": findings(trial(), importances=(Importance(objective="a", shares={}, reason="b"),)),
+    "nothing but failures": findings(ended(0), ended(1), curves=(), environment={}),
+    "no trial yet": replace(NOTHING, trials=(), ranking=replace(NOTHING.ranking, rows=())),
+    "no store": findings(curves=(), environment={}, missing=("The store is not there.",)),
+    "one value for all": findings(*(trial(n, 0.5) for n in range(3))),
+    "more rows than are shown at once": many(40),
+}
+
+
+def several_objectives(number: int) -> Findings:
+    """A search after so many objectives, with a front of two trials."""
+    names = ("val_accuracy", "train_seconds", "trainable_params")[:number]
+    made = [
+        trial(
+            n, values={name: float((n + 1) * (k + 1)) for k, name in enumerate(names)}, best=n < 2
+        )
+        for n in range(4)
+    ]
+    return findings(
+        *made, objectives=tuple(Objective(name=name, direction="maximize") for name in names)
+    )
+
+
+CASES |= {f"{number} objectives": several_objectives(number) for number in (2, 3)}
+
+
+@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
+def test_page_is_well_formed(found: Findings) -> None:
+    """Whatever became of a sweep, elements are balanced and no two have the same name."""
+    read = Page(page(found))
+    assert (read.open, read.astray) == ([], [])
+    assert [name for name, times in Counter(read.ids).items() if times > 1] == []
+    assert read.tags["h1"] == 1
+
+
+@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
+def test_page_loads_nothing(found: Findings) -> None:
+    """Every reference leads to a place in the page, or holds its picture (a scale of colours)."""
+    html = page(found)
+    read = Page(html)
+    inside = ("#", "data:image/png;base64,")
+    assert [link for link in read.links if not link.startswith(inside)] == []
+    assert not read.tags.keys() & {"link", "img", "iframe", "object", "embed", "base"}
+    assert "@import" not in html
+    assert set(re.findall(r"url\((.)", html)) <= {"#"}
+
+
+@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
+def test_references_within_the_page_lead_somewhere(found: Findings) -> None:
+    """What a picture or the contents refer to is there."""
+    html = page(found)
+    read = Page(html)
+    asked = {link[1:] for link in read.links if link.startswith("#")}
+    asked |= set(re.findall(r"url\(#([^)]+)\)", html))
+    assert asked <= set(read.ids)
+
+
+def test_page_is_the_same_again() -> None:
+    """The same findings make the same bytes."""
+    assert page(findings()) == page(findings())
+
+
+EVILS = {
+    "study": {"study": EVIL},
+    "question": {"question": EVIL},
+    "fixed": {"fixed": (EVIL,)},
+    "axis": {"axes": (FILTERS, replace(FILTERS, key=EVIL, told=EVIL, values=(EVIL, 1)))},
+    "sampler": {"sampler": EVIL, "pruner": EVIL},
+    "environment": {"environment": {EVIL: {EVIL: EVIL}}},
+    "command": {"commands": (Command(purpose=EVIL, line=EVIL),)},
+    "missing": {"missing": (EVIL,)},
+    "importance": {"importances": (Importance(objective=EVIL, shares={EVIL: 1.0}),)},
+    "reason": {"importances": (Importance(objective=EVIL, shares={}, reason=EVIL),)},
+}
+
+
+@pytest.mark.parametrize("changes", EVILS.values(), ids=EVILS)
+def test_what_comes_from_users_is_text(changes: dict[str, object]) -> None:
+    """Markup in a name is shown and not obeyed, in the page and in its pictures."""
+    html = page(findings(**changes))
+    assert EVIL not in html
+    assert Page(html).tags["script"] == 1
+
+
+def test_reasons_and_values_of_trials_are_text() -> None:
+    """An error that quotes markup is shown as it was."""
+    failed = ended(3, reason=EVIL, traceback=EVIL, params={"model.filters": EVIL})
+    html = page(findings(trial(), trial(1, 0.8, params={"model.filters": EVIL}), failed))
+    assert EVIL not in html
+    assert EVIL in Page(html).text
+
+
+def test_dollars_are_no_formula() -> None:
+    """A value with dollars in it stands on its axis as it was typed."""
+    odd = Axis(key="path", values=("$a$", "$b_{$"), told="path")
+    trials = [trial(n, 0.9 - n / 10, params={"path": odd.values[n]}) for n in range(2)]
+    assert ">$b_{$<" in page(findings(*trials, axes=(odd,), importances=()))
+
+
+def test_answer_is_said_first() -> None:
+    """The best with its values and its score stands below the question."""
+    text = " ".join(Page(page(findings())).text.split())
+    _, _, rest = text.partition("give the highest val_accuracy?")
+    assert rest.startswith(" The best is model.filters=32 rate=0.1: val_accuracy 0.9000.")
+
+
+def test_failures_come_with_their_reasons() -> None:
+    """Each trial without a value says why."""
+    found = findings(trial(), ended(5, reason="out of memory"), ended(6, state="pruned"))
+    text = Page(page(found)).text
+    assert "out of memory" in text
+    assert "Failed and pruned" in text
+
+
+def test_unfinished_sweep_says_so() -> None:
+    """A report of a sweep that runs is no final one."""
+    text = " ".join(Page(page(UNFINISHED)).text.split())
+    assert "Report of a sweep unfinished" in text
+    assert "The best so far is" in text
+
+
+def test_missing_store_is_said() -> None:
+    """What the report lacks stands at its head."""
+    assert "The store is not there." in Page(page(CASES["no store"])).text
+
+
+def test_rows_beyond_the_first_are_folded_away() -> None:
+    """A long table is cut, and the rest is a click away."""
+    html = page(CASES["more rows than are shown at once"])
+    assert "<summary>10 more</summary>" in html
+
+
+def test_many_trials_make_no_huge_file() -> None:
+    """A thousand trials fit into a file that a browser opens at once."""
+    assert len(page(many(1000))) < 3e6

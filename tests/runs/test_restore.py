@@ -1,0 +1,149 @@
+"""A recorded run made ready to be trained on this machine."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from configs import config
+from records import environment, record
+
+from cnn_sweeps.config.schema import ArchiveData, FileData, Tracking
+from cnn_sweeps.errors import ConfigError, RecordError
+from cnn_sweeps.models.source import Source
+from cnn_sweeps.provenance.environment import ONEDNN, cores
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.restore import importable, restore_flags, restored
+
+SOURCE = Source(path="own_net_to_restore.py", content=b"def build(): ...\n")
+CUSTOM = {"name": "custom", "function": "own_net_to_restore:build"}
+HERE = Tracking(dir=Path("here"))
+
+
+def custom(source: Source | None = SOURCE, function: str = "own_net_to_restore:build") -> Record:
+    """A record of a user's own network."""
+    return record(config=config(model={**CUSTOM, "function": function}), source=source)
+
+
+@pytest.fixture
+def own_path(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> Path:
+    """An empty current folder that Python looks in, and a path that is put right afterwards."""
+    monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
+    return in_tmp
+
+
+def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
+    """Every field of the hash is as recorded; where it is logged and shown is not."""
+    made = config(trainer={"progress": "bar"}, tracking={"dir": "there", "log_model": False})
+    again = restored(record(config=made), HERE, [])
+    assert identify(again, "d" * 64) == identify(made, "d" * 64)
+    assert (again.tracking.dir, again.tracking.log_model) == (Path("here"), False)
+    assert again.trainer.progress == "auto"
+    assert made.trajectory.reuse
+    assert not again.trajectory.reuse
+
+
+@pytest.mark.parametrize(
+    ("asked", "recorded", "threads"),
+    [
+        pytest.param(3, cores(), 3, id="as-asked"),
+        pytest.param(0, cores(), 0, id="as-many-cores"),
+        pytest.param(0, cores() + 3, cores() + 3, id="other-cores"),
+    ],
+)
+def test_as_many_threads_as_there_were(asked: int, recorded: int, threads: int) -> None:
+    """All cores of another machine are so many threads on this one."""
+    made = record(environment=environment(threads=asked, cpu_count=recorded))
+    assert restored(made, HERE, []).trainer.threads == threads
+
+
+def test_images_may_lie_elsewhere() -> None:
+    """Where they are is no part of the experiment."""
+    file = record(config=config(data={"name": "npz", "path": "there.npz"}))
+    data = restored(file, HERE, ["data.path=here.npz"]).data
+    assert isinstance(data, FileData)
+    assert data.path == Path("here.npz")
+    archive = record(config=config(data={"name": "mnist"}))
+    data = restored(archive, HERE, ["data.root=a=b"]).data
+    assert isinstance(data, ArchiveData)
+    assert data.root == Path("a=b")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "known"),
+    [
+        pytest.param("npz", "data.root=x", "data.path may say", id="not-of-this-kind"),
+        pytest.param("mnist", "data.limit=3", "data.root may", id="not-a-place"),
+        pytest.param("digits", "data.path=x", "none of its keys may", id="nowhere"),
+    ],
+)
+def test_what_defines_the_experiment_cannot_be_said(name: str, place: str, known: str) -> None:
+    """The rest of the data is as it was recorded."""
+    data = {"name": name, "path": "x"} if name == "npz" else {"name": name}
+    with pytest.raises(ConfigError, match=f"{place} is not possible here: .*{known}"):
+        restored(record(config=config(data=data)), HERE, [place])
+
+
+def test_flags_are_set_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that were set are set again, and those that were not are removed."""
+    monkeypatch.setenv(ONEDNN, "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    restore_flags(environment(onednn="0", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"}))
+    assert (os.environ[ONEDNN], os.environ["ONEDNN_MAX_CPU_ISA"]) == ("0", "AVX2")
+    assert "OMP_NUM_THREADS" not in os.environ
+    restore_flags(environment())
+    assert ONEDNN not in os.environ
+
+
+def test_other_networks_need_no_trust() -> None:
+    """What this package builds is no foreign code."""
+    with importable(record(), trust=False) as laid:
+        assert not laid
+
+
+def test_foreign_code_needs_to_be_trusted(own_path: Path) -> None:
+    """Nothing is laid where it could be imported before the user has said so."""
+    with (
+        pytest.raises(ConfigError, match="importing it runs that code.\nRead it first .* --trust"),
+        importable(custom(), trust=False),
+    ):
+        pytest.fail("it was let in")
+    assert not list(own_path.iterdir())
+
+
+def test_the_same_file_here_is_taken(own_path: Path) -> None:
+    """With the files around it, on which it may depend."""
+    (own_path / SOURCE.path).write_bytes(SOURCE.content)
+    with importable(custom(), trust=True) as laid:
+        assert not laid
+
+
+@pytest.mark.parametrize("content", [None, b"def build(): changed\n"], ids=["absent", "changed"])
+def test_the_recorded_file_is_laid_before_others(own_path: Path, content: bytes | None) -> None:
+    """What was trained is imported, wherever the author's file is now."""
+    if content:
+        (own_path / SOURCE.path).write_bytes(content)
+    with importable(custom(), trust=True) as laid:
+        assert laid
+        assert Source.find("own_net_to_restore:build") == SOURCE
+
+
+def test_a_changed_module_of_a_package_is_refused(own_path: Path) -> None:
+    """A package comes as a whole: one file of it cannot be laid over the one that is there."""
+    (own_path / "own_package").mkdir()
+    (own_path / "own_package" / "__init__.py").touch()
+    (own_path / "own_package" / "nets.py").write_text("changed\n")
+    made = custom(Source(path="own_package/nets.py", content=b"recorded"), "own_package.nets:build")
+    with (
+        pytest.raises(RecordError, match="here is not the one that was trained"),
+        importable(made, trust=True),
+    ):
+        pytest.fail("another file was let in")
+
+
+def test_a_file_that_was_not_stored_was_checked_before(own_path: Path) -> None:
+    """Then the one here is the one that was trained."""
+    with importable(custom(source=None), trust=True) as laid:
+        assert not laid

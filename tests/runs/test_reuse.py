@@ -1,0 +1,202 @@
+"""A trial that some run has answered already: complete, honest about it, and free."""
+
+import shutil
+from typing import Any
+
+import pytest
+import yaml
+from configs import config
+from observers import Collector
+
+from cnn_sweeps.errors import PrunedError
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.run import AsTrial, run
+from cnn_sweeps.tracking import Store, finished_runs
+from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
+from cnn_sweeps.training.epoch import Epoch
+
+AS_TRIAL = AsTrial(parent_run_id=None, tags={"trial": "7"})
+TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
+
+
+@pytest.fixture
+def first(store: Store) -> RunResult:
+    """A single run of two epochs."""
+    return run(config(trainer={"epochs": 2}), store)
+
+
+def again(store: Store, observers: tuple[Any, ...] = (), **groups: Any) -> RunResult:
+    """The same experiment, asked for by a sweep."""
+    asked = config(**({"trainer": {"epochs": 2}} | groups))
+    return run(asked, store, role=AS_TRIAL, observers=observers)
+
+
+def test_a_known_experiment_is_not_trained_again(store: Store, first: RunResult) -> None:
+    """The trial has the result of the run before it, down to the epochs and their seconds."""
+    result = again(store)
+    assert (result.epochs_trained, first.epochs_trained) == (0, 2)
+    assert result.run_id != first.run_id
+    assert result.training == first.training
+    assert result.weights_sha256 == first.weights_sha256
+    expected = {k: v for k, v in first.metrics.items() if not k.startswith("test_")}
+    assert result.metrics == expected
+
+
+def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResult) -> None:
+    """Params, curves, files, model and tags are all there, and where they come from."""
+    logged, original = store.get(again(store).run_id), store.get(first.run_id)
+    assert logged.status == "FINISHED"
+    assert logged.params == original.params
+    assert logged.tags["reused_from"] == logged.tags["trained_by"] == first.run_id
+    assert (logged.tags["epochs_trained"], logged.tags["epochs_reused"]) == ("0", "2")
+    assert logged.tags["train_seconds_paid"] == "0.0"
+    assert logged.tags["trial"] == "7"
+    for name in (
+        SOFTWARE,
+        "config_hash",
+        "trajectory_hash",
+        "data_digest",
+        "weights_sha256",
+        "stopped",
+    ):
+        assert logged.tags[name] == original.tags[name]
+    curve = store.client.get_metric_history(logged.run_id, "val_loss")
+    assert [point.value for point in curve] == [e.val_loss for e in first.training.epochs]
+    for file in ("environment.json", "model_summary.txt", "layers.json"):
+        assert store.read_text(logged.run_id, file) == store.read_text(first.run_id, file)
+    assert store.load_model(logged.run_id).count_params() == first.metrics["total_params"]
+
+
+def test_everybody_who_trained_a_part_is_thanked(store: Store, first: RunResult) -> None:
+    """Also where the run that answers had read some of its epochs and trained the others."""
+    longer = run(config(trainer={"epochs": 3}), store)
+    assert store.get(longer.run_id).tags["trained_by"] == first.run_id
+    for _ in range(2):
+        answered = store.get(again(store, trainer={"epochs": 3}).run_id)
+        assert answered.tags["trained_by"].split() == [first.run_id, longer.run_id]
+
+
+@pytest.mark.parametrize("tag", ["0123456789abcdef", None])
+def test_what_other_software_has_trained_answers_nothing(
+    store: Store, first: RunResult, tag: str | None
+) -> None:
+    """After an update, or an edit of what trains, the values of today may be others."""
+    run_of = store.reopen(first.run_id)
+    if tag is None:
+        run_of.remove_tags({SOFTWARE})
+    else:
+        run_of.set_tags({SOFTWARE: tag})
+    result = again(store)
+    assert REUSED_FROM not in store.get(result.run_id).tags
+    assert store.get(again(store).run_id).tags[REUSED_FROM] == result.run_id
+
+
+def test_the_search_does_not_see_the_test_split(store: Store, first: RunResult) -> None:
+    """The single run was scored on it; the trial that takes its place was not."""
+    logged = store.get(again(store).run_id)
+    assert "test_accuracy" in first.metrics
+    assert not [name for name in logged.metrics if name.startswith("test_")]
+
+
+def test_it_stores_the_config_that_asked(store: Store, first: RunResult) -> None:
+    """Where to log and what to keep are its own, not those of the run that trained."""
+    result = again(store, tracking={"tags": {"mine": "yes"}})
+    stored = yaml.safe_load(store.read_text(result.run_id, "config.yaml"))
+    assert stored["tracking"]["tags"] == {"mine": "yes"}
+
+
+def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
+    """With early stopping the metrics are those of the epoch whose weights were kept."""
+    early = {"epochs": 3, "early_stopping": {"patience": 1, "monitor": "val_loss"}}
+    trained = again(store, trainer=early)
+    known = again(store, trainer=early)
+    assert (trained.epochs_trained > 0, known.epochs_trained) == (True, 0)
+    assert known.metrics == trained.metrics
+    assert known.training == trained.training
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        pytest.param({"trajectory": {"reuse": False}}, "not wanted", id="reuse=false"),
+        pytest.param({"seed": 1}, "another experiment", id="seed"),
+    ],
+)
+def test_it_trains_where_it_must(
+    store: Store, first: RunResult, groups: dict[str, Any], why: str
+) -> None:
+    """Only the same experiment answers, and only when asked to."""
+    assert again(store, **groups).epochs_trained == 2, why
+
+
+def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
+    """A trial that stores its model needs one; its epochs are known all the same."""
+    without = run(config(tracking={"log_model": False}), store)
+    result = again(store, trainer={"epochs": 1})
+    assert "reused_from" not in store.get(result.run_id).tags
+    assert store.get(result.run_id).tags["trained_by"] == without.run_id
+    assert store.load_model(result.run_id).count_params() == without.metrics["total_params"]
+
+
+def test_a_run_whose_files_are_gone_does_not_answer(store: Store, first: RunResult) -> None:
+    """Its copy would be one that cannot be done again; its epochs are known all the same."""
+    shutil.rmtree(store.dir / "artifacts" / first.run_id)
+    result = again(store)
+    logged = store.get(result.run_id)
+    assert "reused_from" not in logged.tags
+    assert logged.tags["epochs_reused"] == "2"
+    assert store.read_text(result.run_id, "environment.json")
+
+
+def test_an_unfinished_run_does_not_answer(store: Store) -> None:
+    """A run that was given up is none to take over."""
+
+    class GivesUp:
+        def on_epoch(self, epoch: Epoch) -> None:
+            raise PrunedError(epoch.number, "no promise")
+
+    with pytest.raises(PrunedError):
+        again(store, (GivesUp(),))
+    result = again(store)
+    assert "reused_from" not in store.get(result.run_id).tags
+    assert (result.epochs_trained, store.get(result.run_id).tags["epochs_reused"]) == (1, "1")
+
+
+def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
+    """Known epochs are shown one by one, and a trial can be given up in the middle of them."""
+
+    class AfterOne(Collector):
+        def on_epoch(self, epoch: Epoch) -> None:
+            super().on_epoch(epoch)
+            raise PrunedError(epoch.number, "no promise")
+
+    judge = AfterOne()
+    with pytest.raises(PrunedError, match="no promise"):
+        again(store, (judge,))
+    assert judge.epochs == [first.training.epochs[0]]
+    (pruned,) = store.tagged({"pruned_epoch": "1"})
+    assert pruned.status == "KILLED"
+    assert (pruned.tags["epochs_trained"], pruned.tags["epochs_reused"]) == ("0", "1")
+    assert pruned.tags["trained_by"] == first.run_id
+
+
+@pytest.mark.parametrize(
+    ("more", "answered"), [(None, True), (0, True), (1, False)], ids=["any", "same", "other"]
+)
+def test_seconds_are_compared_with_as_many_threads(
+    store: Store, first: RunResult, more: int | None, *, answered: bool
+) -> None:
+    """A run with other threads answers a search, and no exercise, which compares its seconds."""
+    threads = None if more is None else config().trainer.threads + more
+    found = finished_runs.finished(
+        store, first.identity.config_hash, with_model=True, threads=threads
+    )
+    assert (found is not None) == answered
+
+
+def test_a_reproduction_does_not_answer(store: Store, first: RunResult) -> None:
+    """A run that was made to be compared may be the one that is off."""
+    second = run(config(trainer={"epochs": 2}, trajectory={"reuse": False}), store)
+    store.reopen(second.run_id).set_tags({"reproduces": first.run_id})
+    answered = store.get(again(store).run_id)
+    assert answered.tags["reused_from"] == first.run_id

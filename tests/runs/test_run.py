@@ -1,0 +1,294 @@
+"""One run, end to end on real digits: what is logged, and that it can be done again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from configs import config
+from observers import Collector
+
+from cnn_sweeps.errors import DivergedError, ModelError
+from cnn_sweeps.provenance import code
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.run import AsTrial, load_cached, run
+from cnn_sweeps.tracking import Store
+
+EPOCHS = {"epochs": 2}
+
+
+@pytest.fixture
+def result(store: Store) -> RunResult:
+    """A finished run of two epochs."""
+    return run(config(trainer=EPOCHS), store)
+
+
+def test_everything_about_a_run_is_logged(store: Store, result: RunResult) -> None:
+    """Params, metrics, tags and artifacts of a run are all in the store."""
+    logged = store.get(result.run_id)
+    assert logged.status == "FINISHED"
+    assert logged.name == f"cnn 4x1 e2 · {result.identity.short}"
+    assert logged.params["model.filters"] == "4"
+    assert logged.params["trainer.optimizer.learning_rate"] == "0.001"
+    assert not any(key.startswith("tracking") for key in logged.params)
+    expected = {
+        *("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+        *("epoch_seconds", "images_per_second", "train_seconds", "build_seconds"),
+        *("data_seconds", "total_seconds", "trainable_params", "total_params"),
+        *("peak_memory_mb", "epochs"),
+    }
+    assert expected <= set(logged.metrics)
+    assert logged.metrics["trainable_params"] == 4 * 10 + 13 * 13 * 4 * 8 + 8 + 8 * 10 + 10
+    assert logged.tags["config_hash"] == result.identity.config_hash
+    assert logged.tags["weights_sha256"] == result.weights_sha256
+    assert logged.tags["data_digest"] == result.identity.data_digest
+    assert logged.tags["stopped"] == "all 2 epochs"
+    summary = store.read_text(result.run_id, "model_summary.txt")
+    assert "conv_1" in summary
+    layers = json.loads(store.read_text(result.run_id, "layers.json"))
+    assert "name" in layers["columns"]
+    assert len(layers["data"]) > 4
+    assert "tensorflow" in store.read_text(result.run_id, "environment.json")
+
+
+def test_stored_config_gives_the_same_hash(store: Store, result: RunResult) -> None:
+    """The config that a run stores is the config that made it."""
+    from cnn_sweeps.config.loading import load
+
+    stored = yaml.safe_load(store.read_text(result.run_id, "config.yaml"))
+    assert identify(load(stored), result.identity.data_digest) == result.identity
+
+
+def test_each_epoch_is_logged_at_its_own_step(store: Store, result: RunResult) -> None:
+    """The curves in MLflow have a point for each epoch."""
+    history = store.client.get_metric_history(result.run_id, "val_accuracy")
+    assert [point.step for point in history] == [1, 2]
+    assert [point.value for point in history] == [e.val_accuracy for e in result.training.epochs]
+
+
+def test_a_final_metric_is_a_number_and_no_curve(store: Store, result: RunResult) -> None:
+    """MLflow's pages draw a metric of step 0 as a bar with its value."""
+    for name in ("test_accuracy", "train_seconds", "trainable_params"):
+        history = store.client.get_metric_history(result.run_id, name)
+        assert [point.step for point in history] == [0]
+
+
+def test_the_best_epoch_is_logged_with_early_stopping(store: Store) -> None:
+    """Curves and the weights of another epoch would not fit together without it."""
+    trainer = {"epochs": 2, "early_stopping": {"patience": 1, "monitor": "val_accuracy"}}
+    done = run(config(trainer=trainer), store)
+    assert store.get(done.run_id).metrics["best_epoch"] == done.training.best
+
+
+def test_logged_model_predicts_as_mlflow_loads_it(store: Store, result: RunResult) -> None:
+    """`mlflow.pyfunc` loads the model, and it scores the test images as the run did."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    model = mlflow.pyfunc.load_model(f"runs:/{result.run_id}/model")
+    data = load_cached(config(trainer=EPOCHS).data)
+    predicted = np.argmax(model.predict(data.x_test), axis=1)
+    assert np.mean(predicted == data.y_test) == pytest.approx(result.metrics["test_accuracy"])
+
+
+def test_same_config_gives_the_same_weights(store: Store, result: RunResult) -> None:
+    """A second run, with another network trained in between, ends with the same bits."""
+    other = run(config(seed=1), store, role=AsTrial(parent_run_id=None))
+    again = run(config(trainer=EPOCHS), store)
+    assert again.weights_sha256 == result.weights_sha256 != other.weights_sha256
+    assert again.identity == result.identity
+    assert again.run_id != result.run_id
+
+
+def test_search_does_not_see_the_test_split(store: Store) -> None:
+    """A run for a search has no test metrics, and knows its parent."""
+    with store.start_run("parent", tags={}) as parent:
+        child = run(config(), store, role=AsTrial(parent_run_id=parent.run_id))
+    assert not any(name.startswith("test") for name in store.get(child.run_id).metrics)
+    assert [record.run_id for record in store.children(parent.run_id)] == [child.run_id]
+
+
+def pictures(store: Store, run_id: str) -> list[str]:
+    """The names of a run's pictures, without the learning curves."""
+    return [file.path for file in store.client.list_artifacts(run_id, "figures")]
+
+
+def test_a_single_run_has_pictures(store: Store, result: RunResult) -> None:
+    """All of them, and none was left out."""
+    assert [Path(path).stem for path in pictures(store, result.run_id)] == [
+        *("confusion_matrix", "filters", "kernels", "layers", "mistakes", "samples")
+    ]
+    assert result.left_out == ()
+    assert "figures_left_out" not in store.get(result.run_id).tags
+
+
+def test_pictures_are_left_out_where_asked(store: Store) -> None:
+    """The learning curves are not."""
+    done = run(config(tracking={"figures": False}), store)
+    assert pictures(store, done.run_id) == []
+    names = [file.path for file in store.client.list_artifacts(done.run_id)]
+    assert "learning_curves.png" in names
+
+
+def test_a_trial_has_no_pictures_of_the_test_split(store: Store, result: RunResult) -> None:
+    """Neither one that is trained nor one that is answered from a single run that has them."""
+    with store.start_run("parent", tags={}) as parent:
+        role = AsTrial(parent_run_id=parent.run_id)
+        trained = run(config(), store, role=role)
+        answered = run(config(trainer=EPOCHS), store, role=role)
+    assert store.get(answered.run_id).tags["reused_from"] == result.run_id
+    assert pictures(store, trained.run_id) == []
+    assert pictures(store, answered.run_id) == []
+
+
+def test_a_picture_that_fails_costs_the_run_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is finished, with its model; what is missing and why is told and tagged."""
+    from cnn_sweeps.figures import activations
+
+    def fails(*_: Any) -> Any:
+        raise ValueError("no kernel")
+
+    monkeypatch.setattr(activations, "first_convolution", fails)
+    done = run(config(), store)
+    said = "figures/kernels.png was left out: ValueError: no kernel"
+    assert done.left_out == (said,)
+    logged = store.get(done.run_id)
+    assert (logged.status, logged.tags["figures_left_out"]) == ("FINISHED", said)
+    assert len(pictures(store, done.run_id)) == 5
+    assert store.load_model(done.run_id) is not None
+
+
+def test_what_computes_is_settled_before_anything_that_takes_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the images may take minutes, in which somebody may edit the program."""
+
+    class SettledError(Exception):
+        """Said in place of importing all."""
+
+    def settle() -> None:
+        raise SettledError
+
+    monkeypatch.setattr(code, "settle", settle)
+    with pytest.raises(SettledError):
+        run(config(data={"name": "npz", "path": "nowhere.npz"}), store)
+
+
+def test_observers_see_every_epoch_and_started_comes_first(store: Store) -> None:
+    """Whoever watches is told the run before training, and each epoch as it ends."""
+    told: list[str] = []
+    watcher = Collector()
+    done = run(
+        config(trainer=EPOCHS),
+        store,
+        observers=[watcher],
+        started=lambda run_id, identity: told.append(run_id),
+    )
+    assert told == [done.run_id]
+    assert watcher.epochs == list(done.training.epochs)
+
+
+def test_diverging_run_is_logged_as_failed(store: Store) -> None:
+    """A loss that is no number ends the run as failed, with the epoch in the reason."""
+    wild = {**EPOCHS, "optimizer": {"name": "sgd", "learning_rate": 1e30}}
+    with pytest.raises(DivergedError, match="epoch 1"):
+        run(config(trainer=wild), store)
+    (failed,) = store.client.search_runs([store.experiment_id])
+    assert failed.info.status == "FAILED"
+    assert "epoch 1" in failed.data.tags["error"]
+
+
+def test_users_own_function_is_trained(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`model=custom` trains what the user's function returns."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_net_for_run.py").write_text(
+        "import keras\n"
+        "def build(input_shape, num_classes, units):\n"
+        "    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(),\n"
+        "        keras.layers.Dense(units), keras.layers.Dense(num_classes, 'softmax')])\n"
+        "def broken(input_shape, num_classes):\n"
+        "    return None\n"
+    )
+    custom = {"name": "custom", "function": "own_net_for_run:build", "params": {"units": 3}}
+    assert run(config(model=custom), store).metrics["total_params"] == 784 * 3 + 3 + 3 * 10 + 10
+    with pytest.raises(ModelError, match="broken"):
+        run(config(model={"name": "custom", "function": "own_net_for_run:broken"}), store)
+
+
+def test_scores_are_kept_where_the_model_cannot_be_stored(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's layer that Keras cannot bring back fails the run after everything is logged."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_net_not_stored.py").write_text(
+        "import keras\n"
+        "class Own(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return x\n"
+        "    def get_config(self):\n"
+        "        raise ValueError('no config')\n"
+        "def build(input_shape, num_classes):\n"
+        "    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), Own(),\n"
+        "        keras.layers.Dense(num_classes, 'softmax')])\n"
+    )
+    asked = config(model={"name": "custom", "function": "own_net_not_stored:build"})
+    started: list[str] = []
+    with pytest.raises(ModelError, match="cannot be stored"):
+        run(asked, store, started=lambda run_id, _identity: started.append(run_id))
+    kept = store.get(started[0])
+    assert kept.status == "FAILED"
+    assert {"test_accuracy", "total_seconds"} <= set(kept.metrics)
+    assert len(kept.tags["weights_sha256"]) == 64
+
+
+def test_models_are_left_out_where_asked(store: Store) -> None:
+    """With `log_model: false` everything but the model is stored."""
+    done = run(config(tracking={"log_model": False}), store)
+    assert store.client.get_run(done.run_id).outputs.model_outputs == []
+    assert store.read_text(done.run_id, "config.yaml")
+
+
+def test_without_validation_split_there_are_no_validation_metrics(store: Store) -> None:
+    """As in the notebook: all images are trained on, and the test split is scored."""
+    done = run(config(data={"validation_fraction": 0}), store)
+    assert not any(name.startswith("val") for name in done.metrics)
+    assert done.metrics["test_accuracy"] > 0
+
+
+def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m cnn_sweeps` in a folder, as a user would."""
+    environment: dict[str, Any] = {**os.environ, "MLFLOW_TRACKING_URI": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
+    """A run of the program on real Fashion-MNIST learns, says so, and is found by its hash."""
+    if "CNN_SWEEPS_DATA" not in os.environ:
+        pytest.skip("CNN_SWEEPS_DATA does not name a folder with Fashion-MNIST")
+    done = program(tmp_path, "data.limit=3000", "trainer.epochs=2", "model.filters=8")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    score = float(done.stdout.split("test_accuracy ")[1].split()[0])
+    assert score > 0.7
+    prefix = done.stdout.split("cnn-sweeps show ")[1].split()[0]
+    shown = program(tmp_path, "show", prefix)
+    assert "name: fashion_mnist" in shown.stdout
+    assert f"{score:.3f}"[:4] in shown.stdout

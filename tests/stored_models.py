@@ -1,0 +1,39 @@
+"""A small Keras model, and a run that has logged it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn_sweeps.tracking import Store
+
+if TYPE_CHECKING:
+    import keras
+
+SHAPE = (6, 6, 1)
+
+IMAGES = np.arange(2 * 36, dtype=np.uint8).reshape(2, *SHAPE)
+
+
+def plain(dtype: str = "float32", *, compiled: bool = True) -> "keras.Model":
+    """A small network, trained for a step so that its optimizer has a state."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input(SHAPE, dtype="uint8"),
+            keras.layers.Rescaling(1 / 255, dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(3, dtype=dtype),
+        ]
+    )
+    if compiled:
+        model.compile("adam", "mse")
+        model.train_on_batch(IMAGES, np.zeros((2, 3)))
+    return model
+
+
+def logged(store: Store, model: "keras.Model") -> str:
+    """The run id of a run that has this model."""
+    with store.start_run("r", tags={}) as run:
+        run.log_model(model, shape=SHAPE, num_classes=3)
+    return run.run_id

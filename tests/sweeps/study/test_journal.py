@@ -1,0 +1,139 @@
+"""The journal file outlives processes that are killed while they write."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from plans import plan, study
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.sweeps.study import storage
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+HOLDER = """
+import fcntl, sys, time
+held = open(sys.argv[1], "a")
+fcntl.flock(held, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another program that holds the journal."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "study.journal")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "held\n"
+    yield program
+    program.kill()
+    program.communicate()
+
+
+def test_a_killed_holder_gives_the_lock_back(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    """Nobody waits for a process that was killed while it held the lock."""
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    study(tmp_path).put()
+    assert study(tmp_path).counts().waiting == 1
+
+
+def test_a_journal_that_is_held_for_too_long_is_refused(
+    tmp_path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another program keeps the lock, that is said, and how to find the program."""
+    monkeypatch.setattr(storage, "PATIENCE", 0.2)
+    with pytest.raises(StoreError, match=r"locked by another program for 0\.2 s\.\n.*fuser"):
+        study(tmp_path)
+
+
+def test_what_is_held_can_be_read(tmp_path: Path) -> None:
+    """A study can be looked at while another program writes."""
+    study(tmp_path).put()
+    with (tmp_path / "study.journal").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert SweepStudy.load(Address(storage=str(held.name), name="study")).counts().waiting == 1
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
+    """What a write that was cut short left behind does not spoil the journal."""
+    made = study(tmp_path)
+    made.put({"model.filters": 4})
+    file = tmp_path / "study.journal"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b'{"op_code":4,"worker')
+    again = study(tmp_path)
+    assert again.counts().waiting == 1
+    again.put({"model.filters": 8})
+    assert study(tmp_path).counts().waiting == 2
+    assert file.read_bytes().startswith(whole)
+
+
+def test_a_new_journal_is_made(tmp_path: Path) -> None:
+    """Where there is no journal yet, an empty one is no broken one."""
+    (tmp_path / "study.journal").touch()
+    assert study(tmp_path, plan()).counts().total == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"garbage\n", b"\0\0\0\0\n", b"[1]\n", b'{"a": 1}\n'],
+    ids=["text", "nul", "list", "dict"],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
+    """A journal that cannot be read says which line, and what to do."""
+    study(tmp_path).put()
+    file = tmp_path / "study.journal"
+    first, *rest = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([first, line, *rest]))
+    with pytest.raises(StoreError, match=r"study\.journal cannot be read: its line 2 is damaged"):
+        study(tmp_path)
+
+
+def test_a_torn_line_is_cut_off_before_each_entry(tmp_path: Path) -> None:
+    """A process that goes on mends what another one left when it was killed."""
+    made = study(tmp_path)
+    with (tmp_path / "study.journal").open("ab") as file:
+        file.write(b'{"op_code":4,"worker')
+    made.put({"model.filters": 8})
+    assert study(tmp_path).counts().waiting == 1
+
+
+def test_a_journal_that_was_removed_does_not_begin_in_the_middle(tmp_path: Path) -> None:
+    """What is gone is said to be gone, and is not made again by a worker."""
+    made = study(tmp_path)
+    (tmp_path / "study.journal").unlink()
+    with pytest.raises(StoreError, match=r"study\.journal is gone"):
+        made.put()
+    assert not (tmp_path / "study.journal").exists()
+
+
+def test_a_journal_that_became_shorter_is_refused(tmp_path: Path) -> None:
+    """A copy that was put back while the study is in use would be read from its middle."""
+    made = study(tmp_path)
+    os.truncate(tmp_path / "study.journal", 10)
+    with pytest.raises(StoreError, match="was cut short while it was in use"):
+        made.counts()
+
+
+def test_a_full_disk_is_said_in_plain_words() -> None:
+    """What the system refuses is one clear error with a way out."""
+    with pytest.raises(StoreError, match=r"/dev/full has no room left: the disk is full"):
+        storage.Journal("/dev/full").append_logs([{"op_code": 0, "worker_id": ""}])
+
+
+def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """A place where there can be no file is refused with what the system says."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"x\.journal cannot be made: .*hydra\.sweeper\.storage"):
+        storage.Journal(str(tmp_path / "file" / "x.journal"))

@@ -1,0 +1,59 @@
+"""Trials that share a trajectory: the order in which they cost least."""
+
+from pathlib import Path
+
+from optuna.trial import TrialState
+from plans import plan, study
+
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study.queue import Prefix, claimable, queued
+
+EPOCHS_AND_FILTERS = {"trainer.epochs": "1,4,2", "model.filters": "4,8"}
+
+
+def order(made: Plan) -> list[tuple[int, int]]:
+    """Filters and epochs of the cells as they are queued."""
+    prefixes = queued(made, list(made.distinct_cells().items()))
+    return [(p.cell["model.filters"], p.cell["trainer.epochs"]) for p in prefixes]
+
+
+def test_those_of_a_course_stand_together_with_the_longest_first() -> None:
+    """The course with more work goes first, and each begins with its last epoch."""
+    assert order(plan(EPOCHS_AND_FILTERS)) == [(8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1)]
+
+
+def test_epochs_that_set_the_schedule_make_other_courses() -> None:
+    """A learning rate that decays until the last epoch is another one for each number of them."""
+    made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})
+    courses = {p.course for p in queued(made, list(made.distinct_cells().items()))}
+    assert len(courses) == 2
+
+
+def test_a_cell_that_cannot_be_carried_out_is_queued_all_the_same() -> None:
+    """It fails when its turn comes, with the reason."""
+    made = plan({"model.conv_blocks": "1,9"})
+    impossible = Prefix.of(made, "meaning", {"model.conv_blocks": 9})
+    assert (impossible.course, impossible.epochs) == (None, 0)
+
+
+def test_nobody_takes_what_somebody_trains(tmp_path: Path) -> None:
+    """The second worker gets another course; when only that one is left, it gets that."""
+    made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
+    fill(made, Budget())
+    taken = [made.claim(Owner.here()) for _ in range(6)]
+    filters = [made.frozen(t).system_attrs["fixed_params"]["model.filters"] for t in taken if t]
+    assert filters[:3] == [8, 4, 8]
+    assert sorted(filters) == [4, 4, 4, 8, 8, 8]
+    assert made.claim(Owner.here()) is None
+
+
+def test_a_trial_without_a_known_course_keeps_its_turn(tmp_path: Path) -> None:
+    """A sampler's place has no values yet, and waits for nobody."""
+    made = study(tmp_path, plan({"model.dropout": "interval(0,0.5)"}))
+    fill(made, Budget(n_trials=2))
+    made.claim(Owner.here())
+    states = (TrialState.WAITING, TrialState.RUNNING)
+    assert [t.number for t in claimable(made.study.get_trials(states=states))] == [1]

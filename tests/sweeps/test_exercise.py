@@ -1,0 +1,186 @@
+"""An exercise, end to end: trained on a few digits, scored, answered, and asked again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from configs import config
+from exercises import answer, exercise
+from plans import FakeRun, plan, study
+
+from cnn_sweeps.report.figures.comparison import NAME
+from cnn_sweeps.sweeps import controller
+from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.comparison.tables import MINUS
+from cnn_sweeps.sweeps.controller import sweep
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.cells import laid_out
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.results.comparison import answer_of, log
+from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.results.test_scores import Unscored, _by_start
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
+from cnn_sweeps.tracking import RunRecord, Store
+
+
+def asked(params: dict[str, Any], question: Exercise, **groups: Any) -> Plan:
+    """A plan of an exercise, as the command line would make it."""
+    made = plan(params, **groups)
+    settled, space, _ = laid_out(question, made.space, {})
+    return replace(made, space=space, exercise=settled)
+
+
+def filters(**groups: Any) -> Plan:
+    """Two networks with two seeds each."""
+    base = exercise(seeds=2, base={"model.filters": 4}, says={})
+    return asked({"model.filters": "choice(4,2)"}, base, **groups)
+
+
+def worked(folder: Path, made: Plan) -> SweepStudy:
+    """A study whose trials were carried out by a formula: a hundredth for each filter."""
+    held = study(folder, made)
+    for cell in made.space.cells():
+        held.put(cell)
+    Worker(study=held, execute=FakeRun(lambda c: c.model.filters / 100 + c.seed / 1000)).work()  # type: ignore[union-attr]
+    return held
+
+
+def test_answer_is_computed_from_the_trials_and_their_scores(tmp_path: Path) -> None:
+    """Trials are told apart by cell and seed, and scores come to them by number."""
+    held = worked(tmp_path, filters())
+    scores = {trial.number: {"test_accuracy": trial.values[0]} for trial in held.trials()}
+    found = answer_of(held, scores)
+    assert found is not None
+    base, other = found.cells
+    assert (base.typed, base.base) == ("model.filters=4", True)
+    assert other.by_seed("test_accuracy") == {0: 0.02, 1: 0.021}
+    ((_, test, *_),) = found.differences.rows
+    assert test == f"{MINUS}2.00 ± 0.00"
+
+
+def test_a_trial_that_failed_gives_its_reason(tmp_path: Path) -> None:
+    """A cell that cannot be carried out does not keep the others from being compared."""
+    base = exercise(seeds=1, base={"model.conv_blocks": 1}, says={})
+    held = worked(tmp_path, asked({"model.conv_blocks": "choice(1,9)"}, base))
+    found = answer_of(held, {})
+    assert found is not None
+    assert [len(cell.measured) for cell in found.cells] == [1, 0]
+    assert "conv_blocks=9 has no result: model.conv_blocks=9 does not fit" in found.sentences[0]
+
+
+def test_cells_without_a_trial_are_missing(tmp_path: Path) -> None:
+    """What a timeout left over is said, and cells that mean the same are one."""
+    base = exercise(seeds=1, base={"model.filters": 4, "model.conv_blocks": 0}, says={})
+    params = {"model.conv_blocks": "choice(0,1)", "model.filters": "choice(2,4)"}
+    made = asked(params, base)
+    held = study(tmp_path, made)
+    held.put(next(made.space.cells()))
+    Worker(study=held, execute=FakeRun()).work()
+    found = answer_of(held, {})
+    assert found is not None
+    assert [cell.base for cell in found.cells] == [True]
+    assert len(found.missing) == 2
+
+
+def test_a_search_has_no_answer(tmp_path: Path) -> None:
+    """A sweep without a question is ranked and nothing more."""
+    assert answer_of(study(tmp_path), {}) is None
+
+
+def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: Path) -> None:
+    """Its seconds are compared; one worker that goes on with a search may have every core."""
+    held, budget = study(tmp_path, filters()), Budget(n_jobs=4)
+    controller.fill(held, budget)
+    assert controller._shares(held, budget, workers=1) == 4
+    assert controller._shares(held, Budget(n_jobs=0), workers=1) == 4
+    assert controller._shares(study(tmp_path, name="search"), budget, workers=1) == 1
+
+
+def test_trials_with_other_threads_are_scored_in_other_processes() -> None:
+    """TensorFlow takes its threads once in a process."""
+
+    def asked_for(trial: int, threads: int) -> Unscored:
+        plain = {"trainer": {"threads": threads, "deterministic": True}}
+        return Unscored(trial=trial, run_id="", config=plain, drawn=False)
+
+    alike = _by_start([asked_for(0, 1), asked_for(1, 2), asked_for(2, 1)])
+    assert [[each.trial for each in some] for some in alike] == [[0, 2], [1]]
+
+
+def test_a_question_is_drawn_as_it_is(store: Store) -> None:
+    """What Matplotlib would read as a formula is text."""
+    found = replace(answer((0.9,), (0.8,)), exercise=exercise(question=r"Is $\frac worth $5?"))
+    with store.start_run("sweep", tags={}) as parent:
+        log(found, parent)
+    assert NAME in [file.path for file in store.client.list_artifacts(parent.run_id)]
+
+
+def swept(store: Store, **groups: Any) -> Ranking:
+    """The exercise, carried out on a few digits."""
+    place = {"tracking": {"dir": str(store.dir), **groups}}
+    return sweep(filters(**place), Budget(n_jobs=0), config(**place))
+
+
+def children(store: Store) -> tuple[RunRecord, list[RunRecord]]:
+    """The run of the only sweep, and those of its trials."""
+    (parent,) = store.tagged({"kind": "sweep"})
+    return parent, store.children(parent.run_id)
+
+
+@pytest.mark.slow
+def test_exercise_is_answered_from_trained_networks(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial is scored, the answer is with the sweep's run, and is printed."""
+    swept(store)
+    parent, trials = children(store)
+    assert len(trials) == 4
+    assert all(0 < run.metrics["test_accuracy"] <= 1 for run in trials)
+    assert {" seed 1 " in run.name for run in trials} == {True, False}
+    plain = json.loads(store.read_text(parent.run_id, "answer.json"))
+    by_hash = {run.tags["config_hash"]: run.metrics["test_accuracy"] for run in trials}
+    for cell in plain["cells"]:
+        for seed, config_hash in cell["config_hashes"].items():
+            assert cell["test_accuracy"]["by_seed"][seed] == by_hash[config_hash]
+    text = store.read_text(parent.run_id, "answer.md")
+    assert parent.tags["mlflow.note.content"].startswith(text.strip())
+    assert NAME in [file.path for file in store.client.list_artifacts(parent.run_id)]
+    printed = capsys.readouterr().out
+    assert "What do fewer filters change?\n" in printed
+    assert all(f"- {line}\n" in printed for line in plain["sentences"])
+
+
+@pytest.mark.slow
+def test_exercise_again_trains_and_scores_nothing(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command finds everything there, and gives the same answer."""
+    swept(store)
+    first = capsys.readouterr().out.partition("What do fewer")[2]
+    monkeypatch.setattr("cnn_sweeps.sweeps.results.test_scores.score_all", None)
+    swept(store)
+    assert capsys.readouterr().out.partition("What do fewer")[2] == first
+    _, trials = children(store)
+    assert len(trials) == 4
+
+
+@pytest.mark.slow
+def test_exercise_is_answered_without_stored_models(store: Store) -> None:
+    """Where models are not stored, the test scores come from training again."""
+    swept(store, log_model=False)
+    _, trials = children(store)
+    assert all("test_accuracy" in run.metrics for run in trials)
+    drawn = [run for run in trials if store.client.list_artifacts(run.run_id, "figures")]
+    assert len(drawn) == 1
+
+
+@pytest.mark.slow
+def test_processes_share_the_scoring(store: Store) -> None:
+    """Two workers score half of the trials each, and no trial is left out."""
+    place = {"tracking": {"dir": str(store.dir)}}
+    sweep(filters(**place), Budget(n_jobs=2), config(**place))
+    _, trials = children(store)
+    assert ["test_accuracy" in run.metrics for run in trials] == [True] * 4

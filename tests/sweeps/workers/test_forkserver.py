@@ -1,0 +1,96 @@
+"""Calling functions in preloaded processes, one or several at once."""
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import forkserver
+
+import pytest
+from signals import heard
+
+from cnn_sweeps.errors import ConfigError, RunFailedError
+from cnn_sweeps.sweeps.supervisor import interruptible
+from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each, warm_up
+
+
+@pytest.fixture(autouse=True)
+def preloaded() -> None:
+    """A process to fork from that has imported this module."""
+    warm_up(f"{__name__}:doubled")
+
+
+def doubled(number: int) -> int:
+    """Twice a number."""
+    return 2 * number
+
+
+def process_of(_: int) -> int:
+    """Who answers."""
+    return os.getpid()
+
+
+def blocked(_: int) -> set[int]:
+    """The signals that wait for ever in the process that answers."""
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def refused(number: int) -> int:
+    """One that refuses."""
+    raise ConfigError(f"{number} is not possible.")
+
+
+def die(_: int) -> int:
+    """One that is gone before it answers."""
+    os._exit(3)
+
+
+def test_answers_come_in_the_order_of_the_calls() -> None:
+    """Whichever process is first."""
+    assert call_each(doubled, [(number,) for number in (3, 1, 2)]) == [6, 2, 4]
+
+
+def test_each_call_has_a_process_of_its_own() -> None:
+    """Neither this one nor that of another call."""
+    assert len({os.getpid(), *call_each(process_of, [(1,), (2,)])}) == 3
+
+
+def test_no_calls_have_no_answers() -> None:
+    """Nothing is started."""
+    assert call_each(doubled, []) == []
+
+
+def test_what_the_function_refuses_is_raised_here() -> None:
+    """An error on purpose comes out as it went in."""
+    with pytest.raises(ConfigError, match="2 is not possible."):
+        call_each(refused, [(2,)])
+
+
+def test_a_process_that_dies_again_and_again_is_an_error() -> None:
+    """It is begun anew a few times, and then given up with the reason."""
+    with pytest.raises(RunFailedError, match="ended with exit code 3"):
+        call(die, 1)
+
+
+def test_a_terminal_does_not_reach_the_processes() -> None:
+    """Only this one hears Ctrl-C, and that the terminal was closed."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert call(blocked, 1) >= set(FOR_THE_CONTROLLER)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+@pytest.mark.parametrize("number", FOR_THE_CONTROLLER)
+def test_ctrl_c_while_a_process_is_begun_is_heard(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """It comes in the moment in which the new process is shielded from it."""
+    really: Callable[[], None] = forkserver.ensure_running
+
+    def interrupted() -> None:
+        os.kill(os.getpid(), number)
+        really()
+
+    monkeypatch.setattr(forkserver, "ensure_running", interrupted)
+    with heard(number), interruptible() as interrupts:
+        interrupts.steered = True
+        assert call(doubled, 1) == 2
+    assert (interrupts.count >= 1, interrupts.number) == (True, number)

@@ -1,0 +1,246 @@
+"""Real worker processes on one study: no barrier, nothing lost, whatever dies."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import CONTROLLER, MARK
+from optuna.trial import TrialState
+from plans import plan, study
+from signals import heard
+
+from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study.events import Ended, Event
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.supervisor import Interrupts, Steering, interruptible
+from cnn_sweeps.sweeps.workers import forkserver, pool
+
+SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
+
+
+class Collector:
+    """A view that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def show(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    def tick(self) -> None:
+        """Nothing to draw."""
+
+    @property
+    def ended(self) -> list[Ended]:
+        """How trials ended, in order."""
+        return [event for event in self.events if isinstance(event, Ended)]
+
+
+def steer(
+    made: SweepStudy, execute: str, workers: int = 2, budget: Budget | None = None
+) -> Collector:
+    """Carry out a study with a pool of real processes."""
+    view = Collector()
+    asked = budget or Budget()
+    forkserver.warm_up(f"fakes:{execute}")
+    crew = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
+    Steering(study=made, store=None, budget=asked, view=view).run(crew, Interrupts())
+    return view
+
+
+def filled(folder: Path, made: Plan | None = None, budget: Budget | None = None) -> SweepStudy:
+    """A study with its queue."""
+    opened = study(folder, made or plan(SIX))
+    fill(opened, budget or Budget())
+    return opened
+
+
+def results(made: SweepStudy) -> list[tuple[tuple[Any, ...], float]]:
+    """The set of results: the cells with their values."""
+    return sorted(
+        (tuple(sorted(made.carried_values(trial).items())), trial.values[0])
+        for trial in made.trials(TrialState.COMPLETE)
+    )
+
+
+def test_workers_share_the_queue(tmp_path: Path) -> None:
+    """Two processes try every cell once, and nothing is left running."""
+    made = filled(tmp_path, plan(SIX, trainer={"epochs": 30}))
+    view = steer(made, "slow")
+    assert len(results(made)) == 6
+    assert {event.worker for event in view.ended} == {0, 1}
+    assert made.counts().running == made.counts().waiting == 0
+
+
+def test_a_sampler_shares_its_budget_among_workers(tmp_path: Path) -> None:
+    """With a sampler, exactly the budget is spent, and workers draw different values."""
+    continuous = plan({"model.dropout": "interval(0.0,0.5)"}, sampler="random")
+    budget = Budget(n_trials=7)
+    made = filled(tmp_path, continuous, budget)
+    steer(made, "instant", budget=budget)
+    drawn = [trial.params["model.dropout"] for trial in made.trials(TrialState.COMPLETE)]
+    assert len(drawn) == len(set(drawn)) == 7
+
+
+def test_workers_are_replaced_after_some_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process ends before it leaks, and another one goes on."""
+    made = filled(tmp_path, plan({"model.filters": "range(1,45)"}))
+    steer(made, "instant")
+    pids = {trial.user_attrs["owner"]["pid"] for trial in made.trials(TrialState.COMPLETE)}
+    assert len(results(made)) == 44
+    assert len(pids) >= 3
+
+
+def test_a_killed_workers_trial_is_done_again(tmp_path: Path) -> None:
+    """Each trial's first worker is killed; all are done in the end, and counted once."""
+    made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
+    view = steer(made, "dying_once")
+    assert len(results(made)) == 6
+    assert [event.state for event in view.ended].count("put back") == 6
+    assert made.counts().total == 6
+
+
+def test_a_trial_that_always_crashes_fails_alone(tmp_path: Path) -> None:
+    """After its retries it is a failed trial with the signal's reason, not a failed sweep."""
+    made = filled(tmp_path)
+    steer(made, "crashing", budget=Budget(retries=1))
+    failed = made.trials(TrialState.FAIL)
+    assert len(failed) == 2
+    assert {made.carried_values(trial)["model.filters"] for trial in failed} == {8}
+    assert all("SIGSEGV" in trial.user_attrs["reason"] for trial in failed)
+    assert len(results(made)) == 4
+
+
+def test_a_sweep_that_only_fails_is_ended(tmp_path: Path) -> None:
+    """After `max_failures` the first error is shown in full."""
+    made = filled(tmp_path)
+    with pytest.raises(RunFailedError, match=r"none succeeded.*") as caught:
+        steer(made, "failing", workers=1, budget=Budget(max_failures=3))
+    assert "ZeroDivisionError: bug in trial 0" in str(caught.value)
+    assert "in failing" in str(caught.value)
+    assert made.counts().finished == 3
+
+
+def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
+    """One interrupt lets the epoch end; the trials wait for the next call."""
+    tags = {MARK: str(tmp_path), CONTROLLER: str(os.getpid())}
+    made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
+    view = Collector()
+    forkserver.warm_up("fakes:told_to_stop")
+    with heard(signal.SIGINT), interruptible() as interrupts:
+        crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
+        Steering(study=made, store=None, budget=Budget(), view=view).run(crew, interrupts)
+    assert interrupts.asked()
+    assert {event.state for event in view.ended} == {"put back"}
+    counts = made.counts()
+    assert (counts.running, counts.finished, counts.waiting) == (0, 0, 6)
+
+
+def test_what_a_dead_controller_left_is_found(tmp_path: Path) -> None:
+    """A trial that is RUNNING for a process that is gone is queued again."""
+    from cnn_sweeps.provenance.process import Owner
+    from cnn_sweeps.sweeps.study.recovery import recover
+
+    made = filled(tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = Owner(host=Owner.here().host, pid=gone.pid, started="1")
+    assert made.claim(dead) is not None
+    living = made.claim(Owner.here())
+    assert living is not None
+    assert recover(made, None, retries=2, show=lambda ended: None) == 1
+    assert [trial.number for trial in made.trials(TrialState.RUNNING)] == [living.number]
+    assert made.counts().total == 6
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from plans import plan, study
+from cnn_sweeps.sweeps.workers import pool, forkserver as processes
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.supervisor import Steering, Interrupts
+from cnn_sweeps.sweeps.study.recovery import recover
+from sweeps.workers.test_pool import Collector, MANY
+
+if __name__ == "__main__":
+    pool.MOST_STILLBORN = 1000  # the test kills more in a row than any accident would
+    processes.warm_up("fakes:slow")
+    made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
+    recover(made, None, retries=1000, show=lambda ended: None)
+    fill(made, Budget())
+    crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
+    steering = Steering(study=made, store=None, budget=Budget(retries=1000), view=Collector())
+    steering.run(crew, Interrupts())
+"""
+MANY = {"model.filters": "range(1,31)", "model.conv_blocks": "1,2"}
+KILLS = 24
+WHILE_KILLING = 0.5
+"""Seconds an epoch takes meanwhile: a sweep of 60 trials then outlasts the killing."""
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below one, by /proc."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found += [int(folder.name), *_descendants(int(folder.name))]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find processes")
+def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -> None:
+    """Workers, or all processes, are killed at random: nothing is lost, doubled or left over."""
+    script = tmp_path / "controller.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[2]), folder=str(tmp_path)))
+    chance, kills = random.Random(7), 0  # noqa: S311 -- chance for a test
+
+    def start(epoch_seconds: float) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, str(script)],
+            start_new_session=True,
+            env=os.environ | {"FAKE_EPOCH_SECONDS": str(epoch_seconds)},
+        )
+
+    running = start(WHILE_KILLING)
+    while kills < KILLS:
+        time.sleep(chance.uniform(0.05, 2.0))
+        below = _descendants(running.pid)
+        assert running.poll() is None
+        if below and chance.random() < 0.6:
+            os.kill(chance.choice(below), signal.SIGKILL)
+        else:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            running = start(WHILE_KILLING)
+        kills += 1
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    running = start(0.01)
+    assert running.wait(timeout=180) == 0
+    made = study(tmp_path, plan(MANY, trainer={"epochs": 3}))
+    undisturbed = filled(tmp_path / "undisturbed", plan(MANY, trainer={"epochs": 3}))
+    steer(undisturbed, "instant")
+    assert results(made) == results(undisturbed)
+    assert made.counts().total == made.counts().finished == 60
+    assert not made.study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))

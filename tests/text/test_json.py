@@ -1,0 +1,44 @@
+"""JSON for programs of any language."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cnn_sweeps.text.json import dumped
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value with fields."""
+
+    name: str
+    place: tuple[float, ...]
+
+
+def strictly(text: str) -> object:
+    """Read as RFC 8259 has it, which Python's reader does not by itself."""
+
+    def refuse(constant: str) -> object:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_numbers_that_are_none_are_null() -> None:
+    """A diverged training must not make the whole file unreadable."""
+    given = {"loss": math.nan, "curve": [1.0, math.inf, -math.inf]}
+    assert strictly(dumped(given)) == {"loss": None, "curve": [1.0, None, None]}
+
+
+def test_values_of_ours_become_plain() -> None:
+    """Fields by name, times and paths as text, letters as they are."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    given = [Point(name="größer", place=(1.0, math.nan)), moment, Path("x/y")]
+    assert strictly(dumped(given)) == [
+        {"name": "größer", "place": [1.0, None]},
+        "2026-01-02T03:04:05+00:00",
+        "x/y",
+    ]
+    assert "größer" in dumped(given)

@@ -1,0 +1,153 @@
+"""What a terminal of some width gets, and what a pipe gets, from the real program."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from cnn_sweeps.text.terminal import Output, conventions
+from cnn_sweeps.tracking import Store
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*3\d")
+BOXES = set("┏┃┡│└━─")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
+    """A store with three runs that differ in two settings."""
+    import shutil
+
+    from cnn_sweeps.config.schema import Tracking
+
+    made = tmp_path_factory.mktemp("runs")
+    shutil.copy(migrated_database, made / "mlflow.db")
+    store = Store.open(Tracking(dir=made))
+    for number in range(3):
+        with store.start_run(f"cnn {number}x2 · x", tags={"config_hash": f"{number}" * 64}) as run:
+            run.log_params({"model.filters": 2**number, "trainer.optimizer.name": "adam"[number:]})
+            run.log_metrics({"val_accuracy": 0.9, "test_accuracy": 0.8, "train_seconds": 12.5})
+            run.log_metrics({"trainable_params": 27_682, "epochs": number + 1})
+    return made
+
+
+def environ(**variables: str) -> dict[str, str]:
+    """The variables of a shell in a terminal with colours, and these."""
+    plain = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "TTY_COMPATIBLE"}
+    kept = {name: value for name, value in os.environ.items() if name not in plain}
+    return {**kept, "TERM": "xterm-256color", "LINES": "50", "LC_ALL": "C.UTF-8", **variables}
+
+
+def in_terminal(arguments: list[str], variables: Mapping[str, str]) -> str:
+    """What the program writes to a terminal, standard output and error together."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environ(**variables),
+    ) as program:
+        os.close(theirs)
+        written = b""
+        try:
+            while block := os.read(ours, 65536):
+                written += block
+        except OSError:  # Linux says so when the other end is closed
+            pass
+        finally:
+            os.close(ours)
+        program.wait()
+    return written.decode().replace("\r\n", "\n")
+
+
+def in_pipe(arguments: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """What the program writes into a pipe."""
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        capture_output=True,
+        text=True,
+        env=environ(**variables),
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_no_line_of_a_table_is_wider_than_the_terminal(folder: Path, columns: int) -> None:
+    """Whole columns are left out instead; the one that ranks and the hash stay."""
+    text = in_terminal(["compare", f"tracking.dir={folder}"], {"COLUMNS": str(columns)})
+    drawn = [ESCAPE.sub("", line) for line in text.splitlines()]
+    assert max(cell_len(line) for line in drawn) <= columns
+    assert "0.9000" in text
+    assert "222222222222" in text
+    assert "…" not in text
+    assert ("no room for" in text) is (columns < 200)
+
+
+def test_a_pipe_gets_plain_columns(folder: Path) -> None:
+    """No lines, no colours, no tabs, no limit of the width, whatever COLUMNS says."""
+    done = in_pipe(["compare", f"tracking.dir={folder}"], COLUMNS="40")
+    head, *rows = done.stdout.splitlines()
+    assert not BOXES & set(done.stdout)
+    assert not {"\x1b", "\t"} & set(done.stdout)
+    assert {len(re.split(r" {2,}", line.strip())) for line in (head, *rows)} == {10}
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        pytest.param({}, True, id="as it is"),
+        pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
+        pytest.param({"CLICOLOR": "0"}, False, id="CLICOLOR"),
+        pytest.param({"TERM": "dumb"}, False, id="dumb"),
+    ],
+)
+def test_an_error_is_red_only_where_colours_are_wanted(
+    variables: dict[str, str], coloured: bool
+) -> None:
+    """The first line; the remedy is indented and plain."""
+    first, second = in_terminal(["compare", "--top", "x"], variables).splitlines()
+    assert (COLOUR.search(first) is not None) is coloured
+    assert ESCAPE.sub("", first).startswith("cnn-sweeps: argument --top: x is no number")
+    assert second.startswith("  Type cnn-sweeps compare --help")
+
+
+@pytest.mark.parametrize("command", ["compare", "doctor"])
+def test_a_reader_that_leaves_is_no_error(folder: Path, command: str) -> None:
+    """As in `| head -1`."""
+    line = f"{sys.executable} -m cnn_sweeps {command} tracking.dir={folder} | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        capture_output=True,
+        text=True,
+        env=environ(CNN_SWEEPS_DATA=""),
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked"),
+    [
+        ({}, {}),
+        ({"CLICOLOR_FORCE": "1"}, {"force_terminal": True}),
+        ({"CLICOLOR_FORCE": "0", "CLICOLOR": "1"}, {}),
+        ({"CLICOLOR": "0"}, {"no_color": True}),
+    ],
+)
+def test_what_the_variables_ask_for(variables: dict[str, str], asked: dict[str, bool]) -> None:
+    """Those that rich does not know itself."""
+    assert conventions(variables) == asked
+
+
+def test_what_is_asked_for_in_the_code_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture for a test has no colours, whatever the shell says."""
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    assert not Output(force_terminal=False).is_terminal

@@ -1,0 +1,41 @@
+"""A run by its id, and its files."""
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.tracking import Store, TrackedRun, artifacts
+
+
+@pytest.fixture
+def run(store: Store) -> TrackedRun:
+    """A run to write into."""
+    with store.start_run("r", tags={}) as run:
+        return run
+
+
+@pytest.mark.parametrize("path", ["a.py", "source/a.py", "source/deep/er/a.py"])
+def test_bytes_come_back_as_they_were(store: Store, run: TrackedRun, path: str) -> None:
+    """Neither line ends nor what is no text are converted."""
+    content = b"a\r\nb\n\xff\x00"
+    artifacts.write_bytes(run, content, path)
+    assert artifacts.read_bytes(store, run.run_id, path) == content
+
+
+@pytest.mark.parametrize("path", ["a.py", "source/a.py"])
+def test_a_file_that_is_not_there(store: Store, run: TrackedRun, path: str) -> None:
+    """An absent file is no error, with or without others in its folder."""
+    assert artifacts.read_bytes(store, run.run_id, path) is None
+    artifacts.write_bytes(run, b"", "source/b.py")
+    assert artifacts.read_bytes(store, run.run_id, path) is None
+
+
+def test_other_errors_of_the_store_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a run that is not there is unknown; a store that refuses says so."""
+
+    def refuse(_run_id: str) -> None:
+        raise MlflowException("out of order")
+
+    monkeypatch.setattr(store.client, "get_run", refuse)
+    with pytest.raises(StoreError, match="refuses: out of order"):
+        artifacts.known(store, "a" * 32)

@@ -1,0 +1,108 @@
+"""What MLflow's pages say of a run and of an experiment."""
+
+from typing import Any
+
+import pytest
+from stored_runs import METRICS, stored
+
+from cnn_sweeps.text.markdown import plain
+from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
+
+
+def test_a_finished_run() -> None:
+    """The accuracies come first, then the hash, what it took, and what can be typed."""
+    assert of_run(stored()) == (
+        "Finished: test accuracy **0.9359**, validation accuracy **0.9306**, "
+        "training accuracy **0.9475**.\n\n"
+        "Config hash `422c71d27ee5`: cnn 8x2 on digits.\n\n"
+        "- all 3 epochs\n"
+        "- 27,682 trainable parameters\n"
+        "- 3.2 s of training, 4.4 s in all\n\n"
+        "```\ncnn-sweeps show 422c71d27ee5\ncnn-sweeps reproduce 422c71d27ee5\n```\n"
+    )
+
+
+def test_pictures_are_linked() -> None:
+    """A link leads to the page of each picture, on whatever port that is."""
+    text = of_run(stored(), ["a.png", "figures/confusion_matrix.png"])
+    page = f"#/experiments/7/runs/{'a' * 32}/artifacts"
+    links = f"[a]({page}/a.png), [confusion matrix]({page}/figures/confusion_matrix.png)"
+    assert f"\n\nPictures: {links}.\n\n" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        (
+            {"status": "FAILED", "tags": {"error": "no `memory`\nleft"}},
+            r"**Failed**: no \`memory\` left",
+        ),
+        ({"status": "FAILED"}, "**Failed**: it is not known why"),
+        (
+            {"status": "KILLED", "tags": {"pruned_epoch": "2", "pruned_reason": "below 0.5"}},
+            "**Pruned** after epoch 2: below 0.5",
+        ),
+        ({"status": "KILLED", "tags": {"stopped_reason": "asked to"}}, "**Stopped**: asked to"),
+        ({"status": "KILLED"}, "**Interrupted** before its end."),
+        ({"status": "RUNNING", "end": None}, "**Running.**"),
+    ],
+)
+def test_a_run_that_did_not_finish(changes: dict[str, Any], first: str) -> None:
+    """It says first how it ended, and offers no reproduction."""
+    text = of_run(stored(**changes))
+    assert text.splitlines()[0] == first
+    assert "reproduce" not in text
+
+
+def test_a_reproduction_links_to_its_original() -> None:
+    """It says of which run it is the reproduction, and with what verdict."""
+    text = of_run(stored(tags={"reproduces": "b" * 32, "verdict": "bit-identical"}))
+    link = f"[another run](#/experiments/7/runs/{'b' * 32})"
+    assert f"Does {link} again from scratch: **bit-identical**." in text
+
+
+def test_a_reproduced_run_has_the_verdict() -> None:
+    """The original says so too."""
+    tags = {"reproduced_by": "b" * 32, "reproduction_verdict": "different"}
+    assert f"runs/{'b' * 32}): **different**." in of_run(stored(tags=tags))
+
+
+def test_a_copy_says_of_what() -> None:
+    """A trial that was answered from a finished run trained nothing."""
+    text = of_run(stored(tags={"reused_from": "b" * 32}))
+    assert f"copy of [a finished run](#/experiments/7/runs/{'b' * 32})" in text
+
+
+def test_epochs_that_were_known() -> None:
+    """What was reused is told in epochs and in seconds."""
+    reused = {"epochs_reused": "2", "epochs_trained": "1", "train_seconds_paid": "1.04"}
+    text = of_run(stored(tags=reused))
+    assert "- 2 epochs of it were known already and 1 trained; 1.0 s were spent" in text
+
+
+def test_best_epoch_that_is_not_the_last() -> None:
+    """Early stopping brings weights back; the description says from which epoch."""
+    text = of_run(stored(metrics={**METRICS, "best_epoch": 2.0}))
+    assert "; the weights are those of epoch 2\n" in text
+
+
+def test_a_training_that_stopped_itself() -> None:
+    """It says after how many epochs, and why."""
+    assert "- 3 epochs: loss 0.19 <= 0.2 at epoch 3" in of_run(
+        stored(tags={"stopped": "loss 0.19 <= 0.2 at epoch 3"})
+    )
+
+
+def test_a_run_without_a_hash_has_none() -> None:
+    """A sweep's own run is described by its report."""
+    assert of_run(stored(config_hash=None)) == ""
+
+
+def test_text_of_a_user_stays_text() -> None:
+    """Nothing that a user names is taken for markup."""
+    assert plain("<b> *x* `y` [a](b)") == r"\<b> \*x\* \`y\` [a]\(b)"
+
+
+def test_the_experiment_says_how_names_read() -> None:
+    """A name of a run stands there as an example."""
+    assert "`cnn 64x2 e5 · 3f2a9c1b7d20`" in EXPERIMENT

@@ -1,0 +1,190 @@
+"""Models in MLflow's format, and back."""
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from stored_models import IMAGES, SHAPE, logged, plain
+
+from cnn_sweeps.errors import ModelError, StoreError
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.models import custom_objects
+
+# Keras 3.15 hands NumPy 2.4 arrays in a way that NumPy deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+USER_CODE = """
+    import keras
+
+    def double(x):
+        return 2 * shifted(x)
+
+    def shifted(x):
+        return keras.ops.relu(x) + 1
+
+    class Scale(keras.layers.Layer):
+        def __init__(self, factor=2.0, **kwargs):
+            super().__init__(**kwargs)
+            self.factor = factor
+
+        def call(self, x):
+            return keras.ops.cast(x, "float32") * self.factor
+
+        def get_config(self):
+            return {**super().get_config(), "factor": self.factor}
+
+    def build():
+        return keras.Sequential([
+            keras.Input((6, 6, 1), dtype="uint8"),
+            keras.Sequential([Scale(1 / 255)]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation=double),
+        ])
+"""
+
+PREDICT = """
+import sys
+import mlflow
+import numpy as np
+
+for line in sys.stdin:
+    images = np.arange(2 * 36, dtype=np.uint8).reshape(2, 6, 6, 1)
+    scores = mlflow.pyfunc.load_model(line.strip()).predict(images)
+    print("\\nSCORES", scores.dtype, *scores.ravel().tolist())
+print("IMPORTED", "cnn_sweeps" in sys.modules, "user_network" in sys.modules)
+"""
+
+
+@pytest.fixture
+def user_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A user's own module with a network of their own layers."""
+    (tmp_path / "user_network.py").write_text(dedent(USER_CODE))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "user_network", raising=False)
+    import user_network
+
+    module: ModuleType = user_network
+    return module
+
+
+def card(store: Store, run_id: str) -> dict[str, Any]:
+    """The MLmodel file of a run's model."""
+    model_id = store.client.get_run(run_id).outputs.model_outputs[0].model_id
+    location = store.client.get_logged_model(model_id).artifact_location
+    text = (Path(location.removeprefix("file://")) / "MLmodel").read_text()
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+def test_model_comes_back_as_it_was(store: Store) -> None:
+    """A loaded model scores as the one that was stored, without an optimizer."""
+    model = plain()
+    loaded = store.load_model(logged(store, model))
+    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
+    assert loaded.compiled is False
+
+
+def test_storing_leaves_the_model_alone(store: Store) -> None:
+    """The trained model stays compiled, with its optimizer."""
+    model = plain()
+    before = int(model.optimizer.iterations)
+    logged(store, model)
+    assert model.compiled
+    assert int(model.optimizer.iterations) == before
+
+
+def test_model_is_a_logged_model_of_the_run(store: Store) -> None:
+    """The run's page leads to its model, which is ready and knows its run."""
+    run_id = logged(store, plain())
+    [output] = store.client.get_run(run_id).outputs.model_outputs
+    model = store.client.get_logged_model(output.model_id)
+    assert (model.name, model.source_run_id, model.status) == ("model", run_id, "READY")
+    described = card(store, run_id)
+    assert (described["model_id"], described["run_id"]) == (output.model_id, run_id)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_signature(dtype: str, store: Store) -> None:
+    """Any number of uint8 images go in, as many rows of scores come out."""
+    signature = card(store, logged(store, plain(dtype, compiled=False)))["signature"]
+    assert '"dtype": "uint8", "shape": [-1, 6, 6, 1]' in signature["inputs"].replace("\n", "")
+    assert f'"dtype": "{dtype}", "shape": [-1, 3]' in signature["outputs"].replace("\n", "")
+
+
+def test_custom_code_is_found(user_network: ModuleType) -> None:
+    """Layers and activations that are not Keras's own are found, in nested models too."""
+    assert custom_objects(user_network.build()) == {
+        "Scale": user_network.Scale,
+        "double": user_network.double,
+    }
+
+
+def test_plain_model_needs_no_custom_code() -> None:
+    """Nothing of Keras counts as a user's own."""
+    assert custom_objects(plain(compiled=False)) == {}
+
+
+def test_custom_model_comes_back(store: Store, user_network: ModuleType) -> None:
+    """A network of a user's own layers is stored and loaded like any other."""
+    model = user_network.build()
+    loaded = store.load_model(logged(store, model))
+    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
+
+
+def test_model_that_keras_cannot_bring_back(store: Store) -> None:
+    """A lambda is refused with a remedy before anything is stored."""
+    import keras
+
+    model = keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Lambda(lambda x: x * 2), keras.layers.Flatten()]
+    )
+    with store.start_run("r", tags={}) as run:
+        with pytest.raises(ModelError, match="tracking.log_model=false"):
+            run.log_model(model, shape=SHAPE, num_classes=36)
+        run.log_metrics({"loss": 1.0})
+    assert store.client.get_run(run.run_id).info.status == "FINISHED"
+    assert store.client.search_logged_models([store.experiment_id]) == []
+
+
+def test_disk_that_refuses_the_model(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose files cannot be written is marked as failed, in one plain error."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.client, "log_model_artifacts", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        logged(store, plain(compiled=False))
+    [model] = store.client.search_logged_models([store.experiment_id])
+    assert model.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_pyfunc_in_a_fresh_process(
+    store: Store, user_network: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """MLflow alone loads both kinds of model, without this package or the user's files."""
+    models = [plain(), user_network.build()]
+    uris = [f"runs:/{logged(store, model)}/model" for model in models]
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT],
+        input="\n".join(uris),
+        env={"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": store.uri},
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("SCORES")]
+    assert [scores[0] for scores in found] == ["float32", "float32"]
+    for model, scores in zip(models, found, strict=True):
+        np.testing.assert_allclose(
+            np.array(scores[1:], float).reshape(2, 3), model(IMAGES), rtol=1e-6
+        )
+    assert done.stdout.splitlines()[-1] == "IMPORTED False False"

@@ -1,0 +1,158 @@
+"""A store that was moved or copied with its folder keeps its files."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.tracking import Store, database
+from cnn_sweeps.tracking.database import ADDRESSES
+
+
+def logged(store: Store, text: str = "hello") -> str:
+    """The id of a run with a file."""
+    with store.start_run("r", tags={"config_hash": "ab" * 32}) as run:
+        run.log_text(text, "a.txt")
+    return run.run_id
+
+
+def contents(folder: Path, *, but: Path) -> dict[str, bytes]:
+    """Every file of a folder, but those of another one in it."""
+    files = (p for p in folder.rglob("*") if p.is_file() and not p.is_relative_to(but))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def rows(folder: Path, query: str) -> list[str]:
+    """The first column of what a database answers."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+@pytest.mark.parametrize("name", ["copy", "copy with spaces", "mlruns/inside"])
+def test_a_copy_has_its_own_files(store: Store, tmp_path: Path, name: str) -> None:
+    """Runs are read from and written to the copy; the original, which is there, stays as it is."""
+    run_id = logged(store)
+    copy = tmp_path / name
+    shutil.copytree(store.dir, tmp_path / "taken")
+    shutil.move(tmp_path / "taken", copy)
+    (copy / "artifacts" / run_id / "artifacts" / "a.txt").write_text("of the copy")
+    before = contents(store.dir, but=copy)
+    copied = Store.open(Tracking(dir=copy))
+    assert copied.read_text(run_id, "a.txt") == "of the copy"
+    new = logged(copied)
+    assert (copy / "artifacts" / new / "artifacts" / "a.txt").exists()
+    assert contents(store.dir, but=copy) == before
+    assert store.read_text(run_id, "a.txt") == "hello"
+
+
+def test_a_folder_that_was_moved_and_moved_back(store: Store, tmp_path: Path) -> None:
+    """Each time it is opened it knows where it is."""
+    run_id = logged(store)
+    there = tmp_path / "there"
+    for old, new in ((store.dir, there), (there, store.dir)):
+        old.rename(new)
+        assert Store.open(Tracking(dir=new)).read_text(run_id, "a.txt") == "hello"
+        assert rows(new, "SELECT path FROM cnn_sweeps_folder") == [str(new)]
+
+
+def test_a_stored_model_of_a_copy_is_loaded(store: Store, tmp_path: Path) -> None:
+    """Models are found in the copy, by us and by MLflow, with the original gone."""
+    import keras
+    import mlflow
+    import numpy as np
+
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    with store.start_run("r", tags={}) as run:
+        run.log_model(model, shape=(2, 2, 1), num_classes=4)
+    copy = tmp_path / "copy"
+    store.dir.rename(copy)
+    copied = Store.open(Tracking(dir=copy))
+    assert copied.load_model(run.run_id).output_shape == (None, 4)
+    mlflow.set_tracking_uri(copied.uri)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model")
+    assert loaded.predict(np.zeros((1, 2, 2, 1), dtype="uint8")).shape == (1, 4)
+
+
+def test_addresses_elsewhere_stay(store: Store, tmp_path: Path) -> None:
+    """Neither a server's nor another folder's that begins alike is touched; a plain path is."""
+    base = store.dir
+    elsewhere = ["s3://bucket/x", f"file://{base}2/artifacts", "mlflow-artifacts:/1", f"{base}2/a"]
+    for number, location in enumerate([*elsewhere, f"{base}/plain"]):
+        store.client.create_experiment(f"e{number}", artifact_location=location)
+    shutil.copytree(base, tmp_path / "copy")
+    Store.open(Tracking(dir=tmp_path / "copy"))
+    found = rows(tmp_path / "copy", "SELECT artifact_location FROM experiments ORDER BY name")
+    kept = [location for location in found if str(tmp_path / "copy") not in location]
+    assert sorted(kept) == sorted(elsewhere)
+    assert f"{tmp_path / 'copy'}/plain" in found
+
+
+def test_every_column_with_an_address_is_known(tracking: Tracking) -> None:
+    """The table of addresses names columns that MLflow has, and all whose name says that."""
+    told = {(table, column) for table, column, _ in ADDRESSES}
+    query = (
+        "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c "
+        "WHERE m.type = 'table'"
+    )
+    columns = set(rows(tracking.dir, query))
+    assert {f"{table}.{column}" for table, column in told} <= columns
+    named = ("artifact_uri", "artifact_location", "storage_location")
+    assert {c for c in columns if c.endswith(named)} <= {f"{t}.{c}" for t, c in told}
+
+
+def test_a_link_to_the_folder_is_no_move(store: Store, tmp_path: Path) -> None:
+    """Two ways to one folder do not make it wander."""
+    logged(store)
+    (tmp_path / "link").symlink_to(store.dir)
+    before = rows(store.dir, "SELECT artifact_uri FROM runs")
+    Store.open(Tracking(dir=tmp_path / "link"))
+    assert rows(store.dir, "SELECT artifact_uri FROM runs") == before
+
+
+def test_a_database_that_left_its_files_keeps_their_place(store: Store, tmp_path: Path) -> None:
+    """Where the files were not taken along they are still found."""
+    run_id = logged(store)
+    (tmp_path / "alone").mkdir()
+    shutil.copy(store.dir / "mlflow.db", tmp_path / "alone")
+    assert Store.open(Tracking(dir=tmp_path / "alone")).read_text(run_id, "a.txt") == "hello"
+
+
+def test_a_copy_made_before_the_first_run_is_on_its_own(store: Store, tmp_path: Path) -> None:
+    """Whatever the original has logged since."""
+    copy = tmp_path / "copy"
+    shutil.copytree(store.dir, copy)
+    logged(store)
+    run_id = logged(Store.open(Tracking(dir=copy)))
+    assert (copy / "artifacts" / run_id).exists()
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(store: Store, tmp_path: Path) -> None:
+    """One that this package has not made says nowhere in which folder it belongs."""
+    logged(store)
+    with closing(sqlite3.connect(store.dir / "mlflow.db")) as connection, connection:
+        connection.execute("DROP TABLE cnn_sweeps_folder")
+    shutil.copytree(store.dir, tmp_path / "copy")
+    Store.open(Tracking(dir=tmp_path / "copy"))
+    query = "SELECT artifact_uri FROM runs"
+    assert rows(tmp_path / "copy", query) == rows(store.dir, query)
+
+
+def test_an_empty_note_is_no_note(store: Store, tmp_path: Path) -> None:
+    """A database whose note was emptied is treated as somebody else's."""
+    with closing(sqlite3.connect(store.dir / "mlflow.db")) as connection, connection:
+        connection.execute("DELETE FROM cnn_sweeps_folder")
+    assert Store.open(Tracking(dir=store.dir)).experiment_id == store.experiment_id
+
+
+def test_columns_that_an_mlflow_does_not_have_are_passed_over(store: Store, tmp_path: Path) -> None:
+    """Another release may keep fewer addresses."""
+    run_id = logged(store)
+    shutil.copytree(store.dir, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy" / "mlflow.db")) as connection, connection:
+        connection.execute("ALTER TABLE trace_tags RENAME TO gone")
+    database.prepare(tmp_path / "copy" / "mlflow.db", artifacts="")
+    (found,) = rows(tmp_path / "copy", "SELECT artifact_uri FROM runs")
+    assert found == f"file://{tmp_path}/copy/artifacts/{run_id}/artifacts"

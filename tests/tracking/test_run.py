@@ -1,0 +1,241 @@
+"""What is written into a run."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow.entities import DatasetInput, Run
+from mlflow.exceptions import MlflowException
+
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.figures import learning_curves
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.training.epoch import Epoch
+
+ENVIRONMENT = Environment(
+    python="3.11.7",
+    platform="Linux",
+    hostname="lab-3",
+    packages={"keras": "3.15.1"},
+    cpu="a processor",
+    cpu_count=2,
+    cpu_flags=("avx2", "fma"),
+    devices=("CPU",),
+    threads=1,
+    intra_op_threads=1,
+    inter_op_threads=1,
+    deterministic=True,
+    onednn="default",
+    precision="float32",
+    git_commit="c0ffee" + "0" * 34,
+    git_dirty=True,
+)
+
+
+@pytest.fixture
+def run(store: Store) -> TrackedRun:
+    """A run to write into."""
+    with store.start_run("r", tags={}) as run:
+        return run
+
+
+def stored(run: TrackedRun) -> Run:
+    """The run as MLflow has it."""
+    return run.client.get_run(run.run_id)
+
+
+def tags(run: TrackedRun) -> Mapping[str, str]:
+    """The run's tags."""
+    return RunRecord.of(stored(run)).tags
+
+
+def dataset(**changes: Any) -> Dataset:
+    """Ten tiny images."""
+    images, labels = np.zeros((10, 4, 5, 3), np.uint8), np.arange(10) % 2
+    whole = Dataset(
+        name="tiny",
+        source="scikit-learn",
+        x_train=images[:6],
+        y_train=labels[:6],
+        x_val=images[6:8],
+        y_val=labels[6:8],
+        x_test=images[8:],
+        y_test=labels[8:],
+        class_names=("cat", "dög"),
+        digest="0123456789abcdef" * 4,
+    )
+    return replace(whole, **changes)
+
+
+def test_params_beyond_one_batch(run: TrackedRun) -> None:
+    """More params than MLflow takes at once are all there."""
+    run.log_params({f"p{i}": i for i in range(250)})
+    assert len(stored(run).data.params) == 250
+
+
+def test_long_param_is_cut_visibly(run: TrackedRun) -> None:
+    """A value over the limit is cut with an ellipsis and does not fail the batch."""
+    run.log_params({"long": "x" * 7000, "größe [mm]": None})
+    params = stored(run).data.params
+    assert len(params["long"]) == 6000
+    assert params["long"].endswith("x…")
+    assert params["größe _mm_"] == "null"
+
+
+def test_param_given_twice_with_another_value(run: TrackedRun) -> None:
+    """What a run was made with cannot be rewritten, and saying so is one plain error."""
+    run.log_params({"epochs": 5})
+    with pytest.raises(StoreError, match="refuses: "):
+        run.log_params({"epochs": 6})
+
+
+def test_metrics_of_each_epoch_are_kept(run: TrackedRun) -> None:
+    """Each epoch is a step of the metric's history, visible at once."""
+    run.log_metrics({"loss": 0.5, "accuracy": 0.8}, step=1)
+    run.log_metrics({"loss": 0.25, "accuracy": 0.9}, step=2)
+    history = run.client.get_metric_history(run.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 0.25)]
+    assert stored(run).data.metrics == {"loss": 0.25, "accuracy": 0.9}
+
+
+def test_metrics_beyond_one_batch(run: TrackedRun) -> None:
+    """More metrics than MLflow takes at once are all there."""
+    run.log_metrics({f"m{i}": i for i in range(1001)})
+    assert len(stored(run).data.metrics) == 1001
+
+
+def test_metric_that_is_not_a_number(run: TrackedRun) -> None:
+    """A diverged loss can be logged as what it is."""
+    run.log_metrics({"loss": np.float32("nan")})
+    assert math.isnan(stored(run).data.metrics["loss"])
+
+
+def test_tags_are_text_and_cut(run: TrackedRun) -> None:
+    """Tags of any type and length are accepted."""
+    run.set_tags({"long": "x" * 9000, "flag": True, "course/ml": "101"})
+    found = tags(run)
+    assert len(found["long"]) == 8000
+    assert (found["flag"], found["course_ml"]) == ("true", "101")
+
+
+def test_texts_and_json_are_read_back(run: TrackedRun, store: Store) -> None:
+    """Files of a run come back as they went in, letters outside ASCII included."""
+    run.log_text("name: größer\n", "config.yaml")
+    run.log_json({"a": [1, None], "p": Path("x")}, "tables/ranked.json")
+    assert store.read_text(run.run_id, "config.yaml") == "name: größer\n"
+    assert json.loads(store.read_text(run.run_id, "tables/ranked.json")) == {
+        "a": [1, None],
+        "p": "x",
+    }
+
+
+def test_a_config_is_stored_without_a_password(run: TrackedRun, store: Store) -> None:
+    """Everybody who sees the runs sees it."""
+    run.log_config({"tracking": {"uri": "http://me:secret@host:5000", "tags": {"ü": 1}}})
+    stored = store.read_text(run.run_id, "config.yaml")
+    assert stored == "tracking:\n  uri: http://me:***@host:5000\n  tags:\n    ü: 1\n"
+
+
+def test_table_is_shown_by_mlflow(run: TrackedRun, store: Store) -> None:
+    """Rows are stored in the form that MLflow loads as a table, and marked as one."""
+    run.log_table([{"rank": 1, "filters": 64}, {"rank": 2}], "trials.json")
+    assert json.loads(store.read_text(run.run_id, "trials.json")) == {
+        "columns": ["rank", "filters"],
+        "data": [[1, 64], [2, None]],
+    }
+    assert json.loads(tags(run)["mlflow.loggedArtifacts"])[0]["path"] == "trials.json"
+
+
+def test_figure_is_a_picture(run: TrackedRun, tmp_path: Path) -> None:
+    """A figure is stored in the format that its name says."""
+    epoch = Epoch(
+        number=1,
+        loss=1.0,
+        accuracy=0.5,
+        val_loss=None,
+        val_accuracy=None,
+        seconds=1.0,
+        images_per_second=10.0,
+    )
+    run.log_figure(learning_curves([epoch], "r"), "curves.png")
+    file = run.client.download_artifacts(run.run_id, "curves.png", str(tmp_path))
+    assert Path(file).read_bytes().startswith(b"\x89PNG")
+
+
+def test_environment_and_commit(run: TrackedRun, store: Store) -> None:
+    """The environment comes back whole, and the commit is a tag too."""
+    run.log_environment(ENVIRONMENT)
+    text = store.read_text(run.run_id, "environment.json")
+    assert Environment.from_dict(json.loads(text)) == ENVIRONMENT
+    assert tags(run)["git_commit"] == tags(run)["mlflow.source.git.commit"]
+    assert tags(run)["git_dirty"] == "true"
+
+
+def test_environment_outside_a_repository(run: TrackedRun) -> None:
+    """Without a repository there is no commit to show."""
+    run.log_environment(replace(ENVIRONMENT, git_commit=None, git_dirty=None))
+    assert "git_commit" not in tags(run)
+
+
+def test_dataset_is_an_input(run: TrackedRun) -> None:
+    """The run's input names the data, its digest, its shape and how it was divided."""
+    run.log_dataset(dataset())
+    [entry] = stored(run).inputs.dataset_inputs
+    data, about = entry.dataset, {tag.key: tag.value for tag in entry.tags}
+    assert (data.name, data.digest) == ("tiny", "0123456789abcdef0123456789abcdef0123")
+    assert json.loads(data.profile)["class_names"] == ["cat", "dög"]
+    assert '"shape": [-1, 4, 5, 3]' in json.loads(data.schema)["mlflow_tensorspec"]["features"]
+    assert about["mlflow.data.context"] == "training"
+    assert [about[f"{name}_images"] for name in ("train", "validation", "test")] == ["6", "2", "2"]
+    assert tags(run)["data_digest"] == "0123456789abcdef" * 4
+
+
+def test_two_runs_may_divide_one_dataset_differently(run: TrackedRun, store: Store) -> None:
+    """The same data in two runs is one entry, and each run keeps its own split."""
+    run.log_dataset(dataset())
+    smaller = dataset()
+    with store.start_run("other", tags={}) as other:
+        other.log_dataset(replace(smaller, x_train=smaller.x_train[:3]))
+    sizes = [
+        {tag.key: tag.value for tag in entry.tags}["train_images"]
+        for each in (run, other)
+        for entry in stored(each).inputs.dataset_inputs
+    ]
+    assert sizes == ["6", "3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [pytest.param("images", "local", id="folder"), pytest.param("nowhere", "package", id="none")],
+)
+def test_source_of_a_dataset(name: str, kind: str, run: TrackedRun, tmp_path: Path) -> None:
+    """A source on disk is marked as local, any other as a package."""
+    (tmp_path / "images").mkdir()
+    run.log_dataset(dataset(source=str(tmp_path / name)))
+    assert stored(run).inputs.dataset_inputs[0].dataset.source_type == kind
+
+
+def test_dataset_that_another_worker_logs_first(run: TrackedRun) -> None:
+    """Two workers that collide on the same new data set both have it as input."""
+    first_time = iter([True])
+
+    class Colliding:
+        """A client whose first `log_inputs` loses the race."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(run.client, name)
+
+        def log_inputs(self, run_id: str, entries: list[DatasetInput]) -> None:
+            if next(first_time, False):
+                raise MlflowException("UNIQUE constraint failed")
+            run.client.log_inputs(run_id, entries)
+
+    replace(run, client=Colliding()).log_dataset(dataset())
+    assert len(stored(run).inputs.dataset_inputs) == 1

@@ -1,0 +1,162 @@
+"""Where the epochs of a run come from, as its config has it; and what its tags say of that."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from configs import config
+from formulas import Formula, expected, losses
+from tracked import Tracked
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.training.epoch import Training
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+
+
+@pytest.fixture
+def tracked(tmp_path: Path) -> Tracked:
+    """A run that is logged to a folder."""
+    return Tracked(tmp_path)
+
+
+def ran(tracked: Tracked, asked: Config, during: Any = lambda _: None) -> tuple[Training, Formula]:
+    """Train what is asked for, with whatever is known."""
+    from cnn_sweeps.training.loop import train
+    from cnn_sweeps.trajectories.resume import course_of
+
+    subject = Formula(during)
+    environment = Environment.capture(threads=1, deterministic=True)
+    with course_of(
+        subject,  # type: ignore[arg-type]
+        asked,
+        identify(asked, "d" * 64),
+        environment,
+        tracked,  # type: ignore[arg-type]
+    ) as course:
+        return train(course, asked.trainer), subject
+
+
+def test_epochs_are_kept_and_read_beside_the_runs(tracked: Tracked) -> None:
+    """A longer run of the same experiment trains the rest."""
+    ran(tracked, config(trainer={"epochs": 2}))
+    assert tracked.tags == {"epochs_trained": 2, "epochs_reused": 0, "train_seconds_paid": 2.0}
+    done, subject = ran(tracked, config(trainer={"epochs": 5}))
+    assert subject.done == [3, 4, 5]
+    assert (losses(done), subject.weights) == expected(5)
+    assert tracked.tags["trained_by"] == "run"
+
+
+def test_an_entry_says_what_it_is(tracked: Tracked) -> None:
+    """For people and for the list: network, data and where it was trained."""
+    asked = config()
+    ran(tracked, asked)
+    (entry,) = TrajectoryStore.under(tracked.address.dir).entries()
+    about = entry.about
+    assert (about["title"], about["data"]) == ("cnn 4x1", "digits")
+    assert about["trajectory_hash"] == identify(asked, "d" * 64).trajectory_hash
+    assert entry.trajectory_hash == about["trajectory_hash"]
+    assert about["environment"]["threads"] == 1
+
+
+def test_without_reuse_nothing_is_read_or_kept(tracked: Tracked) -> None:
+    """Neither what is known nor what is trained counts."""
+    ran(tracked, config(trainer={"epochs": 3}))
+    shutil.copytree(tracked.address.dir, tracked.address.dir.with_name("before"))
+    tracked.tags = {}
+    asked = config(trainer={"epochs": 3}, trajectory={"reuse": False})
+    done, subject = ran(tracked, asked)
+    assert subject.done == [1, 2, 3]
+    assert losses(done) == expected(3)[0]
+    assert tracked.tags == {"epochs_trained": 3, "epochs_reused": 0, "train_seconds_paid": 3.0}
+    (entry,) = TrajectoryStore.under(tracked.address.dir).entries()
+    assert len(entry.history()) == 3
+    before = TrajectoryStore.under(tracked.address.dir.with_name("before")).entries()[0]
+    assert entry.used == before.used
+
+
+def test_steps_in_one_call_have_an_entry_of_their_own(tracked: Tracked) -> None:
+    """The trajectory is the same; its bits need not be."""
+    ran(tracked, config())
+    _, subject = ran(tracked, config(trainer={"steps_per_execution": 4}))
+    assert subject.done == [1]
+    one, other = TrajectoryStore.under(tracked.address.dir).entries()
+    assert one.trajectory_hash == other.trajectory_hash
+
+
+def test_too_much_is_deleted_after_a_training(tracked: Tracked) -> None:
+    """Where not even one fits, nothing stays, and the run is none the worse for it."""
+    done, subject = ran(tracked, config(trainer={"epochs": 3}, trajectory={"max_gb": 1e-9}))
+    assert (losses(done), subject.weights) == expected(3)
+    assert TrajectoryStore.under(tracked.address.dir).entries() == []
+
+
+def test_reading_deletes_nothing(tracked: Tracked) -> None:
+    """Nothing has been added."""
+    ran(tracked, config(trainer={"epochs": 2}))
+    ran(tracked, config(trainer={"epochs": 2}, trajectory={"max_gb": 1e-9}))
+    assert len(TrajectoryStore.under(tracked.address.dir).entries()) == 1
+
+
+def test_a_failed_training_says_what_it_paid_and_makes_room(tracked: Tracked) -> None:
+    """A sweep may be pruned for hours without one run that ends well."""
+    with pytest.raises(ZeroDivisionError):
+        ran(
+            tracked,
+            config(trainer={"epochs": 9}, trajectory={"max_gb": 1e-9}),
+            lambda number: number // (3 - number),
+        )
+    assert tracked.tags["epochs_trained"] == 2
+    assert TrajectoryStore.under(tracked.address.dir).entries() == []
+
+
+def test_what_went_wrong_is_told_though_the_tags_are_refused(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the training is the one that helps."""
+
+    def refuse(tags: object) -> None:
+        raise StoreError("no room")
+
+    monkeypatch.setattr(tracked, "set_tags", refuse)
+    with pytest.raises(ZeroDivisionError):
+        ran(tracked, config(), lambda number: number // 0)
+
+
+def test_what_cannot_be_described_can_be_read(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only folder without a description is as good as one with."""
+    from cnn_sweeps.trajectories import files
+
+    ran(tracked, config(trainer={"epochs": 2}))
+    (entry,) = TrajectoryStore.under(tracked.address.dir).entries()
+    (entry.folder / "about.json").unlink()
+
+    def refuse(path: Path, data: bytes) -> str:
+        raise StoreError("read-only")
+
+    monkeypatch.setattr(files, "write", refuse)
+    done, subject = ran(tracked, config(trainer={"epochs": 2}))
+    assert (losses(done), subject.done) == (expected(2)[0], [])
+
+
+@pytest.mark.parametrize("hidden", [True, False], ids=["hidden state", "none"])
+def test_only_a_network_of_the_users_is_looked_into(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    """Ours have no state that cannot be kept."""
+    from cnn_sweeps.trajectories import resume
+
+    looked: list[object] = []
+    monkeypatch.setattr(resume, "has_hidden_state", lambda model: looked.append(model) or hidden)
+    ran(tracked, config())
+    assert looked == []
+    custom = config(model={"name": "custom", "function": "nowhere:build"}, trainer={"epochs": 2})
+    _, subject = ran(tracked, custom)
+    assert looked == [subject.model]
+    longer = config(model={"name": "custom", "function": "nowhere:build"}, trainer={"epochs": 3})
+    assert ran(tracked, longer)[1].done == ([1, 2, 3] if hidden else [3])

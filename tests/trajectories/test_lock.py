@@ -1,0 +1,140 @@
+"""One process trains a trajectory, and whoever dies gives it back."""
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.trajectories.lock import Lock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from cnn_sweeps.trajectories.lock import Lock
+lock = Lock(Path(sys.argv[1]))
+print(lock.take(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_has_it_at_a_time(tmp_path: Path) -> None:
+    """The second gets it when the first gives it back."""
+    first, second = Lock(tmp_path), Lock(tmp_path)
+    assert first.take()
+    assert not second.take()
+    assert (first.held, second.held) == (True, False)
+    first.give_back()
+    assert not first.held
+    assert second.take()
+    second.give_back()
+
+
+def test_who_has_it_may_take_it_again(tmp_path: Path) -> None:
+    """Asking twice is no deadlock."""
+    with Lock(tmp_path) as lock:
+        assert lock.take()
+        assert lock.take()
+
+
+def test_leaving_gives_it_back(tmp_path: Path) -> None:
+    """Also when it was never taken."""
+    with Lock(tmp_path) as lock:
+        assert lock.take()
+    assert not lock.held
+    with Lock(tmp_path):
+        pass
+    with Lock(tmp_path) as other:
+        assert other.take()
+
+
+def test_entering_does_not_take_it(tmp_path: Path) -> None:
+    """Reading needs none, and leaves no file."""
+    with Lock(tmp_path / "folder") as lock:
+        assert not lock.held
+    assert not (tmp_path / "folder").exists()
+
+
+def test_a_process_that_is_killed_gives_it_back(tmp_path: Path) -> None:
+    """The system takes it back; there is no file to clean up first."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        with Lock(tmp_path) as lock:
+            assert not lock.take()
+            holder.send_signal(signal.SIGKILL)
+            holder.wait()
+            assert lock.take()
+
+
+def test_a_lock_whose_folder_was_removed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was locked must be what others find: the folder may be deleted in between."""
+    folder = tmp_path / "folder"
+    flock = fcntl.flock
+
+    def removed_meanwhile(file: object, how: int) -> None:
+        shutil.rmtree(folder)
+        flock(file, how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    with Lock(folder) as lock:
+        assert not lock.take()
+        monkeypatch.setattr(fcntl, "flock", flock)
+        assert lock.take()
+
+
+def test_a_folder_removed_before_the_file_is_opened_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever removes an entry does it at any moment."""
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
+    with Lock(tmp_path / "folder") as lock:
+        assert not lock.take()
+        monkeypatch.undo()
+        assert lock.take()
+
+
+def test_a_folder_made_anew_has_another_lock(tmp_path: Path) -> None:
+    """A lock on what was deleted keeps nobody off."""
+    folder = tmp_path / "folder"
+    with Lock(folder) as first, Lock(folder) as second:
+        assert first.take()
+        shutil.rmtree(folder)
+        assert second.take()
+
+
+def test_a_drive_without_locks_lets_everybody_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is double work and nothing worse."""
+
+    def none(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with Lock(tmp_path) as first, Lock(tmp_path) as second:
+        assert first.take()
+        assert second.take()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """One clear message instead of a traceback."""
+    (tmp_path / "folder").write_text("a file in its place")
+    with (
+        Lock(tmp_path / "folder") as lock,
+        pytest.raises(StoreError, match=r"folder/lock cannot be written: [^\n]*\n.*reuse=false"),
+    ):
+        lock.take()
