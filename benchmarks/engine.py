@@ -10,7 +10,7 @@ from benchmarks import studies
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.runs import validate
 from cnn_sweeps.sweeps.controller import fill
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -20,7 +20,7 @@ from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.events import Event
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import Interrupts, Steering
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
@@ -50,8 +50,8 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
     study = SweepStudy.create(address, plan(trials, sampler))
     fill(study, budget)
     if workers:
-        crew = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
-        Steering(study=study, store=None, budget=budget, view=Blind()).run(crew, Interrupts())
+        workers = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
+        Supervisor(study=study, store=None, budget=budget, view=Blind()).run(workers, Interrupts())
     else:
         Worker(study=study, execute=execute_of(study, EXECUTE)).work()
     return studies.completed(folder, expected=trials)
@@ -67,7 +67,7 @@ def plan(trials: int, sampler: str) -> Plan:
     config = validate.make_config(validate.plain(validate.compose(["data=digits"])))
     return Plan(
         space=parse_space(params),
-        template=Template(groups=(), bases={"[]": to_json(config)}),
+        base_config=BaseConfig(groups=(), bases={"[]": to_json(config)}),
         objectives=Objectives.parse({}),
         sampler=SamplerSpec.parse(sampler, seed=0),
         pruner=PrunerSpec.parse("none"),

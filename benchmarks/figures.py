@@ -17,7 +17,7 @@ from cnn_sweeps.runs import validate
 from cnn_sweeps.training.backend import prepare, quiet_stderr
 
 with quiet_stderr():
-    from cnn_sweeps.figures.gallery import Album
+    from cnn_sweeps.figures.gallery import Gallery
     from cnn_sweeps.models import build
     from cnn_sweeps.runs.run import load_cached
 
@@ -54,12 +54,12 @@ def _once() -> dict[str, Cost]:
     prepare(config.trainer, config.seed)
     model = build.build(config.model, dataset.shape, dataset.num_classes)
     figures.warm_up()
-    album = Album(model=model, dataset=dataset, about="cnn 64x2")
+    gallery = Gallery(model=model, dataset=dataset, about="cnn 64x2")
     spent = {
-        "one pass over 10,000 test images": _cost(lambda: album.scores),
-        "three images through the layers": _cost(lambda: album.maps),
+        "one pass over 10,000 test images": _cost(lambda: gallery.scores),
+        "three images through the layers": _cost(lambda: gallery.maps),
     }
-    for path, make in album.pages().items():
+    for path, make in gallery.pages().items():
         spent[path.rpartition("/")[2]] = _cost(_drawing(make))
     return spent
 

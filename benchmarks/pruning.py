@@ -55,7 +55,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SeedResult:
     """What one sweep spent and found.
 
     Attributes:
@@ -86,9 +86,9 @@ def main() -> None:
         print(table(compare(sizes, folder)))
 
 
-def compare(sizes: Sizes, folder: Path) -> dict[str, list[Outcome]]:
+def compare(sizes: Sizes, folder: Path) -> dict[str, list[SeedResult]]:
     """All sweeps, one after another: for each pruner, its outcome with each seed."""
-    outcomes: dict[str, list[Outcome]] = {pruner: [] for pruner in PRUNERS}
+    outcomes: dict[str, list[SeedResult]] = {pruner: [] for pruner in PRUNERS}
     for seed in range(sizes.seeds):
         for pruner in PRUNERS:
             print(f"seed {seed}, {pruner} ...", file=sys.stderr, flush=True)
@@ -96,7 +96,7 @@ def compare(sizes: Sizes, folder: Path) -> dict[str, list[Outcome]]:
     return outcomes
 
 
-def sweep(pruner: str, seed: int, sizes: Sizes, folder: Path) -> Outcome:
+def sweep(pruner: str, seed: int, sizes: Sizes, folder: Path) -> SeedResult:
     """One sweep by the command line program.
 
     Raises:
@@ -130,7 +130,7 @@ def overrides(pruner: str, seed: int, sizes: Sizes) -> list[str]:
     ]
 
 
-def read(journal: Path, name: str, trials: int) -> Outcome:
+def read(journal: Path, name: str, trials: int) -> SeedResult:
     """What the study of a finished sweep holds.
 
     Raises:
@@ -144,14 +144,14 @@ def read(journal: Path, name: str, trials: int) -> Outcome:
         raise RunFailedError(
             f"the study {name} has {finished} finished trials of {trials}, {len(complete)} complete"
         )
-    return Outcome(
+    return SeedResult(
         epochs=sum(len(trial.intermediate_values) for trial in stored),
         pruned=sum(trial.state is TrialState.PRUNED for trial in stored),
         best=max(trial.value for trial in complete if trial.value is not None),
     )
 
 
-def table(outcomes: dict[str, list[Outcome]]) -> str:
+def table(outcomes: dict[str, list[SeedResult]]) -> str:
     """One line for each seed and one for the mean, the pruners side by side."""
     head = ["seed"]
     for pruner in outcomes:
@@ -162,16 +162,16 @@ def table(outcomes: dict[str, list[Outcome]]) -> str:
     return markdown(head, rows)
 
 
-def average(sweeps: Sequence[Outcome]) -> Outcome:
+def average(sweeps: Sequence[SeedResult]) -> SeedResult:
     """The mean over the seeds."""
-    return Outcome(
+    return SeedResult(
         epochs=mean(sweep.epochs for sweep in sweeps),
         pruned=mean(sweep.pruned for sweep in sweeps),
         best=mean(sweep.best for sweep in sweeps),
     )
 
 
-def _cells(row: Sequence[Outcome]) -> list[str]:
+def _cells(row: Sequence[SeedResult]) -> list[str]:
     """The cells of a line; epochs also as a share of the first pruner's."""
     first = row[0]
     cells = []

@@ -116,9 +116,9 @@ def _timed(function: Callable[..., Any], seconds: list[float]) -> Callable[..., 
 
 def readings(folder: Path, times: int) -> dict[str, list[float]]:
     """Wall seconds of trials whose epochs are known, and of trials whose result is."""
-    from cnn_sweeps.runs.run import AsTrial, run  # noqa: PLC0415
+    from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415
 
-    role = AsTrial(parent_run_id=None)
+    role = TrialContext(parent_run_id=None)
     most = READ_EPOCHS + times
     config = experiment(folder, ["data=digits", "model.filters=32", f"trainer.epochs={most}"])
     store = Store.open(config.tracking)

@@ -13,10 +13,10 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import Identity, identify
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.sweeps.workers import preload  # noqa: F401 -- for its effect
-from cnn_sweeps.training.epoch import Epoch, Training
+from cnn_sweeps.training.epoch import Epoch, TrainingResult
 
 if TYPE_CHECKING:
-    from cnn_sweeps.training.loop import Observer
+    from cnn_sweeps.training.loop import Callback
 
 EPOCH = Epoch(
     number=1,
@@ -34,7 +34,7 @@ def execute(
     *,
     trial: int,
     started: Callable[[str, Identity], None],
-    observers: "Sequence[Observer]",
+    callbacks: "Sequence[Callback]",
 ) -> RunResult:
     """Stand for `run`: tell what a run tells, and come back at once.
 
@@ -42,8 +42,8 @@ def execute(
     """
     identity = identify(config, "0" * 64)
     started(identity.short, identity)
-    for observer in observers:
-        observer.on_epoch(EPOCH)
+    for callback in callbacks:
+        callback.on_epoch(EPOCH)
     return RunResult(
         name=f"trivial {trial} · {identity.short}",
         run_id=identity.short,
@@ -55,7 +55,7 @@ def execute(
             "resident_mb": resident_mb(),
             "pid": float(os.getpid()),
         },
-        training=Training(epochs=(EPOCH,), best=1, stopped="all 1 epoch"),
+        training=TrainingResult(epochs=(EPOCH,), best=1, stopped="all 1 epoch"),
         epochs_trained=1,
         weights_sha256=identity.config_hash,
     )

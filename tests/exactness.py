@@ -54,7 +54,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedResult:
     """What a training came to, to the last bit.
 
     Attributes:
@@ -73,19 +73,19 @@ class Outcome:
 
 def train(
     case: Case, folder: str, *, epochs: int, reuse: bool = True, kill: int | None = None
-) -> tuple[Outcome, list[int]]:
+) -> tuple[SeedResult, list[int]]:
     """Train in this process as a run does; the outcome, and the epochs that were trained here."""
     from networks import dataset
 
     from cnn_sweeps.models import build
     from cnn_sweeps.training import backend, loop
     from cnn_sweeps.training import state as variables
-    from cnn_sweeps.trajectories.resume import course_of
+    from cnn_sweeps.trajectories.resume import open_epoch_source
 
     asked = case.config(epochs, reuse=reuse)
-    backend.prepare(asked.trainer, asked.seed)
+    backend.configure_backend(asked.trainer, asked.seed)
     model = build.build(asked.model, SHAPE, CLASSES)
-    subject = loop.Subject.compiled(
+    trainer = loop.Trainer.compile(
         model,
         dataset(case.images, case.held_out),
         asked.trainer,
@@ -94,13 +94,15 @@ def train(
     )
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
     tracked: Any = Tracked(Path(folder))
-    with course_of(subject, asked, identify(asked, "d" * 64), environment, tracked) as course:
-        done = loop.train(course, asked.trainer)
-    here = [epoch.number for epoch in done.epochs if epoch.number not in course.reused]
+    with open_epoch_source(
+        trainer, asked, identify(asked, "d" * 64), environment, tracked
+    ) as trajectory_key:
+        done = loop.train(trajectory_key, asked.trainer)
+    here = [epoch.number for epoch in done.epochs if epoch.number not in trajectory_key.reused]
     state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
     weights = variables.weights_sha256(model)
-    return Outcome(weights, state, epochs_seen, done.stopped), here
+    return SeedResult(weights, state, epochs_seen, done.stopped), here
 
 
 def digest(snapshot: dict[str, Any]) -> str:

@@ -4,26 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnn_sweeps.sweeps.comparison.answer import Answer
-from cnn_sweeps.sweeps.comparison.definition import Exercise
-from cnn_sweeps.sweeps.comparison.statistics import Outcome
+from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
+from cnn_sweeps.sweeps.comparison.statistics import SeedResult
 
 BASE = {"model.filters": "64"}
 OTHER = {"model.filters": "16"}
 
 
-def exercise(**changes: Any) -> Exercise:
+def exercise(**changes: Any) -> ComparisonSpec:
     """What is asked; 64 filters are the base model."""
     asked: dict[str, Any] = {
         "name": "filters",
         "question": "What do fewer filters change?",
         "seeds": 3,
         "base": {"model.filters": 64},
-        "says": {"model.filters=16": "Leaving 16 filters"},
+        "phrases": {"model.filters=16": "Leaving 16 filters"},
     }
-    return Exercise(**{**asked, **changes})
+    return ComparisonSpec(**{**asked, **changes})
 
 
-def outcome(cell: Mapping[str, str], seed: int, test: float = 0.9, **metrics: float) -> Outcome:
+def outcome(cell: Mapping[str, str], seed: int, test: float = 0.9, **metrics: float) -> SeedResult:
     """A trial of five epochs in ten seconds, with this test accuracy."""
     measured = {
         "accuracy": 0.95,
@@ -37,18 +37,18 @@ def outcome(cell: Mapping[str, str], seed: int, test: float = 0.9, **metrics: fl
         "test_accuracy": test,
         "test_loss": 0.35,
     }
-    return Outcome(
+    return SeedResult(
         cell=cell, seed=seed, metrics={**measured, **metrics}, config_hash=f"{seed}" * 64
     )
 
 
-def failure(cell: Mapping[str, str], seed: int, reason: str = "it does not fit.") -> Outcome:
+def failure(cell: Mapping[str, str], seed: int, reason: str = "it does not fit.") -> SeedResult:
     """A trial that came to nothing."""
-    return Outcome(cell=cell, seed=seed, metrics={}, reason=reason)
+    return SeedResult(cell=cell, seed=seed, metrics={}, reason=reason)
 
 
 def answer(
-    base: Sequence[float], other: Sequence[float], *more: Outcome, **metrics: float
+    base: Sequence[float], other: Sequence[float], *more: SeedResult, **metrics: float
 ) -> Answer:
     """The answer where base model and one other cell have these test accuracies, by seed.
 
@@ -79,5 +79,5 @@ def epochs(val_losses: Sequence[Sequence[float]], **by_epoch: Sequence[float]) -
         for seed, losses in enumerate(val_losses)
         for number, cell in enumerate(cells)
     ]
-    asked = exercise(base={"trainer.epochs": 1}, says={}, seeds=len(val_losses))
+    asked = exercise(base={"trainer.epochs": 1}, phrases={}, seeds=len(val_losses))
     return Answer.of(asked, outcomes, cells, cells[0])

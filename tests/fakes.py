@@ -32,47 +32,47 @@ def instant(
     *,
     trial: int,
     started: Callable[[str, Identity], None],
-    observers: Sequence[Any],
+    callbacks: Sequence[Any],
 ) -> RunResult:
     """A trial that is over at once."""
-    return FakeRun(score)(config, trial=trial, started=started, observers=observers)
+    return FakeRun(score)(config, trial=trial, started=started, callbacks=callbacks)
 
 
-def slow(config: Config, *, trial: int, started: Any, observers: Sequence[Any]) -> RunResult:
+def slow(config: Config, *, trial: int, started: Any, callbacks: Sequence[Any]) -> RunResult:
     """A trial of some epochs, each seen by the observers."""
     for number in range(1, config.trainer.epochs + 1):
         time.sleep(EPOCH_SECONDS)
-        for observer in observers:
-            observer.on_epoch(epoch(number, accuracy=score(config)))
-    return instant(config, trial=trial, started=started, observers=observers)
+        for callback in callbacks:
+            callback.on_epoch(epoch(number, accuracy=score(config)))
+    return instant(config, trial=trial, started=started, callbacks=callbacks)
 
 
-def failing(config: Config, *, trial: int, started: Any, observers: Sequence[Any]) -> RunResult:
+def failing(config: Config, *, trial: int, started: Any, callbacks: Sequence[Any]) -> RunResult:
     """A trial with a bug."""
     raise ZeroDivisionError(f"bug in trial {trial}")
 
 
-def dying_once(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+def dying_once(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
     """A trial whose worker is killed the first time it is tried."""
     mark = Path(config.tracking.tags[MARK]) / f"{score(config)}"
     if not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return instant(config, trial=trial, started=started, observers=observers)
+    return instant(config, trial=trial, started=started, callbacks=callbacks)
 
 
-def crashing(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+def crashing(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
     """A trial of 8 filters that always ends its worker by a fault in native code."""
     assert isinstance(config.model, CnnModel)
     if config.model.filters == 8:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return instant(config, trial=trial, started=started, observers=observers)
+    return instant(config, trial=trial, started=started, callbacks=callbacks)
 
 
-def told_to_stop(config: Config, *, trial: int, started: Any, observers: Any) -> RunResult:
+def told_to_stop(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
     """A long trial that asks its controller to stop as soon as it runs."""
     mark = Path(config.tracking.tags[MARK]) / "asked"
     if not mark.exists():
         mark.touch()
         os.kill(int(config.tracking.tags[CONTROLLER]), signal.SIGINT)
-    return slow(config, trial=trial, started=started, observers=observers)
+    return slow(config, trial=trial, started=started, callbacks=callbacks)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_sweeps.training.epoch import Epoch, Training
+from cnn_sweeps.training.epoch import Epoch, TrainingResult
 from cnn_sweeps.trajectories.entry import Entry
 
 FOREVER = 3600.0
@@ -53,7 +53,7 @@ class Network:
 
 
 class Formula:
-    """A `training.loop.Subject` whose epochs cost nothing; each is a second on paper.
+    """A `training.loop.Trainer` whose epochs cost nothing; each is a second on paper.
 
     Attributes:
         model: what is trained.
@@ -101,22 +101,22 @@ class Formula:
 
 def expected(epochs: int) -> tuple[list[float], list[float]]:
     """The losses of so many epochs from scratch, and the weights after them."""
-    subject = Formula()
-    path = subject.epochs()
-    return [next(path).loss for _ in range(epochs)], subject.weights
+    trainer = Formula()
+    path = trainer.epochs()
+    return [next(path).loss for _ in range(epochs)], trainer.weights
 
 
 def known(entry: Entry, epochs: int, run_id: str = "first") -> None:
     """Train so many epochs and keep them."""
-    from cnn_sweeps.trajectories.resume import Walk
+    from cnn_sweeps.trajectories.resume import ResumedTraining
 
-    with Walk(subject=Formula(), entry=entry, run_id=run_id) as walk:
+    with ResumedTraining(trainer=Formula(), entry=entry, run_id=run_id) as walk:
         path = walk.epochs()
         for _ in range(epochs):
             next(path)
 
 
-def losses(done: Training) -> list[float]:
+def losses(done: TrainingResult) -> list[float]:
     """The loss of each epoch."""
     return [epoch.loss for epoch in done.epochs]
 
@@ -128,9 +128,9 @@ def hang_at(number: int) -> Callable[[int], None]:
 
 def train_until_killed(folder: str, hang: int) -> None:
     """What a process does that will be killed in the middle of an epoch."""
-    from cnn_sweeps.trajectories.resume import Walk
+    from cnn_sweeps.trajectories.resume import ResumedTraining
 
-    subject = Formula(hang_at(hang))
-    with Walk(subject=subject, entry=Entry(Path(folder)), run_id="killed") as walk:
+    trainer = Formula(hang_at(hang))
+    with ResumedTraining(trainer=trainer, entry=Entry(Path(folder)), run_id="killed") as walk:
         for _ in walk.epochs():
             pass

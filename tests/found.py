@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cnn_sweeps.sweeps.results.results import (
-    Axis,
     Command,
     Curve,
-    Findings,
     Importance,
     Objective,
+    SweepResults,
+    SweptParam,
     Timing,
     Trial,
 )
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import Epoch
 
-FILTERS = Axis(key="model.filters", values=(16, 32), told="model.filters=16,32")
-RATE = Axis(key="rate", numeric=True, log=True, low=1e-4, high=1e-1, told="rate=log")
+FILTERS = SweptParam(key="model.filters", values=(16, 32), told="model.filters=16,32")
+RATE = SweptParam(key="rate", numeric=True, log=True, low=1e-4, high=1e-1, told="rate=log")
 HASH = "config hash"
 
 
@@ -65,10 +65,10 @@ def epoch(number: int, value: float = 0.5) -> Epoch:
     )
 
 
-def findings(*trials: Trial, **changes: Any) -> Findings:
+def results(*trials: Trial, **changes: Any) -> SweepResults:
     """A finished search over filters and a learning rate; three trials unless others are given."""
     shown = trials or tuple(trial(n, 0.9 - n / 100) for n in range(3))
-    made = Findings(
+    made = SweepResults(
         study="digits",
         question="Which values of model.filters and rate give the highest val_accuracy?",
         answer=None,
@@ -116,6 +116,6 @@ def ranking(trials: tuple[Trial, ...]) -> Table:
     )
 
 
-def many(number: int) -> Findings:
+def many(number: int) -> SweepResults:
     """A search of so many trials."""
-    return findings(*(trial(n, 0.5 + (n * 7919 % number) / number / 2) for n in range(number)))
+    return results(*(trial(n, 0.5 + (n * 7919 % number) / number / 2) for n in range(number)))

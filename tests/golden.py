@@ -14,7 +14,7 @@ from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.stored import with_defaults
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.validate import compose, plain
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
@@ -35,8 +35,8 @@ def names(values: dict[str, Any]) -> dict[str, str]:
     return {
         "config_hash": identity.config_hash,
         "trajectory_hash": identity.trajectory_hash,
-        "experiment_key": sweep.meaning(config),
-        "trajectory_key": sweep.course(config),
+        "experiment_key": sweep.experiment_key(config),
+        "trajectory_key": sweep.trajectory_key(config),
         "sweep": sweep.digest(),
     }
 
@@ -45,7 +45,7 @@ def plan(base: dict[str, Any]) -> Plan:
     """A sweep of two numbers of epochs over an experiment."""
     return Plan(
         space=parse_space({"trainer.epochs": "choice(1,2)"}),
-        template=Template(groups=(), bases={"[]": base}, checked=False),
+        base_config=BaseConfig(groups=(), bases={"[]": base}, checked=False),
         objectives=Objectives.parse({}),
         sampler=SamplerSpec.parse("auto", seed=0),
         pruner=PrunerSpec.parse("none"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_sweeps.config.schema import DnnModel, Trainer
+from cnn_sweeps.config.schema import DnnModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.training import backend
 
@@ -33,14 +33,14 @@ def dataset(images: int = 50, held_out: int = 12) -> Dataset:
     )
 
 
-def trainer(**fields: Any) -> Trainer:
+def settings(**fields: Any) -> TrainerConfig:
     """Short training in batches that leave a smaller last one."""
-    return Trainer(**({"epochs": 2, "batch_size": 16} | fields))
+    return TrainerConfig(**({"epochs": 2, "batch_size": 16} | fields))
 
 
 def network(model: Any = DNN, seed: int = 0) -> Any:
     """A new network in a fresh state."""
-    backend.prepare(Trainer(), seed)
+    backend.configure_backend(TrainerConfig(), seed)
     from cnn_sweeps.models import build
 
     return build.build(model, SHAPE, 3)
@@ -48,7 +48,7 @@ def network(model: Any = DNN, seed: int = 0) -> Any:
 
 def augmented(seed: int = 0) -> Any:
     """A network with everything that has a state: augmentation, batch norm and dropout."""
-    backend.prepare(Trainer(), seed)
+    backend.configure_backend(TrainerConfig(), seed)
     import keras
     from keras import layers
 

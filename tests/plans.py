@@ -10,7 +10,7 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.provenance.identity import Identity, identify
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
@@ -18,7 +18,7 @@ from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.training.epoch import Epoch, Training
+from cnn_sweeps.training.epoch import Epoch, TrainingResult
 
 FILTERS_AND_BLOCKS = {"model.filters": "choice(4,8)", "model.conv_blocks": "range(0,3)"}
 
@@ -35,7 +35,7 @@ def plan(
     """A plan over a small experiment."""
     return Plan(
         space=parse_space(params or FILTERS_AND_BLOCKS),
-        template=Template(groups=(), bases={"[]": to_json(config(**groups))}),
+        base_config=BaseConfig(groups=(), bases={"[]": to_json(config(**groups))}),
         objectives=Objectives.parse(objectives or {}),
         sampler=SamplerSpec.parse(sampler, seed=0),
         pruner=PrunerSpec.parse(pruner),
@@ -76,7 +76,7 @@ class FakeRun:
         *,
         trial: int = 0,
         started: Callable[[str, Identity], None],
-        observers: Sequence[Any] = (),
+        callbacks: Sequence[Any] = (),
     ) -> RunResult:
         """Remember the config and return its score, as a run would."""
         self.seen.append(config)
@@ -92,7 +92,7 @@ class FakeRun:
             run_id=f"run{len(self.seen)}",
             identity=identity,
             metrics=metrics,
-            training=Training(epochs=(epoch(),), best=1, stopped="all 1 epoch"),
+            training=TrainingResult(epochs=(epoch(),), best=1, stopped="all 1 epoch"),
             weights_sha256="w" * 64,
             epochs_trained=1,
         )

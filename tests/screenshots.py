@@ -27,7 +27,7 @@ COLOURS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Trainer:
     """What is shown.
 
     Attributes:
@@ -46,7 +46,7 @@ class Subject:
         return self.trials[0]
 
 
-def find(store: Store) -> Subject:
+def find(store: Store) -> Trainer:
     """The newest sweep of a store, and its best run.
 
     Raises:
@@ -66,51 +66,51 @@ def find(store: Store) -> Subject:
         ]
         if len(trials) > 1:
             trials.sort(key=lambda run: run.metrics["val_accuracy"], reverse=True)
-            return Subject(parent=parent, trials=trials, report=report)
+            return Trainer(parent=parent, trials=trials, report=report)
     raise SystemExit(f"{store.dir} has no finished sweep of two trials with a report.")
 
 
-def runs(page: "Page", address: str, subject: Subject) -> None:
+def runs(page: "Page", address: str, trainer: Trainer) -> None:
     """The sweep with its trials."""
     browser.open_runs(page, address)
-    browser.expand(page, subject.parent.name)
+    browser.expand(page, trainer.parent.name)
 
 
-def best(page: "Page", address: str, subject: Subject) -> None:
+def best(page: "Page", address: str, trainer: Trainer) -> None:
     """The most accurate first, a column that the sorting adds, and what was swept beside it."""
     browser.open_runs(page, address)
     browser.sort_by(page, "val_accuracy")
     columns = page.get_by_role("button", name="Columns")
     columns.click()
-    for name in ("Dataset", "Source", "Models", *_swept(subject)):
+    for name in ("Dataset", "Source", "Models", *_swept(trainer)):
         page.locator(f"[class*=tree][title='{name}']").first.click()
     page.keyboard.press("Escape")
 
 
-def run(page: "Page", address: str, subject: Subject) -> None:
+def run(page: "Page", address: str, trainer: Trainer) -> None:
     """What is known of the best run."""
-    page.goto(browser.run_page(address, subject.best.run_id))
+    page.goto(browser.run_page(address, trainer.best.run_id))
     page.get_by_role("row").filter(has_text="val_accuracy").first.wait_for()
 
 
-def live(page: "Page", address: str, subject: Subject) -> None:
+def live(page: "Page", address: str, trainer: Trainer) -> None:
     """Its metrics as they are drawn while it trains."""
-    page.goto(browser.run_page(address, subject.best.run_id, "model-metrics"))
+    page.goto(browser.run_page(address, trainer.best.run_id, "model-metrics"))
     page.get_by_placeholder("Search metric charts").fill("accuracy|loss")
     page.locator(".main-svg").first.wait_for()
 
 
-def curves(page: "Page", address: str, subject: Subject) -> None:
+def curves(page: "Page", address: str, trainer: Trainer) -> None:
     """Its pictures."""
-    page.goto(browser.run_page(address, subject.best.run_id, "artifacts/learning_curves.png"))
+    page.goto(browser.run_page(address, trainer.best.run_id, "artifacts/learning_curves.png"))
     browser.wait_for_picture(page)
 
 
-def compare(page: "Page", address: str, subject: Subject) -> None:
+def compare(page: "Page", address: str, trainer: Trainer) -> None:
     """The best beside one that differs from it most, without what they share."""
     browser.open_runs(page, address)
-    browser.expand(page, subject.parent.name)
-    for trial in (subject.best, subject.trials[-1]):
+    browser.expand(page, trainer.parent.name)
+    for trial in (trainer.best, trainer.trials[-1]):
         browser.select(page, trial.name)
     page.get_by_role("button", name="Compare").click()
     for part in ("Parameters", "Metrics"):
@@ -118,13 +118,13 @@ def compare(page: "Page", address: str, subject: Subject) -> None:
     page.get_by_role("button", name="Visualizations").click()
 
 
-def report(page: "Page", address: str, subject: Subject) -> None:
+def report(page: "Page", address: str, trainer: Trainer) -> None:
     """The report of the sweep, where MLflow shows it."""
-    page.goto(browser.run_page(address, subject.parent.run_id, "artifacts/report.html"))
+    page.goto(browser.run_page(address, trainer.parent.run_id, "artifacts/report.html"))
     page.frame_locator("iframe").get_by_text("Report of a sweep").wait_for()
 
 
-PAGES: dict[str, Callable[["Page", str, Subject], None]] = {
+PAGES: dict[str, Callable[["Page", str, Trainer], None]] = {
     "ui-runs": runs,
     "ui-best": best,
     "ui-run": run,
@@ -145,29 +145,29 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"{arguments[0]} holds no runs.")
     into = Path(arguments[1]) if len(arguments) > 1 else PICTURES
     into.mkdir(parents=True, exist_ok=True)
-    subject = find(store)
-    experiment = store.reopen(subject.parent.run_id).experiment_id
+    trainer = find(store)
+    experiment = store.reopen(trainer.parent.run_id).experiment_id
     with browser.ui(store.dir) as address, browser.chromium() as opened:
         there = address.replace(f"experiments/{store.experiment_id}/", f"experiments/{experiment}/")
         for name, show in PAGES.items():
             with browser.new_page(opened, WIDTH, HEIGHT) as page:
-                show(page, there, subject)
+                show(page, there, trainer)
                 _keep(page, into / f"{name}.png")
         for width, name in ((WIDTH, "report"), (PHONE, "report-phone")):
-            _report(opened, subject, width, into / f"{name}.png")
+            _report(opened, trainer, width, into / f"{name}.png")
 
 
-def _report(opened: "Browser", subject: Subject, width: int, file: Path) -> None:
+def _report(opened: "Browser", trainer: Trainer, width: int, file: Path) -> None:
     with browser.new_page(opened, width, HEIGHT) as page:
-        page.goto(subject.report.as_uri())
+        page.goto(trainer.report.as_uri())
         page.get_by_role("heading").first.wait_for()
         _keep(page, file)
 
 
-def _swept(subject: Subject) -> list[str]:
+def _swept(trainer: Trainer) -> list[str]:
     """The params in which the trials differ, two of them at most."""
     values: dict[str, set[str]] = {}
-    for trial in subject.trials:
+    for trial in trainer.trials:
         for key, value in trial.params.items():
             values.setdefault(key, set()).add(value)
     return sorted(key for key, all_of in values.items() if len(all_of) > 1)[:2]

@@ -38,7 +38,7 @@ FIELD = """    precision: Literal["float32","""
 HEAD = """@dataclass(frozen=True, kw_only=True, config=STRICT)
 """
 GROUP = f"{HEAD}class Config:\n"
-MEMBER = """    trainer: Trainer
+MEMBER = """    trainer: TrainerConfig
     \"\"\"How it is trained.\"\"\"
 """
 RULES = """DATA: Final = (
@@ -155,7 +155,8 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 study = SweepStudy.load(Address(storage="mlruns/studies/old.journal", name="old"))
 for trial in study.trials():
     config = study.plan.config(study.carried_values(trial))
-    print(trial.user_attrs["meaning"] == study.plan.meaning(config), config.trainer.augmentation)
+    same = trial.user_attrs["meaning"] == study.plan.experiment_key(config)
+    print(same, config.trainer.augmentation)
 """
 
 

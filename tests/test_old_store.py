@@ -58,7 +58,7 @@ HASHES = ("config_hash", "trajectory_hash", "data_digest")
 ABOUT_THE_STORE = {"folder", "stale folders", "database", "runs", "studies", "trajectories"}
 """What `doctor` looks at that is no matter of the machine."""
 COMPUTING = ("tensorflow", "keras", "numpy")
-MOVING = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
+NUMERICS = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
 """Fields of an environment that may move bits as they are."""
 
 Told = Callable[..., str]
@@ -414,7 +414,7 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     facts = [
         [each["python"].split(".")[:2], each["platform"].partition("-with-")[2]]
         + [each["packages"][name] for name in COMPUTING]
-        + [each[name] for name in MOVING]
+        + [each[name] for name in NUMERICS]
         + [each["threads"] or each["intra_op_threads"] or each["cpu_count"]]
         for each in (one, other)
     ]

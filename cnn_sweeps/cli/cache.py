@@ -11,7 +11,7 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.validate import compose_trajectories
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import checked_prefix
@@ -109,7 +109,7 @@ def show(asked: Asked) -> int:
         _table(rows).show(out)
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
-        out.print(f"{_count(rows)}, {counted(epochs, 'epoch')}; {of}")
+        out.print(f"{_count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
     return 0
 
 
@@ -119,7 +119,7 @@ def verify(asked: Asked) -> int:
     faults = [
         {**_name(entry), "file": file, "fault": fault}
         for entry in entries
-        for file, fault in sorted(entry.faults().items())
+        for file, fault in sorted(entry.verify().items())
     ]
     if asked.json:
         _print_json(folder=str(asked.place), checked=len(entries), faults=faults)
@@ -199,7 +199,7 @@ def _size(taken: int) -> str:
 
 
 def _count(entries: Sized) -> str:
-    return counted(len(entries), "trajectory", "trajectories")
+    return pluralize(len(entries), "trajectory", "trajectories")
 
 
 def _print_json(**values: Any) -> None:

@@ -14,11 +14,11 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.validate import compose_machine
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.address import resolve
-from cnn_sweeps.tracking.inspection import Unended
+from cnn_sweeps.tracking.inspection import ActiveRun
 
 USAGE = "doctor [options]"
 CHECKS: Mapping[str, Check] = {
@@ -106,7 +106,7 @@ def _print(findings: list[Finding]) -> None:
     if failures or warnings:
         numbers = {"failure": failures, "warning": warnings}
         out.print(
-            ", ".join(counted(n, each) if n else f"no {each}s" for each, n in numbers.items())
+            ", ".join(pluralize(n, each) if n else f"no {each}s" for each, n in numbers.items())
         )
     else:
         out.print("nothing is wrong")
@@ -115,7 +115,7 @@ def _print(findings: list[Finding]) -> None:
 def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     """End runs that nobody writes to any more; never one whose process lives."""
     out, store = output.console(), Store.open_existing(tracking)
-    found = inspection.unended(resolve(tracking)) if store else []
+    found = inspection.active_runs(resolve(tracking)) if store else []
     unknown = set(run_ids) - {run.run_id for run in found}
     if unknown:
         raise ConfigError(f"{min(unknown)} is no run that is RUNNING, in {tracking.dir}.")
@@ -131,8 +131,8 @@ def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     return 0
 
 
-def _is_as_it_was(store: Store, run: Unended) -> bool:
+def _is_as_it_was(store: Store, run: ActiveRun) -> bool:
     """Whether nobody has taken a run up, or ended it, since it was looked at."""
     now = store.get(run.run_id)
-    process: Owner | None = Unended.of(now).process
+    process: Owner | None = ActiveRun.of(now).process
     return now.status == "RUNNING" and process == run.process

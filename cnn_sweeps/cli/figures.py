@@ -17,7 +17,7 @@ from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable, restored
 from cnn_sweeps.tracking import Store, artifacts
-from cnn_sweeps.training.backend import prepare, quiet_stderr
+from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
 USAGE = "figures HASH, or figures --run-id ID"
 CURVES = "learning_curves.png"
@@ -101,9 +101,9 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     check_images(record, dataset.digest)
     choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)
     choices.check_images(len(dataset.x_test))
-    prepare(config.trainer, config.seed)
+    configure_backend(config.trainer, config.seed)
     model = store.load_model(record.run_id)
-    made = gallery.Album(model=model, dataset=dataset, about=record.name, choices=choices)
+    made = gallery.Gallery(model=model, dataset=dataset, about=record.name, choices=choices)
     made.check()
     tracked = store.reopen(record.run_id)
     write = _into(asked.into) if asked.into else partial(artifacts.write_bytes, tracked)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cnn_sweeps.text.format import counted, first_line
+from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.terminal import Output, silence
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def report_written(place: str) -> None:
 
 def _epochs(asked: int, trained: int) -> str:
     """What was trained of the epochs that were asked for."""
-    return f"{counted(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
+    return f"{pluralize(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
 
 
 def _ways_on(out: Console, short: str, store: "Store") -> None:

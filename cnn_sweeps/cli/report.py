@@ -69,14 +69,14 @@ def _report(
 ) -> tuple[str, str]:
     """The study's full name, and its report."""
     from cnn_sweeps.report import html, markdown  # noqa: PLC0415
-    from cnn_sweeps.sweeps.results.collect import findings, ranked  # noqa: PLC0415
+    from cnn_sweeps.sweeps.results.collect import ranked, results  # noqa: PLC0415
     from cnn_sweeps.sweeps.study import catalog  # noqa: PLC0415 -- imports Optuna
 
     study = catalog.load(name, tracking, storage)
     store = _opened(tracking)
     if form == "csv":
         return study.address.name, ranked(study, store).to_csv()
-    found = findings(study, store)
+    found = results(study, store)
     render = {"html": html.page, "md": markdown.markdown, "json": markdown.to_json}[form]
     return study.address.name, render(found)
 

@@ -121,14 +121,14 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
     """
     restore_flags(record.environment)
     with quiet_stderr():
-        from cnn_sweeps.runs.run import AsTrial, load_cached, run  # noqa: PLC0415 -- TensorFlow
+        from cnn_sweeps.runs.run import TrialContext, load_cached, run  # noqa: PLC0415 -- TensorFlow
 
     check_images(record, load_cached(config.data).digest)
     scored = any(name in record.metrics for name in FINAL_METRICS)
     result = run(
         config,
         store,
-        role=None if scored else AsTrial(parent_run_id=None),
+        trial=None if scored else TrialContext(parent_run_id=None),
         started=lambda run_id, _: store.reopen(run_id).set_tags(
             {REPRODUCES: record.run_id, KIND: "reproduction"}
         ),

@@ -13,7 +13,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text import format as measures
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
 
@@ -90,6 +90,6 @@ def _runs_table(runs: Sequence[RunRecord]) -> Table:
         head=tuple(columns),
         rows=tuple(zip(*columns.values(), strict=True)),
         text=frozenset(columns.keys() - set(scores)),
-        title=counted(len(runs), "run"),
+        title=pluralize(len(runs), "run"),
         first=("run id", "val_accuracy", "status", "test_accuracy"),
     )

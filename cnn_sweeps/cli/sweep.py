@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from cnn_sweeps.cli.output import console
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.comparison.definition import NODE, Exercise
+from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
 from cnn_sweeps.sweeps.plan import cells
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.feasibility import refuse_endless, refuse_impossible
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -112,7 +112,7 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         fixed = [*own, *fixed]
     plan = Plan(
         space=space,
-        template=_template(loader, call.config, space, fixed),
+        base_config=_template(loader, call.config, space, fixed),
         objectives=objectives,
         sampler=sampler,
         pruner=PrunerSpec.parse(settings["pruner"] or "none"),
@@ -184,7 +184,7 @@ def is_experiment(task_function: TaskFunction) -> bool:
     return getattr(task_function, "__module__", "") == "cnn_sweeps.cli.main"
 
 
-def _exercise(config: DictConfig, typed: Typed) -> Exercise | None:
+def _exercise(config: DictConfig, typed: Typed) -> ComparisonSpec | None:
     """The exercise in the composed config, taken for what it is: no part of an experiment."""
     if swept := [key for key in typed.sweeps if _is_apart(key) and key != SEARCH]:
         raise ConfigError(f"{swept[0].lstrip('+')} cannot be swept: type one value.")
@@ -194,11 +194,11 @@ def _exercise(config: DictConfig, typed: Typed) -> Exercise | None:
         raise ConfigError(
             f"+{NODE} and {typed.fixed[SEARCH]} both say what is swept: type one of them."
         )
-    return Exercise.parse(_plain(config[NODE]))
+    return ComparisonSpec.parse(_plain(config[NODE]))
 
 
 def _refuse_astray(
-    exercise: Exercise, loader: ConfigLoader, master: DictConfig, typed: list[str]
+    exercise: ComparisonSpec, loader: ConfigLoader, master: DictConfig, typed: list[str]
 ) -> None:
     """Refuse what the file of an exercise sets beside its question: no cell would have it.
 
@@ -266,7 +266,9 @@ def _expressions(
     return [base, *(f"{key}={text}" for key, text in typed.sweeps.items())]
 
 
-def _template(loader: ConfigLoader, master: DictConfig, space: Space, fixed: list[str]) -> Template:
+def _template(
+    loader: ConfigLoader, master: DictConfig, space: Space, fixed: list[str]
+) -> BaseConfig:
     typed = [line for line in master.hydra.overrides.task if line in fixed]
 
     def compose(overrides: list[str]) -> DictConfig:
@@ -279,7 +281,7 @@ def _template(loader: ConfigLoader, master: DictConfig, space: Space, fixed: lis
         return composed
 
     groups = {d.key for d in space.dimensions if loader.get_group_options(d.key.lstrip("+"))}
-    return Template.compose(compose, fixed, space, groups)
+    return BaseConfig.compose(compose, fixed, space, groups)
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

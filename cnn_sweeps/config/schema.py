@@ -5,11 +5,11 @@ the edge reads these fields and nothing else. Each field says in one sentence wh
 its type carries the range. Marks decide what a field means for the identity of an
 experiment (see `cnn_sweeps.provenance.identity`):
 
-- `apart()`: the field does not change what the experiment is (paths, tracking, display,
+- `not_identity()`: the field does not change what the experiment is (paths, tracking, display,
   thread counts, and whatever the digest of the data already covers);
-- `stop()`: the field only says when to stop; it belongs to the run but not to the
+- `stopping_only()`: the field only says when to stop; it belongs to the run but not to the
   trajectory that the run is a prefix of;
-- `only_with()`: the field counts only where another one is set;
+- `active_if()`: the field counts only where another one is set;
 - `added()`: the field came after version 1. It names its neutral value: what every earlier
   experiment had without saying so. While a config holds that value, the field is no part of the
   hashed content, and a record without the field reads so, whatever the default is today.
@@ -49,19 +49,19 @@ def _named(path: Any) -> Any:
 Place = Annotated[Path, BeforeValidator(_named)]
 
 
-def apart(default: Any) -> Any:
+def not_identity(default: Any) -> Any:
     """A field that is no part of the experiment's identity."""
     return field(default=default, metadata={"identity": False})
 
 
-def stop(default: Any) -> Any:
+def stopping_only(default: Any) -> Any:
     """A field that says when to stop: part of the run, not of its trajectory."""
     return field(default=default, metadata={"trajectory": False})
 
 
-def only_with(sibling: str, default: Any) -> Any:
+def active_if(sibling: str, default: Any) -> Any:
     """A field that has a meaning only where its sibling is not 0 or null."""
-    return field(default=default, metadata={"only_with": sibling})
+    return field(default=default, metadata={"active_if": sibling})
 
 
 def added(*, default: Any, neutral: Any, **marks: Any) -> Any:
@@ -70,7 +70,7 @@ def added(*, default: Any, neutral: Any, **marks: Any) -> Any:
     Args:
         default: what a new experiment gets; it may change later.
         neutral: what every earlier experiment had; it never changes.
-        marks: as the other functions set them: `identity`, `trajectory`, `only_with`.
+        marks: as the other functions set them: `identity`, `trajectory`, `active_if`.
     """
     metadata = {"neutral": neutral, **marks}
     if is_dataclass(default):  # dataclasses refuse an instance as the default of all
@@ -106,17 +106,17 @@ class CnnModel(DenseHead):
 
     name: Literal["cnn"] = "cnn"
     """Which builder makes the network."""
-    filters: Positive | Numbers = only_with("conv_blocks", 64)
+    filters: Positive | Numbers = active_if("conv_blocks", 64)
     """Filters of each convolution: one number for all, or a list, one for each block."""
     conv_blocks: Annotated[int, Field(ge=0, le=1000)] = 2
     """How many blocks of convolution and pooling; 0 leaves the dense network."""
-    kernel_size: Positive = only_with("conv_blocks", 3)
+    kernel_size: Positive = active_if("conv_blocks", 3)
     """Side of the square kernel, in pixels."""
-    padding: Literal["valid", "same"] = only_with("conv_blocks", "valid")
+    padding: Literal["valid", "same"] = active_if("conv_blocks", "valid")
     """`valid` loses the border at each convolution, `same` keeps the size."""
-    pooling: Literal["max", "average", "none"] = only_with("conv_blocks", "max")
+    pooling: Literal["max", "average", "none"] = active_if("conv_blocks", "max")
     """What follows each convolution; `none` leaves the pooling out."""
-    pool_size: Positive = only_with("conv_blocks", 2)
+    pool_size: Positive = active_if("conv_blocks", 2)
     """Side of the square pooling window, in pixels."""
 
 
@@ -155,11 +155,11 @@ class Split:
 class ArchiveData(Split):
     """A published data set, found on disk or downloaded and checked."""
 
-    name: Literal["fashion_mnist", "mnist", "cifar10"] = apart("fashion_mnist")
+    name: Literal["fashion_mnist", "mnist", "cifar10"] = not_identity("fashion_mnist")
     """Which data set."""
-    root: Place | None = apart(None)
+    root: Place | None = not_identity(None)
     """Folder that holds (or holds a folder with) the archives; else CNN_SWEEPS_DATA."""
-    download: bool = apart(True)
+    download: bool = not_identity(True)
     """Whether a data set that is nowhere on disk may be downloaded."""
 
 
@@ -167,9 +167,9 @@ class ArchiveData(Split):
 class DigitsData(Split):
     """The 1,797 UCI digits that ship with scikit-learn, brought from 8x8 to 28x28."""
 
-    name: Literal["digits"] = apart("digits")
+    name: Literal["digits"] = not_identity("digits")
     """Which data set."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = apart(0.2)
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
     """Share of the images, class by class, that makes the test split."""
 
 
@@ -177,15 +177,15 @@ class DigitsData(Split):
 class FolderData(Split):
     """A user's own images, one sub-folder for each class."""
 
-    path: Place = apart(...)
+    path: Place = not_identity(...)
     """Folder with `train/` and `test/`, or with the class folders themselves."""
-    name: Literal["image_folder"] = apart("image_folder")
+    name: Literal["image_folder"] = not_identity("image_folder")
     """Which reader."""
-    image_size: Size = apart((28, 28))
+    image_size: Size = not_identity((28, 28))
     """Height and width every image is brought to, in pixels."""
-    color: Literal["rgb", "grayscale"] = apart("rgb")
+    color: Literal["rgb", "grayscale"] = not_identity("rgb")
     """Three channels or one."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = apart(0.2)
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
     """Share of each class that makes the test split when there is no `test/`."""
 
 
@@ -193,9 +193,9 @@ class FolderData(Split):
 class FileData(Split):
     """A user's own arrays: four IDX files in a folder, or one NPZ file."""
 
-    path: Place = apart(...)
+    path: Place = not_identity(...)
     """The folder of the IDX files, or the NPZ file with x_train y_train x_test y_test."""
-    name: Literal["idx", "npz"] = apart("npz")
+    name: Literal["idx", "npz"] = not_identity("npz")
     """Which reader."""
 
 
@@ -234,19 +234,19 @@ class EarlyStopping:
 
     patience: Positive | None = None
     """Epochs without improvement that are waited for; null switches it off."""
-    monitor: Literal["val_loss", "val_accuracy"] = only_with("patience", "val_loss")
+    monitor: Literal["val_loss", "val_accuracy"] = active_if("patience", "val_loss")
     """The metric that must improve: a loss falls, an accuracy rises."""
-    min_delta: Annotated[float, Field(ge=0)] = only_with("patience", 0.0)
+    min_delta: Annotated[float, Field(ge=0)] = active_if("patience", 0.0)
     """The least change that counts as an improvement."""
-    restore_best: bool = only_with("patience", True)
+    restore_best: bool = active_if("patience", True)
     """Whether the run ends with the weights of its best epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Trainer:
+class TrainerConfig:
     """How the network is trained."""
 
-    epochs: Positive = stop(5)
+    epochs: Positive = stopping_only(5)
     """Passes over the training images, at most."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     """Images in a step."""
@@ -256,21 +256,21 @@ class Trainer:
     """The learning rate over time."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
     """Keras dtype policy of the layers."""
-    stop_at_loss: Annotated[float, Field(ge=0)] | None = stop(None)
+    stop_at_loss: Annotated[float, Field(ge=0)] | None = stopping_only(None)
     """Stop after the first epoch whose training loss is at or below this."""
-    stop_at_accuracy: Annotated[float, Field(gt=0, le=1)] | None = stop(None)
+    stop_at_accuracy: Annotated[float, Field(gt=0, le=1)] | None = stopping_only(None)
     """Stop after the first epoch whose training accuracy is at or above this."""
     early_stopping: EarlyStopping = field(
         default_factory=EarlyStopping, metadata={"trajectory": False}
     )
     """Stop when a validation metric no longer improves."""
-    threads: Annotated[int, Field(ge=0, le=1024)] = apart(0)
+    threads: Annotated[int, Field(ge=0, le=1024)] = not_identity(0)
     """CPU threads of TensorFlow; 0 for all cores. Part of the environment."""
-    deterministic: bool = apart(True)
+    deterministic: bool = not_identity(True)
     """Same command, same machine, same bits. Part of the environment."""
-    steps_per_execution: Annotated[int, Field(ge=1, le=1_000_000)] | None = apart(None)
+    steps_per_execution: Annotated[int, Field(ge=1, le=1_000_000)] | None = not_identity(None)
     """Steps in one call of TensorFlow; null for as many as a third of a second has room for."""
-    progress: Literal["auto", "bar", "none"] = apart("auto")
+    progress: Literal["auto", "bar", "none"] = not_identity("auto")
     """The progress bar: `auto` shows it where the output is a terminal."""
 
 
@@ -310,7 +310,7 @@ class Config:
     """The network."""
     data: Data
     """The images."""
-    trainer: Trainer
+    trainer: TrainerConfig
     """How it is trained."""
     tracking: Tracking = field(metadata={"identity": False})
     """Where it is logged."""

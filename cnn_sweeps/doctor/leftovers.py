@@ -9,7 +9,7 @@ from cnn_sweeps.provenance.process import this_host
 from cnn_sweeps.text.format import duration
 from cnn_sweeps.tracking import inspection
 from cnn_sweeps.tracking.address import resolve
-from cnn_sweeps.tracking.inspection import Unended
+from cnn_sweeps.tracking.inspection import ActiveRun
 from cnn_sweeps.trajectories import entry as kept
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.entry import HISTORY
@@ -24,7 +24,7 @@ YOUNG = timedelta(days=1)
 """Age below which a run of an unknown process is not suspected."""
 
 
-def lives(run: Unended) -> bool | None:
+def lives(run: ActiveRun) -> bool | None:
     """Whether the process of a run lives; None where that cannot be known from here."""
     if run.process is None or run.process.host != this_host():
         return None
@@ -36,7 +36,7 @@ def runs(machine: Machine) -> Iterator[Finding]:
     address = resolve(machine.config.tracking, machine.environ)
     if address.database is not None and not address.database.exists():
         return
-    found = inspection.unended(address)
+    found = inspection.active_runs(address)
     dead = [run for run in found if lives(run) is False]
     unknown = [run for run in found if lives(run) is None and _age(run) > YOUNG]
     if dead:
@@ -100,15 +100,15 @@ def _readable(history: Path) -> bool:
     return True
 
 
-def _age(run: Unended) -> timedelta:
+def _age(run: ActiveRun) -> timedelta:
     return datetime.now(tz=UTC) - run.start
 
 
-def _runs(found: list[Unended]) -> str:
+def _runs(found: list[ActiveRun]) -> str:
     return f"{len(found)} run{' is' if len(found) == 1 else 's are'}"
 
 
-def _listed(found: list[Unended]) -> str:
+def _listed(found: list[ActiveRun]) -> str:
     told = [f"{run.name} ({run.run_id}, {duration(_age(run).total_seconds())})" for run in found]
     more = len(told) - MOST
     return "; ".join(told[:MOST]) + (f"; and {more} more" if more > 0 else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
 from cnn_sweeps.provenance.environment import cores
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
@@ -39,7 +39,7 @@ def processors(machine: Machine) -> Iterator[Finding]:
             f"Type hydra.sweeper.n_jobs={fit} for sweeps, trainer.threads={fit} for single runs.",
         )
     else:
-        yield ok(counted(seen, "core"))
+        yield ok(pluralize(seen, "core"))
     asked = {"trainer.threads": str(machine.config.trainer.threads)}
     asked |= {name: machine.environ[name] for name in THREADS if name in machine.environ}
     for name, value in asked.items():
@@ -138,7 +138,7 @@ def _asked(*, card: bool) -> Iterator[Finding]:
         )
         return
     if seen or not card:
-        yield ok(f"TensorFlow sees {counted(seen, 'GPU') if seen else 'no GPU'}")
+        yield ok(f"TensorFlow sees {pluralize(seen, 'GPU') if seen else 'no GPU'}")
     else:
         yield warn(
             "there is an NVIDIA card, and TensorFlow does not see it",

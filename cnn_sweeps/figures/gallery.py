@@ -33,7 +33,7 @@ Write = Callable[[bytes, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Album:
+class Gallery:
     """The pictures of a network and its data.
 
     Attributes:
@@ -57,7 +57,7 @@ class Album:
         self.choices.check_images(len(self.dataset.x_test))
         self.choices.check_layers(self.maps)
 
-    def pages(self) -> Mapping[str, "Callable[[], Figure | None]"]:
+    def builders(self) -> Mapping[str, "Callable[[], Figure | None]"]:
         """How to make each picture, by its path; one that the network has nothing for is None."""
         made = {
             "confusion_matrix": self.confusion_matrix,
@@ -126,7 +126,7 @@ class Album:
         return activations.maps(self.model, self.chosen.images)
 
 
-def save(album: Album, write: Write) -> tuple[list[str], list[str]]:
+def save(gallery: Gallery, write: Write) -> tuple[list[str], list[str]]:
     """Make every picture and store it.
 
     A network of the user's may have layers that no picture can be made of, and a run is worth
@@ -136,7 +136,7 @@ def save(album: Album, write: Write) -> tuple[list[str], list[str]]:
         The paths that were written, and a sentence for each that was left out.
     """
     written, left_out = [], []
-    for path, made in _made(album):
+    for path, made in _made(gallery):
         if isinstance(made, Exception):
             left_out.append(f"{path} was left out: {first_line(reason_of(made))}")
         elif made is not None:
@@ -145,9 +145,9 @@ def save(album: Album, write: Write) -> tuple[list[str], list[str]]:
     return written, left_out
 
 
-def _made(album: Album) -> Iterator[tuple[str, bytes | Exception | None]]:
+def _made(gallery: Gallery) -> Iterator[tuple[str, bytes | Exception | None]]:
     """Each picture as a file, or the error instead; None where there is nothing to show."""
-    for path, make in album.pages().items():
+    for path, make in gallery.builders().items():
         try:
             figure = make()
             yield path, None if figure is None else style.png(figure)

@@ -128,7 +128,7 @@ def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
 
 
 @contextmanager
-def blamed(model: Model) -> Iterator[None]:
+def user_code_errors(model: Model) -> Iterator[None]:
     """Say in one line what fails in the user's own layers while they are trained.
 
     Raises:

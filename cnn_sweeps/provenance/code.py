@@ -81,7 +81,7 @@ def _code(file: Path) -> str:
 
 
 @cache
-def settle() -> None:
+def import_all() -> None:
     """Import all that computes and keep its digest: a later edit changes nothing in this process.
 
     To be called before anything that takes long.

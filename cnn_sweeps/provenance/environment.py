@@ -33,7 +33,15 @@ SAME_BITS: Final = (({"cnn-sweeps": "0.1.0"}, "696e8ca94602cdf4"),)
 
 Each was shown to give the same bits: its stored runs are reproduced by the tests.
 """
-MOVING: Final = ("cpu", "cpu_flags", "devices", "deterministic", "onednn", "variables", "precision")
+NUMERICS: Final = (
+    "cpu",
+    "cpu_flags",
+    "devices",
+    "deterministic",
+    "onednn",
+    "variables",
+    "precision",
+)
 """The fields that may move the bits of a training as they are."""
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
@@ -159,7 +167,7 @@ class Environment:
         return asdict(self)
 
     @property
-    def moving(self) -> dict[str, Any]:
+    def numerics(self) -> dict[str, Any]:
         """The part that may move the last bits of a training, ready for JSON.
 
         TensorFlow chooses its kernels by its version, the processor (its caches too, so its
@@ -173,7 +181,7 @@ class Environment:
             "python": _minor(self.python),
             "system": _system(self.platform),
             "packages": {name: self.packages.get(name) for name in COMPUTING},
-            **{name: values[name] for name in MOVING},
+            **{name: values[name] for name in NUMERICS},
             "threads": self.threads or self.intra_op_threads or self.cpu_count,
         }
 
@@ -186,9 +194,9 @@ class Environment:
         """What differs, by name: (here, there). A package reads `packages.keras`."""
         return _differing(self.as_dict(), other.as_dict())
 
-    def difference_in_bits(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
+    def difference_in_numerics(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """Of what differs, what may move the last bits of a training, by name: (here, there)."""
-        return _differing(self.moving, other.moving)
+        return _differing(self.numerics, other.numerics)
 
 
 def same_software(python: str, packages: Mapping[str, str]) -> frozenset[str]:
@@ -198,7 +206,7 @@ def same_software(python: str, packages: Mapping[str, str]) -> frozenset[str]:
         python: version of the interpreter.
         packages: versions by name.
     """
-    earlier = (_software(python, packages, code, counted) for counted, code in SAME_BITS)
+    earlier = (_software(python, packages, code, pluralize) for pluralize, code in SAME_BITS)
     return frozenset({_software(python, packages, checkout.digest()), *earlier})
 
 
@@ -206,9 +214,9 @@ def _software(
     python: str,
     packages: Mapping[str, str],
     code: str | None,
-    counted: Mapping[str, str] | None = None,
+    pluralize: Mapping[str, str] | None = None,
 ) -> str:
-    computing = {**(counted or {}), **{name: packages.get(name) for name in COMPUTING}}
+    computing = {**(pluralize or {}), **{name: packages.get(name) for name in COMPUTING}}
     told = {"python": _minor(python), "packages": computing, "code": code}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: checkout.SHOWN]
 

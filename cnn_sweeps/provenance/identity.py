@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_sweeps.config import rules
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, Trainer
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, TrainerConfig
 from cnn_sweeps.models import shapes
 from cnn_sweeps.models.source import Source
 
@@ -86,7 +86,7 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
         plain["filters"] = list(shapes.filters(value))
-    if isinstance(value, Trainer) and value.schedule.name != "constant":
+    if isinstance(value, TrainerConfig) and value.schedule.name != "constant":
         plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
     if isinstance(value, Split):
         kind = str(getattr(value, "name", ""))
@@ -101,7 +101,7 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
 
 def _counts(value: Any, field: dataclasses.Field[Any], *, trajectory: bool) -> bool:
     marks = field.metadata
-    depends_on = marks.get("only_with")
+    depends_on = marks.get("active_if")
     return (
         marks.get("identity", True)
         and (marks.get("trajectory", True) or not trajectory)

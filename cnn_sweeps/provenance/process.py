@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LEASE = 25.0
+LEASE_SECONDS = 25.0
 """Seconds after which a process on another host that gave no sign of life counts as dead."""
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -55,7 +55,7 @@ class Owner:
         """
         if self.host == this_host():
             return _start_of(self.pid) == self.started
-        return beat is not None and time.time() - beat < LEASE
+        return beat is not None and time.time() - beat < LEASE_SECONDS
 
 
 @cache

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_sweeps.sweeps.results.results import Findings, Trial
+from cnn_sweeps.sweeps.results.results import SweepResults, Trial
 from cnn_sweeps.text import format as measures
-from cnn_sweeps.text.format import counted, duration, first_line
+from cnn_sweeps.text.format import duration, first_line, pluralize
 from cnn_sweeps.text.table import Table
 
 MOST_NAMED = 5
@@ -22,34 +22,34 @@ PHASES = {
 }
 
 
-def answer(findings: Findings) -> list[str]:
+def answer(results: SweepResults) -> list[str]:
     """The answer to the question, a sentence for each winner; why there is none otherwise."""
-    if not findings.winners:
-        return [_no_answer(findings)]
-    so_far = " so far" if findings.unfinished else ""
-    if len(findings.objectives) == 1:
-        (best,) = findings.winners
-        return [f"The best{so_far} is {settings(best)}: {scores(findings, best)}."]
-    named = findings.winners[:MOST_NAMED]
+    if not results.winners:
+        return [_no_answer(results)]
+    so_far = " so far" if results.unfinished else ""
+    if len(results.objectives) == 1:
+        (best,) = results.winners
+        return [f"The best{so_far} is {settings(best)}: {scores(results, best)}."]
+    named = results.winners[:MOST_NAMED]
     told = [
-        f"Trial {trial.number}, {settings(trial)}: {scores(findings, trial)}." for trial in named
+        f"Trial {trial.number}, {settings(trial)}: {scores(results, trial)}." for trial in named
     ]
-    number = len(findings.winners)
+    number = len(results.winners)
     more = [f"And {number - len(named)} more on the front."] if number > len(named) else []
-    scored = len(findings.of_state("complete"))
+    scored = len(results.of_state("complete"))
     are = "is" if number == 1 else "are"
-    first = f"{number} of {counted(scored, 'trial')} {are} on the Pareto front"
+    first = f"{number} of {pluralize(scored, 'trial')} {are} on the Pareto front"
     return [f"{first}{so_far}: none is beaten in one objective without losing in another."] + (
         told + more
     )
 
 
-def _no_answer(findings: Findings) -> str:
-    if not findings.trials:
+def _no_answer(results: SweepResults) -> str:
+    if not results.trials:
         return "No trial has ended yet."
-    failed, pruned = (len(findings.of_state(state)) for state in ("fail", "pruned"))
-    if failed == len(findings.trials):
-        return f"No answer: {counted(failed, 'trial')}, and every one failed."
+    failed, pruned = (len(results.of_state(state)) for state in ("fail", "pruned"))
+    if failed == len(results.trials):
+        return f"No answer: {pluralize(failed, 'trial')}, and every one failed."
     return f"No answer: no trial came to its end; {pruned} pruned, {failed} failed."
 
 
@@ -58,20 +58,20 @@ def settings(trial: Trial) -> str:
     return " ".join(f"{key}={measures.setting(value, 6)}" for key, value in trial.params.items())
 
 
-def scores(findings: Findings, trial: Trial) -> str:
+def scores(results: SweepResults, trial: Trial) -> str:
     """What a trial came to, and on the test split where that was scored."""
-    names = [objective.name for objective in findings.objectives]
+    names = [objective.name for objective in results.objectives]
     told = {name: trial.values[name] for name in names}
     if TESTED in trial.metrics:
         told[TESTED] = trial.metrics[TESTED]
     return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
 
 
-def cards(findings: Findings) -> list[tuple[str, str]]:
+def cards(results: SweepResults) -> list[tuple[str, str]]:
     """The numbers of the best that a reader looks for first, with their names."""
-    best = findings.winners[0]
+    best = results.winners[0]
     known = {**best.metrics, **best.values}
-    names = [objective.name for objective in findings.objectives]
+    names = [objective.name for objective in results.objectives]
     shown = dict.fromkeys((*names, TESTED, *CARDS))
     return [
         (measures.head(name), measures.texts(name, [known[name]])[0])
@@ -80,26 +80,26 @@ def cards(findings: Findings) -> list[tuple[str, str]]:
     ]
 
 
-def summary(findings: Findings) -> str:
+def summary(results: SweepResults) -> str:
     """How many trials, how they ended, how long it took."""
     states = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
     counts = [
-        f"{len(found)} {told}" for s, told in states.items() if (found := findings.of_state(s))
+        f"{len(found)} {told}" for s, told in states.items() if (found := results.of_state(s))
     ]
-    if findings.unfinished:
-        counts.append(f"{findings.unfinished} not finished")
-    workers = findings.timing.workers
-    took = f"{duration(findings.timing.wall, 1)} on {counted(workers, 'worker')}"
+    if results.unfinished:
+        counts.append(f"{results.unfinished} not finished")
+    workers = results.timing.workers
+    took = f"{duration(results.timing.wall, 1)} on {pluralize(workers, 'worker')}"
     return f"{', '.join(counts) or 'no trials'}; {took}"
 
 
-def savings(findings: Findings) -> list[str]:
+def savings(results: SweepResults) -> list[str]:
     """What the time was used for, and what reuse and pruning have saved."""
-    return list(_savings(findings))
+    return list(_savings(results))
 
 
-def _savings(findings: Findings) -> Iterator[str]:
-    timing, trials = findings.timing, findings.trials
+def _savings(results: SweepResults) -> Iterator[str]:
+    timing, trials = results.timing, results.trials
     if timing.wall:
         yield (
             f"The trials ran for {duration(timing.wall, 1)}; the {timing.workers} worker"
@@ -116,32 +116,32 @@ def _savings(findings: Findings) -> Iterator[str]:
             if known
             else f"{told} already."
         )
-    pruned = findings.of_state("pruned")
+    pruned = results.of_state("pruned")
     if pruned:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
-            f"The pruner {findings.pruner} ended {counted(len(pruned), 'trial')} early and spared "
+            f"The pruner {results.pruner} ended {pluralize(len(pruned), 'trial')} early and spared "
             f"{spared:,} epochs."
         )
 
 
-def unknown_importances(findings: Findings) -> list[str]:
+def unknown_importances(results: SweepResults) -> list[str]:
     """Why it cannot be told what good values depend on."""
     return [
         f"What good values of {each.objective} depend on cannot be told: {each.reason}."
-        for each in findings.importances
+        for each in results.importances
         if each.reason
     ]
 
 
-def state(findings: Findings) -> str:
+def state(results: SweepResults) -> str:
     """Whether the sweep is over."""
-    return "unfinished" if findings.unfinished else "finished"
+    return "unfinished" if results.unfinished else "finished"
 
 
-def phases(findings: Findings) -> Table:
+def phases(results: SweepResults) -> Table:
     """What the workers' time was spent on."""
-    timing = findings.timing
+    timing = results.timing
     busy = sum(timing.phases.values())
     rows = [
         (name, PHASES[name], f"{seconds:.1f}", f"{100 * seconds / busy:.0f}" if busy else "")
@@ -156,7 +156,7 @@ def phases(findings: Findings) -> Table:
     )
 
 
-def ended_early(findings: Findings) -> Table:
+def ended_early(results: SweepResults) -> Table:
     """The trials without a value, each with its reason."""
     rows = [
         (
@@ -166,7 +166,7 @@ def ended_early(findings: Findings) -> Table:
             str(trial.epochs or ""),
             first_line(trial.reason),
         )
-        for trial in findings.trials
+        for trial in results.trials
         if not trial.values
     ]
     return Table(
@@ -176,9 +176,9 @@ def ended_early(findings: Findings) -> Table:
     )
 
 
-def environment(findings: Findings) -> Table:
+def environment(results: SweepResults) -> Table:
     """Where the best was trained."""
-    rows = [(name, text) for name, text in _flat(findings.environment).items() if text]
+    rows = [(name, text) for name, text in _flat(results.environment).items() if text]
     return Table(head=("name", "value"), rows=tuple(rows), text=frozenset({"name", "value"}))
 
 

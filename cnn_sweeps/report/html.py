@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.report import content
 from cnn_sweeps.report.figures.select import charts
-from cnn_sweeps.sweeps.results.results import Findings
+from cnn_sweeps.sweeps.results.results import SweepResults
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -18,14 +18,14 @@ FIRST_ROWS = 30
 MOST_TRACEBACKS = 5
 
 
-def page(findings: Findings) -> str:
+def page(results: SweepResults) -> str:
     """The page, with everything that is not ours escaped."""
     return _template().render(
-        findings=findings,
-        contents=_contents(findings),
+        results=results,
+        contents=_contents(results),
         words=content,
         tables=content,
-        charts=charts(findings),
+        charts=charts(results),
         style=_read("style.css"),
         script=_read("sorting.js"),
         first=FIRST_ROWS,
@@ -33,16 +33,16 @@ def page(findings: Findings) -> str:
     )
 
 
-def _contents(findings: Findings) -> list[tuple[str, str]]:
+def _contents(results: SweepResults) -> list[tuple[str, str]]:
     """The parts that there are: the name of each, and its title."""
     parts = {
         ("answer", "Answer"): True,
-        ("trials", "All trials"): findings.trials,
+        ("trials", "All trials"): results.trials,
         ("search", "The search"): True,
-        ("curves", "Learning curves"): findings.curves,
-        ("time", "Time"): findings.trials,
-        ("early", "Failed and pruned"): any(not trial.values for trial in findings.trials),
-        ("environment", "Environment"): findings.environment,
+        ("curves", "Learning curves"): results.curves,
+        ("time", "Time"): results.trials,
+        ("early", "Failed and pruned"): any(not trial.values for trial in results.trials),
+        ("environment", "Environment"): results.environment,
         ("commands", "Commands"): True,
     }
     return [part for part, there in parts.items() if there]

@@ -25,10 +25,10 @@ def publish(study: SweepStudy, store: Store) -> str:
     Raises:
         StoreError: the store refuses.
     """
-    from cnn_sweeps.sweeps.results.collect import findings  # noqa: PLC0415 -- see HEAVY
+    from cnn_sweeps.sweeps.results.collect import results  # noqa: PLC0415 -- see HEAVY
 
     parent = store.reopen(study.parent_run_id or "")
-    found = findings(study, store)
+    found = results(study, store)
     notes.describe(parent, partial(markdown.of_sweep, found))
     parent.log_text(html.page(found), PAGE)
     parent.log_text(markdown.markdown(found), TEXT)

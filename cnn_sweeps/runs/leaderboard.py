@@ -70,7 +70,7 @@ class Leaderboard:
         chosen = experiments if each else [r for r in experiments if r.status == FINISHED]
         measured = [run for run in chosen if metric in run.metrics]
         left = {_key(run, each=each) for run in chosen} - {_key(r, each=each) for r in measured}
-        rows = measured if each else speakers(measured)
+        rows = measured if each else representative_runs(measured)
         sign = 1 if ascending else -1
         # Runs that are equally good stand in the order in which they were made.
         oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
@@ -78,7 +78,7 @@ class Leaderboard:
         return cls(metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left))
 
 
-def speakers(runs: Sequence[RunRecord]) -> list[RunRecord]:
+def representative_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """Of each experiment the run that speaks for it; reproductions and copies are folded in."""
     by_hash: dict[str | None, list[RunRecord]] = defaultdict(list)
     for run in runs:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.training.epoch import Training
+from cnn_sweeps.training.epoch import TrainingResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RunResult:
     run_id: str
     identity: Identity
     metrics: Mapping[str, float]
-    training: Training
+    training: TrainingResult
     weights_sha256: str
     epochs_trained: int
     left_out: tuple[str, ...] = ()

@@ -12,10 +12,10 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
 from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training.epoch import Epoch, Paid, Training
+from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 
 if TYPE_CHECKING:
-    from cnn_sweeps.training.loop import Observer
+    from cnn_sweeps.training.loop import Callback
 
 KEPT = ("git_commit", "git_dirty", SOFTWARE)
 """Tags that tell what has trained the run."""
@@ -50,7 +50,7 @@ def answer(
     identity: Identity,
     dataset: Dataset,
     tracked: TrackedRun,
-    observers: "Sequence[Observer]",
+    callbacks: "Sequence[Callback]",
 ) -> RunResult:
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
@@ -65,11 +65,11 @@ def answer(
     tracked.log_params(known.params)
     tracked.log_config(to_json(config))
     tracked.log_dataset(dataset)
-    _show(epochs, known, tracked, observers)
+    _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics
     weights, stopped = known.tags["weights_sha256"], known.tags["stopped"]
-    trained = Training(
+    trained = TrainingResult(
         epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
@@ -90,7 +90,7 @@ def _show(
     epochs: Sequence[Epoch],
     known: RunRecord,
     tracked: TrackedRun,
-    observers: "Sequence[Observer]",
+    callbacks: "Sequence[Callback]",
 ) -> None:
     """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
     shown: list[Epoch] = []
@@ -98,11 +98,13 @@ def _show(
         with EpochLog(tracked) as log:
             for epoch in epochs:
                 shown.append(epoch)
-                for observer in (log, *observers):
-                    observer.on_epoch(epoch)
+                for callback in (log, *callbacks):
+                    callback.on_epoch(epoch)
     finally:
-        paid = Paid(trained=0, reused=len(shown), seconds=0.0, trained_by=_trained_by(known))
-        tracked.set_tags({REUSED_FROM: known.run_id, **paid.tags})
+        cost = TrainingCost(
+            trained=0, reused=len(shown), seconds=0.0, trained_by=_trained_by(known)
+        )
+        tracked.set_tags({REUSED_FROM: known.run_id, **cost.tags})
 
 
 def _trained_by(known: RunRecord) -> list[str]:

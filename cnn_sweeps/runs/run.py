@@ -9,7 +9,7 @@ from cnn_sweeps import data, figures
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel, Data
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.figures.gallery import Album, save
+from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models import build, custom, source
 from cnn_sweeps.models.names import name_of, title
 from cnn_sweeps.provenance import code
@@ -22,22 +22,22 @@ from cnn_sweeps.tracking.records import DATA, KIND, LEFT_OUT, NETWORK
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
-from cnn_sweeps.training.epoch import Training
+from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar
-from cnn_sweeps.training.steps import EvaluationPass
-from cnn_sweeps.trajectories.resume import course_of
+from cnn_sweeps.training.steps import Evaluate
+from cnn_sweeps.trajectories.resume import open_epoch_source
 
 if TYPE_CHECKING:
     import keras
 
 APART = ("tracking", "trajectory")
 """Parts of a config that say nothing of the experiment, and are not logged as its params."""
-Started = Callable[[str, Identity], None]
+OnRunStart = Callable[[str, Identity], None]
 """Told the MLflow run id and the identity as soon as both exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AsTrial:
+class TrialContext:
     """What a run is told when it is a trial of a sweep.
 
     Attributes:
@@ -56,17 +56,17 @@ def run(
     config: Config,
     store: Store,
     *,
-    role: AsTrial | None = None,
-    observers: Sequence[loop.Observer] = (),
-    started: Started | None = None,
+    trial: TrialContext | None = None,
+    callbacks: Sequence[loop.Callback] = (),
+    started: OnRunStart | None = None,
 ) -> RunResult:
     """Train one experiment and log all of it to MLflow.
 
     Args:
         config: what to train.
         store: where to log.
-        role: set for a trial of a sweep; its test split is not scored, a search must not see it.
-        observers: see each epoch, after the log.
+        trial: set for a trial of a sweep; its test split is not scored, a search must not see it.
+        callbacks: see each epoch, after the log.
         started: is told the run and the identity before training begins.
 
     Raises:
@@ -74,25 +74,25 @@ def run(
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
     """
-    code.settle()
+    code.import_all()
     clock = Clock()
     with clock("data"):
         dataset = load_cached(config.data)
     config = replace(config, data=data.as_read(config.data, dataset))
     identity = identify(config, dataset.digest)
-    known = reuse.finished(config, identity, store, timed=role.timed) if role else None
+    known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
     name = f"{name_of(config)} · {identity.short}"
     with store.start_run(
         name,
-        tags={KIND: "run", **_tags(config, identity), **(role.tags if role else {})},
-        parent_run_id=role.parent_run_id if role else None,
+        tags={KIND: "run", **_tags(config, identity), **(trial.tags if trial else {})},
+        parent_run_id=trial.parent_run_id if trial else None,
     ) as tracked:
         if started is not None:
             started(tracked.run_id, identity)
         if known is not None:
-            return reuse.answer(known, config, identity, dataset, tracked, observers)
+            return reuse.answer(known, config, identity, dataset, tracked, callbacks)
         with clock("build"):
-            backend.prepare(config.trainer, config.seed)
+            backend.configure_backend(config.trainer, config.seed)
             with loop.memory_remedy(config.trainer):
                 model = build.build(config.model, dataset.shape, dataset.num_classes)
         environment = Environment.capture(
@@ -103,31 +103,31 @@ def run(
             clock("train"),
             _progress_bar(config, dataset) as bar,
             EpochLog(tracked) as log,
-            custom.blamed(config.model),
+            custom.user_code_errors(config.model),
         ):
-            subject = loop.Subject.compiled(
+            trainer = loop.Trainer.compile(
                 model,
                 dataset,
                 config.trainer,
                 config.seed,
                 on_step=bar.on_step if bar.shown else None,
             )
-            with course_of(subject, config, identity, environment, tracked) as course:
-                trained = loop.train(course, config.trainer, observers=[bar, log, *observers])
+            with open_epoch_source(trainer, config, identity, environment, tracked) as epochs:
+                trained = loop.train(epochs, config.trainer, callbacks=[bar, log, *callbacks])
         metrics = {**trained.metrics, "epochs": len(trained.epochs), **_sizes(model)}
         if config.trainer.early_stopping.patience is not None:
             metrics["best_epoch"] = trained.best
-        if role is None:
-            metrics |= evaluate_test(subject.evaluate, dataset)
+        if trial is None:
+            metrics |= evaluate_test(trainer.evaluate, dataset)
         weights = state.weights_sha256(model)
         tracked.log_figure(figures.learning_curves(trained.epochs, name), "learning_curves.png")
-        metrics |= _as_if_trained(clock.metrics, trained, course)
+        metrics |= _as_if_trained(clock.metrics, trained, epochs)
         metrics["peak_memory_mb"] = backend.peak_memory_mb()
         tracked.log_metrics(_final(metrics, trained))
         tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
         left_out: tuple[str, ...] = ()
-        if role is None and config.tracking.figures:
-            left_out = draw(Album(model=model, dataset=dataset, about=name), tracked)
+        if trial is None and config.tracking.figures:
+            left_out = draw(Gallery(model=model, dataset=dataset, about=name), tracked)
         if config.tracking.log_model:  # last, since a user's own layers may be none to store
             tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
     return RunResult(
@@ -137,7 +137,7 @@ def run(
         metrics=metrics,
         training=trained,
         weights_sha256=weights,
-        epochs_trained=len(trained.epochs) - len(course.reused),
+        epochs_trained=len(trained.epochs) - len(epochs.reused),
         left_out=left_out,
     )
 
@@ -148,15 +148,15 @@ def load_cached(config: Data) -> Dataset:
     return data.load(config)
 
 
-def evaluate_test(evaluate: EvaluationPass, dataset: Dataset) -> dict[str, float]:
+def evaluate_test(evaluate: Evaluate, dataset: Dataset) -> dict[str, float]:
     """Score the test split: `test_loss` and `test_accuracy`."""
     loss, accuracy = evaluate(dataset.x_test, dataset.y_test)
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 
-def draw(album: Album, tracked: TrackedRun) -> tuple[str, ...]:
+def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Make the pictures of a run; a sentence for each that had to be left out, also as a tag."""
-    _, left_out = save(album, partial(artifacts.write_bytes, tracked))
+    _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
     note_left_out(left_out, tracked)
     return tuple(left_out)
 
@@ -171,14 +171,14 @@ def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:
 
 def draw_stored(model: "keras.Model", config: Config, name: str, tracked: TrackedRun) -> None:
     """Make the pictures of a stored model."""
-    draw(Album(model=model, dataset=load_cached(config.data), about=name), tracked)
+    draw(Gallery(model=model, dataset=load_cached(config.data), about=name), tracked)
 
 
 def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
     """Score the test split of a stored, uncompiled model."""
     dataset = load_cached(config.data)
     loop.compile_model(model, config.trainer, len(dataset.x_train))
-    return evaluate_test(EvaluationPass(model=model), dataset)
+    return evaluate_test(Evaluate(model=model), dataset)
 
 
 def _tags(config: Config, identity: Identity) -> dict[str, object]:
@@ -194,14 +194,14 @@ def _tags(config: Config, identity: Identity) -> dict[str, object]:
 
 
 def _as_if_trained(
-    clock: Mapping[str, float], trained: Training, course: loop.Course
+    clock: Mapping[str, float], trained: TrainingResult, epochs: loop.EpochSource
 ) -> dict[str, float]:
     """The seconds of the run's parts, with the original ones of epochs that were read.
 
     So runs can be compared by them, whatever was known before; what was really spent on
     training is a tag of the run.
     """
-    saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in course.reused)
+    saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in epochs.reused)
     return {
         **clock,
         "train_seconds": sum(epoch.seconds for epoch in trained.epochs),
@@ -242,7 +242,7 @@ def _sizes(model: "keras.Model") -> dict[str, float]:
     }
 
 
-def _final(metrics: Mapping[str, float], trained: Training) -> dict[str, float]:
+def _final(metrics: Mapping[str, float], trained: TrainingResult) -> dict[str, float]:
     """The metrics that are not already logged with the epochs.
 
     They belong to step 0, where MLflow's pages show a number and no curve of one point.

@@ -145,7 +145,7 @@ def compare(recorded: Record, now: Record, *, tolerance: float | None = None) ->
     """
     pairs = list(_pairs(recorded, now))
     deviations = [pair for pair in pairs if not _same(pair.recorded, pair.now)]
-    environment = recorded.environment.difference_in_bits(now.environment)
+    environment = recorded.environment.difference_in_numerics(now.environment)
     deterministic = recorded.environment.deterministic and now.environment.deterministic
     weights = recorded.weights_sha256 == now.weights_sha256
     if environment or not deterministic:

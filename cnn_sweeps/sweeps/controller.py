@@ -16,18 +16,18 @@ from cnn_sweeps.sweeps.display import view_of
 from cnn_sweeps.sweeps.plan.budget import Budget, cores
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results import comparison, test_scores
-from cnn_sweeps.sweeps.results.commands import best_again, remember, report_again
+from cnn_sweeps.sweeps.results.commands import best_again, report_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, SHARES
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
 from cnn_sweeps.sweeps.study.catalog import studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
-from cnn_sweeps.sweeps.study.events import Ended
-from cnn_sweeps.sweeps.study.recovery import close_runs, put_back, recover
+from cnn_sweeps.sweeps.study.events import TrialEnded
+from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.slots import missing, surplus
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import Interrupts, Steering, interruptible
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
@@ -73,7 +73,7 @@ def sweep(
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
-            remember(study, typed)
+            save_command(study, typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 sweep_started(study)
@@ -116,7 +116,9 @@ def fill(study: SweepStudy, budget: Budget) -> None:
     for waiting in surplus(study, budget):
         study.drop(waiting)
     for prefix in missing(study, budget):
-        study.put(prefix.cell, meaning=prefix.meaning, course=prefix.course)
+        study.enqueue(
+            prefix.cell, experiment_key=prefix.experiment_key, trajectory_key=prefix.trajectory_key
+        )
 
 
 def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
@@ -177,8 +179,8 @@ def _carry_out(
     """Let workers pull until nothing is left, and show what they do."""
     counts = study.counts()
     workers = max(1, min(budget.n_jobs, counts.waiting))
-    shares = _shares(study, budget, workers)
-    workers, threads = min(workers, shares), max(1, cores() // shares)
+    cpu_slots = _cpu_slots(study, budget, workers)
+    workers, threads = min(workers, cpu_slots), max(1, cores() // cpu_slots)
     view = view_of(
         counts.total,
         counts.finished,
@@ -186,23 +188,23 @@ def _carry_out(
         study.plan.objectives,
         earlier=_ended_before(study),
     )
-    steering = Steering(study=study, store=store, budget=budget, view=view)
+    supervisor = Supervisor(study=study, store=store, budget=budget, view=view)
     with view:
         if place is not None:
-            launch = partial(place, study.address, workers, shares)
-            steering.run(Placement(study=study, launch=launch), interrupts)
+            launch = partial(place, study.address, workers, cpu_slots)
+            supervisor.run(Placement(study=study, launch=launch), interrupts)
         elif budget.n_jobs:
-            steering.run(Pool(study.address, workers=workers, threads=threads), interrupts)
+            supervisor.run(Pool(study.address, workers=workers, threads=threads), interrupts)
         else:
             Worker(
                 study=study,
                 execute=execute_of(study, None),
-                tell=view.show,
+                emit=view.show,
                 stop=interrupts.asked,
-                threads=threads if shares > 1 else 0,  # all, however TensorFlow counts them
+                threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
         if interrupts.asked():
-            put_back(study, store, show=view.show, reason=STOPPED)
+            requeue_interrupted(study, store, show=view.show, reason=STOPPED)
     close_runs(study, store, "its process ended")
     if interrupts.asked():
         left = study.counts()
@@ -214,7 +216,7 @@ def _carry_out(
         raise KeyboardInterrupt(interrupts.number)
 
 
-def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
+def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
     """Into how many shares the cores are divided, of which a worker has one.
 
     An exercise compares seconds: it keeps the share that it was begun with, and no more workers
@@ -222,19 +224,19 @@ def _shares(study: SweepStudy, budget: Budget, workers: int) -> int:
     """
     if study.plan.exercise is None:
         return workers
-    kept = study.study.user_attrs.get(SHARES)
+    kept = study.study.user_attrs.get(CPU_SLOTS)
     if kept is None:
         counts = study.counts()
         kept = max(workers, min(budget.n_jobs, counts.total))
         if counts.waiting:
-            study.study.set_user_attr(SHARES, kept)
+            study.study.set_user_attr(CPU_SLOTS, kept)
     return int(kept)
 
 
-def _ended_before(study: SweepStudy) -> list[Ended]:
+def _ended_before(study: SweepStudy) -> list[TrialEnded]:
     """What earlier calls found, so that the best of all is shown."""
     return [
-        Ended(
+        TrialEnded(
             worker=0,
             trial=trial.number,
             state="complete",

@@ -23,18 +23,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.sweeps.plan.eta import roughly, time_left
+from cnn_sweeps.sweeps.plan.eta import approximately, time_left
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.study.events import (
-    Claimed,
-    Dropped,
-    Ended,
+    EpochEnded,
     Event,
-    Progressed,
-    Refused,
     State,
+    TrialDropped,
+    TrialEnded,
+    TrialStarted,
+    WorkerRefused,
 )
-from cnn_sweeps.text.format import counted, duration, first_line
+from cnn_sweeps.text.format import duration, first_line, pluralize
 from cnn_sweeps.text.terminal import Output, silence
 
 SCORED: tuple[State, ...] = ("complete", "reused")
@@ -65,7 +65,7 @@ class InHand:
         value: the first objective after it.
     """
 
-    claimed: Claimed
+    claimed: TrialStarted
     since: float
     epoch: int = 0
     value: float | None = None
@@ -94,7 +94,7 @@ class Tally:
     clock: Callable[[], float] = time.monotonic
     states: Counter[State] = field(default_factory=Counter)
     in_hand: dict[int, InHand] = field(default_factory=dict)
-    front: list[Ended] = field(default_factory=list)
+    front: list[TrialEnded] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -104,16 +104,16 @@ class Tally:
     def take(self, event: Event) -> str | None:
         """Count an event; the line to print for it, if it is worth one."""
         match event:
-            case Claimed():
+            case TrialStarted():
                 self.in_hand[event.worker] = InHand(claimed=event, since=self.clock())
-            case Progressed():
+            case EpochEnded():
                 self._progressed(event)
-            case Ended():
+            case TrialEnded():
                 self._ended(event)
                 return self._line(event)
-            case Dropped():
+            case TrialDropped():
                 self.total -= 1
-            case Refused():
+            case WorkerRefused():
                 self.in_hand.pop(event.worker, None)
                 return f"worker {event.worker} stops: {first_line(event.message)}"
         return None
@@ -137,7 +137,7 @@ class Tally:
         waiting = max(self.total - self.done - len(under_way), 0)
         return time_left(self._durations, waiting, self.workers, under_way)
 
-    def rate(self, trials: Iterable[Ended]) -> None:
+    def rate(self, trials: Iterable[TrialEnded]) -> None:
         """Let trials compete for the best, each experiment once; one without a hash is known."""
         for ended in trials:
             known = {rival.config_hash for rival in self.front}
@@ -146,12 +146,12 @@ class Tally:
                 best = self.objectives.pareto_front([rival.values for rival in rivals])
                 self.front = [rivals[index] for index in best]
 
-    def _progressed(self, event: Progressed) -> None:
+    def _progressed(self, event: EpochEnded) -> None:
         trial = self.in_hand.get(event.worker)
         if trial is not None and trial.claimed.trial == event.trial:
             self.in_hand[event.worker] = replace(trial, epoch=event.epoch, value=event.value)
 
-    def _ended(self, event: Ended) -> None:
+    def _ended(self, event: TrialEnded) -> None:
         # The controller speaks for a worker that has died, so the trial tells whose line it is.
         holders = [w for w, trial in self.in_hand.items() if trial.claimed.trial == event.trial]
         trial = self.in_hand.pop(holders[0]) if holders else None
@@ -163,13 +163,13 @@ class Tally:
         if event.state in SCORED:
             self.rate([event])
 
-    def _line(self, ended: Ended) -> str:
+    def _line(self, ended: TrialEnded) -> str:
         width = len(str(self.total))
         place = f"[{self.done:>{width}}/{self.total}]"
         parts = [f"trial {ended.trial:<{width}}", *self._told(ended), ended.name]
         return f"{place} {'  '.join(filter(None, parts))}"
 
-    def _told(self, ended: Ended) -> list[str]:
+    def _told(self, ended: TrialEnded) -> list[str]:
         """What is said of a trial beside its number and its name."""
         scores = self.scores(ended.values)
         took = f"{ended.seconds:.1f} s" if ended.seconds else ""
@@ -224,7 +224,7 @@ def view_of(
     objectives: Objectives,
     *,
     stream: TextIO | None = None,
-    earlier: Sequence[Ended] = (),
+    earlier: Sequence[TrialEnded] = (),
 ) -> View:
     """The view that suits the stream: live in a terminal, plain lines elsewhere.
 
@@ -315,7 +315,7 @@ class LiveView:
         """Print the line of a trial that has ended, above the picture."""
         line = self._tally.take(event)
         if line is not None:
-            style = STYLES.get(event.state, "") if isinstance(event, Ended) else "red"
+            style = STYLES.get(event.state, "") if isinstance(event, TrialEnded) else "red"
             with self._unbroken():
                 self._console.print(Text(line, style), soft_wrap=True)
 
@@ -391,11 +391,11 @@ class LiveView:
         if not front:
             return "no trial has a value yet"
         if len(self._tally.objectives.names) > 1:
-            return f"Pareto front: {counted(len(front), 'trial')}"
+            return f"Pareto front: {pluralize(len(front), 'trial')}"
         best = front[0]
         return f"best {self._tally.scores(best.values)}  {(best.config_hash or '')[:SHOWN]}"
 
     def _time(self) -> str:
         left = self._tally.seconds_left
-        rest = "" if left is None else f", {roughly(left)} left"
+        rest = "" if left is None else f", {approximately(left)} left"
         return f"{duration(self._tally.seconds)} spent{rest}"

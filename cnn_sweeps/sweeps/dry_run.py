@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.cli.output import show_facts
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.eta import Pace, Timing, roughly
+from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.preview import MOST_CELLS, Experiment, Rest, Survey
+from cnn_sweeps.sweeps.preview import MOST_CELLS, Experiment, Remaining, SpacePreview
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.attributes import METRICS
-from cnn_sweeps.text.format import counted, first_line
+from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.table import Table
 
 if TYPE_CHECKING:
@@ -38,30 +38,30 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Conso
         study: the sweep's study; None when there is none yet.
         out: where to.
     """
-    survey = Survey.of(plan)
+    preview = SpacePreview.of(plan)
     finished = _finished(study)
-    known = survey.known(study.carried_values(trial) for trial in finished) if study else set()
-    rest = Rest.of(survey, budget, len(finished), known)
+    known = preview.known(study.carried_values(trial) for trial in finished) if study else set()
+    rest = Remaining.of(preview, budget, len(finished), known)
     facts = [
         ("space", str(plan.space.dimensions[0])),
         *(("", str(dimension)) for dimension in plan.space.dimensions[1:]),
-        ("cells", _cells(survey)),
+        ("cells", _cells(preview)),
         (
             "known",
-            f"{len(known):,}, from {counted(len(finished), 'trial')}" if finished else "none",
+            f"{len(known):,}, from {pluralize(len(finished), 'trial')}" if finished else "none",
         ),
         ("to do", _to_do(rest, plan, budget)),
         ("goal", str(plan.objectives)),
         ("chosen by", _chooser(plan, budget)),
         ("pruner", str(plan.pruner)),
         ("duplicates", plan.duplicates),
-        ("networks", _networks(survey)),
+        ("networks", _networks(preview)),
         ("time", _time(rest, budget, _timings(finished))),
     ]
     show_facts(facts, out)
     out.print()
-    _table(survey).show(out)
-    if (more := len(survey.experiments) - MOST_ROWS) > 0:
+    _table(preview).show(out)
+    if (more := len(preview.experiments) - MOST_ROWS) > 0:
         out.print(f"and {more:,} more")
 
 
@@ -82,64 +82,64 @@ def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
     ]
 
 
-def _cells(survey: Survey) -> str:
-    size, distinct = survey.plan.space.size, len(survey.experiments)
-    refused = [e.refusal for e in survey.experiments.values() if e.refusal is not None]
+def _cells(preview: SpacePreview) -> str:
+    size, distinct = preview.plan.space.size, len(preview.experiments)
+    refused = [e.refusal for e in preview.experiments.values() if e.refusal is not None]
     told = f"{size:,}, {distinct:,} different experiments" if size else "no end of them"
-    if not survey.complete and size:
+    if not preview.complete and size:
         told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
     if refused:
         told += f"\n{len(refused):,} cannot be carried out: {first_line(refused[0])}"
     return told
 
 
-def _to_do(rest: Rest, plan: Plan, budget: Budget) -> str:
+def _to_do(rest: Remaining, plan: Plan, budget: Budget) -> str:
     about = "" if rest.exact else "about "
     if plan.pruner.name != "none":
         about = "at most "
     limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
     fewer = rest.epochs_trained < rest.epochs
     trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
-    return f"{counted(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
+    return f"{pluralize(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
 
 
 def _chooser(plan: Plan, budget: Budget) -> str:
     first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
     if budget.enumerates(plan):
         return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
-    return f"sampler {plan.sampler}, {counted(budget.places(plan), 'trial')}{first}"
+    return f"sampler {plan.sampler}, {pluralize(budget.slots(plan), 'trial')}{first}"
 
 
-def _networks(survey: Survey) -> str:
-    sized = [(e.params, e.title) for e in survey.experiments.values() if e.params is not None]
+def _networks(preview: SpacePreview) -> str:
+    sized = [(e.params, e.title) for e in preview.experiments.values() if e.params is not None]
     if not sized:
         return "only building them tells their sizes"
     ends = [min(sized), max(sized)]
     return " to ".join(f"{params:,} parameters ({name})" for params, name in dict.fromkeys(ends))
 
 
-def _time(rest: Rest, budget: Budget, timings: Sequence[Timing]) -> str:
+def _time(rest: Remaining, budget: Budget, timings: Sequence[Timing]) -> str:
     if not rest.trials:
         return "nothing is left to do"
     if not timings:
         return "no trial has been timed yet"
     workers = max(budget.n_jobs, 1)
-    left = roughly(rest.seconds(_pace(rest, timings), workers))
+    left = approximately(rest.seconds(_pace(rest, timings), workers))
     told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
-    return f"{told}, judging by {counted(len(timings), 'trial')}"
+    return f"{told}, judging by {pluralize(len(timings), 'trial')}"
 
 
-def _pace(rest: Rest, timings: Sequence[Timing]) -> Pace:
+def _pace(rest: Remaining, timings: Sequence[Timing]) -> EpochCost:
     """The pace of the finished trials, by the sizes of the networks where those are known."""
     if any(e.params is None and e.refusal is None for e in rest.experiments):
-        return Pace.fit([replace(timing, params=None) for timing in timings])
-    return Pace.fit(timings)
+        return EpochCost.fit([replace(timing, params=None) for timing in timings])
+    return EpochCost.fit(timings)
 
 
-def _table(survey: Survey) -> Table:
+def _table(preview: SpacePreview) -> Table:
     """The first cells, with what is known of their networks."""
-    shown = list(islice(survey.experiments.values(), MOST_ROWS))
-    settings = {d.key: [_value(d, e.cell) for e in shown] for d in survey.plan.space.dimensions}
+    shown = list(islice(preview.experiments.values(), MOST_ROWS))
+    settings = {d.key: [_value(d, e.cell) for e in shown] for d in preview.plan.space.dimensions}
     columns = {
         **settings,
         "parameters": [_parameters(experiment) for experiment in shown],

@@ -15,7 +15,7 @@ from cnn_sweeps.errors import InputError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.shapes import Shape, count_params
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.eta import Pace
+from cnn_sweeps.sweeps.plan.eta import EpochCost
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.space.space import Space
 
@@ -41,12 +41,12 @@ class Experiment:
     title: str = ""
     epochs: int = 0
     params: int | None = None
-    course: str | None = None
+    trajectory_key: str | None = None
     refusal: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class SpacePreview:
     """The experiments of a space.
 
     Attributes:
@@ -60,15 +60,15 @@ class Survey:
     complete: bool
 
     @classmethod
-    def of(cls, plan: Plan) -> "Survey":
+    def of(cls, plan: Plan) -> "SpacePreview":
         """Look at the cells of a space; a continuous dimension stands at its lower end."""
         found: dict[str, Experiment] = {}
         space = _pinned(plan.space)
         small = (space.size or 0) <= MOST_CELLS
         for cell in space.cells() if small else _drawn(space):
-            meaning, config = _read(plan, cell)
-            if meaning not in found:
-                found[meaning] = (
+            experiment_key, config = _read(plan, cell)
+            if experiment_key not in found:
+                found[experiment_key] = (
                     Experiment(cell=cell, refusal=str(config))
                     if isinstance(config, InputError)
                     else _experiment(plan, cell, config)
@@ -77,12 +77,15 @@ class Survey:
 
     def known(self, cells: Iterable[Mapping[str, Any]]) -> set[str]:
         """What the given cells mean, each once."""
-        read = {_text(experiment.cell): meaning for meaning, experiment in self.experiments.items()}
+        read = {
+            _text(experiment.cell): experiment_key
+            for experiment_key, experiment in self.experiments.items()
+        }
         return {read.get(_text(cell)) or _read(self.plan, cell)[0] for cell in cells}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rest:
+class Remaining:
     """What is left to do of a sweep.
 
     Attributes:
@@ -98,28 +101,34 @@ class Rest:
     known: Sequence[Experiment] = ()
 
     @classmethod
-    def of(cls, survey: Survey, budget: Budget, held: int, known: set[str]) -> "Rest":
+    def of(cls, preview: SpacePreview, budget: Budget, held: int, known: set[str]) -> "Remaining":
         """What the budget leaves, of a study that holds so many finished trials.
 
         Args:
-            survey: the space.
+            preview: the space.
             budget: totals of the study.
             held: finished trials.
             known: what these were.
         """
-        every = survey.experiments
-        open_ = [experiment for meaning, experiment in every.items() if meaning not in known]
-        if not budget.enumerates(survey.plan):
-            trials = max(budget.places(survey.plan) - held, 0)
-            if survey.complete and survey.plan.duplicates == "skip":
+        every = preview.experiments
+        open_ = [
+            experiment
+            for experiment_key, experiment in every.items()
+            if experiment_key not in known
+        ]
+        if not budget.enumerates(preview.plan):
+            trials = max(budget.slots(preview.plan) - held, 0)
+            if preview.complete and preview.plan.duplicates == "skip":
                 trials = min(trials, len(open_))
             return cls(trials=trials, experiments=open_ or list(every.values()), exact=False)
-        cells = len(open_) if survey.complete else (survey.plan.space.size or 0) - len(known)
+        cells = len(open_) if preview.complete else (preview.plan.space.size or 0) - len(known)
         most = cells if budget.n_trials is None else max(budget.n_trials - held, 0)
         trials = min(cells, most)
-        shown = open_[:trials] if survey.complete else open_
-        done = [experiment for meaning, experiment in every.items() if meaning in known]
-        return cls(trials=trials, experiments=shown, exact=survey.complete, known=done)
+        shown = open_[:trials] if preview.complete else open_
+        done = [
+            experiment for experiment_key, experiment in every.items() if experiment_key in known
+        ]
+        return cls(trials=trials, experiments=shown, exact=preview.complete, known=done)
 
     @property
     def epochs(self) -> int:
@@ -137,13 +146,13 @@ class Rest:
             return [(e.epochs, e.params) for e in self.experiments]
         reached: dict[str | None, int] = {}
         for e in self.known:
-            reached[e.course] = max(reached.get(e.course, 0), e.epochs)
+            reached[e.trajectory_key] = max(reached.get(e.trajectory_key, 0), e.epochs)
         trainings = []
         for e in sorted(self.experiments, key=lambda e: -e.epochs):
-            before = reached.get(e.course, 0) if e.course else 0
+            before = reached.get(e.trajectory_key, 0) if e.trajectory_key else 0
             if e.epochs > before:
                 trainings.append((e.epochs - before, e.params))
-                reached[e.course] = e.epochs
+                reached[e.trajectory_key] = e.epochs
         return trainings
 
     @property
@@ -151,7 +160,7 @@ class Rest:
         """Epochs that have to be trained for them."""
         return sum(epochs for epochs, _ in self.trainings) if self.exact else self.epochs
 
-    def seconds(self, pace: Pace, workers: int) -> float:
+    def seconds(self, pace: EpochCost, workers: int) -> float:
         """Wall time with so many workers."""
         each = [pace.seconds(epochs, params) for epochs, params in self.trainings]
         total = sum(each) if self.exact else fmean(each or [0.0]) * self.trials
@@ -179,7 +188,7 @@ def _read(plan: Plan, cell: Mapping[str, Any]) -> tuple[str, Config | InputError
         config = plan.config(cell)
     except InputError as error:
         return _text(cell), error
-    return plan.meaning(config), config
+    return plan.experiment_key(config), config
 
 
 def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experiment:
@@ -190,7 +199,7 @@ def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experime
         title=title(config.model),
         epochs=config.trainer.epochs,
         params=params,
-        course=plan.course(config) if config.trajectory.reuse else None,
+        trajectory_key=plan.trajectory_key(config) if config.trajectory.reuse else None,
     )
 
 

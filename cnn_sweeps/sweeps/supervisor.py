@@ -12,8 +12,8 @@ from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
-from cnn_sweeps.sweeps.study.events import Ended, Event
-from cnn_sweeps.sweeps.study.recovery import put_back, recover
+from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 
@@ -25,7 +25,7 @@ LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
 
-class Crew(Protocol):
+class WorkerGroup(Protocol):
     """The workers of a sweep, wherever they are."""
 
     @property
@@ -108,7 +108,7 @@ def interruptible() -> Iterator[Interrupts]:
 
 
 @dataclass(kw_only=True)
-class Steering:
+class Supervisor:
     """The controller's loop over its workers.
 
     Attributes:
@@ -127,7 +127,7 @@ class Steering:
     failures: int = 0
     ended: set[int] = field(default_factory=set)
 
-    def run(self, crew: Crew, interrupts: Interrupts) -> None:
+    def run(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         """Let workers pull, and put right what dead ones left, until nobody has a trial.
 
         Raises:
@@ -138,28 +138,30 @@ class Steering:
         try:
             interrupts.steered = True
             with self.study.address.refusing():
-                while not self._over(crew, interrupts):
+                while not self._over(workers, interrupts):
                     if interrupts.count > told:
                         told = interrupts.count
-                        self._stop(crew, at_once=told > 1)
+                        self._stop(workers, at_once=told > 1)
                     waiting = not interrupts.asked() and self._waiting()
-                    died = crew.step(self._show, waiting=waiting)
-                    if died or crew.idle or time.monotonic() - looked > LOOK:
-                        self._recover(died, crew.pids)
+                    died = workers.step(self._show, waiting=waiting)
+                    if died or workers.idle or time.monotonic() - looked > LOOK:
+                        self._recover(died, workers.pids)
                         looked = time.monotonic()
                     self.view.tick()
         except BaseException:
-            crew.kill()
+            workers.kill()
             # The disk that ends a sweep may refuse this too; the first error is the one to tell.
             with suppress(StoreError):
-                put_back(self.study, self.store, show=self._show, reason="its sweep has ended")
+                requeue_interrupted(
+                    self.study, self.store, show=self._show, reason="its sweep has ended"
+                )
             raise
         finally:
-            crew.kill()
+            workers.kill()
             interrupts.steered = False
 
-    def _over(self, crew: Crew, interrupts: Interrupts) -> bool:
-        if not crew.idle:
+    def _over(self, workers: WorkerGroup, interrupts: Interrupts) -> bool:
+        if not workers.idle:
             return False
         if interrupts.asked():
             return True
@@ -171,31 +173,31 @@ class Steering:
         in_time = deadline is None or time.time() < deadline
         return in_time and self.study.counts().waiting > 0
 
-    def _stop(self, crew: Crew, *, at_once: bool) -> None:
+    def _stop(self, workers: WorkerGroup, *, at_once: bool) -> None:
         if at_once:
-            crew.kill()
+            workers.kill()
         else:
             print(f"\n{STOPPING}", flush=True)
-            crew.ask_to_stop()
+            workers.ask_to_stop()
 
-    def _recover(self, died: Mapping[int, str], seated: set[int]) -> None:
+    def _recover(self, died: Mapping[int, str], handled: set[int]) -> None:
         recover(
             self.study,
             self.store,
             retries=self.budget.retries,
             show=self._show,
             died=died,
-            seated=seated,
+            handled=handled,
         )
 
     def _show(self, event: Event) -> None:
         """Show what happens, the end of each trial once, whoever tells it first."""
-        if isinstance(event, Ended):
+        if isinstance(event, TrialEnded):
             if event.trial in self.ended:
                 return
             self.ended.add(event.trial)
         self.view.show(event)
-        if isinstance(event, Ended) and event.state == "failed":
+        if isinstance(event, TrialEnded) and event.state == "failed":
             self.failures += 1
             if self.failures >= self.budget.max_failures:
                 self._refuse_to_fail_on()

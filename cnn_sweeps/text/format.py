@@ -24,7 +24,7 @@ def first_line(text: object) -> str:
     return next(iter(str(text or "").strip().splitlines()), "")
 
 
-def counted(number: int, thing: str, things: str | None = None) -> str:
+def pluralize(number: int, thing: str, things: str | None = None) -> str:
     """So many things: `1 trial`, `1,200 trials`, `2 trajectories`.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ class Table:
         out.print(self._drawn(shown))
         if hidden := [name for number, name in enumerate(self.head) if number not in shown]:
             out.print(
-                f"no room for {counted(len(hidden), 'more column')} "
+                f"no room for {pluralize(len(hidden), 'more column')} "
                 f"({', '.join(hidden)}): {self.every} has all",
                 markup=False,
                 style="dim",

@@ -20,7 +20,7 @@ REMEDY = "  "
 """In front of every line below the first."""
 
 STDOUT = 1
-LOST: list[OSError] = []
+WRITE_ERRORS: list[OSError] = []
 """Why standard output could not be written, other than for want of a reader."""
 
 
@@ -75,7 +75,7 @@ def _tell(message: str, style: str) -> None:
         out.print(Text(rest), soft_wrap=True)
 
 
-class Lasting(TextIOWrapper):
+class SafeStream(TextIOWrapper):
     """A stream that falls silent when it cannot be written any more, whoever writes."""
 
     def write(self, text: str) -> int:
@@ -96,7 +96,7 @@ class Lasting(TextIOWrapper):
     def _lose(self, error: OSError) -> None:
         silence(self)
         if self.fileno() == STDOUT and not isinstance(error, BrokenPipeError):
-            LOST.append(error)
+            WRITE_ERRORS.append(error)
 
 
 def silence(stream: IO[str]) -> None:
@@ -119,21 +119,21 @@ def open_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 -- for good
-    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+    sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
 
 
 def close_streams() -> OSError | None:
     """Write out what is left; why standard output has lost something, if it has."""
     sys.stdout.flush()
-    return LOST[0] if LOST else None
+    return WRITE_ERRORS[0] if WRITE_ERRORS else None
 
 
-def _lasting(stream: IO[str]) -> IO[str]:
+def _safe(stream: IO[str]) -> IO[str]:
     """The same stream; another program's own, such as a test's, is left as it is."""
     if type(stream) is not TextIOWrapper:
         return stream
     line_buffering, write_through = stream.line_buffering, stream.write_through
-    return Lasting(
+    return SafeStream(
         stream.detach(),
         encoding=stream.encoding,
         errors="replace",

@@ -57,7 +57,7 @@ def connect(address: Address) -> "MlflowClient":
         if address.database:
             prepare(address.database, artifacts=address.artifacts or "")
         elif address.artifacts:
-            knock(address.uri)
+            ping(address.uri)
         return _client(address)
 
 
@@ -106,7 +106,7 @@ def prepare(database: Path, *, artifacts: str) -> None:
         connection.execute("COMMIT")
 
 
-def knock(uri: str) -> None:
+def ping(uri: str) -> None:
     """See that a database server answers and lets us in; MLflow would retry for 100 s.
 
     Raises:

@@ -7,7 +7,7 @@ that what matters most comes first.
 from collections.abc import Iterator, Sequence
 
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.markdown import block, bullets, picture_links, plain, run_link
 from cnn_sweeps.tracking.records import DATA, NETWORK, REPRODUCES, REUSED_FROM, RunRecord
 
@@ -92,10 +92,10 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
         kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
-        number, why = counted(int(metrics["epochs"]), "epoch"), plain(tags.get("stopped", ""))
+        number, why = pluralize(int(metrics["epochs"]), "epoch"), plain(tags.get("stopped", ""))
         yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
     if "trainable_params" in metrics:
-        yield counted(int(metrics["trainable_params"]), "trainable parameter")
+        yield pluralize(int(metrics["trainable_params"]), "trainable parameter")
     if "train_seconds" in metrics:
         whole = f", {metrics['total_seconds']:.1f} s in all" if "total_seconds" in metrics else ""
         yield f"{metrics['train_seconds']:.1f} s of training{whole}"
@@ -109,7 +109,7 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
         yield f"nothing was trained: it is a copy of {known} of the same experiment"
     elif int(tags.get("epochs_reused", 0)):
-        reused = counted(int(tags["epochs_reused"]), "epoch")
+        reused = pluralize(int(tags["epochs_reused"]), "epoch")
         trained = tags.get("epochs_trained", "the others")
         yield f"{reused} of it were known already and {trained} trained{paid}"
 

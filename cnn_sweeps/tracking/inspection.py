@@ -19,7 +19,7 @@ from cnn_sweeps.tracking.store import Store
 PATIENCE = 1.0
 """Seconds to wait for a database that is locked."""
 RUNNING = "attributes.status = 'RUNNING'"
-UNENDED = """
+ACTIVE = """
     SELECT runs.run_uuid, runs.name, runs.start_time, tags.value FROM runs
     LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = ?
     WHERE runs.status = 'RUNNING' AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time
@@ -27,7 +27,7 @@ UNENDED = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unended:
+class ActiveRun:
     """A run that is RUNNING, as far as the store knows.
 
     Attributes:
@@ -43,7 +43,7 @@ class Unended:
     process: Owner | None
 
     @classmethod
-    def of(cls, run: RunRecord) -> "Unended":
+    def of(cls, run: RunRecord) -> "ActiveRun":
         """A stored run as such a one."""
         process = _owner(run.tags.get(PROCESS))
         return cls(run_id=run.run_id, name=run.name, start=run.start, process=process)
@@ -105,7 +105,7 @@ def known_revisions() -> dict[str, bool]:
     return {each: each not in ways.values() for each in ways}
 
 
-def unended(address: Address) -> list[Unended]:
+def active_runs(address: Address) -> list[ActiveRun]:
     """The runs that are RUNNING, the oldest first.
 
     Raises:
@@ -116,11 +116,11 @@ def unended(address: Address) -> list[Unended]:
         with impatient():
             store = Store(address=address, experiment="", experiment_id="", client=connect(address))
             found = store.search(RUNNING, list(store.experiments().values()))
-        return [Unended.of(run) for run in reversed(found)]
+        return [ActiveRun.of(run) for run in reversed(found)]
     with reading(address.database) as connection:
-        rows = connection.execute(UNENDED, (PROCESS,)).fetchall()
+        rows = connection.execute(ACTIVE, (PROCESS,)).fetchall()
     return [
-        Unended(
+        ActiveRun(
             run_id=run_id,
             name=name or "",
             start=datetime.fromtimestamp((start or 0) / 1000, tz=UTC),

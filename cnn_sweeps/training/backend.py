@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
 
 STDERR = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class BackendSettings:
     """What TensorFlow was started with; it cannot be changed in the same process.
 
     Attributes:
@@ -34,22 +34,22 @@ class Start:
     deterministic: bool
 
 
-_started: list[Start] = []
+_started: list[BackendSettings] = []
 
 
-def can_prepare(trainer: Trainer) -> bool:
+def can_configure_backend(trainer: TrainerConfig) -> bool:
     """Whether this process can still be prepared for it: no other threads or determinism yet."""
     return not _started or _started[0] == _wanted(trainer)
 
 
-def prepare(trainer: Trainer, seed: int) -> None:
+def configure_backend(trainer: TrainerConfig, seed: int) -> None:
     """Bring TensorFlow and Keras into the state of a fresh process with that seed.
 
     Raises:
         ConfigError: an earlier run in this process chose other threads or determinism.
     """
     wanted = _wanted(trainer)
-    if not can_prepare(trainer):
+    if not can_configure_backend(trainer):
         raise ConfigError(_too_late(_started[0], wanted))
     with quiet_stderr():
         import keras  # noqa: PLC0415 - takes seconds
@@ -105,11 +105,11 @@ def quiet_stderr() -> Iterator[None]:
             os.dup2(shown, STDERR)
 
 
-def _wanted(trainer: Trainer) -> Start:
-    return Start(threads=trainer.threads, deterministic=trainer.deterministic)
+def _wanted(trainer: TrainerConfig) -> BackendSettings:
+    return BackendSettings(threads=trainer.threads, deterministic=trainer.deterministic)
 
 
-def _start(tf: Any, wanted: Start) -> None:
+def _start(tf: Any, wanted: BackendSettings) -> None:
     threading = tf.config.threading
     try:
         # Asked first, because a TensorFlow that runs refuses even what it already has.
@@ -130,7 +130,7 @@ def _start(tf: Any, wanted: Start) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
-def _too_late(was: Start, wanted: Start) -> str:
+def _too_late(was: BackendSettings, wanted: BackendSettings) -> str:
     return (
         f"trainer.threads={wanted.threads} trainer.deterministic={wanted.deterministic} was asked, "
         f"but TensorFlow already runs in this process with threads={was.threads} "

@@ -41,7 +41,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingResult:
     """A finished training.
 
     Attributes:
@@ -61,7 +61,7 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paid:
+class TrainingCost:
     """What a run has paid for its epochs, and whom it has to thank for the others.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Training, one epoch after another. Import this module late: it imports Keras.
 
-`Subject.epochs` goes on for as long as somebody asks, and each epoch depends on nothing but the
+`Trainer.epochs` goes on for as long as somebody asks, and each epoch depends on nothing but the
 state of model and optimizer, the seed and the number of the epoch. `train` walks along a course
 of such epochs until a rule, an observer or the config says stop.
 """
@@ -18,23 +18,23 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.text.format import counted
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.training import optimizers, stopping
-from cnn_sweeps.training.epoch import Epoch, Paid, Training
-from cnn_sweeps.training.steps import EvaluationPass, OnStep, TrainingPass
+from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
+from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch
 
 
-class Observer(Protocol):
+class Callback(Protocol):
     """Whoever wants to see each epoch: a tracker, a progress bar, a pruner."""
 
     def on_epoch(self, epoch: Epoch) -> None:
         """See an epoch that has just ended; may raise `training.stopping.StopTraining`."""
 
 
-class Course(Protocol):
+class EpochSource(Protocol):
     """Where the epochs of a run come from: trained here, or known already."""
 
     @property
@@ -42,21 +42,21 @@ class Course(Protocol):
         """Epochs that were known already, by number, and the runs that trained them."""
 
     @property
-    def paid(self) -> Paid:
+    def cost(self) -> TrainingCost:
         """What the epochs have cost the run that asked so far."""
 
     def epochs(self) -> Iterator[Epoch]:
         """One epoch after another, without an end."""
 
-    def keep(self, number: int) -> None:
+    def checkpoint(self, number: int) -> None:
         """Remember the weights after the epoch that was given last: they may be wanted again."""
 
-    def settle(self, number: int) -> None:
+    def restore_best(self, number: int) -> None:
         """Let the model carry the weights after the last epoch, or after the one kept last."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Trainer:
     """What is trained.
 
     Attributes:
@@ -69,42 +69,42 @@ class Subject:
 
     model: keras.Model
     dataset: Dataset
-    trainer: Trainer
+    config: TrainerConfig
     seed: int
     on_step: OnStep | None = None
 
     @cached_property
-    def evaluate(self) -> EvaluationPass:
+    def evaluate(self) -> Evaluate:
         """Scores images with the network as it is: loss and accuracy of `(x, y)`."""
-        return EvaluationPass(model=self.model)
+        return Evaluate(model=self.model)
 
     @cached_property
-    def _train(self) -> TrainingPass:
-        trainer = self.trainer
-        return TrainingPass(
-            model=self.model, batch_size=trainer.batch_size, steps=trainer.steps_per_execution
+    def _train(self) -> TrainEpoch:
+        config = self.config
+        return TrainEpoch(
+            model=self.model, batch_size=config.batch_size, steps=config.steps_per_execution
         )
 
     @classmethod
-    def compiled(
+    def compile(
         cls,
         model: keras.Model,
         dataset: Dataset,
-        trainer: Trainer,
+        config: TrainerConfig,
         seed: int,
         *,
         on_step: OnStep | None = None,
-    ) -> "Subject":
+    ) -> "Trainer":
         """Compile a built network, ready to be trained.
 
         Raises:
             ConfigError: early stopping without validation images, or an impossible optimizer.
             RunFailedError: memory ran out.
         """
-        stopping.check(trainer, len(dataset.x_val))
-        with memory_remedy(trainer):
-            compile_model(model, trainer, len(dataset.x_train))
-        return cls(model=model, dataset=dataset, trainer=trainer, seed=seed, on_step=on_step)
+        stopping.check(config, len(dataset.x_val))
+        with memory_remedy(config):
+            compile_model(model, config, len(dataset.x_train))
+        return cls(model=model, dataset=dataset, config=config, seed=seed, on_step=on_step)
 
     def epochs(self, start: int = 1) -> Iterator[Epoch]:
         """Train for one epoch each time the next one is asked for; no end.
@@ -121,9 +121,9 @@ class Subject:
             number += 1
 
     def _epoch(self, number: int) -> Epoch:
-        data, trainer = self.dataset, self.trainer
+        data, config = self.dataset, self.config
         began = time.perf_counter()
-        with memory_remedy(trainer):
+        with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
             logs = self._train(data.x_train, data.y_train, order, self.on_step)
             trained = time.perf_counter()
@@ -140,8 +140,8 @@ class Subject:
 
 
 @dataclass(kw_only=True)
-class FromScratch:
-    """A course of which nothing is known before and nothing is stored.
+class FreshTraining:
+    """Training of which nothing is known before and nothing is stored.
 
     Attributes:
         subject: what is trained.
@@ -150,36 +150,38 @@ class FromScratch:
         seconds: wall time of the epochs so far.
     """
 
-    subject: Subject
-    kept: list[NDArray[Any]] | None = None
+    trainer: Trainer
+    records: list[NDArray[Any]] | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
     seconds: float = 0.0
     _last: int = 0
 
     @property
-    def paid(self) -> Paid:
+    def cost(self) -> TrainingCost:
         """All of it."""
-        return Paid(trained=self._last, reused=0, seconds=self.seconds)
+        return TrainingCost(trained=self._last, reused=0, seconds=self.seconds)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train one epoch after another."""
-        for epoch in self.subject.epochs():
+        for epoch in self.trainer.epochs():
             self._last = epoch.number
             self.seconds += epoch.seconds
             yield epoch
 
-    def keep(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
+    def checkpoint(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
         """Copy the weights."""
-        self.kept = self.subject.model.get_weights()
+        self.records = self.trainer.model.get_weights()
 
-    def settle(self, number: int) -> None:
+    def restore_best(self, number: int) -> None:
         """Put the copy back, unless the model has trained no further."""
-        if number != self._last and self.kept is not None:
-            self.subject.model.set_weights(self.kept)
+        if number != self._last and self.records is not None:
+            self.trainer.model.set_weights(self.records)
 
 
-def train(course: Course, trainer: Trainer, *, observers: Sequence[Observer] = ()) -> Training:
-    """Walk along a course until something says stop.
+def train(
+    source: EpochSource, config: TrainerConfig, *, callbacks: Sequence[Callback] = ()
+) -> TrainingResult:
+    """Train until something says stop.
 
     Every observer sees every epoch, also the last; then the stopping rules are asked.
     With early stopping and `restore_best` the model ends with the weights of its best epoch.
@@ -188,25 +190,25 @@ def train(course: Course, trainer: Trainer, *, observers: Sequence[Observer] = (
         DivergedError: the loss became NaN or infinite.
         RunFailedError: memory ran out.
     """
-    early, rules = trainer.early_stopping, stopping.rules(trainer)
+    early, rules = config.early_stopping, stopping.rules(config)
     restore_best = early.patience is not None and early.restore_best
     history: list[Epoch] = []
     best, reason = 0, None
-    for epoch in course.epochs():
+    for epoch in source.epochs():
         history.append(epoch)
         stopping.check_finite(epoch)
         best = stopping.best_epoch(early, history) if restore_best else epoch.number
         if restore_best and best == epoch.number:
-            course.keep(best)
-        reason = _tell(observers, epoch) or _first_reason(rules, history)
-        if reason or epoch.number >= trainer.epochs:
+            source.checkpoint(best)
+        reason = _tell(callbacks, epoch) or _first_reason(rules, history)
+        if reason or epoch.number >= config.epochs:
             break
-    course.settle(best)
-    stopped = reason or f"all {counted(trainer.epochs, 'epoch')}"
-    return Training(epochs=tuple(history), best=best, stopped=stopped)
+    source.restore_best(best)
+    stopped = reason or f"all {pluralize(config.epochs, 'epoch')}"
+    return TrainingResult(epochs=tuple(history), best=best, stopped=stopped)
 
 
-def compile_model(model: keras.Model, trainer: Trainer, images: int) -> None:
+def compile_model(model: keras.Model, config: TrainerConfig, images: int) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
     The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
@@ -215,7 +217,7 @@ def compile_model(model: keras.Model, trainer: Trainer, images: int) -> None:
         ConfigError: an impossible optimizer or schedule.
     """
     model.compile(
-        optimizer=optimizers.make(trainer, steps_per_epoch(images, trainer.batch_size)),
+        optimizer=optimizers.make(config, steps_per_epoch(images, config.batch_size)),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # slower on CPU for networks of this size
@@ -237,12 +239,12 @@ def epoch_order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
     return np.random.RandomState([seed, epoch]).permutation(images)
 
 
-def _tell(observers: Sequence[Observer], epoch: Epoch) -> str | None:
+def _tell(callbacks: Sequence[Callback], epoch: Epoch) -> str | None:
     """Show the epoch to every observer; the reason of the first that wants to stop."""
     reasons = []
-    for observer in observers:
+    for callback in callbacks:
         try:
-            observer.on_epoch(epoch)
+            callback.on_epoch(epoch)
         except stopping.StopTraining as stop:
             reasons.append(stop.reason)
     return reasons[0] if reasons else None
@@ -254,7 +256,7 @@ def _first_reason(rules: Sequence[stopping.Rule], history: Sequence[Epoch]) -> s
 
 
 @contextmanager
-def memory_remedy(trainer: Trainer) -> Iterator[None]:
+def memory_remedy(config: TrainerConfig) -> Iterator[None]:
     """Say what can be done when memory runs out inside the block.
 
     Raises:
@@ -264,6 +266,6 @@ def memory_remedy(trainer: Trainer) -> Iterator[None]:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
         raise RunFailedError(
-            f"Memory ran out with trainer.batch_size={trainer.batch_size}.\n"
-            f"Try trainer.batch_size={max(trainer.batch_size // 2, 1)}, or a smaller network."
+            f"Memory ran out with trainer.batch_size={config.batch_size}.\n"
+            f"Try trainer.batch_size={max(config.batch_size // 2, 1)}, or a smaller network."
         ) from None

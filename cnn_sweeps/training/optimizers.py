@@ -7,7 +7,7 @@ here as a table; a test holds the table against the signatures of Keras.
 import json
 from typing import TYPE_CHECKING, Any
 
-from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.format import first_line
 
@@ -40,7 +40,7 @@ def accepted_params(name: str) -> tuple[str, ...]:
     return tuple(f"{OPTIMIZERS[name][1]} {COMMON}".split())
 
 
-def check(trainer: Trainer) -> None:
+def check(trainer: TrainerConfig) -> None:
     """Refuse what the optimizer or the schedule cannot do, without importing Keras.
 
     Raises:
@@ -51,7 +51,7 @@ def check(trainer: Trainer) -> None:
     _check_schedule(trainer)
 
 
-def make(trainer: Trainer, steps_per_epoch: int) -> "keras.optimizers.Optimizer":
+def make(trainer: TrainerConfig, steps_per_epoch: int) -> "keras.optimizers.Optimizer":
     """Build the optimizer; the schedule counts in steps, `steps_per_epoch` for an epoch.
 
     Raises:
@@ -72,7 +72,7 @@ def make(trainer: Trainer, steps_per_epoch: int) -> "keras.optimizers.Optimizer"
         ) from None
 
 
-def _learning_rate(trainer: Trainer, steps_per_epoch: int) -> Any:
+def _learning_rate(trainer: TrainerConfig, steps_per_epoch: int) -> Any:
     schedule, start = trainer.schedule, trainer.optimizer.learning_rate
     if schedule.name == "constant" and not schedule.warmup_epochs:
         return start
@@ -87,11 +87,11 @@ def _learning_rate(trainer: Trainer, steps_per_epoch: int) -> Any:
     )
 
 
-def _end_epoch(trainer: Trainer) -> int:
+def _end_epoch(trainer: TrainerConfig) -> int:
     return trainer.schedule.decay_epochs or trainer.epochs
 
 
-def _check_params(trainer: Trainer) -> None:
+def _check_params(trainer: TrainerConfig) -> None:
     name, params = trainer.optimizer.name, trainer.optimizer.params
     accepted = accepted_params(name)
     unknown = [key for key in params if key not in accepted]
@@ -119,7 +119,7 @@ def _check_param(key: str, value: Any) -> None:
     )
 
 
-def _check_schedule(trainer: Trainer) -> None:
+def _check_schedule(trainer: TrainerConfig) -> None:
     schedule = trainer.schedule
     if schedule.name == "constant":
         return

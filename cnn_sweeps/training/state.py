@@ -88,7 +88,7 @@ def _model_variables(model: keras.Model) -> dict[str, Any]:
     return {f"model/{i}": variable for i, variable in enumerate(model.variables)}
 
 
-def has_hidden_state(model: keras.Model) -> bool:
+def has_untracked_state(model: keras.Model) -> bool:
     """Whether training a compiled model moves more than a snapshot of it holds.
 
     A user's layer may draw by `tf.random.normal`, count in a `tf.Variable` or call Python.

@@ -33,7 +33,7 @@ Steps = Callable[[Any, Any], None]
 
 
 @dataclass(kw_only=True)
-class TrainingPass:
+class TrainEpoch:
     """Trains a compiled model for one pass over images at a time.
 
     Attributes:
@@ -54,7 +54,7 @@ class TrainingPass:
         """One pass in that order; the metrics over it, by name."""
         if self._run is None:
             _make_metrics(self.model, x, y)
-            self._run = _looped(self.model.train_step, self.batch_size, x, y)
+            self._run = make_train_function(self.model.train_step, self.batch_size, x, y)
         self.model.reset_metrics()
         for done, part in self._parts(order):
             if on_step is not None:
@@ -81,7 +81,7 @@ class TrainingPass:
 
 
 @dataclass(kw_only=True)
-class EvaluationPass:
+class Evaluate:
     """Scores images with a compiled model.
 
     Attributes:
@@ -95,7 +95,7 @@ class EvaluationPass:
         """Loss and accuracy on these images."""
         if self._run is None:
             _make_metrics(self.model, x, y)
-            self._run = _looped(self.model.test_step, EVALUATION_BATCH, x, y)
+            self._run = make_train_function(self.model.test_step, EVALUATION_BATCH, x, y)
         self.model.reset_metrics()
         images = EVALUATION_BATCH * EVALUATION_STEPS
         for start in range(0, len(x), images):
@@ -117,7 +117,7 @@ def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
     return np.concatenate([run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
 
 
-def _looped(step: Callable[[Any], Any], batch_size: int, x: Images, y: Labels) -> Steps:
+def make_train_function(step: Callable[[Any], Any], batch_size: int, x: Images, y: Labels) -> Steps:
     """A graph that takes a step for each batch of what it is given, the last one may be smaller."""
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped

@@ -7,7 +7,7 @@ Being pure, a rule gives the same answer on a live training and on a stored one.
 import math
 from collections.abc import Callable, Sequence
 
-from cnn_sweeps.config.schema import EarlyStopping, Trainer
+from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import ConfigError, DivergedError
 from cnn_sweeps.training.epoch import Epoch
 
@@ -23,7 +23,7 @@ class StopTraining(Exception):  # noqa: N818 - a signal, not an error, as StopIt
         self.reason = reason
 
 
-def check(trainer: Trainer, validation_fraction: float) -> None:
+def check(trainer: TrainerConfig, validation_fraction: float) -> None:
     """Refuse early stopping without validation images, before anything is loaded.
 
     Raises:
@@ -53,7 +53,7 @@ def check_finite(epoch: Epoch) -> None:
             )
 
 
-def rules(trainer: Trainer) -> tuple[Rule, ...]:
+def rules(trainer: TrainerConfig) -> tuple[Rule, ...]:
     """The rules that the config asks for; the first that gives a reason wins."""
     asked: list[Rule] = []
     if trainer.stop_at_loss is not None:

@@ -64,7 +64,7 @@ class TrajectoryStore:
         if self.size <= max_gb * GB:
             return []
         by_use = self.entries()
-        self.tidy()
+        self.prune()
         entries = [(entry, entry.size) for entry in by_use]
         surplus = sum(size for _, size in entries) - max_gb * GB
         return list(_removed(entries, surplus))
@@ -86,11 +86,11 @@ class TrajectoryStore:
         Returns:
             The entries that were deleted.
         """
-        self.tidy()
+        self.prune()
         chosen = self.entries() if entries is None else entries
         return list(_removed([(entry, 0) for entry in chosen], surplus=1))
 
-    def tidy(self) -> None:
+    def prune(self) -> None:
         """Delete what processes that died, and damage, have left."""
         for folder in self._folders():
             if REMOVED in folder.name:
@@ -99,8 +99,8 @@ class TrajectoryStore:
                     folder.parent.rmdir()  # if nothing else is in it
         for entry in self.entries():
             with suppress(StoreError), Lock(entry.folder) as lock:
-                if lock.take():
-                    entry.tidy()
+                if lock.acquire():
+                    entry.prune()
 
     def _folders(self) -> list[Path]:
         return [inner for outer in _folders_in(self.folder) for inner in _folders_in(outer)]
@@ -111,7 +111,7 @@ def _removed(entries: Iterable[tuple[Entry, int]], surplus: float) -> Iterator[E
         if surplus <= 0:
             return
         with suppress(StoreError), Lock(entry.folder) as lock:
-            if lock.take() and entry.remove():
+            if lock.acquire() and entry.remove():
                 surplus -= size
                 yield entry
 

@@ -41,7 +41,7 @@ REMOVED = ".removed-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class EpochRecord:
     """What is stored of one epoch.
 
     Attributes:
@@ -62,13 +62,13 @@ class Kept:
         return self.epoch.number
 
 
-def thinned_history(history: Sequence[Kept]) -> list[Kept]:
+def drop_old_optimizer_state(history: Sequence[EpochRecord]) -> list[EpochRecord]:
     """The epochs, with the optimizer of the last ones only."""
     last = len(history) - LAST_STATES
     return [one if one.number > last else replace(one, optimizer=None) for one in history]
 
 
-def encode_history(history: Sequence[Kept]) -> bytes:
+def encode_history(history: Sequence[EpochRecord]) -> bytes:
     """The epochs as JSON that carries its own digest."""
     stored = {
         "format": FORMAT,
@@ -78,7 +78,7 @@ def encode_history(history: Sequence[Kept]) -> bytes:
     return json.dumps(stored).encode()
 
 
-def decode_history(data: bytes) -> list[Kept]:
+def decode_history(data: bytes) -> list[EpochRecord]:
     """The epochs that `encode` wrote.
 
     Raises:
@@ -95,11 +95,11 @@ def decode_history(data: bytes) -> list[Kept]:
     return history
 
 
-def _kept(plain: Mapping[str, Any]) -> Kept:
-    return Kept(**{**plain, "epoch": Epoch(**plain["epoch"])})
+def _kept(plain: Mapping[str, Any]) -> EpochRecord:
+    return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
 
 
-def _digest_of(history: Sequence[Kept]) -> str:
+def _digest_of(history: Sequence[EpochRecord]) -> str:
     plain = [asdict(one) for one in history]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
@@ -124,7 +124,7 @@ class Entry:
         """Where it was trained: the first digits of the fingerprint."""
         return self.folder.name
 
-    def history(self) -> list[Kept]:
+    def history(self) -> list[EpochRecord]:
         """The epochs that are known, from the first on without a gap; none where damaged."""
         path = self.folder / HISTORY
         try:
@@ -132,10 +132,12 @@ class Entry:
         except OSError:
             return []
         except ValueError:
-            files.set_aside(path)
+            files.quarantine(path)
             return []
 
-    def put(self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[Kept] = ()) -> Kept:
+    def put(
+        self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
+    ) -> EpochRecord:
         """Add an epoch that was trained, or put back the lost files of a known one.
 
         Args:
@@ -150,7 +152,7 @@ class Entry:
         """
         model = {key: value for key, value in state.items() if key.startswith(MODEL)}
         rest = {key: value for key, value in state.items() if key not in model}
-        new = Kept(
+        new = EpochRecord(
             epoch=epoch,
             run_id=run_id,
             weights=self._write_arrays(WEIGHTS, epoch.number, model),
@@ -163,11 +165,11 @@ class Entry:
         self._write_history([*before[: epoch.number - 1], new, *before[epoch.number :]])
         return new
 
-    def weights(self, one: Kept) -> Arrays | None:
+    def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; None where the file is lost or damaged."""
         return self._read_arrays(WEIGHTS, one.number, one.weights)
 
-    def state(self, one: Kept) -> Arrays | None:
+    def state(self, one: EpochRecord) -> Arrays | None:
         """All variables after an epoch, to go on from; None where one file is not there."""
         rest = self._read_arrays(OPTIMIZER, one.number, one.optimizer)
         weights = None if rest is None else self.weights(one)
@@ -203,7 +205,7 @@ class Entry:
             return self._clock.stat().st_mtime
         return 0.0
 
-    def touch(self) -> None:
+    def mark_used(self) -> None:
         """Note that it is used; a folder that cannot be written is only read."""
         with suppress(OSError):
             os.utime(self._clock)
@@ -217,7 +219,7 @@ class Entry:
             self.folder.parent.rmdir()  # if no other environment has an entry
         return not self.folder.exists()
 
-    def tidy(self) -> None:
+    def prune(self) -> None:
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
         named = {self.folder / name for name in (ABOUT, HISTORY, LOCK)}
         named |= {path for path, _ in self._named()}
@@ -225,7 +227,7 @@ class Entry:
             if path not in named:
                 files.delete(path)
 
-    def faults(self) -> dict[str, str]:
+    def verify(self) -> dict[str, str]:
         """Check every file against its digest, and set aside what does not fit.
 
         Returns:
@@ -264,10 +266,10 @@ class Entry:
         data = None if digest is None else files.read(self._path(kind, number), digest)
         return None if data is None else files.decode_arrays(data)
 
-    def _write_history(self, history: Sequence[Kept]) -> None:
-        thinned = thinned_history(history)
-        files.write(self.folder / HISTORY, encode_history(thinned))
-        for before, after in zip(history, thinned, strict=True):
+    def _write_history(self, history: Sequence[EpochRecord]) -> None:
+        shorter = drop_old_optimizer_state(history)
+        files.write(self.folder / HISTORY, encode_history(shorter))
+        for before, after in zip(history, shorter, strict=True):
             if before != after:
                 files.delete(self._path(OPTIMIZER, after.number))
 

@@ -51,11 +51,11 @@ def read(path: Path, digest: str) -> bytes | None:
         return None
     if hashlib.sha256(data).hexdigest() == digest:
         return data
-    set_aside(path)
+    quarantine(path)
     return None
 
 
-def set_aside(path: Path) -> None:
+def quarantine(path: Path) -> None:
     """Keep a damaged file under another name, where it is never read."""
     with suppress(OSError):
         path.replace(_aside(path))

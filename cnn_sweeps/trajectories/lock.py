@@ -87,7 +87,7 @@ class Lock:
         """Whether this object holds it."""
         return self._file is not None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Take the lock if it is free, and say whether it is held now.
 
         Raises:
@@ -97,7 +97,7 @@ class Lock:
             self._file = self._locked()
         return self.held
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let somebody else have it."""
         if self._file is not None:
             self._file.close()
@@ -114,7 +114,7 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         """Give it back."""
-        self.give_back()
+        self.release()
 
     def _locked(self) -> IO[str] | None:
         try:

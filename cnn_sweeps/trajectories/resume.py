@@ -21,11 +21,11 @@ from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.tracking import TrackedRun
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
-from cnn_sweeps.training.epoch import Epoch, Paid
-from cnn_sweeps.training.loop import Course, FromScratch, Subject
-from cnn_sweeps.training.state import has_hidden_state
+from cnn_sweeps.training.epoch import Epoch, TrainingCost
+from cnn_sweeps.training.loop import EpochSource, FreshTraining, Trainer
+from cnn_sweeps.training.state import has_untracked_state
 from cnn_sweeps.trajectories.cache import TrajectoryStore
-from cnn_sweeps.trajectories.entry import MODEL, Entry, Kept
+from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
 
 PATIENCE = 0.2
@@ -33,13 +33,13 @@ PATIENCE = 0.2
 
 
 @contextmanager
-def course_of(
-    subject: Subject,
+def open_epoch_source(
+    trainer: Trainer,
     config: Config,
     identity: Identity,
     environment: Environment,
     tracked: TrackedRun,
-) -> Iterator[Course]:
+) -> Iterator[EpochSource]:
     """The trajectory of a run, as far as it is known; or nothing but training.
 
     The run's tags say what of it was trained here, what was read, and who had trained that.
@@ -48,13 +48,13 @@ def course_of(
         StoreError: what is trained cannot be stored.
     """
     if not config.trajectory.reuse:
-        with _told(FromScratch(subject=subject), tracked) as scratch:
+        with _told(FreshTraining(trainer=trainer), tracked) as scratch:
             yield scratch
         return
     trajectories = TrajectoryStore.under(tracked.address.dir)
     entry = _entry(trajectories, config, identity, environment)
-    goes_on = not (isinstance(config.model, CustomModel) and has_hidden_state(subject.model))
-    walk = Walk(subject=subject, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
+    goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
+    walk = ResumedTraining(trainer=trainer, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
     try:
         with _told(walk, tracked), walk:
             yield walk
@@ -64,13 +64,13 @@ def course_of(
 
 
 @contextmanager
-def _told(course: Course, tracked: TrackedRun) -> Iterator[Course]:
+def _told(source: EpochSource, tracked: TrackedRun) -> Iterator[EpochSource]:
     """Say in the run's tags what its epochs have cost, whatever ended them."""
     try:
-        yield course
+        yield source
     finally:
         with suppress(StoreError):  # what went wrong in the training is told instead
-            tracked.set_tags(course.paid.tags)
+            tracked.set_tags(source.cost.tags)
 
 
 def _entry(
@@ -85,14 +85,14 @@ def _entry(
                 "title": title(config.model),
                 "data": config.data.name,
                 "trajectory_hash": identity.trajectory_hash,
-                "environment": environment.moving,
+                "environment": environment.numerics,
             }
         )
     return entry
 
 
 @dataclass(kw_only=True)
-class Walk:
+class ResumedTraining:
     """The epochs of one trajectory for one run, a `training.loop.Course`.
 
     An epoch that is known is read. One that is not is trained by whoever has the lock;
@@ -109,12 +109,12 @@ class Walk:
         seconds: wall time of the epochs that were trained here.
     """
 
-    subject: loop.Subject
+    trainer: loop.Trainer
     entry: Entry
     run_id: str
     goes_on: bool = True
     trained: set[int] = field(default_factory=set)
-    read: dict[int, Kept] = field(default_factory=dict)
+    read: dict[int, EpochRecord] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -123,11 +123,11 @@ class Walk:
         self._live: Iterator[Epoch] | None = None
         self._at = 0
         # Training from the start once more needs the start once more: files may be lost.
-        self._start = variables.snapshot(self.subject.model)
+        self._start = variables.snapshot(self.trainer.model)
 
     def __enter__(self) -> Self:
         """Note that the entry is used."""
-        self.entry.touch()
+        self.entry.mark_used()
         return self
 
     def __exit__(
@@ -137,7 +137,7 @@ class Walk:
         trace: TracebackType | None,
     ) -> None:
         """Let others go on."""
-        self._lock.give_back()
+        self._lock.release()
 
     def epochs(self) -> Iterator[Epoch]:
         """Every epoch from the first, read or trained, for as long as they are asked for."""
@@ -146,10 +146,10 @@ class Walk:
             number += 1
             yield self._epoch(number)
 
-    def keep(self, number: int) -> None:
+    def checkpoint(self, number: int) -> None:
         """Nothing to do: the weights of every epoch are kept."""
 
-    def settle(self, number: int) -> None:
+    def restore_best(self, number: int) -> None:
         """Let the model carry the weights that it had after an epoch."""
         if self._at == number and self._live is not None:
             return
@@ -159,7 +159,7 @@ class Walk:
             self._wait_for_lock()
             self._train_to(number)
         else:
-            variables.restore_model(self.subject.model, weights)
+            variables.restore_model(self.trainer.model, weights)
             self._at = number
 
     @property
@@ -168,9 +168,9 @@ class Walk:
         return {n: kept.run_id for n, kept in self.read.items() if n not in self.trained}
 
     @property
-    def paid(self) -> Paid:
+    def cost(self) -> TrainingCost:
         """What the run that asked has paid, and for what it has to thank others."""
-        return Paid(
+        return TrainingCost(
             trained=len(self.trained),
             reused=len(self.reused),
             seconds=self.seconds,
@@ -188,23 +188,23 @@ class Walk:
                 return kept.epoch
             if self._lock.held:
                 self._train_to(number)
-            elif not self._lock.take():
+            elif not self._lock.acquire():
                 time.sleep(PATIENCE)
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""
         if self._live is None:
             self._at = self._go_back(number - 1)
-            self._live = self.subject.epochs(start=self._at + 1)
+            self._live = self.trainer.epochs(start=self._at + 1)
         while self._at < number:
             epoch = next(self._live)
             self._at = epoch.number
             self.trained.add(epoch.number)
             self.seconds += epoch.seconds
-            self._keep(epoch)
+            self._checkpoint(epoch)
 
-    def _keep(self, epoch: Epoch) -> None:
-        state = variables.snapshot(self.subject.model)
+    def _checkpoint(self, epoch: Epoch) -> None:
+        state = variables.snapshot(self.trainer.model)
         if not self.goes_on:
             state = {key: value for key, value in state.items() if key.startswith(MODEL)}
         kept = self.entry.put(epoch, state, run_id=self.run_id, known=self._known)
@@ -219,18 +219,18 @@ class Walk:
         for kept in reversed(self._known[:number]):
             state = self.entry.state(kept)
             if state is not None:
-                variables.restore(self.subject.model, state)
+                variables.restore(self.trainer.model, state)
                 return kept.number
         if self.trained and not self.goes_on:
             raise RunFailedError(
                 f"What was stored in {self.entry.folder} got lost while it was in use, and this "
                 "network cannot be brought back to its start.\nRun it again."
             )
-        variables.restore(self.subject.model, self._start)
+        variables.restore(self.trainer.model, self._start)
         return 0
 
     def _wait_for_lock(self) -> None:
-        while not self._lock.take():
+        while not self._lock.acquire():
             time.sleep(PATIENCE)
 
 
@@ -244,5 +244,5 @@ def fingerprint(environment: Environment, *, steps_per_execution: int | None) ->
         steps_per_execution: steps of one call; no part of what an experiment is.
     """
     beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    text = json.dumps(environment.moving | beside, sort_keys=True)
+    text = json.dumps(environment.numerics | beside, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

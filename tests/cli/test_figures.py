@@ -25,10 +25,10 @@ def build(input_shape, num_classes):
 @pytest.fixture
 def trial(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     """A trial of a sweep, which has no pictures yet, in the store of the current folder."""
-    from cnn_sweeps.runs.run import AsTrial, run
+    from cnn_sweeps.runs.run import TrialContext, run
 
     monkeypatch.chdir(tmp_path)
-    done = run(config(), store, role=AsTrial(parent_run_id=None))
+    done = run(config(), store, role=TrialContext(parent_run_id=None))
     return store.get(done.run_id)
 
 

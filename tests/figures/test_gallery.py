@@ -52,18 +52,18 @@ def nested() -> Any:
     return keras.Model(image, layers.Dense(10, activation="softmax")(x))
 
 
-def album(model: Any, dataset: Dataset, **choices: Any) -> Any:
+def gallery(model: Any, dataset: Dataset, **choices: Any) -> Any:
     """The pictures of a network."""
-    from cnn_sweeps.figures.gallery import Album
+    from cnn_sweeps.figures.gallery import Gallery
 
-    return Album(model=model, dataset=dataset, about="r", choices=Choices(**choices))
+    return Gallery(model=model, dataset=dataset, about="r", choices=Choices(**choices))
 
 
 def drawn(model: Any, dataset: Dataset) -> set[str]:
     """The pictures that there are; an error in one of them is an error."""
     from cnn_sweeps.figures import style
 
-    made = {path: make() for path, make in album(model, dataset).pages().items()}
+    made = {path: make() for path, make in gallery(model, dataset).pages().items()}
     files = {path: style.png(figure) for path, figure in made.items() if figure is not None}
     assert all(file.startswith(b"\x89PNG") for file in files.values())
     return set(files)
@@ -139,7 +139,7 @@ def test_what_fails_is_left_out_with_the_reason(
 
     monkeypatch.setattr(activations, "maps", fails)
     files: dict[str, bytes] = {}
-    written, left_out = save(album(built(), digits), lambda png, path: files.update({path: png}))
+    written, left_out = save(gallery(built(), digits), lambda png, path: files.update({path: png}))
     assert set(written) == set(files) == OF_ALL | {"figures/kernels.png"}
     assert left_out == [
         f"figures/{name}.png was left out: ValueError: a layer of the user's"
@@ -155,12 +155,12 @@ def test_an_error_of_the_store_is_not_held_back(digits: Dataset) -> None:
         raise OSError(path)
 
     with pytest.raises(OSError, match="confusion_matrix.png"):
-        save(album(built(), digits), refuses)
+        save(gallery(built(), digits), refuses)
 
 
 def test_choices_change_the_pictures(digits: Dataset) -> None:
     """Other images, another filter, another layer."""
-    made = album(built(), digits, images=(5, 1), filter=3, layer="pool_1")
+    made = gallery(built(), digits, images=(5, 1), filter=3, layer="pool_1")
     made.check()
     texts = [text.get_text() for text in made.layers().texts]
     assert "what filter 3 of each layer" in texts[0]
@@ -193,7 +193,7 @@ def test_there_are_images_for_any_number_of_them(count: int, numbers: tuple[int,
 def test_what_is_not_there_is_refused(digits: Dataset, choices: dict[str, Any], said: str) -> None:
     """With what there is."""
     with pytest.raises(ConfigError) as refused:
-        album(built(), digits, **choices).check()
+        gallery(built(), digits, **choices).check()
     assert said in str(refused.value)
 
 
@@ -203,7 +203,7 @@ def test_a_network_without_convolutions_has_nothing_to_choose(
 ) -> None:
     """A choice that means nothing is refused."""
     with pytest.raises(ConfigError, match="no convolution and no pooling"):
-        album(built(name="dnn"), digits, **choices).check()
+        gallery(built(name="dnn"), digits, **choices).check()
 
 
 def test_a_layer_may_be_named_by_its_last_part() -> None:
@@ -237,6 +237,6 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
         digest="d" * 64,
     )
     model = build.build(load(values()).model, dataset.shape, 2)
-    for make in album(model, dataset).pages().values():
+    for make in gallery(model, dataset).pages().values():
         with Image.open(BytesIO(style.png(make()))) as picture:
             assert 900 <= picture.width <= style.WIDTH

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_sweeps.config.schema import CnnModel, DnnModel, Trainer
+from cnn_sweeps.config.schema import CnnModel, DnnModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import shapes
 from cnn_sweeps.training import backend
@@ -15,7 +15,7 @@ SHAPE = (28, 28, 1)
 
 @pytest.fixture(autouse=True, scope="module")
 def _prepared() -> None:
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
 
 
 def build(model: Any, shape: shapes.Shape = SHAPE, num_classes: int = 10) -> Any:
@@ -92,9 +92,9 @@ def test_images_are_scaled_in_the_graph() -> None:
 )
 def test_scores_are_never_half_precision(precision: Any, scores: str) -> None:
     """Under mixed precision the last layer stays float32."""
-    backend.prepare(Trainer(precision=precision), 0)
+    backend.configure_backend(TrainerConfig(precision=precision), 0)
     dtype = build(DnnModel()).outputs[0].dtype
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
     assert dtype == scores
 
 

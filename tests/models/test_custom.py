@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_sweeps.config.schema import CustomModel, DnnModel, Trainer
+from cnn_sweeps.config.schema import CustomModel, DnnModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError, DivergedError, ModelError
 from cnn_sweeps.models import custom
 from cnn_sweeps.training import backend
@@ -68,7 +68,7 @@ number = 3
 
 @pytest.fixture(autouse=True, scope="module")
 def _prepared() -> None:
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
 
 
 @pytest.fixture(autouse=True)
@@ -156,9 +156,9 @@ def test_loss_of_raw_scores_does_not_lose_small_probabilities() -> None:
 
 def test_scores_are_brought_to_float32() -> None:
     """A user's network under mixed precision still gives float32."""
-    backend.prepare(Trainer(precision="mixed_bfloat16"), 0)
+    backend.configure_backend(TrainerConfig(precision="mixed_bfloat16"), 0)
     dtype = build("own_nets:build").outputs[0].dtype
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
     assert dtype == "float32"
 
 
@@ -230,7 +230,7 @@ def test_a_layer_that_fails_in_training_is_blamed() -> None:
     message = (
         r"^training .*fails_later failed at .*own_nets\.py:\d+: ValueError: only while training$"
     )
-    with pytest.raises(ModelError, match=message), custom.blamed(asked):
+    with pytest.raises(ModelError, match=message), custom.user_code_errors(asked):
         fit(network)
 
 
@@ -238,11 +238,11 @@ def test_a_layer_that_fails_in_training_is_blamed() -> None:
 def test_only_the_users_own_code_is_blamed(error: BaseException) -> None:
     """A loss that diverges and Ctrl-C pass through as they are."""
     asked = CustomModel(function="own_nets:build")
-    with pytest.raises(type(error)), custom.blamed(asked):
+    with pytest.raises(type(error)), custom.user_code_errors(asked):
         raise error
 
 
 def test_a_network_of_ours_is_not_blamed() -> None:
     """What fails in a network that is not the user's keeps its type and its traceback."""
-    with pytest.raises(ZeroDivisionError), custom.blamed(DnnModel()):
+    with pytest.raises(ZeroDivisionError), custom.user_code_errors(DnnModel()):
         raise ZeroDivisionError

@@ -82,7 +82,7 @@ def test_a_release_does_not_show() -> None:
     """The version is no part of what keys stored epochs and the reuse of finished runs."""
     released = {**HERE.packages, "cnn-sweeps": "9.0"}
     assert replace(HERE, packages=released).software == HERE.software
-    assert replace(HERE, packages=released).moving == HERE.moving
+    assert replace(HERE, packages=released).numerics == HERE.numerics
 
 
 def test_finished_runs_of_an_earlier_state_with_the_same_bits_hold() -> None:

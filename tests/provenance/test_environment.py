@@ -213,7 +213,9 @@ def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     without = capture()
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert capture().variables == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
-    assert without.difference_in_bits(capture()) == {"variables.ONEDNN_MAX_CPU_ISA": (None, "AVX2")}
+    assert without.difference_in_numerics(capture()) == {
+        "variables.ONEDNN_MAX_CPU_ISA": (None, "AVX2")
+    }
 
 
 @pytest.mark.parametrize(("name", "empty"), [("variables", {}), ("code", None)])
@@ -237,7 +239,7 @@ def test_what_moves_no_bit_is_no_difference_in_bits() -> None:
         code="c0de" * 4,
     )
     assert len(here.difference(there)) > 5
-    assert here.difference_in_bits(there) == {}
+    assert here.difference_in_numerics(there) == {}
 
 
 @pytest.mark.parametrize(
@@ -258,7 +260,7 @@ def test_what_moves_no_bit_is_no_difference_in_bits() -> None:
 def test_what_may_move_bits_is_named(changes: dict[str, object], name: str) -> None:
     """Each part that takes part in the computation counts."""
     here = capture()
-    assert name in here.difference_in_bits(replace(here, **changes))  # type: ignore[arg-type]
+    assert name in here.difference_in_numerics(replace(here, **changes))  # type: ignore[arg-type]
 
 
 def test_threads_are_those_that_there_are() -> None:
@@ -266,5 +268,5 @@ def test_threads_are_those_that_there_are() -> None:
     all_of_two = replace(capture(), threads=0, intra_op_threads=0, cpu_count=2)
     two_of_eight = replace(all_of_two, threads=2, intra_op_threads=2, cpu_count=8)
     all_of_eight = replace(all_of_two, cpu_count=8)
-    assert all_of_two.difference_in_bits(two_of_eight) == {}
-    assert all_of_two.difference_in_bits(all_of_eight) == {"threads": (2, 8)}
+    assert all_of_two.difference_in_numerics(two_of_eight) == {}
+    assert all_of_two.difference_in_numerics(all_of_eight) == {"threads": (2, 8)}

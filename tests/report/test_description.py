@@ -12,7 +12,7 @@ RUN = replace(stored(), config_hash=None)
 
 def test_it_comes_in_order() -> None:
     """Question, best, space, ranking, savings, commands, report and pictures."""
-    text = of_sweep(found.findings(), RUN, ["accuracy_over_time.png"])
+    text = of_sweep(found.results(), RUN, ["accuracy_over_time.png"])
     parts = (
         "**Which values of",
         "- The best is",
@@ -50,5 +50,5 @@ def test_it_fits_into_a_tag() -> None:
 def test_a_sweep_without_a_result() -> None:
     """Where everything failed it says so."""
     assert "No answer: 1 trial, and every one failed." in of_sweep(
-        found.findings(found.ended()), RUN
+        found.results(found.ended()), RUN
     )

@@ -6,10 +6,16 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from found import FILTERS, ended, findings, many, trial
+from found import FILTERS, ended, many, results, trial
 
 from cnn_sweeps.report.html import page
-from cnn_sweeps.sweeps.results.results import Axis, Command, Findings, Importance, Objective
+from cnn_sweeps.sweeps.results.results import (
+    Command,
+    Importance,
+    Objective,
+    SweepResults,
+    SweptParam,
+)
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "wbr"}
@@ -66,21 +72,21 @@ class Page(HTMLParser):
         self.text += data
 
 
-UNFINISHED = findings(unfinished=4)
-NOTHING = findings(unfinished=3, importances=(), curves=(), environment={}, begun=None, ended=None)
+UNFINISHED = results(unfinished=4)
+NOTHING = results(unfinished=3, importances=(), curves=(), environment={}, begun=None, ended=None)
 CASES = {
-    "search": findings(),
+    "search": results(),
     "unfinished": UNFINISHED,
-    "one trial": findings(trial(), importances=(Importance(objective="a", shares={}, reason="b"),)),
-    "nothing but failures": findings(ended(0), ended(1), curves=(), environment={}),
+    "one trial": results(trial(), importances=(Importance(objective="a", shares={}, reason="b"),)),
+    "nothing but failures": results(ended(0), ended(1), curves=(), environment={}),
     "no trial yet": replace(NOTHING, trials=(), ranking=replace(NOTHING.ranking, rows=())),
-    "no store": findings(curves=(), environment={}, missing=("The store is not there.",)),
-    "one value for all": findings(*(trial(n, 0.5) for n in range(3))),
+    "no store": results(curves=(), environment={}, missing=("The store is not there.",)),
+    "one value for all": results(*(trial(n, 0.5) for n in range(3))),
     "more rows than are shown at once": many(40),
 }
 
 
-def several_objectives(number: int) -> Findings:
+def several_objectives(number: int) -> SweepResults:
     """A search after so many objectives, with a front of two trials."""
     names = ("val_accuracy", "train_seconds", "trainable_params")[:number]
     made = [
@@ -89,7 +95,7 @@ def several_objectives(number: int) -> Findings:
         )
         for n in range(4)
     ]
-    return findings(
+    return results(
         *made, objectives=tuple(Objective(name=name, direction="maximize") for name in names)
     )
 
@@ -98,7 +104,7 @@ CASES |= {f"{number} objectives": several_objectives(number) for number in (2, 3
 
 
 @pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_page_is_well_formed(found: Findings) -> None:
+def test_page_is_well_formed(found: SweepResults) -> None:
     """Whatever became of a sweep, elements are balanced and no two have the same name."""
     read = Page(page(found))
     assert (read.open, read.astray) == ([], [])
@@ -107,7 +113,7 @@ def test_page_is_well_formed(found: Findings) -> None:
 
 
 @pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_page_loads_nothing(found: Findings) -> None:
+def test_page_loads_nothing(found: SweepResults) -> None:
     """Every reference leads to a place in the page, or holds its picture (a scale of colours)."""
     html = page(found)
     read = Page(html)
@@ -119,7 +125,7 @@ def test_page_loads_nothing(found: Findings) -> None:
 
 
 @pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_references_within_the_page_lead_somewhere(found: Findings) -> None:
+def test_references_within_the_page_lead_somewhere(found: SweepResults) -> None:
     """What a picture or the contents refer to is there."""
     html = page(found)
     read = Page(html)
@@ -130,7 +136,7 @@ def test_references_within_the_page_lead_somewhere(found: Findings) -> None:
 
 def test_page_is_the_same_again() -> None:
     """The same findings make the same bytes."""
-    assert page(findings()) == page(findings())
+    assert page(results()) == page(results())
 
 
 EVILS = {
@@ -150,7 +156,7 @@ EVILS = {
 @pytest.mark.parametrize("changes", EVILS.values(), ids=EVILS)
 def test_what_comes_from_users_is_text(changes: dict[str, object]) -> None:
     """Markup in a name is shown and not obeyed, in the page and in its pictures."""
-    html = page(findings(**changes))
+    html = page(results(**changes))
     assert EVIL not in html
     assert Page(html).tags["script"] == 1
 
@@ -158,28 +164,28 @@ def test_what_comes_from_users_is_text(changes: dict[str, object]) -> None:
 def test_reasons_and_values_of_trials_are_text() -> None:
     """An error that quotes markup is shown as it was."""
     failed = ended(3, reason=EVIL, traceback=EVIL, params={"model.filters": EVIL})
-    html = page(findings(trial(), trial(1, 0.8, params={"model.filters": EVIL}), failed))
+    html = page(results(trial(), trial(1, 0.8, params={"model.filters": EVIL}), failed))
     assert EVIL not in html
     assert EVIL in Page(html).text
 
 
 def test_dollars_are_no_formula() -> None:
     """A value with dollars in it stands on its axis as it was typed."""
-    odd = Axis(key="path", values=("$a$", "$b_{$"), told="path")
+    odd = SweptParam(key="path", values=("$a$", "$b_{$"), told="path")
     trials = [trial(n, 0.9 - n / 10, params={"path": odd.values[n]}) for n in range(2)]
-    assert ">$b_{$<" in page(findings(*trials, axes=(odd,), importances=()))
+    assert ">$b_{$<" in page(results(*trials, axes=(odd,), importances=()))
 
 
 def test_answer_is_said_first() -> None:
     """The best with its values and its score stands below the question."""
-    text = " ".join(Page(page(findings())).text.split())
+    text = " ".join(Page(page(results())).text.split())
     _, _, rest = text.partition("give the highest val_accuracy?")
     assert rest.startswith(" The best is model.filters=32 rate=0.1: val_accuracy 0.9000.")
 
 
 def test_failures_come_with_their_reasons() -> None:
     """Each trial without a value says why."""
-    found = findings(trial(), ended(5, reason="out of memory"), ended(6, state="pruned"))
+    found = results(trial(), ended(5, reason="out of memory"), ended(6, state="pruned"))
     text = Page(page(found)).text
     assert "out of memory" in text
     assert "Failed and pruned" in text

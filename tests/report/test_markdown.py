@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from found import ended, findings, trial
+from found import ended, results, trial
 
 from cnn_sweeps.report import content, markdown
 from cnn_sweeps.sweeps.results.results import Importance, Objective
@@ -13,7 +13,7 @@ from cnn_sweeps.sweeps.results.results import Importance, Objective
 
 def test_markdown_has_what_the_page_has() -> None:
     """Question, answer, table, importance, time, failures, environment and commands."""
-    found = findings(trial(), trial(1, 0.8), ended(5, reason="out of memory"))
+    found = results(trial(), trial(1, 0.8), ended(5, reason="out of memory"))
     written = markdown.markdown(found)
     for part in (
         found.question,
@@ -30,14 +30,14 @@ def test_markdown_has_what_the_page_has() -> None:
 
 def test_markdown_shows_markup_of_users_as_text() -> None:
     """A name with markup in it is no markup."""
-    written = markdown.markdown(findings(study="<b>*x*", question="[a](javascript:b)"))
+    written = markdown.markdown(results(study="<b>*x*", question="[a](javascript:b)"))
     assert r"# \<b>\*x\*" in written
     assert "](java" not in written
 
 
 def test_json_has_every_trial() -> None:
     """A program finds the version, the trials with all their values, and the share of use."""
-    found = findings(trial(), ended(5))
+    found = results(trial(), ended(5))
     plain = json.loads(markdown.to_json(found))
     assert (plain["version"], plain["study"]) == (1, "digits")
     assert [each["state"] for each in plain["trials"]] == ["complete", "fail"]
@@ -48,7 +48,7 @@ def test_json_has_every_trial() -> None:
 
 def test_numbers_that_json_does_not_have_are_null() -> None:
     """A loss that is no number any more is a null."""
-    found = findings(trial(metrics={"loss": math.nan, "val_loss": math.inf}))
+    found = results(trial(metrics={"loss": math.nan, "val_loss": math.inf}))
     (only,) = json.loads(markdown.to_json(found))["trials"]
     assert only["metrics"] == {"loss": None, "val_loss": None}
 
@@ -57,7 +57,7 @@ def test_several_winners_are_told_one_by_one() -> None:
     """With several objectives the answer is the front."""
     objectives = tuple(Objective(name=name, direction="minimize") for name in ("loss", "seconds"))
     front = [trial(n, values={"loss": 1.0 + n, "seconds": 2.0 - n}, best=True) for n in range(2)]
-    first, *told = content.answer(findings(*front, objectives=objectives))
+    first, *told = content.answer(results(*front, objectives=objectives))
     assert first.startswith("2 of 2 trials are on the Pareto front")
     assert [sentence.split(",")[0] for sentence in told] == ["Trial 0", "Trial 1"]
 
@@ -71,37 +71,37 @@ def test_several_winners_are_told_one_by_one() -> None:
 )
 def test_no_answer_says_why(trials: tuple[object, ...], said: str) -> None:
     """Without a value there is a reason."""
-    assert said in content.answer(findings(*trials))[0]  # type: ignore[arg-type]
+    assert said in content.answer(results(*trials))[0]  # type: ignore[arg-type]
 
 
 def test_no_trial_yet_is_no_answer_yet() -> None:
     """A sweep that has just begun has no answer."""
-    assert content.answer(replace(findings(), trials=())) == ["No trial has ended yet."]
+    assert content.answer(replace(results(), trials=())) == ["No trial has ended yet."]
 
 
 def test_savings_of_reuse_and_pruning_are_told() -> None:
     """Epochs that were known, seconds that were not spent, epochs that were spared."""
     known = trial(epochs=5, epochs_trained=1)
     pruned = ended(1, state="pruned", epochs=2, epochs_trained=2, epochs_asked=10)
-    told = " ".join(content.savings(findings(known, pruned)))
+    told = " ".join(content.savings(results(known, pruned)))
     assert "Of 7 epochs 3 were trained and 4 were known already, which saved 10.0 s" in told
     assert "ended 1 trial early and spared 8 epochs" in told
 
 
 def test_seconds_that_nobody_knows_are_not_saved() -> None:
     """Without its run it is not known what a trial has paid."""
-    told = " ".join(content.savings(findings(trial(epochs=5, epochs_trained=1, seconds_paid=None))))
+    told = " ".join(content.savings(results(trial(epochs=5, epochs_trained=1, seconds_paid=None))))
     assert "Of 5 epochs 1 were trained and 4 were known already." in told
 
 
 def test_unknown_importance_says_why() -> None:
     """What cannot be told has a reason."""
     unknown = Importance(objective="loss", shares={}, reason="only one key was swept")
-    (said,) = content.unknown_importances(findings(importances=(unknown,)))
+    (said,) = content.unknown_importances(results(importances=(unknown,)))
     assert said == "What good values of loss depend on cannot be told: only one key was swept."
 
 
 def test_phases_add_up() -> None:
     """The last row of the table is the sum of the others."""
-    *_, last = content.phases(findings()).rows
+    *_, last = content.phases(results()).rows
     assert last[2:] == ("90.0", "100")

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 import yaml
+from callbacks import Collector
 from configs import config
-from observers import Collector
 
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.runs.run import AsTrial, run
+from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store, finished_runs
 from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
 from cnn_sweeps.training.epoch import Epoch
 
-AS_TRIAL = AsTrial(parent_run_id=None, tags={"trial": "7"})
+AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
 
 
@@ -25,10 +25,10 @@ def first(store: Store) -> RunResult:
     return run(config(trainer={"epochs": 2}), store)
 
 
-def again(store: Store, observers: tuple[Any, ...] = (), **groups: Any) -> RunResult:
+def again(store: Store, callbacks: tuple[Any, ...] = (), **groups: Any) -> RunResult:
     """The same experiment, asked for by a sweep."""
     asked = config(**({"trainer": {"epochs": 2}} | groups))
-    return run(asked, store, role=AS_TRIAL, observers=observers)
+    return run(asked, store, trial=AS_TRIAL, callbacks=callbacks)
 
 
 def test_a_known_experiment_is_not_trained_again(store: Store, first: RunResult) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from callbacks import Collector
 from configs import config
-from observers import Collector
 
 from cnn_sweeps.errors import DivergedError, ModelError
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.runs.run import AsTrial, load_cached, run
+from cnn_sweeps.runs.run import TrialContext, load_cached, run
 from cnn_sweeps.tracking import Store
 
 EPOCHS = {"epochs": 2}
@@ -99,7 +99,7 @@ def test_logged_model_predicts_as_mlflow_loads_it(store: Store, result: RunResul
 
 def test_same_config_gives_the_same_weights(store: Store, result: RunResult) -> None:
     """A second run, with another network trained in between, ends with the same bits."""
-    other = run(config(seed=1), store, role=AsTrial(parent_run_id=None))
+    other = run(config(seed=1), store, trial=TrialContext(parent_run_id=None))
     again = run(config(trainer=EPOCHS), store)
     assert again.weights_sha256 == result.weights_sha256 != other.weights_sha256
     assert again.identity == result.identity
@@ -109,7 +109,7 @@ def test_same_config_gives_the_same_weights(store: Store, result: RunResult) -> 
 def test_search_does_not_see_the_test_split(store: Store) -> None:
     """A run for a search has no test metrics, and knows its parent."""
     with store.start_run("parent", tags={}) as parent:
-        child = run(config(), store, role=AsTrial(parent_run_id=parent.run_id))
+        child = run(config(), store, trial=TrialContext(parent_run_id=parent.run_id))
     assert not any(name.startswith("test") for name in store.get(child.run_id).metrics)
     assert [record.run_id for record in store.children(parent.run_id)] == [child.run_id]
 
@@ -139,9 +139,9 @@ def test_pictures_are_left_out_where_asked(store: Store) -> None:
 def test_a_trial_has_no_pictures_of_the_test_split(store: Store, result: RunResult) -> None:
     """Neither one that is trained nor one that is answered from a single run that has them."""
     with store.start_run("parent", tags={}) as parent:
-        role = AsTrial(parent_run_id=parent.run_id)
-        trained = run(config(), store, role=role)
-        answered = run(config(trainer=EPOCHS), store, role=role)
+        trial = TrialContext(parent_run_id=parent.run_id)
+        trained = run(config(), store, trial=trial)
+        answered = run(config(trainer=EPOCHS), store, trial=trial)
     assert store.get(answered.run_id).tags["reused_from"] == result.run_id
     assert pictures(store, trained.run_id) == []
     assert pictures(store, answered.run_id) == []
@@ -189,7 +189,7 @@ def test_observers_see_every_epoch_and_started_comes_first(store: Store) -> None
     done = run(
         config(trainer=EPOCHS),
         store,
-        observers=[watcher],
+        callbacks=[watcher],
         started=lambda run_id, identity: told.append(run_id),
     )
     assert told == [done.run_id]

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from cnn_sweeps.sweeps.display import LiveView, PlainView, Tally, view_of
-from cnn_sweeps.sweeps.plan.eta import Pace, Timing, roughly, time_left
+from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately, time_left
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.study.events import Claimed, Ended, Event, Progressed, Refused, State
+from cnn_sweeps.sweeps.study.events import (
+    EpochEnded,
+    Event,
+    State,
+    TrialEnded,
+    TrialStarted,
+    WorkerRefused,
+)
 from cnn_sweeps.text.terminal import Output
 
 ONE = Objectives.parse({})
@@ -45,12 +52,12 @@ def digest(trial: int) -> str:
     return hashlib.sha256(str(trial).encode()).hexdigest()
 
 
-def claimed(trial: int = 0, worker: int = 0, title: str = "cnn 16x2") -> Claimed:
+def claimed(trial: int = 0, worker: int = 0, title: str = "cnn 16x2") -> TrialStarted:
     """A worker that has taken a trial of five epochs."""
-    return Claimed(worker=worker, trial=trial, title=title, epochs=5)
+    return TrialStarted(worker=worker, trial=trial, title=title, epochs=5)
 
 
-def ended(trial: int = 4, *values: float, state: State = "complete", **more: Any) -> Ended:
+def ended(trial: int = 4, *values: float, state: State = "complete", **more: Any) -> TrialEnded:
     """A trial of worker 0 that has ended."""
     given: dict[str, Any] = {
         "name": f"cnn 16x2 e5 · {digest(trial)[:12]}",
@@ -59,7 +66,7 @@ def ended(trial: int = 4, *values: float, state: State = "complete", **more: Any
         "seconds": 16.24,
         **more,
     }
-    return Ended(worker=0, trial=trial, state=state, values=values, **given)
+    return TrialEnded(worker=0, trial=trial, state=state, values=values, **given)
 
 
 def tally(objectives: Objectives = ONE, **more: Any) -> Tally:
@@ -124,7 +131,7 @@ def test_a_trial_is_one_line() -> None:
             id="put back is not done",
         ),
         pytest.param(
-            Refused(worker=1, message="the disk is full\n  Free some."),
+            WorkerRefused(worker=1, message="the disk is full\n  Free some."),
             "worker 1 stops: the disk is full",
             id="refused",
         ),
@@ -143,7 +150,7 @@ def test_every_objective_is_shown() -> None:
 
 def test_plain_lines_have_no_control_characters() -> None:
     """A log file holds text alone, and nothing of epochs."""
-    text = "".join(lines(claimed(), Progressed(worker=0, trial=0, epoch=1, value=0.5), ended(0, 1)))
+    text = "".join(lines(claimed(), EpochEnded(worker=0, trial=0, epoch=1, value=0.5), ended(0, 1)))
     assert "\x1b" not in text
     assert "\r" not in text
     assert text.count("trial") == 1
@@ -224,7 +231,7 @@ def test_the_view_suits_the_stream(
 
 def test_the_picture_has_a_line_for_each_worker() -> None:
     """Number, trial, network, bar, epoch and value; a worker without a trial waits."""
-    progress = Progressed(worker=0, trial=7, epoch=3, value=0.875)
+    progress = EpochEnded(worker=0, trial=7, epoch=3, value=0.875)
     first, second, *_ = picture(claimed(7), progress).splitlines()
     assert first.split()[:6] == ["worker", "0", "trial", "7", "cnn", "16x2"]
     assert first.split()[6:] == ["━━━━━━", "3/5", "val_accuracy", "0.8750"]
@@ -274,7 +281,7 @@ def test_several_objectives_have_a_front() -> None:
 
 def test_a_narrow_terminal_keeps_every_number() -> None:
     """On 40 columns words and bars go, and the title is cut, but no line is broken."""
-    progress = Progressed(worker=0, trial=117, epoch=3, value=0.875)
+    progress = EpochEnded(worker=0, trial=117, epoch=3, value=0.875)
     text = picture(claimed(117, title="custom build_my_network"), progress, width=40)
     first = text.splitlines()[0]
     assert first.split()[:3] == ["0", "trial", "117"]
@@ -318,7 +325,7 @@ def test_the_terminal_is_left_with_its_cursor() -> None:
 
 def test_a_narrower_terminal_is_cleaned_of_wrapped_lines() -> None:
     """Lines that the terminal has wrapped are erased with the rows that they then take."""
-    progress = Progressed(worker=0, trial=7, epoch=3, value=0.875)
+    progress = EpochEnded(worker=0, trial=7, epoch=3, value=0.875)
     kept, shrunk = live(claimed(7), progress), live(claimed(7), progress, resize=40)
     assert shrunk.count(UP) > kept.count(UP)
 
@@ -326,7 +333,7 @@ def test_a_narrower_terminal_is_cleaned_of_wrapped_lines() -> None:
 def test_no_colour_is_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR is heeded in the lines and in the picture."""
     monkeypatch.setenv("NO_COLOR", "1")
-    text = live(claimed(), Progressed(worker=0, trial=0, epoch=1, value=0.1), ended(state="failed"))
+    text = live(claimed(), EpochEnded(worker=0, trial=0, epoch=1, value=0.1), ended(state="failed"))
     assert "\x1b[3" not in text
 
 
@@ -403,7 +410,7 @@ def test_the_time_left_is_shown_once_it_can_be_known() -> None:
 )
 def test_an_estimate_claims_no_more_than_it_knows(seconds: float, said: str) -> None:
     """Estimates are rounded as a person would."""
-    assert roughly(seconds) == said
+    assert approximately(seconds) == said
 
 
 def timings(*rows: tuple[float, float | None, float]) -> list[Timing]:
@@ -423,4 +430,4 @@ def timings(*rows: tuple[float, float | None, float]) -> list[Timing]:
 )
 def test_pace(rows: list[tuple[float, float | None, float]], seconds: float) -> None:
     """Seconds of one epoch of 400 parameters, judging by other trials."""
-    assert Pace.fit(timings(*rows)).seconds(1, 400) == pytest.approx(seconds)
+    assert EpochCost.fit(timings(*rows)).seconds(1, 400) == pytest.approx(seconds)

@@ -33,7 +33,7 @@ def told(made: Plan, budget: Budget | None = None, known: SweepStudy | None = No
 def finish(made: SweepStudy, cells: Sequence[dict[str, Any]], **metrics: float) -> None:
     """Put cells into a study and end their trials."""
     for cell in cells:
-        made.put(cell)
+        made.enqueue(cell)
         trial = made.claim(Owner.here())
         assert trial is not None
         made.values_of(trial)
@@ -135,7 +135,7 @@ def test_finished_trials_are_known(tmp_path: Path) -> None:
 def test_waiting_trials_are_still_to_do(tmp_path: Path) -> None:
     """A place in the queue is no result."""
     made = study(tmp_path)
-    made.put({"model.filters": 8, "model.conv_blocks": 0})
+    made.enqueue({"model.filters": 8, "model.conv_blocks": 0})
     assert "to do 5 trials" in told(made.plan, known=made)
 
 
@@ -208,10 +208,10 @@ def test_each_cell_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     composed: list[Any] = []
     config = Plan.config
 
-    def counted(made: Plan, cell: dict[str, Any]) -> Config:
+    def pluralize(made: Plan, cell: dict[str, Any]) -> Config:
         composed.append(cell)
         return config(made, cell)
 
-    monkeypatch.setattr(Plan, "config", counted)
+    monkeypatch.setattr(Plan, "config", pluralize)
     told(plan())
     assert len(composed) == 6

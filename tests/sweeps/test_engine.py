@@ -14,13 +14,13 @@ from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, DivergedError, StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.controller import default_name, fill
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
-from cnn_sweeps.sweeps.study.events import Ended, Event
+from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
@@ -57,9 +57,9 @@ def test_template_refuses_an_unknown_key() -> None:
 def test_template_takes_the_base_of_the_chosen_group() -> None:
     """Where a config group is swept, each option has its own base."""
     dnn = values(model={"name": "dnn", "dense_units": 8})
-    template = Template(groups=("model",), bases={'["dnn"]': dnn, '["cnn"]': values()})
+    base_config = BaseConfig(groups=("model",), bases={'["dnn"]': dnn, '["cnn"]': values()})
     space = parse_space({"model": "dnn,cnn", "trainer.epochs": "1,2"})
-    made = template.config(space, {"model": "dnn", "trainer.epochs": 2})
+    made = base_config.config(space, {"model": "dnn", "trainer.epochs": 2})
     assert (made.model.name, made.trainer.epochs) == ("dnn", 2)
 
 
@@ -179,10 +179,10 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(
 
     made, outcomes = study(tmp_path), list[Event]()
     fill(made, Budget())
-    Worker(study=made, execute=FakeRun(score), tell=outcomes.append).work()
+    Worker(study=made, execute=FakeRun(score), emit=outcomes.append).work()
     (failed,) = made.trials(TrialState.FAIL)
     assert reason in failed.user_attrs["reason"]
-    assert [o.trial for o in outcomes if isinstance(o, Ended) and o.state == "failed"] == [
+    assert [o.trial for o in outcomes if isinstance(o, TrialEnded) and o.state == "failed"] == [
         failed.number
     ]
     assert len(made.trials(TrialState.COMPLETE)) == 4

@@ -12,7 +12,7 @@ from plans import FakeRun, plan, study
 
 from cnn_sweeps.report.figures.comparison import NAME
 from cnn_sweeps.sweeps import controller
-from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.tables import MINUS
 from cnn_sweeps.sweeps.controller import sweep
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -26,7 +26,7 @@ from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, Store
 
 
-def asked(params: dict[str, Any], question: Exercise, **groups: Any) -> Plan:
+def asked(params: dict[str, Any], question: ComparisonSpec, **groups: Any) -> Plan:
     """A plan of an exercise, as the command line would make it."""
     made = plan(params, **groups)
     settled, space, _ = laid_out(question, made.space, {})
@@ -35,7 +35,7 @@ def asked(params: dict[str, Any], question: Exercise, **groups: Any) -> Plan:
 
 def filters(**groups: Any) -> Plan:
     """Two networks with two seeds each."""
-    base = exercise(seeds=2, base={"model.filters": 4}, says={})
+    base = exercise(seeds=2, base={"model.filters": 4}, phrases={})
     return asked({"model.filters": "choice(4,2)"}, base, **groups)
 
 
@@ -43,7 +43,7 @@ def worked(folder: Path, made: Plan) -> SweepStudy:
     """A study whose trials were carried out by a formula: a hundredth for each filter."""
     held = study(folder, made)
     for cell in made.space.cells():
-        held.put(cell)
+        held.enqueue(cell)
     Worker(study=held, execute=FakeRun(lambda c: c.model.filters / 100 + c.seed / 1000)).work()  # type: ignore[union-attr]
     return held
 
@@ -63,7 +63,7 @@ def test_answer_is_computed_from_the_trials_and_their_scores(tmp_path: Path) -> 
 
 def test_a_trial_that_failed_gives_its_reason(tmp_path: Path) -> None:
     """A cell that cannot be carried out does not keep the others from being compared."""
-    base = exercise(seeds=1, base={"model.conv_blocks": 1}, says={})
+    base = exercise(seeds=1, base={"model.conv_blocks": 1}, phrases={})
     held = worked(tmp_path, asked({"model.conv_blocks": "choice(1,9)"}, base))
     found = answer_of(held, {})
     assert found is not None
@@ -73,11 +73,11 @@ def test_a_trial_that_failed_gives_its_reason(tmp_path: Path) -> None:
 
 def test_cells_without_a_trial_are_missing(tmp_path: Path) -> None:
     """What a timeout left over is said, and cells that mean the same are one."""
-    base = exercise(seeds=1, base={"model.filters": 4, "model.conv_blocks": 0}, says={})
+    base = exercise(seeds=1, base={"model.filters": 4, "model.conv_blocks": 0}, phrases={})
     params = {"model.conv_blocks": "choice(0,1)", "model.filters": "choice(2,4)"}
     made = asked(params, base)
     held = study(tmp_path, made)
-    held.put(next(made.space.cells()))
+    held.enqueue(next(made.space.cells()))
     Worker(study=held, execute=FakeRun()).work()
     found = answer_of(held, {})
     assert found is not None
@@ -94,9 +94,9 @@ def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: P
     """Its seconds are compared; one worker that goes on with a search may have every core."""
     held, budget = study(tmp_path, filters()), Budget(n_jobs=4)
     controller.fill(held, budget)
-    assert controller._shares(held, budget, workers=1) == 4
-    assert controller._shares(held, Budget(n_jobs=0), workers=1) == 4
-    assert controller._shares(study(tmp_path, name="search"), budget, workers=1) == 1
+    assert controller._cpu_slots(held, budget, workers=1) == 4
+    assert controller._cpu_slots(held, Budget(n_jobs=0), workers=1) == 4
+    assert controller._cpu_slots(study(tmp_path, name="search"), budget, workers=1) == 1
 
 
 def test_trials_with_other_threads_are_scored_in_other_processes() -> None:

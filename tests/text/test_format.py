@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_sweeps.text.format import counted, duration, first_line
+from cnn_sweeps.text.format import duration, first_line, pluralize
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_first_line(text: object, line: str) -> None:
 )
 def test_so_many_things(number: int, things: str | None, said: str) -> None:
     """One is one; thousands are set apart."""
-    assert counted(number, "entry", things) == said
-    assert counted(2, "trial") == "2 trials"
+    assert pluralize(number, "entry", things) == said
+    assert pluralize(2, "trial") == "2 trials"
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def test_server_that_is_not_there(scheme: str, tmp_path: Path) -> None:
 
 def test_database_that_lets_us_in() -> None:
     """A database that can be connected to passes; SQLite stands in for a server here."""
-    database.knock("sqlite://")
+    database.ping("sqlite://")
 
 
 @pytest.mark.slow

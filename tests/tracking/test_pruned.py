@@ -9,7 +9,7 @@ from configs import config
 from plans import epoch
 
 from cnn_sweeps.errors import PrunedError, RunFailedError, StoppedError
-from cnn_sweeps.sweeps.plan.pruners import PrunerSpec, Reporter, build_pruner
+from cnn_sweeps.sweeps.plan.pruners import PrunerSpec, PruningCallback, build_pruner
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.training.epoch import Epoch
 
@@ -52,14 +52,14 @@ def test_a_reporter_ends_the_run_it_watches(store: Store, monkeypatch: pytest.Mo
     def epochs(*args: Any, **options: Any) -> Iterator[Epoch]:
         return (epoch(number, accuracy=value) for number, value in enumerate(FALLING, start=1))
 
-    monkeypatch.setattr(loop.Subject, "epochs", epochs)
+    monkeypatch.setattr(loop.Trainer, "epochs", epochs)
     spec = PrunerSpec.parse({"name": "threshold", "lower": 0.35})
     trial = optuna.create_study(direction="maximize", pruner=build_pruner(spec, max_epochs=4)).ask()
     with pytest.raises(PrunedError, match="epoch 3"):
         run.run(
             config(trainer={"epochs": 4}),
             store,
-            observers=[Reporter(trial, "val_accuracy", spec)],
+            callbacks=[PruningCallback(trial, "val_accuracy", spec)],
         )
     (found,) = store.client.search_runs([store.experiment_id])
     curve = store.client.get_metric_history(found.info.run_id, "val_accuracy")

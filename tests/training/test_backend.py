@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from cnn_sweeps.config.schema import Trainer
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.training import backend
 
 FRESH = """
-from cnn_sweeps.training import backend as runtime
-from cnn_sweeps.config.schema import CnnModel, Trainer
-runtime.prepare(Trainer(), 0)
-from cnn_sweeps.models import build as models
-from cnn_sweeps.training import loop as training, state as variables
-print(variables.weights_sha256(models.build(CnnModel(filters=4), (28, 28, 1), 10)))
+from cnn_sweeps.training import backend
+from cnn_sweeps.config.schema import CnnModel, TrainerConfig
+backend.configure_backend(TrainerConfig(), 0)
+from cnn_sweeps.models import build
+from cnn_sweeps.training import loop, state
+print(state.weights_sha256(build.build(CnnModel(filters=4), (28, 28, 1), 10)))
 """
 
 
 def initial_weights(seed: int, **fields: Any) -> str:
     """The hash of a new network after `prepare`."""
-    backend.prepare(Trainer(**fields), seed)
+    backend.configure_backend(TrainerConfig(**fields), seed)
     from cnn_sweeps.config.schema import CnnModel
     from cnn_sweeps.models import build
     from cnn_sweeps.training import state
@@ -58,12 +58,12 @@ def test_every_seed_counts() -> None:
 )
 def test_precision_is_set_for_each_run(precision: Any, compute: str, floatx: str) -> None:
     """The policy is the one of this run, whatever the one before had."""
-    backend.prepare(Trainer(precision=precision), 0)
+    backend.configure_backend(TrainerConfig(precision=precision), 0)
     import keras
 
     assert keras.config.dtype_policy().compute_dtype == compute
     assert keras.config.floatx() == floatx
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_precision_is_set_for_each_run(precision: Any, compute: str, floatx: str
 )
 def test_what_comes_too_late_is_refused(fields: dict[str, Any], asked: str) -> None:
     """A second run in the process cannot have other threads or determinism."""
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
     with pytest.raises(ConfigError, match=f"{asked}, but .* threads=0 deterministic=True"):
-        backend.prepare(Trainer(**fields), 0)
+        backend.configure_backend(TrainerConfig(**fields), 0)
 
 
 def test_threads_are_refused_where_somebody_else_started_tensorflow(
@@ -90,7 +90,7 @@ def test_threads_are_refused_where_somebody_else_started_tensorflow(
     assert int(tf.constant(1) + 1) == 2
     monkeypatch.setattr(backend, "_started", [])
     with pytest.raises(ConfigError, match=r"trainer\.threads=3 comes too late"):
-        backend.prepare(Trainer(threads=3), 0)
+        backend.configure_backend(TrainerConfig(threads=3), 0)
 
 
 def test_noise_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
@@ -116,5 +116,5 @@ def test_noise_is_shown_when_something_fails(capfd: pytest.CaptureFixture[str]) 
 
 def test_tensorflow_does_not_warn_of_many_trials() -> None:
     """A sweep builds a graph for each trial; TensorFlow's warning about it stays silent."""
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
     assert not logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)

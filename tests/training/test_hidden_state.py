@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import SHAPE, augmented, network, trainer
+from networks import SHAPE, augmented, network, settings
 
-from cnn_sweeps.config.schema import CnnModel, Trainer
+from cnn_sweeps.config.schema import CnnModel, TrainerConfig
 from cnn_sweeps.training import backend
 
 
 def with_layer(call: str) -> Any:
     """A compiled network with a layer of the user's, which computes this while it is trained."""
-    backend.prepare(Trainer(), 0)
+    backend.configure_backend(TrainerConfig(), 0)
     import keras
     import tensorflow as tf
     from keras import layers
@@ -40,7 +40,7 @@ def compiled(model: Any) -> Any:
     """The network, ready to be trained."""
     from cnn_sweeps.training import loop
 
-    loop.compile_model(model, trainer(), 50)
+    loop.compile_model(model, settings(), 50)
     return model
 
 
@@ -63,9 +63,9 @@ def compiled(model: Any) -> Any:
 )
 def test_what_no_snapshot_holds_is_found(call: str) -> None:
     """Training cannot go on from a snapshot where the layer has a state of its own."""
-    from cnn_sweeps.training.state import has_hidden_state
+    from cnn_sweeps.training.state import has_untracked_state
 
-    assert has_hidden_state(with_layer(call))
+    assert has_untracked_state(with_layer(call))
 
 
 @pytest.mark.parametrize(
@@ -85,31 +85,31 @@ def test_what_no_snapshot_holds_is_found(call: str) -> None:
 )
 def test_what_a_snapshot_holds_is_not_hidden(call: str) -> None:
     """A layer may have any state that Keras keeps track of."""
-    from cnn_sweeps.training.state import has_hidden_state
+    from cnn_sweeps.training.state import has_untracked_state
 
-    assert not has_hidden_state(with_layer(call))
+    assert not has_untracked_state(with_layer(call))
 
 
 @pytest.mark.parametrize("kind", ["augmented", "cnn"])
 def test_keras_own_layers_hide_nothing(kind: str) -> None:
     """Augmentation, dropout and batch norm keep their state where it can be found."""
-    from cnn_sweeps.training.state import has_hidden_state
+    from cnn_sweeps.training.state import has_untracked_state
 
     cnn = CnnModel(filters=2, conv_blocks=1, batch_norm=True, dropout=0.5)
-    assert not has_hidden_state(compiled(augmented() if kind == "augmented" else network(cnn)))
+    assert not has_untracked_state(compiled(augmented() if kind == "augmented" else network(cnn)))
 
 
 def test_looking_moves_nothing() -> None:
     """Neither the network nor the random numbers of Python and NumPy."""
     from cnn_sweeps.training import state
-    from cnn_sweeps.training.state import has_hidden_state
+    from cnn_sweeps.training.state import has_untracked_state
 
     model = with_layer(
         "x + keras.random.normal(keras.ops.shape(x)) * __import__('random').random()"
     )
     before = state.snapshot(model)
     python, numpy = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
-    assert not has_hidden_state(model)
+    assert not has_untracked_state(model)
     after = state.snapshot(model)
     assert {key: value.tolist() for key, value in before.items()} == {
         key: value.tolist() for key, value in after.items()

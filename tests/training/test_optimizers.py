@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from cnn_sweeps.config.schema import Optimizer, Schedule, Trainer
+from cnn_sweeps.config.schema import Optimizer, Schedule, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.training import optimizers
 
 
-def trainer(epochs: int = 10, **schedule: Any) -> Trainer:
+def trainer(epochs: int = 10, **schedule: Any) -> TrainerConfig:
     """A trainer that starts at a learning rate of 1, so that rates read as shares."""
-    return Trainer(
+    return TrainerConfig(
         epochs=epochs,
         optimizer=Optimizer(name="sgd", learning_rate=1.0),
         schedule=Schedule(**schedule),
@@ -33,7 +33,7 @@ def test_the_table_is_that_of_keras(name: str) -> None:
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_every_optimizer_is_built(name: Any) -> None:
     """Each name gives the Keras class of that name, with the learning rate asked for."""
-    made = optimizers.make(Trainer(optimizer=Optimizer(name=name, learning_rate=0.25)), 10)
+    made = optimizers.make(TrainerConfig(optimizer=Optimizer(name=name, learning_rate=0.25)), 10)
     assert type(made).__name__.lower() == name
     assert float(made.learning_rate) == 0.25
 
@@ -41,7 +41,7 @@ def test_every_optimizer_is_built(name: Any) -> None:
 def test_params_reach_the_optimizer() -> None:
     """A parameter of the config arrives in Keras."""
     chosen = Optimizer(name="sgd", params={"momentum": 0.9, "nesterov": True, "clipnorm": None})
-    made = optimizers.make(Trainer(optimizer=chosen), 10)
+    made = optimizers.make(TrainerConfig(optimizer=chosen), 10)
     assert (made.momentum, made.nesterov) == (0.9, True)
 
 
@@ -61,14 +61,14 @@ def test_params_reach_the_optimizer() -> None:
 def test_check_refuses(name: Any, params: dict[str, Any], message: str) -> None:
     """A wrong parameter is refused without Keras, with those that are possible."""
     with pytest.raises(ConfigError, match=message):
-        optimizers.check(Trainer(optimizer=Optimizer(name=name, params=params)))
+        optimizers.check(TrainerConfig(optimizer=Optimizer(name=name, params=params)))
 
 
 def test_a_value_that_keras_refuses() -> None:
     """What only Keras knows comes as one message, not as a traceback."""
     chosen = Optimizer(name="sgd", params={"momentum": 2.0})
     with pytest.raises(ConfigError, match=r"params \(momentum=2.0\) is refused by Keras for sgd"):
-        optimizers.make(Trainer(optimizer=chosen), 10)
+        optimizers.make(TrainerConfig(optimizer=chosen), 10)
 
 
 @pytest.mark.parametrize(

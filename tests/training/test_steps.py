@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import SHAPE, augmented, dataset, network, trainer
+from networks import SHAPE, augmented, dataset, network, settings
 
-from cnn_sweeps.config.schema import CnnModel, Optimizer, Schedule, Trainer
+from cnn_sweeps.config.schema import CnnModel, Optimizer, Schedule, TrainerConfig
 
 HARD = {"optimizer": Optimizer(name="adamw"), "schedule": Schedule(name="cosine")}
 
 
-def by_keras(model: Any, config: Trainer) -> tuple[dict[str, float], str]:
+def by_keras(model: Any, config: TrainerConfig) -> tuple[dict[str, float], str]:
     """Two epochs of `fit`: the metrics of the second, and the hash of the weights."""
     from cnn_sweeps.training import loop, state
 
@@ -31,16 +31,14 @@ def by_keras(model: Any, config: Trainer) -> tuple[dict[str, float], str]:
     return {name: values[-1] for name, values in logs.items()}, state.weights_sha256(model)
 
 
-def by_passes(model: Any, config: Trainer) -> tuple[dict[str, float], str]:
+def by_passes(model: Any, config: TrainerConfig) -> tuple[dict[str, float], str]:
     """The same by passes."""
     from cnn_sweeps.training import loop, state
-    from cnn_sweeps.training.steps import TrainingPass
+    from cnn_sweeps.training.steps import TrainEpoch
 
     data = dataset()
     loop.compile_model(model, config, len(data.x_train))
-    train = TrainingPass(
-        model=model, batch_size=config.batch_size, steps=config.steps_per_execution
-    )
+    train = TrainEpoch(model=model, batch_size=config.batch_size, steps=config.steps_per_execution)
     for number in (1, 2):
         order = loop.epoch_order(0, number, len(data.x_train))
         logs = train(data.x_train, data.y_train, order)
@@ -50,23 +48,23 @@ def by_passes(model: Any, config: Trainer) -> tuple[dict[str, float], str]:
 @pytest.mark.parametrize("steps", [None, 1, 3, 100])
 def test_a_pass_gives_the_bits_of_fit(steps: int | None) -> None:
     """Augmentation, batch norm, dropout, a schedule and a smaller last batch, in any call."""
-    config = trainer(steps_per_execution=steps, **HARD)
+    config = settings(steps_per_execution=steps, **HARD)
     assert by_passes(augmented(), config) == by_keras(augmented(), config)
 
 
 def test_evaluation_gives_the_bits_of_keras() -> None:
     """More images than a call takes, and a smaller last batch."""
     from cnn_sweeps.training import loop
-    from cnn_sweeps.training.steps import EVALUATION_BATCH, EVALUATION_STEPS, EvaluationPass
+    from cnn_sweeps.training.steps import EVALUATION_BATCH, EVALUATION_STEPS, Evaluate
 
     images = EVALUATION_BATCH * EVALUATION_STEPS + 77
     random = np.random.RandomState(0)
     x = random.randint(0, 256, size=(images, *SHAPE)).astype(np.uint8)
     y = random.randint(0, 3, size=images)
     net = network(CnnModel(filters=2, conv_blocks=1))
-    loop.compile_model(net, trainer(), images)
+    loop.compile_model(net, settings(), images)
     logs = net.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-    score = EvaluationPass(model=net)
+    score = Evaluate(model=net)
     assert score(x, y) == score(x, y) == (logs["loss"], logs["accuracy"])
 
 
@@ -76,7 +74,7 @@ def test_calls_grow_until_they_take_long(monkeypatch: pytest.MonkeyPatch) -> Non
 
     clock = iter([0.0, 0.01, 1.0, 1.01, 2.0, 2.9, 3.0, 3.2])
     monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
-    train = passes.TrainingPass(model=None, batch_size=2)
+    train = passes.TrainEpoch(model=None, batch_size=2)
     order = np.arange(100)
     parts = list(train._parts(order))
     assert [done for done, _ in parts] == [0, 8, 24, 56][: len(parts)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cnn_sweeps.config.schema import EarlyStopping, Trainer
+from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import ConfigError, DivergedError
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch
@@ -89,7 +89,7 @@ def test_best_epoch_counts_by_number() -> None:
 
 def test_rules_are_those_of_the_config() -> None:
     """The first rule of the config that gives a reason is the loss."""
-    trainer = Trainer(
+    trainer = TrainerConfig(
         stop_at_loss=0.0, stop_at_accuracy=0.9, early_stopping=EarlyStopping(patience=1)
     )
     reached = [epoch(loss=0.0, accuracy=0.5, val_loss=1.0)]
@@ -98,7 +98,7 @@ def test_rules_are_those_of_the_config() -> None:
 
 def test_no_rule_without_a_limit() -> None:
     """The default config trains all its epochs."""
-    assert stopping.rules(Trainer()) == ()
+    assert stopping.rules(TrainerConfig()) == ()
 
 
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
@@ -116,7 +116,7 @@ def test_finite_losses_pass() -> None:
 
 def test_early_stopping_needs_validation_images() -> None:
     """Patience without a validation split is refused, with both ways out."""
-    trainer = Trainer(early_stopping=EarlyStopping(patience=3))
+    trainer = TrainerConfig(early_stopping=EarlyStopping(patience=3))
     with pytest.raises(ConfigError, match=r"patience=3 watches val_loss.*\nType data\.val"):
         stopping.check(trainer, 0.0)
 
@@ -126,4 +126,4 @@ def test_early_stopping_needs_validation_images() -> None:
 )
 def test_early_stopping_that_can_work_passes(patience: int | None, fraction: float) -> None:
     """Nothing is refused where there is something to watch, or no watching."""
-    stopping.check(Trainer(early_stopping=EarlyStopping(patience=patience)), fraction)
+    stopping.check(TrainerConfig(early_stopping=EarlyStopping(patience=patience)), fraction)

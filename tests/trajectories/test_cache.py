@@ -95,7 +95,7 @@ def test_what_was_not_used_for_longest_goes_first(
 def test_what_is_in_use_stays(store: TrajectoryStore) -> None:
     """The next one goes in its place; afterwards it can go too."""
     with Lock(store.entry("a" * 64, HERE).folder) as lock:
-        assert lock.take()
+        assert lock.acquire()
         assert letters(store.evict(gb(store, 2.5))) == "b"
         assert letters(store.clear()) == "c"
         assert letters(store.entries()) == "a"
@@ -161,8 +161,8 @@ def test_what_is_being_written_is_not_tidied_away(store: TrajectoryStore) -> Non
     """Somebody who trains has half-written files of his own."""
     left = leave_behind(store)
     with Lock(store.entry("a" * 64, HERE).folder) as lock:
-        assert lock.take()
-        store.tidy()
+        assert lock.acquire()
+        store.prune()
     assert [path.exists() for path in left] == [True, True, False, False]
 
 

@@ -13,7 +13,7 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.training.epoch import Training
+from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 
 
@@ -23,30 +23,32 @@ def tracked(tmp_path: Path) -> Tracked:
     return Tracked(tmp_path)
 
 
-def ran(tracked: Tracked, asked: Config, during: Any = lambda _: None) -> tuple[Training, Formula]:
+def ran(
+    tracked: Tracked, asked: Config, during: Any = lambda _: None
+) -> tuple[TrainingResult, Formula]:
     """Train what is asked for, with whatever is known."""
     from cnn_sweeps.training.loop import train
-    from cnn_sweeps.trajectories.resume import course_of
+    from cnn_sweeps.trajectories.resume import open_epoch_source
 
-    subject = Formula(during)
+    trainer = Formula(during)
     environment = Environment.capture(threads=1, deterministic=True)
-    with course_of(
-        subject,  # type: ignore[arg-type]
+    with open_epoch_source(
+        trainer,  # type: ignore[arg-type]
         asked,
         identify(asked, "d" * 64),
         environment,
         tracked,  # type: ignore[arg-type]
-    ) as course:
-        return train(course, asked.trainer), subject
+    ) as trajectory_key:
+        return train(trajectory_key, asked.trainer), trainer
 
 
 def test_epochs_are_kept_and_read_beside_the_runs(tracked: Tracked) -> None:
     """A longer run of the same experiment trains the rest."""
     ran(tracked, config(trainer={"epochs": 2}))
     assert tracked.tags == {"epochs_trained": 2, "epochs_reused": 0, "train_seconds_paid": 2.0}
-    done, subject = ran(tracked, config(trainer={"epochs": 5}))
-    assert subject.done == [3, 4, 5]
-    assert (losses(done), subject.weights) == expected(5)
+    done, trainer = ran(tracked, config(trainer={"epochs": 5}))
+    assert trainer.done == [3, 4, 5]
+    assert (losses(done), trainer.weights) == expected(5)
     assert tracked.tags["trained_by"] == "run"
 
 
@@ -68,8 +70,8 @@ def test_without_reuse_nothing_is_read_or_kept(tracked: Tracked) -> None:
     shutil.copytree(tracked.address.dir, tracked.address.dir.with_name("before"))
     tracked.tags = {}
     asked = config(trainer={"epochs": 3}, trajectory={"reuse": False})
-    done, subject = ran(tracked, asked)
-    assert subject.done == [1, 2, 3]
+    done, trainer = ran(tracked, asked)
+    assert trainer.done == [1, 2, 3]
     assert losses(done) == expected(3)[0]
     assert tracked.tags == {"epochs_trained": 3, "epochs_reused": 0, "train_seconds_paid": 3.0}
     (entry,) = TrajectoryStore.under(tracked.address.dir).entries()
@@ -81,16 +83,16 @@ def test_without_reuse_nothing_is_read_or_kept(tracked: Tracked) -> None:
 def test_steps_in_one_call_have_an_entry_of_their_own(tracked: Tracked) -> None:
     """The trajectory is the same; its bits need not be."""
     ran(tracked, config())
-    _, subject = ran(tracked, config(trainer={"steps_per_execution": 4}))
-    assert subject.done == [1]
+    _, trainer = ran(tracked, config(trainer={"steps_per_execution": 4}))
+    assert trainer.done == [1]
     one, other = TrajectoryStore.under(tracked.address.dir).entries()
     assert one.trajectory_hash == other.trajectory_hash
 
 
 def test_too_much_is_deleted_after_a_training(tracked: Tracked) -> None:
     """Where not even one fits, nothing stays, and the run is none the worse for it."""
-    done, subject = ran(tracked, config(trainer={"epochs": 3}, trajectory={"max_gb": 1e-9}))
-    assert (losses(done), subject.weights) == expected(3)
+    done, trainer = ran(tracked, config(trainer={"epochs": 3}, trajectory={"max_gb": 1e-9}))
+    assert (losses(done), trainer.weights) == expected(3)
     assert TrajectoryStore.under(tracked.address.dir).entries() == []
 
 
@@ -140,8 +142,8 @@ def test_what_cannot_be_described_can_be_read(
         raise StoreError("read-only")
 
     monkeypatch.setattr(files, "write", refuse)
-    done, subject = ran(tracked, config(trainer={"epochs": 2}))
-    assert (losses(done), subject.done) == (expected(2)[0], [])
+    done, trainer = ran(tracked, config(trainer={"epochs": 2}))
+    assert (losses(done), trainer.done) == (expected(2)[0], [])
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden state", "none"])
@@ -152,11 +154,11 @@ def test_only_a_network_of_the_users_is_looked_into(
     from cnn_sweeps.trajectories import resume
 
     looked: list[object] = []
-    monkeypatch.setattr(resume, "has_hidden_state", lambda model: looked.append(model) or hidden)
+    monkeypatch.setattr(resume, "has_untracked_state", lambda model: looked.append(model) or hidden)
     ran(tracked, config())
     assert looked == []
     custom = config(model={"name": "custom", "function": "nowhere:build"}, trainer={"epochs": 2})
-    _, subject = ran(tracked, custom)
-    assert looked == [subject.model]
+    _, trainer = ran(tracked, custom)
+    assert looked == [trainer.model]
     longer = config(model={"name": "custom", "function": "nowhere:build"}, trainer={"epochs": 3})
     assert ran(tracked, longer)[1].done == ([1, 2, 3] if hidden else [3])

@@ -86,7 +86,7 @@ def test_variables_of_the_model_alone_cannot_be_gone_on_from(empty: Entry) -> No
 def test_an_entry_that_is_not_there_is_empty(empty: Entry) -> None:
     """Asking makes nothing."""
     assert (empty.history(), empty.about, empty.size, empty.used) == ([], {}, 0, 0.0)
-    assert empty.faults() == {}
+    assert empty.verify() == {}
     empty.touch()
     assert not empty.folder.exists()
 
@@ -135,10 +135,10 @@ def test_what_a_killed_process_half_wrote_does_not_count(entry: Entry, name: str
     """A file counts once the history names it, and the next epoch writes over it."""
     (entry.folder / name).write_bytes(b"half")
     assert [one.number for one in entry.history()] == [1, 2, 3, 4]
-    assert entry.faults() == {}
+    assert entry.verify() == {}
     five = entry.put(epoch(5), state(5), run_id="first")
     assert entry.state(five) is not None
-    assert entry.faults() == {}
+    assert entry.verify() == {}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_damaged_history_is_set_aside(entry: Entry, content: bytes) -> None:
     assert entry.history() == []
     assert (entry.folder / "history.json.damaged").read_bytes() == content
     assert entry.history() == []
-    assert entry.faults() == {"history.json": "damaged"}
+    assert entry.verify() == {"history.json": "damaged"}
 
 
 def test_a_history_that_cannot_be_read_now_stays_in_its_place(entry: Entry) -> None:
@@ -191,16 +191,16 @@ def test_a_check_finds_every_fault_once_and_again(entry: Entry) -> None:
     damage(entry.folder / "weights" / "0001.npz")
     (entry.folder / "weights" / "0002.npz").unlink()
     (entry.folder / "optimizer" / "0004.npz").write_bytes(b"")
-    faults = {
+    verify = {
         "weights/0001.npz": "damaged",
         "weights/0002.npz": "missing",
         "optimizer/0004.npz": "damaged",
     }
-    assert entry.faults() == faults
-    assert entry.faults() == faults
+    assert entry.verify() == verify
+    assert entry.verify() == verify
     for number in (1, 2, 4):
         entry.put(epoch(number, loss=1 / number), state(number), run_id="second")
-    assert entry.faults() == {}
+    assert entry.verify() == {}
 
 
 def test_an_optimizer_that_is_deleted_meanwhile_is_no_fault(
@@ -215,7 +215,7 @@ def test_an_optimizer_that_is_deleted_meanwhile_is_no_fault(
         return read(path, digest)
 
     monkeypatch.setattr(files, "read", trained_meanwhile)
-    assert entry.faults() == {}
+    assert entry.verify() == {}
     assert "optimizer/0003.npz" not in names(entry)
 
 
@@ -245,7 +245,7 @@ def test_use_is_noted(entry: Entry) -> None:
     """Reading is use too; making and deleting other files in its folder is not."""
     os.utime(entry.folder / "history.json", (OLD, OLD))
     (entry.folder / "lock").touch()
-    entry.tidy()
+    entry.prune()
     assert entry.used == OLD
     entry.touch()
     assert entry.used > OLD
@@ -297,7 +297,7 @@ def test_tidying_leaves_what_the_history_names(entry: Entry) -> None:
     before = names(entry)
     for name in ("history.json.7.part", "weights/0002.npz.damaged", "optimizer/0001.npz"):
         (entry.folder / name).write_bytes(b"left behind")
-    entry.tidy()
+    entry.prune()
     assert names(entry) == before
 
 
@@ -313,7 +313,7 @@ def test_a_full_disk_leaves_the_epochs_before(
     with pytest.raises(StoreError, match=r"0005\.npz cannot be written: No space left"):
         entry.put(epoch(5), state(5), run_id="first")
     assert [one.number for one in entry.history()] == [1, 2, 3, 4]
-    assert entry.faults() == {}
+    assert entry.verify() == {}
 
 
 def test_a_process_killed_between_files_leaves_the_epochs_before(
@@ -335,7 +335,7 @@ def test_a_process_killed_between_files_leaves_the_epochs_before(
             entry.put(epoch(5), state(5), run_id="first")
         monkeypatch.setattr(files, "write", write)
         assert [one.number for one in entry.history()] == [1, 2, 3, 4]
-        assert entry.faults() == {}
+        assert entry.verify() == {}
         assert entry.state(entry.history()[-1]) is not None
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from exactness import Case, first_process, second_process
 
-from cnn_sweeps.config.schema import Schedule, Trainer
+from cnn_sweeps.config.schema import Schedule, TrainerConfig
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.optimizers import OPTIMIZERS
 
@@ -94,7 +94,7 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {config.model.name for config in configs} == {"dnn", "cnn", "custom"}
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
-    assert {trainer.precision for trainer in trainers} == choices(Trainer, "precision")
+    assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")
 
 
 def drawn(seed: int) -> Case:

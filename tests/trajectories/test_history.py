@@ -9,13 +9,15 @@ import pytest
 from plans import epoch
 
 from cnn_sweeps.trajectories import entry
-from cnn_sweeps.trajectories.entry import Kept
+from cnn_sweeps.trajectories.entry import EpochRecord
 
 
-def history(epochs: int) -> list[Kept]:
+def history(epochs: int) -> list[EpochRecord]:
     """So many epochs, all with everything."""
     return [
-        Kept(epoch=epoch(n, loss=1 / (3 * n)), run_id="run", weights="w" * 64, optimizer="o" * 64)
+        EpochRecord(
+            epoch=epoch(n, loss=1 / (3 * n)), run_id="run", weights="w" * 64, optimizer="o" * 64
+        )
         for n in range(1, epochs + 1)
     ]
 
@@ -34,7 +36,7 @@ def test_what_is_written_is_read() -> None:
 
 def test_a_loss_that_is_no_number_is_kept() -> None:
     """A trajectory that diverged is known up to there."""
-    nan = Kept(epoch=epoch(1, loss=math.nan), run_id="run", weights="w", optimizer=None)
+    nan = EpochRecord(epoch=epoch(1, loss=math.nan), run_id="run", weights="w", optimizer=None)
     (read,) = entry.decode_history(entry.encode_history([nan]))
     assert math.isnan(read.epoch.loss)
 
@@ -81,7 +83,7 @@ def test_a_flipped_bit_anywhere_is_noticed() -> None:
 
 def test_only_the_last_optimizers_stay() -> None:
     """One to go on from and one in reserve."""
-    thin = entry.thinned_history(history(5))
+    thin = entry.drop_old_optimizer_state(history(5))
     assert [one.optimizer is not None for one in thin] == [False, False, False, True, True]
     assert [one.weights for one in thin] == ["w" * 64] * 5
-    assert entry.thinned_history(history(1)) == history(1)
+    assert entry.drop_old_optimizer_state(history(1)) == history(1)

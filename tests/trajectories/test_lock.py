@@ -27,31 +27,31 @@ sys.stdin.read()
 def test_one_has_it_at_a_time(tmp_path: Path) -> None:
     """The second gets it when the first gives it back."""
     first, second = Lock(tmp_path), Lock(tmp_path)
-    assert first.take()
-    assert not second.take()
+    assert first.acquire()
+    assert not second.acquire()
     assert (first.held, second.held) == (True, False)
-    first.give_back()
+    first.release()
     assert not first.held
-    assert second.take()
-    second.give_back()
+    assert second.acquire()
+    second.release()
 
 
 def test_who_has_it_may_take_it_again(tmp_path: Path) -> None:
     """Asking twice is no deadlock."""
     with Lock(tmp_path) as lock:
-        assert lock.take()
-        assert lock.take()
+        assert lock.acquire()
+        assert lock.acquire()
 
 
 def test_leaving_gives_it_back(tmp_path: Path) -> None:
     """Also when it was never taken."""
     with Lock(tmp_path) as lock:
-        assert lock.take()
+        assert lock.acquire()
     assert not lock.held
     with Lock(tmp_path):
         pass
     with Lock(tmp_path) as other:
-        assert other.take()
+        assert other.acquire()
 
 
 def test_entering_does_not_take_it(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_a_process_that_is_killed_gives_it_back(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "True\n"
         with Lock(tmp_path) as lock:
-            assert not lock.take()
+            assert not lock.acquire()
             holder.send_signal(signal.SIGKILL)
             holder.wait()
-            assert lock.take()
+            assert lock.acquire()
 
 
 def test_a_lock_whose_folder_was_removed_is_none(
@@ -91,9 +91,9 @@ def test_a_lock_whose_folder_was_removed_is_none(
 
     monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
     with Lock(folder) as lock:
-        assert not lock.take()
+        assert not lock.acquire()
         monkeypatch.setattr(fcntl, "flock", flock)
-        assert lock.take()
+        assert lock.acquire()
 
 
 def test_a_folder_removed_before_the_file_is_opened_is_asked_for_again(
@@ -102,18 +102,18 @@ def test_a_folder_removed_before_the_file_is_opened_is_asked_for_again(
     """Whoever removes an entry does it at any moment."""
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
     with Lock(tmp_path / "folder") as lock:
-        assert not lock.take()
+        assert not lock.acquire()
         monkeypatch.undo()
-        assert lock.take()
+        assert lock.acquire()
 
 
 def test_a_folder_made_anew_has_another_lock(tmp_path: Path) -> None:
     """A lock on what was deleted keeps nobody off."""
     folder = tmp_path / "folder"
     with Lock(folder) as first, Lock(folder) as second:
-        assert first.take()
+        assert first.acquire()
         shutil.rmtree(folder)
-        assert second.take()
+        assert second.acquire()
 
 
 def test_a_drive_without_locks_lets_everybody_train(
@@ -126,8 +126,8 @@ def test_a_drive_without_locks_lets_everybody_train(
 
     monkeypatch.setattr(fcntl, "flock", none)
     with Lock(tmp_path) as first, Lock(tmp_path) as second:
-        assert first.take()
-        assert second.take()
+        assert first.acquire()
+        assert second.acquire()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -137,4 +137,4 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Lock(tmp_path / "folder") as lock,
         pytest.raises(StoreError, match=r"folder/lock cannot be written: [^\n]*\n.*reuse=false"),
     ):
-        lock.take()
+        lock.acquire()

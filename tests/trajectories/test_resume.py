@@ -13,10 +13,10 @@ import pytest
 from damage import damage
 from formulas import Formula, expected, hang_at, known, losses, train_until_killed
 
-from cnn_sweeps.config.schema import EarlyStopping, Trainer
+from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
-from cnn_sweeps.training.epoch import Epoch, Training
+from cnn_sweeps.training.epoch import Epoch, TrainingResult
 from cnn_sweeps.training.stopping import StopTraining
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.lock import Lock
@@ -34,25 +34,27 @@ class Asked:
     def __init__(
         self,
         entry: Entry,
-        trainer: Trainer | int,
+        asked: TrainerConfig | int,
         *,
-        subject: Formula | None = None,
-        observers: tuple[Any, ...] = (),
+        trainer: Formula | None = None,
+        callbacks: tuple[Any, ...] = (),
         goes_on: bool = True,
     ) -> None:
         from cnn_sweeps.training.loop import train
-        from cnn_sweeps.trajectories.resume import Walk
+        from cnn_sweeps.trajectories.resume import ResumedTraining
 
-        config = Trainer(epochs=trainer) if isinstance(trainer, int) else trainer
-        self.subject = subject or Formula()
-        self.walk = Walk(subject=self.subject, entry=entry, run_id="asked", goes_on=goes_on)  # type: ignore[arg-type]
+        config = TrainerConfig(epochs=asked) if isinstance(asked, int) else asked
+        self.trainer = trainer or Formula()
+        self.walk = ResumedTraining(
+            trainer=self.trainer, entry=entry, run_id="asked", goes_on=goes_on
+        )  # type: ignore[arg-type]
         with self.walk:
-            self.training: Training = train(self.walk, config, observers=observers)
+            self.training: TrainingResult = train(self.walk, config, callbacks=callbacks)
 
     @property
     def outcome(self) -> tuple[list[float], list[float]]:
         """All losses and the final weights."""
-        return losses(self.training), self.subject.weights
+        return losses(self.training), self.trainer.weights
 
 
 @pytest.fixture
@@ -79,9 +81,9 @@ def trainer_process(entry: Entry) -> Iterator[Callable[[int], Any]]:
 def test_what_is_new_is_trained(entry: Entry) -> None:
     """Every epoch once, with the numbers of a training from scratch."""
     asked = Asked(entry, 4)
-    assert asked.subject.done == [1, 2, 3, 4]
+    assert asked.trainer.done == [1, 2, 3, 4]
     assert asked.outcome == expected(4)
-    assert asked.walk.paid.tags == {
+    assert asked.walk.cost.tags == {
         "epochs_trained": 4,
         "epochs_reused": 0,
         "train_seconds_paid": 4.0,
@@ -94,9 +96,9 @@ def test_what_is_known_is_read(entry: Entry, epochs: int) -> None:
     """Nothing is trained for any beginning of what is known."""
     known(entry, 5)
     asked = Asked(entry, epochs)
-    assert asked.subject.done == []
+    assert asked.trainer.done == []
     assert asked.outcome == expected(epochs)
-    assert asked.walk.paid.tags == {
+    assert asked.walk.cost.tags == {
         "epochs_trained": 0,
         "epochs_reused": epochs,
         "train_seconds_paid": 0.0,
@@ -109,7 +111,7 @@ def test_what_is_missing_is_trained_from_the_last_checkpoint(entry: Entry, befor
     """At whichever epoch the training before ended, only the rest is trained."""
     known(entry, before)
     asked = Asked(entry, 6)
-    assert asked.subject.done == list(range(before + 1, 7))
+    assert asked.trainer.done == list(range(before + 1, 7))
     assert asked.outcome == expected(6)
     assert asked.walk.reused == dict.fromkeys(range(1, before + 1), "first")
 
@@ -118,15 +120,15 @@ def test_everybody_who_trained_a_part_is_named(entry: Entry) -> None:
     """In the order of their epochs, each once."""
     known(entry, 2, run_id="first")
     known(entry, 4, run_id="second")
-    assert Asked(entry, 5).walk.paid.tags["trained_by"] == "first second"
+    assert Asked(entry, 5).walk.cost.tags["trained_by"] == "first second"
 
 
 def test_a_run_leaves_the_lock_to_others(entry: Entry) -> None:
     """Also one that fails."""
     with pytest.raises(ZeroDivisionError):
-        Asked(entry, 3, subject=Formula(lambda number: number // (2 - number)))
+        Asked(entry, 3, trainer=Formula(lambda number: number // (2 - number)))
     with Lock(entry.folder) as lock:
-        assert lock.take()
+        assert lock.acquire()
     assert len(entry.history()) == 1
 
 
@@ -134,7 +136,7 @@ def test_reading_needs_no_lock(entry: Entry) -> None:
     """Somebody may train on while others read what is there."""
     known(entry, 3)
     with Lock(entry.folder) as lock:
-        assert lock.take()
+        assert lock.acquire()
         assert Asked(entry, 3).outcome == expected(3)
 
 
@@ -173,7 +175,7 @@ def test_damage_costs_work_and_changes_nothing(
     known(entry, 4)
     hurt(entry.folder / name)
     asked = Asked(entry, 6)
-    assert asked.subject.done == trained
+    assert asked.trainer.done == trained
     assert asked.outcome == expected(6)
     assert Asked(entry, 6).outcome == expected(6)
 
@@ -187,14 +189,14 @@ def test_weights_that_are_wanted_and_damaged_are_trained_again(
     before = entry.history()
     hurt(entry.folder / "weights" / "0003.npz")
     asked = Asked(entry, 3)
-    assert asked.subject.done == [1, 2, 3]
+    assert asked.trainer.done == [1, 2, 3]
     assert asked.outcome == expected(3)
-    assert asked.walk.paid.tags == {
+    assert asked.walk.cost.tags == {
         "epochs_trained": 3,
         "epochs_reused": 0,
         "train_seconds_paid": 3.0,
     }
-    assert entry.faults() == {}
+    assert entry.verify() == {}
     assert entry.history() == before
 
 
@@ -204,7 +206,7 @@ def test_both_checkpoints_may_be_damaged(entry: Entry) -> None:
     for number in (3, 4):
         damage(entry.folder / "optimizer" / f"000{number}.npz")
     asked = Asked(entry, 5)
-    assert asked.subject.done == [1, 2, 3, 4, 5]
+    assert asked.trainer.done == [1, 2, 3, 4, 5]
     assert asked.outcome == expected(5)
     assert entry.history()[0].run_id == "first"
 
@@ -235,10 +237,10 @@ def test_an_entry_that_vanishes_on_the_way_changes_nothing(
         else:
             (entry.folder / "history.json").unlink()
 
-    asked = Asked(entry, 5, observers=(After(at, vanish),))
+    asked = Asked(entry, 5, callbacks=(After(at, vanish),))
     assert asked.outcome == expected(5)
     again = Asked(entry, 5)
-    assert (again.subject.done, again.outcome) == ([], expected(5))
+    assert (again.trainer.done, again.outcome) == ([], expected(5))
 
 
 def test_an_entry_may_vanish_before_the_best_weights_are_put_back(entry: Entry) -> None:
@@ -246,12 +248,12 @@ def test_an_entry_may_vanish_before_the_best_weights_are_put_back(entry: Entry) 
     early = EarlyStopping(patience=2, min_delta=99.0)
     asked = Asked(
         entry,
-        Trainer(epochs=9, early_stopping=early),
-        observers=(After(3, lambda: shutil.rmtree(entry.folder)),),
+        TrainerConfig(epochs=9, early_stopping=early),
+        callbacks=(After(3, lambda: shutil.rmtree(entry.folder)),),
     )
     assert asked.training.best == 1
     assert asked.outcome == (expected(3)[0], expected(1)[1])
-    assert asked.subject.done == [1, 2, 3, 1]
+    assert asked.trainer.done == [1, 2, 3, 1]
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 3, 6])
@@ -271,23 +273,23 @@ def test_rules_end_a_read_training_as_a_trained_one(
     entry: Entry, before: int, fields: dict[str, Any]
 ) -> None:
     """Where, why, and with which weights, whatever of it was known before."""
-    from cnn_sweeps.training.loop import FromScratch, train
+    from cnn_sweeps.training.loop import FreshTraining, train
 
-    config = Trainer(epochs=9, **fields)
-    subject = Formula()
-    alone = train(FromScratch(subject=Whole(subject)), config)  # type: ignore[arg-type]
+    config = TrainerConfig(epochs=9, **fields)
+    trainer = Formula()
+    alone = train(FreshTraining(trainer=Whole(trainer)), config)  # type: ignore[arg-type]
     if before:
         known(entry, before)
     asked = Asked(entry, config)
     assert asked.training == alone
-    assert asked.subject.weights == subject.weights
+    assert asked.trainer.weights == trainer.weights
 
 
 class Whole:
-    """A formula whose network can copy its weights, as `FromScratch` has it do."""
+    """A formula whose network can copy its weights, as `FreshTraining` has it do."""
 
-    def __init__(self, subject: Formula) -> None:
-        self._subject, self.model, self.epochs = subject, self, subject.epochs
+    def __init__(self, trainer: Formula) -> None:
+        self._subject, self.model, self.epochs = trainer, self, trainer.epochs
 
     def get_weights(self) -> list[Any]:
         """Copies of them."""
@@ -318,12 +320,12 @@ def test_an_observer_ends_a_read_training_as_a_trained_one(entry: Entry, before:
     """No epoch is trained after the one in which it had enough."""
     if before:
         known(entry, before)
-    observer = Raises(2, StopTraining("enough at epoch 2"))
-    asked = Asked(entry, 9, observers=(observer,))
-    assert observer.seen == [1, 2]
+    callback = Raises(2, StopTraining("enough at epoch 2"))
+    asked = Asked(entry, 9, callbacks=(callback,))
+    assert callback.seen == [1, 2]
     assert asked.training.stopped == "enough at epoch 2"
     assert asked.outcome == expected(2)
-    assert asked.subject.done == list(range(before + 1, 3))
+    assert asked.trainer.done == list(range(before + 1, 3))
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 5])
@@ -331,10 +333,10 @@ def test_a_pruned_training_keeps_what_was_paid_for(entry: Entry, before: int) ->
     """The next one goes on from there."""
     if before:
         known(entry, before)
-    observer = Raises(2, PrunedError(2, "no promise"))
+    callback = Raises(2, PrunedError(2, "no promise"))
     with pytest.raises(PrunedError, match="no promise"):
-        Asked(entry, 9, observers=(observer,))
-    assert observer.seen == [1, 2]
+        Asked(entry, 9, callbacks=(callback,))
+    assert callback.seen == [1, 2]
     assert len(entry.history()) == max(before, 2)
     assert Asked(entry, 3).outcome == expected(3)
 
@@ -342,10 +344,10 @@ def test_a_pruned_training_keeps_what_was_paid_for(entry: Entry, before: int) ->
 def test_a_training_that_diverged_does_so_again_without_training(entry: Entry) -> None:
     """The epoch without a number is known like the others."""
     with pytest.raises(DivergedError, match="epoch 3") as first:
-        Asked(entry, 9, subject=Formula(nan_at=3))
+        Asked(entry, 9, trainer=Formula(nan_at=3))
     again = Formula()
     with pytest.raises(DivergedError) as second:
-        Asked(entry, 9, subject=again)
+        Asked(entry, 9, trainer=again)
     assert str(second.value) == str(first.value)
     assert again.done == []
     assert Asked(entry, 2).outcome == expected(2)
@@ -357,7 +359,7 @@ def test_a_follower_reads_while_another_process_trains(
     """What is there is there, finished or not."""
     trainer_process(4)
     asked = Asked(entry, 3)
-    assert asked.subject.done == []
+    assert asked.trainer.done == []
     assert asked.outcome == expected(3)
     assert asked.walk.reused == dict.fromkeys((1, 2, 3), "killed")
 
@@ -370,7 +372,7 @@ def test_a_follower_takes_over_from_a_process_that_is_killed(
     threading.Timer(0.5, process.kill).start()
     asked = Asked(entry, 6)
     assert process.exitcode == -signal.SIGKILL
-    assert asked.subject.done == [4, 5, 6]
+    assert asked.trainer.done == [4, 5, 6]
     assert asked.outcome == expected(6)
 
 
@@ -385,8 +387,8 @@ def test_a_follower_goes_on_where_a_killed_process_lost_its_checkpoints(
         process.join()
 
     process = trainer_process(4)
-    asked = Asked(entry, 5, observers=(After(3, lose_everything),))
-    assert asked.subject.done == [1, 2, 3, 4, 5]
+    asked = Asked(entry, 5, callbacks=(After(3, lose_everything),))
+    assert asked.trainer.done == [1, 2, 3, 4, 5]
     assert asked.outcome == expected(5)
 
 
@@ -398,7 +400,7 @@ def test_a_killed_training_is_gone_on_with(
     process.kill()
     process.join()
     asked = Asked(entry, 5)
-    assert asked.subject.done == [3, 4, 5]
+    assert asked.trainer.done == [3, 4, 5]
     assert asked.outcome == expected(5)
 
 
@@ -411,18 +413,18 @@ def test_a_follower_waits_for_weights_that_are_damaged(
     threading.Timer(0.5, process.kill).start()
     asked = Asked(entry, 2)
     assert asked.outcome == expected(2)
-    assert entry.faults() == {}
+    assert entry.verify() == {}
 
 
 def test_without_locks_work_is_done_twice_and_nothing_else(
     entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two that train the same epochs in turn write the same history."""
-    from cnn_sweeps.trajectories.resume import Walk
+    from cnn_sweeps.trajectories.resume import ResumedTraining
 
     monkeypatch.setattr("cnn_sweeps.trajectories.lock._free", lambda _: True)
     subjects = [Formula(), Formula()]
-    walks = [Walk(subject=s, entry=entry, run_id="both") for s in subjects]  # type: ignore[arg-type]
+    walks = [ResumedTraining(trainer=s, entry=entry, run_id="both") for s in subjects]  # type: ignore[arg-type]
     for walk in walks:
         walk._known = []
     paths = [walk.epochs() for walk in walks]
@@ -430,11 +432,11 @@ def test_without_locks_work_is_done_twice_and_nothing_else(
         first, second = paths if number % 2 else reversed(paths)
         assert next(first).loss == next(second).loss
     for walk in walks:
-        walk.settle(4)
+        walk.restore_best(4)
         walk.__exit__(None, None, None)
     assert subjects[0].weights == subjects[1].weights == expected(4)[1]
     assert [kept.epoch.loss for kept in entry.history()] == expected(4)[0]
-    assert entry.faults() == {}
+    assert entry.verify() == {}
 
 
 def test_a_full_disk_ends_the_run_with_a_message(
@@ -451,7 +453,7 @@ def test_a_full_disk_ends_the_run_with_a_message(
         Asked(entry, 4)
     monkeypatch.undo()
     asked = Asked(entry, 4)
-    assert asked.subject.done == [3, 4]
+    assert asked.trainer.done == [3, 4]
     assert asked.outcome == expected(4)
 
 
@@ -488,21 +490,21 @@ def test_what_is_missing_in_a_read_only_folder_is_refused(read_only: Entry) -> N
 def test_a_network_with_a_hidden_state_is_never_gone_on_with(entry: Entry) -> None:
     """It is read as far as it is known, and else trained from the start."""
     known_before = Asked(entry, 3, goes_on=False)
-    assert known_before.subject.done == [1, 2, 3]
+    assert known_before.trainer.done == [1, 2, 3]
     assert not (entry.folder / "optimizer").exists()
     read = Asked(entry, 2, goes_on=False)
-    assert (read.subject.done, read.outcome) == ([], expected(2))
+    assert (read.trainer.done, read.outcome) == ([], expected(2))
     longer = Asked(entry, 4, goes_on=False)
-    assert longer.subject.done == [1, 2, 3, 4]
+    assert longer.trainer.done == [1, 2, 3, 4]
     assert longer.outcome == expected(4)
 
 
 def test_a_network_with_a_hidden_state_cannot_be_brought_back(entry: Entry) -> None:
     """Where its weights are lost in the middle of a run, the run says so."""
-    early = Trainer(epochs=9, early_stopping=EarlyStopping(patience=2, min_delta=99.0))
+    early = TrainerConfig(epochs=9, early_stopping=EarlyStopping(patience=2, min_delta=99.0))
     lost = After(3, lambda: shutil.rmtree(entry.folder))
     with pytest.raises(RunFailedError, match=r"got lost while it was in use[^\n]*\nRun it again"):
-        Asked(entry, early, observers=(lost,), goes_on=False)
+        Asked(entry, early, callbacks=(lost,), goes_on=False)
     assert Asked(entry, early, goes_on=False).training.best == 1
 
 
@@ -512,7 +514,7 @@ def test_a_network_of_another_shape_is_refused(entry: Entry) -> None:
     other = Formula()
     other.model.variables *= 2
     with pytest.raises(RunFailedError, match="of another network"):
-        Asked(entry, 3, subject=other)
+        Asked(entry, 3, trainer=other)
 
 
 def test_ctrl_c_in_an_epoch_keeps_those_before(entry: Entry) -> None:
@@ -523,9 +525,9 @@ def test_ctrl_c_in_an_epoch_keeps_those_before(entry: Entry) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Asked(entry, 5, subject=Formula(interrupt))
+        Asked(entry, 5, trainer=Formula(interrupt))
     asked = Asked(entry, 5)
-    assert asked.subject.done == [3, 4, 5]
+    assert asked.trainer.done == [3, 4, 5]
     assert asked.outcome == expected(5)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from cnn_sweeps.figures import style
-from cnn_sweeps.sweeps.results.results import Axis, Findings, Trial
+from cnn_sweeps.sweeps.results.results import SweepResults, SweptParam, Trial
 from cnn_sweeps.text import format as measures
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def canvas(size: tuple[float, float] = SMALL) -> tuple["Figure", "Axes"]:
     return figure, figure.subplots()
 
 
-def scored(findings: Findings) -> list[Trial]:
+def scored(results: SweepResults) -> list[Trial]:
     """The trials with a value, by number."""
-    return sorted((t for t in findings.trials if t.values), key=lambda trial: trial.number)
+    return sorted((t for t in results.trials if t.values), key=lambda trial: trial.number)
 
 
 def scale(values: Sequence[float]) -> str:
@@ -64,6 +64,6 @@ def shorter(text: str) -> str:
     return style.shortened(text, LONGEST)
 
 
-def used(axis: Axis, trials: Sequence[Trial]) -> bool:
+def used(axis: SweptParam, trials: Sequence[Trial]) -> bool:
     """Whether the key counts in all of the trials."""
     return all(axis.key in trial.params for trial in trials)

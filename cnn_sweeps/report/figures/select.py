@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.report import svg
 from cnn_sweeps.report.figures import space, trials
 from cnn_sweeps.report.figures.comparison import chart
-from cnn_sweeps.sweeps.results.results import Findings
+from cnn_sweeps.sweeps.results.results import SweepResults
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,11 +50,11 @@ class _Asked:
     wide: bool = False
 
 
-def charts(findings: Findings) -> list[Chart]:
+def charts(results: SweepResults) -> list[Chart]:
     """The pictures for which there is something to be seen, in their order."""
     drawn = []
     with svg.drawing():
-        for number, asked in enumerate(_asked(findings)):
+        for number, asked in enumerate(_asked(results)):
             drawn.append(
                 Chart(
                     section=asked.section,
@@ -67,34 +67,34 @@ def charts(findings: Findings) -> list[Chart]:
     return drawn
 
 
-def _asked(findings: Findings) -> Iterator[_Asked]:
-    if findings.answer is not None:
+def _asked(results: SweepResults) -> Iterator[_Asked]:
+    if results.answer is not None:
         yield _Asked(
             section="answer",
             title="Accuracy over training time",
             note="",
-            draw=partial(chart, findings.answer),
+            draw=partial(chart, results.answer),
         )
-    if len(findings.of_state("complete")) >= FEWEST:
-        if findings.answer is None:  # an exercise chooses nothing: its order tells nothing
-            yield from _tradeoffs(findings)
-            yield from _progress(findings)
-        yield from _importances(findings)
-        yield from _space(findings)
-    yield from _curves(findings)
-    if any(trial.begin is not None for trial in findings.trials):
+    if len(results.of_state("complete")) >= FEWEST:
+        if results.answer is None:  # an exercise chooses nothing: its order tells nothing
+            yield from _tradeoffs(results)
+            yield from _progress(results)
+        yield from _importances(results)
+        yield from _space(results)
+    yield from _curves(results)
+    if any(trial.begin is not None for trial in results.trials):
         yield _Asked(
             section="time",
             title="Who did what when",
             note="A bar for each trial, with its number where there is room. "
             "Pauses between two calls of more than a minute are left out.",
-            draw=partial(trials.timeline, findings),
+            draw=partial(trials.timeline, results),
             wide=True,
         )
 
 
-def _tradeoffs(findings: Findings) -> Iterator[_Asked]:
-    names = [objective.name for objective in findings.objectives]
+def _tradeoffs(results: SweepResults) -> Iterator[_Asked]:
+    names = [objective.name for objective in results.objectives]
     if len(names) > 1:
         for up, across in combinations(names, 2):
             yield _Asked(
@@ -102,30 +102,30 @@ def _tradeoffs(findings: Findings) -> Iterator[_Asked]:
                 title=f"{up} against {across}",
                 note="Of the trials on the front, none is beaten in one objective without being "
                 "better in another.",
-                draw=partial(trials.against, findings, across, up),
+                draw=partial(trials.against, results, across, up),
             )
-    elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in findings.winners):
+    elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in results.winners):
         yield _Asked(
             section="answer",
             title=f"{names[0]} against training time",
             note="What a better value costs, in seconds of the original training.",
-            draw=partial(trials.against, findings, SECONDS, names[0]),
+            draw=partial(trials.against, results, SECONDS, names[0]),
         )
 
 
-def _progress(findings: Findings) -> Iterator[_Asked]:
-    several = len(findings.objectives) > 1
-    for objective in findings.objectives:
+def _progress(results: SweepResults) -> Iterator[_Asked]:
+    several = len(results.objectives) > 1
+    for objective in results.objectives:
         yield _Asked(
             section="search" if several else "answer",
             title=f"{objective.name} by trial",
             note="The trials in the order in which they were chosen.",
-            draw=partial(trials.progress, findings, objective),
+            draw=partial(trials.progress, results, objective),
         )
 
 
-def _importances(findings: Findings) -> Iterator[_Asked]:
-    for importance in findings.importances:
+def _importances(results: SweepResults) -> Iterator[_Asked]:
+    for importance in results.importances:
         if importance.shares:
             yield _Asked(
                 section="search",
@@ -136,33 +136,33 @@ def _importances(findings: Findings) -> Iterator[_Asked]:
             )
 
 
-def _space(findings: Findings) -> Iterator[_Asked]:
-    for objective in findings.objectives:
-        for axis in findings.axes:
+def _space(results: SweepResults) -> Iterator[_Asked]:
+    for objective in results.objectives:
+        for axis in results.axes:
             yield _Asked(
                 section="search",
                 title=f"{objective.name} by {axis.key}",
                 note="A dot for each trial, a bar at the median." if space.few(axis) else "",
-                draw=partial(space.slice_of, findings, axis, objective),
+                draw=partial(space.slice_of, results, axis, objective),
             )
-    if len(findings.axes) > 1:
+    if len(results.axes) > 1:
         yield _Asked(
             section="search",
             title="All trials at once",
             note=f"A line for each trial, through its values and what it came to; the best in red. "
-            f"{UNUSED if space.some_unused(findings) else ''}",
-            draw=partial(space.parallel, findings),
+            f"{UNUSED if space.some_unused(results) else ''}",
+            draw=partial(space.parallel, results),
             wide=True,
         )
 
 
-def _curves(findings: Findings) -> Iterator[_Asked]:
-    if not findings.curves:
+def _curves(results: SweepResults) -> Iterator[_Asked]:
+    if not results.curves:
         return
     for metric in ("accuracy", "loss"):
         yield _Asked(
             section="curves",
             title=f"{metric.capitalize()} of the best",
             note="Validation; training dashed.",
-            draw=partial(trials.curves, findings, metric),
+            draw=partial(trials.curves, results, metric),
         )

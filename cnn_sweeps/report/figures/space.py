@@ -18,7 +18,7 @@ from cnn_sweeps.report.figures.axes import (
     shorter,
     used,
 )
-from cnn_sweeps.sweeps.results.results import Axis, Findings, Objective, Trial
+from cnn_sweeps.sweeps.results.results import Objective, SweepResults, SweptParam, Trial
 from cnn_sweeps.text import format as measures
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ BELOW: Final = -0.16
 """Where trials pass an axis that does not count in them, below its least value."""
 
 
-def slice_of(findings: Findings, axis: Axis, objective: Objective) -> "Figure":
+def slice_of(results: SweepResults, axis: SweptParam, objective: Objective) -> "Figure":
     """The value of each trial over one key."""
     figure, axes = canvas()
-    trials = scored(findings)
+    trials = scored(results)
     if few(axis):
         places = _side_by_side(axes, axis, trials)
         _medians(axes, places, [trial.values[objective.name] for trial in trials])
@@ -61,7 +61,7 @@ def slice_of(findings: Findings, axis: Axis, objective: Objective) -> "Figure":
     return figure
 
 
-def few(axis: Axis) -> bool:
+def few(axis: SweptParam) -> bool:
     """Whether the values of a key stand side by side, rather than on a scale of numbers."""
     return not axis.numeric or 0 < len(axis.values) <= MOST_CATEGORIES
 
@@ -80,7 +80,7 @@ def _medians(axes: "Axes", places: Sequence[float], values: Sequence[float]) -> 
     )
 
 
-def _side_by_side(axes: "Axes", axis: Axis, trials: Sequence[Trial]) -> list[float]:
+def _side_by_side(axes: "Axes", axis: SweptParam, trials: Sequence[Trial]) -> list[float]:
     """Places of the trials over a tick for each value; those over one value are moved apart."""
     texts = _texts(axis, trials)
     axes.set_xticks(range(len(texts)), list(map(shorter, texts)))
@@ -99,30 +99,30 @@ def _side_by_side(axes: "Axes", axis: Axis, trials: Sequence[Trial]) -> list[flo
     return places
 
 
-def _texts(axis: Axis, trials: Sequence[Trial]) -> list[str]:
+def _texts(axis: SweptParam, trials: Sequence[Trial]) -> list[str]:
     """The values of a key as they stand on its axis."""
     known = list(dict.fromkeys(map(measures.setting, axis.values)))
     other = [text for trial in trials if (text := _text(axis, trial)) not in known]
     return [*known, *dict.fromkeys(other)]
 
 
-def _text(axis: Axis, trial: Trial) -> str:
+def _text(axis: SweptParam, trial: Trial) -> str:
     return measures.setting(trial.params[axis.key]) if axis.key in trial.params else NOT_USED
 
 
-def parallel(findings: Findings) -> "Figure":
+def parallel(results: SweepResults) -> "Figure":
     """Every trial as a line through its values, coloured by the first objective."""
     from matplotlib import colormaps  # noqa: PLC0415 -- late, as all of Matplotlib
     from matplotlib.cm import ScalarMappable  # noqa: PLC0415
     from matplotlib.colors import Normalize  # noqa: PLC0415
 
-    trials, columns = scored(findings), len(findings.axes) + len(findings.objectives)
+    trials, columns = scored(results), len(results.axes) + len(results.objectives)
     figure, axes = canvas((max(LARGE[0], 1.5 * columns), LARGE[1]))
-    first = findings.objectives[0].name
+    first = results.objectives[0].name
     values = [trial.values[first] for trial in trials]
     lie, palette = Normalize(min(values), max(values)), colormaps["cividis"]
-    _frame(axes, findings, trials)
-    heights = list(zip(*_heights(findings, trials), strict=True))
+    _frame(axes, results, trials)
+    heights = list(zip(*_heights(results, trials), strict=True))
     order = sorted(range(len(trials)), key=lambda number: -(trials[number].rank or 0))
     faint = max(0.25, min(0.8, 40 / len(trials)))
     for number in order:
@@ -137,19 +137,19 @@ def parallel(findings: Findings) -> "Figure":
     return figure
 
 
-def _frame(axes: "Axes", findings: Findings, trials: Sequence[Trial]) -> None:
+def _frame(axes: "Axes", results: SweepResults, trials: Sequence[Trial]) -> None:
     """A vertical line for each key and objective, with what stands where on it."""
-    names = [axis.key for axis in findings.axes]
-    names += [label(objective.name) for objective in findings.objectives]
+    names = [axis.key for axis in results.axes]
+    names += [label(objective.name) for objective in results.objectives]
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks([])
     axes.set_xlim(-0.3, len(names) - 0.7)
-    axes.set_ylim(BELOW - 0.06 if some_unused(findings) else -0.06, 1.06)
+    axes.set_ylim(BELOW - 0.06 if some_unused(results) else -0.06, 1.06)
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params("x", length=0)
     white = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    for place, ticks in enumerate(_ticks(findings, trials)):
+    for place, ticks in enumerate(_ticks(results, trials)):
         axes.axvline(place, color="#8a94a0", linewidth=0.9, zorder=0)
         for text, height in ticks.items():
             axes.annotate(
@@ -164,16 +164,16 @@ def _frame(axes: "Axes", findings: Findings, trials: Sequence[Trial]) -> None:
             )
 
 
-def some_unused(findings: Findings) -> bool:
+def some_unused(results: SweepResults) -> bool:
     """Whether some key does not count in a trial with a value."""
-    trials = scored(findings)
-    return not all(used(axis, trials) for axis in findings.axes)
+    trials = scored(results)
+    return not all(used(axis, trials) for axis in results.axes)
 
 
-def _ticks(findings: Findings, trials: Sequence[Trial]) -> list[dict[str, float]]:
+def _ticks(results: SweepResults, trials: Sequence[Trial]) -> list[dict[str, float]]:
     """What stands on each vertical line, and how high."""
     found = []
-    for axis in findings.axes:
+    for axis in results.axes:
         ticks = {NOT_USED: BELOW} if not used(axis, trials) else {}
         if axis.values:
             shown = _known(axis, trials)
@@ -183,22 +183,22 @@ def _ticks(findings: Findings, trials: Sequence[Trial]) -> list[dict[str, float]
         else:
             ticks |= {f"{axis.low:g}": 0.0, f"{axis.high:g}": 1.0}
         found.append(ticks)
-    for objective in findings.objectives:
+    for objective in results.objectives:
         values = [trial.values[objective.name] for trial in trials]
         found.append({f"{min(values):.4g}": 0.0, f"{max(values):.4g}": 1.0})
     return found
 
 
-def _heights(findings: Findings, trials: Sequence[Trial]) -> list[list[float]]:
+def _heights(results: SweepResults, trials: Sequence[Trial]) -> list[list[float]]:
     """For each vertical line, how high each trial passes it, from 0 to 1."""
-    found = [_passes(axis, trials) for axis in findings.axes]
-    for objective in findings.objectives:
+    found = [_passes(axis, trials) for axis in results.axes]
+    for objective in results.objectives:
         values = [trial.values[objective.name] for trial in trials]
         found.append([_share(value, min(values), max(values)) for value in values])
     return found
 
 
-def _passes(axis: Axis, trials: Sequence[Trial]) -> list[float]:
+def _passes(axis: SweptParam, trials: Sequence[Trial]) -> list[float]:
     """How high each trial passes the vertical line of a key."""
     if axis.values:
         places = {text: place for place, text in enumerate(_known(axis, trials))}
@@ -210,7 +210,7 @@ def _passes(axis: Axis, trials: Sequence[Trial]) -> list[float]:
     return [BELOW if v is None else _share(change(float(v)), low, high) for v in values]
 
 
-def _known(axis: Axis, trials: Sequence[Trial]) -> list[str]:
+def _known(axis: SweptParam, trials: Sequence[Trial]) -> list[str]:
     """The values that a key has in its space, or has had in a trial."""
     return [text for text in _texts(axis, trials) if text != NOT_USED]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.figures.style import BLUE, ORANGE, PALETTE, SKY, VERMILLION
 from cnn_sweeps.report.figures.axes import GREY, LARGE, SMALL, canvas, label, rescale, scale, scored
-from cnn_sweeps.sweeps.results.results import Findings, Importance, Objective, Trial
+from cnn_sweeps.sweeps.results.results import Importance, Objective, SweepResults, Trial
 from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ LONG_ENOUGH: Final = 0.025
 """Share of the whole time from which on a bar has room for the number of its trial."""
 
 
-def against(findings: Findings, across: str, up: str) -> "Figure":
+def against(results: SweepResults, across: str, up: str) -> "Figure":
     """One metric against another, a point for each trial; the best stand out, and are named.
 
     Where both are objectives the best are the Pareto front, and a line leads along it.
     """
     figure, axes = canvas()
-    trials = [t for t in scored(findings) if across in _known(t) and up in _known(t)]
+    trials = [t for t in scored(results) if across in _known(t) and up in _known(t)]
     points = [(_known(trial)[across], _known(trial)[up]) for trial in trials]
     rest = [point for point, trial in zip(points, trials, strict=True) if not trial.best]
     best = [(*point, t.number) for point, t in zip(points, trials, strict=True) if t.best]
     if rest:
         axes.plot(*zip(*rest, strict=True), "o", color=BLUE, alpha=0.65, markersize=5)
-    front = len(findings.objectives) > 1
+    front = len(results.objectives) > 1
     xs, ys, numbers = zip(*sorted(best), strict=True)
-    line = "-" if len(findings.objectives) == 2 else "none"  # noqa: PLR2004 -- more have no line
+    line = "-" if len(results.objectives) == 2 else "none"  # noqa: PLR2004 -- more have no line
     named = f"{'Pareto front' if front else 'best'}, with the number of the trial"
     axes.plot(xs, ys, linestyle=line, marker="*", markersize=12, color=VERMILLION, label=named)
     for x, y, number in zip(xs, ys, numbers, strict=True) if len(xs) <= MOST_NAMED else ():
@@ -54,12 +54,12 @@ def _known(trial: Trial) -> dict[str, float]:
     return {**trial.metrics, **trial.values}
 
 
-def curves(findings: Findings, metric: str) -> "Figure":
+def curves(results: SweepResults, metric: str) -> "Figure":
     """One metric of the best trials over the epochs: validation, and training dashed."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
 
     figure, axes = canvas()
-    for curve, colour in zip(findings.curves, PALETTE, strict=False):
+    for curve, colour in zip(results.curves, PALETTE, strict=False):
         held_out = _series(curve.epochs, f"val_{metric}")
         training = _series(curve.epochs, metric)
         named: dict[str, Any] = {"label": f"{curve.rank}. trial {curve.trial}", "color": colour}
@@ -72,7 +72,7 @@ def curves(findings: Findings, metric: str) -> "Figure":
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     shown = [
         v
-        for c in findings.curves
+        for c in results.curves
         for n in (metric, f"val_{metric}")
         for _, v in _series(c.epochs, n)
     ]
@@ -86,12 +86,12 @@ def _series(epochs: Sequence[Epoch], metric: str) -> list[tuple[int, float]]:
     return [(epoch.number, epoch.metrics[metric]) for epoch in epochs if metric in epoch.metrics]
 
 
-def progress(findings: Findings, objective: Objective) -> "Figure":
+def progress(results: SweepResults, objective: Objective) -> "Figure":
     """The value of each trial, and the best so far."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
 
     figure, axes = canvas()
-    trials, name = scored(findings), objective.name
+    trials, name = scored(results), objective.name
     numbers = [trial.number for trial in trials]
     values = [trial.values[name] for trial in trials]
     better = min if objective.sign > 0 else max
@@ -104,7 +104,7 @@ def progress(findings: Findings, objective: Objective) -> "Figure":
         linewidth=1.8,
         label="best so far",
     )
-    ended = [trial.number for trial in findings.trials if not trial.values]
+    ended = [trial.number for trial in results.trials if not trial.values]
     if ended:
         bottom = axes.get_xaxis_transform()
         axes.plot(
@@ -132,13 +132,13 @@ def importance(found: Importance) -> "Figure":
     return figure
 
 
-def timeline(findings: Findings) -> "Figure":
+def timeline(results: SweepResults) -> "Figure":
     """A bar for each trial over the sweep's own time, coloured by how it ended."""
     from matplotlib.patches import Patch  # noqa: PLC0415 -- late, as all of Matplotlib
 
-    lanes = max(findings.timing.workers, 1)
+    lanes = max(results.timing.workers, 1)
     figure, axes = canvas((LARGE[0], min(6.0, 1.3 + 0.45 * lanes)))
-    ran = [trial for trial in findings.trials if trial.begin is not None]
+    ran = [trial for trial in results.trials if trial.begin is not None]
     whole = max((trial.end or 0.0 for trial in ran), default=0.0)
     for kind, colour in KINDS.items():
         bars = [trial for trial in ran if _kind(trial) == kind]

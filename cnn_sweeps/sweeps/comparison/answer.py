@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from cnn_sweeps.sweeps.comparison import sentences, tables
-from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.statistics import (
     EPOCHS,
+    BaselineDifference,
     Cell,
-    Comparison,
-    Outcome,
     Overfitting,
+    SeedResult,
     compare,
     gather,
     overfitting,
@@ -33,17 +33,17 @@ class Answer:
         missing: cells that have no trial yet, as they would be typed.
     """
 
-    exercise: Exercise
+    exercise: ComparisonSpec
     cells: tuple[Cell, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[BaselineDifference, ...]
     epochs: Overfitting | None = None
     missing: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls,
-        exercise: Exercise,
-        outcomes: Iterable[Outcome],
+        exercise: ComparisonSpec,
+        outcomes: Iterable[SeedResult],
         cells: Sequence[Mapping[str, str]],
         base: Mapping[str, str],
     ) -> "Answer":
@@ -83,7 +83,7 @@ class Answer:
         )
 
     @property
-    def _told(self) -> Sequence[Comparison]:
+    def _told(self) -> Sequence[BaselineDifference]:
         """What a sentence is worth: of many lengths of training, the best and the longest."""
         if self.epochs is None:
             return self.comparisons

@@ -13,7 +13,7 @@ MOST_SEEDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exercise:
+class ComparisonSpec:
     """A question, and the cell of its sweep that all others are held against.
 
     Attributes:
@@ -30,10 +30,10 @@ class Exercise:
     seeds: int
     base: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    says: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, node: Any) -> "Exercise":
+    def parse(cls, node: Any) -> "ComparisonSpec":
         """Check the plain values of the node; whether base and sweep fit is seen later.
 
         Raises:
@@ -60,17 +60,18 @@ class Exercise:
             seeds=_seeds(node.get("seeds", 3)),
             base=dict(flat(node["base"])),
             settings=dict(flat(node.get("settings", {}))),
-            says={str(cell): str(words) for cell, words in node.get("says", {}).items()},
+            phrases={str(cell): str(words) for cell, words in node.get("says", {}).items()},
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, to be stored with the study."""
-        return asdict(self)
+        """Plain values, to be stored with the study; `says` is the key that users type."""
+        plain = asdict(self)
+        return {"says" if key == "phrases" else key: value for key, value in plain.items()}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Exercise":
+    def from_json(cls, plain: Mapping[str, Any]) -> "ComparisonSpec":
         """The exercise that was stored."""
-        return cls(**plain)
+        return cls(**{"phrases" if key == "says" else key: v for key, v in plain.items()})
 
 
 def refuse_as_run(values: Mapping[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from cnn_sweeps.sweeps.comparison.definition import Exercise
+from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.statistics import (
+    BaselineDifference,
     Cell,
-    Comparison,
     Difference,
     Overfitting,
     Spread,
@@ -18,10 +18,12 @@ ALIKE = 0.05
 STOP = "trainer.stop_at_loss"
 
 
-def of_comparisons(comparisons: Sequence[Comparison], exercise: Exercise) -> Iterator[str]:
+def of_comparisons(
+    comparisons: Sequence[BaselineDifference], exercise: ComparisonSpec
+) -> Iterator[str]:
     """A sentence for each cell: what it changes."""
     for comparison in comparisons:
-        subject = exercise.says.get(comparison.cell.typed, comparison.cell.label)
+        subject = exercise.phrases.get(comparison.cell.typed, comparison.cell.label)
         yield f"{subject} {_change(comparison)}.{_stopped(comparison.cell)}"
 
 
@@ -90,7 +92,7 @@ def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     )
 
 
-def _change(comparison: Comparison) -> str:
+def _change(comparison: BaselineDifference) -> str:
     """What a cell does to accuracy, time and size: the verb and all behind it."""
     time, size = _time(comparison.seconds), _size(comparison.params)
     told = f"{time}, with {size}" if time and size else time or (f"has {size}" if size else "")

@@ -113,7 +113,7 @@ def student(degrees: int, confidence: float = CONFIDENCE) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SeedResult:
     """One trial.
 
     Attributes:
@@ -149,7 +149,7 @@ class Cell:
     """
 
     values: Mapping[str, str]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[SeedResult, ...]
     base: bool
 
     @property
@@ -166,12 +166,12 @@ class Cell:
         return " ".join(f"{key}={text}" for key, text in short.items())
 
     @cached_property
-    def measured(self) -> tuple[Outcome, ...]:
+    def measured(self) -> tuple[SeedResult, ...]:
         """The trials that came to an end."""
         return tuple(outcome for outcome in self.outcomes if outcome.reason is None)
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[SeedResult, ...]:
         """The trials that did not."""
         return tuple(outcome for outcome in self.outcomes if outcome.reason is not None)
 
@@ -187,10 +187,10 @@ class Cell:
 
 
 def gather(
-    outcomes: Iterable[Outcome], cells: Sequence[Mapping[str, str]], base: Mapping[str, str]
+    outcomes: Iterable[SeedResult], cells: Sequence[Mapping[str, str]], base: Mapping[str, str]
 ) -> tuple[Cell, ...]:
     """The outcomes by cell, in the order of the cells; those without any trial are left out."""
-    by_cell: dict[tuple[tuple[str, str], ...], list[Outcome]] = {
+    by_cell: dict[tuple[tuple[str, str], ...], list[SeedResult]] = {
         tuple(sorted(cell.items())): [] for cell in cells
     }
     for outcome in outcomes:
@@ -207,7 +207,7 @@ def gather(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class BaselineDifference:
     """What a cell changes, from the seeds that it and the base model both have.
 
     Attributes:
@@ -227,7 +227,7 @@ class Comparison:
     params: float | None
 
 
-def compare(cells: Sequence[Cell], base: Cell) -> tuple[Comparison, ...]:
+def compare(cells: Sequence[Cell], base: Cell) -> tuple[BaselineDifference, ...]:
     """Each cell but the base, where it shares a seed with the base that both have finished."""
     seeds = {outcome.seed for outcome in base.measured}
     return tuple(
@@ -246,11 +246,11 @@ def points(cell: Cell, other: Cell, metric: str) -> Difference | None:
     return paired_difference(mine, theirs)
 
 
-def _comparison(cell: Cell, base: Cell) -> Comparison:
+def _comparison(cell: Cell, base: Cell) -> BaselineDifference:
     def ratio(name: str) -> float | None:
         return paired_ratio(cell.by_seed(name), base.by_seed(name))
 
-    return Comparison(
+    return BaselineDifference(
         cell=cell,
         test=points(cell, base, "test_accuracy"),
         val=points(cell, base, "val_accuracy"),

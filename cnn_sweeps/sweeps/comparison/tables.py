@@ -6,8 +6,8 @@ from typing import Any
 from cnn_sweeps.sweeps.comparison.statistics import (
     POINTS,
     SECONDS_PER_EPOCH,
+    BaselineDifference,
     Cell,
-    Comparison,
     Difference,
     Spread,
 )
@@ -37,7 +37,7 @@ def of_cells(cells: Sequence[Cell]) -> Table:
     )
 
 
-def of_comparisons(comparisons: Sequence[Comparison]) -> Table:
+def of_comparisons(comparisons: Sequence[BaselineDifference]) -> Table:
     """One row for each cell: what it changes against the base model."""
     split = any(comparison.val is not None for comparison in comparisons)
     return Table(

@@ -22,7 +22,7 @@ from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label
 
-NOT_CHOSEN: list[Any] = []
+INACTIVE: list[Any] = []
 """Stands for the option of a swept group that does not count; no option is a list."""
 
 Compose = Callable[[list[str]], DictConfig]
@@ -30,7 +30,7 @@ Compose = Callable[[list[str]], DictConfig]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Template:
+class BaseConfig:
     """What a worker needs to turn the values of a trial into a `Config`, without Hydra's files.
 
     Hydra composes once for each combination of the swept config groups; a trial then only
@@ -50,7 +50,7 @@ class Template:
     @classmethod
     def compose(
         cls, compose: Compose, fixed: list[str], space: Space, groups: set[str]
-    ) -> "Template":
+    ) -> "BaseConfig":
         """Let Hydra compose every combination of group choices, over the fixed overrides."""
         dimensions = [d for d in space.dimensions if d.key in groups]
         keys = tuple(d.key for d in dimensions)
@@ -72,14 +72,14 @@ class Template:
             ConfigError: the values name no key of the config, or cannot be carried out.
         """
         make = make_config if self.checked else load
-        choice = json.dumps([values.get(key, NOT_CHOSEN) for key in self.groups])
+        choice = json.dumps([values.get(key, INACTIVE) for key in self.groups])
         rest = {key: value for key, value in values.items() if key not in self.groups}
         overrides = [_parsed(text) for text in space.overrides(rest)]
         base = self.bases[choice]
         if not _interpolates(base):
-            laid = _laid(base, overrides)
-            if laid is not None:
-                return make(laid)
+            applied = _applied(base, overrides)
+            if applied is not None:
+                return make(applied)
         node = OmegaConf.create(copy.deepcopy(base))
         OmegaConf.set_struct(node, True)
         for override in overrides:
@@ -96,7 +96,7 @@ class Template:
         return {"groups": list(self.groups), "bases": dict(self.bases)}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Template":
+    def from_json(cls, plain: Mapping[str, Any]) -> "BaseConfig":
         """The template that was stored, by this version or an earlier one.
 
         Raises:
@@ -110,13 +110,13 @@ class Template:
 
 def _options(dimension: Dimension) -> Sequence[Any]:
     """What a swept group may be; where it does not count, what stands there without a sweep."""
-    return [*dimension.choices, NOT_CHOSEN] if dimension.when else dimension.choices
+    return [*dimension.choices, INACTIVE] if dimension.when else dimension.choices
 
 
 def _chosen(keys: Sequence[str], choice: Sequence[Any]) -> dict[str, Label]:
     """The chosen options by key."""
     pairs = zip(keys, choice, strict=True)
-    return {key: option for key, option in pairs if option != NOT_CHOSEN}
+    return {key: option for key, option in pairs if option != INACTIVE}
 
 
 @lru_cache(maxsize=4_096)
@@ -134,12 +134,12 @@ def _interpolates(node: Any) -> bool:
     return isinstance(node, str) and ("${" in node or node == "???")
 
 
-def _laid(base: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any] | None:
+def _applied(base: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any] | None:
     """The base with values in the place of others; None where OmegaConf has to merge or refuse."""
-    laid = copy.deepcopy(base)
+    applied = copy.deepcopy(base)
     for override in overrides:
         *groups, leaf = str(override.key_or_group).split(".")
-        node: Any = laid
+        node: Any = applied
         for group in groups:
             node = node.get(group) if isinstance(node, dict) else None
         value = override.value()
@@ -148,4 +148,4 @@ def _laid(base: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any]
         if not known or not plain or override.is_add() or _interpolates(value):
             return None
         node[leaf] = value
-    return laid
+    return applied

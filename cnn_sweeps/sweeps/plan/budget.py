@@ -83,7 +83,7 @@ class Budget:
             return size is not None and self.n_trials is None
         return self.n_trials is None or self.n_trials >= size
 
-    def places(self, plan: Plan) -> int:
+    def slots(self, plan: Plan) -> int:
         """Trials of a sweep that a sampler fills."""
         return self.n_trials or plan.space.size or UNBOUNDED_TRIALS
 

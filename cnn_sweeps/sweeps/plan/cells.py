@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.comparison.definition import NODE, Exercise
+from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.space.conditions import bare
@@ -17,8 +17,8 @@ SEED = "seed"
 
 
 def laid_out(
-    exercise: Exercise, space: Space, fixed: Mapping[str, str]
-) -> tuple[Exercise, Space, list[str]]:
+    exercise: ComparisonSpec, space: Space, fixed: Mapping[str, str]
+) -> tuple[ComparisonSpec, Space, list[str]]:
     """An exercise over what is swept: with its base as a cell, each cell once for every seed.
 
     Args:
@@ -46,7 +46,7 @@ def laid_out(
     return settled, with_seeds(space, settled), settings
 
 
-def with_seeds(space: Space, exercise: Exercise) -> Space:
+def with_seeds(space: Space, exercise: ComparisonSpec) -> Space:
     """The space with a dimension of seeds behind the others.
 
     Raises:
@@ -64,7 +64,7 @@ def with_seeds(space: Space, exercise: Exercise) -> Space:
     return replace(space, dimensions=(*space.dimensions, seeds))
 
 
-def with_base(exercise: Exercise, space: Space, fixed: Mapping[str, str]) -> Exercise:
+def with_base(exercise: ComparisonSpec, space: Space, fixed: Mapping[str, str]) -> ComparisonSpec:
     """The exercise with its base model as a cell of the space.
 
     Args:
@@ -154,7 +154,7 @@ def told(plan: Plan, values: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _label(exercise: Exercise, dimension: Dimension, value: Any) -> Label:
+def _label(exercise: ComparisonSpec, dimension: Dimension, value: Any) -> Label:
     try:
         return dimension.label(value)
     except ConfigError:

@@ -48,7 +48,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class EpochCost:
     """How long an epoch takes: some seconds for any network, and some for each parameter.
 
     Attributes:
@@ -64,7 +64,7 @@ class Pace:
         return epochs * (self.per_epoch + self.per_param * (params or 0))
 
     @classmethod
-    def fit(cls, timings: Sequence[Timing]) -> "Pace":
+    def fit(cls, timings: Sequence[Timing]) -> "EpochCost":
         """The least squares of the trials' seconds, neither part below 0.
 
         A small convolution over a large image has few parameters and takes long, so that more
@@ -93,7 +93,7 @@ class Pace:
         return cls(per_epoch=per_epoch, per_param=per_param)
 
 
-def roughly(seconds: float) -> str:
+def approximately(seconds: float) -> str:
     """A duration to as many digits as an estimate has: `about 3 min`."""
     if seconds < 10:  # noqa: PLR2004 -- steps of rounding, here and below
         return "a few seconds"

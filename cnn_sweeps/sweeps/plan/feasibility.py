@@ -31,7 +31,7 @@ def refuse_impossible(plan: Plan) -> Config:
     possible: Config | None = None
     refused: dict[tuple[str, str], tuple[Any, InputError]] = {}
     accepted: set[tuple[str, str]] = set()
-    for point in islice(plan.space.probes(), MOST_POINTS):
+    for point in islice(plan.space.sample_points(), MOST_POINTS):
         marks = {(key, repr(value)): value for key, value in point.items()}
         try:
             config = plan.config(point)

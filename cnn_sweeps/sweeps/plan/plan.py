@@ -13,18 +13,18 @@ from typing import Any
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
 from cnn_sweeps.provenance.identity import content
-from cnn_sweeps.sweeps.comparison.definition import Exercise
-from cnn_sweeps.sweeps.plan.base_config import Template
+from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
-from cnn_sweeps.sweeps.space.conditions import outlines
+from cnn_sweeps.sweeps.space.conditions import condition_cases
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.duplicates import Duplicates
 
 PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
-MOST_PROBES = 2_000
+MOST_SAMPLE_POINTS = 2_000
 """Points that are looked at for one that can be carried out."""
 ELSEWHERE = ("root", "download")
 """Fields that say where on this machine a published data set lies, and not which one it is."""
@@ -46,21 +46,23 @@ class Plan:
     """
 
     space: Space
-    template: Template
+    base_config: BaseConfig
     objectives: Objectives
     sampler: SamplerSpec
     pruner: PrunerSpec
     duplicates: Duplicates = "skip"
     fixed: tuple[str, ...] = ()
-    exercise: Exercise | None = None
+    exercise: ComparisonSpec | None = None
 
     def config(self, values: Mapping[str, Any]) -> Config:
         """The checked config of one trial."""
-        return self.template.config(self.space, values)
+        return self.base_config.config(self.space, values)
 
     def unchecked(self) -> "Plan":
         """The same plan where nothing is to be carried out: images and functions may be gone."""
-        return dataclasses.replace(self, template=dataclasses.replace(self.template, checked=False))
+        return dataclasses.replace(
+            self, base_config=dataclasses.replace(self.base_config, checked=False)
+        )
 
     @cached_property
     def first(self) -> Config:
@@ -69,7 +71,7 @@ class Plan:
         Raises:
             ConfigError: none of the points that were looked at can.
         """
-        for point in islice(self.space.probes(), MOST_PROBES):
+        for point in islice(self.space.sample_points(), MOST_SAMPLE_POINTS):
             with suppress(InputError):
                 return self.config(point)
         raise ConfigError("no point of this space can be carried out.")
@@ -86,24 +88,24 @@ class Plan:
 
     def _elsewhere(self) -> Iterator[Mapping[str, Any]]:
         """Points at which the epochs are not swept, one for each way to get there."""
-        for point, _ in outlines(self.space.dimensions):
+        for point, _ in condition_cases(self.space.dimensions):
             with suppress(InputError):
                 if EPOCHS not in point and self.config(point):
                     yield point
 
-    def meaning(self, config: Config) -> str:
+    def experiment_key(self, config: Config) -> str:
         """Which experiment a config is; configs that mean the same have the same meaning."""
         return _digest(content(config, source(config.data)))
 
-    def course(self, config: Config) -> str:
+    def trajectory_key(self, config: Config) -> str:
         """Which trajectory a config is a prefix of; one training serves all that share it."""
         text = json.dumps(content(config, "", trajectory=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def meaning_of(self, cell: Mapping[str, Any]) -> str:
+    def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is; one that cannot be carried out is one of its own."""
         try:
-            return self.meaning(self.config(cell))
+            return self.experiment_key(self.config(cell))
         except InputError:
             return json.dumps(cell, sort_keys=True)
 
@@ -111,13 +113,13 @@ class Plan:
         """The cells of a discrete space by meaning; of those that mean the same, the first."""
         cells: dict[str, dict[str, Any]] = {}
         for cell in self.space.cells():
-            cells.setdefault(self.meaning_of(cell), cell)
+            cells.setdefault(self.experiment_key_of(cell), cell)
         return cells
 
     def _bases(self) -> Iterator[Config]:
         """One experiment for each combination of the config groups that are swept."""
         yield self.first
-        for chosen in self.template.choices():
+        for chosen in self.base_config.choices():
             point = self.space.point(chosen)
             with suppress(InputError):
                 if chosen.items() <= point.items():
@@ -130,7 +132,7 @@ class Plan:
         return {
             "version": PLAN_VERSION,
             "space": self.space.to_json(),
-            "template": self.template.to_json(),
+            "template": self.base_config.to_json(),
             "objectives": self.objectives.to_json(),
             "sampler": self.sampler.to_json(),
             "pruner": self.pruner.to_json(),
@@ -153,7 +155,7 @@ class Plan:
                 f"  Type another hydra.sweeper.study_name."
             )
         try:
-            template = Template.from_json(plain["template"])
+            base_config = BaseConfig.from_json(plain["template"])
         except NewerVersionError as error:
             raise StoreError(
                 f"the study cannot be read here: {error}\n"
@@ -161,19 +163,19 @@ class Plan:
             ) from error
         return cls(
             space=Space.from_json(plain["space"]),
-            template=template,
+            base_config=base_config,
             objectives=Objectives.from_json(plain["objectives"]),
             sampler=SamplerSpec.from_json(plain["sampler"]),
             pruner=PrunerSpec.from_json(plain["pruner"]),
             duplicates=plain["duplicates"],
             fixed=tuple(plain["fixed"]),
-            exercise=Exercise.from_json(plain["exercise"]) if "exercise" in plain else None,
+            exercise=ComparisonSpec.from_json(plain["exercise"]) if "exercise" in plain else None,
         )
 
     def digest(self) -> str:
         """Names the sweep by what it asks: the same command finds the same study again."""
         plain = self.to_json()
-        asked = {"bases": list(map(self.meaning, self._bases()))} | {
+        asked = {"bases": list(map(self.experiment_key, self._bases()))} | {
             key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
         }
         if self.exercise:

@@ -1,7 +1,7 @@
 """Which trials are not worth their next epoch: Optuna's pruners, by name.
 
-A pruner sees one number an epoch and ends a trial that falls behind. `Reporter` stands between
-it and a training. A trial is never pruned in its last epoch: it is paid for by then, and its
+A pruner sees one number an epoch and ends a trial that falls behind. `PruningCallback` stands
+between it and a training. A trial is never pruned in its last epoch: it is paid for, and its
 result tells the sampler more than half a result would.
 """
 
@@ -104,7 +104,7 @@ class PrunerSpec:
 
 
 @dataclass(frozen=True)
-class Reporter:
+class PruningCallback:
     """An observer that tells the study each epoch of a trial, and ends a trial given up.
 
     How many epochs a pruned trial had stands in the error, and in the study as its last step.

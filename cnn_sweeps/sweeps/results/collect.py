@@ -24,11 +24,11 @@ from cnn_sweeps.sweeps.results.commands import commands
 from cnn_sweeps.sweeps.results.comparison import answer_of
 from cnn_sweeps.sweeps.results.ranking import Ranking, Row
 from cnn_sweeps.sweeps.results.results import (
-    Axis,
     Curve,
-    Findings,
     Importance,
     Objective,
+    SweepResults,
+    SweptParam,
     Timing,
     Trial,
 )
@@ -111,7 +111,7 @@ def ranked(study: SweepStudy, store: RunStore) -> Ranking:
     return Ranking.of(study, Runs.of(study, store).scores(study))
 
 
-def findings(study: SweepStudy, store: RunStore) -> Findings:
+def results(study: SweepStudy, store: RunStore) -> SweepResults:
     """Everything that a report of a sweep shows, whatever is left of it.
 
     Args:
@@ -133,7 +133,7 @@ def findings(study: SweepStudy, store: RunStore) -> Findings:
     ended = [moment for trial in frozen.values() if (moment := trial.datetime_complete)]
     begun = [moment for trial in frozen.values() if (moment := trial.datetime_start)]
     counts = study.counts()
-    return Findings(
+    return SweepResults(
         study=study.study.study_name,
         question=_question(study) if plan.exercise is None else plan.exercise.question,
         answer=answer_of(study, scores),
@@ -216,8 +216,8 @@ def _objectives(study: SweepStudy) -> tuple[Objective, ...]:
     return tuple(Objective(name=name, direction=direction) for name, direction in pairs)
 
 
-def _axis(dimension: Dimension) -> Axis:
-    return Axis(
+def _axis(dimension: Dimension) -> SweptParam:
+    return SweptParam(
         key=dimension.key,
         values=dimension.choices,
         numeric=dimension.kind != "categorical",

@@ -34,7 +34,7 @@ def best_again(plan: Plan, best: Row, store: Store | None) -> str:
     return shlex.join([PROGRAM, *map(without_password, words), *_where(plan, store)])
 
 
-def remember(study: SweepStudy, arguments: Sequence[str]) -> None:
+def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
     """Keep with the study what was typed to carry it out; passwords in addresses are left out."""
     if arguments:
         line = shlex.join([PROGRAM, *map(without_password, arguments)])

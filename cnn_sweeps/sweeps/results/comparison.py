@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.figures import style
 from cnn_sweeps.sweeps.comparison.answer import Answer
-from cnn_sweeps.sweeps.comparison.statistics import Outcome
+from cnn_sweeps.sweeps.comparison.statistics import SeedResult
 from cnn_sweeps.sweeps.plan.cells import SEED, base_of, told
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -26,7 +26,7 @@ def answer_of(study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> A
     if plan.exercise is None:
         return None
     distinct = plan.distinct_cells()
-    base = distinct.get(plan.meaning_of(base_of(plan)), plan.exercise.base)
+    base = distinct.get(plan.experiment_key_of(base_of(plan)), plan.exercise.base)
     cells = {tuple(text.items()): text for text in (told(plan, c) for c in distinct.values())}
     return Answer.of(
         plan.exercise,
@@ -48,10 +48,10 @@ def log(answer: Answer, parent: TrackedRun) -> None:
     artifacts.write_bytes(parent, style.png(chart(answer)), NAME)
 
 
-def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> Outcome:
+def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> SeedResult:
     values, known = study.carried_values(trial), trial.user_attrs
     complete = trial.state == TrialState.COMPLETE
-    return Outcome(
+    return SeedResult(
         cell=told(study.plan, values),
         seed=values[SEED],
         metrics={**known.get(METRICS, {}), **scores} if complete else {},

@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.sweeps.study.attributes import REASON, TRACEBACK
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.text.format import counted, first_line
+from cnn_sweeps.text.format import first_line, pluralize
 
 
 def only_failures(study: SweepStudy) -> str | None:
@@ -16,5 +16,5 @@ def only_failures(study: SweepStudy) -> str | None:
     reason = first.user_attrs.get(REASON, "").strip()
     trace = first.user_attrs.get(TRACEBACK)
     detail = f"{first_line(reason)}\n{trace.rstrip()}" if trace else reason
-    many = counted(len(failed), "trial")
+    many = pluralize(len(failed), "trial")
     return f"{many} failed and none succeeded; trial {first.number}: {detail}"

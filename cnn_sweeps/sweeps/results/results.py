@@ -11,7 +11,7 @@ from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import Epoch
 
 VERSION = 1
-"""Of the form of `Findings.to_json`; names are added without a new one, not taken away."""
+"""Of the form of `SweepResults.to_json`; names are added without a new one, not taken away."""
 Value = bool | int | float | str | None
 """A value of a swept key: a number, a switch, or the text of anything else."""
 
@@ -35,7 +35,7 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class SweptParam:
     """One swept key.
 
     Attributes:
@@ -178,7 +178,7 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class SweepResults:
     """A sweep, as far as it has come.
 
     Attributes:
@@ -208,7 +208,7 @@ class Findings:
     answer: Answer | None
     fixed: tuple[str, ...]
     objectives: tuple[Objective, ...]
-    axes: tuple[Axis, ...]
+    axes: tuple[SweptParam, ...]
     sampler: str
     pruner: str
     begun: datetime | None

@@ -103,7 +103,7 @@ def _score(
     tracking: Tracking, alike: Sequence[Unscored], workers: int
 ) -> dict[int, dict[str, float]]:
     """Score trials of one start of TensorFlow, here or in processes of their own."""
-    if not workers and backend.can_prepare(load(alike[0].config).trainer):
+    if not workers and backend.can_configure_backend(load(alike[0].config).trainer):
         return score_all(tracking, alike)
     most = min(max(1, workers), len(alike))
     calls = [(tracking, alike[number::most]) for number in range(most)]
@@ -140,7 +140,7 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     scores = {}
     for unscored in asked:
         config = load(unscored.config)
-        backend.prepare(config.trainer, config.seed)
+        backend.configure_backend(config.trainer, config.seed)
         tracked = store.reopen(unscored.run_id)
         drawn = config.tracking.figures and unscored.drawn
         if config.tracking.log_model:

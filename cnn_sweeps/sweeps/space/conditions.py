@@ -120,7 +120,7 @@ def _answer(key: str, other: Dimension | None, asked: Any, *, strict: bool) -> C
     if other is None:
         return False
     condition = _condition(key, other, asked, strict=strict)
-    answers = {condition.allows(value) for value in witnesses(other, [condition])}
+    answers = {condition.allows(value) for value in sample_values(other, [condition])}
     if len(answers) > 1 or (True in answers and other.when):
         return condition
     if strict:
@@ -183,7 +183,7 @@ def _check_reachable(dimensions: Sequence[Dimension]) -> None:
     """Refuse a key whose conditions exclude each other."""
     if not any(dimension.when for dimension in dimensions):
         return
-    reached = {key for outline, _ in outlines(dimensions) for key in outline}
+    reached = {key for outline, _ in condition_cases(dimensions) for key in outline}
     for dimension in dimensions:
         if dimension.key not in reached:
             raise ConfigError(
@@ -200,7 +200,7 @@ def _flat(when: When, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield bare(f"{prefix}{key}"), asked
 
 
-def outlines(
+def condition_cases(
     dimensions: Sequence[Dimension], point: Mapping[str, Label] = MappingProxyType({})
 ) -> Iterator[tuple[Mapping[str, Label], int]]:
     """A point for each combination of the answers to all conditions, and how many are like it.
@@ -212,11 +212,11 @@ def outlines(
         return
     first, *rest = dimensions
     if not first.active(point):
-        yield from outlines(rest, point)
+        yield from condition_cases(rest, point)
         return
     conditions = [c for dimension in rest for c in dimension.when if c.key == first.key]
     for value, alike in _representatives(first, conditions):
-        for outline, count in outlines(rest, {**point, first.key: value}):
+        for outline, count in condition_cases(rest, {**point, first.key: value}):
             yield outline, count * alike
 
 
@@ -224,7 +224,7 @@ def _representatives(
     dimension: Dimension, conditions: Sequence[Condition]
 ) -> Iterable[tuple[Label, int]]:
     """One value for each set of answers to some conditions, and how many give the same."""
-    values = witnesses(dimension, conditions)
+    values = sample_values(dimension, conditions)
     if not conditions:
         return [(values[0], len(values))]
     answers = [tuple(condition.allows(value) for condition in conditions) for value in values]
@@ -232,7 +232,7 @@ def _representatives(
     return [(first[answer], count) for answer, count in Counter(answers).items()]
 
 
-def witnesses(dimension: Dimension, conditions: Sequence[Condition]) -> Sequence[Label]:
+def sample_values(dimension: Dimension, conditions: Sequence[Condition]) -> Sequence[Label]:
     """Values of a dimension among which each possible answer of some conditions is found.
 
     Of a continuous one: its ends, what the conditions hold it against, and points between.

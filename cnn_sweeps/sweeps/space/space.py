@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.space.conditions import Settled, bare, connect, outlines
+from cnn_sweeps.sweeps.space.conditions import Settled, bare, condition_cases, connect
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.overrides import dimension_of, fixed_override, read_override, value_of
 from cnn_sweeps.sweeps.space.params import When, divided, expression
@@ -65,7 +65,7 @@ class Space:
         """How many cells there are; None when a dimension is continuous."""
         if any(dimension.values is None for dimension in self.dimensions):
             return None
-        return sum(count for _, count in outlines(self.dimensions))
+        return sum(count for _, count in condition_cases(self.dimensions))
 
     def cells(self) -> Iterator[dict[str, Label]]:
         """Every combination, the first key changing slowest, as Hydra's basic sweeper does.
@@ -94,7 +94,7 @@ class Space:
                 point[dimension.key] = values.get(dimension.key, first)
         return point
 
-    def probes(self) -> Iterator[dict[str, Label]]:
+    def sample_points(self) -> Iterator[dict[str, Label]]:
         """Points in which each key stands at each of its values, or at the ends of its interval.
 
         Every cell where there are few. Keys that do not count at the first point are probed
@@ -103,7 +103,7 @@ class Space:
         if self.size is not None and self.size <= FEW:
             yield from self.cells()
             return
-        for outline, _ in outlines(self.dimensions):
+        for outline, _ in condition_cases(self.dimensions):
             for dimension in self.dimensions:
                 if dimension.key in outline:
                     for value in dimension.choices or (dimension.low, dimension.high):

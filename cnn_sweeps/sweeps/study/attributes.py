@@ -10,23 +10,23 @@ PARENT = "cnn_sweeps:parent_run_id"
 DEADLINE = "cnn_sweeps:deadline"
 STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
-SHARES = "cnn_sweeps:shares"
+CPU_SLOTS = "cnn_sweeps:shares"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
 workers that a launcher placed are to end, the command line that last carried it out, and into how
 many shares it divides the cores where seconds are compared."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
-ASKED = "asked"
-PLACE = "place"
+RESAMPLED = "asked"
+SLOT = "place"
 """Of a waiting trial: its values where it has them, which try after dead workers this is, how
 often the sampler was asked for this place and repeated itself, and the number of the trial that
 had the place first, where that was another."""
 
 OWNER = "owner"
 BEAT = "beat"
-MEANING = "meaning"
-COURSE = "course"
+EXPERIMENT_KEY = "meaning"
+TRAJECTORY_KEY = "course"
 """Of a running trial: whose it is, its last sign of life, which experiment it is, and which
 trajectory that is a prefix of. A waiting trial with values carries the last two as well."""
 
@@ -40,25 +40,25 @@ epochs were trained and not known already, and the trial whose values it took.""
 
 REASON = "reason"
 TRACEBACK = "traceback"
-SUPERSEDED = "superseded"
-SEEN = "seen"
+REPLACED = "superseded"
+LAST_HEARTBEAT = "seen"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
 place in the budget, and when its worker, which died, was last known to live."""
 
 
-def place_of(trial: FrozenTrial) -> int:
+def slot_of(trial: FrozenTrial) -> int:
     """Number of the trial that first had this one's place in the budget.
 
     By it a sweep that was disturbed ranks equals as it would have undisturbed.
     """
-    return int(trial.user_attrs.get(PLACE, trial.number))
+    return int(trial.user_attrs.get(SLOT, trial.number))
 
 
 def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The trials by their place, without those that have given it on."""
-    return sorted((trial for trial in trials if SUPERSEDED not in trial.user_attrs), key=place_of)
+    return sorted((trial for trial in trials if REPLACED not in trial.user_attrs), key=slot_of)
 
 
 def carried(known: Mapping[str, Any]) -> dict[str, Any]:
     """Of what is known of a waiting trial, what says something; of the place 0 says something."""
-    return {key: value for key, value in known.items() if value or (key == PLACE and value == 0)}
+    return {key: value for key, value in known.items() if value or (key == SLOT and value == 0)}

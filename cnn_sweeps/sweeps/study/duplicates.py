@@ -51,10 +51,10 @@ def tried_again(policy: Duplicates) -> bool:
     return policy == "replicate"
 
 
-def known_of(twins: Sequence[FrozenTrial]) -> Known:
+def known_of(earlier_duplicates: Sequence[FrozenTrial]) -> Known:
     """What the earlier trials of an experiment found: the first that is complete knows most."""
-    complete = [trial for trial in twins if trial.state == TrialState.COMPLETE]
-    best = (complete or list(twins))[0]
+    complete = [trial for trial in earlier_duplicates if trial.state == TrialState.COMPLETE]
+    best = (complete or list(earlier_duplicates))[0]
     values = list(best.values) if complete else None
     return Known(number=best.number, values=values, attributes=best.user_attrs)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.sweeps.study.attributes import EPOCHS_TRAINED, METRICS, SEEN
+from cnn_sweeps.sweeps.study.attributes import EPOCHS_TRAINED, LAST_HEARTBEAT, METRICS
 
 
 def seconds_spent(trials: Sequence[FrozenTrial]) -> float:
@@ -45,9 +45,9 @@ def interval(trial: FrozenTrial) -> tuple[float, float] | None:
     if trial.datetime_start is None:
         return None
     begin, ended = trial.datetime_start.timestamp(), trial.datetime_complete
-    if SEEN in trial.user_attrs:
+    if LAST_HEARTBEAT in trial.user_attrs:
         # It ended in the storage when somebody found its worker dead, hours later perhaps.
-        return begin, max(begin, trial.user_attrs[SEEN])
+        return begin, max(begin, trial.user_attrs[LAST_HEARTBEAT])
     if trial.state == TrialState.RUNNING:
         return begin, time.time()
     return (begin, ended.timestamp()) if ended is not None else None

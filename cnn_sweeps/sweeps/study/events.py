@@ -8,7 +8,7 @@ State = Literal["complete", "pruned", "failed", "reused", "put back"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claimed:
+class TrialStarted:
     """A worker has taken a trial.
 
     Attributes:
@@ -25,7 +25,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progressed:
+class EpochEnded:
     """A worker has ended an epoch.
 
     Attributes:
@@ -42,7 +42,7 @@ class Progressed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class TrialEnded:
     """A worker is done with a trial.
 
     Attributes:
@@ -69,7 +69,7 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
+class TrialDropped:
     """A worker has given a place of the budget up: every experiment of the space was tried.
 
     Attributes:
@@ -82,7 +82,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class WorkerRefused:
     """A worker cannot go on: the store, the study or the disk refuses.
 
     Attributes:
@@ -94,4 +94,4 @@ class Refused:
     message: str
 
 
-Event = Claimed | Progressed | Ended | Dropped | Refused
+Event = TrialStarted | EpochEnded | TrialEnded | TrialDropped | WorkerRefused

@@ -19,7 +19,7 @@ from cnn_sweeps.data import peek_shape
 from cnn_sweeps.errors import InputError
 from cnn_sweeps.models.shapes import Shape, multiply_adds
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.attributes import COURSE
+from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY
 
 CLASSES = 10
 """The last layer is small; how small makes no difference to the order."""
@@ -40,22 +40,22 @@ class Prefix:
     """
 
     cell: Mapping[str, Any]
-    meaning: str | None = None
-    course: str | None = None
+    experiment_key: str | None = None
+    trajectory_key: str | None = None
     epochs: int = 0
     work: float = 0.0
 
     @classmethod
-    def of(cls, plan: Plan, meaning: str, cell: Mapping[str, Any]) -> "Prefix":
+    def of(cls, plan: Plan, experiment_key: str, cell: Mapping[str, Any]) -> "Prefix":
         """Look up the course of a cell."""
         try:
             config = plan.config(cell)
         except InputError:
-            return cls(cell=cell, meaning=meaning)
+            return cls(cell=cell, experiment_key=experiment_key)
         return cls(
             cell=cell,
-            meaning=meaning,
-            course=plan.course(config),
+            experiment_key=experiment_key,
+            trajectory_key=plan.trajectory_key(config),
             epochs=config.trainer.epochs,
             work=_work(config.model, config.data),
         )
@@ -63,10 +63,12 @@ class Prefix:
 
 def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
     """The cells with those of a course together; the longest and the most work first."""
-    courses: dict[str | None, list[Prefix]] = {}
-    for prefix in (Prefix.of(plan, meaning, cell) for meaning, cell in cells):
-        courses.setdefault(prefix.course or prefix.meaning, []).append(prefix)
-    longest_first = [sorted(some, key=lambda prefix: -prefix.epochs) for some in courses.values()]
+    trajectories: dict[str | None, list[Prefix]] = {}
+    for prefix in (Prefix.of(plan, experiment_key, cell) for experiment_key, cell in cells):
+        trajectories.setdefault(prefix.trajectory_key or prefix.experiment_key, []).append(prefix)
+    longest_first = [
+        sorted(some, key=lambda prefix: -prefix.epochs) for some in trajectories.values()
+    ]
     for prefixes in sorted(longest_first, key=lambda some: -some[0].epochs * some[0].work):
         yield from prefixes
 
@@ -74,9 +76,11 @@ def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
 def claimable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The waiting trials in order; those whose course somebody trains at the moment come last."""
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    busy = {trial.user_attrs[COURSE] for trial in running if COURSE in trial.user_attrs}
+    busy = {
+        trial.user_attrs[TRAJECTORY_KEY] for trial in running if TRAJECTORY_KEY in trial.user_attrs
+    }
     waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-    return sorted(waiting, key=lambda trial: trial.user_attrs.get(COURSE) in busy)
+    return sorted(waiting, key=lambda trial: trial.user_attrs.get(TRAJECTORY_KEY) in busy)
 
 
 def _work(model: Model, data: Data) -> float:

@@ -12,14 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import GRACE, Owner
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, BEAT, OWNER, REASON, SUPERSEDED
-from cnn_sweeps.sweeps.study.events import Ended, State
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, BEAT, OWNER, REASON, REPLACED
+from cnn_sweeps.sweeps.study.events import State, TrialEnded
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.records import TRIAL
 
-Show = Callable[[Ended], None]
+Show = Callable[[TrialEnded], None]
 DIED = "its worker died"
 
 
@@ -30,7 +30,7 @@ def recover(
     retries: int,
     show: Show,
     died: Mapping[int, str] | None = None,
-    seated: Set[int] = frozenset(),
+    handled: Set[int] = frozenset(),
 ) -> int:
     """Requeue the trials that nobody owns any more, and close their MLflow runs.
 
@@ -40,13 +40,13 @@ def recover(
         retries: how often a trial is begun again; then it has failed.
         show: is told what became of each.
         died: cause of death by process number, where it is known.
-        seated: workers whose end the pool has yet to notice, and will say why.
+        handled: workers whose end the pool has yet to notice, and will say why.
 
     Returns:
         How many trials were orphaned.
     """
-    orphans = [trial for trial in orphans_of(study) if _pid_of(trial) not in seated]
-    seen = last_sign_of_life(study) if died is None else time.time()
+    orphans = [trial for trial in orphans_of(study) if _pid_of(trial) not in handled]
+    seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
         reason = (died or {}).get(_pid_of(trial), DIED)
         ended = _requeue(study, trial, retries, reason, seen)
@@ -57,10 +57,10 @@ def recover(
     return len(orphans)
 
 
-def put_back(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
+def requeue_interrupted(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
     """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
     for trial in orphans_of(study):
-        if study.give_place_on(trial, reason):
+        if study.requeue(trial, reason):
             show(_ended(trial, "put back", reason))
     if store is not None:
         close_runs(study, store, reason)
@@ -85,7 +85,7 @@ def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
             store.close_run(run.run_id, "FAILED", told)
 
 
-def last_sign_of_life(study: SweepStudy) -> float:
+def last_heartbeat(study: SweepStudy) -> float:
     """When a process last worked on a study, as far as its trials tell; seconds since 1970."""
     signs = [0.0]
     for trial in study.study.get_trials(deepcopy=False):
@@ -101,19 +101,19 @@ def _pid_of(trial: FrozenTrial) -> int:
 
 def _requeue(
     study: SweepStudy, trial: FrozenTrial, retries: int, reason: str, seen: float
-) -> Ended | None:
+) -> TrialEnded | None:
     """Let an orphaned trial be begun again, or fail; None where another process has done it."""
     attempt = trial.user_attrs.get(ATTEMPT, 1)
-    if attempt > retries and SUPERSEDED not in trial.user_attrs:
+    if attempt > retries and REPLACED not in trial.user_attrs:
         last = f"{reason}, {attempt} times" if attempt > 1 else reason
-        given_up = study.give_up(trial, last, seen=seen)
+        given_up = study.give_up(trial, last, last_heartbeat=seen)
         return _ended(trial, "failed", last) if given_up else None
-    given_on = study.give_place_on(trial, reason, attempt=attempt + 1, seen=seen)
+    given_on = study.requeue(trial, reason, attempt=attempt + 1, last_heartbeat=seen)
     return _ended(trial, "put back", reason) if given_on else None
 
 
-def _ended(trial: FrozenTrial, state: State, reason: str) -> Ended:
-    return Ended(worker=0, trial=trial.number, state=state, reason=reason)
+def _ended(trial: FrozenTrial, state: State, reason: str) -> TrialEnded:
+    return TrialEnded(worker=0, trial=trial.number, state=state, reason=reason)
 
 
 def orphans_of(study: SweepStudy) -> list[FrozenTrial]:

@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.sweeps.space.space import Space
-from cnn_sweeps.sweeps.study.attributes import ASKED, COURSE, MEANING
+from cnn_sweeps.sweeps.study.attributes import EXPERIMENT_KEY, RESAMPLED, TRAJECTORY_KEY
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 PATIENCE = 5
@@ -16,14 +16,14 @@ PATIENCE = 5
 MOST_LOOKED_AT = 2_000
 
 
-def name(trial: Trial, *, meaning: str, course: str) -> None:
+def name(trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
     """Say which experiment a claimed trial is, and which trajectory it belongs to."""
-    for key, value in {COURSE: course, MEANING: meaning}.items():
+    for key, value in {TRAJECTORY_KEY: trajectory_key, EXPERIMENT_KEY: experiment_key}.items():
         if trial.user_attrs.get(key) != value:
             trial.set_user_attr(key, value)
 
 
-def twins(study: SweepStudy, trial: Trial, meaning: str) -> list[FrozenTrial]:
+def earlier_duplicates(study: SweepStudy, trial: Trial, experiment_key: str) -> list[FrozenTrial]:
     """Trials before this one that are the same experiment and have not failed.
 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
@@ -33,32 +33,34 @@ def twins(study: SweepStudy, trial: Trial, meaning: str) -> list[FrozenTrial]:
     return [
         other
         for other in study.trials(*states)
-        if other.number < trial.number and other.user_attrs.get(MEANING) == meaning
+        if other.number < trial.number and other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
     ]
 
 
-def ask_again(study: SweepStudy, trial: Trial) -> bool:
+def resample(study: SweepStudy, trial: Trial) -> bool:
     """Give a repetition's place back: to the sampler, or to a cell that is left.
 
     Where no cell is left the place is given up, and the answer is no: the space is exhausted.
     """
-    asked = trial.user_attrs.get(ASKED, 0) + 1
-    if asked < PATIENCE or study.plan.space.size is None:
-        study.put(asked=asked)
+    resampled = trial.user_attrs.get(RESAMPLED, 0) + 1
+    if resampled < PATIENCE or study.plan.space.size is None:
+        study.enqueue(resampled=resampled)
         return True
     cell = _cell_left(study, seed=trial.number)
     if cell is not None:
-        study.put(cell, meaning=study.plan.meaning_of(cell))
+        study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell))
     return cell is not None
 
 
 def _cell_left(study: SweepStudy, seed: int) -> dict[str, Any] | None:
     """An untried cell, chosen by chance; None when every experiment was tried."""
     trials = study.study.get_trials(deepcopy=False)
-    tried = {trial.user_attrs.get(MEANING) for trial in trials}
-    tried |= {study.plan.meaning_of(cell) for cell in map(study.carried_values, trials) if cell}
+    tried = {trial.user_attrs.get(EXPERIMENT_KEY) for trial in trials}
+    tried |= {
+        study.plan.experiment_key_of(cell) for cell in map(study.carried_values, trials) if cell
+    }
     for cell in _some(study.plan.space, random.Random(seed)):  # noqa: S311 -- no secret
-        if study.plan.meaning_of(cell) not in tried:
+        if study.plan.experiment_key_of(cell) not in tried:
             return cell
     return None
 

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import complete, parse_points
-from cnn_sweeps.sweeps.study.attributes import CELL, MEANING
+from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY
 from cnn_sweeps.sweeps.study.queue import Prefix, queued
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -26,7 +26,7 @@ def surplus(study: SweepStudy, budget: Budget) -> list[FrozenTrial]:
         open_ = [trial for trial in waiting if CELL not in trial.user_attrs]
         most = budget.n_trials or len(trials)
         return [*open_, *chosen[: max(len(trials) - len(open_) - most, 0)]]
-    return waiting[: max(len(trials) - budget.places(study.plan), 0)]
+    return waiting[: max(len(trials) - budget.slots(study.plan), 0)]
 
 
 def _cells(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
@@ -38,7 +38,7 @@ def _cells(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
     first = [entry for entry in new if _among(points, entry[1])]
     rest = [entry for entry in new if not _among(points, entry[1])]
     left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
-    wanted = [Prefix.of(plan, meaning, cell) for meaning, cell in first[:left]]
+    wanted = [Prefix.of(plan, experiment_key, cell) for experiment_key, cell in first[:left]]
     return [*wanted, *queued(plan, rest[: None if left is None else left - len(wanted)])]
 
 
@@ -55,14 +55,14 @@ def _points(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
         for point in parse_points(budget.enqueue, study.plan.space)
         if not any(point.items() <= values.items() for values in tried)
     ]
-    free = max(budget.places(study.plan) - len(trials), 0)
+    free = max(budget.slots(study.plan) - len(trials), 0)
     return [Prefix(cell=point) for point in [*points, *[{}] * (free - len(points))][:free]]
 
 
 def _meaning(study: SweepStudy, trial: FrozenTrial) -> str | None:
     """Which experiment a trial is; None where the sampler has yet to choose."""
     values = study.carried_values(trial)
-    known: str | None = trial.user_attrs.get(MEANING)
+    known: str | None = trial.user_attrs.get(EXPERIMENT_KEY)
     if known is None and complete(values, study.plan.space):
-        return study.plan.meaning_of(values)
+        return study.plan.experiment_key_of(values)
     return known

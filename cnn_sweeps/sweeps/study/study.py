@@ -17,22 +17,22 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.attributes import (
-    ASKED,
     ATTEMPT,
     CELL,
-    COURSE,
     DEADLINE,
-    MEANING,
+    EXPERIMENT_KEY,
+    LAST_HEARTBEAT,
     OWNER,
     PARENT,
-    PLACE,
     PLAN,
     REASON,
-    SEEN,
-    SUPERSEDED,
+    REPLACED,
+    RESAMPLED,
+    SLOT,
     TRACEBACK,
+    TRAJECTORY_KEY,
     carried,
-    place_of,
+    slot_of,
     standing,
 )
 from cnn_sweeps.sweeps.study.counts import Counts
@@ -140,29 +140,35 @@ class SweepStudy:
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
         return cls(study, storage, plan, address)
 
-    def put(
+    def enqueue(
         self,
         values: Mapping[str, Any] | None = None,
         *,
         attempt: int = 1,
-        asked: int = 0,
-        meaning: str | None = None,
-        course: str | None = None,
-        place: int | None = None,
+        resampled: int = 0,
+        experiment_key: str | None = None,
+        trajectory_key: str | None = None,
+        slot: int | None = None,
     ) -> None:
         """Add one place to the budget, with values (all or some) or for the sampler to fill.
 
         Args:
             values: of some or all dimensions.
             attempt: which try this is, after workers that died.
-            asked: how often the sampler was asked for this place and repeated itself.
-            meaning: which experiment the values are, if that is known.
-            course: which trajectory that belongs to, if that is known.
-            place: number of the trial that had it first, if that was another.
+            resampled: how often the sampler was asked for this place and repeated itself.
+            experiment_key: which experiment the values are, if that is known.
+            trajectory_key: which trajectory that belongs to, if that is known.
+            slot: number of the trial that had it first, if that was another.
         """
         cell = dict(values or {})
-        known = {CELL: cell, ATTEMPT: attempt, ASKED: asked, MEANING: meaning, COURSE: course}
-        self.study.enqueue_trial(cell, user_attrs=carried({**known, PLACE: place}))
+        known = {
+            CELL: cell,
+            ATTEMPT: attempt,
+            RESAMPLED: resampled,
+            EXPERIMENT_KEY: experiment_key,
+            TRAJECTORY_KEY: trajectory_key,
+        }
+        self.study.enqueue_trial(cell, user_attrs=carried({**known, SLOT: slot}))
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """What the storage holds of a claimed trial."""
@@ -184,7 +190,7 @@ class SweepStudy:
     def drop(self, waiting: FrozenTrial) -> None:
         """Take a waiting place out of the budget, unless somebody takes it first."""
         if self._take(waiting):
-            self._end(waiting, {SUPERSEDED: True})
+            self._end(waiting, {REPLACED: True})
 
     def _take(self, waiting: FrozenTrial) -> bool:
         """Let a waiting trial run; False where another process was quicker."""
@@ -218,17 +224,19 @@ class SweepStudy:
             trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def give_up(self, trial: FrozenTrial, reason: str, *, seen: float | None = None) -> bool:
+    def give_up(
+        self, trial: FrozenTrial, reason: str, *, last_heartbeat: float | None = None
+    ) -> bool:
         """Fail a trial of another process, which keeps its place; False if somebody was quicker."""
-        return self._end(trial, {REASON: reason, SEEN: seen})
+        return self._end(trial, {REASON: reason, LAST_HEARTBEAT: last_heartbeat})
 
-    def give_place_on(
+    def requeue(
         self,
         trial: FrozenTrial,
         reason: str,
         *,
         attempt: int | None = None,
-        seen: float | None = None,
+        last_heartbeat: float | None = None,
     ) -> bool:
         """End an unfinished trial and give its place, with its values, to a new one.
 
@@ -237,15 +245,17 @@ class SweepStudy:
         False where another process was quicker.
         """
         with locked(self.address.lock):
-            if not self._end(trial, {SUPERSEDED: True, REASON: reason, SEEN: seen}):
+            if not self._end(
+                trial, {REPLACED: True, REASON: reason, LAST_HEARTBEAT: last_heartbeat}
+            ):
                 return False
             known = trial.user_attrs
-            self.put(
+            self.enqueue(
                 self.carried_values(trial),
                 attempt=known.get(ATTEMPT, 1) if attempt is None else attempt,
-                meaning=known.get(MEANING),
-                course=known.get(COURSE),
-                place=place_of(trial),
+                experiment_key=known.get(EXPERIMENT_KEY),
+                trajectory_key=known.get(TRAJECTORY_KEY),
+                slot=slot_of(trial),
             )
         return True
 
@@ -261,12 +271,12 @@ class SweepStudy:
             return False
         return True
 
-    def supersede(self, trial: Trial, values: list[float] | None) -> None:
+    def replace(self, trial: Trial, values: list[float] | None) -> None:
         """End a trial that repeats another one; its place is free again.
 
         The sampler learns from the values that are known; None while they are being found out.
         """
-        trial.set_user_attr(SUPERSEDED, True)
+        trial.set_user_attr(REPLACED, True)
         self.study.tell(trial, values, state=None if values else TrialState.FAIL)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:

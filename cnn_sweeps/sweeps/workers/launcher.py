@@ -33,11 +33,11 @@ from cnn_sweeps.sweeps.study.attributes import (
     METRICS,
     OWNER,
     REASON,
+    REPLACED,
     REUSED_FROM,
     STOP,
-    SUPERSEDED,
 )
-from cnn_sweeps.sweeps.study.events import Ended, Event, State
+from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -58,21 +58,22 @@ STATES: dict[TrialState, State] = {
 }
 
 
-def place_by_launcher(launcher: Launcher, address: Address, workers: int, shares: int) -> None:
+def place_by_launcher(launcher: Launcher, address: Address, workers: int, cpu_slots: int) -> None:
     """Run so many workers on a study as jobs of a launcher, and wait for them.
 
     Args:
         launcher: Hydra's.
         address: the study.
         workers: how many.
-        shares: into how many the cores of a host are divided among workers.
+        cpu_slots: into how many the cores of a host are divided among workers.
 
     Raises:
         RunFailedError: a worker could not run.
     """
     where = SEPARATOR.join(quote(part, safe="/") for part in (address.storage, address.name))
     told = [
-        [f"hydra.sweeper.worker='{number}/{shares}{SEPARATOR}{where}'"] for number in range(workers)
+        [f"hydra.sweeper.worker='{number}/{cpu_slots}{SEPARATOR}{where}'"]
+        for number in range(workers)
     ]
     for result in launcher.launch(told, initial_job_idx=0):
         if result.status != JobStatus.COMPLETED:
@@ -100,7 +101,7 @@ def work_as_job(worker: str) -> None:
             f"hydra.sweeper.worker={worker} is not possible: a sweep tells it to the workers "
             f"that a launcher places. Leave it out."
         )
-    number, shares = int(place[1]), int(place[2])
+    number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping:
         address = Address(storage=unquote(place[3]), name=unquote(place[4]))
         study = SweepStudy.load(address, stream=1000 * (number + 1))
@@ -109,7 +110,7 @@ def work_as_job(worker: str) -> None:
             execute=execute_of(study, None),
             stop=lambda: bool(stopping) or asked_to_stop(study),
             number=number,
-            threads=max(1, cores() // shares),
+            threads=max(1, cores() // cpu_slots),
         ).work()
 
 
@@ -139,7 +140,7 @@ def asked_to_stop(study: SweepStudy) -> bool:
 
 @dataclass(kw_only=True)
 class Placement:
-    """The workers of a launcher; a `Crew`.
+    """The workers of a launcher; a `WorkerGroup`.
 
     The launcher works in a thread of its own, so that the controller can put right meanwhile
     what dead workers leave. What no worker tells by a pipe is read from the study.
@@ -228,22 +229,22 @@ class Placement:
     def _count_begun(self) -> int:
         return sum(trial.state != TrialState.WAITING for trial in self._trials())
 
-    def _news(self) -> Iterator[Ended]:
+    def _news(self) -> Iterator[TrialEnded]:
         """The trials that have ended since the last look."""
         for trial in self._trials():
             if trial.state.is_finished() and trial.number not in self._seen:
                 self._seen.add(trial.number)
-                if SUPERSEDED not in trial.user_attrs:
+                if REPLACED not in trial.user_attrs:
                     yield self._ended(trial)
                 elif REASON in trial.user_attrs:
                     reason = trial.user_attrs[REASON]
-                    yield Ended(worker=0, trial=trial.number, state="put back", reason=reason)
+                    yield TrialEnded(worker=0, trial=trial.number, state="put back", reason=reason)
 
-    def _ended(self, trial: FrozenTrial) -> Ended:
+    def _ended(self, trial: FrozenTrial) -> TrialEnded:
         attributes = trial.user_attrs
         metrics = attributes.get(METRICS, {})
         known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
-        return Ended(
+        return TrialEnded(
             worker=0,
             trial=trial.number,
             state="reused" if known else STATES[trial.state],

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import cast
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
-from cnn_sweeps.sweeps.study.events import Claimed, Event, Refused
+from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said
 
@@ -26,7 +26,7 @@ TICK = 0.25
 """Seconds between two looks at the workers."""
 TRIALS_PER_PROCESS = 20
 """Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
-MOST_STILLBORN = 8
+MOST_FAILED_STARTS = 8
 """Workers in a row that die before their first trial; then something is wrong with all."""
 
 
@@ -50,7 +50,7 @@ class Order:
 
 
 @dataclass(kw_only=True)
-class Seat:
+class WorkerHandle:
     """A worker's place in the pool, and who sits there.
 
     Attributes:
@@ -76,7 +76,7 @@ class Pool:
     ) -> None:
         self._address, self._workers = address, workers
         self._threads, self._execute = threads, execute
-        self._seats: dict[int, Seat] = {}
+        self._handles: dict[int, WorkerHandle] = {}
         self._streams = 0
         self._stillborn = 0
 
@@ -90,28 +90,28 @@ class Pool:
             StoreError: a worker says that the store refuses, or none lives to its first trial.
         """
         for number in range(self._workers):
-            if waiting and number not in self._seats and (seat := self._hire(number)):
-                self._seats[number] = seat
-        seats = {seat.pipe: seat for seat in self._seats.values()}
+            if waiting and number not in self._handles and (handle := self._spawn(number)):
+                self._handles[number] = handle
+        handles = {handle.pipe: handle for handle in self._handles.values()}
         died = {}
-        for pipe in connection.wait(list(seats), timeout=TICK):
-            seat = seats[cast("Connection", pipe)]
-            self._hear(seat, show)
-            if seat.gone:
-                self._dismiss(seat)
-                if seat.process.exitcode != 0:
-                    died[seat.process.pid or 0] = f"its worker {said(seat.process.exitcode)}"
+        for pipe in connection.wait(list(handles), timeout=TICK):
+            handle = handles[cast("Connection", pipe)]
+            self._hear(handle, show)
+            if handle.gone:
+                self._reap(handle)
+                if handle.process.exitcode != 0:
+                    died[handle.process.pid or 0] = f"its worker {said(handle.process.exitcode)}"
         return died
 
     @property
     def pids(self) -> set[int]:
         """Process numbers of the workers in their seats."""
-        return {seat.process.pid or 0 for seat in self._seats.values()}
+        return {handle.process.pid or 0 for handle in self._handles.values()}
 
     @property
     def idle(self) -> bool:
         """Whether no worker is there."""
-        return not self._seats
+        return not self._handles
 
     def ask_to_stop(self) -> None:
         """Let every worker end its epoch, put its trial back and go."""
@@ -120,21 +120,21 @@ class Pool:
     def kill(self) -> None:
         """End every worker at once; its trial is orphaned."""
         self._signal(signal.SIGKILL)
-        for seat in self._seats.values():
-            seat.process.join()
-            seat.pipe.close()
-        self._seats.clear()
+        for handle in self._handles.values():
+            handle.process.join()
+            handle.pipe.close()
+        self._handles.clear()
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal to the workers, and not by `Process.kill`.
 
         That one spares a process whose exit code is known, or seems to be: see `UNKNOWN`.
         """
-        for seat in self._seats.values():
+        for handle in self._handles.values():
             with suppress(ProcessLookupError):
-                os.kill(seat.process.pid or 0, number)
+                os.kill(handle.process.pid or 0, number)
 
-    def _hire(self, number: int) -> Seat | None:
+    def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
         self._streams += 1
         order = Order(
@@ -151,35 +151,35 @@ class Pool:
             process.start()
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
-            self._note_stillborn("could not be started")
+            self._note_failed_start("could not be started")
             return None
         finally:
             there.close()  # so that the pipe ends with the worker
-        return Seat(order=order, process=process, pipe=here)
+        return WorkerHandle(order=order, process=process, pipe=here)
 
-    def _hear(self, seat: Seat, show: Callable[[Event], None]) -> None:
-        for event in _received(seat):
-            seat.claimed = seat.claimed or isinstance(event, Claimed)
-            if isinstance(event, Refused):
+    def _hear(self, handle: WorkerHandle, show: Callable[[Event], None]) -> None:
+        for event in _received(handle):
+            handle.claimed = handle.claimed or isinstance(event, TrialStarted)
+            if isinstance(event, WorkerRefused):
                 raise StoreError(event.message)
             show(event)
 
-    def _dismiss(self, seat: Seat) -> None:
+    def _reap(self, handle: WorkerHandle) -> None:
         """Clear the seat of a worker that has ended."""
-        seat.process.join()
-        seat.pipe.close()
-        del self._seats[seat.order.number]
-        if seat.process.exitcode == 0 or seat.claimed:
+        handle.process.join()
+        handle.pipe.close()
+        del self._handles[handle.order.number]
+        if handle.process.exitcode == 0 or handle.claimed:
             self._stillborn = 0
         else:
-            self._note_stillborn(said(seat.process.exitcode))
+            self._note_failed_start(said(handle.process.exitcode))
 
-    def _note_stillborn(self, cause: str) -> None:
+    def _note_failed_start(self, cause: str) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""
         self._stillborn += 1
-        if self._stillborn >= MOST_STILLBORN:
+        if self._stillborn >= MOST_FAILED_STARTS:
             raise StoreError(
-                f"{MOST_STILLBORN} workers in a row ended before their first trial: "
+                f"{MOST_FAILED_STARTS} workers in a row ended before their first trial: "
                 f"the last one {cause}.\n"
                 f"  Type hydra.sweeper.n_jobs=0 to see what happens, in this process."
             )
@@ -196,7 +196,7 @@ def serve(order: Order, pipe: Connection) -> None:
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
     from cnn_sweeps.sweeps.workers.worker import Worker, execute_of  # noqa: PLC0415 -- preloaded
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         try:
             pipe.send(event)
         except OSError:  # nobody listens any more: the controller has died
@@ -207,13 +207,13 @@ def serve(order: Order, pipe: Connection) -> None:
         Worker(
             study=study,
             execute=execute_of(study, order.execute),
-            tell=tell,
+            emit=emit,
             stop=lambda: bool(stopping),
             number=order.number,
             threads=order.threads,
         ).work(most=TRIALS_PER_PROCESS)
     except CnnSweepsError as error:
-        tell(Refused(worker=order.number, message=str(error)))
+        emit(WorkerRefused(worker=order.number, message=str(error)))
     # TensorFlow and MLflow keep threads that would delay an ordinary end.
     sys.stdout.flush()
     sys.stderr.flush()
@@ -242,14 +242,14 @@ def _devices() -> list[str]:
     return []
 
 
-def _received(seat: Seat) -> Iterator[Event]:
+def _received(handle: WorkerHandle) -> Iterator[Event]:
     """Everything that a worker has told by now.
 
     Its pipe ends with it, whatever ends it. Its exit code comes by way of the process that it
     was forked from; that one may be killed, and the worker lives on.
     """
     try:
-        while seat.pipe.poll():
-            yield seat.pipe.recv()
+        while handle.pipe.poll():
+            yield handle.pipe.recv()
     except (EOFError, OSError):
-        seat.gone = True
+        handle.gone = True

@@ -15,4 +15,4 @@ with quiet_stderr():
     from cnn_sweeps.provenance import code
 
     figures.warm_up()
-    code.settle()
+    code.import_all()

@@ -19,9 +19,9 @@ from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import BEAT, Owner
-from cnn_sweeps.sweeps.plan.pruners import Reporter, epoch_metric
+from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition
-from cnn_sweeps.sweeps.study.events import Claimed, Dropped, Ended, Event, Progressed
+from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.records import KIND, STUDY_NAME, TRIAL
@@ -31,17 +31,17 @@ from cnn_sweeps.trajectories.lock import locked
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
-    from cnn_sweeps.training.loop import Observer
+    from cnn_sweeps.training.loop import Callback
 
-Started = Callable[[str, Identity], None]
-Tell = Callable[[Event], None]
+OnRunStart = Callable[[str, Identity], None]
+Emit = Callable[[Event], None]
 
 
 class Execute(Protocol):
     """How a worker trains one config."""
 
     def __call__(
-        self, config: Config, *, trial: int, started: Started, observers: "Sequence[Observer]"
+        self, config: Config, *, trial: int, started: OnRunStart, callbacks: "Sequence[Callback]"
     ) -> "RunResult":
         """Train and log; tell `started` the run as soon as it exists, and observers each epoch."""
 
@@ -63,7 +63,7 @@ class Worker:
 
     study: SweepStudy
     execute: Execute
-    tell: Tell = lambda _: None
+    emit: Emit = lambda _: None
     stop: Callable[[], bool] = lambda: False
     number: int = 0
     threads: int = 0
@@ -82,7 +82,7 @@ class Worker:
                 trial = self.study.claim(self.owner)
             if trial is None:
                 return
-            with self.study.address.refusing(), _signs_of_life(self.study, trial):
+            with self.study.address.refusing(), _heartbeat(self.study, trial):
                 self._carry_out(trial)
             done += 1
 
@@ -92,23 +92,27 @@ class Worker:
         try:
             values = study.values_of(trial)
             config = study.plan.config(values)
-            meaning = study.plan.meaning(config)
-            repetition.name(trial, meaning=meaning, course=study.plan.course(config))
-            twins = repetition.twins(study, trial, meaning)
-            if twins and not duplicates.tried_again(study.plan.duplicates):
-                self._repeat(trial, duplicates.known_of(twins))
+            experiment_key = study.plan.experiment_key(config)
+            repetition.name(
+                trial,
+                experiment_key=experiment_key,
+                trajectory_key=study.plan.trajectory_key(config),
+            )
+            earlier_duplicates = repetition.earlier_duplicates(study, trial, experiment_key)
+            if earlier_duplicates and not duplicates.tried_again(study.plan.duplicates):
+                self._repeat(trial, duplicates.known_of(earlier_duplicates))
                 return
-            self._train(trial, duplicates.with_seed(config, len(twins)))
+            self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
         except StoreError as error:
             # No fault of the trial: it is begun again when the store can be used again.
-            study.give_place_on(study.frozen(trial), reason_of(error))
+            study.requeue(study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:
             study.pruned(trial, error.reason)
             self._ended(trial, state="pruned", reason=error.reason, epochs=error.epoch)
         except (StoppedError, KeyboardInterrupt) as error:
             reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
-            study.give_place_on(study.frozen(trial), reason)
+            study.requeue(study.frozen(trial), reason)
             self._ended(trial, state="put back", reason=reason)
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -125,8 +129,8 @@ class Worker:
             config, trainer=dataclasses.replace(config.trainer, threads=threads, progress="none")
         )
         metric = plan.objectives.names[0]
-        self.tell(
-            Claimed(
+        self.emit(
+            TrialStarted(
                 worker=self.number,
                 trial=trial.number,
                 title=title(config.model),
@@ -139,11 +143,13 @@ class Worker:
             trial.set_user_attr(attributes.RUN_ID, run_id)
             trial.set_user_attr(attributes.CONFIG_HASH, identity.config_hash)
 
-        watching: list[Observer] = [EpochTeller(self, trial.number, metric)]
+        watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
         reported = epoch_metric(plan.objectives)
         if reported is not None:
-            watching.append(Reporter(trial, reported, plan.pruner, epochs=config.trainer.epochs))
-        result = self.execute(config, trial=trial.number, started=started, observers=watching)
+            watching.append(
+                PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
+            )
+        result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
         trial.set_user_attr(attributes.METRICS, dict(result.metrics))
         trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
         objectives = plan.objectives.values(result.metrics)
@@ -169,18 +175,18 @@ class Worker:
             self._ended(trial, state="reused", values=tuple(known.values))
             return
         with locked(study.address.lock):
-            study.supersede(trial, known.values)
-            kept = repetition.ask_again(study, trial)
+            study.replace(trial, known.values)
+            kept = repetition.resample(study, trial)
         if not kept:
-            self.tell(Dropped(worker=self.number, trial=trial.number))
+            self.emit(TrialDropped(worker=self.number, trial=trial.number))
 
     def _ended(self, trial: Trial, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)
         told = {"name": name, "config_hash": config_hash} | what
-        self.tell(Ended(worker=self.number, trial=trial.number, **told))
+        self.emit(TrialEnded(worker=self.number, trial=trial.number, **told))
 
 
-class EpochTeller:
+class ProgressCallback:
     """Tells each epoch, and ends the training when the worker is asked to stop."""
 
     def __init__(self, worker: Worker, trial: int, metric: str) -> None:
@@ -194,15 +200,15 @@ class EpochTeller:
         """
         worker = self._worker
         value = epoch.metrics.get(self._metric)
-        worker.tell(
-            Progressed(worker=worker.number, trial=self._trial, epoch=epoch.number, value=value)
+        worker.emit(
+            EpochEnded(worker=worker.number, trial=self._trial, epoch=epoch.number, value=value)
         )
         if worker.stop():
             raise StoppedError(f"interrupted after epoch {epoch.number}")
 
 
 @contextmanager
-def _signs_of_life(study: SweepStudy, trial: Trial) -> Iterator[None]:
+def _heartbeat(study: SweepStudy, trial: Trial) -> Iterator[None]:
     """Say every few seconds that this process lives, where other hosts cannot look."""
     if not study.address.shared:
         yield
@@ -244,15 +250,15 @@ class RunTrial:
         *,
         trial: int,
         started: Callable[[str, Identity], None],
-        observers: "Sequence[Observer]",
+        callbacks: "Sequence[Callback]",
     ) -> "RunResult":
         """Train and log one trial."""
         with quiet_stderr():
-            from cnn_sweeps.runs.run import AsTrial, run  # noqa: PLC0415 -- TensorFlow
+            from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
         tags = {KIND: "trial", STUDY_NAME: self._study, TRIAL: str(trial)}
-        role = AsTrial(parent_run_id=self._parent, tags=tags, timed=self._timed)
-        return run(config, self._store, role=role, started=started, observers=observers)
+        context = TrialContext(parent_run_id=self._parent, tags=tags, timed=self._timed)
+        return run(config, self._store, trial=context, started=started, callbacks=callbacks)
 
 
 def execute_of(study: SweepStudy, path: str | None) -> Execute:

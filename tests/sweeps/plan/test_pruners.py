@@ -17,7 +17,7 @@ from cnn_sweeps.sweeps.plan import pruners
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.pruners import (
     PrunerSpec,
-    Reporter,
+    PruningCallback,
     build_pruner,
     epoch_metric,
     options,
@@ -57,7 +57,7 @@ def carry_out(
 ) -> FrozenTrial:
     """One trial with these validation accuracies, told as a worker would tell it."""
     trial = made.ask()
-    reporter = Reporter(trial, "val_accuracy", spec, epochs)
+    reporter = PruningCallback(trial, "val_accuracy", spec, epochs)
     try:
         for number, value in enumerate(values, start=1):
             reporter.on_epoch(epoch(number, accuracy=value))
@@ -132,7 +132,7 @@ def test_a_trial_is_not_given_up_in_its_last_epoch() -> None:
 def test_the_reason_names_pruner_epoch_and_value() -> None:
     """Whoever reads the run sees who gave it up, when and at what value."""
     spec = PrunerSpec.parse({"name": "threshold", "lower": 0.3})
-    reporter = Reporter(study(spec).ask(), "val_accuracy", spec)
+    reporter = PruningCallback(study(spec).ask(), "val_accuracy", spec)
     reporter.on_epoch(epoch(1, accuracy=0.4))
     with pytest.raises(PrunedError) as caught:
         reporter.on_epoch(epoch(2, accuracy=0.12345))

@@ -18,8 +18,8 @@ from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.report import markdown
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, findings, importances, ranked
-from cnn_sweeps.sweeps.results.commands import best_again, commands, remember
+from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, ranked, results
+from cnn_sweeps.sweeps.results.commands import best_again, commands, save_command
 from cnn_sweeps.sweeps.results.timeline import PAUSE, spans
 from cnn_sweeps.sweeps.study import durations
 from cnn_sweeps.sweeps.study.attributes import COMMAND
@@ -39,7 +39,7 @@ def worked(
 def carried_out(made: SweepStudy, execute: object) -> SweepStudy:
     """A study whose trials have ended."""
     for cell in made.plan.distinct_cells().values():
-        made.put(cell)
+        made.enqueue(cell)
     Worker(study=made, execute=execute or FakeRun(score)).work()  # type: ignore[arg-type]
     return made
 
@@ -56,7 +56,7 @@ def ran(number: int, begin: float, end: float) -> optuna.trial.FrozenTrial:
 
 def test_study_alone_has_most(tmp_path: Path) -> None:
     """Without a store there are trials, question, times and commands, and it is said."""
-    found = findings(worked(tmp_path), None)
+    found = results(worked(tmp_path), None)
     assert found.question == (
         "Which values of model.filters and model.conv_blocks give the highest val_accuracy?"
     )
@@ -72,8 +72,8 @@ def test_study_alone_has_most(tmp_path: Path) -> None:
 def test_waiting_trials_make_it_unfinished(tmp_path: Path) -> None:
     """A study with places left is reported as it stands."""
     made = study(tmp_path)
-    made.put({"model.filters": 4, "model.conv_blocks": 1})
-    found = findings(made, None)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    found = results(made, None)
     assert (found.trials, found.unfinished, found.ended) == ((), 1, None)
 
 
@@ -83,7 +83,7 @@ def test_failure_keeps_its_reason(tmp_path: Path) -> None:
     def failing(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    found = findings(worked(tmp_path, failing), None)
+    found = results(worked(tmp_path, failing), None)
     assert {trial.reason for trial in found.trials} == {"ZeroDivisionError: a bug"}
     assert all("ZeroDivisionError" in (trial.traceback or "") for trial in found.trials)
 
@@ -91,10 +91,10 @@ def test_failure_keeps_its_reason(tmp_path: Path) -> None:
 def test_pruned_trial_knows_what_it_was_spared(tmp_path: Path) -> None:
     """The epochs that it has, and those that it would have had."""
 
-    def pruned(asked: object, *, observers: tuple[object, ...], **_: object) -> None:
+    def pruned(asked: object, *, callbacks: tuple[object, ...], **_: object) -> None:
         raise PrunedError(1, "pruned by hand")
 
-    found = findings(worked(tmp_path, pruned, trainer={"epochs": 7}), None)
+    found = results(worked(tmp_path, pruned, trainer={"epochs": 7}), None)
     assert {(trial.state, trial.epochs_asked) for trial in found.trials} == {("pruned", 7)}
 
 
@@ -153,7 +153,7 @@ def test_pauses_are_left_out() -> None:
 def test_command_is_remembered_without_passwords(tmp_path: Path) -> None:
     """What was typed can be typed again, but for what is nobody else's business."""
     made = worked(tmp_path)
-    remember(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
+    save_command(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
     kept = made.study.user_attrs[COMMAND]
     assert kept == "cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'"
 
@@ -163,7 +163,7 @@ def test_commands_lead_to_the_store_from_any_folder(
 ) -> None:
     """Also the one that was typed where the store is, and the study in a storage of its own."""
     made = worked(tmp_path)
-    remember(made, ["a=1,2", "tracking.dir=mlruns", "hydra.sweeper.storage=s.journal", "-m"])
+    save_command(made, ["a=1,2", "tracking.dir=mlruns", "hydra.sweeper.storage=s.journal", "-m"])
     store = Store.open(Tracking(dir=tmp_path / "mlruns"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -186,7 +186,7 @@ def test_best_again_is_its_overrides(tmp_path: Path) -> None:
 def test_no_password_is_told(tmp_path: Path) -> None:
     """Neither in what was the same for all, nor in a command that leads on."""
     address = "tracking.uri=postgresql://me:secret@host/db"
-    found = findings(worked(tmp_path, made=replace(plan(), fixed=(address,))), None)
+    found = results(worked(tmp_path, made=replace(plan(), fixed=(address,))), None)
     assert "me:***@host" in found.fixed[0]
     assert "secret" not in markdown.to_json(found)
 
@@ -196,11 +196,11 @@ def test_a_trial_without_an_end_takes_no_time(
 ) -> None:
     """The report of a sweep that was killed a year ago does not say that it ran for a year."""
     made = worked(tmp_path)
-    before = findings(made, None).timing
-    made.put({"model.filters": 4, "model.conv_blocks": 1})
+    before = results(made, None).timing
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
     assert made.claim(Owner.here())
     monkeypatch.setattr(durations, "time", SimpleNamespace(time=lambda: 1e12))
-    found = findings(made, None)
+    found = results(made, None)
     assert (found.timing, found.unfinished) == (before, 1)
 
 

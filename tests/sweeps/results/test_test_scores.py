@@ -53,7 +53,7 @@ def test_trials_are_scored_where_their_threads_can_be(
     where: list[list[int]],
 ) -> None:
     """This process alone, unless it has other threads by now; else shared among the workers."""
-    started = backend.Start(threads=threads, deterministic=True)
+    started = backend.BackendSettings(threads=threads, deterministic=True)
     monkeypatch.setattr(backend, "_started", [started])
     found = test_scores._score(Tracking(), asked(3), workers)
     assert found == {n: {"test_loss": float(n)} for n in range(3)}

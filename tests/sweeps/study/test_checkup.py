@@ -12,7 +12,7 @@ def test_trials_of_dead_workers_are_told_from_those_that_live(tmp_path: Path) ->
     """By the process that owns each; nothing is written."""
     made = study(tmp_path)
     for _ in range(3):
-        made.put()
+        made.enqueue()
     made.claim(Owner.here())
     made.claim(Owner(host=Owner.here().host, pid=2**22 + 1, started="1"))
     before = (tmp_path / "study.journal").read_bytes()

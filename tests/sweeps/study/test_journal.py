@@ -68,7 +68,7 @@ def test_what_is_held_can_be_read(tmp_path: Path) -> None:
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     """What a write that was cut short left behind does not spoil the journal."""
     made = study(tmp_path)
-    made.put({"model.filters": 4})
+    made.enqueue({"model.filters": 4})
     file = tmp_path / "study.journal"
     whole = file.read_bytes()
     file.write_bytes(whole + b'{"op_code":4,"worker')
@@ -105,7 +105,7 @@ def test_a_torn_line_is_cut_off_before_each_entry(tmp_path: Path) -> None:
     made = study(tmp_path)
     with (tmp_path / "study.journal").open("ab") as file:
         file.write(b'{"op_code":4,"worker')
-    made.put({"model.filters": 8})
+    made.enqueue({"model.filters": 8})
     assert study(tmp_path).counts().waiting == 1
 
 
@@ -114,7 +114,7 @@ def test_a_journal_that_was_removed_does_not_begin_in_the_middle(tmp_path: Path)
     made = study(tmp_path)
     (tmp_path / "study.journal").unlink()
     with pytest.raises(StoreError, match=r"study\.journal is gone"):
-        made.put()
+        made.enqueue()
     assert not (tmp_path / "study.journal").exists()
 
 

@@ -28,7 +28,7 @@ def test_those_of_a_course_stand_together_with_the_longest_first() -> None:
 def test_epochs_that_set_the_schedule_make_other_courses() -> None:
     """A learning rate that decays until the last epoch is another one for each number of them."""
     made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})
-    courses = {p.course for p in queued(made, list(made.distinct_cells().items()))}
+    courses = {p.trajectory_key for p in queued(made, list(made.distinct_cells().items()))}
     assert len(courses) == 2
 
 
@@ -36,7 +36,7 @@ def test_a_cell_that_cannot_be_carried_out_is_queued_all_the_same() -> None:
     """It fails when its turn comes, with the reason."""
     made = plan({"model.conv_blocks": "1,9"})
     impossible = Prefix.of(made, "meaning", {"model.conv_blocks": 9})
-    assert (impossible.course, impossible.epochs) == (None, 0)
+    assert (impossible.trajectory_key, impossible.epochs) == (None, 0)
 
 
 def test_nobody_takes_what_somebody_trains(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
     """A launcher gets one job a worker, told by one override which study to pull from."""
     launcher = FakeLauncher(JobStatus.COMPLETED)
     address = Address(storage=str(tmp_path / "a b.journal"), name="study")
-    place_by_launcher(launcher, address, workers=2, shares=3)  # type: ignore[arg-type]
+    place_by_launcher(launcher, address, workers=2, cpu_slots=3)  # type: ignore[arg-type]
     assert launcher.given == [
         [f"hydra.sweeper.worker='0/3@{tmp_path}/a%20b.journal@study'"],
         [f"hydra.sweeper.worker='1/3@{tmp_path}/a%20b.journal@study'"],

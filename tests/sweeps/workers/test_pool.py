@@ -19,9 +19,9 @@ from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.events import Ended, Event
+from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import Interrupts, Steering, interruptible
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver, pool
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
@@ -41,9 +41,9 @@ class Collector:
         """Nothing to draw."""
 
     @property
-    def ended(self) -> list[Ended]:
+    def ended(self) -> list[TrialEnded]:
         """How trials ended, in order."""
-        return [event for event in self.events if isinstance(event, Ended)]
+        return [event for event in self.events if isinstance(event, TrialEnded)]
 
 
 def steer(
@@ -53,8 +53,8 @@ def steer(
     view = Collector()
     asked = budget or Budget()
     forkserver.warm_up(f"fakes:{execute}")
-    crew = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
-    Steering(study=made, store=None, budget=asked, view=view).run(crew, Interrupts())
+    workers = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
+    Supervisor(study=made, store=None, budget=asked, view=view).run(workers, Interrupts())
     return view
 
 
@@ -140,8 +140,8 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     view = Collector()
     forkserver.warm_up("fakes:told_to_stop")
     with heard(signal.SIGINT), interruptible() as interrupts:
-        crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
-        Steering(study=made, store=None, budget=Budget(), view=view).run(crew, interrupts)
+        workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
+        Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)
     assert interrupts.asked()
     assert {event.state for event in view.ended} == {"put back"}
     counts = made.counts()
@@ -173,7 +173,7 @@ from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver as processes
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.controller import fill
-from cnn_sweeps.sweeps.supervisor import Steering, Interrupts
+from cnn_sweeps.sweeps.supervisor import Supervisor, Interrupts
 from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY
 
@@ -184,8 +184,8 @@ if __name__ == "__main__":
     recover(made, None, retries=1000, show=lambda ended: None)
     fill(made, Budget())
     crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
-    steering = Steering(study=made, store=None, budget=Budget(retries=1000), view=Collector())
-    steering.run(crew, Interrupts())
+    supervisor = Supervisor(study=made, store=None, budget=Budget(retries=1000), view=Collector())
+    supervisor.run(crew, Interrupts())
 """
 MANY = {"model.filters": "range(1,31)", "model.conv_blocks": "1,2"}
 KILLS = 24

@@ -13,19 +13,19 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.events import Ended, Event
+from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
 
 
-def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[Ended]:
+def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[TrialEnded]:
     """Carry a study out in this process; how its trials ended."""
     told: list[Event] = []
     fill(made, budget)
-    Worker(study=made, execute=execute, tell=told.append).work()
-    return [event for event in told if isinstance(event, Ended)]
+    Worker(study=made, execute=execute, emit=told.append).work()
+    return [event for event in told if isinstance(event, TrialEnded)]
 
 
 def cells(made: SweepStudy) -> list[tuple[Any, ...]]:
@@ -147,6 +147,6 @@ def test_a_worker_stops_after_its_epoch(tmp_path: Path) -> None:
         seen.append(config)
         return slow(config, **how)
 
-    Worker(study=made, execute=once, tell=told.append, stop=lambda: bool(seen)).work()
-    assert [event.state for event in told if isinstance(event, Ended)] == ["put back"]
+    Worker(study=made, execute=once, emit=told.append, stop=lambda: bool(seen)).work()
+    assert [event.state for event in told if isinstance(event, TrialEnded)] == ["put back"]
     assert made.counts().waiting == made.counts().total == 6
