@@ -10,8 +10,8 @@ from configs import config
 from exercises import answer, exercise
 from plans import FakeRun, plan, study
 
-from cnn_sweeps.report.figures.comparison import NAME
 from cnn_sweeps.sweeps import controller
+from cnn_sweeps.sweeps.comparison.chart import NAME
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.tables import MINUS
 from cnn_sweeps.sweeps.controller import sweep
