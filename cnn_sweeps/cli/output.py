@@ -79,9 +79,8 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     next_commands(out, result.identity.short, store)
 
 
-def show_dry_run(dry_run: "DryRun") -> None:
+def show_dry_run(dry_run: "DryRun", out: Console) -> None:
     """Print what a sweep would do."""
-    out = console()
     show_facts(dry_run.facts, out)
     out.print()
     dry_run.table.show(out)

@@ -21,7 +21,7 @@ def sweep_from_hydra(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         return sweep_application(call, arguments)
     request = request_of(call, arguments)
     if request.budget.dry_run:
-        output.show_dry_run(dry_run_of(request))
+        output.show_dry_run(dry_run_of(request), output.console())
         return []
     from cnn_sweeps.api import carry_out  # noqa: PLC0415 -- imports mlflow
     from cnn_sweeps.cli.display import TerminalDisplay  # noqa: PLC0415

@@ -98,7 +98,7 @@ def run(
             trainer = loop.Trainer.compile(
                 model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
             )
-            with _epoch_source(trainer, config, identity, environment, tracked) as epochs:
+            with logged_epoch_source(trainer, config, identity, environment, tracked) as epochs:
                 trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
         # Evaluate
         metrics = log.metrics_of(model, config, trained)
@@ -164,7 +164,7 @@ def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
 
 
 @contextmanager
-def _epoch_source(
+def logged_epoch_source(
     trainer: loop.Trainer,
     config: Config,
     identity: Identity,
