@@ -76,7 +76,7 @@ def test_every_exercise_is_a_sweep_with_three_seeds(name: str, typed: Typed) -> 
     assert asked.name == name
     assert asked.question.endswith("?")
     assert plan.space.size == 3 * len(cells_of(plan))
-    assert set(asked.says) <= set(cells_of(plan))
+    assert set(asked.phrases) <= set(cells_of(plan))
     assert all(plan.config(cell) for cell in plan.space.cells())
 
 
