@@ -50,8 +50,8 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
     study = SweepStudy.create(address, plan(trials, sampler))
     fill(study, budget)
     if workers:
-        workers = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
-        Supervisor(study=study, store=None, budget=budget, view=Blind()).run(workers, Interrupts())
+        group = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
+        Supervisor(study=study, store=None, budget=budget, view=Blind()).run(group, Interrupts())
     else:
         Worker(study=study, execute=execute_of(study, EXECUTE)).work()
     return studies.completed(folder, expected=trials)

@@ -14,7 +14,7 @@ from benchmarks.table import markdown
 from cnn_sweeps import figures
 from cnn_sweeps.figures import style
 from cnn_sweeps.runs import validate
-from cnn_sweeps.training.backend import prepare, quiet_stderr
+from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
 with quiet_stderr():
     from cnn_sweeps.data import load_cached
@@ -51,7 +51,7 @@ def _once() -> dict[str, Cost]:
     """What each step took, with a new network and nothing computed before."""
     config = validate.make_config(validate.plain(validate.compose([])))
     dataset = load_cached(config.data)
-    prepare(config.trainer, config.seed)
+    configure_backend(config.trainer, config.seed)
     model = build.build(config.model, dataset.shape, dataset.num_classes)
     figures.warm_up()
     gallery = Gallery(model=model, dataset=dataset, about="cnn 64x2")
@@ -59,7 +59,7 @@ def _once() -> dict[str, Cost]:
         "one pass over 10,000 test images": _cost(lambda: gallery.scores),
         "three images through the layers": _cost(lambda: gallery.maps),
     }
-    for path, make in gallery.pages().items():
+    for path, make in gallery.builders().items():
         spent[path.rpartition("/")[2]] = _cost(_drawing(make))
     return spent
 

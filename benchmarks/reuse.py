@@ -118,16 +118,16 @@ def readings(folder: Path, times: int) -> dict[str, list[float]]:
     """Wall seconds of trials whose epochs are known, and of trials whose result is."""
     from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415
 
-    role = TrialContext(parent_run_id=None)
+    trial = TrialContext(parent_run_id=None)
     most = READ_EPOCHS + times
     config = experiment(folder, ["data=digits", "model.filters=32", f"trainer.epochs={most}"])
     store = Store.open(config.tracking)
-    run(config, store, role=role)
+    run(config, store, trial=trial)
 
     def seconds(epochs: int) -> float:
         asked = replace(config, trainer=replace(config.trainer, epochs=epochs))
         began = time.perf_counter()
-        done = run(asked, store, role=role)
+        done = run(asked, store, trial=trial)
         if done.epochs_trained:
             raise SystemExit(f"{done.epochs_trained} epochs were trained that should be known.")
         return time.perf_counter() - began

@@ -4,8 +4,11 @@ Migrating takes seconds, copying 0.05 s. A test asks for `tracking` (settings of
 folder of its own) or `store` (the same, opened).
 """
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,22 +19,37 @@ from cnn_sweeps.tracking import Store, database
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with MLflow's tables; copy it, do not write to it."""
-    folder = tmp_path_factory.mktemp("migrated")
+    """An empty database with MLflow's tables; copy it, do not write to it.
+
+    Of several processes that run the tests the first makes it for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
+    folder.mkdir(exist_ok=True)
     path = folder / "mlflow.db"
-    with database.quietly():
-        database.prepare(path, artifacts=(folder / "artifacts").as_uri())
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            with database.quietly():
+                database.prepare(path, artifacts=(folder / "artifacts").as_uri())
     return path
+
+
+@contextmanager
+def ready(folder: Path, migrated_database: Path) -> Iterator[Tracking]:
+    """Settings of a local store in `mlruns` of a folder, with its database in place."""
+    home = folder / "mlruns"
+    home.mkdir()
+    shutil.copy(migrated_database, home / "mlflow.db")
+    yield Tracking(dir=home)
+    close(f"sqlite:///{home / 'mlflow.db'}")
 
 
 @pytest.fixture
 def tracking(tmp_path: Path, migrated_database: Path) -> Iterator[Tracking]:
     """Settings of a local store in a folder of the test's own, with its database in place."""
-    folder = tmp_path / "mlruns"
-    folder.mkdir()
-    shutil.copy(migrated_database, folder / "mlflow.db")
-    yield Tracking(dir=folder)
-    close(f"sqlite:///{folder / 'mlflow.db'}")
+    with ready(tmp_path, migrated_database) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,12 @@
-"""Who may import whom, read from the source; and what the quick commands really import."""
+"""Who may import whom, read from the source; and what the quick commands really import.
+
+The folders stand in an order, and each imports only from those before it. An import counts
+wherever it stands: in a function, under `TYPE_CHECKING`, or as a module's name in a string, which
+is how commands and workers are imported.
+"""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +20,58 @@ from cnn_sweeps.cli import main
 from cnn_sweeps.provenance import code as computation
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST_MODULE = 420
+
+ORDER = (
+    "cnn_sweeps.errors",
+    "cnn_sweeps.text",
+    "cnn_sweeps.config",
+    "cnn_sweeps.data",
+    "cnn_sweeps.models",
+    "cnn_sweeps.provenance",
+    "cnn_sweeps.training",
+    "cnn_sweeps.trajectories",
+    "cnn_sweeps.figures",
+    "cnn_sweeps.tracking",
+    "cnn_sweeps.runs",
+    "cnn_sweeps.sweeps.space",
+    "cnn_sweeps.sweeps.comparison",
+    "cnn_sweeps.sweeps.plan",
+    "cnn_sweeps.sweeps.study",
+    "cnn_sweeps.sweeps.workers",
+    "cnn_sweeps.sweeps.results",
+    "cnn_sweeps.sweeps",
+    "cnn_sweeps.report",
+    "cnn_sweeps.doctor",
+    "cnn_sweeps.api",
+    "cnn_sweeps",
+    "cnn_sweeps.cli",
+    "cnn_sweeps.__main__",
+    "hydra_plugins",
+)
+"""The layers, lowest first; a module is in the one with the longest name that it begins with.
+
+`cnn_sweeps.sweeps` is what stands in no folder there: controller, supervisor and display.
+"""
+ROOT_MODULES = 4
+"""`__init__`, `__main__`, `api` and `errors`: everything else has a folder."""
+LONGEST_FUNCTION = 60
+LONG = {"cnn_sweeps.runs.run.run": "one run from config to result, not yet in steps"}
+"""Functions that are longer, and why. This list only gets shorter."""
+
+MAY_PRINT = {
+    "cnn_sweeps.cli": "reads arguments and prints",
+    "cnn_sweeps.text.terminal": "makes the streams and the consoles that the others are handed",
+    "cnn_sweeps.text.table": "draws itself on the console that it is handed",
+    "cnn_sweeps.sweeps.display": "what a sweep is handed to show itself",
+    "cnn_sweeps.sweeps.supervisor": "answers Ctrl-C at once, out of the handler of the signal",
+    "cnn_sweeps.training.progress": "the progress bar of Keras' fit, on standard error",
+    "cnn_sweeps.data.download": "the progress bar of a download, on standard error",
+    "cnn_sweeps.__main__": "interrupted before the command line is there",
+}
+"""Who writes to the terminal, and why. All others return what they have to say."""
+QUERIES = {"buffer", "encoding", "fileno", "flush", "isatty"}
+"""What may be asked of standard output by who does not write to it."""
+
 MOVES_NOTHING = (
     "config",
     "data.download",
@@ -30,9 +87,12 @@ HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "
 """Imported late or not at all by the commands that have to answer at once."""
 
 EDGE = (
+    "cnn_sweeps.api",
     "cnn_sweeps.cli.main",
-    "cnn_sweeps.runs.validate",
     "cnn_sweeps.cli.sweep",
+    "cnn_sweeps.runs.hydra_errors",
+    "cnn_sweeps.runs.validate",
+    "cnn_sweeps.sweeps.from_hydra",
     "cnn_sweeps.sweeps.space.overrides",
     "cnn_sweeps.sweeps.workers.hydra_jobs",
     "cnn_sweeps.sweeps.workers.launcher",
@@ -40,7 +100,7 @@ EDGE = (
     "cnn_sweeps.sweeps.plan.base_config",
     "hydra_plugins",
 )
-"""The modules that read a command line, a sweep or a template, and hand on plain values."""
+"""The modules that read a command line, a sweep or a base config, and hand on plain values."""
 MAY_IMPORT = {
     "mlflow": ("cnn_sweeps.tracking",),
     "optuna": ("cnn_sweeps.sweeps", "hydra_plugins"),
@@ -52,12 +112,12 @@ MAY_IMPORT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """One import statement.
+    """One import statement, or a string that names a module of ours.
 
     Attributes:
         importer: the module that it stands in.
         target: what it imports, by its full dotted name.
-        late: whether it stands in a function, so that it runs when that is called.
+        late: whether it stands in a function, so that it runs when that is called, or in a string.
         typing: whether only the type checker sees it.
     """
 
@@ -89,6 +149,11 @@ def is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
+def layer(module: str) -> str:
+    """The layer that a module is in: the longest name of one that it begins with."""
+    return max((name for name in ORDER if is_within(module, name)), key=len)
+
+
 def targets(node: ast.Import | ast.ImportFrom, importer: str) -> Iterator[str]:
     """Name what a statement imports: a module of ours rather than a name from its package."""
     if isinstance(node, ast.Import):
@@ -105,13 +170,23 @@ def targets(node: ast.Import | ast.ImportFrom, importer: str) -> Iterator[str]:
         yield full if full in SOURCES else base
 
 
+def named_module(node: ast.AST) -> str | None:
+    """The module of ours that a string names, as `import_module` and a worker's entry take it."""
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return None
+    name = node.value.partition(":")[0]
+    return name if "." in name and name in SOURCES else None
+
+
 def read_imports(importer: str) -> Iterator[Import]:
-    """Every import statement of a module, wherever in it."""
+    """Every import of a module, wherever in it."""
 
     def visit(node: ast.AST, *, late: bool, typing: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for target in targets(node, importer):
                 yield Import(importer=importer, target=target, late=late, typing=typing)
+        if (named := named_module(node)) is not None:
+            yield Import(importer=importer, target=named, late=True, typing=typing)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             typing = True
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -162,6 +237,40 @@ def libraries(reached: dict[str, Import | None], names: set[str]) -> dict[str, s
 def modules_of(*packages: str) -> list[str]:
     """All modules of ours in these packages."""
     return [module for module in SOURCES if any(is_within(module, p) for p in packages)]
+
+
+def written(module: str) -> Iterator[str]:
+    """What in a module writes to the terminal, each with its line."""
+    tree = TREES[module]
+    asked = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in QUERIES
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name.rpartition(".")[2] in {"print", "Console", "Output"}:
+                yield f"{module}:{node.lineno} {name}()"
+        elif isinstance(node, ast.Attribute) and id(node) not in asked:
+            name = ast.unparse(node)
+            if name in {"sys.stdout", "sys.stderr"}:
+                yield f"{module}:{node.lineno} {name}"
+
+
+def long_functions(module: str) -> Iterator[str]:
+    """The functions of a module that do not fit on a screen, by their full name."""
+
+    def visit(node: ast.AST, prefix: str) -> Iterator[str]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            prefix = f"{prefix}.{node.name}"
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > LONGEST_FUNCTION and not isinstance(node, ast.ClassDef):
+                yield prefix
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, prefix)
+
+    yield from visit(TREES[module], module)
 
 
 def test_the_reader_sees_late_and_typing_imports() -> None:
@@ -234,6 +343,36 @@ def test_the_plugin_imports_only_hydra_at_first() -> None:
     assert not [str(i) for i in ours]
 
 
+def test_every_module_has_a_layer() -> None:
+    """A new folder needs its place in the order: nothing but `__init__` is the root package's."""
+    assert [m for m in SOURCES if layer(m) == "cnn_sweeps"] == ["cnn_sweeps"]
+
+
+def test_imports_go_down_the_order() -> None:
+    """Whoever reads a folder need not know those after it."""
+    against = {
+        (found.importer, found.target)
+        for found in IMPORTS
+        if found.target in SOURCES
+        and ORDER.index(layer(found.target)) > ORDER.index(layer(found.importer))
+    }
+    assert sorted(against) == []
+
+
+def test_architecture_lists_the_folders_in_this_order() -> None:
+    """What a newcomer reads first is what holds."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([\w/]+)/` \|", page, flags=re.MULTILINE)
+    folders = [
+        name.removeprefix("cnn_sweeps.").replace(".", "/")
+        for name in ORDER
+        if name in SOURCES and SOURCES[name].name == "__init__.py" and name != "cnn_sweeps"
+    ]
+    assert sorted(listed) == sorted(folders)
+    # The table names `sweeps/` before what is in it; the rest of it stands after.
+    assert [name for name in listed if name != "sweeps"] == [f for f in folders if f != "sweeps"]
+
+
 def test_modules_do_not_import_each_other_in_circles() -> None:
     """Arrows go one way, late imports included."""
     graph: dict[str, set[str]] = {module: set() for module in SOURCES}
@@ -246,13 +385,32 @@ def test_modules_do_not_import_each_other_in_circles() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_only_the_command_line_writes_to_the_terminal() -> None:
+    """All others return what they have to say, so that a program that calls them decides."""
+    others = [m for m in SOURCES if not any(is_within(m, name) for name in MAY_PRINT)]
+    assert [line for module in others for line in written(module)] == []
+
+
+@pytest.mark.parametrize("module", MAY_PRINT)
+def test_who_may_print_does(module: str) -> None:
+    """An exception that nobody needs any more is none."""
+    assert [line for m in modules_of(module) for line in written(m)]
+
+
+def test_the_root_has_few_modules() -> None:
+    """Who opens the package sees its folders first."""
+    assert len(list((ROOT / "cnn_sweeps").glob("*.py"))) <= ROOT_MODULES
+
+
+def test_functions_fit_on_a_screen() -> None:
+    """A function can be read in one go."""
+    assert [name for module in SOURCES for name in long_functions(module)] == list(LONG)
+
+
 @pytest.mark.parametrize("module", SOURCES)
-def test_module_is_short_and_asserts_nothing(module: str) -> None:
-    """A module can be read in one go, and `python -O` takes no check away."""
-    lines = SOURCES[module].read_text("utf-8").count("\n")
-    asserts = [node.lineno for node in ast.walk(TREES[module]) if isinstance(node, ast.Assert)]
-    assert lines <= LONGEST_MODULE
-    assert not asserts
+def test_module_asserts_nothing(module: str) -> None:
+    """`python -O` takes no check away."""
+    assert not [node.lineno for node in ast.walk(TREES[module]) if isinstance(node, ast.Assert)]
 
 
 def test_hydra_plugins_stays_a_shared_namespace() -> None:
@@ -260,42 +418,49 @@ def test_hydra_plugins_stays_a_shared_namespace() -> None:
     assert not (ROOT / "hydra_plugins" / "__init__.py").exists()
 
 
-REPORT = f"""
+REPORT = """
 import runpy, sys
-sys.argv[0] = "cnn-sweeps"
-code = 0
-try:
-    runpy.run_module("cnn_sweeps", run_name="__main__")
-except SystemExit as exit:
-    code = exit.code
-loaded = sorted({HEAVY!r} & set(sys.modules))
-print("LOADED", *loaded, file=sys.stderr)
-sys.exit(code)
+for arguments in {commands!r}:
+    sys.argv = ["cnn-sweeps", *arguments]
+    try:
+        runpy.run_module("cnn_sweeps", run_name="__main__")
+    except SystemExit as exit:
+        print("CODE", exit.code, *sorted({heavy!r} & set(sys.modules)), file=sys.stderr)
 """
+
+
+def endings(folder: Path, commands: list[list[str]]) -> list[str]:
+    """The exit code of each command, and what is heavy and loaded by then, in one new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT.format(commands=commands, heavy=HEAVY)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    return [line.removeprefix("CODE ") for line in lines if line.startswith("CODE ")]
+
+
+def test_what_only_explains_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Help and lists answer before TensorFlow could have been imported."""
+    commands = [["--help"], ["cache"], *([command, "--help"] for command in main.COMMANDS)]
+    assert endings(tmp_path, commands) == ["0"] * len(commands)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         pytest.param(["--cfg", "job"], 0, id="cfg"),
-        pytest.param(["--help"], 0, id="help"),
-        pytest.param(["cache"], 0, id="list of the cache"),
-        *(pytest.param([command, "--help"], 0, id=command) for command in main.COMMANDS),
         pytest.param(["model.filters=0"], 2, id="impossible value"),
         pytest.param(["trainer.epochs=many"], 2, id="wrong type"),
         pytest.param(["trainer.epoch=3"], 2, id="unknown key"),
         pytest.param(["model=resnet"], 2, id="unknown option"),
     ],
 )
-def test_a_quick_command_loads_nothing_heavy(
+def test_what_composes_or_refuses_loads_nothing_heavy(
     arguments: list[str], code: int, tmp_path: Path
 ) -> None:
-    """What only composes, or refuses, answers before TensorFlow could have been imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", REPORT, *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, "LOADED"), done.stderr
+    """A mistake is told before TensorFlow could have been imported."""
+    assert endings(tmp_path, [arguments]) == [str(code)]

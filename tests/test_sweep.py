@@ -7,11 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from configs import config
 from plans import plan, sweep_of
+from stores import ready
 
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Tracking
@@ -30,35 +32,42 @@ def swept(store: Store, folder: Path, **groups: object) -> Ranking:
     return sweep_of(asked, Budget(), config(tracking={"dir": str(folder)})).ranking
 
 
-@pytest.fixture
-def ranking(store: Store) -> Ranking:
+@pytest.fixture(scope="module")
+def home(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store of one sweep, which the tests of it share; they may add runs, and change none."""
+    with ready(tmp_path_factory.mktemp("sweep"), migrated_database) as tracking:
+        yield Store.open(tracking)
+
+
+@pytest.fixture(scope="module")
+def ranking(home: Store) -> Ranking:
     """The table of a finished sweep: three experiments, since no block means no filters."""
-    return swept(store, store.dir)
+    return swept(home, home.dir)
 
 
-def test_trials_are_children_of_the_sweeps_run(store: Store, ranking: Ranking) -> None:
+def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) -> None:
     """Every trial is a nested run, and the parent carries table, space and best values."""
     best = ranking.rows[0]
     assert best.run_id is not None
-    parent_id = store.get(best.run_id).parent_id
+    parent_id = home.get(best.run_id).parent_id
     assert parent_id is not None
-    children = store.children(parent_id)
+    children = home.children(parent_id)
     assert {run.run_id for run in children} == {row.run_id for row in ranking.rows}
     assert {run.status for run in children} == {"FINISHED"}
-    parent = store.get(parent_id)
+    parent = home.get(parent_id)
     assert parent.status == "FINISHED"
     assert parent.params["model.filters"] == "2,4"
     assert parent.metrics["best_val_accuracy"] == best.values["val_accuracy"]
     assert parent.tags["best.model.filters"] == str(best.params["model.filters"])
-    table = list(csv.DictReader(io.StringIO(store.read_text(parent_id, "ranking.csv"))))
+    table = list(csv.DictReader(io.StringIO(home.read_text(parent_id, "ranking.csv"))))
     assert [row["config_hash"] for row in table] == [row.config_hash for row in ranking.rows]
 
 
 def test_sweep_ends_with_a_report(
-    store: Store, ranking: Ranking, capsys: pytest.CaptureFixture[str]
+    home: Store, ranking: Ranking, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A page and a text lie with the sweep's run, and the terminal says where; so they do again."""
-    swept(store, store.dir)
+    swept(home, home.dir)
     (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
     page = Path(line.partition("report:")[2].strip())
     best = ranking.rows[0]
@@ -69,18 +78,18 @@ def test_sweep_ends_with_a_report(
         assert "finished" in written
 
 
-def test_test_split_is_scored_for_the_winner_alone(store: Store, ranking: Ranking) -> None:
+def test_test_split_is_scored_for_the_winner_alone(home: Store, ranking: Ranking) -> None:
     """Only the best trial has test metrics, and they are those of its own weights."""
     from cnn_sweeps.runs.run import run
 
     best, *others = ranking.rows
     assert best.run_id is not None
-    assert "test_accuracy" in store.get(best.run_id).metrics
+    assert "test_accuracy" in home.get(best.run_id).metrics
     for row in others:
         assert row.run_id is not None
-        assert not any(name.startswith("test") for name in store.get(row.run_id).metrics)
-    (config_of_best,) = [plan(PARAMS, tracking={"dir": str(store.dir)}).config(best.params)]
-    alone = run(config_of_best, store)
+        assert not any(name.startswith("test") for name in home.get(row.run_id).metrics)
+    (config_of_best,) = [plan(PARAMS, tracking={"dir": str(home.dir)}).config(best.params)]
+    alone = run(config_of_best, home)
     assert alone.metrics["test_accuracy"] == pytest.approx(best.metrics["test_accuracy"], abs=1e-6)
     assert alone.identity.config_hash == best.config_hash
 
@@ -91,19 +100,22 @@ def pictures(store: Store, run_id: str | None) -> int:
     return len(store.client.list_artifacts(run_id, "figures"))
 
 
-def test_the_winner_alone_has_pictures(store: Store, ranking: Ranking) -> None:
+def test_the_winner_alone_has_pictures(home: Store, ranking: Ranking) -> None:
     """They show the test split, as its test metrics do."""
-    best, *others = [pictures(store, row.run_id) for row in ranking.rows]
+    best, *others = [pictures(home, row.run_id) for row in ranking.rows]
     assert best in (3, 6)  # without a convolution there are three
     assert set(others) == {0}
 
 
-def test_same_sweep_again_adds_nothing(store: Store, ranking: Ranking) -> None:
+def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
     """The same command finds its study complete and shows the same table."""
-    again = swept(store, store.dir)
+    (parent,) = home.tagged({KIND: "sweep"})
+    before = home.children(parent.run_id)
+    again = swept(home, home.dir)
     assert [row.trial for row in again.rows] == [row.trial for row in ranking.rows]
-    runs = store.client.search_runs([store.experiment_id])
-    assert len(runs) == 1 + len(ranking.rows)
+    assert len(before) == len(ranking.rows)
+    assert {run.run_id for run in home.children(parent.run_id)} == {run.run_id for run in before}
+    assert len(home.tagged({KIND: "sweep"})) == 1
 
 
 def test_a_sweep_of_which_nothing_came_is_a_failure(

@@ -180,7 +180,7 @@ def test_clearing_deletes_and_says_how_much(
 def test_what_is_in_use_stays(kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]) -> None:
     """And is said to."""
     with Lock(kept.entry(SECOND, HERE).folder) as lock:
-        assert lock.take()
+        assert lock.acquire()
         deleted, stays = said(capsys, "clear")
     assert deleted == "2 trajectories deleted, 4.0 MB freed."
     assert stays == "abcd22222222 stays: it is in use, or cannot be deleted."
@@ -217,7 +217,7 @@ def test_a_program_is_told_the_same(
     (fault,) = answer(capsys, "verify", code=1)["faults"]
     assert (fault["trajectory_hash"], fault["fault"]) == (SECOND, "damaged")
     with Lock(second.folder) as lock:
-        assert lock.take()
+        assert lock.acquire()
         told = answer(capsys, "clear")
     assert [entry["trajectory_hash"] for entry in told["deleted"]] == [FIRST, FIRST]
     assert [entry["trajectory_hash"] for entry in told["stay"]] == [SECOND]

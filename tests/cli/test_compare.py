@@ -3,12 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import ready
 
 from cnn_sweeps.cli import compare
 from cnn_sweeps.config.fields import find
@@ -164,9 +166,15 @@ def test_an_empty_board_is_a_heading() -> None:
     assert to_csv([]).startswith("rank,name,study")
 
 
-@pytest.fixture
-def runs(store: Store) -> Store:
-    """A store with a sweep of two trials and a single run."""
+@pytest.fixture(scope="module")
+def runs(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with a sweep of two trials and a single run; nothing here writes to it."""
+    with ready(tmp_path_factory.mktemp("compare"), migrated_database) as tracking:
+        yield filled(Store.open(tracking))
+
+
+def filled(store: Store) -> Store:
+    """Log the runs."""
     with store.start_run("sweep depth", tags={"study_name": "depth"}) as sweep:
         pass
     for filters, digit, parent in ((16, "a", sweep.run_id), (8, "b", sweep.run_id), (4, "c", None)):

@@ -28,7 +28,7 @@ def trial(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunR
     from cnn_sweeps.runs.run import TrialContext, run
 
     monkeypatch.chdir(tmp_path)
-    done = run(config(), store, role=TrialContext(parent_run_id=None))
+    done = run(config(), store, trial=TrialContext(parent_run_id=None))
     return store.get(done.run_id)
 
 

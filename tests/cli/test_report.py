@@ -22,7 +22,7 @@ def studies(in_tmp: Path) -> Path:
     folder.mkdir(parents=True)
     for age, name in enumerate(("reed", "red")):
         made = study(folder, plan(), name)
-        made.put({"model.filters": 4, "model.conv_blocks": 1})
+        made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
         journal = folder / f"{name}.journal"
         os.utime(journal, (1e9 - age, 1e9 - age))
     return in_tmp
@@ -68,7 +68,7 @@ def test_what_is_gone_does_not_keep_the_report(
     file.write_text("def build(input_shape, num_classes, width):\n    ...\n")
     model = {"name": "custom", "function": "gone_nets:build", "params": {"width": 1}}
     made = plan({"model.params.width": "choice(1,2)"}, model=model)
-    study(studies / "mlruns" / STUDIES, made, "own").put({"model.params.width": 1})
+    study(studies / "mlruns" / STUDIES, made, "own").enqueue({"model.params.width": 1})
     file.unlink()
     assert json.loads(told(capsys, "own", "--format", "json"))["unfinished"] == 1
 

@@ -19,12 +19,13 @@ import pytest
 from configs import config
 from stores import close
 
+from cnn_sweeps.cli import export as exporting
 from cnn_sweeps.cli import main
 from cnn_sweeps.cli import reproduce as command
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.runs import export, lookup, reproduce, validate
+from cnn_sweeps.runs import lookup, reproduce, validate
 from cnn_sweeps.runs.record import FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store
 
@@ -326,7 +327,7 @@ def test_an_exported_run_is_done_again_elsewhere(
     copied: Store, original: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without the store that it came from, and logged to another one."""
-    assert export.main([hash_of(original), "out dir"]) == 0
+    assert exporting.main([hash_of(original), "out dir"]) == 0
     assert "cnn-sweeps reproduce --from 'out dir'" in capsys.readouterr().out
     written = {path.name for path in Path("out dir").iterdir()}
     assert written == {"config.yaml", "record.json", "requirements.txt", "README.md"}
@@ -342,7 +343,7 @@ def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_
     """The file is in the folder, and is the one that is trained."""
     short = trained(store, model={"name": "custom", "function": own_net})
     where = f"tracking.dir={store.dir}"
-    export.main([short, "out", where])
+    exporting.main([short, "out", where])
     assert Path("out/source/own_net_again.py").read_text() == NET
     assert "--from . --trust" in Path("out/README.md").read_text()
     (in_tmp / "own_net_again.py").unlink()

@@ -63,7 +63,7 @@ def drawn(model: Any, dataset: Dataset) -> set[str]:
     """The pictures that there are; an error in one of them is an error."""
     from cnn_sweeps.figures import style
 
-    made = {path: make() for path, make in gallery(model, dataset).pages().items()}
+    made = {path: make() for path, make in gallery(model, dataset).builders().items()}
     files = {path: style.png(figure) for path, figure in made.items() if figure is not None}
     assert all(file.startswith(b"\x89PNG") for file in files.values())
     return set(files)
@@ -237,6 +237,6 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
         digest="d" * 64,
     )
     model = build.build(load(values()).model, dataset.shape, 2)
-    for make in gallery(model, dataset).pages().values():
+    for make in gallery(model, dataset).builders().values():
         with Image.open(BytesIO(style.png(make()))) as picture:
             assert 900 <= picture.width <= style.WIDTH

@@ -3,11 +3,13 @@
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
 from found import FILTERS, ended, many, results, trial
 
+from cnn_sweeps.report import html as report
 from cnn_sweeps.report.html import page
 from cnn_sweeps.sweeps.results.results import (
     Command,
@@ -103,19 +105,34 @@ def several_objectives(number: int) -> SweepResults:
 CASES |= {f"{number} objectives": several_objectives(number) for number in (2, 3)}
 
 
-@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_page_is_well_formed(found: SweepResults) -> None:
+@cache
+def html_of(case: str) -> str:
+    """The page of a case: its pictures take a second or two, so it is made once."""
+    return page(CASES[case])
+
+
+@pytest.fixture(scope="module", params=CASES)
+def html(request: pytest.FixtureRequest) -> str:
+    """The page of each case in turn, so that its tests follow on each other."""
+    return html_of(request.param)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the pictures out of what is about words."""
+    monkeypatch.setattr(report, "charts", lambda _: [])
+
+
+def test_page_is_well_formed(html: str) -> None:
     """Whatever became of a sweep, elements are balanced and no two have the same name."""
-    read = Page(page(found))
+    read = Page(html)
     assert (read.open, read.astray) == ([], [])
     assert [name for name, times in Counter(read.ids).items() if times > 1] == []
     assert read.tags["h1"] == 1
 
 
-@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_page_loads_nothing(found: SweepResults) -> None:
+def test_page_loads_nothing(html: str) -> None:
     """Every reference leads to a place in the page, or holds its picture (a scale of colours)."""
-    html = page(found)
     read = Page(html)
     inside = ("#", "data:image/png;base64,")
     assert [link for link in read.links if not link.startswith(inside)] == []
@@ -124,10 +141,8 @@ def test_page_loads_nothing(found: SweepResults) -> None:
     assert set(re.findall(r"url\((.)", html)) <= {"#"}
 
 
-@pytest.mark.parametrize("found", CASES.values(), ids=CASES)
-def test_references_within_the_page_lead_somewhere(found: SweepResults) -> None:
+def test_references_within_the_page_lead_somewhere(html: str) -> None:
     """What a picture or the contents refer to is there."""
-    html = page(found)
     read = Page(html)
     asked = {link[1:] for link in read.links if link.startswith("#")}
     asked |= set(re.findall(r"url\(#([^)]+)\)", html))
@@ -135,10 +150,12 @@ def test_references_within_the_page_lead_somewhere(found: SweepResults) -> None:
 
 
 def test_page_is_the_same_again() -> None:
-    """The same findings make the same bytes."""
-    assert page(results()) == page(results())
+    """The same results make the same bytes."""
+    assert page(results()) == html_of("search")
 
 
+BADLY_SHARED = Importance(objective=EVIL, shares={EVIL: 1.0})
+UNKNOWN = Importance(objective=EVIL, shares={}, reason=EVIL)
 EVILS = {
     "study": {"study": EVIL},
     "question": {"question": EVIL},
@@ -148,25 +165,30 @@ EVILS = {
     "environment": {"environment": {EVIL: {EVIL: EVIL}}},
     "command": {"commands": (Command(purpose=EVIL, line=EVIL),)},
     "missing": {"missing": (EVIL,)},
-    "importance": {"importances": (Importance(objective=EVIL, shares={EVIL: 1.0}),)},
-    "reason": {"importances": (Importance(objective=EVIL, shares={}, reason=EVIL),)},
+    "importance": {"importances": (BADLY_SHARED,)},
+    "reason": {"importances": (UNKNOWN,)},
 }
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("changes", EVILS.values(), ids=EVILS)
 def test_what_comes_from_users_is_text(changes: dict[str, object]) -> None:
-    """Markup in a name is shown and not obeyed, in the page and in its pictures."""
+    """Markup in a name is shown and not obeyed."""
     html = page(results(**changes))
     assert EVIL not in html
     assert Page(html).tags["script"] == 1
 
 
-def test_reasons_and_values_of_trials_are_text() -> None:
-    """An error that quotes markup is shown as it was."""
+def test_what_comes_from_users_is_text_in_pictures() -> None:
+    """All of it at once: names in pictures, reasons and values of trials are shown as they are."""
+    changes = {key: value for evil in EVILS.values() for key, value in evil.items()}
+    changes["importances"] = (BADLY_SHARED, UNKNOWN)
     failed = ended(3, reason=EVIL, traceback=EVIL, params={"model.filters": EVIL})
-    html = page(results(trial(), trial(1, 0.8, params={"model.filters": EVIL}), failed))
+    known = trial(1, 0.8, params={"model.filters": EVIL, EVIL: EVIL})
+    html = page(results(trial(), known, failed, **changes))
     assert EVIL not in html
     assert EVIL in Page(html).text
+    assert Page(html).tags["script"] == 1
 
 
 def test_dollars_are_no_formula() -> None:
@@ -178,11 +200,12 @@ def test_dollars_are_no_formula() -> None:
 
 def test_answer_is_said_first() -> None:
     """The best with its values and its score stands below the question."""
-    text = " ".join(Page(page(results())).text.split())
+    text = " ".join(Page(html_of("search")).text.split())
     _, _, rest = text.partition("give the highest val_accuracy?")
     assert rest.startswith(" The best is model.filters=32 rate=0.1: val_accuracy 0.9000.")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_failures_come_with_their_reasons() -> None:
     """Each trial without a value says why."""
     found = results(trial(), ended(5, reason="out of memory"), ended(6, state="pruned"))
@@ -193,19 +216,19 @@ def test_failures_come_with_their_reasons() -> None:
 
 def test_unfinished_sweep_says_so() -> None:
     """A report of a sweep that runs is no final one."""
-    text = " ".join(Page(page(UNFINISHED)).text.split())
+    text = " ".join(Page(html_of("unfinished")).text.split())
     assert "Report of a sweep unfinished" in text
     assert "The best so far is" in text
 
 
 def test_missing_store_is_said() -> None:
     """What the report lacks stands at its head."""
-    assert "The store is not there." in Page(page(CASES["no store"])).text
+    assert "The store is not there." in Page(html_of("no store")).text
 
 
 def test_rows_beyond_the_first_are_folded_away() -> None:
     """A long table is cut, and the rest is a click away."""
-    html = page(CASES["more rows than are shown at once"])
+    html = html_of("more rows than are shown at once")
     assert "<summary>10 more</summary>" in html
 
 

@@ -178,7 +178,7 @@ def test_what_computes_is_settled_before_anything_that_takes_long(
     def settle() -> None:
         raise SettledError
 
-    monkeypatch.setattr(code, "settle", settle)
+    monkeypatch.setattr(code, "import_all", settle)
     with pytest.raises(SettledError):
         run(config(data={"name": "npz", "path": "nowhere.npz"}), store)
 

@@ -182,13 +182,13 @@ def test_an_encoding_without_the_dot_is_no_failure() -> None:
 CLOSED_PIPE = """
 import sys
 from cnn_sweeps.cli.output import console
-from cnn_sweeps.sweeps.study.events import Ended
+from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.display import view_of
 sys.stdin.read()
 with view_of(9, 0, 1, Objectives.parse({})) as view:
     for trial in range(9):
-        view.show(Ended(worker=0, trial=trial, state="complete", values=(0.5,)))
+        view.show(TrialEnded(worker=0, trial=trial, state="complete", values=(0.5,)))
 console().print("the table")
 print("went on", file=sys.stderr)
 """

@@ -57,7 +57,7 @@ def test_an_entry_belongs_to_a_trajectory_in_an_environment(tmp_path: Path) -> N
 def test_entries_come_in_the_order_of_their_use(store: TrajectoryStore) -> None:
     """The one that was not used for longest is first, and first to go."""
     assert letters(store.entries()) == "abc"
-    store.entry("a" * 64, HERE).touch()
+    store.entry("a" * 64, HERE).mark_used()
     assert letters(store.entries()) == "bca"
 
 

@@ -87,7 +87,7 @@ def test_an_entry_that_is_not_there_is_empty(empty: Entry) -> None:
     """Asking makes nothing."""
     assert (empty.history(), empty.about, empty.size, empty.used) == ([], {}, 0, 0.0)
     assert empty.verify() == {}
-    empty.touch()
+    empty.mark_used()
     assert not empty.folder.exists()
 
 
@@ -247,7 +247,7 @@ def test_use_is_noted(entry: Entry) -> None:
     (entry.folder / "lock").touch()
     entry.prune()
     assert entry.used == OLD
-    entry.touch()
+    entry.mark_used()
     assert entry.used > OLD
 
 
@@ -256,7 +256,7 @@ def test_a_training_in_its_first_epoch_is_in_use(empty: Entry) -> None:
     empty.describe({})
     os.utime(empty.folder, (OLD, OLD))
     assert empty.used == OLD
-    empty.touch()
+    empty.mark_used()
     assert empty.used > OLD
 
 

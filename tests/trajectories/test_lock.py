@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from cnn_sweeps.trajectories.lock import Lock
 lock = Lock(Path(sys.argv[1]))
-print(lock.take(), flush=True)
+print(lock.acquire(), flush=True)
 sys.stdin.read()
 """
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
@@ -20,8 +20,9 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.conditions import condition_cases
 from cnn_sweeps.sweeps.space.space import Space
-from cnn_sweeps.sweeps.study.duplicates import Duplicates
 
+Duplicates = Literal["skip", "reuse", "replicate"]
+"""What becomes of an experiment that the study has tried before."""
 PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
 MOST_SAMPLE_POINTS = 2_000

@@ -7,14 +7,13 @@ so that the noise between seeds becomes visible.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
-
-Duplicates = Literal["skip", "reuse", "replicate"]
+from cnn_sweeps.sweeps.plan.plan import Duplicates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

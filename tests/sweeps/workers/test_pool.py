@@ -53,8 +53,8 @@ def steer(
     view = Collector()
     asked = budget or Budget()
     forkserver.warm_up(f"fakes:{execute}")
-    workers = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
-    Supervisor(study=made, store=None, budget=asked, view=view).run(workers, Interrupts())
+    group = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
+    Supervisor(study=made, store=None, budget=asked, view=view).run(group, Interrupts())
     return view
 
 
@@ -170,7 +170,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from plans import plan, study
-from cnn_sweeps.sweeps.workers import pool, forkserver as processes
+from cnn_sweeps.sweeps.workers import pool, forkserver
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.supervisor import Supervisor, Interrupts
@@ -178,14 +178,14 @@ from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY
 
 if __name__ == "__main__":
-    pool.MOST_STILLBORN = 1000  # the test kills more in a row than any accident would
-    processes.warm_up("fakes:slow")
+    pool.MOST_FAILED_STARTS = 1000  # the test kills more in a row than any accident would
+    forkserver.warm_up("fakes:slow")
     made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
     recover(made, None, retries=1000, show=lambda ended: None)
     fill(made, Budget())
-    crew = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
+    group = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
     supervisor = Supervisor(study=made, store=None, budget=Budget(retries=1000), view=Collector())
-    supervisor.run(crew, Interrupts())
+    supervisor.run(group, Interrupts())
 """
 MANY = {"model.filters": "range(1,31)", "model.conv_blocks": "1,2"}
 KILLS = 24
