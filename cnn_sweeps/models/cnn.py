@@ -165,7 +165,7 @@ def _fits(model: CnnModel, shape: Shape) -> bool:
     return most is None or model.conv_blocks <= most
 
 
-NETWORK = Network[CnnModel](
+NETWORK: Network[CnnModel] = Network(
     build=build,
     title=title,
     check=check,

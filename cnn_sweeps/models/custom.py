@@ -275,7 +275,7 @@ def title(model: CustomModel) -> str:
     return f"custom {model.function.rpartition(':')[2]}"
 
 
-NETWORK = Network[CustomModel](
+NETWORK: Network[CustomModel] = Network(
     build=attach,
     title=title,
     # Shape and size are the function's own affair; it says so when it is called.

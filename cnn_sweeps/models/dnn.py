@@ -27,6 +27,6 @@ def multiply_adds(model: DnnModel, shape: Shape, num_classes: int) -> int:
     return dense.head_multiply_adds(model, prod(shape), num_classes)
 
 
-NETWORK = Network[DnnModel](
+NETWORK: Network[DnnModel] = Network(
     build=build, title=title, count_params=count_params, multiply_adds=multiply_adds
 )

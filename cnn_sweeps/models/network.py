@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 Shape = tuple[int, int, int]
 """Height, width and channels of an image."""
 Tensor = Any
-Config = TypeVar("Config")
+ModelConfig = TypeVar("ModelConfig")
 """The dataclass of `config.schema` that this kind is configured by."""
 
 
@@ -24,7 +24,7 @@ def _unknown(_config: Any, _shape: Shape, _num_classes: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network(Generic[Config]):
+class Network(Generic[ModelConfig]):
     """One kind of network.
 
     Attributes:
@@ -39,11 +39,11 @@ class Network(Generic[Config]):
             convolutions and dense layers count: it is there to tell long trainings from short.
     """
 
-    build: Callable[[Config, Tensor, int], Tensor]
-    title: Callable[[Config], str]
-    check: Callable[[Config, Shape | None], None] = _always_fits
-    count_params: Callable[[Config, Shape, int], int | None] = _unknown
-    multiply_adds: Callable[[Config, Shape, int], int | None] = _unknown
+    build: Callable[[ModelConfig, Tensor, int], Tensor]
+    title: Callable[[ModelConfig], str]
+    check: Callable[[ModelConfig, Shape | None], None] = _always_fits
+    count_params: Callable[[ModelConfig, Shape, int], int | None] = _unknown
+    multiply_adds: Callable[[ModelConfig, Shape, int], int | None] = _unknown
 
 
 def scores_dtype() -> str:

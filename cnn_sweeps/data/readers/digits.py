@@ -100,6 +100,6 @@ def _weights() -> tuple[NDArray[np.int64], int]:
     return weights, unit
 
 
-READER = Reader[DigitsData](
+READER: Reader[DigitsData] = Reader(
     read=read, shape=lambda _config: SHAPE, num_classes=lambda _config: len(CLASS_NAMES)
 )

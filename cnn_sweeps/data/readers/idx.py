@@ -133,4 +133,4 @@ def peek(path: Path) -> tuple[int, ...] | None:
     return header[1] if header else None
 
 
-READER = Reader[IdxData](read=read, shape=shape, num_classes=num_classes)
+READER: Reader[IdxData] = Reader(read=read, shape=shape, num_classes=num_classes)

@@ -158,4 +158,4 @@ def _read(classes: Classes, config: FolderData) -> tuple[NDArray[np.uint8], NDAr
     return images, np.array([label for _, label, _ in turns], dtype=np.int64)
 
 
-READER = Reader[FolderData](read=read, shape=shape, num_classes=num_classes)
+READER: Reader[FolderData] = Reader(read=read, shape=shape, num_classes=num_classes)

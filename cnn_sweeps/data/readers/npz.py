@@ -105,4 +105,4 @@ def header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-READER = Reader[NpzData](read=read, shape=shape, num_classes=num_classes)
+READER: Reader[NpzData] = Reader(read=read, shape=shape, num_classes=num_classes)

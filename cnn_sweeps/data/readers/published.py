@@ -200,7 +200,7 @@ def _downloaded(published: Published, folder: Path) -> Content:
     return _content(files, folder, published)
 
 
-READER = Reader[ArchiveData](
+READER: Reader[ArchiveData] = Reader(
     read=read,
     shape=lambda config: PUBLISHED[config.name].shape,
     num_classes=lambda config: len(PUBLISHED[config.name].class_names),

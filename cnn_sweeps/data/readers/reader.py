@@ -7,12 +7,12 @@ from typing import Generic, TypeVar
 from cnn_sweeps.data.arrays import Shape
 from cnn_sweeps.data.dataset import Content
 
-Config = TypeVar("Config")
+DataConfig = TypeVar("DataConfig")
 """The dataclass of `config.schema` that this kind is configured by."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader(Generic[Config]):
+class Reader(Generic[DataConfig]):
     """One kind of data.
 
     `shape` and `num_classes` answer before anything is loaded, so that a network that cannot fit
@@ -25,6 +25,6 @@ class Reader(Generic[Config]):
         num_classes: how many classes there are.
     """
 
-    read: Callable[[Config], Content]
-    shape: Callable[[Config], Shape | None]
-    num_classes: Callable[[Config], int | None]
+    read: Callable[[DataConfig], Content]
+    shape: Callable[[DataConfig], Shape | None]
+    num_classes: Callable[[DataConfig], int | None]
