@@ -1,6 +1,7 @@
 """From the `data` config group to a `Dataset`."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.dataset import Dataset, digest
@@ -30,6 +31,12 @@ def load(config: Data) -> Dataset:
         digest=digest(content),
         rules=content.rules,
     )
+
+
+@lru_cache(maxsize=2)
+def load_cached(config: Data) -> Dataset:
+    """The images of a config; the trials of a sweep in one process share them."""
+    return load(config)
 
 
 def as_read(config: Data, dataset: Dataset) -> Data:
