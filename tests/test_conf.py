@@ -8,7 +8,7 @@ import yaml
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.fields import find, keys_of
-from cnn_sweeps.models.shapes import count_params
+from cnn_sweeps.models import count_params
 from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain
 from cnn_sweeps.sweeps.comparison.definition import NODE
 
@@ -16,13 +16,8 @@ CONF = Path(config_dir())
 GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment", "exercise")
 ADDED = ("experiment", "exercise")
 """Groups from which nothing is chosen where nothing is typed."""
-NEEDED = {
-    "model/custom": ["model.function=configs:config"],
-    "data/image_folder": [f"data.path='{CONF}'"],
-    "data/idx": [f"data.path='{CONF}'"],
-    "data/npz": [f"data.path='{CONF}'"],
-}
-"""What a user must give beside the choice of the option: something that is there."""
+THERE = {"function": "configs:config", "path": f"'{CONF}'"}
+"""For each field that a user must give, something that is there."""
 
 OPTIONS = sorted(
     f"{group}/{file.stem}" for group in GROUPS for file in (CONF / group).glob("*.yaml")
@@ -33,7 +28,9 @@ def composed(option: str) -> Config:
     """The experiment with one option chosen."""
     group, _, name = option.partition("/")
     plus = "+" if group in ADDED else ""
-    values = plain(compose([f"{plus}{group}={name}", *NEEDED.get(option, [])]))
+    written = yaml.safe_load((CONF / f"{option}.yaml").read_text()) or {}
+    needed = [f"{group}.{key}={THERE[key]}" for key, value in written.items() if value == "???"]
+    values = plain(compose([f"{plus}{group}={name}", *needed]))
     values.pop(NODE, None)  # what an exercise asks is no part of an experiment
     return make_config(values)
 

@@ -77,6 +77,7 @@ MOVES_NOTHING = (
     "data.download",
     "data.files",
     "data.readers.catalog",
+    "data.readers.reader",
     "errors",
     "text",
     "training.epoch",

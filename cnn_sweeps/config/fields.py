@@ -67,6 +67,11 @@ def _names(cls: type) -> tuple[Any, ...]:
     return get_args(get_type_hints(cls).get("name", Literal[None]))
 
 
+def locations(value: Any) -> list[str]:
+    """The fields of a dataclass that say where on this machine something lies."""
+    return [f.name for f in dataclasses.fields(value) if f.metadata.get("location")]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a dotted key leads.

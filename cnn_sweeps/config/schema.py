@@ -14,6 +14,10 @@ experiment (see `cnn_sweeps.provenance.identity`):
   experiment had without saying so. While a config holds that value, the field is no part of the
   hashed content, and a record without the field reads so, whatever the default is today.
 
+Two more marks are for the fields of `data`: `location=True` says where the images lie, which may
+be elsewhere when a run is reproduced; `selects=False` that the field does not help to say which
+images are meant. A location that does both, as every `path`, has to be there.
+
 The defaults of version 1 stay as they are: a base config that was stored may leave a field out.
 What new experiments start from is written in `conf/`.
 """
@@ -49,9 +53,14 @@ def _named(path: Any) -> Any:
 Place = Annotated[Path, BeforeValidator(_named)]
 
 
-def not_identity(default: Any) -> Any:
-    """A field that is no part of the experiment's identity."""
-    return field(default=default, metadata={"identity": False})
+def not_identity(default: Any, **marks: bool) -> Any:
+    """A field that is no part of the experiment's identity.
+
+    Args:
+        default: what it is where nothing is said; `...` where something must be.
+        marks: `location` and `selects`, see above.
+    """
+    return field(default=default, metadata={"identity": False, **marks})
 
 
 def stopping_only(default: Any) -> Any:
@@ -157,9 +166,9 @@ class ArchiveData(Split):
 
     name: Literal["fashion_mnist", "mnist", "cifar10"] = not_identity("fashion_mnist")
     """Which data set."""
-    root: Place | None = not_identity(None)
+    root: Place | None = not_identity(None, location=True, selects=False)
     """Folder that holds (or holds a folder with) the archives; else CNN_SWEEPS_DATA."""
-    download: bool = not_identity(True)
+    download: bool = not_identity(True, selects=False)
     """Whether a data set that is nowhere on disk may be downloaded."""
 
 
@@ -177,7 +186,7 @@ class DigitsData(Split):
 class FolderData(Split):
     """A user's own images, one sub-folder for each class."""
 
-    path: Place = not_identity(...)
+    path: Place = not_identity(..., location=True)
     """Folder with `train/` and `test/`, or with the class folders themselves."""
     name: Literal["image_folder"] = not_identity("image_folder")
     """Which reader."""
@@ -190,16 +199,28 @@ class FolderData(Split):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class FileData(Split):
-    """A user's own arrays: four IDX files in a folder, or one NPZ file."""
+class IdxData(Split):
+    """A user's own arrays: four IDX files in a folder."""
 
-    path: Place = not_identity(...)
-    """The folder of the IDX files, or the NPZ file with x_train y_train x_test y_test."""
-    name: Literal["idx", "npz"] = not_identity("npz")
+    path: Place = not_identity(..., location=True)
+    """The folder of the IDX files."""
+    name: Literal["idx"] = not_identity("idx")
     """Which reader."""
 
 
-Data = Annotated[ArchiveData | DigitsData | FolderData | FileData, Field(discriminator="name")]
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NpzData(Split):
+    """A user's own arrays: one NPZ file."""
+
+    path: Place = not_identity(..., location=True)
+    """The NPZ file with x_train y_train x_test y_test."""
+    name: Literal["npz"] = not_identity("npz")
+    """Which reader."""
+
+
+Data = Annotated[
+    ArchiveData | DigitsData | FolderData | IdxData | NpzData, Field(discriminator="name")
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

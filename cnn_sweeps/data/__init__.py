@@ -5,6 +5,15 @@ machinery are imported by the reader that needs them.
 """
 
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.data.loading import as_read, load, load_cached, peek_classes, peek_shape
+from cnn_sweeps.data.loading import as_read, load, load_cached
+from cnn_sweeps.data.readers import check_there, peek_classes, peek_shape
 
-__all__ = ["Dataset", "as_read", "load", "load_cached", "peek_classes", "peek_shape"]
+__all__ = [
+    "Dataset",
+    "as_read",
+    "check_there",
+    "load",
+    "load_cached",
+    "peek_classes",
+    "peek_shape",
+]

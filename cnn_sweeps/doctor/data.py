@@ -16,8 +16,7 @@ from cnn_sweeps.errors import DataError
 
 def images(machine: Machine) -> Iterator[Finding]:
     """Look for each data set where a run would, and check every file that is found."""
-    given = machine.config.data
-    named = given if isinstance(given, ArchiveData) else ArchiveData()
+    named = archives.search_settings(machine.config.data)
     try:
         bases = list(archives.named(named))
     except DataError as error:

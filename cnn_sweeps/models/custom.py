@@ -19,6 +19,7 @@ from typing import Any
 
 from cnn_sweeps.config.schema import CustomModel, Model
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, ModelError
+from cnn_sweeps.models.network import Network, scores_dtype
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -145,14 +146,6 @@ def user_code_errors(model: Model) -> Iterator[None]:
             raise
 
 
-def scores_dtype() -> str:
-    """Type of the last layer: never less than float32, so that small losses survive."""
-    import keras  # noqa: PLC0415 - as above
-
-    variables: str = keras.config.dtype_policy().variable_dtype
-    return variables
-
-
 def look_here() -> None:
     """Let modules of the current directory be found.
 
@@ -275,3 +268,16 @@ def _no_function(function: str, members: dict[str, Any]) -> str:
         f"model.function={function}: {module_name} has no function {name}.\n"
         f"Its functions: {listed}."
     )
+
+
+def title(model: CustomModel) -> str:
+    """The name of the function: `custom build_net`."""
+    return f"custom {model.function.rpartition(':')[2]}"
+
+
+NETWORK: Network[CustomModel] = Network(
+    build=attach,
+    title=title,
+    # Shape and size are the function's own affair; it says so when it is called.
+    check=lambda model, _shape: check_there(model.function),
+)

@@ -1,17 +1,12 @@
 """Names of networks that a person can read at a glance."""
 
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Model
-from cnn_sweeps.models import shapes
+from cnn_sweeps.config.schema import Config, Model
+from cnn_sweeps.models import network_of
 
 
 def title(model: Model) -> str:
     """A short name such as `cnn 64x2`, `cnn 16-32-64`, `dnn 128` or `custom build_net`."""
-    if isinstance(model, CustomModel):
-        return f"custom {model.function.rpartition(':')[2]}"
-    if isinstance(model, CnnModel) and isinstance(model.filters, int):
-        return f"cnn {model.filters}x{model.conv_blocks}"
-    numbers = shapes.filters(model) if isinstance(model, CnnModel) else shapes.dense_units(model)
-    return f"{model.name} {'-'.join(map(str, numbers)) or '0'}"
+    return network_of(model).title(model)
 
 
 def name_of(config: Config) -> str:

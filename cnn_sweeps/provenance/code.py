@@ -7,33 +7,36 @@ import ast
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from cnn_sweeps.data.readers import READERS
+from cnn_sweeps.models import NETWORKS
+
 PACKAGE: Final = Path(__file__).resolve().parents[1]
+
+
+def _kinds() -> Iterator[str]:
+    """The modules of all kinds of data and of networks: their registry line puts them in."""
+    readers = [each.read for each in READERS.values()]
+    builders = [each.build for each in NETWORKS.values()]
+    for function in (*readers, *builders):
+        yield function.__module__.partition(".")[2].replace(".", "/") + ".py"
+
+
 MODULES: Final = (
-    # readers and split: from files to arrays
-    *("data/readers/published.py", "data/arrays.py", "data/readers/cifar.py", "data/dataset.py"),
-    *(
-        "data/readers/digits.py",
-        "data/readers/idx.py",
-        "data/readers/image_folder.py",
-        "data/loading.py",
-    ),
-    *("data/readers/npz.py", "data/readers/picture.py", "data/split.py"),
-    # building: from config to network
-    *("models/custom.py", "models/shapes.py", "models/build.py"),
-    # steps, loop, optimizers, backend, variables: from network to epochs
-    *(
-        "training/optimizers.py",
-        "training/steps.py",
-        "training/backend.py",
-        "training/schedules.py",
-        "training/loop.py",
-        "training/state.py",
-    ),
+    *sorted(set(_kinds())),
+    # from files to arrays: what the readers share, split
+    *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
+    *("data/arrays.py", "data/dataset.py", "data/loading.py", "data/split.py"),
+    # from config to network: what the kinds share
+    *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
+    # from network to epochs: steps, loop, optimizers, backend, variables
+    *("training/backend.py", "training/loop.py", "training/optimizers.py"),
+    *("training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
 )

@@ -19,7 +19,7 @@ from typing import Any
 
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, TrainerConfig
-from cnn_sweeps.models import shapes
+from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 
 SCHEMA_VERSION = 1
@@ -85,7 +85,7 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
         if _counts(value, f, trajectory=trajectory)
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
-        plain["filters"] = list(shapes.filters(value))
+        plain["filters"] = list(filters(value))
     if isinstance(value, TrainerConfig) and value.schedule.name != "constant":
         plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
     if isinstance(value, Split):

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import CustomModel
 from cnn_sweeps.errors import RecordError
@@ -92,8 +93,7 @@ def _dumped(value: Any) -> str:
 
 def _readme(record: Record) -> str:
     environment, data = record.environment, record.config.data
-    place = "path" if hasattr(data, "path") else "root"
-    where = f" (`data.{place}=...` says where it is)" if hasattr(data, place) else ""
+    where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the file of the model's own function; read it first |\n"
     commit = f", commit {environment.git_commit}" if environment.git_commit else ""
     program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}{commit}"

@@ -7,11 +7,12 @@ experiment follows the machine: where its images lie, where it is logged, how it
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.schema import Config, CustomModel, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models.source import Source
@@ -19,9 +20,6 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import Record
-
-PLACES = ("root", "path")
-"""Fields of `data` that say where images are."""
 
 
 def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
@@ -125,7 +123,7 @@ def _is_here(model: CustomModel, source: Source) -> bool:
 
 def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
     """Where the images lie, from `data.KEY=VALUE`."""
-    possible = [f.name for f in fields(config.data) if f.name in PLACES]
+    possible = locations(config.data)
     values: dict[str, Path] = {}
     for text in given:
         key, _, value = text.removeprefix("data.").partition("=")

@@ -8,12 +8,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
-from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
-from cnn_sweeps.data.loading import check_there, peek_shape
+from cnn_sweeps.config.schema import Config, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import custom, shapes
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import optimizers, stopping
 
@@ -87,13 +86,8 @@ def _compose_only(overrides: list[str], *groups: str) -> Config:
 
 def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
-    check_there(config.data)
-    shape = peek_shape(config.data)
-    if shape is not None:
-        shapes.check_fits(config.model, shape)
-        shapes.check_size(config.model, shape)
-    if isinstance(config.model, CustomModel):
-        custom.check_there(config.model.function)
+    data.check_there(config.data)
+    models.check(config.model, data.peek_shape(config.data))
     optimizers.check(config.trainer)
     stopping.check(config.trainer, config.data.validation_fraction)
 

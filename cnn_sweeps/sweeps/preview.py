@@ -12,8 +12,9 @@ from typing import Any
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.data import peek_classes, peek_shape
 from cnn_sweeps.errors import InputError
+from cnn_sweeps.models import count_params
 from cnn_sweeps.models.names import title
-from cnn_sweeps.models.shapes import Shape, count_params
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost
 from cnn_sweeps.sweeps.plan.plan import Plan

@@ -34,6 +34,9 @@ OPTIMIZERS: dict[str, tuple[str, str]] = {
 }
 """Name in the config: class in `keras.optimizers`, and the parameters of its own."""
 
+ASYMPTOTIC = ("exponential",)
+"""Schedules that come ever nearer to 0 and never reach it."""
+
 
 def accepted_params(name: str) -> tuple[str, ...]:
     """The names that `trainer.optimizer.params` may hold for that optimizer."""
@@ -123,9 +126,9 @@ def _check_schedule(trainer: TrainerConfig) -> None:
     schedule = trainer.schedule
     if schedule.name == "constant":
         return
-    if schedule.name == "exponential" and schedule.end_factor == 0:
+    if schedule.name in ASYMPTOTIC and schedule.end_factor == 0:
         raise ConfigError(
-            "trainer.schedule.name=exponential never reaches end_factor=0.\n"
+            f"trainer.schedule.name={schedule.name} never reaches end_factor=0.\n"
             "Type trainer.schedule.end_factor=0.01, or trainer.schedule.name=cosine."
         )
     if schedule.warmup_epochs >= _end_epoch(trainer):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter
 
 from cnn_sweeps.config.schema import Data
-from cnn_sweeps.data.loading import READERS
+from cnn_sweeps.data.readers import READERS
 
 FOLDER = Path(__file__).parents[2] / "conf" / "data"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -7,7 +7,9 @@ import pytest
 
 from cnn_sweeps.config.schema import CnnModel, DnnModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import shapes
+from cnn_sweeps.models import count_params
+from cnn_sweeps.models.cnn import feature_maps
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.training import backend
 
 SHAPE = (28, 28, 1)
@@ -18,7 +20,7 @@ def _prepared() -> None:
     backend.configure_backend(TrainerConfig(), 0)
 
 
-def build(model: Any, shape: shapes.Shape = SHAPE, num_classes: int = 10) -> Any:
+def build(model: Any, shape: Shape = SHAPE, num_classes: int = 10) -> Any:
     """Build late: collecting these tests must not wait for Keras."""
     from cnn_sweeps.models import build as models
 
@@ -42,13 +44,13 @@ GRID = [
 
 @pytest.mark.parametrize("shape", [SHAPE, (32, 24, 3)], ids=["28x28x1", "32x24x3"])
 @pytest.mark.parametrize("model", GRID, ids=[str(number) for number in range(len(GRID))])
-def test_parameters_and_sizes_are_those_worked_out_before(model: Any, shape: shapes.Shape) -> None:
-    """What `geometry` says without Keras is what Keras builds."""
+def test_parameters_and_sizes_are_those_worked_out_before(model: Any, shape: Shape) -> None:
+    """What is said without Keras is what Keras builds."""
     network = build(model, shape, 7)
-    assert network.count_params() == shapes.count_params(model, shape, 7)
+    assert network.count_params() == count_params(model, shape, 7)
     if isinstance(model, CnnModel) and model.conv_blocks:
         flat = network.get_layer("flatten").input.shape[1:3]
-        assert flat == shapes.feature_maps(model, shape)[-1]
+        assert flat == feature_maps(model, shape)[-1]
 
 
 def test_layer_names_do_not_depend_on_what_was_built_before() -> None:

@@ -145,6 +145,13 @@ def test_our_own_package_is_found(in_tmp: Path) -> None:
     assert digest() == again(PACKAGE) is not None
 
 
+def test_a_registry_line_puts_a_kind_into_the_digest() -> None:
+    """No second list has to be kept for readers and networks."""
+    readers = {f"data/readers/{name}.py" for name in ("digits", "idx", "image_folder", "npz")}
+    networks = {f"models/{name}.py" for name in ("cnn", "custom", "dnn")}
+    assert readers | networks | {"data/readers/published.py"} <= set(MODULES)
+
+
 def test_every_module_that_is_named_is_there() -> None:
     """One that was renamed would leave nothing to tell."""
     assert all((PACKAGE / name).is_file() for name in MODULES)

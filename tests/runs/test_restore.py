@@ -8,7 +8,7 @@ import pytest
 from configs import config
 from records import environment, record
 
-from cnn_sweeps.config.schema import ArchiveData, FileData, Tracking
+from cnn_sweeps.config.schema import ArchiveData, NpzData, Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.environment import ONEDNN, cores
@@ -62,7 +62,7 @@ def test_images_may_lie_elsewhere() -> None:
     """Where they are is no part of the experiment."""
     file = record(config=config(data={"name": "npz", "path": "there.npz"}))
     data = restored(file, HERE, ["data.path=here.npz"]).data
-    assert isinstance(data, FileData)
+    assert isinstance(data, NpzData)
     assert data.path == Path("here.npz")
     archive = record(config=config(data={"name": "mnist"}))
     data = restored(archive, HERE, ["data.root=a=b"]).data

@@ -1,7 +1,7 @@
 """Optimizers and schedules: what is refused before Keras, and what Keras then gets."""
 
 import inspect
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -17,6 +17,14 @@ def trainer(epochs: int = 10, **schedule: Any) -> TrainerConfig:
         optimizer=Optimizer(name="sgd", learning_rate=1.0),
         schedule=Schedule(**schedule),
     )
+
+
+def test_every_name_of_the_schema_is_in_a_table() -> None:
+    """What can be typed can be built, and what can be built can be typed."""
+    from cnn_sweeps.training.schedules import SHAPES
+
+    assert get_args(get_type_hints(Optimizer)["name"]) == tuple(optimizers.OPTIMIZERS)
+    assert set(get_args(get_type_hints(Schedule)["name"])) == set(SHAPES)
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)

@@ -15,6 +15,7 @@ from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data.arrays import Images, Part
 from cnn_sweeps.data.dataset import Content, assemble
 from cnn_sweeps.data.files import read_bytes
+from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.split import hold_out
 
 FILE = Path("datasets", "data", "digits.csv.gz")
@@ -97,3 +98,8 @@ def _weights() -> tuple[NDArray[np.int64], int]:
     weights[np.arange(LARGE), below + 1] = position - below * unit
     weights[np.arange(LARGE), below] = unit - (position - below * unit)
     return weights, unit
+
+
+READER: Reader[DigitsData] = Reader(
+    read=read, shape=lambda _config: SHAPE, num_classes=lambda _config: len(CLASS_NAMES)
+)

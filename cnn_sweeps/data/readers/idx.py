@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import FileData
-from cnn_sweeps.data.arrays import Part
+from cnn_sweeps.config.schema import IdxData
+from cnn_sweeps.data.arrays import Part, Shape, image_shape, labels
 from cnn_sweeps.data.dataset import Content, assemble
 from cnn_sweeps.data.files import GZIP_MAGIC, expanded, kind, read_bytes, visible
+from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import DataError
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -29,7 +30,7 @@ ROLES = {
 }
 
 
-def read(config: FileData) -> Content:
+def read(config: IdxData) -> Content:
     """Read the four IDX files of a folder, zipped or not.
 
     Raises:
@@ -42,6 +43,17 @@ def read(config: FileData) -> Content:
     paths = {part: locate(folder, roles) for part, roles in ROLES.items()}
     parts = {part: read_part(path) for part, path in paths.items()}
     return assemble(parts, name=folder.resolve().name, source=str(folder))
+
+
+def shape(config: IdxData) -> Shape | None:
+    """The shape that the header of the training images gives."""
+    found = peek(locate(expanded(config.path), ROLES["x_train"]))
+    return image_shape(found) if found else None
+
+
+def num_classes(config: IdxData) -> int:
+    """As many as there are different training labels."""
+    return len(np.unique(labels(read_part(locate(expanded(config.path), ROLES["y_train"])))))
 
 
 def locate(folder: Path, roles: tuple[str, ...]) -> Path:
@@ -119,3 +131,6 @@ def peek(path: Path) -> tuple[int, ...] | None:
     with gzip.open(path) if zipped else path.open("rb") as file:
         header = parse_header(file.read(MAGIC_BYTES * 256))
     return header[1] if header else None
+
+
+READER: Reader[IdxData] = Reader(read=read, shape=shape, num_classes=num_classes)

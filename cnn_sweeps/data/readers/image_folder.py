@@ -11,6 +11,7 @@ from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.arrays import Part, Shape
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content, assemble
 from cnn_sweeps.data.files import expanded, kind, told, visible
+from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.split import hold_out
 from cnn_sweeps.errors import DataError
 
@@ -53,6 +54,11 @@ def read(config: FolderData) -> Content:
 def shape(config: FolderData) -> Shape:
     """Height, width and channels that every image is brought to."""
     return *config.image_size, 1 if config.color == "grayscale" else 3
+
+
+def num_classes(config: FolderData) -> int:
+    """As many as there are folders of training images."""
+    return len(class_folders(halves(expanded(config.path))[0]))
 
 
 def halves(folder: Path) -> tuple[Path, Path | None]:
@@ -150,3 +156,6 @@ def _read(classes: Classes, config: FolderData) -> tuple[NDArray[np.uint8], NDAr
     for place, (_, _, path) in enumerate(turns):
         images[place] = picture.read(path, config.image_size, color=config.color)
     return images, np.array([label for _, label, _ in turns], dtype=np.int64)
+
+
+READER: Reader[FolderData] = Reader(read=read, shape=shape, num_classes=num_classes)

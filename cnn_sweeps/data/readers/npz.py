@@ -9,17 +9,18 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import FileData
-from cnn_sweeps.data.arrays import Part
+from cnn_sweeps.config.schema import NpzData
+from cnn_sweeps.data.arrays import Part, Shape, image_shape, labels
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
 from cnn_sweeps.data.files import expanded, kind, told
+from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import DataError
 
 BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, KeyError)
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read(config: FileData) -> Content:
+def read(config: NpzData) -> Content:
     """Read a user's own arrays.
 
     Raises:
@@ -32,6 +33,18 @@ def read(config: FileData) -> Content:
             "(a folder: data=idx or data=image_folder)."
         )
     return assemble(read_parts(path), name=path.stem, source=str(path))
+
+
+def shape(config: NpzData) -> Shape | None:
+    """The shape that the header of the training images gives."""
+    return image_shape(header(expanded(config.path), "x_train")[0])
+
+
+def num_classes(config: NpzData) -> int:
+    """As many as there are different training labels."""
+    path = expanded(config.path)
+    with np.load(path, allow_pickle=False) as arrays:
+        return len(np.unique(labels(Part(arrays["y_train"], str(path)))))
 
 
 def read_parts(path: Path) -> dict[str, Part]:
@@ -90,3 +103,6 @@ def header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
             raise ValueError(f"array format {version} is not known")
         shape, _, dtype = HEADERS[version](file)
     return shape, dtype
+
+
+READER: Reader[NpzData] = Reader(read=read, shape=shape, num_classes=num_classes)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_sweeps.config.schema import ArchiveData
+from cnn_sweeps.config.schema import ArchiveData, Data
 from cnn_sweeps.data.arrays import Part
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
 from cnn_sweeps.data.files import expanded, kind, read_bytes, told
 from cnn_sweeps.data.readers import cifar, idx, npz
 from cnn_sweeps.data.readers.catalog import IDX_FILES, PUBLISHED, Published
+from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import DataError
 
 VARIABLE = "CNN_SWEEPS_DATA"
@@ -70,6 +71,11 @@ def named(config: ArchiveData) -> Iterator[Path]:
             fault = "is a file" if found == "file" else "does not exist"
             raise DataError(f"{setting}={path} {fault}; name the folder that holds the archives.")
         yield base
+
+
+def search_settings(config: Data) -> ArchiveData:
+    """Where published data sets are looked for, whatever data are configured."""
+    return config if isinstance(config, ArchiveData) else ArchiveData()
 
 
 def cache() -> Path:
@@ -192,3 +198,10 @@ def _downloaded(published: Published, folder: Path) -> Content:
     if files is None:  # another process or a person removed them meanwhile
         raise DataError(f"{folder} lost what was just downloaded to it; run the command again.")
     return _content(files, folder, published)
+
+
+READER: Reader[ArchiveData] = Reader(
+    read=read,
+    shape=lambda config: PUBLISHED[config.name].shape,
+    num_classes=lambda config: len(PUBLISHED[config.name].class_names),
+)

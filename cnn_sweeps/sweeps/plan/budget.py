@@ -77,7 +77,7 @@ class Budget:
     def enumerates(self, plan: Plan) -> bool:
         """Whether every cell is tried once, rather than a sampler asked."""
         size = plan.space.size
-        if plan.sampler.name == "grid":
+        if plan.sampler.enumerates:
             return True
         if size is None or plan.duplicates == "replicate":
             return size is not None and self.n_trials is None

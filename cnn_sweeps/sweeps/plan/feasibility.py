@@ -57,7 +57,7 @@ def refuse_endless(plan: Plan, budget: Budget) -> None:
         raise ConfigError(
             f"this space has {size:,} cells, too many to try each; type "
             f"hydra.sweeper.n_trials=NUMBER for a sampler to choose among them"
-            f"{', and hydra/sweeper/sampler=tpe' if plan.sampler.name == 'grid' else ''}."
+            f"{', and hydra/sweeper/sampler=tpe' if plan.sampler.enumerates else ''}."
         )
 
 

@@ -27,8 +27,6 @@ PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
 MOST_SAMPLE_POINTS = 2_000
 """Points that are looked at for one that can be carried out."""
-ELSEWHERE = ("root", "download")
-"""Fields that say where on this machine a published data set lies, and not which one it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,8 +218,10 @@ def _tells(data: Data, field: dataclasses.Field[Any]) -> bool:
 
     An added field that is part of the hash is not told twice: names of sweeps would change.
     """
-    if field.name in ELSEWHERE or "neutral" not in field.metadata:
-        return field.name not in ELSEWHERE
+    if not field.metadata.get("selects", True):
+        return False  # where a published data set lies is not which one it is
+    if "neutral" not in field.metadata:
+        return True
     hashed = field.metadata.get("identity", True)
     return not hashed and getattr(data, field.name) != field.metadata["neutral"]
 

@@ -6,10 +6,10 @@ result tells the sampler more than half a result would.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -19,35 +19,6 @@ from cnn_sweeps.training.epoch import Epoch
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.trial import Trial
-
-CLASSES = {
-    "none": "NopPruner",
-    "median": "MedianPruner",
-    "percentile": "PercentilePruner",
-    "hyperband": "HyperbandPruner",
-    "successive_halving": "SuccessiveHalvingPruner",
-    "patient": "PatientPruner",
-    "wilcoxon": "WilcoxonPruner",
-    "threshold": "ThresholdPruner",
-}
-"""The class behind each name."""
-
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "percentile": {"percentile": 25.0},
-    "hyperband": {"max_resource": None},
-    "successive_halving": {"min_resource": 1},
-    "patient": {"wrapped": "median", "patience": 1},
-}
-"""Where Optuna has no default, or one that waits for a finished trial before it prunes."""
-
-OWN: dict[str, dict[str, tuple[type, ...]]] = {
-    "hyperband": {"max_resource": (int, str, NoneType)},
-    "patient": {"wrapped": (str, NoneType)},
-}
-"""Options that YAML writes otherwise than Optuna's signature."""
-
-WRAPPED = ("median", "percentile", "hyperband", "successive_halving", "wilcoxon")
-"""What `patient` can hold back: the pruners that need no setting."""
 
 LEAST = {"min_resource": 1, "max_resource": 1, "reduction_factor": 2, "bootstrap_count": 0}
 """Where Hyperband would fail only in the middle of a sweep."""
@@ -60,11 +31,64 @@ EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pruner:
+    """One line of the table of pruners.
+
+    Attributes:
+        optuna: its class in `optuna.pruners`.
+        defaults: where Optuna has no default, or one that waits for a finished trial before it
+            prunes.
+        types: of the options that YAML writes otherwise than Optuna's signature.
+        wrappable: whether `patient` can hold it back: it needs no setting.
+        check: refuses, with a `ConfigError`, parameters by which nothing would be pruned.
+    """
+
+    optuna: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    types: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    wrappable: bool = False
+    check: Callable[[Mapping[str, Any], str], None] = lambda _params, _metric: None
+
+
+def _check_threshold(params: Mapping[str, Any], metric: str) -> None:
+    if {params.get("lower"), params.get("upper")} == {None}:
+        raise ConfigError(
+            "The pruner `threshold` has no threshold: type hydra.sweeper.pruner.lower=0.3 to "
+            f"prune a {metric} below 0.3, or hydra.sweeper.pruner.upper= for one "
+            "above."
+        )
+
+
+PRUNERS: Final[Mapping[str, Pruner]] = {
+    "none": Pruner(optuna="NopPruner"),
+    "median": Pruner(optuna="MedianPruner", wrappable=True),
+    "percentile": Pruner(optuna="PercentilePruner", defaults={"percentile": 25.0}, wrappable=True),
+    "hyperband": Pruner(
+        optuna="HyperbandPruner",
+        defaults={"max_resource": None},
+        types={"max_resource": (int, str, NoneType)},
+        wrappable=True,
+    ),
+    "successive_halving": Pruner(
+        optuna="SuccessiveHalvingPruner", defaults={"min_resource": 1}, wrappable=True
+    ),
+    "patient": Pruner(
+        optuna="PatientPruner",
+        defaults={"wrapped": "median", "patience": 1},
+        types={"wrapped": (str, NoneType)},
+    ),
+    "wilcoxon": Pruner(optuna="WilcoxonPruner", wrappable=True),
+    "threshold": Pruner(optuna="ThresholdPruner", check=_check_threshold),
+}
+"""`hydra/sweeper/pruner=` and who ends a trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrunerSpec:
     """A pruner by name, as it is stored with the study.
 
     Attributes:
-        name: a key of `CLASSES`.
+        name: a key of `PRUNERS`.
         params: its parameters by Optuna's names; the rest have their defaults.
     """
 
@@ -80,10 +104,10 @@ class PrunerSpec:
         """
         plain = {"name": settings} if isinstance(settings, str) else dict(settings or {})
         name = plain.pop("name", "none")
-        if name not in CLASSES:
+        if name not in PRUNERS:
             raise ConfigError(
-                f"There is no pruner `{name}`{meant(str(name), CLASSES)}; "
-                f"type hydra/sweeper/pruner= one of {', '.join(CLASSES)}."
+                f"There is no pruner `{name}`{meant(str(name), PRUNERS)}; "
+                f"type hydra/sweeper/pruner= one of {', '.join(PRUNERS)}."
             )
         _check_params(name, plain)
         return cls(name=name, params=plain)
@@ -148,7 +172,7 @@ def options(name: str) -> dict[str, tuple[type, ...]]:
         for key, hint in hints.items()
         if key not in {"return", "wrapped_pruner"}
     }
-    return known | OWN.get(name, {})
+    return known | dict(PRUNERS[name].types)
 
 
 def epoch_metric(objectives: Objectives) -> str | None:
@@ -177,12 +201,7 @@ def validate_pruner(spec: PrunerSpec, objectives: Objectives) -> None:
             f"when a run has ended; an epoch has {', '.join(EPOCH_METRICS)}. "
             "Make one of them the objective, or type hydra/sweeper/pruner=none."
         )
-    if spec.name == "threshold" and {spec.params.get("lower"), spec.params.get("upper")} == {None}:
-        raise ConfigError(
-            "The pruner `threshold` has no threshold: type hydra.sweeper.pruner.lower=0.3 to "
-            f"prune a {objectives.names[0]} below 0.3, or hydra.sweeper.pruner.upper= for one "
-            "above."
-        )
+    PRUNERS[spec.name].check(spec.params, objectives.names[0])
 
 
 def build_pruner(spec: PrunerSpec, *, max_epochs: int) -> "BasePruner":
@@ -195,7 +214,7 @@ def build_pruner(spec: PrunerSpec, *, max_epochs: int) -> "BasePruner":
     Raises:
         ConfigError: Optuna refuses the parameters, or they would never prune anything.
     """
-    settings = {**DEFAULTS.get(spec.name, {}), **spec.params}
+    settings = {**PRUNERS[spec.name].defaults, **spec.params}
     if "max_resource" in settings and settings["max_resource"] is None:
         settings["max_resource"] = max_epochs
     _check_waits(settings, max_epochs)
@@ -233,10 +252,11 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
                 f"hydra.sweeper.pruner.{key}={value} is not possible; type {LEAST[key]} or more."
             )
     wrapped = params.get("wrapped")
-    if wrapped is not None and wrapped not in WRAPPED:
+    wrappable = [name for name, pruner in PRUNERS.items() if pruner.wrappable]
+    if wrapped is not None and wrapped not in wrappable:
         raise ConfigError(
             f"hydra.sweeper.pruner.wrapped={wrapped} is not possible; "
-            f"type null or one of {', '.join(WRAPPED)}."
+            f"type null or one of {', '.join(wrappable)}."
         )
 
 
@@ -259,4 +279,4 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
 def _class(name: str) -> Any:
     import optuna.pruners  # noqa: PLC0415 - a dry run needs no Optuna
 
-    return getattr(optuna.pruners, CLASSES[name])
+    return getattr(optuna.pruners, PRUNERS[name].optuna)

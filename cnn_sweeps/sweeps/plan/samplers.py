@@ -7,11 +7,11 @@ the space is discrete and the budget covers it, else TPE.
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -19,22 +19,6 @@ from cnn_sweeps.sweeps.space.space import Space
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-
-CLASSES = {
-    "auto": "TPESampler",
-    "grid": "RandomSampler",
-    "tpe": "TPESampler",
-    "random": "RandomSampler",
-    "qmc": "QMCSampler",
-    "cmaes": "CmaEsSampler",
-    "gp": "GPSampler",
-    "nsgaii": "NSGAIISampler",
-    "nsgaiii": "NSGAIIISampler",
-}
-"""The class behind each name; behind `grid`, whoever fills a place beyond the last cell."""
-
-PACKAGES = {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}
-"""What a sampler needs beside Optuna."""
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "int": int,
@@ -62,11 +46,79 @@ DEPRECATED = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """One line of the table of samplers.
+
+    Attributes:
+        optuna: its class in `optuna.samplers`.
+        packages: what it needs beside Optuna.
+        check: refuses, with a `ConfigError`, what it could not search.
+        enumerates: whether every cell is put into the queue, and the class only fills a place
+            beyond the last.
+        one_sequence: whether all workers walk through one sequence, so that they share its seed.
+    """
+
+    optuna: str
+    packages: tuple[str, ...] = ()
+    check: Callable[[Space, Objectives], object] = lambda _space, _objectives: None
+    enumerates: bool = False
+    one_sequence: bool = False
+
+
+def _check_qmc(space: Space, _objectives: Objectives) -> None:
+    if space.conditional:
+        raise ConfigError(
+            f"The sampler `qmc` needs keys that count in every trial, not "
+            f"`{next(d for d in space.dimensions if d.when)}`; "
+            "type hydra/sweeper/sampler=tpe or random, or take the conditions out."
+        )
+
+
+def _check_cmaes(space: Space, objectives: Objectives) -> None:
+    ranges = [d for d in space.dimensions if d.kind != "categorical" and d.low < d.high]
+    if len(objectives.names) > 1:
+        raise ConfigError(
+            f"The sampler `cmaes` takes one objective, not {len(objectives.names)}; "
+            "type hydra/sweeper/sampler=nsgaii or tpe, or keep one objective."
+        )
+    if any(d.when for d in ranges):
+        # Optuna fixes the number of ranges at the first generation, and samples at random,
+        # without a word, from the first trial on that has another.
+        raise ConfigError(
+            f"The sampler `cmaes` needs ranges that count in every trial, not "
+            f"`{next(d for d in ranges if d.when)}`; type hydra/sweeper/sampler=tpe, or take "
+            "its condition out."
+        )
+    if len(ranges) < 2:  # noqa: PLR2004 - CMA-ES searches along a covariance
+        raise ConfigError(
+            f"The sampler `cmaes` searches two ranges of numbers or more, and `{space}` has "
+            f"{len(ranges)}; type hydra/sweeper/sampler=tpe, or ranges: "
+            "model.dropout=interval(0.0,0.5) model.filters=interval(16,64)."
+        )
+
+
+SAMPLERS: Final[Mapping[str, Sampler]] = {
+    "auto": Sampler(optuna="TPESampler"),
+    "grid": Sampler(
+        optuna="RandomSampler", check=lambda space, _objectives: space.cells(), enumerates=True
+    ),
+    "tpe": Sampler(optuna="TPESampler"),
+    "random": Sampler(optuna="RandomSampler"),
+    "qmc": Sampler(optuna="QMCSampler", packages=("scipy",), check=_check_qmc, one_sequence=True),
+    "cmaes": Sampler(optuna="CmaEsSampler", packages=("cmaes",), check=_check_cmaes),
+    "gp": Sampler(optuna="GPSampler", packages=("torch", "scipy")),
+    "nsgaii": Sampler(optuna="NSGAIISampler"),
+    "nsgaiii": Sampler(optuna="NSGAIIISampler"),
+}
+"""`hydra/sweeper/sampler=` and who suggests the values."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SamplerSpec:
     """A sampler by name, as it is stored with the study.
 
     Attributes:
-        name: a key of `CLASSES`.
+        name: a key of `SAMPLERS`.
         seed: start of its random numbers.
         params: its parameters by Optuna's names; the rest have Optuna's defaults.
     """
@@ -88,10 +140,10 @@ class SamplerSpec:
         """
         plain = {"name": settings} if isinstance(settings, str) else dict(settings)
         name, own = plain.pop("name", "auto"), plain.pop("seed", None)
-        if name not in CLASSES:
+        if name not in SAMPLERS:
             raise ConfigError(
-                f"There is no sampler `{name}`{meant(str(name), CLASSES)}; "
-                f"type hydra/sweeper/sampler= one of {', '.join(CLASSES)}."
+                f"There is no sampler `{name}`{meant(str(name), SAMPLERS)}; "
+                f"type hydra/sweeper/sampler= one of {', '.join(SAMPLERS)}."
             )
         if own is not None and (type(own) is not int or not 0 <= own < 2**32):
             raise ConfigError(
@@ -100,6 +152,11 @@ class SamplerSpec:
             )
         _check_params(name, plain)
         return cls(name=name, seed=seed if own is None else own, params=plain)
+
+    @property
+    def enumerates(self) -> bool:
+        """Whether every cell is tried, rather than values suggested."""
+        return SAMPLERS[self.name].enumerates
 
     def __str__(self) -> str:
         """The name with what was set."""
@@ -118,9 +175,7 @@ class SamplerSpec:
 
 def options(name: str) -> dict[str, str]:
     """The parameters that YAML can set for a sampler, with Optuna's own annotations."""
-    if name == "grid":
-        return {}
-    left_out = {"self", "seed"} | DEPRECATED.get(CLASSES[name], set())
+    left_out = {"self", "seed"} | DEPRECATED.get(SAMPLERS[name].optuna, set())
     parameters = inspect.signature(_class(name).__init__).parameters
     return {
         key: str(parameter.annotation)
@@ -135,22 +190,14 @@ def validate_sampler(spec: SamplerSpec, space: Space, objectives: Objectives) ->
     Raises:
         ConfigError: a package is missing, or the sampler cannot do what is asked of it.
     """
-    missing = [package for package in PACKAGES.get(spec.name, ()) if find_spec(package) is None]
+    sampler = SAMPLERS[spec.name]
+    missing = [package for package in sampler.packages if find_spec(package) is None]
     if missing:
         raise ConfigError(
             f"The sampler `{spec.name}` needs {' and '.join(missing)}, not installed here; "
             f"type pip install {' '.join(missing)}, or choose hydra/sweeper/sampler=tpe."
         )
-    if spec.name == "grid":
-        space.cells()
-    if spec.name == "cmaes":
-        _check_cmaes(space, objectives)
-    if spec.name == "qmc" and space.conditional:
-        raise ConfigError(
-            f"The sampler `qmc` needs keys that count in every trial, not "
-            f"`{next(d for d in space.dimensions if d.when)}`; "
-            "type hydra/sweeper/sampler=tpe or random, or take the conditions out."
-        )
+    sampler.check(space, objectives)
 
 
 def build_sampler(
@@ -171,17 +218,16 @@ def build_sampler(
     """
     kind = _class(spec.name)
     known = inspect.signature(kind.__init__).parameters
-    settings = {**spec.params, "seed": _stream(spec.seed, worker)}
+    # A sequence that all workers share is scrambled by its seed: they must have the same one.
+    own = _stream(spec.seed, worker)
+    settings = {**spec.params, "seed": spec.seed if SAMPLERS[spec.name].one_sequence else own}
     if space is not None and space.conditional and "group" in known:
         settings |= _grouped(spec)
-    if spec.name == "qmc":
-        # All workers walk through one sequence, which is scrambled by its seed.
-        settings["seed"] = spec.seed
     with warnings.catch_warnings():
         # "Experimental" is for programs that call Optuna; here every sampler is tested.
         warnings.simplefilter("ignore")
         if "independent_sampler" in known:
-            settings["independent_sampler"] = _class("random")(seed=_stream(spec.seed, worker))
+            settings["independent_sampler"] = _class("random")(seed=own)
             settings.setdefault("warn_independent_sampling", False)
         try:
             sampler: BaseSampler = kind(**settings)
@@ -216,33 +262,10 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
             )
 
 
-def _check_cmaes(space: Space, objectives: Objectives) -> None:
-    ranges = [d for d in space.dimensions if d.kind != "categorical" and d.low < d.high]
-    if len(objectives.names) > 1:
-        raise ConfigError(
-            f"The sampler `cmaes` takes one objective, not {len(objectives.names)}; "
-            "type hydra/sweeper/sampler=nsgaii or tpe, or keep one objective."
-        )
-    if any(d.when for d in ranges):
-        # Optuna fixes the number of ranges at the first generation, and samples at random,
-        # without a word, from the first trial on that has another.
-        raise ConfigError(
-            f"The sampler `cmaes` needs ranges that count in every trial, not "
-            f"`{next(d for d in ranges if d.when)}`; type hydra/sweeper/sampler=tpe, or take "
-            "its condition out."
-        )
-    if len(ranges) < 2:  # noqa: PLR2004 - CMA-ES searches along a covariance
-        raise ConfigError(
-            f"The sampler `cmaes` searches two ranges of numbers or more, and `{space}` has "
-            f"{len(ranges)}; type hydra/sweeper/sampler=tpe, or ranges: "
-            "model.dropout=interval(0.0,0.5) model.filters=interval(16,64)."
-        )
-
-
 def _class(name: str) -> Any:
     import optuna.samplers  # noqa: PLC0415 - a dry run needs no Optuna
 
-    return getattr(optuna.samplers, CLASSES[name])
+    return getattr(optuna.samplers, SAMPLERS[name].optuna)
 
 
 def _stream(seed: int, worker: int) -> int:

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.config.schema import Data, Model
 from cnn_sweeps.data import peek_shape
 from cnn_sweeps.errors import InputError
-from cnn_sweeps.models.shapes import Shape, multiply_adds
+from cnn_sweeps.models import multiply_adds
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import FileData
+from cnn_sweeps.config.schema import IdxData, NpzData
 from cnn_sweeps.data import load
 from cnn_sweeps.data.readers import idx
 from cnn_sweeps.errors import DataError
@@ -21,7 +21,7 @@ def test_four_files_become_a_dataset(
     tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], zipped: bool
 ) -> None:
     """Zipped or not, the content is the same."""
-    data = load(FileData(name="idx", path=write_idx(tmp_path / "own", arrays, zipped=zipped)))
+    data = load(IdxData(path=write_idx(tmp_path / "own", arrays, zipped=zipped)))
     np.testing.assert_array_equal(data.x_test[..., 0], arrays["x_test"])
     assert (data.name, data.num_classes, len(data.x_train)) == ("own", 3, 27)
 
@@ -31,8 +31,8 @@ def test_an_npz_file_of_the_same_arrays_has_the_same_digest(
 ) -> None:
     """The digest is of the content, not of the format."""
     np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
-    from_npz = load(FileData(name="npz", path=tmp_path / "a.npz"))
-    from_idx = load(FileData(name="idx", path=write_idx(tmp_path / "own", arrays)))
+    from_npz = load(NpzData(path=tmp_path / "a.npz"))
+    from_idx = load(IdxData(path=write_idx(tmp_path / "own", arrays)))
     assert from_npz.digest == from_idx.digest
 
 
@@ -55,7 +55,7 @@ def test_other_names_in_use_are_known(
     """The part that says what a file is suffices."""
     write_idx(tmp_path, arrays)
     (tmp_path / "train-images-idx3-ubyte").rename(tmp_path / name)
-    assert len(load(FileData(name="idx", path=tmp_path)).x_train) == 27
+    assert len(load(IdxData(path=tmp_path)).x_train) == 27
 
 
 def test_wider_types_are_read(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_images_in_place_of_labels_are_told(
     images.write_bytes(labels.read_bytes())
     labels.write_bytes(data)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte has shape \(30,\)"):
-        load(FileData(name="idx", path=tmp_path))
+        load(IdxData(path=tmp_path))
 
 
 def test_labels_of_another_set_are_told(
@@ -102,7 +102,7 @@ def test_labels_of_another_set_are_told(
     """The counts differ."""
     write_idx(tmp_path, {**arrays, "y_train": arrays["y_test"]})
     with pytest.raises(DataError, match="30 images, but .*train-labels.* has 9 labels"):
-        load(FileData(name="idx", path=tmp_path))
+        load(IdxData(path=tmp_path))
 
 
 @pytest.mark.parametrize("role", ["train-images", "train-labels", "t10k-images", "t10k-labels"])
@@ -113,7 +113,7 @@ def test_a_missing_file_is_told(
     write_idx(tmp_path, arrays)
     next(tmp_path.glob(f"{role}*")).unlink()
     with pytest.raises(DataError, match=f"has no file for {role}; data=idx reads train-images"):
-        load(FileData(name="idx", path=tmp_path))
+        load(IdxData(path=tmp_path))
 
 
 def test_two_files_for_one_role_are_told(
@@ -123,13 +123,13 @@ def test_two_files_for_one_role_are_told(
     write_idx(tmp_path, arrays)
     (tmp_path / "old-train-images").touch()
     with pytest.raises(DataError, match="more than one file for train-images: old-train-images, "):
-        load(FileData(name="idx", path=tmp_path))
+        load(IdxData(path=tmp_path))
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     """The path that was typed is in the message."""
     with pytest.raises(DataError, match="nowhere does not exist"):
-        load(FileData(name="idx", path=tmp_path / "nowhere"))
+        load(IdxData(path=tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_a_file_is_told_apart(tmp_path: Path, name: str, text: str) -> None:
     """For an NPZ file the right reader is named."""
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=f"is a file; data=idx reads a folder.*{text}|{text}"):
-        load(FileData(name="idx", path=tmp_path / name))
+        load(IdxData(path=tmp_path / name))

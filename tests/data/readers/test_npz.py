@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import FileData
+from cnn_sweeps.config.schema import NpzData
 from cnn_sweeps.data import load
 from cnn_sweeps.errors import DataError
 
@@ -17,18 +17,18 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @pytest.fixture
-def save(tmp_path: Path, arrays: Arrays) -> Callable[..., FileData]:
+def save(tmp_path: Path, arrays: Arrays) -> Callable[..., NpzData]:
     """Write the arrays, some of them replaced or left out (None)."""
 
-    def write(**changes: Any) -> FileData:
+    def write(**changes: Any) -> NpzData:
         changed = {k: v for k, v in {**arrays, **changes}.items() if v is not None}
         np.savez_compressed(tmp_path / "my.npz", allow_pickle=True, **changed)
-        return FileData(name="npz", path=tmp_path / "my.npz")
+        return NpzData(path=tmp_path / "my.npz")
 
     return write
 
 
-def test_arrays_become_a_dataset(save: Callable[..., FileData], arrays: Arrays) -> None:
+def test_arrays_become_a_dataset(save: Callable[..., NpzData], arrays: Arrays) -> None:
     """Shapes, types, names and the parts of the split."""
     data = load(save())
     assert (data.x_train.shape, data.x_val.shape) == ((27, 4, 5, 1), (3, 4, 5, 1))
@@ -37,14 +37,14 @@ def test_arrays_become_a_dataset(save: Callable[..., FileData], arrays: Arrays) 
     np.testing.assert_array_equal(data.x_test[..., 0], arrays["x_test"])
 
 
-def test_labels_in_a_column_are_flattened(save: Callable[..., FileData], arrays: Arrays) -> None:
+def test_labels_in_a_column_are_flattened(save: Callable[..., NpzData], arrays: Arrays) -> None:
     """(n, 1) is how Keras gives CIFAR's labels."""
     data = load(save(y_test=arrays["y_test"][:, None]))
     np.testing.assert_array_equal(data.y_test, arrays["y_test"])
 
 
 def test_any_whole_numbers_that_fit_give_one_digest(
-    save: Callable[..., FileData], arrays: Arrays
+    save: Callable[..., NpzData], arrays: Arrays
 ) -> None:
     """The stored type is no part of the content."""
     plain = load(save()).digest
@@ -52,7 +52,7 @@ def test_any_whole_numbers_that_fit_give_one_digest(
     assert load(save(**wide)).digest == plain
 
 
-def test_colour_images_keep_their_channels(save: Callable[..., FileData]) -> None:
+def test_colour_images_keep_their_channels(save: Callable[..., NpzData]) -> None:
     """Four dimensions are (n, height, width, channels)."""
     x = np.zeros((30, 4, 5, 3), np.uint8)
     assert load(save(x_train=x, x_test=x[:9])).shape == (4, 5, 3)
@@ -100,7 +100,7 @@ BAD = {
 
 @pytest.mark.parametrize(("changes", "text"), BAD.values(), ids=BAD.keys())
 def test_wrong_arrays_are_told(
-    save: Callable[..., FileData], changes: dict[str, Any], text: str
+    save: Callable[..., NpzData], changes: dict[str, Any], text: str
 ) -> None:
     """One line that names the array, the file and the remedy."""
     with pytest.raises(DataError, match=text) as caught:
@@ -111,17 +111,17 @@ def test_wrong_arrays_are_told(
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """The path that was typed is in the message."""
     with pytest.raises(DataError, match=r"no\.npz does not exist"):
-        load(FileData(name="npz", path=tmp_path / "no.npz"))
+        load(NpzData(path=tmp_path / "no.npz"))
 
 
 def test_a_folder_is_told_apart(tmp_path: Path) -> None:
     """The other readers are named."""
     with pytest.raises(DataError, match="is a folder; data=npz reads one .npz file.*data=idx"):
-        load(FileData(name="npz", path=tmp_path))
+        load(NpzData(path=tmp_path))
 
 
 @pytest.mark.parametrize("kept", [0, 10, 400], ids=["empty", "start", "most"])
-def test_a_truncated_file_is_told(save: Callable[..., FileData], kept: int) -> None:
+def test_a_truncated_file_is_told(save: Callable[..., NpzData], kept: int) -> None:
     """The end of a zip archive is its table of contents."""
     config = save()
     config.path.write_bytes(config.path.read_bytes()[:kept])
@@ -133,12 +133,12 @@ def test_a_single_npy_array_is_told(tmp_path: Path) -> None:
     """np.save writes another format."""
     np.save(tmp_path / "my.npz.npy", np.zeros(3))
     with pytest.raises(DataError, match="is not an NPZ file.*savez_compressed"):
-        load(FileData(name="npz", path=tmp_path / "my.npz.npy"))
+        load(NpzData(path=tmp_path / "my.npz.npy"))
 
 
 @pytest.mark.parametrize("part", [b"x_train", b"NUMPY"], ids=["table", "header"])
 def test_a_damaged_file_is_told(
-    save: Callable[..., FileData], arrays: Arrays, part: bytes, tmp_path: Path
+    save: Callable[..., NpzData], arrays: Arrays, part: bytes, tmp_path: Path
 ) -> None:
     """A changed name or header inside the archive."""
     path = tmp_path / "my.npz"
@@ -146,7 +146,7 @@ def test_a_damaged_file_is_told(
     data = path.read_bytes()
     path.write_bytes(re.sub(part, b"?" * len(part), data, count=1))
     with pytest.raises(DataError, match=r"my\.npz is damaged .*copy or write it again"):
-        load(FileData(name="npz", path=path))
+        load(NpzData(path=path))
 
 
 def test_a_flipped_pixel_is_noticed(arrays: Arrays, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_flipped_pixel_is_noticed(arrays: Arrays, tmp_path: Path) -> None:
     pixels = arrays["x_train"].tobytes()
     path.write_bytes(data.replace(pixels, pixels[::-1], 1))
     with pytest.raises(DataError, match="is damaged.*CRC"):
-        load(FileData(name="npz", path=path))
+        load(NpzData(path=path))
 
 
 def test_pickled_objects_are_never_executed(tmp_path: Path, arrays: Arrays) -> None:
@@ -171,5 +171,5 @@ def test_pickled_objects_are_never_executed(tmp_path: Path, arrays: Arrays) -> N
     path = tmp_path / "evil.npz"
     np.savez(path, allow_pickle=True, **{**arrays, "y_train": np.array([Evil()], object)})
     with pytest.raises(DataError, match="holds Python objects"):
-        load(FileData(name="npz", path=path))
+        load(NpzData(path=path))
     assert not marker.exists()

@@ -76,7 +76,7 @@ def with_history(spec: PrunerSpec) -> optuna.Study:
 
 def test_there_is_one_file_for_each_pruner() -> None:
     """The options of hydra/sweeper/pruner are the known names."""
-    assert {file.stem for file in FILES} == set(pruners.CLASSES)
+    assert {file.stem for file in FILES} == set(pruners.PRUNERS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -101,18 +101,18 @@ def test_a_file_holds_every_option_at_its_default(file: Path) -> None:
     """The YAML says what Optuna would do, or what this program does where Optuna does not say."""
     written = read(file)
     assert written.pop("name") == file.stem
-    parameters = signature(getattr(optuna.pruners, pruners.CLASSES[file.stem])).parameters
-    own = pruners.DEFAULTS.get(file.stem, {})
+    parameters = signature(getattr(optuna.pruners, pruners.PRUNERS[file.stem].optuna)).parameters
+    own = pruners.PRUNERS[file.stem].defaults
     assert written == {
         key: own[key] if key in own else parameters[key].default for key in options(file.stem)
     }
 
 
-@pytest.mark.parametrize("name", sorted(set(pruners.CLASSES) - {"threshold"}))
+@pytest.mark.parametrize("name", sorted(set(pruners.PRUNERS) - {"threshold"}))
 def test_a_name_is_enough(name: str) -> None:
     """A pruner given by its name builds as its file does."""
     spec = PrunerSpec.parse(name)
-    assert type(study(spec).pruner).__name__ == pruners.CLASSES[name]
+    assert type(study(spec).pruner).__name__ == pruners.PRUNERS[name].optuna
 
 
 @pytest.mark.parametrize("settings", [None, {}, "none", {"name": "none"}])

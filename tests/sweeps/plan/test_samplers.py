@@ -48,7 +48,7 @@ def read(file: Path) -> dict[str, object]:
 
 def skip_without_package(name: str) -> None:
     """Skip when an optional package of the sampler is not here."""
-    for package in samplers.PACKAGES.get(name, ()):
+    for package in samplers.SAMPLERS[name].packages:
         if find_spec(package) is None:
             pytest.skip(f"the sampler {name} needs the optional package {package}")
 
@@ -69,7 +69,7 @@ def suggestions(spec: SamplerSpec, objectives: Objectives = ONE, worker: int = 0
 
 def test_there_is_one_file_for_each_sampler() -> None:
     """The options of hydra/sweeper/sampler are the known names."""
-    assert {file.stem for file in FILES} == set(samplers.CLASSES)
+    assert {file.stem for file in FILES} == set(samplers.SAMPLERS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -98,7 +98,7 @@ def test_a_file_holds_every_option_at_optunas_default(file: Path) -> None:
     """The YAML says what Optuna would do, for each parameter that YAML can write."""
     written = read(file)
     assert (written.pop("name"), written.pop("seed")) == (file.stem, None)
-    parameters = signature(getattr(optuna.samplers, samplers.CLASSES[file.stem])).parameters
+    parameters = signature(getattr(optuna.samplers, samplers.SAMPLERS[file.stem].optuna)).parameters
     defaults = {key: parameters[key].default for key in options(file.stem)}
     quiet = {key: value for key, value in KEPT_QUIET.items() if key in defaults}
     assert written == {**defaults, **quiet}
@@ -204,7 +204,7 @@ def test_a_sampler_that_cannot_search_the_space_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The sampler, the space and the objectives must go together."""
-    monkeypatch.setattr(samplers, "PACKAGES", {})
+    monkeypatch.setattr(samplers, "find_spec", lambda package: package)
     with pytest.raises(ConfigError, match=said):
         validate_sampler(SamplerSpec.parse(name, seed=0), space, objectives)
 
@@ -223,7 +223,7 @@ def test_a_sampler_that_can_search_the_space_passes(
     name: str, space: Space, objectives: Objectives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes together is not refused."""
-    monkeypatch.setattr(samplers, "PACKAGES", {})
+    monkeypatch.setattr(samplers, "find_spec", lambda package: package)
     validate_sampler(SamplerSpec.parse(name, seed=0), space, objectives)
 
 
@@ -233,7 +233,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 ) -> None:
     """An optional package that is absent is asked for in plain words."""
     monkeypatch.setattr(samplers, "find_spec", lambda package: None)
-    packages = " ".join(samplers.PACKAGES[name])
+    packages = " ".join(samplers.SAMPLERS[name].packages)
     with pytest.raises(ConfigError, match=f"type pip install {packages},"):
         validate_sampler(SamplerSpec.parse(name, seed=0), MIXED, ONE)
 
@@ -319,7 +319,7 @@ def test_a_sampler_that_needs_a_fixed_set_of_keys_is_refused(
     name: str, params: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Optuna would carry on at random, or warn at each trial; we say it before the first."""
-    monkeypatch.setattr(samplers, "PACKAGES", {})
+    monkeypatch.setattr(samplers, "find_spec", lambda package: package)
     space = parse_space({**params, "d": {"sweep": params["d"], "when": {"c": 1}}})
     with pytest.raises(ConfigError, match=said):
         validate_sampler(SamplerSpec.parse(name, seed=0), space, ONE)
