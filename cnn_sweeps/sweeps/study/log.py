@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from optuna.exceptions import OptunaError
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, reason_of
@@ -192,17 +193,15 @@ def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Ann
             _note(study, None if refused else target)
             logger.info("sweep %s in %s started: %s", address.name, address, _counted(study))
 
+        ended_by: BaseException | None = None
         try:
             yield announce
         except BaseException as error:
-            if known:  # a sweep that was refused left no study, and leaves no log
-                _log_broken_off(address, error, time.monotonic() - begun)
+            ended_by = error
             raise
-        else:
-            counted = _counted(known[0]) if known else "nothing was done"
-            seconds = time.monotonic() - begun
-            logger.info("sweep %s ended after %.1f s: %s", address.name, seconds, counted)
         finally:
+            for study in known:  # a sweep that was refused has none, and leaves no log
+                _log_end(study, time.monotonic() - begun, ended_by)
             if known and handler.error is not None and refused is None:
                 _warn(target, handler.error)
 
@@ -261,18 +260,27 @@ def _warn(target: LogTarget, error: OSError) -> None:
     )
 
 
-def _log_broken_off(address: Address, error: BaseException, seconds: float) -> None:
-    """Say what ended a sweep before its end: the user, a refusal, failures only, or a bug."""
-    if isinstance(error, KeyboardInterrupt):
-        logger.warning("sweep %s interrupted after %.1f s", address.name, seconds)
+def _log_end(study: SweepStudy, seconds: float, error: BaseException | None) -> None:
+    """Say how far a sweep is, and what ended it before its end: the user, a refusal, or a bug."""
+    name, counted = study.address.name, _counted(study)
+    if error is None:
+        logger.info("sweep %s ended after %.1f s: %s", name, seconds, counted)
+    elif isinstance(error, KeyboardInterrupt):
+        logger.warning("sweep %s interrupted after %.1f s: %s", name, seconds, counted)
     else:
+        bug = error if not isinstance(error, CnnSweepsError) else None
         said = reason_of(error)
-        logger.error("sweep %s broken off after %.1f s: %s", address.name, seconds, said)
+        logger.error(
+            "sweep %s broken off after %.1f s: %s; %s", name, seconds, counted, said, exc_info=bug
+        )
 
 
 def _counted(study: SweepStudy) -> str:
     """How many trials of a study are in which state, as `6 trials: 4 complete, 2 waiting`."""
-    trials = study.trials()
+    try:
+        trials = study.trials()
+    except (CnnSweepsError, OptunaError) as error:  # it may be what ended the sweep
+        return f"its trials cannot be read: {error}"
     names = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
     counts = {name: _number_in(trials, state) for state, name in names.items()}
     told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
