@@ -243,7 +243,8 @@ class ProgressCallback:
         """
         worker = self._worker
         value = epoch.metrics.get(self._metric)
-        logger.debug("trial %d epoch %d: %s %s", self._trial, epoch.number, self._metric, value)
+        said = "unknown" if value is None else f"{value:.6g}"
+        logger.debug("trial %d epoch %d: %s %s", self._trial, epoch.number, self._metric, said)
         worker.emit(
             EpochEnded(worker=worker.number, trial=self._trial, epoch=epoch.number, value=value)
         )

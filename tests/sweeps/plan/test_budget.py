@@ -18,7 +18,9 @@ def test_log_levels_are_those_of_logging(level: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        pytest.param({"log_level": "loud"}, r"log_level=loud.*debug, info, warning or error", id="unknown"),
+        pytest.param(
+            {"log_level": "loud"}, r"log_level=loud.*debug, info, warning or error", id="unknown"
+        ),
         pytest.param({"log_level": None}, r"log_level=null", id="no level"),
         pytest.param({"log_level": 20}, r"log_level=20", id="number"),
         pytest.param({"log_level": ["info"]}, r"log_level=\['info'\]", id="list"),
