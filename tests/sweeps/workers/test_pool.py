@@ -178,7 +178,7 @@ from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY
 
 if __name__ == "__main__":
-    pool.MOST_STILLBORN = 1000  # the test kills more in a row than any accident would
+    pool.MOST_FAILED_STARTS = 1000  # the test kills more in a row than any accident would
     processes.warm_up("fakes:slow")
     made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
     recover(made, None, retries=1000, show=lambda ended: None)
