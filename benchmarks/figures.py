@@ -17,9 +17,9 @@ from cnn_sweeps.runs import validate
 from cnn_sweeps.training.backend import prepare, quiet_stderr
 
 with quiet_stderr():
+    from cnn_sweeps.data import load_cached
     from cnn_sweeps.figures.gallery import Gallery
     from cnn_sweeps.models import build
-    from cnn_sweeps.runs.run import load_cached
 
 Cost = tuple[float, float]
 """Seconds on the clock, and seconds that the process had of all cores together."""

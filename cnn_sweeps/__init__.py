@@ -1,6 +1,20 @@
-"""Sweep the design of convolutional networks from the command line."""
+"""Sweep the design of convolutional networks.
+
+import cnn_sweeps as cs
+
+config = cs.compose("data=digits", "model.filters=32")
+result = cs.run(config)
+outcome = cs.sweep("data=digits", "model.filters=16,32", "trainer.epochs=1,2,5")
+record = cs.load(result.identity.short)
+cs.compare(metric="val_accuracy")
+cs.reproduce(result.identity.short).verdict
+"""
 
 import logging
+
+from cnn_sweeps.api import compare, compose, load, reproduce, run, sweep
+
+__all__ = ["compare", "compose", "load", "reproduce", "run", "sweep"]
 
 # Whoever runs a sweep reads the terminal; `sweeps.study.log` is what writes the records down.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

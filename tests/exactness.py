@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from configs import config
-from tracked import Tracked
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.provenance.environment import Environment
@@ -93,12 +92,16 @@ def train(
         on_step=killer(kill) if kill else None,
     )
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
-    tracked: Any = Tracked(Path(folder))
     with open_epoch_source(
-        trainer, asked, identify(asked, "d" * 64), environment, tracked
-    ) as trajectory_key:
-        done = loop.train(trajectory_key, asked.trainer)
-    here = [epoch.number for epoch in done.epochs if epoch.number not in trajectory_key.reused]
+        trainer,
+        asked,
+        identify(asked, "d" * 64),
+        environment,
+        folder=Path(folder),
+        run_id="run",
+    ) as source:
+        done = loop.train(source, asked.trainer)
+    here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]
     state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
     weights = variables.weights_sha256(model)

@@ -10,11 +10,14 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.provenance.identity import Identity, identify
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -41,6 +44,17 @@ def plan(
         pruner=PrunerSpec.parse(pruner),
         duplicates=duplicates,
     )
+
+
+def sweep_of(
+    made: Plan, budget: Budget, asked: Config, display: Display | None = None
+) -> SweepOutcome:
+    """What a whole sweep returns, with its report written."""
+    from cnn_sweeps.api import carry_out
+    from cnn_sweeps.sweeps.outcome import Silence
+
+    request = SweepRequest(plan=made, budget=budget, config=asked)
+    return carry_out(request, display or Silence())
 
 
 def study(folder: Path, made: Plan | None = None, name: str = "study") -> SweepStudy:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cnn_sweeps import data
+from cnn_sweeps.api import config_of
 from cnn_sweeps.cli import main
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Config
@@ -119,11 +120,11 @@ def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     from cnn_sweeps.sweeps import controller
 
     begun: list[object] = []
-    monkeypatch.setattr(controller, "sweep", lambda plan, *_: begun.append(plan))
+    monkeypatch.setattr(controller, "sweep", lambda request, *_: begun.append(request.plan))
     monkeypatch.setattr(
         main,
         "app",
-        lambda composed: begun.append(validate.make_config(validate.plain(composed))),
+        lambda composed: begun.append(config_of(composed)),
     )
     monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *example.arguments])
     monkeypatch.setenv(main.FULL_ERROR, "0")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from configs import config
-from plans import plan
+from plans import plan, sweep_of
 
+from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.sweeps.controller import sweep
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.tracking import Store
@@ -27,7 +27,7 @@ PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
 def swept(store: Store, folder: Path, **groups: object) -> Ranking:
     """A sweep of a few small networks, logged under a folder."""
     asked = plan(PARAMS, tracking={"dir": str(folder)}, **groups)
-    return sweep(asked, Budget(), config(tracking={"dir": str(folder)}))
+    return sweep_of(asked, Budget(), config(tracking={"dir": str(folder)})).ranking
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_sweep_that_is_given_up_has_a_report(
     place = {"dir": str(store.dir)}
     asked = plan(PARAMS, tracking=place, trainer=diverging)
     with pytest.raises(RunFailedError, match=r"^hydra\.sweeper\.max_failures=1: 1 trial failed"):
-        sweep(asked, Budget(max_failures=1, n_jobs=1), config(tracking=place))
+        sweep_of(asked, Budget(max_failures=1, n_jobs=1), config(tracking=place), TerminalDisplay())
     (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
     assert "diverged" in Path(line.partition("report:")[2].strip()).read_text()
 
@@ -137,7 +137,8 @@ def test_a_sweep_that_is_given_up_has_a_report(
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     """Where models are not stored, the winner is trained again for its score and its pictures."""
     asked = {"dir": str(store.dir), "log_model": False}
-    ranked = sweep(plan(PARAMS, tracking=asked), Budget(n_trials=3), config(tracking=asked))
+    made = plan(PARAMS, tracking=asked)
+    ranked = sweep_of(made, Budget(n_trials=3), config(tracking=asked)).ranking
     assert 0 < ranked.rows[0].metrics["test_accuracy"] <= 1
     assert pictures(store, ranked.rows[0].run_id) in (3, 6)
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import stores
 from configs import config
-from plans import plan
+from plans import plan, sweep_of
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.sweeps.controller import sweep
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.tracking import RunRecord, Store
 
@@ -44,7 +43,7 @@ def swept(folder: Path, epochs: str, *, reuse: bool, workers: int = 2) -> dict[s
         "trainer": {"threads": 1, "progress": "none"},
     }
     asked = plan({**GRID, "trainer.epochs": epochs}, **groups)
-    ranking = sweep(asked, Budget(n_jobs=workers), config(**groups))
+    ranking = sweep_of(asked, Budget(n_jobs=workers), config(**groups)).ranking
     store = Store.open(Tracking(dir=folder))
     return {str(sorted(row.params.items())): store.get(str(row.run_id)) for row in ranking.rows}
 

@@ -2,20 +2,25 @@
 
 import re
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.leaderboard import Leaderboard, Names, records, table, to_csv
+from cnn_sweeps.runs.leaderboard import (
+    Leaderboard,
+    Names,
+    Question,
+    rank,
+    records,
+    table,
+    to_csv,
+)
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
-from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, queries
+from cnn_sweeps.tracking import Store, checked_prefix, queries
 
 METRIC = "val_accuracy"
 TOP = 20
@@ -24,7 +29,7 @@ KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNOR
 """A metric or a param that a filter names."""
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Print the leaderboard; 0 also where no run fits the filter.
 
     Raises:
@@ -32,29 +37,27 @@ def main(arguments: list[str]) -> int:
         UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
-    asked = _parser().parse_intermixed_args(arguments)
-    names, overrides = lookup.divide(asked.words, range(1000), "compare [HASH ...]")
+    asked = _parser().parse_intermixed_args(typed)
+    names, overrides = arguments.divide(asked.words, range(1000), "compare [HASH ...]")
     prefixes = [checked_prefix(name) for name in names]
     store = lookup.open_store(compose_tracking(overrides))
-    runs = queries.matching(store, asked.where, asked.experiment)
-    chosen = _of_hashes(runs, prefixes, store)
-    if not chosen:
-        _say_nothing_fits(asked, store)
-        return 0
-    board = Leaderboard.of(
-        chosen,
-        _known(asked.metric, runs),
-        ascending=asked.ascending
-        if asked.ascending is not None
-        else not measures.rising(asked.metric),
+    question = Question(
+        metric=asked.metric,
+        where=asked.where,
+        experiment=asked.experiment,
+        ascending=asked.ascending,
         each=asked.all_runs,
     )
-    _print(board, asked, store)
+    board = rank(store, prefixes, question)
+    if board is None:
+        _say_nothing_fits(asked, store)
+    else:
+        _print(board, asked, store)
     return 0
 
 
 def _parser() -> Arguments:
-    made = lookup.parser(
+    made = arguments.parser(
         "compare",
         "[HASH ...] [options]",
         "Rank the runs of all studies, and single runs, by a metric: one row for each experiment, "
@@ -99,26 +102,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text} is no number of rows; type one from 1")
     return int(text)
-
-
-def _of_hashes(runs: Sequence[RunRecord], prefixes: Sequence[str], store: Store) -> list[RunRecord]:
-    """The runs of the experiments that were named; all where none was."""
-    hashes = {lookup.only_hash(runs, prefix, store) for prefix in prefixes}
-    return [run for run in runs if not hashes or run.config_hash in hashes]
-
-
-def _known(metric: str, runs: Sequence[RunRecord]) -> str:
-    """The metric, if any run has it.
-
-    Raises:
-        ConfigError: none has; those that exist are named, the nearest first.
-    """
-    known = {name for run in runs if run.config_hash is not None for name in run.metrics}
-    if metric in known or not known:
-        return metric
-    near = get_close_matches(metric, known, n=3)
-    others = sorted(known.difference(near))
-    raise ConfigError(f"no run has the metric {metric}.\nThere are: {', '.join([*near, *others])}")
 
 
 def _say_nothing_fits(asked: Namespace, store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
@@ -62,7 +62,7 @@ class Difference:
         )
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Print in what two runs differ; 0 whether they do or not.
 
     Raises:
@@ -70,12 +70,12 @@ def main(arguments: list[str]) -> int:
         RecordError: a run ended before its config was stored.
         StoreError: the store cannot be read.
     """
-    parser = lookup.parser(
+    parser = arguments.parser(
         "diff", "HASH HASH", "Print in what two runs differ: config, environment, metrics."
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    asked = parser.parse_intermixed_args(arguments)
-    names, overrides = lookup.divide(asked.words, range(2, 3), USAGE)
+    asked = parser.parse_intermixed_args(typed)
+    names, overrides = arguments.divide(asked.words, range(2, 3), USAGE)
     store = lookup.open_store(compose_tracking(overrides), names[0])
     one, other = (lookup.record_of(store, lookup.one_run(store, name)) for name in names)
     difference, out = Difference.between(one, other), output.console()

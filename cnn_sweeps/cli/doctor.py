@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.doctor import data, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.validate import compose_machine
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dumped
@@ -45,14 +44,14 @@ STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
 ENDED = "its process ended, and did not say so"
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Print what the checks find, or close runs; 1 where something fails.
 
     Raises:
         ConfigError: what was typed is not possible.
         StoreError: runs are to be closed, and the store refuses.
     """
-    asked = _parser().parse_intermixed_args(arguments)
+    asked = _parser().parse_intermixed_args(typed)
     names = [word for word in asked.words if "=" not in word]
     config = compose_machine([word for word in asked.words if "=" in word])
     if asked.close_runs:
@@ -80,7 +79,7 @@ def examine(name: str, check: Check, looked: Machine) -> list[Finding]:
 
 
 def _parser() -> Arguments:
-    made = lookup.parser(
+    made = arguments.parser(
         "doctor",
         "[options] [data.root=FOLDER]",
         "Say what on this machine would go wrong: a line for each thing that was looked at, with "

@@ -1,29 +1,16 @@
 """`cnn-sweeps export HASH FOLDER`: all that is needed to do a run again elsewhere, and back."""
 
-import json
-import shlex
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from cnn_sweeps.cli import output
-from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.schema import CustomModel
-from cnn_sweeps.errors import RecordError
-from cnn_sweeps.models.source import FOLDER
-from cnn_sweeps.provenance import requirements
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.record import CONFIG, Record, check_finished, verify
+from cnn_sweeps.cli import arguments, output
+from cnn_sweeps.runs import export, lookup
+from cnn_sweeps.runs.record import check_finished, verify
 from cnn_sweeps.runs.validate import compose_tracking
-from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.redact import without_passwords
 
 USAGE = "export HASH FOLDER"
-RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Write the run of a hash into a folder; 0 when it is done.
 
     Raises:
@@ -31,122 +18,21 @@ def main(arguments: list[str]) -> int:
         RecordError: the run cannot be done again, or the folder cannot be written.
         StoreError: the store cannot be read.
     """
-    parser = lookup.parser(
+    parser = arguments.parser(
         "export", "HASH FOLDER", "Write everything that is needed to do a run again elsewhere."
     )
     parser.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
-    asked = parser.parse_intermixed_args(arguments)
+    asked = parser.parse_intermixed_args(typed)
     count = 1 if asked.run_id else 2
-    names, overrides = lookup.divide(asked.words, range(count, count + 1), USAGE)
+    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
     name, folder = asked.run_id or names[0], names[-1]
     store = lookup.open_store(compose_tracking(overrides), name)
     run = lookup.run_of_id(store, name) if asked.run_id else lookup.one_run(store, name)
     record = lookup.record_of(store, run)
     check_finished(record)
     verify(record)
-    write(record, Path(folder))
-    output.console().print(f"{folder}: {record.name}\n  {command(folder, record)}", markup=False)
+    export.write(record, Path(folder))
+    output.console().print(
+        f"{folder}: {record.name}\n  {export.command(folder, record)}", markup=False
+    )
     return 0
-
-
-def write(record: Record, folder: Path) -> None:
-    """Write a record as files, for `read`.
-
-    Raises:
-        RecordError: the folder is in use, or cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RecordError(
-                f"{folder} is not empty, and nothing in it is overwritten.\n"
-                "  Type cnn-sweeps export HASH ANOTHER_FOLDER"
-            )
-        for path, content in _files(record).items():
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    except OSError as error:
-        raise RecordError(f"{folder} cannot be written: {error.strerror or error}.") from error
-
-
-def read(folder: Path) -> Record:
-    """The record in a folder that `write` has made.
-
-    Raises:
-        RecordError: it is no such folder, or something in it was damaged or changed.
-    """
-
-    def source(path: str) -> bytes | None:
-        file = folder / FOLDER / path
-        return file.read_bytes() if file.is_file() else None
-
-    try:
-        stored = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        if not isinstance(stored, dict):
-            raise ValueError(f"{RECORD} holds no record")
-        return Record.read(stored, config, source)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = error.strerror if isinstance(error, OSError) else first_line(error)
-        raise RecordError(
-            f"{folder} is not a folder that cnn-sweeps export has written: {said}.\n"
-            f"It has to hold {RECORD} and {CONFIG}."
-        ) from error
-
-
-def command(folder: str, record: Record) -> str:
-    """The line that does an exported run again."""
-    trust = " --trust" if isinstance(record.config.model, CustomModel) else ""
-    return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}"
-
-
-def _files(record: Record) -> dict[str, str | bytes]:
-    """The content of each file by its path in the folder."""
-    config = to_json(record.config)
-    config["tracking"] = without_passwords(config["tracking"])
-    files: dict[str, str | bytes] = {
-        CONFIG: yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
-        RECORD: _dumped(record.to_json()),
-        REQUIREMENTS: requirements.text(record.environment.packages),
-        README: _readme(record),
-    }
-    if record.source:
-        files[f"{FOLDER}/{record.source.path}"] = record.source.content
-    return files
-
-
-def _dumped(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _readme(record: Record) -> str:
-    environment, data = record.environment, record.config.data
-    place = "path" if hasattr(data, "path") else "root"
-    where = f" (`data.{place}=...` says where it is)" if hasattr(data, place) else ""
-    source = f"| `{FOLDER}/` | the file of the model's own function; read it first |\n"
-    commit = f", commit {environment.git_commit}" if environment.git_commit else ""
-    program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}{commit}"
-    return f"""# {record.name}
-
-Everything that is needed to do this run again, but the images.
-
-    pip install -r {REQUIREMENTS}
-    {command(".", record)}
-
-The second line, typed in this folder, trains the network from scratch and says whether every
-metric and the final weights come out as they are recorded here.
-
-- Program: {program}, Python {environment.python}.
-- Data: `data={data.name}`{where}. Its content has the SHA-256
-  `{record.identity.data_digest}`; other data is refused.
-- Config hash: `{record.identity.config_hash}`.
-- Same bits are to be expected on the same processor ({environment.cpu}) with the same versions;
-  elsewhere the same numbers within a tolerance.
-
-| file | what it holds |
-| --- | --- |
-| `{CONFIG}` | the whole config |
-| `{RECORD}` | hashes, environment, every epoch's metrics, the digest of the weights |
-| `{REQUIREMENTS}` | the exact versions of the packages |
-{source if record.source else ""}"""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.figures import learning_curves, style
 from cnn_sweeps.figures.choices import NOTEBOOK, Choices
@@ -23,7 +24,7 @@ USAGE = "figures HASH, or figures --run-id ID"
 CURVES = "learning_curves.png"
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Make the pictures of a run again and say where they are; 0, or 1 if one had to be left out.
 
     Raises:
@@ -34,9 +35,9 @@ def main(arguments: list[str]) -> int:
         DataError: the images are missing, or are not those of the run.
         StoreError: the run has no stored model, or the store refuses.
     """
-    asked = _parser().parse_intermixed_args(arguments)
+    asked = _parser().parse_intermixed_args(typed)
     count = 0 if asked.run_id else 1
-    names, overrides = lookup.divide(asked.words, range(count, count + 1), USAGE)
+    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
     places = [text for text in overrides if text.startswith("data.")]
     tracking = validate.compose_tracking([text for text in overrides if text not in places])
     store = lookup.open_store(tracking, asked.run_id or names[0])
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> ArgumentParser:
-    made = lookup.parser(
+    made = arguments.parser(
         "figures",
         "HASH [options] [data.root=FOLDER]",
         "Make the pictures of a finished run again from its stored model: the learning curves, the "
@@ -93,10 +94,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
-        from cnn_sweeps.runs.run import (  # noqa: PLC0415 -- TensorFlow
-            load_cached,
-            note_left_out,
-        )
+        from cnn_sweeps.runs.stored_model import note_left_out  # noqa: PLC0415
     dataset = load_cached(config.data)
     check_images(record, dataset.digest)
     choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)

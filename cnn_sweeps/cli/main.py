@@ -3,31 +3,21 @@
 import os
 import signal
 import sys
-from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
-from traceback import walk_tb
 from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
-from hydra.errors import (
-    CompactHydraException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.hydra_errors import explain, explain_value, raised_by_hydra, several_values
 from cnn_sweeps.text import terminal
-from cnn_sweeps.text.format import first_line
 
 ENDED_BY = {
     signal.SIGINT: "interrupted.",
@@ -73,19 +63,15 @@ def app(composed: DictConfig) -> dict[str, float]:
     Returns:
         The run's metrics by name, for a sweeper that optimises one of them.
     """
-    config = validate.make_config(validate.plain(composed))
+    config = config_of(composed)
 
     # After the check, because these import MLflow and TensorFlow; a store that refuses does
     # so before the latter, which takes the longest.
     from cnn_sweeps.cli import output  # noqa: PLC0415
     from cnn_sweeps.tracking import Store  # noqa: PLC0415
-    from cnn_sweeps.training import backend  # noqa: PLC0415
 
     store = Store.open(config.tracking)
-    with backend.quiet_stderr():
-        from cnn_sweeps.runs.run import run  # noqa: PLC0415
-
-    result = run(config, store)
+    result = run_in(store, config)
     output.run_ended(result, store)
     return dict(result.metrics)
 
@@ -113,11 +99,11 @@ def _guarded(arguments: list[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
-        return _refuse(_several_values(arguments) or _explain(error), ConfigError.exit_code)
+        return _refuse(several_values(arguments) or explain(error, COMMANDS), ConfigError.exit_code)
     except ValueError as error:
-        if wants_traceback or not _raised_by_hydra(error):
+        if wants_traceback or not raised_by_hydra(error):
             raise
-        return _refuse(_explain_value(arguments, error), ConfigError.exit_code)
+        return _refuse(explain_value(arguments, error), ConfigError.exit_code)
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
         return _refuse(ENDED_BY[number], 128 + number)  # as shells have it
@@ -174,96 +160,9 @@ def _check_composed(arguments: list[str]) -> None:
     composed = validate.compose(
         overrides, name=parsed.config_name or validate.CONFIG_NAME, folder=folder
     )
-    validate.make_config(validate.plain(composed))
+    config_of(composed)
 
 
 def _refuse(message: str, code: int) -> int:
     terminal.refuse(message)
     return code
-
-
-def _explain(error: Exception) -> str:
-    """Say in plain words what Hydra refused, what is possible and what to type."""
-    cause = error.__cause__
-    if isinstance(error, OverrideParseException):
-        return _explain_override(error.override)
-    if isinstance(error, MissingConfigException):
-        return _explain_option(error)
-    if isinstance(cause, OmegaConfBaseException):
-        return validate.explain(cause)
-    if isinstance(error, OmegaConfBaseException):
-        return validate.explain(error)
-    first = str(error).strip()
-    return first if isinstance(error, CompactHydraException) else first_line(first)
-
-
-def _several_values(arguments: list[str]) -> str | None:
-    """The refusal of a sweep that is typed without -m; None when there is none."""
-    if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments):
-        return None
-    for text in (a for a in arguments if "=" in a and not a.startswith("-")):
-        with suppress(HydraException):
-            override = OverridesParser.create().parse_override(text)
-            if override.is_sweep_override():
-                key, value = text.split("=", 1)
-                listed = f", or {key}=[{value}] for a list" if _is_typed_list(override) else ""
-                return (
-                    f"{text} is more than one value.\n  Type cnn-sweeps -m {text} to sweep over "
-                    f"them{listed}."
-                )
-    return None
-
-
-def _is_typed_list(override: Override) -> bool:
-    """Whether the sweep is plain values with commas between them, as in a list."""
-    value = override.value()
-    return isinstance(value, ChoiceSweep) and value.simple_form
-
-
-def _raised_by_hydra(error: Exception) -> bool:
-    """Whether Hydra itself raised an error that is none of its own types."""
-    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
-    return bool(modules) and modules[-1].startswith("hydra.")
-
-
-def _explain_value(arguments: list[str], error: ValueError) -> str:
-    """Say which group was given something that is no name of an option."""
-    for text in arguments:
-        key, equals, _ = text.lstrip("+").partition("=")
-        if equals and not key:
-            return _explain_override(text)
-        options = sorted(file.stem for file in Path(validate.config_dir(), key).glob("*.yaml"))
-        with suppress(HydraException):
-            value = OverridesParser.create().parse_override(text).value()
-            if equals and options and not isinstance(value, str | list | QuotedString):
-                return (
-                    f"{text} is not possible: {key} takes the name of an option.\n"
-                    f"  {key} can be {', '.join(options)}"
-                )
-    return first_line(error)
-
-
-def _explain_override(text: str) -> str:
-    if text.find("=") > 0:
-        return (
-            f"{text!r} cannot be read. A value with spaces, commas, brackets or = in it needs "
-            f"quotes.\n  Type KEY='VALUE', for example 'tracking.experiment=\"my runs\"'"
-        )
-    near = get_close_matches(text, COMMANDS, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return (
-        f"{text!r} is neither a command ({', '.join(COMMANDS)}) nor KEY=VALUE.{hint}\n"
-        f"  Type, for example, cnn-sweeps model.filters=32, or cnn-sweeps --help"
-    )
-
-
-def _explain_option(error: MissingConfigException) -> str:
-    if not error.missing_cfg_file or not error.options:
-        return first_line(error)
-    group, _, option = error.missing_cfg_file.rpartition("/")
-    near = get_close_matches(option, error.options, n=1)
-    hint = f" Did you mean {group}={near[0]}?" if near else ""
-    return (
-        f"{group}={option} is not possible: there is no such option.{hint}\n"
-        f"  {group} can be {', '.join(error.options)}"
-    )

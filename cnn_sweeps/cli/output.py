@@ -10,15 +10,12 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cnn_sweeps.text.format import first_line, pluralize
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.terminal import Output, silence
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
-    from cnn_sweeps.sweeps.comparison.answer import Answer
-    from cnn_sweeps.sweeps.results.ranking import Ranking
-    from cnn_sweeps.sweeps.study.durations import Epochs
-    from cnn_sweeps.sweeps.study.study import SweepStudy
+    from cnn_sweeps.sweeps.dry_run import DryRun
     from cnn_sweeps.tracking import Store
 
 WIDE = 1_000_000
@@ -76,79 +73,29 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
-        out.print(f"  {_epochs(asked, trained)}")
+        out.print(f"  {epochs_line(asked, trained)}")
     for line in result.left_out:
         out.print(f"  {escape(line)}", soft_wrap=True)
-    _ways_on(out, result.identity.short, store)
+    next_commands(out, result.identity.short, store)
 
 
-def sweep_started(study: "SweepStudy") -> None:
-    """Print what is swept, and how much of it is left."""
-    out, plan = console(), study.plan
-    out.print(f"[bold]sweep {escape(study.study.study_name)}[/bold]")
-    for dimension in plan.space.dimensions:
-        out.print(f"  {escape(str(dimension))}")
-    counts = study.counts()
-    cells = f"{plan.space.size} cells, " if plan.space.size else ""
-    before = f", {counts.finished} done before" if counts.finished else ""
-    out.print(f"  {cells}{counts.total} trials{before}  sampler {plan.sampler.name}")
+def show_dry_run(dry_run: "DryRun", out: Console) -> None:
+    """Print what a sweep would do."""
+    show_facts(dry_run.facts, out)
+    out.print()
+    dry_run.table.show(out)
+    if dry_run.more:
+        out.print(f"and {dry_run.more:,} more")
 
 
-def sweep_ended(
-    study: "SweepStudy", ranking: "Ranking", store: "Store", spent: "Epochs", again: str
-) -> None:
-    """Print the ranked table, what was spent on it, and how to go on from it.
-
-    Args:
-        study: the sweep.
-        ranking: its trials.
-        store: where its runs are.
-        spent: on how many epochs.
-        again: the command that does the best again; empty where there is none.
-    """
-    out = console()
-    out.print(f"{study.study.study_name}: {len(ranking.rows)} trials", markup=False)
-    if study.plan.exercise is None:  # else its answer says it better
-        ranking.table().show(out)
-    for row in ranking.rows:
-        if row.reason:
-            ended = "failed" if row.state == "fail" else row.state
-            out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
-    if spent.trained < spent.asked:
-        out.print(_epochs(spent.asked, spent.trained))
-    if not ranking.winners:
-        out.print("no trial has a value.")
-    else:
-        best = ranking.rows[0]
-        out.print(f"best again:  {again}", markup=False, soft_wrap=True)
-        _ways_on(out, (best.config_hash or "")[:12], store)
-
-
-def report_written(place: str) -> None:
-    """Print where the report of a sweep is."""
-    say(f"  report:  {place}")
-
-
-def _epochs(asked: int, trained: int) -> str:
+def epochs_line(asked: int, trained: int) -> str:
     """What was trained of the epochs that were asked for."""
     return f"{pluralize(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
 
 
-def _ways_on(out: Console, short: str, store: "Store") -> None:
+def next_commands(out: Console, short: str, store: "Store") -> None:
+    """Print the commands that lead on from a run."""
     show = shlex.join(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
     out.print(f"  more:    {show}", markup=False, soft_wrap=True)
     out.print(f"  browse:  {store.ui_command}", markup=False, soft_wrap=True)
-
-
-def show_answer(answer: "Answer") -> None:
-    """Print question, tables, sentences, and how to read them."""
-    out = console()
-    out.print()
-    out.print(Text(answer.question, style="bold"))
-    answer.table.show(out)
-    if answer.comparisons:
-        answer.differences.show(out)
-    said = [Text(f"- {line}") for line in answer.sentences]
-    for line in (*said, Text(" ".join(answer.notes), style="dim")):
-        out.print(line, soft_wrap=not out.is_terminal)  # a line of a file is as long as it is

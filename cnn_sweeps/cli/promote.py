@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
@@ -18,7 +18,7 @@ TAGS = ("config_hash", "data_digest", "network", "data")
 ACCURACIES = ("val_accuracy", "test_accuracy")
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Register the model of a hash, point the alias to it, and print how to load it; 0 then.
 
     Raises:
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         RecordError: no finished run of that hash has stored its model.
         StoreError: the store refuses.
     """
-    parser = lookup.parser(
+    parser = arguments.parser(
         "promote",
         "HASH NAME [--alias ALIAS]",
         "Register the stored model of a run in MLflow under a name, as its next version. The same "
@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--alias", metavar="ALIAS", help="a name for this version: champion")
     parser.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
-    asked = parser.parse_intermixed_args(arguments)
+    asked = parser.parse_intermixed_args(typed)
     count = 1 if asked.run_id else 2
-    names, overrides = lookup.divide(asked.words, range(count, count + 1), USAGE)
+    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
     wanted, name = asked.run_id or names[0], names[-1]
     registry.check_names(name, asked.alias)
     store = lookup.open_store(compose_tracking(overrides), wanted)

@@ -7,7 +7,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
@@ -18,18 +18,18 @@ from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Print what the store knows of the one experiment whose hash begins so; 0 when it is done.
 
     Raises:
         UnknownHashError: no experiment, or several, have that prefix.
         StoreError: the store cannot be read.
     """
-    parser = lookup.parser(
+    parser = arguments.parser(
         "show", "HASH", "Print what is known of a config hash: config, metrics, environment, runs."
     )
-    asked = parser.parse_intermixed_args(arguments)
-    names, overrides = lookup.divide(asked.words, range(1, 2), "show HASH")
+    asked = parser.parse_intermixed_args(typed)
+    names, overrides = arguments.divide(asked.words, range(1, 2), "show HASH")
     prefix = checked_prefix(names[0])
     store = lookup.open_store(compose_tracking(overrides), prefix)
     show(store, lookup.one_experiment(store, prefix))

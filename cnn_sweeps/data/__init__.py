@@ -5,6 +5,6 @@ machinery are imported by the reader that needs them.
 """
 
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.data.loading import as_read, load, peek_classes, peek_shape
+from cnn_sweeps.data.loading import as_read, load, load_cached, peek_classes, peek_shape
 
-__all__ = ["Dataset", "as_read", "load", "peek_classes", "peek_shape"]
+__all__ = ["Dataset", "as_read", "load", "load_cached", "peek_classes", "peek_shape"]

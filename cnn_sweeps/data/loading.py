@@ -6,6 +6,7 @@ and labels are read; what cannot be known is None, and `load` tells why.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ def load(config: Data) -> Dataset:
         digest=digest(content),
         rules=content.rules,
     )
+
+
+@lru_cache(maxsize=2)
+def load_cached(config: Data) -> Dataset:
+    """The images of a config; the trials of a sweep in one process share them."""
+    return load(config)
 
 
 def as_read(config: Data, dataset: Dataset) -> Data:

@@ -11,15 +11,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from cnn_sweeps.config.stored import completed
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.table import Table
-from cnn_sweeps.tracking import RunRecord, flatten
+from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -76,6 +78,71 @@ class Leaderboard:
         oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
         ranked = sorted(oldest_first, key=lambda run: _cost(run.metrics[metric], sign))
         return cls(metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a store.
+
+    Attributes:
+        metric: what ranks the runs.
+        where: only runs that fit, in MLflow's search syntax.
+        experiment: only runs of this MLflow experiment; of all when None.
+        ascending: whether less is better; by the metric's name when None.
+        each: whether every run is a row, and not one for each experiment.
+    """
+
+    metric: str = "val_accuracy"
+    where: str = ""
+    experiment: str | None = None
+    ascending: bool | None = None
+    each: bool = False
+
+
+def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboard | None:
+    """The leaderboard of a store; None where no run fits.
+
+    Args:
+        store: whose runs.
+        prefixes: beginnings of the hashes that are compared; of all when there are none.
+        question: by what, and which of them.
+
+    Raises:
+        ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
+        UnknownHashError: a hash fits none or several experiments.
+        StoreError: the store cannot be read.
+    """
+    runs = queries.matching(store, question.where, question.experiment)
+    chosen = _of_hashes(runs, prefixes, store)
+    if not chosen:
+        return None
+    rising = measures.rising(question.metric)
+    return Leaderboard.of(
+        chosen,
+        _known(question.metric, runs),
+        ascending=not rising if question.ascending is None else question.ascending,
+        each=question.each,
+    )
+
+
+def _of_hashes(runs: Sequence[RunRecord], prefixes: Sequence[str], store: Store) -> list[RunRecord]:
+    """The runs of the experiments that were named; all where none was."""
+    hashes = {lookup.only_hash(runs, prefix, store) for prefix in prefixes}
+    return [run for run in runs if not hashes or run.config_hash in hashes]
+
+
+def _known(metric: str, runs: Sequence[RunRecord]) -> str:
+    """The metric, if any run has it.
+
+    Raises:
+        ConfigError: none has; those that exist are named, the nearest first.
+    """
+    known = {name for run in runs if run.config_hash is not None for name in run.metrics}
+    if metric in known or not known:
+        return metric
+    near = get_close_matches(metric, known, n=3)
+    others = sorted(known.difference(near))
+    raise ConfigError(f"no run has the metric {metric}.\nThere are: {', '.join([*near, *others])}")
 
 
 def representative_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import yaml
 
-from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
+from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
@@ -20,32 +19,6 @@ MOST_CANDIDATES = 10
 RUN_ID_LENGTH = 32
 HOW = ("threads", "deterministic", "steps_per_execution")
 """Fields of `trainer` that are no part of an experiment, but of how it is computed."""
-
-
-def parser(command: str, usage: str, description: str) -> Arguments:
-    """The arguments that every command about stored runs has; options are added to them."""
-    made = Arguments(
-        prog=f"cnn-sweeps {command}",
-        usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
-        description=description,
-        epilog="Of a hash the first digits do, 4 or more, as long as one experiment alone has "
-        "them. Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
-    )
-    made.add_argument("words", nargs="*", metavar="WORD", help="hashes, and where to look")
-    return made
-
-
-def divide(words: Sequence[str], count: range, usage: str) -> tuple[list[str], list[str]]:
-    """What was typed without and with an equals sign: names and overrides.
-
-    Raises:
-        ConfigError: there are fewer or more names than the command takes.
-    """
-    names = [word for word in words if "=" not in word]
-    if len(names) not in count:
-        given = " ".join(names) or "nothing"
-        raise ConfigError(f"{given} is not what this command takes.\n  Type cnn-sweeps {usage}")
-    return names, [word for word in words if "=" in word]
 
 
 def open_store(tracking: Tracking, wanted: str | None = None) -> Store:

@@ -1,37 +1,34 @@
 """One run, from a checked config to a logged result: the story of the whole program."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps import data, figures
-from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.schema import Config, CustomModel, Data
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.figures.gallery import Gallery, save
-from cnn_sweeps.models import build, custom, source
-from cnn_sweeps.models.names import name_of, title
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.figures.gallery import Gallery
+from cnn_sweeps.models import build, custom
+from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import SCHEMA_VERSION, Identity, identify
-from cnn_sweeps.runs import reuse
+from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.runs import log, reuse, stored_model
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import Store, TrackedRun, artifacts, flatten
-from cnn_sweeps.tracking.records import DATA, KIND, LEFT_OUT, NETWORK
+from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking.records import KIND
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar
-from cnn_sweeps.training.steps import Evaluate
 from cnn_sweeps.trajectories.resume import open_epoch_source
 
 if TYPE_CHECKING:
     import keras
 
-APART = ("tracking", "trajectory")
-"""Parts of a config that say nothing of the experiment, and are not logged as its params."""
 OnRunStart = Callable[[str, Identity], None]
 """Told the MLflow run id and the identity as soon as both exist."""
 
@@ -74,64 +71,47 @@ def run(
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
     """
+    # Load and identify
     code.import_all()
     clock = Clock()
     with clock("data"):
-        dataset = load_cached(config.data)
+        dataset = data.load_cached(config.data)
     config = replace(config, data=data.as_read(config.data, dataset))
     identity = identify(config, dataset.digest)
     known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
-    name = f"{name_of(config)} · {identity.short}"
-    with store.start_run(
-        name,
-        tags={KIND: "run", **_tags(config, identity), **(trial.tags if trial else {})},
-        parent_run_id=trial.parent_run_id if trial else None,
-    ) as tracked:
-        if started is not None:
-            started(tracked.run_id, identity)
+    with _start(config, identity, store, trial, started) as tracked:
+        # Reuse
         if known is not None:
             return reuse.answer(known, config, identity, dataset, tracked, callbacks)
+        # Build
         with clock("build"):
-            backend.configure_backend(config.trainer, config.seed)
-            with loop.memory_remedy(config.trainer):
-                model = build.build(config.model, dataset.shape, dataset.num_classes)
-        environment = Environment.capture(
-            threads=config.trainer.threads, deterministic=config.trainer.deterministic
-        )
-        _log_setup(tracked, config, dataset, model, environment)
+            model = _build(config, dataset)
+        environment = _environment(config)
+        log.log_setup(tracked, config, dataset, model, environment)
+        # Train
         with (
             clock("train"),
             _progress_bar(config, dataset) as bar,
-            EpochLog(tracked) as log,
+            EpochLog(tracked) as epoch_log,
             custom.user_code_errors(config.model),
         ):
             trainer = loop.Trainer.compile(
-                model,
-                dataset,
-                config.trainer,
-                config.seed,
-                on_step=bar.on_step if bar.shown else None,
+                model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
             )
-            with open_epoch_source(trainer, config, identity, environment, tracked) as epochs:
-                trained = loop.train(epochs, config.trainer, callbacks=[bar, log, *callbacks])
-        metrics = {**trained.metrics, "epochs": len(trained.epochs), **_sizes(model)}
-        if config.trainer.early_stopping.patience is not None:
-            metrics["best_epoch"] = trained.best
+            with logged_epoch_source(trainer, config, identity, environment, tracked) as epochs:
+                trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+        # Evaluate
+        metrics = log.metrics_of(model, config, trained)
         if trial is None:
-            metrics |= evaluate_test(trainer.evaluate, dataset)
+            metrics |= stored_model.evaluate_test(trainer.evaluate, dataset)
+        # Log
+        metrics |= log.costs_of(clock.metrics, trained, epochs)
         weights = state.weights_sha256(model)
-        tracked.log_figure(figures.learning_curves(trained.epochs, name), "learning_curves.png")
-        metrics |= _as_if_trained(clock.metrics, trained, epochs)
-        metrics["peak_memory_mb"] = backend.peak_memory_mb()
-        tracked.log_metrics(_final(metrics, trained))
-        tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
-        left_out: tuple[str, ...] = ()
-        if trial is None and config.tracking.figures:
-            left_out = draw(Gallery(model=model, dataset=dataset, about=name), tracked)
-        if config.tracking.log_model:  # last, since a user's own layers may be none to store
-            tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
+        log.log_results(tracked, metrics, trained, weights)
+        gallery = Gallery(model=model, dataset=dataset, about=name_of_run(config, identity))
+        left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
     return RunResult(
-        name=name,
+        name=gallery.about,
         run_id=tracked.run_id,
         identity=identity,
         metrics=metrics,
@@ -142,91 +122,40 @@ def run(
     )
 
 
-@lru_cache(maxsize=2)
-def load_cached(config: Data) -> Dataset:
-    """The images of a config; the trials of a sweep in one process share them."""
-    return data.load(config)
-
-
-def evaluate_test(evaluate: Evaluate, dataset: Dataset) -> dict[str, float]:
-    """Score the test split: `test_loss` and `test_accuracy`."""
-    loss, accuracy = evaluate(dataset.x_test, dataset.y_test)
-    return {"test_loss": loss, "test_accuracy": accuracy}
-
-
-def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
-    """Make the pictures of a run; a sentence for each that had to be left out, also as a tag."""
-    _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
-    note_left_out(left_out, tracked)
-    return tuple(left_out)
-
-
-def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:
-    """Say in a run's tags which pictures it has not, and why; nothing where it has all."""
-    if left_out:
-        tracked.set_tags({LEFT_OUT: "\n".join(left_out)})
-    else:
-        tracked.remove_tags({LEFT_OUT})
-
-
-def draw_stored(model: "keras.Model", config: Config, name: str, tracked: TrackedRun) -> None:
-    """Make the pictures of a stored model."""
-    draw(Gallery(model=model, dataset=load_cached(config.data), about=name), tracked)
-
-
-def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
-    """Score the test split of a stored, uncompiled model."""
-    dataset = load_cached(config.data)
-    loop.compile_model(model, config.trainer, len(dataset.x_train))
-    return evaluate_test(Evaluate(model=model), dataset)
-
-
-def _tags(config: Config, identity: Identity) -> dict[str, object]:
-    return {
-        **config.tracking.tags,
-        NETWORK: title(config.model),
-        DATA: config.data.name,
-        "config_hash": identity.config_hash,
-        "trajectory_hash": identity.trajectory_hash,
-        "data_digest": identity.data_digest,
-        "schema_version": SCHEMA_VERSION,
-    }
-
-
-def _as_if_trained(
-    clock: Mapping[str, float], trained: TrainingResult, epochs: loop.EpochSource
-) -> dict[str, float]:
-    """The seconds of the run's parts, with the original ones of epochs that were read.
-
-    So runs can be compared by them, whatever was known before; what was really spent on
-    training is a tag of the run.
-    """
-    saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in epochs.reused)
-    return {
-        **clock,
-        "train_seconds": sum(epoch.seconds for epoch in trained.epochs),
-        "total_seconds": clock["total_seconds"] + saved,
-    }
-
-
-def _log_setup(
-    tracked: TrackedRun,
+@contextmanager
+def _start(
     config: Config,
-    dataset: Dataset,
-    model: "keras.Model",
-    environment: Environment,
-) -> None:
-    """Log what is known before training: config, data, network, environment."""
-    plain = to_json(config)
-    logged = {key: value for key, value in plain.items() if key not in APART}
-    tracked.log_params(flatten(logged))
-    tracked.log_config(plain)
-    if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
-        artifacts.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
-    tracked.log_dataset(dataset)
-    tracked.log_text(build.summary_text(model), "model_summary.txt")
-    tracked.log_table([asdict(row) for row in build.layer_table(model)], "layers.json")
-    tracked.log_environment(environment)
+    identity: Identity,
+    store: Store,
+    trial: TrialContext | None,
+    started: OnRunStart | None,
+) -> Iterator[TrackedRun]:
+    """The MLflow run, with the tags by which it is found."""
+    with store.start_run(
+        name_of_run(config, identity),
+        tags={KIND: "run", **log.tags_of(config, identity), **(trial.tags if trial else {})},
+        parent_run_id=trial.parent_run_id if trial else None,
+    ) as tracked:
+        if started is not None:
+            started(tracked.run_id, identity)
+        yield tracked
+
+
+def name_of_run(config: Config, identity: Identity) -> str:
+    """What a person reads in MLflow's lists: `cnn 64x2 e5 · 3f2a9c1b7d20`."""
+    return f"{name_of(config)} · {identity.short}"
+
+
+def _build(config: Config, dataset: Dataset) -> "keras.Model":
+    """Start TensorFlow as the config has it, and build the network."""
+    backend.configure_backend(config.trainer, config.seed)
+    with loop.memory_remedy(config.trainer):
+        return build.build(config.model, dataset.shape, dataset.num_classes)
+
+
+def _environment(config: Config) -> Environment:
+    trainer = config.trainer
+    return Environment.capture(threads=trainer.threads, deterministic=trainer.deterministic)
 
 
 def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
@@ -234,18 +163,46 @@ def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
     return ProgressBar(config.trainer.progress, config.trainer.epochs, steps)
 
 
-def _sizes(model: "keras.Model") -> dict[str, float]:
-    rows = build.layer_table(model)
-    return {
-        "trainable_params": sum(row.trainable for row in rows),
-        "total_params": sum(row.total for row in rows),
-    }
+@contextmanager
+def logged_epoch_source(
+    trainer: loop.Trainer,
+    config: Config,
+    identity: Identity,
+    environment: Environment,
+    tracked: TrackedRun,
+) -> Iterator[loop.EpochSource]:
+    """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
+    with open_epoch_source(
+        trainer,
+        config,
+        identity,
+        environment,
+        folder=tracked.address.dir,
+        run_id=tracked.run_id,
+    ) as epochs:
+        try:
+            yield epochs
+        finally:
+            with suppress(StoreError):  # what went wrong in the training is reported instead
+                tracked.set_tags(epochs.cost.tags)
 
 
-def _final(metrics: Mapping[str, float], trained: TrainingResult) -> dict[str, float]:
-    """The metrics that are not already logged with the epochs.
+def _draw_and_store(
+    gallery: Gallery, config: Config, trained: TrainingResult, tracked: TrackedRun, *, whole: bool
+) -> tuple[str, ...]:
+    """Log learning curves, further figures of a single run, and the model.
 
-    They belong to step 0, where MLflow's pages show a number and no curve of one point.
+    The model comes last, since a user's own layers may be none that can be stored.
+
+    Returns:
+        A sentence for each figure that had to be left out.
     """
-    seen = trained.epochs[-1].metrics.keys()
-    return {key: value for key, value in metrics.items() if key not in seen}
+    curves = figures.learning_curves(trained.epochs, gallery.about)
+    tracked.log_figure(curves, "learning_curves.png")
+    left_out: tuple[str, ...] = ()
+    if whole and config.tracking.figures:
+        left_out = stored_model.draw(gallery, tracked)
+    if config.tracking.log_model:
+        dataset = gallery.dataset
+        tracked.log_model(gallery.model, shape=dataset.shape, num_classes=dataset.num_classes)
+    return left_out

@@ -14,7 +14,6 @@ from cnn_sweeps.config.schema import Config, CustomModel, Tracking, Trajectory
 from cnn_sweeps.data.loading import check_there, peek_shape
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom, shapes
-from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import optimizers, stopping
 
@@ -48,7 +47,6 @@ def make_config(values: dict[str, Any]) -> Config:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
         DataError: there is nothing under `data.path`.
     """
-    refuse_as_run(values)
     config = load(values)
     check(config)
     return config

@@ -1,22 +1,19 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from optuna.trial import TrialState
 
-from cnn_sweeps.cli import output
-from cnn_sweeps.cli.output import report_written, say, sweep_ended, sweep_started
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import RunFailedError, StoreError
-from cnn_sweeps.report import publish
-from cnn_sweeps.sweeps.comparison.answer import Answer
-from cnn_sweeps.sweeps.display import view_of
+from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget, cores
 from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import comparison, test_scores
-from cnn_sweeps.sweeps.results.commands import best_again, report_again, save_command
+from cnn_sweeps.sweeps.results.commands import best_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
@@ -41,65 +38,53 @@ from cnn_sweeps.trajectories.lock import locked
 
 STOPPED = "stopped by Ctrl-C"
 
-Place = Callable[[Address, int, int], None]
-"""Another way to run so many workers, with so many shares in the cores: Hydra's launchers."""
 
-
-def sweep(
-    plan: Plan,
-    budget: Budget,
-    config: Config,
-    place: Place | None = None,
-    typed: Sequence[str] = (),
-) -> Ranking:
-    """Carry out a checked sweep, or continue it to the same total; print and log its table.
+def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
+    """Carry out a checked sweep, or continue it to the same total, and log its table.
 
     Args:
-        plan: what is swept.
-        budget: how much of it, by how many workers.
-        config: one of its experiments, for where to log.
-        place: runs the workers elsewhere; None for processes of this machine.
-        typed: the command line behind the name of the program, for the report.
+        request: what is swept.
+        display: is told what happens.
+        publisher: writes the report.
 
     Raises:
         StoreError: the study or the tracking database cannot be used.
         RunFailedError: nothing but failures.
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
-    address = address_of(plan, budget, config)
-    logged = logged_sweep(address, budget, studies_of(config.tracking))
+    plan, budget, place = request.plan, request.budget, request.place
+    address = address_of(plan, budget, request.config)
+    logged = logged_sweep(address, budget, studies_of(request.config.tracking))
     with interruptible() as interrupts, logged as announce:
         if budget.n_jobs and place is None and not _complete(address, plan, budget):
             forkserver.warm_up()
-        store = Store.open(config.tracking)
+        store = Store.open(request.config.tracking)
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
             announce(study)
-            save_command(study, typed)
+            save_command(study, request.typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
-                sweep_started(study)
+                display.started(study)
                 try:
-                    _carry_out(study, store, budget, place, interrupts)
+                    _carry_out(study, store, budget, place, display, interrupts)
                 except RunFailedError:
-                    _leave_failures(study, store, parent)
+                    _leave_failures(study, store, parent, display, publisher)
                     raise
                 interrupts.patient = False
-                publish.warm_up()  # while other processes score the winners
-                ranking, answer = conclude(study, store, parent, budget)
-    again = best_again(study.plan, ranking.rows[0], store) if ranking.winners else ""
-    sweep_ended(study, ranking, store, epochs_spent(study.trials()), again)
-    if answer is not None:
-        output.show_answer(answer)
-    # After the table is on the screen: what goes wrong with the report does not take it away.
+                publisher.warm_up()  # while other processes score the winners
+                outcome = conclude(study, store, parent, budget, display)
+    display.ended(outcome)
+    # After the table was shown: what goes wrong with the report does not take it away.
     if failed := only_failures(study):
         with suppress(StoreError):  # the first error is the one to tell
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
-            report_written(publish.publish(study, store))
+            display.reported(publisher.publish(study, store))
         raise RunFailedError(failed)
-    report_written(publish.publish(study, store))
-    return ranking
+    report = publisher.publish(study, store)
+    display.reported(report)
+    return replace(outcome, report=report)
 
 
 def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
@@ -177,19 +162,24 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
 
 
 def _carry_out(
-    study: SweepStudy, store: Store, budget: Budget, place: Place | None, interrupts: Interrupts
+    study: SweepStudy,
+    store: Store,
+    budget: Budget,
+    place: Place | None,
+    display: Display,
+    interrupts: Interrupts,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
     counts = study.counts()
     workers = max(1, min(budget.n_jobs, counts.waiting))
     cpu_slots = _cpu_slots(study, budget, workers)
     workers, threads = min(workers, cpu_slots), max(1, cores() // cpu_slots)
-    view = view_of(
+    view = display.view(
         counts.total,
         counts.finished,
         workers if place is None else None,
         study.plan.objectives,
-        earlier=_ended_before(study),
+        _ended_before(study),
     )
     supervisor = Supervisor(study=study, store=store, budget=budget, view=view)
     with view:
@@ -210,12 +200,7 @@ def _carry_out(
             requeue_interrupted(study, store, show=view.show, reason=STOPPED)
     close_runs(study, store, "its process ended")
     if interrupts.asked():
-        left = study.counts()
-        print(
-            f"Stopped with {left.finished} of {left.total} trials done. "
-            "The same command continues where this one stopped.\n"
-            f"  what there is:  {report_again(study, store)}"
-        )
+        display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
 
 
@@ -251,10 +236,10 @@ def _ended_before(study: SweepStudy) -> list[TrialEnded]:
 
 
 def conclude(
-    study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget
-) -> tuple[Ranking, Answer | None]:
+    study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
+) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    scores = test_scores.score(study, store, workers=budget.n_jobs, say=say)
+    scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
     ranking = Ranking.of(study, scores)
     _log_ranking(ranking, parent)
     answer = comparison.answer_of(study, scores)
@@ -266,7 +251,14 @@ def conclude(
         parent.log_metrics(scores.get(best.trial, {}))
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
         parent.set_tags({"best_trial": str(best.trial)})
-    return ranking, answer
+    return SweepOutcome(
+        study=study,
+        store=store,
+        ranking=ranking,
+        answer=answer,
+        epochs=epochs_spent(study.trials()),
+        rerun_best=best_again(study.plan, ranking.rows[0], store) if ranking.winners else "",
+    )
 
 
 def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
@@ -275,12 +267,14 @@ def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
     parent.log_text(ranking.to_markdown(), "ranking.md")
 
 
-def _leave_failures(study: SweepStudy, store: Store, parent: TrackedRun) -> None:
+def _leave_failures(
+    study: SweepStudy, store: Store, parent: TrackedRun, display: Display, publisher: Publisher
+) -> None:
     """Leave table and report of a sweep that is given up, where trials of it have failed."""
     if only_failures(study):
         with suppress(StoreError):  # the first error is the one to tell
             _log_ranking(Ranking.of(study, {}), parent)
-            report_written(publish.publish(study, store))
+            display.reported(publisher.publish(study, store))
 
 
 def default_name(experiment: str, plan: Plan) -> str:

@@ -5,11 +5,10 @@ from the trials that the study already holds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cnn_sweeps.cli.output import show_facts
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -21,7 +20,6 @@ from cnn_sweeps.text.table import Table
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-    from rich.console import Console
 
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -29,14 +27,28 @@ MOST_ROWS = 20
 """Experiments that are listed."""
 
 
-def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Console") -> None:
-    """Print what the sweep would do: its space, what is known of it, sizes, epochs and time.
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What a sweep would do.
+
+    Attributes:
+        facts: names, and what is known of each, in one line or several.
+        table: the experiments of the space, up to `MOST_ROWS`.
+        more: how many more there are.
+    """
+
+    facts: Sequence[tuple[str, str]]
+    table: Table
+    more: int
+
+
+def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
+    """What the sweep would do: its space, what is known of it, sizes, epochs and time.
 
     Args:
         plan: what is swept.
         budget: how much of it.
         study: the sweep's study; None when there is none yet.
-        out: where to.
     """
     preview = SpacePreview.of(plan)
     finished = _finished(study)
@@ -58,11 +70,8 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None", out: "Conso
         ("networks", _networks(preview)),
         ("time", _time(rest, budget, _timings(finished))),
     ]
-    show_facts(facts, out)
-    out.print()
-    _table(preview).show(out)
-    if (more := len(preview.experiments) - MOST_ROWS) > 0:
-        out.print(f"and {more:,} more")
+    more = max(len(preview.experiments) - MOST_ROWS, 0)
+    return DryRun(facts=facts, table=_table(preview), more=more)
 
 
 def _finished(study: "SweepStudy | None") -> list["FrozenTrial"]:

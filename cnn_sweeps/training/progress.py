@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
@@ -41,6 +42,11 @@ class ProgressBar:
     def shown(self) -> bool:
         """Whether there is anything to show; if not, nobody need count steps."""
         return self._shown
+
+    @property
+    def counts_steps(self) -> Callable[[int], None] | None:
+        """`on_step`, where there is a bar to move."""
+        return self.on_step if self._shown else None
 
     def __enter__(self) -> Self:
         """Draw the bar, if there is one to draw."""

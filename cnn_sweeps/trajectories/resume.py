@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +19,6 @@ from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.tracking import TrackedRun
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -38,39 +38,36 @@ def open_epoch_source(
     config: Config,
     identity: Identity,
     environment: Environment,
-    tracked: TrackedRun,
+    *,
+    folder: Path,
+    run_id: str,
 ) -> Iterator[EpochSource]:
     """The trajectory of a run, as far as it is known; or nothing but training.
 
-    The run's tags say what of it was trained here, what was read, and who had trained that.
+    Args:
+        trainer: what is trained, freshly built and compiled.
+        config: what is asked for.
+        identity: its hashes.
+        environment: where it is trained.
+        folder: `tracking.dir`, below which trajectories are stored.
+        run_id: the MLflow run, which is named with the epochs that it trains.
 
     Raises:
         StoreError: what is trained cannot be stored.
     """
     if not config.trajectory.reuse:
-        with _told(FreshTraining(trainer=trainer), tracked) as scratch:
-            yield scratch
+        yield FreshTraining(trainer=trainer)
         return
-    trajectories = TrajectoryStore.under(tracked.address.dir)
+    trajectories = TrajectoryStore.under(folder)
     entry = _entry(trajectories, config, identity, environment)
     goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
-    walk = ResumedTraining(trainer=trainer, entry=entry, run_id=tracked.run_id, goes_on=goes_on)
+    resumed = ResumedTraining(trainer=trainer, entry=entry, run_id=run_id, goes_on=goes_on)
     try:
-        with _told(walk, tracked), walk:
-            yield walk
+        with resumed:
+            yield resumed
     finally:
-        if walk.trained:
+        if resumed.trained:
             trajectories.evict_at_times(config.trajectory.max_gb)
-
-
-@contextmanager
-def _told(source: EpochSource, tracked: TrackedRun) -> Iterator[EpochSource]:
-    """Say in the run's tags what its epochs have cost, whatever ended them."""
-    try:
-        yield source
-    finally:
-        with suppress(StoreError):  # what went wrong in the training is told instead
-            tracked.set_tags(source.cost.tags)
 
 
 def _entry(
@@ -93,14 +90,14 @@ def _entry(
 
 @dataclass(kw_only=True)
 class ResumedTraining:
-    """The epochs of one trajectory for one run, a `training.loop.Course`.
+    """The epochs of one trajectory for one run, a `training.loop.EpochSource`.
 
     An epoch that is known is read. One that is not is trained by whoever has the lock;
     everybody else waits for it, and takes over when the one that has it dies. Use it as a
     context manager: the lock is given back at its end.
 
     Attributes:
-        subject: what is trained, freshly built and compiled.
+        trainer: what is trained, freshly built and compiled.
         entry: what is stored of it.
         run_id: the MLflow run that asks, which is named with the epochs it trains.
         goes_on: whether training can go on from what is stored; else it begins at the start.

@@ -75,10 +75,8 @@ class CnnSweepsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Carry out the sweep that the command line and `hydra.sweeper` ask for."""
-        from cnn_sweeps.cli.sweep import (  # noqa: PLC0415 -- keeps discovery light
-            HydraCall,
-            sweep_from_hydra,
-        )
+        from cnn_sweeps.cli.sweep import sweep_from_hydra  # noqa: PLC0415 -- discovery is light
+        from cnn_sweeps.sweeps.from_hydra import HydraCall  # noqa: PLC0415
 
         return sweep_from_hydra(HydraCall(settings=self.settings, **self.given), arguments)
 

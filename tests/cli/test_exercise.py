@@ -31,7 +31,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch) -> CarriedOut:
     def command(*arguments: str) -> list[Plan]:
         begun: list[Plan] = []
         multirun, rest = [a for a in arguments if a == "-m"], [a for a in arguments if a != "-m"]
-        monkeypatch.setattr(controller, "sweep", lambda plan, *_: begun.append(plan))
+        monkeypatch.setattr(controller, "sweep", lambda request, *_: begun.append(request.plan))
         monkeypatch.setattr(sys, "argv", ["cnn-sweeps", *multirun, "data=digits", *rest])
         monkeypatch.setenv(main.FULL_ERROR, "0")
         with pytest.raises(SystemExit) as ended:

@@ -8,10 +8,10 @@ import pytest
 from configs import config
 from records import DIGEST, environment, record
 
-from cnn_sweeps.cli import export
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs import export
 from cnn_sweeps.runs.record import Record, verify
 
 SOURCE = Source(path="own_net_to_export/nets.py", content=b"def build(): ...\r\n\xff")

@@ -140,10 +140,10 @@ def test_other_images_are_refused(
     """Pictures of other data would say nothing of the run."""
     from dataclasses import replace
 
-    from cnn_sweeps.runs import run
+    from cnn_sweeps.data import load_cached
 
-    true = run.load_cached(config().data)
-    monkeypatch.setattr(run, "load_cached", lambda _: replace(true, digest="0" * 64))
+    true = load_cached(config().data)
+    monkeypatch.setattr(figures, "load_cached", lambda _: replace(true, digest="0" * 64))
     with pytest.raises(DataError, match="The images are not those of cnn 4x1 e1"):
         figures.main(["--run-id", trial.run_id])
 

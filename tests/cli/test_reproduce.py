@@ -19,11 +19,12 @@ import pytest
 from configs import config
 from stores import close
 
-from cnn_sweeps.cli import export, main, reproduce
+from cnn_sweeps.cli import main
+from cnn_sweeps.cli import reproduce as command
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs import export, lookup, reproduce, validate
 from cnn_sweeps.runs.record import FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store
 
@@ -116,7 +117,7 @@ def test_the_same_bits_in_a_copied_store(
     copied: Store, original: RunRecord, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A copy of a store reproduces its run bit for bit; both runs know of each other."""
-    assert reproduce.main([hash_of(original)]) == 0
+    assert command.main([hash_of(original)]) == 0
     shown = capsys.readouterr().out
     assert "\nbit-identical\n" in shown
     assert "10 metrics and the final weights" in shown
@@ -137,7 +138,7 @@ def test_the_same_bits_in_a_copied_store(
 def test_as_json(original: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
     """A machine gets one object and nothing else, with a run id in the place of a hash too."""
     arguments = ["--run-id", original.run_id, "--json", "--tolerance", "0.5"]
-    assert reproduce.main(arguments) == 0
+    assert command.main(arguments) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["verdict"], told["exit_code"]) == ("bit-identical", 0)
     assert (told["run_id"], told["config_hash"]) == (original.run_id, original.config_hash)
@@ -152,7 +153,7 @@ def test_defaults_that_changed_since_change_nothing(
     edit(conf / "trainer" / "default.yaml", "batch_size: 32 ", "batch_size: 7 ")
     edit(conf / "model" / "cnn.yaml", "kernel_size: 3 ", "kernel_size: 5 ")
     monkeypatch.setattr(validate, "config_dir", lambda: str(conf))
-    assert reproduce.main([hash_of(original)]) == 0
+    assert command.main([hash_of(original)]) == 0
 
 
 @pytest.mark.usefixtures("as_recorded")
@@ -163,7 +164,7 @@ def test_another_environment_with_the_same_numbers_but_other_weights(
     file = artifact(copied, original, "environment.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), "cpu": "another"}))
     copied.client.set_tag(original.run_id, "weights_sha256", "0" * 64)
-    assert reproduce.main([hash_of(original)]) == 0
+    assert command.main([hash_of(original)]) == 0
     said = "equal within tolerance: the environment differs in cpu (another, now "
     assert said in capsys.readouterr().out
 
@@ -174,7 +175,7 @@ def test_other_numbers_are_different(
 ) -> None:
     """The first epoch and metric that differ are named; the exit code is 1."""
     copied.client.log_metric(original.run_id, "val_loss", 0.25, step=2)
-    assert reproduce.main([hash_of(original)]) == 1
+    assert command.main([hash_of(original)]) == 1
     shown = capsys.readouterr().out
     assert "different: first at epoch 2, val_loss: 0.25 recorded, " in shown
     assert "this must not happen" in shown
@@ -188,7 +189,7 @@ def test_a_changed_config_is_refused(
     no_training(monkeypatch)
     edit(artifact(copied, original, "config.yaml"), "batch_size: 32", "batch_size: 16")
     with pytest.raises(RecordError, match="was changed after it was stored"):
-        reproduce.main([hash_of(original)])
+        command.main([hash_of(original)])
     assert len(copied.client.search_runs([_experiment(copied)])) == 1
 
 
@@ -200,7 +201,7 @@ def test_a_changed_tag_is_refused(
     no_training(monkeypatch)
     copied.client.set_tag(original.run_id, tag, "0" * 64)
     with pytest.raises(RecordError, match="was changed after it was stored"):
-        reproduce.main([hash_of(original)])
+        command.main([hash_of(original)])
 
 
 def test_another_version_of_the_hash_is_refused(copied: Store, original: RunRecord) -> None:
@@ -208,14 +209,14 @@ def test_another_version_of_the_hash_is_refused(copied: Store, original: RunReco
     assert original.tags["schema_version"] == "1"
     copied.client.set_tag(original.run_id, "schema_version", "2")
     with pytest.raises(RecordError, match="stored with version 2 of the hash"):
-        reproduce.main([hash_of(original)])
+        command.main([hash_of(original)])
 
 
 def test_a_run_that_did_not_finish_is_refused(copied: Store, original: RunRecord) -> None:
     """It is said what became of it."""
     copied.client.set_terminated(original.run_id, "FAILED")
     with pytest.raises(RecordError, match=f"Run {original.run_id} .* is FAILED: only a finished"):
-        reproduce.main([hash_of(original)])
+        command.main([hash_of(original)])
 
 
 @pytest.mark.usefixtures("copied")
@@ -233,7 +234,7 @@ def test_a_run_that_did_not_finish_is_refused(copied: Store, original: RunRecord
 def test_what_cannot_be_done_is_refused(arguments: list[str], error: type[Exception]) -> None:
     """Unknown names and wrong arguments are errors of the input."""
     with pytest.raises(error):
-        reproduce.main(arguments)
+        command.main(arguments)
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -241,7 +242,7 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], error: type[Except
 def test_wrong_options_are_refused(arguments: list[str]) -> None:
     """By the parser, as any other input that is not possible."""
     with pytest.raises(ConfigError, match="Type cnn-sweeps reproduce --help"):
-        reproduce.main(["abcd", *arguments])
+        command.main(["abcd", *arguments])
 
 
 @pytest.fixture
@@ -276,11 +277,11 @@ def test_data_that_moved_is_found_and_data_that_changed_is_refused(
     arguments = [short, f"tracking.dir={store.dir}"]
     file.rename(file.with_name("moved.npz"))
     with pytest.raises(DataError, match="images.npz does not exist"):
-        reproduce.main(arguments)
-    assert reproduce.main([*arguments, "data.path=moved.npz"]) == 0
+        command.main(arguments)
+    assert command.main([*arguments, "data.path=moved.npz"]) == 0
     images("other.npz", 2)
     with pytest.raises(DataError, match=f"images are not those of .*{short}: their digest is"):
-        reproduce.main([*arguments, "data.path=other.npz"])
+        command.main([*arguments, "data.path=other.npz"])
 
 
 @pytest.fixture
@@ -300,10 +301,10 @@ def test_foreign_code_runs_only_when_it_is_trusted(
     where = f"tracking.dir={store.dir}"
     sys.modules.pop("own_net_again")
     with pytest.raises(ConfigError, match="type --trust to let it run"):
-        reproduce.main([short, where])
+        command.main([short, where])
     assert "own_net_again" not in sys.modules
     (in_tmp / "own_net_again.py").write_text("raise RuntimeError('changed')")
-    assert reproduce.main([short, where, "--trust"]) == 0
+    assert command.main([short, where, "--trust"]) == 0
 
 
 def test_changed_foreign_code_is_refused(store: Store, own_net: str, in_tmp: Path) -> None:
@@ -314,11 +315,11 @@ def test_changed_foreign_code_is_refused(store: Store, own_net: str, in_tmp: Pat
     edit(stored, "relu", "tanh")
     arguments = [short, f"tracking.dir={store.dir}", "--trust"]
     with pytest.raises(RecordError, match="its config, digest of the data and source give"):
-        reproduce.main(arguments)
+        command.main(arguments)
     stored.unlink()
     edit(in_tmp / "own_net_again.py", "relu", "tanh")
     with pytest.raises(RecordError, match="did not store the file of model.function=own_net_again"):
-        reproduce.main(arguments)
+        command.main(arguments)
 
 
 def test_an_exported_run_is_done_again_elsewhere(
@@ -331,7 +332,7 @@ def test_an_exported_run_is_done_again_elsewhere(
     assert written == {"config.yaml", "record.json", "requirements.txt", "README.md"}
     shutil.move("out dir", tmp_path / "taken")
     shutil.rmtree("mlruns")
-    assert reproduce.main(["--from", "taken", "tracking.dir=elsewhere"]) == 0
+    assert command.main(["--from", "taken", "tracking.dir=elsewhere"]) == 0
     found = Store.open(Tracking(dir=Path("elsewhere"))).find(hash_of(original))
     assert [run.tags["reproduces"] for run in found] == [original.run_id]
     assert not Path("mlruns").exists()
@@ -347,11 +348,11 @@ def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_
     (in_tmp / "own_net_again.py").unlink()
     sys.modules.pop("own_net_again")
     with pytest.raises(ConfigError, match="type --trust"):
-        reproduce.main(["--from", "out", where])
-    assert reproduce.main(["--from", "out", where, "--trust"]) == 0
+        command.main(["--from", "out", where])
+    assert command.main(["--from", "out", where, "--trust"]) == 0
     edit(Path("out/source/own_net_again.py"), "relu", "tanh")
     with pytest.raises(RecordError, match="was changed after it was stored"):
-        reproduce.main(["--from", "out", where, "--trust"])
+        command.main(["--from", "out", where, "--trust"])
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "as_recorded")

@@ -8,6 +8,7 @@ import yaml
 from configs import config
 from records import environment, record
 
+from cnn_sweeps.cli import arguments
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
 from cnn_sweeps.runs import lookup
@@ -53,7 +54,7 @@ IDENTITY = {
 
 def test_words_with_an_equals_sign_are_overrides() -> None:
     """Hashes and where to look may be typed in any order."""
-    divided = lookup.divide(["abcd", "tracking.dir=x", "ef01"], range(2, 3), "diff HASH HASH")
+    divided = arguments.divide(["abcd", "tracking.dir=x", "ef01"], range(2, 3), "diff HASH HASH")
     assert divided == (["abcd", "ef01"], ["tracking.dir=x"])
 
 
@@ -65,7 +66,7 @@ def test_too_few_and_too_many_words_are_refused(words: list[str], said: str) -> 
     with pytest.raises(
         ConfigError, match=f"{said} what this command takes.\n  Type cnn-sweeps diff"
     ):
-        lookup.divide(words, range(2, 3), "diff HASH HASH")
+        arguments.divide(words, range(2, 3), "diff HASH HASH")
 
 
 def test_ambiguous_prefix_is_refused_with_the_candidates(store: Store) -> None:

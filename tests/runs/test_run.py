@@ -13,11 +13,12 @@ import yaml
 from callbacks import Collector
 from configs import config
 
+from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.runs.run import TrialContext, load_cached, run
+from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store
 
 EPOCHS = {"epochs": 2}

@@ -10,6 +10,7 @@ import pytest
 from plans import plan, study
 from rich.console import Console
 
+from cnn_sweeps.cli.output import show_dry_run
 from cnn_sweeps.config import Config
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps import preview
@@ -26,7 +27,7 @@ def told(made: Plan, budget: Budget | None = None, known: SweepStudy | None = No
     """The description as plain text; one space between words."""
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
-        describe(made, budget or Budget(), known, console)
+        show_dry_run(describe(made, budget or Budget(), known), console)
     return "\n".join(" ".join(line.split()) for line in capture.get().splitlines())
 
 

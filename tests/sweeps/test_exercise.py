@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from configs import config
 from exercises import answer, exercise
-from plans import FakeRun, plan, study
+from plans import FakeRun, plan, study, sweep_of
 
-from cnn_sweeps.report.figures.comparison import NAME
+from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.sweeps import controller
+from cnn_sweeps.sweeps.comparison.chart import NAME
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.tables import MINUS
-from cnn_sweeps.sweeps.controller import sweep
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.cells import laid_out
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -118,10 +118,11 @@ def test_a_question_is_drawn_as_it_is(store: Store) -> None:
     assert NAME in [file.path for file in store.client.list_artifacts(parent.run_id)]
 
 
-def swept(store: Store, **groups: Any) -> Ranking:
+def carried_out(store: Store, **groups: Any) -> Ranking:
     """The exercise, carried out on a few digits."""
     place = {"tracking": {"dir": str(store.dir), **groups}}
-    return sweep(filters(**place), Budget(n_jobs=0), config(**place))
+    asked = filters(**place)
+    return sweep_of(asked, Budget(n_jobs=0), config(**place), TerminalDisplay()).ranking
 
 
 def children(store: Store) -> tuple[RunRecord, list[RunRecord]]:
@@ -135,7 +136,7 @@ def test_exercise_is_answered_from_trained_networks(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every trial is scored, the answer is with the sweep's run, and is printed."""
-    swept(store)
+    carried_out(store)
     parent, trials = children(store)
     assert len(trials) == 4
     assert all(0 < run.metrics["test_accuracy"] <= 1 for run in trials)
@@ -158,10 +159,10 @@ def test_exercise_again_trains_and_scores_nothing(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same command finds everything there, and gives the same answer."""
-    swept(store)
+    carried_out(store)
     first = capsys.readouterr().out.partition("What do fewer")[2]
     monkeypatch.setattr("cnn_sweeps.sweeps.results.test_scores.score_all", None)
-    swept(store)
+    carried_out(store)
     assert capsys.readouterr().out.partition("What do fewer")[2] == first
     _, trials = children(store)
     assert len(trials) == 4
@@ -170,7 +171,7 @@ def test_exercise_again_trains_and_scores_nothing(
 @pytest.mark.slow
 def test_exercise_is_answered_without_stored_models(store: Store) -> None:
     """Where models are not stored, the test scores come from training again."""
-    swept(store, log_model=False)
+    carried_out(store, log_model=False)
     _, trials = children(store)
     assert all("test_accuracy" in run.metrics for run in trials)
     drawn = [run for run in trials if store.client.list_artifacts(run.run_id, "figures")]
@@ -181,6 +182,6 @@ def test_exercise_is_answered_without_stored_models(store: Store) -> None:
 def test_processes_share_the_scoring(store: Store) -> None:
     """Two workers score half of the trials each, and no trial is left out."""
     place = {"tracking": {"dir": str(store.dir)}}
-    sweep(filters(**place), Budget(n_jobs=2), config(**place))
+    sweep_of(filters(**place), Budget(n_jobs=2), config(**place))
     _, trials = children(store)
     assert ["test_accuracy" in run.metrics for run in trials] == [True] * 4

@@ -27,7 +27,7 @@ def options(group: str) -> list[str]:
 @pytest.mark.parametrize("model", options("model"))
 def test_params_of_every_model_on_every_data(model: str, data: str, stopping: str) -> None:
     """Every combination logs fewer than 50 params."""
-    from cnn_sweeps.runs.run import APART
+    from cnn_sweeps.runs.log import APART
 
     needs = {"custom": ["model.function=nets:build"]}.get(model, [])
     needs += {"npz": ["data.path=a.npz"], "image_folder": ["data.path=a"]}.get(data, [])

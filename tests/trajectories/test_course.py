@@ -27,19 +27,19 @@ def ran(
     tracked: Tracked, asked: Config, during: Any = lambda _: None
 ) -> tuple[TrainingResult, Formula]:
     """Train what is asked for, with whatever is known."""
+    from cnn_sweeps.runs.run import logged_epoch_source
     from cnn_sweeps.training.loop import train
-    from cnn_sweeps.trajectories.resume import open_epoch_source
 
     trainer = Formula(during)
     environment = Environment.capture(threads=1, deterministic=True)
-    with open_epoch_source(
+    with logged_epoch_source(
         trainer,  # type: ignore[arg-type]
         asked,
         identify(asked, "d" * 64),
         environment,
         tracked,  # type: ignore[arg-type]
-    ) as trajectory_key:
-        return train(trajectory_key, asked.trainer), trainer
+    ) as source:
+        return train(source, asked.trainer), trainer
 
 
 def test_epochs_are_kept_and_read_beside_the_runs(tracked: Tracked) -> None:

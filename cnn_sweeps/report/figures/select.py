@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.report import svg
 from cnn_sweeps.report.figures import space, trials
-from cnn_sweeps.report.figures.comparison import chart
+from cnn_sweeps.sweeps.comparison.chart import chart
 from cnn_sweeps.sweeps.results.results import SweepResults
 
 if TYPE_CHECKING:

@@ -38,10 +38,7 @@ def answer_of(study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> A
 
 def log(answer: Answer, parent: TrackedRun) -> None:
     """Leave the answer with the run of the sweep: to be read, to be computed with, as a picture."""
-    from cnn_sweeps.report.figures.comparison import (  # noqa: PLC0415 -- imports matplotlib
-        NAME,
-        chart,
-    )
+    from cnn_sweeps.sweeps.comparison.chart import NAME, chart  # noqa: PLC0415 -- matplotlib
 
     parent.log_text(answer.to_markdown(), "answer.md")
     parent.log_json(answer.to_json(), "answer.json")

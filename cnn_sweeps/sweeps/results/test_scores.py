@@ -131,11 +131,8 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     (same config, same environment).
     """
     with quiet_stderr():
-        from cnn_sweeps.runs.run import (  # noqa: PLC0415 -- TensorFlow
-            draw_stored,
-            run,
-            score_stored,
-        )
+        from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
+        from cnn_sweeps.runs.run import run  # noqa: PLC0415
     store = Store.open(tracking)
     scores = {}
     for unscored in asked:
@@ -145,9 +142,10 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
         drawn = config.tracking.figures and unscored.drawn
         if config.tracking.log_model:
             model = store.load_model(tracked.run_id)
-            tests = score_stored(model, config)
+            tests = stored_model.score_stored(model, config)
             if drawn:
-                draw_stored(model, config, store.get(tracked.run_id).name, tracked)
+                name = store.get(tracked.run_id).name
+                stored_model.draw_stored(model, config, name, tracked)
         else:
             again = run(replace(config, tracking=replace(config.tracking, figures=drawn)), store)
             tests = _tests(again.metrics)

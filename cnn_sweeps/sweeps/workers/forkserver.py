@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
@@ -53,6 +55,21 @@ def ensure_running() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Start processes inside the block that do not run the user's program again.
+
+    Multiprocessing imports the main module in each process, which would carry out a script that
+    sweeps at its top level once more. Nothing of it is needed in a worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns, called in a preloaded process of its own.
 
@@ -89,7 +106,8 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
         try:
             with there:  # our end, so that the pipe ends with the process
                 ensure_running()
-                process.start()
+                with without_main():
+                    process.start()
         except (OSError, EOFError):
             yield lambda: DiedError("a process of the sweep could not be started.")
             return

@@ -21,7 +21,7 @@ from typing import cast
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said
+from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said, without_main
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,8 @@ class Pool:
         process = CONTEXT.Process(target=serve, args=(order, there), daemon=True)
         try:
             ensure_running()
-            process.start()
+            with without_main():
+                process.start()
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
             self._note_failed_start("could not be started")

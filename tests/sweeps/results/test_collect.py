@@ -12,11 +12,12 @@ from found import ended, trial
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
-from cnn_sweeps.cli.output import sweep_ended
+from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.report import markdown
+from cnn_sweeps.sweeps.outcome import SweepOutcome
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, ranked, results
 from cnn_sweeps.sweeps.results.commands import best_again, commands, save_command
@@ -233,7 +234,16 @@ def test_a_pruned_trial_did_not_fail(tmp_path: Path, capsys: pytest.CaptureFixtu
         raise PrunedError(1, "worse than the median")
 
     made = worked(tmp_path, pruned)
-    sweep_ended(made, ranked(made, None), None, epochs_spent(made.trials()), "")  # type: ignore[arg-type]
+    TerminalDisplay().ended(
+        SweepOutcome(
+            study=made,
+            store=None,  # type: ignore[arg-type]
+            ranking=ranked(made, None),
+            answer=None,
+            epochs=epochs_spent(made.trials()),
+            rerun_best="",
+        )
+    )
     said = capsys.readouterr().out
     assert "trial 0 pruned: worse than the median" in said
     assert "failed" not in said

@@ -4,8 +4,8 @@ from io import BytesIO
 
 from exercises import answer, epochs, failure
 
-from cnn_sweeps.report.figures.comparison import COLOURS, chart
 from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.comparison.chart import COLOURS, chart
 
 
 def legend(found: Answer, axes: int | None = None) -> list[str]:

@@ -1,0 +1,301 @@
+"""The functions of `import cnn_sweeps as cs`: they return values and print nothing.
+
+The command line is a thin layer over them, so both give the same hashes, records and bits. What
+is typed behind `cnn-sweeps` is given as texts, or as keywords:
+
+    cs.run("data=digits", "model.filters=32", "trainer.epochs=3")
+    cs.run(data="digits", model__filters=32, trainer__epochs=3)
+
+A double underscore stands for the dot between a group and its key. Nothing heavy is imported
+before it is needed, and nothing is written outside of `tracking.dir`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnn_sweeps.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from cnn_sweeps.config import Config
+    from cnn_sweeps.config.schema import Tracking
+    from cnn_sweeps.runs.leaderboard import Leaderboard
+    from cnn_sweeps.runs.record import Record
+    from cnn_sweeps.runs.reproduce import Reproduction
+    from cnn_sweeps.runs.result import RunResult
+    from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
+    from cnn_sweeps.sweeps.request import SweepRequest
+    from cnn_sweeps.tracking import Store
+    from cnn_sweeps.training.loop import Callback
+
+OPTIONS = ("sampler", "pruner")
+"""Settings of a sweep that are options of a config group: `hydra/sweeper/sampler=tpe`."""
+SETTINGS = (
+    *("study_name", "n_trials", "timeout", "n_jobs", "storage", "objectives"),
+    *("duplicates", "enqueue", "retries", "max_failures", "log_level", "log_file"),
+)
+"""Further settings of a sweep, by their names below `hydra.sweeper`."""
+
+
+def compose(*overrides: str, **settings: Any) -> Config:
+    """The config of one experiment, checked and frozen.
+
+    Args:
+        overrides: as they are typed: `"data=digits"`, `"model.filters=32"`.
+        settings: the same as keywords: `data="digits"`, `model__filters=32`.
+
+    Raises:
+        ConfigError: a key, a type, a value or a combination is not possible.
+        DataError: there is nothing under `data.path`.
+    """
+    from cnn_sweeps.runs import validate
+    from cnn_sweeps.runs.hydra_errors import explained
+
+    typed = [*overrides, *_typed(settings)]
+    with explained(typed):
+        return config_of(validate.compose(typed))
+
+
+def run(*what: Config | str, callbacks: Sequence[Callback] = (), **settings: Any) -> RunResult:
+    """Train one experiment and log all of it to MLflow.
+
+    Args:
+        what: a config of `compose`, or overrides.
+        callbacks: see each epoch (`on_epoch(epoch)`), after the log.
+        settings: overrides as keywords; see `compose`.
+
+    Raises:
+        ConfigError: a key, a type, a value or a combination is not possible.
+        DataError: the images cannot be read; no run is logged.
+        RunFailedError: training began and failed; the run is logged as failed.
+        StoreError: the run cannot be logged.
+    """
+    config = _config(what, settings)
+    # A store that refuses does so before TensorFlow is imported, which takes the longest.
+    from cnn_sweeps.tracking import Store
+
+    return run_in(Store.open(config.tracking), config, callbacks=callbacks)
+
+
+def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> SweepOutcome:
+    """Sweep over what is given, or continue the same sweep to the same total.
+
+    Args:
+        overrides: as they are typed behind `cnn-sweeps -m`: `"model.filters=16,32"`,
+            `"search=architecture"`, `"+exercise=1_filters"`.
+        display: is told what happens; nobody when None.
+        settings: settings of the sweep by their names (`n_trials=20`, `study_name="mine"`,
+            `sampler="tpe"`, `params={"model.filters": [16, 32]}`), and overrides as keywords.
+
+    Raises:
+        ConfigError: it cannot be carried out; nothing was started.
+        RunFailedError: nothing but failures.
+        StoreError: the study or the tracking database cannot be used.
+        KeyboardInterrupt: it was stopped; the same call continues it.
+    """
+    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
+    from cnn_sweeps.sweeps.outcome import Silence
+
+    typed = [*overrides, *_swept(settings)]
+    with explained(typed, sweep=True), composed_call(typed) as (call, arguments):
+        request = request_of(call, arguments)
+    return carry_out(request, display or Silence())
+
+
+def load(name: str, *where: str) -> Record:
+    """Everything that is stored of a run: config, environment, epochs, metrics.
+
+    Args:
+        name: a unique prefix of its config hash (at least 4 hex digits), or its MLflow run id.
+        where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that name.
+        RecordError: it is incomplete, was changed, or a newer version stored it.
+        StoreError: the store cannot be read.
+    """
+    from cnn_sweeps.runs import lookup
+
+    store = lookup.open_store(_tracking(where), name)
+    return lookup.record_of(store, lookup.one_run(store, name))
+
+
+def compare(
+    *words: str,
+    metric: str = "val_accuracy",
+    where: str = "",
+    experiment: str | None = None,
+    ascending: bool | None = None,
+    all_runs: bool = False,
+) -> Leaderboard:
+    """Rank the runs of all studies, and single runs, by a metric.
+
+    Args:
+        words: prefixes of the hashes that are compared (of all where there are none), and
+            `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`.
+        metric: what ranks them.
+        where: only runs that fit, in MLflow's search syntax.
+        experiment: only runs of this MLflow experiment.
+        ascending: whether less is better; by the name of the metric when None.
+        all_runs: a row for each run, and not one for each experiment.
+
+    Raises:
+        ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
+        UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
+        StoreError: the store cannot be read.
+    """
+    from cnn_sweeps.runs import lookup
+    from cnn_sweeps.runs.leaderboard import Leaderboard, Question, rank
+    from cnn_sweeps.tracking import checked_prefix
+
+    store = lookup.open_store(_tracking([word for word in words if "=" in word]))
+    question = Question(
+        metric=metric, where=where, experiment=experiment, ascending=ascending, each=all_runs
+    )
+    prefixes = [checked_prefix(word) for word in words if "=" not in word]
+    nothing = Leaderboard(metric=metric, ascending=bool(ascending), runs=(), without=0)
+    return rank(store, prefixes, question) or nothing
+
+
+def reproduce(
+    name: str | None = None,
+    *overrides: str,
+    run_id: str | None = None,
+    folder: str | Path | None = None,
+    trust: bool = False,
+    tolerance: float | None = None,
+) -> Reproduction:
+    """Train the experiment of a hash again from scratch, and compare it with the record.
+
+    Args:
+        name: a unique prefix of its config hash.
+        overrides: `"data.root=FOLDER"` and the like where the images lie elsewhere, and
+            `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`.
+        run_id: this MLflow run, in place of `name`.
+        folder: the run that `cnn-sweeps export` wrote there, in place of `name`.
+        trust: whether the recorded code of `model.function` may run.
+        tolerance: how far any metric may be apart in another environment.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        RecordError: what is stored of the run was changed, or cannot be done again.
+        ConfigError: its model is the user's own and `trust` was not given.
+        DataError: the images are missing, or are not those of the run.
+        RunFailedError: the training failed this time.
+        StoreError: the store refuses.
+    """
+    from cnn_sweeps.runs import export, lookup
+    from cnn_sweeps.runs import reproduce as runs
+
+    if sum(given is not None for given in (name, run_id, folder)) != 1:
+        raise ConfigError("give one of name, run_id and folder.")
+    places = [text for text in overrides if text.startswith("data.")]
+    tracking = _tracking([text for text in overrides if text not in places])
+    beside: Store | None = None
+    if folder is not None:
+        record = export.read(Path(folder))
+    else:
+        record, beside = runs.find(lookup.open_store(tracking, run_id or name), name, run_id)
+    return runs.reproduce(record, tracking, beside, places=places, trust=trust, tolerance=tolerance)
+
+
+def config_of(composed: DictConfig) -> Config:
+    """The checked config of one run from what Hydra composed.
+
+    Raises:
+        ConfigError: a key, a type, a value or a combination is not possible.
+    """
+    from cnn_sweeps.runs import validate
+    from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
+
+    values = validate.plain(composed)
+    refuse_as_run(values)
+    return validate.make_config(values)
+
+
+def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) -> RunResult:
+    """Train a checked config and log it to an open store; see `run`."""
+    from cnn_sweeps.training.backend import quiet_stderr
+
+    with quiet_stderr():
+        from cnn_sweeps.runs.run import run as train
+    return train(config, store, callbacks=callbacks)
+
+
+def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
+    """Carry out a checked sweep and write its report; see `sweep`."""
+    from cnn_sweeps.report import publish
+    from cnn_sweeps.sweeps import controller
+
+    return controller.sweep(request, display, publish)
+
+
+def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config:
+    """The config that was given, or that overrides describe."""
+    texts = [each for each in what if isinstance(each, str)]
+    configs = [each for each in what if not isinstance(each, str)]
+    if not configs:
+        return compose(*texts, **settings)
+    if len(configs) > 1 or texts or settings:
+        raise ConfigError(
+            "give one config, or overrides: a config is frozen. "
+            "Compose another one with cs.compose(...)."
+        )
+    return configs[0]
+
+
+def _tracking(where: Sequence[str]) -> Tracking:
+    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.runs.validate import compose_tracking
+
+    with explained(where):
+        return compose_tracking(list(where))
+
+
+def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Keywords as overrides: the option of a group first, then its keys."""
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    texts = []
+    for name, value in settings.items():
+        key = f"{prefix}{name.replace('__', '.')}"
+        if isinstance(value, Mapping):
+            options = [f"{key}={value['name']}"] if not prefix and "name" in value else []
+            rest = {k: v for k, v in value.items() if not (options and k == "name")}
+            texts += [*options, *_typed(rest, f"{key}.")]
+        else:
+            plain = list(value) if isinstance(value, tuple) else value
+            texts.append(f"{key}={text_of(str(plain) if isinstance(plain, Path) else plain)}")
+    return texts
+
+
+def _swept(settings: Mapping[str, Any]) -> list[str]:
+    """Keywords of a sweep as overrides: its settings, what is swept, the rest of an experiment."""
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    params = settings.get("params") or {}
+    known = (*OPTIONS, *SETTINGS, "params")
+    return [
+        *(f"hydra/sweeper/{name}={settings[name]}" for name in OPTIONS if name in settings),
+        *(
+            f"hydra.sweeper.{name}={text_of(settings[name])}"
+            for name in SETTINGS
+            if name in settings
+        ),
+        *(f"{key}={_choice(values)}" for key, values in params.items()),
+        *_typed({name: value for name, value in settings.items() if name not in known}),
+    ]
+
+
+def _choice(values: Any) -> Any:
+    """A list of values as the sweep of them; an expression as it is."""
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    if isinstance(values, list | tuple):
+        return f"choice({','.join(map(text_of, values))})"
+    return values

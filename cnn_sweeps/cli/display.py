@@ -1,0 +1,95 @@
+"""A sweep in the terminal, from its heading to its table."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.text import Text
+
+from cnn_sweeps.cli.output import console, epochs_line, next_commands, say
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.display import View, view_of
+from cnn_sweeps.sweeps.outcome import SweepOutcome
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.results.commands import report_again
+from cnn_sweeps.sweeps.study.events import TrialEnded
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.tracking import Store
+
+
+class TerminalDisplay:
+    """Prints to standard output; a `sweeps.outcome.Display`."""
+
+    def started(self, study: SweepStudy) -> None:
+        """Print what is swept, and how much of it is left."""
+        out, plan = console(), study.plan
+        out.print(f"[bold]sweep {escape(study.study.study_name)}[/bold]")
+        for dimension in plan.space.dimensions:
+            out.print(f"  {escape(str(dimension))}")
+        counts = study.counts()
+        cells = f"{plan.space.size} cells, " if plan.space.size else ""
+        before = f", {counts.finished} done before" if counts.finished else ""
+        out.print(f"  {cells}{counts.total} trials{before}  sampler {plan.sampler.name}")
+
+    def view(
+        self,
+        total: int,
+        done_before: int,
+        workers: int | None,
+        objectives: Objectives,
+        earlier: Sequence[TrialEnded],
+    ) -> View:
+        """Live in a terminal, plain lines elsewhere."""
+        return view_of(total, done_before, workers, objectives, earlier=earlier)
+
+    def notice(self, text: str) -> None:
+        """Print a line."""
+        say(text)
+
+    def interrupted(self, study: SweepStudy, store: Store) -> None:
+        """Print how far it came, and how to go on."""
+        left = study.counts()
+        print(
+            f"Stopped with {left.finished} of {left.total} trials done. "
+            "The same command continues where this one stopped.\n"
+            f"  what there is:  {report_again(study, store)}"
+        )
+
+    def ended(self, outcome: SweepOutcome) -> None:
+        """Print the ranked table or the answer, what was trained for it, and how to go on."""
+        out, ranking = console(), outcome.ranking
+        out.print(f"{outcome.name}: {len(ranking.rows)} trials", markup=False)
+        if outcome.answer is None:  # else it says it better
+            ranking.table().show(out)
+        for row in ranking.rows:
+            if row.reason:
+                ended = "failed" if row.state == "fail" else row.state
+                out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
+        if outcome.epochs.trained < outcome.epochs.asked:
+            out.print(epochs_line(outcome.epochs.asked, outcome.epochs.trained))
+        if not ranking.winners:
+            out.print("no trial has a value.")
+        else:
+            best = ranking.rows[0]
+            out.print(f"best again:  {outcome.rerun_best}", markup=False, soft_wrap=True)
+            next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store)
+        if outcome.answer is not None:
+            show_answer(outcome.answer)
+
+    def reported(self, place: str) -> None:
+        """Print where the report is."""
+        say(f"  report:  {place}")
+
+
+def show_answer(answer: Answer) -> None:
+    """Print question, tables, sentences, and how to read them."""
+    out = console()
+    out.print()
+    out.print(Text(answer.question, style="bold"))
+    answer.table.show(out)
+    if answer.comparisons:
+        answer.differences.show(out)
+    said = [Text(f"- {line}") for line in answer.sentences]
+    for line in (*said, Text(" ".join(answer.notes), style="dim")):
+        out.print(line, soft_wrap=not out.is_terminal)  # a line of a file is as long as it is

@@ -1,0 +1,130 @@
+"""What Hydra refuses, in plain words: what was given, what is possible, what to type."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
+from traceback import walk_tb
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.errors import (
+    CompactHydraException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import OmegaConfBaseException
+
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs import validate
+from cnn_sweeps.text.format import first_line
+
+
+@contextmanager
+def explained(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
+    """Turn what Hydra refuses inside the block into a `ConfigError`.
+
+    Args:
+        typed: the overrides.
+        sweep: whether several values of a key are what is wanted.
+
+    Raises:
+        ConfigError: Hydra refused.
+    """
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        several = None if sweep else several_values(typed)
+        raise ConfigError(several or explain(error)) from error
+    except ValueError as error:
+        if not raised_by_hydra(error):
+            raise
+        raise ConfigError(explain_value(typed, error)) from error
+
+
+def explain(error: Exception, commands: Iterable[str] = ()) -> str:
+    """Say in plain words what Hydra refused, what is possible and what to type."""
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        return _explain_override(error.override, commands)
+    if isinstance(error, MissingConfigException):
+        return _explain_option(error)
+    if isinstance(cause, OmegaConfBaseException):
+        return validate.explain(cause)
+    if isinstance(error, OmegaConfBaseException):
+        return validate.explain(error)
+    first = str(error).strip()
+    return first if isinstance(error, CompactHydraException) else first_line(first)
+
+
+def several_values(arguments: Sequence[str]) -> str | None:
+    """The refusal of a sweep that is typed without -m; None when there is none."""
+    if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments):
+        return None
+    for text in (a for a in arguments if "=" in a and not a.startswith("-")):
+        with suppress(HydraException):
+            override = OverridesParser.create().parse_override(text)
+            if override.is_sweep_override():
+                key, value = text.split("=", 1)
+                listed = f", or {key}=[{value}] for a list" if _is_typed_list(override) else ""
+                return (
+                    f"{text} is more than one value.\n  Type cnn-sweeps -m {text} to sweep over "
+                    f"them{listed}."
+                )
+    return None
+
+
+def _is_typed_list(override: Override) -> bool:
+    """Whether the sweep is plain values with commas between them, as in a list."""
+    value = override.value()
+    return isinstance(value, ChoiceSweep) and value.simple_form
+
+
+def raised_by_hydra(error: Exception) -> bool:
+    """Whether Hydra itself raised an error that is none of its own types."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    return bool(modules) and modules[-1].startswith("hydra.")
+
+
+def explain_value(arguments: Sequence[str], error: ValueError) -> str:
+    """Say which group was given something that is no name of an option."""
+    for text in arguments:
+        key, equals, _ = text.lstrip("+").partition("=")
+        if equals and not key:
+            return _explain_override(text)
+        options = sorted(file.stem for file in Path(validate.config_dir(), key).glob("*.yaml"))
+        with suppress(HydraException):
+            value = OverridesParser.create().parse_override(text).value()
+            if equals and options and not isinstance(value, str | list | QuotedString):
+                return (
+                    f"{text} is not possible: {key} takes the name of an option.\n"
+                    f"  {key} can be {', '.join(options)}"
+                )
+    return first_line(error)
+
+
+def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
+    if text.find("=") > 0:
+        return (
+            f"{text!r} cannot be read. A value with spaces, commas, brackets or = in it needs "
+            f"quotes.\n  Type KEY='VALUE', for example 'tracking.experiment=\"my runs\"'"
+        )
+    near = get_close_matches(text, commands, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return (
+        f"{text!r} is neither a command ({', '.join(commands)}) nor KEY=VALUE.{hint}\n"
+        f"  Type, for example, cnn-sweeps model.filters=32, or cnn-sweeps --help"
+    )
+
+
+def _explain_option(error: MissingConfigException) -> str:
+    if not error.missing_cfg_file or not error.options:
+        return first_line(error)
+    group, _, option = error.missing_cfg_file.rpartition("/")
+    near = get_close_matches(option, error.options, n=1)
+    hint = f" Did you mean {group}={near[0]}?" if near else ""
+    return (
+        f"{group}={option} is not possible: there is no such option.{hint}\n"
+        f"  {group} can be {', '.join(error.options)}"
+    )

@@ -1,0 +1,102 @@
+"""What a run logs beside its epochs: tags, params, network, environment, final metrics."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.models import build, source
+from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import SCHEMA_VERSION, Identity
+from cnn_sweeps.tracking import TrackedRun, artifacts, flatten
+from cnn_sweeps.tracking.records import DATA, NETWORK
+from cnn_sweeps.training import backend
+from cnn_sweeps.training.epoch import TrainingResult
+
+if TYPE_CHECKING:
+    import keras
+
+    from cnn_sweeps.training.loop import EpochSource
+
+APART = ("tracking", "trajectory")
+"""Parts of a config that say nothing of the experiment, and are not logged as its params."""
+
+
+def tags_of(config: Config, identity: Identity) -> dict[str, object]:
+    """The tags by which a run is found: the user's own, network, data and hashes."""
+    return {
+        **config.tracking.tags,
+        NETWORK: title(config.model),
+        DATA: config.data.name,
+        "config_hash": identity.config_hash,
+        "trajectory_hash": identity.trajectory_hash,
+        "data_digest": identity.data_digest,
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def log_setup(
+    tracked: TrackedRun,
+    config: Config,
+    dataset: Dataset,
+    model: "keras.Model",
+    environment: Environment,
+) -> None:
+    """Log what is known before training: config, data, network, environment."""
+    plain = to_json(config)
+    logged = {key: value for key, value in plain.items() if key not in APART}
+    tracked.log_params(flatten(logged))
+    tracked.log_config(plain)
+    if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
+        artifacts.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
+    tracked.log_dataset(dataset)
+    tracked.log_text(build.summary_text(model), "model_summary.txt")
+    tracked.log_table([asdict(row) for row in build.layer_table(model)], "layers.json")
+    tracked.log_environment(environment)
+
+
+def log_results(
+    tracked: TrackedRun, metrics: Mapping[str, float], trained: TrainingResult, weights: str
+) -> None:
+    """Log the final metrics, the digest of the weights and why training ended.
+
+    The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
+    pages show a number and no curve of one point.
+    """
+    logged = trained.epochs[-1].metrics.keys()
+    tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
+    tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
+
+
+def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:
+    """What training gave: the scores of its last epoch, sizes of the network, its best epoch."""
+    rows = build.layer_table(model)
+    metrics = {
+        **trained.metrics,
+        "epochs": len(trained.epochs),
+        "trainable_params": sum(row.trainable for row in rows),
+        "total_params": sum(row.total for row in rows),
+    }
+    if config.trainer.early_stopping.patience is not None:
+        metrics["best_epoch"] = trained.best
+    return metrics
+
+
+def costs_of(
+    clock: Mapping[str, float], trained: TrainingResult, epochs: "EpochSource"
+) -> dict[str, float]:
+    """The seconds of the run's parts, with the original ones of epochs from the cache; memory.
+
+    So runs can be compared by them, whatever was cached; what was really spent on training is a
+    tag of the run.
+    """
+    saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in epochs.reused)
+    return {
+        **clock,
+        "train_seconds": sum(epoch.seconds for epoch in trained.epochs),
+        "total_seconds": clock["total_seconds"] + saved,
+        "peak_memory_mb": backend.peak_memory_mb(),
+    }

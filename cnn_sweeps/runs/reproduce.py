@@ -1,0 +1,116 @@
+"""A run done again from scratch, and whether it came out the same.
+
+The record is checked before anything runs. Then it is restored and trained, and what is logged
+of that is compared with the record.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cnn_sweeps.config.schema import Config, Tracking
+from cnn_sweeps.data import load_cached
+from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs.record import Record, check_finished, verify
+from cnn_sweeps.runs.restore import check_images, importable, restore_flags, restored
+from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare
+from cnn_sweeps.tracking import Store, notes
+from cnn_sweeps.tracking.records import KIND, REPRODUCES
+from cnn_sweeps.training.backend import quiet_stderr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A run that was done again.
+
+    Attributes:
+        recorded: the run as it was stored.
+        now: the run that was trained to be compared with it.
+        verdict: how they compare.
+        used_recorded_source: whether the recorded file of `model.function` was used, which is
+            not here.
+    """
+
+    recorded: Record
+    now: Record
+    verdict: Verdict
+    used_recorded_source: bool
+
+
+def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
+    """The record of a hash or of a run id, and the store with new runs next to it."""
+    run = lookup.run_of_id(store, run_id) if run_id else lookup.one_run(store, name or "")
+    return lookup.record_of(store, run), replace(store, experiment_id=run.experiment_id)
+
+
+def reproduce(
+    record: Record,
+    tracking: Tracking,
+    beside: Store | None = None,
+    *,
+    places: Sequence[str] = (),
+    trust: bool = False,
+    tolerance: float | None = None,
+) -> Reproduction:
+    """Train the experiment of a record again, and compare.
+
+    Args:
+        record: the run.
+        tracking: where to log.
+        beside: the store that the record is in; None for one that was exported.
+        places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+        trust: whether the recorded code of `model.function` may run.
+        tolerance: how far any metric may be apart in another environment; the measured ones
+            when None.
+
+    Raises:
+        RecordError: what is stored of the run was changed, or cannot be done again.
+        ConfigError: its model is the user's own and `trust` was not given.
+        DataError: the images are missing, or are not those of the run.
+        RunFailedError: the training failed this time.
+        StoreError: the store refuses.
+    """
+    check_finished(record)
+    verify(record)
+    config = restored(record, tracking, list(places))
+    with importable(record, trust=trust) as laid:
+        validate.check(config)
+        store = beside or Store.open(tracking)
+        again = _trained(record, config, store)
+    verdict = compare(record, again, tolerance=tolerance)
+    _tag(store, again.run_id, {"verdict": str(verdict)})
+    if beside:
+        linked = {"reproduced_by": again.run_id, "reproduction_verdict": verdict.kind}
+        _tag(store, record.run_id, linked)
+    return Reproduction(recorded=record, now=again, verdict=verdict, used_recorded_source=laid)
+
+
+def _trained(record: Record, config: Config, store: Store) -> Record:
+    """Train the restored config and log it as a run that names the one that it reproduces.
+
+    The test split is scored if it was then.
+
+    Raises:
+        DataError: the images are missing, or are not those of the run.
+    """
+    restore_flags(record.environment)
+    with quiet_stderr():
+        from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
+
+    check_images(record, load_cached(config.data).digest)
+    scored = any(name in record.metrics for name in FINAL_METRICS)
+    result = run(
+        config,
+        store,
+        trial=None if scored else TrialContext(parent_run_id=None),
+        started=lambda run_id, _: store.reopen(run_id).set_tags(
+            {REPRODUCES: record.run_id, KIND: "reproduction"}
+        ),
+    )
+    return lookup.record_of(store, store.get(result.run_id))
+
+
+def _tag(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tag a run with a verdict, and have its description say so."""
+    run = store.reopen(run_id)
+    run.set_tags(tags)
+    notes.describe(run)

@@ -1,0 +1,130 @@
+"""What a sweep returns, and whom it talks to while it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.study.durations import Epochs
+from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOutcome:
+    """A sweep that has ended.
+
+    Attributes:
+        study: its trials, with the plan that they carry out.
+        store: where its runs are logged.
+        ranking: its trials, the best first, with test scores of the winners.
+        answer: the comparison with the baseline; None for a search.
+        epochs: how many epochs its trials have, and how many of these were trained.
+        rerun_best: the command that trains the best again; empty where no trial completed.
+        report: where the HTML report is.
+    """
+
+    study: SweepStudy
+    store: Store
+    ranking: Ranking
+    answer: Answer | None
+    epochs: Epochs
+    rerun_best: str
+    report: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.study.study_name
+
+
+class Display(Protocol):
+    """Shows a sweep to a person; the engine itself prints nothing."""
+
+    def started(self, study: SweepStudy) -> None:
+        """The study is there, with its queue."""
+
+    def view(
+        self,
+        total: int,
+        done_before: int,
+        workers: int | None,
+        objectives: Objectives,
+        earlier: Sequence[TrialEnded],
+    ) -> View:
+        """Whoever shows the trials while they run; see `sweeps.display.view_of`."""
+
+    def notice(self, text: str) -> None:
+        """Something takes a while."""
+
+    def interrupted(self, study: SweepStudy, store: Store) -> None:
+        """It was stopped; the same command continues it."""
+
+    def ended(self, outcome: SweepOutcome) -> None:
+        """Every trial has ended, and the winners are scored."""
+
+    def reported(self, place: str) -> None:
+        """The report was written."""
+
+
+class Publisher(Protocol):
+    """Writes the report of a sweep to where its run is: `report.publish`."""
+
+    def warm_up(self) -> None:
+        """Import beside whatever else goes on what a report needs."""
+
+    def publish(self, study: SweepStudy, store: Store) -> str:
+        """Write it; where it is."""
+
+
+class Silence:
+    """A display that shows nothing, and the view of one."""
+
+    def started(self, study: SweepStudy) -> None:
+        """Nothing to show."""
+
+    def view(
+        self,
+        total: int,  # noqa: ARG002 -- as `Display` has it
+        done_before: int,  # noqa: ARG002
+        workers: int | None,  # noqa: ARG002
+        objectives: Objectives,  # noqa: ARG002
+        earlier: Sequence[TrialEnded],  # noqa: ARG002
+    ) -> View:
+        """Itself."""
+        return self
+
+    def notice(self, text: str) -> None:
+        """Nothing to show."""
+
+    def interrupted(self, study: SweepStudy, store: Store) -> None:
+        """Nothing to show."""
+
+    def ended(self, outcome: SweepOutcome) -> None:
+        """Nothing to show."""
+
+    def reported(self, place: str) -> None:
+        """Nothing to show."""
+
+    def __enter__(self) -> Self:
+        """Begin to show nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Exceptions pass."""
+
+    def show(self, event: Event) -> None:
+        """Nothing to show."""
+
+    def tick(self) -> None:
+        """Nothing changes."""

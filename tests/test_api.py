@@ -1,0 +1,174 @@
+"""`import cnn_sweeps as cs`: values for Python, and the same as from the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+import cnn_sweeps as cs
+from cnn_sweeps.config.schema import CnnModel
+from cnn_sweeps.errors import ConfigError, UnknownHashError
+
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
+SMALL = (
+    *("data=digits", "data.limit=200", "model.conv_blocks=1", "model.dense_units=8"),
+    *("trainer.epochs=1", "trainer.progress=none"),
+)
+HEAVY = ("tensorflow", "keras", "mlflow", "optuna", "hydra", "matplotlib")
+
+
+def python(code: str) -> str:
+    """What a program prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    """Not even Hydra is needed before the first call."""
+    code = f"import sys, cnn_sweeps; print([n for n in {HEAVY!r} if n in sys.modules])"
+    assert python(code) == "[]"
+
+
+def test_composing_needs_neither_tensorflow_nor_mlflow() -> None:
+    """A config is there at once."""
+    code = (
+        "import sys, cnn_sweeps as cs; cs.compose('data=digits');"
+        f"print([n for n in {HEAVY[:4]!r} if n in sys.modules])"
+    )
+    assert python(code) == "[]"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"model__filters": 4, "model__conv_blocks": 1}, id="keys"),
+        pytest.param({"model": {"name": "cnn", "filters": 4, "conv_blocks": 1}}, id="mapping"),
+    ],
+)
+def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
+    """Texts and keywords describe the same experiment."""
+    typed = cs.compose("data=digits", "model.filters=4", "model.conv_blocks=1")
+    assert cs.compose("data=digits", **settings) == typed
+    assert isinstance(typed.model, CnnModel)
+
+
+def test_lists_paths_and_text_are_values() -> None:
+    """What Python has is written as Hydra reads it."""
+    composed = cs.compose(
+        data="digits",
+        model__filters=[4, 8],
+        tracking={"dir": Path("a folder"), "experiment": "it's mine"},
+    )
+    assert composed.model == cs.compose("data=digits", "model.filters=[4,8]").model
+    assert (composed.tracking.dir, composed.tracking.experiment) == (Path("a folder"), "it's mine")
+
+
+@pytest.mark.parametrize(
+    ("typed", "settings", "said"),
+    [
+        pytest.param(["data=digitz"], {}, "Did you mean data=digits?", id="option"),
+        pytest.param([], {"model__filter": 3}, "Did you mean model.filters?", id="key"),
+        pytest.param(["model.filters=16,32"], {}, "more than one value", id="several"),
+        pytest.param([], {"trainer__epochs": "many"}, "a whole number from 1", id="value"),
+        pytest.param(["nonsense"], {}, "neither a command", id="text"),
+        pytest.param(["+exercise=1_filters"], {}, "-m", id="exercise"),
+    ],
+)
+def test_what_is_not_possible_is_one_plain_error(
+    typed: list[str], settings: dict[str, Any], said: str
+) -> None:
+    """Hydra's own errors do not get through, and no state of Hydra is left behind."""
+    with pytest.raises(ConfigError) as caught:
+        cs.compose(*typed, **settings)
+    assert said in str(caught.value)
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_config_takes_no_overrides() -> None:
+    """A config is frozen: what would change it is not ignored."""
+    with pytest.raises(ConfigError, match="a config is frozen"):
+        cs.run(cs.compose("data=digits"), "model.filters=4")
+
+
+def test_a_sweep_that_is_not_possible_starts_nothing() -> None:
+    """Settings are refused as on the command line."""
+    with pytest.raises(ConfigError, match="n_trials"):
+        cs.sweep("data=digits", n_trials=-1)
+    assert not GlobalHydra.instance().is_initialized()
+    assert not Path("mlruns").exists()
+
+
+def test_reproduce_wants_one_name() -> None:
+    """A hash, a run id or a folder."""
+    with pytest.raises(ConfigError, match="one of name, run_id and folder"):
+        cs.reproduce("abcd", run_id="e" * 32)
+
+
+def test_where_nothing_was_logged_nothing_is_made() -> None:
+    """A look into a folder leaves no store behind."""
+    with pytest.raises(UnknownHashError, match="no run was ever logged"):
+        cs.compare()
+    assert not Path("mlruns").exists()
+
+
+PROGRAM = f"""
+import json
+import cnn_sweeps as cs
+
+result = cs.run(*{SMALL!r}, "model.filters=4", "tracking.dir=python")
+outcome = cs.sweep(
+    *{SMALL!r}, params={{"model.filters": [2, 4]}}, tracking__dir="python", n_jobs=1,
+    trainer__threads=1, study_name="same",
+)
+record = cs.load(result.identity.short, "tracking.dir=python")
+again = cs.reproduce(result.identity.short, "tracking.dir=python")
+board = cs.compare("tracking.dir=python")
+print(json.dumps({{
+    "hash": result.identity.config_hash,
+    "weights": result.weights_sha256,
+    "loaded": record.weights_sha256,
+    "verdict": again.verdict.kind,
+    "trials": [[row.params, row.values] for row in outcome.ranking.rows],
+    "report": outcome.report,
+    "best": board.runs[0].config_hash,
+}}))
+"""
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.slow
+def test_python_and_the_command_line_give_the_same(in_tmp: Path) -> None:
+    """Hashes, bits, records and rankings; and from a script without a main guard."""
+    (in_tmp / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "program.py"], capture_output=True, text=True, check=True
+    )
+    ours = json.loads(done.stdout)  # nothing else was printed
+    cli(*SMALL, "model.filters=4", "tracking.dir=typed")
+    cli(
+        *("-m", *SMALL, "model.filters=2,4", "tracking.dir=typed", "trainer.threads=1"),
+        *("hydra.sweeper.n_jobs=1", "hydra.sweeper.study_name=same"),
+    )
+    theirs = cs.load(ours["hash"], "tracking.dir=typed")
+    assert ours["weights"] == ours["loaded"] == theirs.weights_sha256
+    assert ours["verdict"] == "bit-identical"
+    assert Path(ours["report"]).is_file()
+    report = json.loads(cli("report", "same", "tracking.dir=typed", "--format=json").stdout)
+    assert ours["trials"] == [[t["params"], t["values"]] for t in report["trials"]]
+    typed = cs.compare("tracking.dir=typed")
+    assert ours["best"] == typed.runs[0].config_hash
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]
