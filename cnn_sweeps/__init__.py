@@ -10,6 +10,11 @@ cs.compare(metric="val_accuracy")
 cs.reproduce(result.identity.short).verdict
 """
 
+import logging
+
 from cnn_sweeps.api import compare, compose, load, reproduce, run, sweep
 
 __all__ = ["compare", "compose", "load", "reproduce", "run", "sweep"]
+
+# Whoever runs a sweep reads the terminal; `sweeps.study.log` is what writes the records down.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

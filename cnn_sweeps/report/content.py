@@ -176,6 +176,27 @@ def ended_early(results: SweepResults) -> Table:
     )
 
 
+def retried(results: SweepResults) -> Table:
+    """The trials that were tried again: each retry, and what became of the worker before it."""
+    rows = [
+        (
+            str(trial.number),
+            str(retry.attempt),
+            str(retry.trial),
+            f"{retry.when:%Y-%m-%d %H:%M:%S}",
+            f"{retry.host or 'unknown'} {retry.pid or ''}".rstrip(),
+            first_line(retry.reason),
+        )
+        for trial in sorted(results.trials, key=lambda trial: trial.number)
+        for retry in trial.retries
+    ]
+    return Table(
+        head=("trial", "attempt", "trial before", "requeued (UTC)", "its worker", "reason"),
+        rows=tuple(rows),
+        text=frozenset({"requeued (UTC)", "its worker", "reason"}),
+    )
+
+
 def environment(results: SweepResults) -> Table:
     """Where the best was trained."""
     rows = [(name, text) for name, text in _flat(results.environment).items() if text]

@@ -42,6 +42,7 @@ def _contents(results: SweepResults) -> list[tuple[str, str]]:
         ("curves", "Learning curves"): results.curves,
         ("time", "Time"): results.trials,
         ("early", "Failed and pruned"): any(not trial.values for trial in results.trials),
+        ("retried", "Retried trials"): any(trial.retries for trial in results.trials),
         ("environment", "Environment"): results.environment,
         ("commands", "Commands"): True,
     }

@@ -51,6 +51,8 @@ def _parts(results: SweepResults) -> Iterator[str]:
         yield content.phases(results).to_markdown()
     if any(not trial.values for trial in results.trials):
         yield f"## Failed and pruned\n\n{content.ended_early(results).to_markdown()}"
+    if any(trial.retries for trial in results.trials):
+        yield f"## Retried trials\n\n{content.retried(results).to_markdown()}"
     if results.environment:
         yield f"## Environment of the best\n\n{content.environment(results).to_markdown()}"
     yield "## Commands\n"

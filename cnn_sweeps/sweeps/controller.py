@@ -20,6 +20,7 @@ from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
 from cnn_sweeps.sweeps.study.catalog import studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
+from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.slots import missing, surplus
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
@@ -52,14 +53,16 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
     plan, budget, place = request.plan, request.budget, request.place
-    with interruptible() as interrupts:
-        address = address_of(plan, budget, request.config)
+    address = address_of(plan, budget, request.config)
+    logged = logged_sweep(address, budget, studies_of(request.config.tracking))
+    with interruptible() as interrupts, logged as announce:
         if budget.n_jobs and place is None and not _complete(address, plan, budget):
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
+            announce(study)
             save_command(study, request.typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:

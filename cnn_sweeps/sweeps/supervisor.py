@@ -1,5 +1,6 @@
 """The controller's loop over the workers of a sweep, and how the user can end it."""
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,8 @@ from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
+
+logger = logging.getLogger(__name__)
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a scheduler, a terminal that was closed."""
@@ -174,6 +177,7 @@ class Supervisor:
         return in_time and self.study.counts().waiting > 0
 
     def _stop(self, workers: WorkerGroup, *, at_once: bool) -> None:
+        logger.warning("asked to stop %s", "at once" if at_once else "after the running epochs")
         if at_once:
             workers.kill()
         else:

@@ -33,6 +33,12 @@ SOFTWARE = "software"
 LEFT_OUT = "figures_left_out"
 """Tag of a run of which a picture could not be made: which ones, and why."""
 
+RETRY_ATTEMPT = "retry_attempt"
+RETRY_REASON = "retry_reason"
+RETRY_OF = "retry_of"
+"""Tags of a trial's run that is a retry: which attempt it is, why the one before did not come to
+its end, and the number of that trial in the study."""
+
 PROCESS = "process"
 """Tag of a run: the process that writes to it, as JSON of an `Owner`."""
 

@@ -32,6 +32,8 @@ class SweeperConfig:
         retries: how often a trial is begun again whose worker died.
         max_failures: failures, without one success, that end the sweep.
         dry_run: say what would be done, and do nothing.
+        log_level: debug, info, warning or error: what the log of the sweep holds.
+        log_file: path of the log; null for STUDY.log beside the study.
         worker: set by the controller where a launcher places the workers.
     """
 
@@ -52,6 +54,8 @@ class SweeperConfig:
     retries: Any = 2
     max_failures: Any = 5
     dry_run: bool = False
+    log_level: Any = "info"
+    log_file: str | None = None
     worker: str | None = None
 
 

@@ -11,6 +11,9 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 
 UNBOUNDED_TRIALS = 20
 """Trials of a sweep over a continuous space when no number is given."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
+NO_LOG = (".journal", ".lock")
+"""Ends of names that files of a study have; a log of that name would be taken for one."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
 
@@ -29,6 +32,8 @@ class Budget:
         retries: how often a trial is begun again whose worker died.
         max_failures: failures, without one success, that end the sweep.
         dry_run: whether to say only what would be done.
+        log_level: the least level that is logged: debug, info, warning or error.
+        log_file: where to log; None for a file beside the study.
     """
 
     n_trials: int | None = None
@@ -40,6 +45,8 @@ class Budget:
     retries: int = 2
     max_failures: int = 5
     dry_run: bool = False
+    log_level: str = "info"
+    log_file: str | None = None
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "Budget":
@@ -72,6 +79,8 @@ class Budget:
             retries=settings.get("retries", cls.retries),
             max_failures=settings.get("max_failures", cls.max_failures),
             dry_run=bool(settings.get("dry_run")),
+            log_level=_log_level(settings.get("log_level", cls.log_level)),
+            log_file=_log_file(settings.get("log_file")),
         )
 
     def enumerates(self, plan: Plan) -> bool:
@@ -105,6 +114,27 @@ def _check_timeout(given: Any) -> None:
     raise ConfigError(
         f"hydra.sweeper.timeout={_typed(given)} is not possible: it takes seconds, a number above "
         f"0, or null for no limit."
+    )
+
+
+def _log_level(given: Any) -> str:
+    if given in LOG_LEVELS:
+        return str(given)
+    raise ConfigError(
+        f"hydra.sweeper.log_level={_typed(given)} is not possible: it takes "
+        f"{', '.join(LOG_LEVELS[:-1])} or {LOG_LEVELS[-1]}."
+    )
+
+
+def _log_file(given: Any) -> str | None:
+    if given is None:
+        return None
+    name = str(given)
+    if name.strip() and not name.endswith(NO_LOG) and "\0" not in name:
+        return name
+    raise ConfigError(
+        f"hydra.sweeper.log_file={name!r} is not possible: it takes a path that does not end in "
+        f"{' or '.join(NO_LOG)}, or null for a file beside the study."
     )
 
 

@@ -42,6 +42,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     TRACEBACK,
 )
 from cnn_sweeps.sweeps.study.durations import seconds_spent
+from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
@@ -188,6 +189,7 @@ def _trial(
         epochs_asked=_epochs_asked(study, row) if row.state == "pruned" else epochs,
         seconds_paid=0.0 if reused else None if paid is None else float(paid),
         reused=reused,
+        retries=history(known),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cnn_sweeps.sweeps.comparison.answer import Answer
+from cnn_sweeps.sweeps.study.retry import Retry
 from cnn_sweeps.text.json import plain
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import Epoch
@@ -81,6 +82,7 @@ class Trial:
         epochs_asked: how many it would have had, had it not been pruned.
         seconds_paid: what was spent on training it; None where the store does not say.
         reused: whether it was answered as a whole from another run.
+        retries: how it came to be tried again, the first time in front; empty where it was not.
     """
 
     number: int
@@ -102,6 +104,7 @@ class Trial:
     epochs_asked: int = 0
     seconds_paid: float | None = None
     reused: bool = False
+    retries: tuple[Retry, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -11,17 +11,19 @@ DEADLINE = "cnn_sweeps:deadline"
 STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
 CPU_SLOTS = "cnn_sweeps:shares"
+LOG = "cnn_sweeps:log"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
-workers that a launcher placed are to end, the command line that last carried it out, and into how
-many shares it divides the cores where seconds are compared."""
+workers that a launcher placed are to end, the command line that last carried it out, into how
+many shares it divides the cores where seconds are compared, and where its log is written."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
 RESAMPLED = "asked"
 SLOT = "place"
+RETRIES = "retries"
 """Of a waiting trial: its values where it has them, which try after dead workers this is, how
 often the sampler was asked for this place and repeated itself, and the number of the trial that
-had the place first, where that was another."""
+had the place first and the history of its retries (`retry.Retry`), where that was another."""
 
 OWNER = "owner"
 BEAT = "beat"

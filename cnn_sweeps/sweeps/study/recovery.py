@@ -3,6 +3,7 @@
 And looking at the studies of a folder without touching them.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import GRACE, Owner
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, BEAT, OWNER, REASON, REPLACED
-from cnn_sweeps.sweeps.study.events import State, TrialEnded
+from cnn_sweeps.sweeps.study import requeue
+from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER, REASON
+from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.records import TRIAL
+
+logger = logging.getLogger(__name__)
 
 Show = Callable[[TrialEnded], None]
 DIED = "its worker died"
@@ -46,10 +50,13 @@ def recover(
         How many trials were orphaned.
     """
     orphans = [trial for trial in orphans_of(study) if _pid_of(trial) not in handled]
+    if orphans:
+        numbers = ", ".join(str(trial.number) for trial in orphans)
+        logger.warning("recovering trials whose worker does not live: %s", numbers)
     seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
         reason = (died or {}).get(_pid_of(trial), DIED)
-        ended = _requeue(study, trial, retries, reason, seen)
+        ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         if ended is not None:
             show(ended)
     if orphans and store is not None:
@@ -60,8 +67,8 @@ def recover(
 def requeue_interrupted(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
     """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
     for trial in orphans_of(study):
-        if study.requeue(trial, reason):
-            show(_ended(trial, "put back", reason))
+        if (ended := requeue.after_interruption(study, trial, reason)) is not None:
+            show(ended)
     if store is not None:
         close_runs(study, store, reason)
 
@@ -83,6 +90,7 @@ def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
         if store.get(run.run_id).status == "RUNNING":
             told = reason if trial is None else trial.user_attrs.get(REASON, reason)
             store.close_run(run.run_id, "FAILED", told)
+            logger.info("run %s closed: %s", run.run_id, told)
 
 
 def last_heartbeat(study: SweepStudy) -> float:
@@ -97,23 +105,6 @@ def last_heartbeat(study: SweepStudy) -> float:
 
 def _pid_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(OWNER, {}).get("pid", 0))
-
-
-def _requeue(
-    study: SweepStudy, trial: FrozenTrial, retries: int, reason: str, seen: float
-) -> TrialEnded | None:
-    """Let an orphaned trial be begun again, or fail; None where another process has done it."""
-    attempt = trial.user_attrs.get(ATTEMPT, 1)
-    if attempt > retries and REPLACED not in trial.user_attrs:
-        last = f"{reason}, {attempt} times" if attempt > 1 else reason
-        given_up = study.give_up(trial, last, last_heartbeat=seen)
-        return _ended(trial, "failed", last) if given_up else None
-    given_on = study.requeue(trial, reason, attempt=attempt + 1, last_heartbeat=seen)
-    return _ended(trial, "put back", reason) if given_on else None
-
-
-def _ended(trial: FrozenTrial, state: State, reason: str) -> TrialEnded:
-    return TrialEnded(worker=0, trial=trial.number, state=state, reason=reason)
 
 
 def orphans_of(study: SweepStudy) -> list[FrozenTrial]:

@@ -21,25 +21,21 @@ from cnn_sweeps.sweeps.study.attributes import (
     CELL,
     DEADLINE,
     EXPERIMENT_KEY,
-    LAST_HEARTBEAT,
     OWNER,
     PARENT,
     PLAN,
     REASON,
     REPLACED,
     RESAMPLED,
-    SLOT,
     TRACEBACK,
     TRAJECTORY_KEY,
     carried,
-    slot_of,
     standing,
 )
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.queue import claimable
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.trajectories.lock import locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -144,35 +140,33 @@ class SweepStudy:
         self,
         values: Mapping[str, Any] | None = None,
         *,
-        attempt: int = 1,
         resampled: int = 0,
         experiment_key: str | None = None,
         trajectory_key: str | None = None,
-        slot: int | None = None,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
         """Add one place to the budget, with values (all or some) or for the sampler to fill.
 
         Args:
             values: of some or all dimensions.
-            attempt: which try this is, after workers that died.
             resampled: how often the sampler was asked for this place and repeated itself.
             experiment_key: which experiment the values are, if that is known.
             trajectory_key: which trajectory that belongs to, if that is known.
-            slot: number of the trial that had it first, if that was another.
+            kept: further attributes that the place keeps when it is requeued.
         """
         cell = dict(values or {})
         known = {
             CELL: cell,
-            ATTEMPT: attempt,
+            ATTEMPT: 1,
             RESAMPLED: resampled,
             EXPERIMENT_KEY: experiment_key,
             TRAJECTORY_KEY: trajectory_key,
         }
-        self.study.enqueue_trial(cell, user_attrs=carried({**known, SLOT: slot}))
+        self.study.enqueue_trial(cell, user_attrs=carried({**known, **(kept or {})}))
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """What the storage holds of a claimed trial."""
-        return self.storage.get_trial(self._id(trial.number))
+        return self.storage.get_trial(self.id_of(trial.number))
 
     def claim(self, owner: Owner) -> Trial | None:
         """Take a waiting trial; None when none waits.
@@ -182,7 +176,7 @@ class SweepStudy:
         states = (TrialState.WAITING, TrialState.RUNNING)
         for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
             if self._take(waiting):
-                trial = Trial(self.study, self._id(waiting.number))
+                trial = Trial(self.study, self.id_of(waiting.number))
                 trial.set_user_attr(OWNER, owner.to_json())
                 return trial
         return None
@@ -190,11 +184,11 @@ class SweepStudy:
     def drop(self, waiting: FrozenTrial) -> None:
         """Take a waiting place out of the budget, unless somebody takes it first."""
         if self._take(waiting):
-            self._end(waiting, {REPLACED: True})
+            self.end(waiting, {REPLACED: True})
 
     def _take(self, waiting: FrozenTrial) -> bool:
         """Let a waiting trial run; False where another process was quicker."""
-        number = self._id(waiting.number)
+        number = self.id_of(waiting.number)
         try:
             return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -224,44 +218,14 @@ class SweepStudy:
             trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def give_up(
-        self, trial: FrozenTrial, reason: str, *, last_heartbeat: float | None = None
-    ) -> bool:
-        """Fail a trial of another process, which keeps its place; False if somebody was quicker."""
-        return self._end(trial, {REASON: reason, LAST_HEARTBEAT: last_heartbeat})
+    def end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
+        """Fail a trial that runs, whoever's it is; False where it has ended already.
 
-    def requeue(
-        self,
-        trial: FrozenTrial,
-        reason: str,
-        *,
-        attempt: int | None = None,
-        last_heartbeat: float | None = None,
-    ) -> bool:
-        """End an unfinished trial and give its place, with its values, to a new one.
-
-        In this order nothing is lost where the process dies in between: a trial that is
-        superseded and still running is found again, and so is a place that is missing.
-        False where another process was quicker.
+        Args:
+            trial: which.
+            attributes: what is noted with it before it ends; what is None is not.
         """
-        with locked(self.address.lock):
-            if not self._end(
-                trial, {REPLACED: True, REASON: reason, LAST_HEARTBEAT: last_heartbeat}
-            ):
-                return False
-            known = trial.user_attrs
-            self.enqueue(
-                self.carried_values(trial),
-                attempt=known.get(ATTEMPT, 1) if attempt is None else attempt,
-                experiment_key=known.get(EXPERIMENT_KEY),
-                trajectory_key=known.get(TRAJECTORY_KEY),
-                slot=slot_of(trial),
-            )
-        return True
-
-    def _end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
-        """Fail a running trial; False where it has ended already."""
-        trial_id = self._id(trial.number)
+        trial_id = self.id_of(trial.number)
         try:
             for key, value in attributes.items():
                 if value is not None:
@@ -270,14 +234,6 @@ class SweepStudy:
         except optuna.exceptions.UpdateFinishedTrialError:
             return False
         return True
-
-    def replace(self, trial: Trial, values: list[float] | None) -> None:
-        """End a trial that repeats another one; its place is free again.
-
-        The sampler learns from the values that are known; None while they are being found out.
-        """
-        trial.set_user_attr(REPLACED, True)
-        self.study.tell(trial, values, state=None if values else TrialState.FAIL)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all, by their place; not those that have given it on."""
@@ -303,7 +259,7 @@ class SweepStudy:
         """The MLflow run of the sweep."""
         return self.study.user_attrs.get(PARENT)
 
-    def _id(self, number: int) -> int:
+    def id_of(self, number: int) -> int:
         """The storage's own number of a trial."""
         study_id = self.storage.get_study_id_from_name(self.study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)

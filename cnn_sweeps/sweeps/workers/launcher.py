@@ -8,6 +8,7 @@ code of ours, and a worker needs nothing but the study's storage, the tracking U
 They are started all at once, and watched by way of the study.
 """
 
+import logging
 import os
 import re
 import signal
@@ -38,8 +39,11 @@ from cnn_sweeps.sweeps.study.attributes import (
     STOP,
 )
 from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
+from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
+
+logger = logging.getLogger(__name__)
 
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
@@ -105,13 +109,16 @@ def work_as_job(worker: str) -> None:
     with _stoppable() as stopping:
         address = Address(storage=unquote(place[3]), name=unquote(place[4]))
         study = SweepStudy.load(address, stream=1000 * (number + 1))
-        Worker(
-            study=study,
-            execute=execute_of(study, None),
-            stop=lambda: bool(stopping) or asked_to_stop(study),
-            number=number,
-            threads=max(1, cores() // cpu_slots),
-        ).work()
+        with logged_worker(study):
+            logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
+            Worker(
+                study=study,
+                execute=execute_of(study, None),
+                stop=lambda: bool(stopping) or asked_to_stop(study),
+                number=number,
+                threads=max(1, cores() // cpu_slots),
+            ).work()
+            logger.info("worker %d, process %d, ended", number, os.getpid())
 
 
 @contextmanager
@@ -203,6 +210,7 @@ class Placement:
             # A launcher may have run the worker in this process.
             elsewhere = owner.get("host") == this_host() and owner["pid"] != os.getpid()
             if elsewhere and Owner.from_json(owner).lives(None):
+                logger.warning("killing a worker, process %d", owner["pid"])
                 with suppress(ProcessLookupError):
                     os.kill(owner["pid"], signal.SIGKILL)
         self._thread = None
@@ -210,14 +218,18 @@ class Placement:
     def _start(self) -> None:
         self.study.study.set_user_attr(STOP, False)
         self._begun, self._errors = self._count_begun(), []
+        logger.info("the launcher places workers")
         self._thread = Thread(target=self._run, name="launcher", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
             self.launch()
-        except BaseException as error:  # noqa: BLE001 -- a launcher can fail in any way
+        except BaseException as error:
             self._errors.append(error)
+            logger.error("the launcher failed", exc_info=True)
+        else:
+            logger.info("the launcher has ended")
 
     def _judge(self) -> None:
         """Give up when placing workers leads to nothing, with what the launcher says."""

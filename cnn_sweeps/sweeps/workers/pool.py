@@ -5,6 +5,7 @@ through one pipe each, replaces the ones that die or have done enough, and reque
 dead one had in hand.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said, without_main
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.25
 """Seconds between two looks at the workers."""
@@ -119,6 +122,8 @@ class Pool:
 
     def kill(self) -> None:
         """End every worker at once; its trial is orphaned."""
+        if self._handles:
+            logger.warning("killing the workers, processes %s", sorted(self.pids))
         self._signal(signal.SIGKILL)
         for handle in self._handles.values():
             handle.process.join()
@@ -156,6 +161,7 @@ class Pool:
             return None
         finally:
             there.close()  # so that the pipe ends with the worker
+        logger.info("worker %d spawned as process %s", number, process.pid)
         return WorkerHandle(order=order, process=process, pipe=here)
 
     def _hear(self, handle: WorkerHandle, show: Callable[[Event], None]) -> None:
@@ -170,6 +176,10 @@ class Pool:
         handle.process.join()
         handle.pipe.close()
         del self._handles[handle.order.number]
+        exitcode = handle.process.exitcode
+        level = logging.WARNING if exitcode else logging.INFO
+        number, pid = handle.order.number, handle.process.pid
+        logger.log(level, "worker %d, process %s, %s", number, pid, said(exitcode))
         if handle.process.exitcode == 0 or handle.claimed:
             self._stillborn = 0
         else:
@@ -178,6 +188,7 @@ class Pool:
     def _note_failed_start(self, cause: str) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""
         self._stillborn += 1
+        logger.error("a worker failed at start-up: %s", cause)
         if self._stillborn >= MOST_FAILED_STARTS:
             raise StoreError(
                 f"{MOST_FAILED_STARTS} workers in a row ended before their first trial: "
@@ -194,6 +205,7 @@ def serve(order: Order, pipe: Connection) -> None:
     if (device := device_of(order.number)) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
 
+    from cnn_sweeps.sweeps.study.log import logged_worker  # noqa: PLC0415
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
     from cnn_sweeps.sweeps.workers.worker import Worker, execute_of  # noqa: PLC0415 -- preloaded
 
@@ -205,14 +217,15 @@ def serve(order: Order, pipe: Connection) -> None:
 
     try:
         study = SweepStudy.load(order.address, stream=order.stream)
-        Worker(
-            study=study,
-            execute=execute_of(study, order.execute),
-            emit=emit,
-            stop=lambda: bool(stopping),
-            number=order.number,
-            threads=order.threads,
-        ).work(most=TRIALS_PER_PROCESS)
+        with logged_worker(study):
+            Worker(
+                study=study,
+                execute=execute_of(study, order.execute),
+                emit=emit,
+                stop=lambda: bool(stopping),
+                number=order.number,
+                threads=order.threads,
+            ).work(most=TRIALS_PER_PROCESS)
     except CnnSweepsError as error:
         emit(WorkerRefused(worker=order.number, message=str(error)))
     # TensorFlow and MLflow keep threads that would delay an ordinary end.

@@ -2,9 +2,10 @@
 
 import dataclasses
 import importlib
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event as Flag
@@ -15,23 +16,40 @@ from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.errors import PrunedError, StoppedError, StoreError, reason_of
+from cnn_sweeps.errors import (
+    CnnSweepsError,
+    PrunedError,
+    StoppedError,
+    StoreError,
+    reason_of,
+)
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import BEAT, Owner
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
-from cnn_sweeps.sweeps.study import attributes, duplicates, repetition
+from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
+from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.records import KIND, STUDY_NAME, TRIAL
+from cnn_sweeps.tracking.records import (
+    KIND,
+    RETRY_ATTEMPT,
+    RETRY_OF,
+    RETRY_REASON,
+    STUDY_NAME,
+    TRIAL,
+)
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories.lock import locked
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.training.loop import Callback
+
+logger = logging.getLogger(__name__)
 
 OnRunStart = Callable[[str, Identity], None]
 Emit = Callable[[Event], None]
@@ -59,6 +77,7 @@ class Worker:
         threads: CPU threads for configs that leave them open (`trainer.threads: 0`).
         owner: this process.
         begun: name and config hash of the run in hand, once it exists.
+        claimed: when the trial in hand was claimed, by a clock that is never set.
     """
 
     study: SweepStudy
@@ -69,6 +88,7 @@ class Worker:
     threads: int = 0
     owner: Owner = field(default_factory=Owner.here)
     begun: tuple[str, str] | None = None
+    claimed: float = 0.0
 
     def work(self, most: int | None = None) -> None:
         """Carry out waiting trials until none is left, the time is up, or `most` are done.
@@ -88,9 +108,10 @@ class Worker:
 
     def _carry_out(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""
-        study, self.begun = self.study, None
+        study, self.begun, self.claimed = self.study, None, time.monotonic()
         try:
             values = study.values_of(trial)
+            _log_claimed(trial, values)
             config = study.plan.config(values)
             experiment_key = study.plan.experiment_key(config)
             repetition.name(
@@ -105,22 +126,23 @@ class Worker:
             self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
         except StoreError as error:
             # No fault of the trial: it is begun again when the store can be used again.
-            study.requeue(study.frozen(trial), reason_of(error))
+            requeue.after_interruption(study, study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:
             study.pruned(trial, error.reason)
             self._ended(trial, state="pruned", reason=error.reason, epochs=error.epoch)
         except (StoppedError, KeyboardInterrupt) as error:
             reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
-            study.requeue(study.frozen(trial), reason)
+            requeue.after_interruption(study, study.frozen(trial), reason)
             self._ended(trial, state="put back", reason=reason)
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
-            pass  # given on by another host, which had no sign of life from here for too long
+            # By another host, which had no sign of life from here for too long.
+            logger.warning("trial %d was requeued by another process meanwhile", trial.number)
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
-            self._ended(trial, state="failed", reason=reason_of(error))
+            self._ended(trial, error, state="failed", reason=reason_of(error))
 
     def _train(self, trial: Trial, config: Config) -> None:
         study, plan = self.study, self.study.plan
@@ -139,6 +161,7 @@ class Worker:
         )
 
         def started(run_id: str, identity: Identity) -> None:
+            logger.debug("trial %d is run %s, %s", trial.number, run_id, identity.config_hash)
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
             trial.set_user_attr(attributes.RUN_ID, run_id)
             trial.set_user_attr(attributes.CONFIG_HASH, identity.config_hash)
@@ -167,6 +190,7 @@ class Worker:
     def _repeat(self, trial: Trial, known: duplicates.Known) -> None:
         """Deal with a trial whose experiment has been, or is being, tried."""
         study = self.study
+        logger.info("trial %d repeats trial %d", trial.number, known.number)
         if study.plan.duplicates == "reuse" and known.values is not None:
             for key in (attributes.CONFIG_HASH, attributes.RUN_ID, attributes.METRICS):
                 trial.set_user_attr(key, known.attributes.get(key))
@@ -174,16 +198,35 @@ class Worker:
             study.done(trial, known.values)
             self._ended(trial, state="reused", values=tuple(known.values))
             return
-        with locked(study.address.lock):
-            study.replace(trial, known.values)
-            kept = repetition.resample(study, trial)
-        if not kept:
+        if not requeue.resample(study, trial, known.values):
+            logger.info("trial %d dropped: every experiment of the space was tried", trial.number)
             self.emit(TrialDropped(worker=self.number, trial=trial.number))
 
-    def _ended(self, trial: Trial, **what: Any) -> None:
+    def _ended(self, trial: Trial, error: Exception | None = None, /, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)
         told = {"name": name, "config_hash": config_hash} | what
-        self.emit(TrialEnded(worker=self.number, trial=trial.number, **told))
+        ended = TrialEnded(worker=self.number, trial=trial.number, **told)
+        _log_ended(ended, time.monotonic() - self.claimed, error)
+        self.emit(ended)
+
+
+def _log_claimed(trial: Trial, values: Mapping[str, Any]) -> None:
+    """Log which trial a worker has, its params, and which attempt it is."""
+    params = " ".join(f"{key}={value}" for key, value in values.items())
+    retries = history(trial.user_attrs)
+    again = f" (attempt {retries[-1].attempt})" if retries else ""
+    logger.info("trial %d claimed%s: %s", trial.number, again, params)
+
+
+def _log_ended(ended: TrialEnded, seconds: float, error: Exception | None) -> None:
+    """Log how a trial ended, of a bug with its traceback."""
+    state = "interrupted" if ended.state == "put back" else ended.state
+    said = " ".join(f"{value:.6g}" for value in ended.values) or ended.reason or "no value"
+    level = logging.ERROR if ended.state == "failed" else logging.INFO
+    bug = error if not isinstance(error, CnnSweepsError) else None
+    logger.log(
+        level, "trial %d %s after %.1f s: %s", ended.trial, state, seconds, said, exc_info=bug
+    )
 
 
 class ProgressCallback:
@@ -200,6 +243,8 @@ class ProgressCallback:
         """
         worker = self._worker
         value = epoch.metrics.get(self._metric)
+        said = "unknown" if value is None else f"{value:.6g}"
+        logger.debug("trial %d epoch %d: %s %s", self._trial, epoch.number, self._metric, said)
         worker.emit(
             EpochEnded(worker=worker.number, trial=self._trial, epoch=epoch.number, value=value)
         )
@@ -240,7 +285,7 @@ class RunTrial:
 
     def __init__(self, study: SweepStudy) -> None:
         """Open the store that the sweep logs to."""
-        self._parent, self._study = study.parent_run_id, study.study.study_name
+        self._parent, self._study = study.parent_run_id, study
         self._timed = study.plan.exercise is not None
         self._store = Store.open(study.plan.first.tracking)
 
@@ -256,9 +301,23 @@ class RunTrial:
         with quiet_stderr():
             from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
-        tags = {KIND: "trial", STUDY_NAME: self._study, TRIAL: str(trial)}
+        tags = tags_of(self._study, trial)
         context = TrialContext(parent_run_id=self._parent, tags=tags, timed=self._timed)
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
+
+
+def tags_of(study: SweepStudy, number: int) -> dict[str, str]:
+    """The tags of a trial's run: what it belongs to and, where it is a retry, of what and why."""
+    tags = {KIND: "trial", STUDY_NAME: study.study.study_name, TRIAL: str(number)}
+    retries = history(study.storage.get_trial(study.id_of(number)).user_attrs)
+    if retries:
+        last = retries[-1]
+        tags |= {
+            RETRY_ATTEMPT: str(last.attempt),
+            RETRY_REASON: first_line(hidden_in(last.reason)),
+            RETRY_OF: str(last.trial),
+        }
+    return tags
 
 
 def execute_of(study: SweepStudy, path: str | None) -> Execute:

@@ -22,7 +22,7 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, ranked, results
 from cnn_sweeps.sweeps.results.commands import best_again, commands, save_command
 from cnn_sweeps.sweeps.results.timeline import PAUSE, spans
-from cnn_sweeps.sweeps.study import durations
+from cnn_sweeps.sweeps.study import durations, requeue
 from cnn_sweeps.sweeps.study.attributes import COMMAND
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -76,6 +76,21 @@ def test_waiting_trials_make_it_unfinished(tmp_path: Path) -> None:
     made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
     found = results(made, None)
     assert (found.trials, found.unfinished, found.ended) == ((), 1, None)
+
+
+def test_a_trial_has_the_retries_that_led_to_it(tmp_path: Path) -> None:
+    """Those of a trial that ended at the first attempt are none."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    requeue.after_interruption(made, made.frozen(trial), "interrupted")
+    made.enqueue({"model.filters": 8, "model.conv_blocks": 1})
+    Worker(study=made, execute=FakeRun(score)).work()
+    found = {
+        each.number: [retry.reason for retry in each.retries] for each in results(made, None).trials
+    }
+    assert found == {1: ["interrupted"], 2: []}
 
 
 def test_failure_keeps_its_reason(tmp_path: Path) -> None:

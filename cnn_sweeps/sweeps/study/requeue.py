@@ -1,0 +1,132 @@
+"""Requeueing: the one place where the slot of a trial goes back into the queue.
+
+A slot goes back when the worker of its trial died (up to `hydra.sweeper.retries` times), when
+the trial was interrupted on purpose or the store refused, and when it would repeat an experiment.
+The order is always the same: marked as replaced, failed, enqueued. The process may die between any
+two of these steps:
+
+1. Marked and still running: its owner is dead, so it is found again and requeued.
+2. Failed and not yet enqueued: a replaced trial is no part of the budget, so the slot is missing,
+   and the next call of the sweep fills it.
+
+In no other order is both true: nothing is lost, and no slot is there twice.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from cnn_sweeps.sweeps.study import repetition
+from cnn_sweeps.sweeps.study.attributes import (
+    ATTEMPT,
+    EXPERIMENT_KEY,
+    LAST_HEARTBEAT,
+    REASON,
+    REPLACED,
+    RETRIES,
+    SLOT,
+    TRAJECTORY_KEY,
+    slot_of,
+)
+from cnn_sweeps.sweeps.study.events import State, TrialEnded
+from cnn_sweeps.sweeps.study.retry import Retry, history, stored
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.trajectories.lock import locked
+
+logger = logging.getLogger(__name__)
+
+
+def after_death(
+    study: SweepStudy, trial: FrozenTrial, reason: str, *, retries: int, last_heartbeat: float
+) -> TrialEnded | None:
+    """Requeue a trial whose worker died, or fail it where that has happened too often.
+
+    Args:
+        study: whose trial.
+        trial: it runs, and no living process owns it.
+        reason: what the worker died of.
+        retries: how often a slot is tried again.
+        last_heartbeat: when the worker was last known to live, in seconds since 1970.
+
+    Returns:
+        What became of it; None where another process was quicker.
+    """
+    attempt = trial.user_attrs.get(ATTEMPT, 1)
+    # One that is marked already was given a retry by a process that died before it was done.
+    if attempt > retries and REPLACED not in trial.user_attrs:
+        last = f"{reason}, {attempt} times" if attempt > 1 else reason
+        if not study.end(trial, {REASON: last, LAST_HEARTBEAT: last_heartbeat}):
+            return None
+        logger.error("trial %d failed, and is not requeued: %s", trial.number, last)
+        return _ended(trial, "failed", last)
+    attributes = {REASON: reason, LAST_HEARTBEAT: last_heartbeat}
+    requeued = _requeue(study, trial, attributes, attempt=attempt + 1)
+    return _ended(trial, "put back", reason) if requeued else None
+
+
+def after_interruption(study: SweepStudy, trial: FrozenTrial, reason: str) -> TrialEnded | None:
+    """Requeue a trial that was ended on purpose, or for want of a store: no failed attempt.
+
+    Returns:
+        What became of it; None where another process was quicker.
+    """
+    attempt = trial.user_attrs.get(ATTEMPT, 1)
+    requeued = _requeue(study, trial, {REASON: reason}, attempt=attempt)
+    return _ended(trial, "put back", reason) if requeued else None
+
+
+def resample(study: SweepStudy, trial: Trial, values: list[float] | None) -> bool:
+    """End a trial that repeats another one, and give its slot to the sampler again.
+
+    Args:
+        study: whose trial.
+        trial: it is claimed by this process.
+        values: what is known of its experiment, for the sampler to learn from; None while that
+            is being found out.
+
+    Returns:
+        Whether the slot is in the queue; not where every experiment of the space was tried.
+    """
+    with locked(study.address.lock):
+        trial.set_user_attr(REPLACED, True)
+        study.study.tell(trial, values, state=None if values else TrialState.FAIL)
+        return repetition.resample(study, trial)
+
+
+def _requeue(
+    study: SweepStudy, trial: FrozenTrial, attributes: Mapping[str, Any], *, attempt: int
+) -> bool:
+    """Give the slot of a running trial, with its values and history, to a new one.
+
+    Args:
+        study: whose trial.
+        trial: it runs; whoever owns it does not go on with it.
+        attributes: what is said of its end, the reason among it.
+        attempt: which try of those that `hydra.sweeper.retries` counts the new one is.
+
+    Returns:
+        Whether it was done here, and not by another process that was quicker.
+    """
+    known = trial.user_attrs
+    retry = Retry.after(trial.number, known, attributes[REASON])
+    with locked(study.address.lock):
+        if not study.end(trial, {REPLACED: True, **attributes}):
+            return False
+        study.enqueue(
+            study.carried_values(trial),
+            experiment_key=known.get(EXPERIMENT_KEY),
+            trajectory_key=known.get(TRAJECTORY_KEY),
+            kept={
+                ATTEMPT: attempt,
+                SLOT: slot_of(trial),
+                RETRIES: stored([*history(known), retry]),
+            },
+        )
+    logger.info("trial %d requeued for attempt %d: %s", trial.number, retry.attempt, retry.reason)
+    return True
+
+
+def _ended(trial: FrozenTrial, state: State, reason: str) -> TrialEnded:
+    return TrialEnded(worker=0, trial=trial.number, state=state, reason=reason)

@@ -1,0 +1,36 @@
+"""What `hydra.sweeper` takes for the log of a sweep."""
+
+from typing import Any
+
+import pytest
+
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.sweeps.plan.budget import LOG_LEVELS, Budget
+
+
+@pytest.mark.parametrize("level", LOG_LEVELS)
+def test_log_levels_are_those_of_logging(level: str) -> None:
+    """Four of them; without one it is info, and the file is beside the study."""
+    assert Budget.parse({"n_jobs": 1, "log_level": level}).log_level == level
+    assert (Budget.parse({"n_jobs": 1}).log_level, Budget().log_file) == ("info", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        pytest.param(
+            {"log_level": "loud"}, r"log_level=loud.*debug, info, warning or error", id="unknown"
+        ),
+        pytest.param({"log_level": None}, r"log_level=null", id="no level"),
+        pytest.param({"log_level": 20}, r"log_level=20", id="number"),
+        pytest.param({"log_level": ["info"]}, r"log_level=\['info'\]", id="list"),
+        pytest.param({"log_file": " "}, r"log_file=' ' is not possible", id="empty"),
+        pytest.param({"log_file": "x.journal"}, r"log_file='x\.journal'", id="journal"),
+        pytest.param({"log_file": "x.lock"}, r"does not end in \.journal or \.lock", id="lock"),
+    ],
+)
+def test_a_log_that_is_impossible_is_refused(settings: dict[str, Any], message: str) -> None:
+    """In one line, before anything starts."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        Budget.parse({"n_jobs": 1, **settings})
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,195 @@
+"""A trial's slot goes back into the queue: once, in a safe order, with a trace."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import FrozenTrial, Trial, TrialState
+from plans import plan, study
+
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study import requeue
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
+from cnn_sweeps.sweeps.study.recovery import recover
+from cnn_sweeps.sweeps.study.retry import Retry, history, stored
+from cnn_sweeps.sweeps.study.storage import Journal
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
+STEPS = ("marked", "with its reason", "with its last heartbeat", "failed", "enqueued")
+"""What requeueing writes, in this order."""
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing after it is carried out."""
+
+
+def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process die when it writes its next entry but so many."""
+    append, left = Journal.append_logs, iter(range(step))
+
+    def dying(journal: Journal, logs: list[dict[str, Any]]) -> None:
+        if next(left, None) is None:
+            raise KilledError
+        append(journal, logs)
+
+    monkeypatch.setattr(Journal, "append_logs", dying)
+
+
+def claimed(made: SweepStudy, owner: Owner = DEAD) -> FrozenTrial:
+    """A trial that a process has claimed, as the storage holds it."""
+    trial = made.claim(owner)
+    assert trial is not None
+    return made.frozen(trial)
+
+
+def died(made: SweepStudy, reason: str = "killed", retries: int = 2) -> Any:
+    """Let a worker claim a trial and die; what becomes of the trial."""
+    return requeue.after_death(
+        made, claimed(made), reason, retries=retries, last_heartbeat=1_700_000_000.0
+    )
+
+
+def cells(made: SweepStudy) -> list[str]:
+    """The values of all trials that count, in no particular order."""
+    return sorted(json.dumps(made.carried_values(trial)) for trial in made.trials())
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)), ids=[f"before {step}" for step in STEPS])
+@pytest.mark.parametrize(
+    ("swept", "budget"),
+    [
+        pytest.param(plan(), Budget(), id="enumerated"),
+        pytest.param(plan(sampler="random"), Budget(n_trials=3), id="sampled"),
+    ],
+)
+def test_death_between_two_steps_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: Plan, budget: Budget, step: int
+) -> None:
+    """Wherever the process that requeues dies, the next call has every slot exactly once."""
+    made = study(tmp_path, swept)
+    fill(made, budget)
+    before = cells(made)
+    with monkeypatch.context() as patch:
+        trial = claimed(made)
+        die_before(step, patch)
+        with pytest.raises(KilledError):
+            requeue.after_death(made, trial, "killed", retries=2, last_heartbeat=1.0)
+    again = study(tmp_path, swept)
+    recover(again, None, retries=2, show=lambda _: None)
+    fill(again, budget)
+    assert cells(again) == before
+    assert not again.trials(TrialState.RUNNING)
+    assert again.counts().waiting == len(before)
+
+
+@pytest.mark.parametrize("step", range(len(STEPS) - 1), ids=STEPS[:-1])
+def test_the_trace_outlives_the_death_of_who_requeues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """As long as the trial has not failed, the next process adds the retry, once."""
+    made = study(tmp_path)
+    made.enqueue()
+    with monkeypatch.context() as patch:
+        trial = claimed(made)
+        die_before(step, patch)
+        with pytest.raises(KilledError):
+            requeue.after_death(made, trial, "killed", retries=2, last_heartbeat=1.0)
+    recover(study(tmp_path), None, retries=2, show=lambda _: None)
+    (waiting,) = made.trials(TrialState.WAITING)
+    assert [retry.trial for retry in history(waiting.user_attrs)] == [trial.number]
+
+
+def test_three_attempts_leave_their_history(tmp_path: Path) -> None:
+    """The third attempt has both retries before it: number, attempt, reason, host and process."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4})
+    died(made, "out of memory")
+    died(made, "a fault in native code")
+    third = claimed(made)
+    first, second = history(third.user_attrs)
+    assert (first.trial, first.attempt, first.reason) == (0, 2, "out of memory")
+    assert (second.trial, second.attempt, second.reason) == (1, 3, "a fault in native code")
+    assert (second.host, second.pid) == (DEAD.host.partition(":")[0], DEAD.pid)
+    assert first.when <= second.when
+    assert (slot_of(third), third.user_attrs[ATTEMPT]) == (0, 3)
+    assert made.carried_values(third) == {"model.filters": 4}
+
+
+def test_a_slot_is_given_up_after_its_retries(tmp_path: Path) -> None:
+    """Then the trial has failed with its reason and how often, and keeps its slot."""
+    made = study(tmp_path)
+    made.enqueue()
+    states = [died(made, retries=1).state for _ in range(2)]
+    assert states == ["put back", "failed"]
+    (failed,) = made.trials()
+    assert (failed.state, failed.user_attrs["reason"]) == (TrialState.FAIL, "killed, 2 times")
+    assert len(history(failed.user_attrs)) == 1
+
+
+def test_an_interruption_is_traced_and_is_no_failed_attempt(tmp_path: Path) -> None:
+    """Ctrl-C may come as often as it likes: `retries` does not count it, the history does."""
+    made = study(tmp_path)
+    made.enqueue()
+    for _ in range(4):
+        ended = requeue.after_interruption(made, claimed(made), "interrupted")
+        assert ended is not None
+        assert ended.state == "put back"
+    (waiting,) = made.trials(TrialState.WAITING)
+    assert waiting.user_attrs[ATTEMPT] == 1
+    assert [retry.attempt for retry in history(waiting.user_attrs)] == [2, 3, 4, 5]
+
+
+def test_who_is_second_requeues_nothing(tmp_path: Path) -> None:
+    """Of two processes that find one dead worker's trial, one gives its slot on."""
+    made = study(tmp_path)
+    made.enqueue()
+    trial = claimed(made)
+    told = [
+        requeue.after_death(made, trial, "killed", retries=2, last_heartbeat=1.0) for _ in range(2)
+    ]
+    assert [ended is None for ended in told] == [False, True]
+    assert made.counts().total == 1
+
+
+@pytest.mark.parametrize("values", [[0.5], None], ids=["known", "being found out"])
+def test_a_duplicate_gives_its_slot_to_the_sampler(
+    tmp_path: Path, values: list[float] | None
+) -> None:
+    """That is no retry: the new trial is another experiment, and has no history."""
+    made = study(tmp_path, plan(sampler="random"))
+    made.enqueue()
+    trial = made.claim(Owner.here())
+    assert isinstance(trial, Trial)
+    assert requeue.resample(made, trial, values)
+    (waiting,) = made.trials(TrialState.WAITING)
+    assert history(waiting.user_attrs) == ()
+    assert made.frozen(trial).values == values
+
+
+@pytest.mark.parametrize(
+    ("attributes", "attempt"),
+    [
+        pytest.param({}, 2, id="first"),
+        pytest.param({ATTEMPT: 3}, 4, id="of an earlier version"),
+        pytest.param({RETRIES: "what?", ATTEMPT: 1}, 2, id="damaged"),
+        pytest.param({RETRIES: [{"attempt": 2}]}, 2, id="incomplete"),
+    ],
+)
+def test_a_retry_counts_on_from_what_is_known(attributes: dict[str, Any], attempt: int) -> None:
+    """Studies without a history are read, and what cannot be read stops nothing."""
+    assert history(attributes) == ()
+    retry = Retry.after(7, attributes, "killed")
+    assert (retry.attempt, retry.trial, retry.host, retry.pid) == (attempt, 7, None, None)
+
+
+def test_a_history_survives_storage() -> None:
+    """What is stored is plain JSON, and reads as the same; what a newer version adds is left."""
+    retry = Retry.after(7, {"owner": {"host": "here:1", "pid": 5}}, "killed")
+    plain = json.loads(json.dumps(stored([retry])))
+    assert set(plain[0]) == {"attempt", "when", "reason", "trial", "host", "pid"}
+    assert history({RETRIES: [{**plain[0], "colour": "red"}]}) == (retry,)
