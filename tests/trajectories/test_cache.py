@@ -57,7 +57,7 @@ def test_an_entry_belongs_to_a_trajectory_in_an_environment(tmp_path: Path) -> N
 def test_entries_come_in_the_order_of_their_use(store: TrajectoryStore) -> None:
     """The one that was not used for longest is first, and first to go."""
     assert letters(store.entries()) == "abc"
-    store.entry("a" * 64, HERE).touch()
+    store.entry("a" * 64, HERE).mark_used()
     assert letters(store.entries()) == "bca"
 
 
@@ -174,7 +174,7 @@ def test_a_store_that_cannot_be_written_stays_as_it_is(
     def read_only(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", read_only)
+    monkeypatch.setattr(os, "open", read_only)  # which is how a lock is opened
     monkeypatch.setattr(Path, "rename", read_only)
     assert store.evict(0.0) == []
     monkeypatch.undo()

@@ -44,7 +44,7 @@ def test_a_killed_holder_gives_the_lock_back(tmp_path: Path, holder: subprocess.
     """Nobody waits for a process that was killed while it held the lock."""
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    study(tmp_path).put()
+    study(tmp_path).enqueue()
     assert study(tmp_path).counts().waiting == 1
 
 
@@ -59,7 +59,7 @@ def test_a_journal_that_is_held_for_too_long_is_refused(
 
 def test_what_is_held_can_be_read(tmp_path: Path) -> None:
     """A study can be looked at while another program writes."""
-    study(tmp_path).put()
+    study(tmp_path).enqueue()
     with (tmp_path / "study.journal").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert SweepStudy.load(Address(storage=str(held.name), name="study")).counts().waiting == 1
@@ -74,7 +74,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     file.write_bytes(whole + b'{"op_code":4,"worker')
     again = study(tmp_path)
     assert again.counts().waiting == 1
-    again.put({"model.filters": 8})
+    again.enqueue({"model.filters": 8})
     assert study(tmp_path).counts().waiting == 2
     assert file.read_bytes().startswith(whole)
 
@@ -92,7 +92,7 @@ def test_a_new_journal_is_made(tmp_path: Path) -> None:
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
     """A journal that cannot be read says which line, and what to do."""
-    study(tmp_path).put()
+    study(tmp_path).enqueue()
     file = tmp_path / "study.journal"
     first, *rest = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([first, line, *rest]))
