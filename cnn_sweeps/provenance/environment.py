@@ -1,7 +1,5 @@
 """The environment of a run: what may move the last bits without changing what it means."""
 
-import hashlib
-import json
 import os
 import platform
 import socket
@@ -15,6 +13,7 @@ from typing import Any, Final
 import psutil
 
 from cnn_sweeps.provenance import code as checkout
+from cnn_sweeps.text.json import sha256
 
 PACKAGES: Final = (
     "cnn-sweeps",
@@ -220,7 +219,7 @@ def _software(
 ) -> str:
     computing = {**(pluralize or {}), **{name: packages.get(name) for name in COMPUTING}}
     told = {"python": _minor(python), "packages": computing, "code": code}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: checkout.SHOWN]
+    return sha256(told)[: checkout.SHOWN]
 
 
 def _minor(python: str) -> str:
