@@ -1,13 +1,11 @@
 """Where a benchmark runs, without which its seconds mean nothing."""
 
 import os
-import resource
-import sys
-from pathlib import Path
+
+import psutil
 
 from cnn_sweeps.provenance.environment import Environment
 
-STATM = Path("/proc/self/statm")
 MIB = 1024**2
 
 
@@ -24,8 +22,5 @@ def load() -> float:
 
 
 def resident_mb() -> float:
-    """Memory that this process holds now, in MiB; the most it has held where Linux is not."""
-    if STATM.exists():
-        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (MIB if sys.platform == "darwin" else 1024)
+    """Memory that this process holds now, in MiB."""
+    return float(psutil.Process().memory_info().rss) / MIB

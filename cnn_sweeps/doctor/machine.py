@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
-from cnn_sweeps.provenance.environment import cores
+from cnn_sweeps.provenance.environment import available_memory, cores
 from cnn_sweeps.text.format import pluralize
 
 CGROUP = Path("/sys/fs/cgroup")
-MEMINFO = Path("/proc/meminfo")
+"""What a container is given, which psutil does not tell."""
 WORKER = 1.5 * 2**30
 """Bytes of memory that a worker takes at its peak."""
 GIB = 2**30
@@ -58,7 +58,7 @@ def processors(machine: Machine) -> Iterator[Finding]:
 
 def memory(_machine: Machine) -> Iterator[Finding]:
     """Whether there is memory for as many workers as `hydra.sweeper.n_jobs=auto` starts."""
-    free, limit = _memory_free(), _cgroup_left()
+    free, limit = available_memory(), _cgroup_left()
     if free is None and limit is None:
         return
     left = min(value for value in (free, limit) if value is not None)
@@ -74,6 +74,7 @@ def memory(_machine: Machine) -> Iterator[Finding]:
 
 def limits(_machine: Machine) -> Iterator[Finding]:
     """Limits of the shell that large sweeps would run into."""
+    # psutil's rlimit knows Linux alone, and macOS is where 256 open files are the default.
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < LEAST_FILES:
         yield warn(f"this shell allows {files} open files", f"ulimit -n {2 * LEAST_FILES}")
@@ -164,14 +165,6 @@ def _cgroup_left() -> float | None:
     """Bytes that a container may still take; None for no limit."""
     most, used = _told(CGROUP / "memory.max"), _told(CGROUP / "memory.current")
     return float(most) - float(used) if most.isdecimal() and used.isdecimal() else None
-
-
-def _memory_free() -> float | None:
-    """Bytes that are free for new processes, as far as the system tells."""
-    for line in _told(MEMINFO).splitlines():
-        if line.startswith("MemAvailable:"):
-            return float(line.split()[1]) * 1024
-    return None
 
 
 def _told(file: Path) -> str:

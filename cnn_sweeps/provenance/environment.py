@@ -1,7 +1,5 @@
 """The environment of a run: what may move the last bits without changing what it means."""
 
-import hashlib
-import json
 import os
 import platform
 import socket
@@ -12,7 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from cnn_sweeps.provenance import code as checkout
+from cnn_sweeps.text.json import sha256
 
 PACKAGES: Final = (
     "cnn-sweeps",
@@ -218,7 +219,7 @@ def _software(
 ) -> str:
     computing = {**(pluralize or {}), **{name: packages.get(name) for name in COMPUTING}}
     told = {"python": _minor(python), "packages": computing, "code": code}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: checkout.SHOWN]
+    return sha256(told)[: checkout.SHOWN]
 
 
 def _minor(python: str) -> str:
@@ -258,7 +259,10 @@ def versions() -> dict[str, str]:
 
 
 def _processor() -> tuple[str, tuple[str, ...]]:
-    """The processor's name and its flags; the flags are known on Linux only."""
+    """The processor's name and its flags; the flags are known on Linux only.
+
+    Read here since psutil tells neither.
+    """
     lines: dict[str, str] = {}
     try:
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -276,6 +280,14 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory() -> float | None:
+    """Bytes of memory that are free for new processes; None where the system does not tell."""
+    try:
+        return float(psutil.virtual_memory().available)
+    except OSError:  # a container without /proc
+        return None
 
 
 def _tensorflow() -> tuple[tuple[str, ...], int, int]:

@@ -12,8 +12,6 @@ code of the user's is run for a hash, and nothing that is built counts.
 """
 
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from cnn_sweeps.config import rules
 from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, TrainerConfig
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.text.json import sha256
 
 SCHEMA_VERSION = 1
 SHOWN = 12
@@ -58,7 +57,9 @@ def identify(config: Config, data_digest: str, *, source: Source | None = None) 
     whole = content(config, data_digest, source=source)
     endless = content(config, data_digest, source=source, trajectory=True)
     return Identity(
-        config_hash=_sha256(whole), trajectory_hash=_sha256(endless), data_digest=data_digest
+        config_hash=sha256(whole, compact=True),
+        trajectory_hash=sha256(endless, compact=True),
+        data_digest=data_digest,
     )
 
 
@@ -117,8 +118,3 @@ def _plain(value: Any, *, trajectory: bool) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item, trajectory=trajectory) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
-
-
-def _sha256(plain: dict[str, Any]) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()

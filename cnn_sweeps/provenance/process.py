@@ -2,18 +2,20 @@
 
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import psutil
 
 LEASE_SECONDS = 25.0
 """Seconds after which a process on another host that gave no sign of life counts as dead."""
 BEAT = 5.0
 """Seconds between two signs of life."""
+ENDED: Final = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 GRACE = 20.0
 """Seconds that a claimed trial may be without an owner: its worker is about to say so."""
 
@@ -67,23 +69,17 @@ def this_host() -> str:
 
 def _start_of(pid: int) -> str | None:
     """When a process of this host started; None when it has ended (a zombie has ended)."""
-    if not Path("/proc/self/stat").exists():
-        return _start_by_ps(pid)
     try:
-        # The name in brackets may hold spaces; the state is the first field behind it, the
-        # start (in clock ticks since boot) the twentieth (proc(5)).
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            if process.status() in ENDED:
+                return None
+            created = process.create_time()
+        if not psutil.LINUX:
+            return time.ctime(created)  # as `ps -o lstart=` writes it, which was asked before
+        # Clock ticks since boot, as the kernel has it (proc(5)) and as every version has stored
+        # it. psutil adds the time of the boot, which moves whenever the clock is set: a worker
+        # would look like another process.
+        return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
+    except (psutil.Error, OSError):
         return None
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def _start_by_ps(pid: int) -> str | None:
-    """The same where there is no /proc (macOS)."""
-    told = subprocess.run(  # noqa: S603 -- the number of a process
-        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 -- wherever the system has it
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return told.stdout.strip() or None

@@ -8,8 +8,9 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
-from cnn_sweeps.sweeps.plan.budget import Budget, cores
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import comparison, test_scores

@@ -1,5 +1,6 @@
 """Values as JSON that every program can read, and not only Python's own reader."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -27,3 +28,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def sha256(value: Any, *, compact: bool = False) -> str:
+    """SHA-256 of a value's JSON with sorted keys, in hexadecimal; hashes are stored: they stay.
+
+    Args:
+        value: of what JSON has.
+        compact: whether the JSON is without white space, and NaN refused.
+    """
+    separators = (",", ":") if compact else None
+    text = json.dumps(value, sort_keys=True, separators=separators, allow_nan=not compact)
+    return hashlib.sha256(text.encode()).hexdigest()

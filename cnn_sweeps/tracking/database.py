@@ -17,6 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from filelock import FileLock
+
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking.address import Address
@@ -91,11 +93,11 @@ def prepare(database: Path, *, artifacts: str) -> None:
     name behind a lock, and appears whole.
 
     Raises:
-        OSError, sqlite3.Error: the folder or the file cannot be used.
+        OSError, sqlite3.Error: the folder or the file cannot be used, or somebody has the lock.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     if not database.exists():
-        with locked(database.with_name(f"{database.name}.lock")):
+        with FileLock(database.with_name(f"{database.name}.lock"), timeout=MIGRATION_SECONDS):
             if not database.exists():
                 _create(database, artifacts)
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
@@ -120,18 +122,6 @@ def ping(uri: str) -> None:
         port = url.port or PORTS[url.get_backend_name()]
         socket.create_connection((url.host, port), timeout=5).close()
     create_engine(url, poolclass=NullPool).connect().close()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes while the block runs.
-
-    It is a transaction on an empty SQLite file: the same on every system, and gone with
-    the process that held it.
-    """
-    with closing(sqlite3.connect(path, timeout=MIGRATION_SECONDS, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
 
 
 def _create(database: Path, artifacts: str) -> None:

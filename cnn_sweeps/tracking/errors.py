@@ -86,6 +86,7 @@ def _plainly(error: BaseException) -> str:
 
     MLflow wraps the driver's error once or twice, so the whole chain is looked through.
     """
+    from filelock import Timeout as LockTimeout
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
 
@@ -95,6 +96,8 @@ def _plainly(error: BaseException) -> str:
             name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
             if name in SQLITE:
                 return SQLITE[name]
+        elif isinstance(cause, LockTimeout):  # a TimeoutError, but not of a server
+            return BUSY
         elif isinstance(cause, silent):
             return SILENT
         elif isinstance(cause, OSError) and cause.errno in SYSTEM:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.text.dotted import dotted
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -43,14 +44,8 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
         One entry for each leaf; an absent value reads `null`, a list is JSON, and so is
         an empty mapping, which would vanish otherwise.
     """
-    flat: dict[str, str] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{name}."))
-        else:
-            flat[name] = as_text(value)
-    return flat
+    named = dotted(config, prefix, is_value=lambda _, value: not value)
+    return {name: as_text(value) for name, value in named}
 
 
 def as_text(value: object) -> str:

@@ -16,6 +16,10 @@ from tempfile import TemporaryDirectory
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.tracking.address import Address
 
+# Why not exec into the server: it answers only 5 s after it has begun (70 s on a busy machine), so
+# nobody would be left to name its page then, and MLflow 3.17 ends on Ctrl-C with 44 lines of
+# tracebacks. As a child it starts, fails and ends with one line.
+
 HOST = "127.0.0.1"
 """Loopback: the pages have no password, so nobody else is to reach them."""
 PATIENCE = 120.0

@@ -76,6 +76,7 @@ def configure_backend(trainer: TrainerConfig, seed: int) -> None:
 
 def peak_memory_mb() -> float:
     """The most memory this process has held so far, in MiB (resident set, all its runs)."""
+    # psutil tells what is held now, and the peak on Windows alone.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
 

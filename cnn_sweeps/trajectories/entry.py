@@ -11,7 +11,6 @@ once the history names it. Every file carries or has a SHA-256 that is checked w
 what does not fit is set aside as `*.damaged` and trained again.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files
 from cnn_sweeps.trajectories.files import Arrays
@@ -100,8 +100,7 @@ def _kept(plain: Mapping[str, Any]) -> EpochRecord:
 
 
 def _digest_of(history: Sequence[EpochRecord]) -> str:
-    plain = [asdict(one) for one in history]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return sha256([asdict(one) for one in history])
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """One process at a time, among all on this machine: for a file, and for who trains a trajectory."""
 
-import fcntl
-import os
+import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
+
+from filelock import FileLock, Timeout, lock_descriptor
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.trajectories.entry import LOCK
@@ -15,8 +16,10 @@ from cnn_sweeps.trajectories.files import refusal
 
 PATIENCE = 120.0
 """Seconds to wait for another process; preparing a study takes a few."""
-LONGEST_PAUSE = 0.05
-"""Seconds between two attempts, at most."""
+PAUSE: Final = 0.01
+"""Seconds between two attempts."""
+NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a drive says that knows no locks."""
 
 
 @contextmanager
@@ -26,40 +29,38 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         StoreError: the file cannot be written, or somebody holds the lock for minutes.
     """
+    # Without locks, filelock would leave a marker that a killed process never takes away.
+    lock = FileLock(path, timeout=PATIENCE, poll_interval=PAUSE, fallback_to_soft=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        held = path.open("a")
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(still_locked(path, PATIENCE)) from error
     except OSError as error:
         raise StoreError(
             f"the lock {path} cannot be made: {error.strerror or error}.\n"
             f"  Make its folder writable, or choose another with tracking.dir=FOLDER."
         ) from error
-    with held:
-        if not taken(held, PATIENCE):
-            raise StoreError(still_locked(path, PATIENCE))
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def taken(file: IO[Any], patience: float) -> bool:
     """Wait until no other process holds the lock of an open file, and take it.
 
-    Closing the file gives it back.
+    Closing the file gives it back. For a file that `FileLock` must not make where it is gone.
 
     Args:
         file: open for anything.
         patience: seconds after which the waiting is given up, and the answer is no.
     """
-    end, pause = time.monotonic() + patience, 0.001
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-        else:
-            return True
+    end = time.monotonic() + patience
+    while not lock_descriptor(file.fileno(), blocking=False):
+        if time.monotonic() > end:
+            return False
+        time.sleep(PAUSE)
+    return True
 
 
 def still_locked(path: Path, patience: float) -> str:
@@ -80,12 +81,16 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         """Name the lock; nothing is locked yet."""
         self._path = folder / LOCK
-        self._file: IO[str] | None = None
+        self._lock = FileLock(
+            self._path, blocking=False, thread_local=False, fallback_to_soft=False
+        )
+        self._without = False
+        """Whether it counts as held on a drive that knows no locks."""
 
     @property
     def held(self) -> bool:
         """Whether this object holds it."""
-        return self._file is not None
+        return self._without or self._lock.is_locked
 
     def acquire(self) -> bool:
         """Take the lock if it is free, and say whether it is held now.
@@ -93,18 +98,25 @@ class Lock:
         Raises:
             StoreError: the folder cannot be written.
         """
-        if self._file is None:
-            self._file = self._locked()
-        return self.held
+        if self.held:
+            return True
+        try:
+            self._lock.acquire()
+        except (Timeout, FileNotFoundError):  # somebody has it, or removed the folder meanwhile
+            return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise refusal(self._path, error) from error
+            self._without = True
+        return True
 
     def release(self) -> None:
         """Let somebody else have it."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._without = False
+        self._lock.release()
 
     def __enter__(self) -> Self:
-        """Do nothing: `take` is asked when the lock is needed."""
+        """Do nothing: `acquire` is asked when the lock is needed."""
         return self
 
     def __exit__(
@@ -115,34 +127,3 @@ class Lock:
     ) -> None:
         """Give it back."""
         self.release()
-
-    def _locked(self) -> IO[str] | None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("a")
-        except FileNotFoundError:  # the folder was removed meanwhile
-            return None
-        except OSError as error:
-            raise refusal(self._path, error) from error
-        if _free(file) and _still_there(file, self._path):
-            return file
-        file.close()
-        return None
-
-
-def _free(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a drive that knows no locks
-        return True
-    return True
-
-
-def _still_there(file: IO[str], path: Path) -> bool:
-    """Whether the file that was locked is the one that others will find."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False

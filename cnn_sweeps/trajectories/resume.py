@@ -4,8 +4,6 @@ What names a trajectory on disk is what is trained, and where. Import this modul
 Keras.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -241,5 +240,4 @@ def fingerprint(environment: Environment, *, steps_per_execution: int | None) ->
         steps_per_execution: steps of one call; no part of what an experiment is.
     """
     beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    text = json.dumps(environment.numerics | beside, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(environment.numerics | beside)

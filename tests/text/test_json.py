@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cnn_sweeps.text.json import dumped
+import pytest
+
+from cnn_sweeps.text.json import dumped, sha256
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,18 @@ def test_values_of_ours_become_plain() -> None:
         "x/y",
     ]
     assert "größer" in dumped(given)
+
+
+@pytest.mark.parametrize(
+    ("compact", "digest"),
+    [
+        (False, "c49793ae"),
+        (True, "1b907841"),
+    ],
+    ids=["spaced", "compact"],
+)
+def test_a_digest_stays(compact: bool, digest: str) -> None:
+    """What is stored under a digest is found by it for ever; the order of keys does not count."""
+    value = {"b": [1, 2.5, None, "ü"], "a": True}
+    assert sha256(value, compact=compact).startswith(digest)
+    assert sha256(dict(reversed(value.items())), compact=compact).startswith(digest)

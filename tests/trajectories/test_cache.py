@@ -174,7 +174,7 @@ def test_a_store_that_cannot_be_written_stays_as_it_is(
     def read_only(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", read_only)
+    monkeypatch.setattr(os, "open", read_only)  # which is how a lock is opened
     monkeypatch.setattr(Path, "rename", read_only)
     assert store.evict(0.0) == []
     monkeypatch.undo()

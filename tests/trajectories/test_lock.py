@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.trajectories.lock import Lock
+from cnn_sweeps.trajectories import lock as locks
+from cnn_sweeps.trajectories.lock import Lock, locked
 
 HOLDER = """
 import sys
@@ -138,3 +140,54 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pytest.raises(StoreError, match=r"folder/lock cannot be written: [^\n]*\n.*reuse=false"),
     ):
         lock.acquire()
+
+
+def test_a_forked_child_does_not_release_the_lock_of_its_parent(tmp_path: Path) -> None:
+    """Workers are forked; what a child has copied it neither holds nor gives back."""
+    code = """
+import os, sys
+from pathlib import Path
+from cnn_sweeps.trajectories.lock import Lock
+lock, other = Lock(Path(sys.argv[1])), Lock(Path(sys.argv[1]))
+assert lock.acquire()
+if os.fork() == 0:
+    lock.release()
+    sys.exit()
+os.wait()
+print(lock.held, other.acquire())
+"""
+    told = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True)
+    assert told == "True False\n"
+
+
+def test_a_file_that_is_locked_for_too_long_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said how to find the program that holds it."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    with (
+        locked(tmp_path / "x.lock"),
+        pytest.raises(StoreError, match=r"x\.lock has been locked .* for 0\.1 s\.\n.*fuser"),
+        locked(tmp_path / "x.lock"),
+    ):
+        pytest.fail("the lock was given twice")
+
+
+def test_waiting_for_a_file_ends_with_ctrl_c(tmp_path: Path) -> None:
+    """An interrupt does not wait for the other process."""
+    with locked(tmp_path / "x.lock"):
+        timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "x.lock"):
+            pytest.fail("the lock was given twice")
+        timer.join()
+
+
+def test_a_lock_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """One clear message instead of a traceback."""
+    (tmp_path / "folder").write_text("a file in its place")
+    with (
+        pytest.raises(StoreError, match=r"x\.lock cannot be made: [^\n]*\n.*tracking\.dir=FOLDER"),
+        locked(tmp_path / "folder" / "x.lock"),
+    ):
+        pytest.fail("there is no lock")

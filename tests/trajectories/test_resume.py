@@ -1,5 +1,7 @@
 """Going along a trajectory: whatever is lost, damaged or killed, the numbers are the same."""
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -422,7 +424,10 @@ def test_without_locks_work_is_done_twice_and_nothing_else(
     """Two that train the same epochs in turn write the same history."""
     from cnn_sweeps.trajectories.resume import ResumedTraining
 
-    monkeypatch.setattr("cnn_sweeps.trajectories.lock._free", lambda _: True)
+    def none(_file: object, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
     subjects = [Formula(), Formula()]
     walks = [ResumedTraining(trainer=s, entry=entry, run_id="both") for s in subjects]  # type: ignore[arg-type]
     for walk in walks:
@@ -461,7 +466,7 @@ def test_a_full_disk_ends_the_run_with_a_message(
 def read_only(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> Entry:
     """An entry of four epochs in a folder in which every way to write is refused."""
     known(entry, 4)
-    opened = Path.open
+    opened, descriptor = Path.open, os.open
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -469,9 +474,14 @@ def read_only(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> Entry:
     def only_read(path: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
         return opened(path, mode, *more, **options) if mode.startswith("r") else refuse()
 
+    def only_read_descriptor(path: Any, flags: int, *more: Any, **options: Any) -> Any:
+        write = flags & (os.O_WRONLY | os.O_RDWR)
+        return refuse() if write else descriptor(path, flags, *more, **options)
+
     for name in ("write_bytes", "write_text", "replace", "rename", "unlink"):
         monkeypatch.setattr(Path, name, refuse)
     monkeypatch.setattr(Path, "open", only_read)
+    monkeypatch.setattr(os, "open", only_read_descriptor)
     monkeypatch.setattr(os, "utime", refuse)
     return entry
 

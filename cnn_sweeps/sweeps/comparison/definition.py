@@ -1,10 +1,11 @@
 """What an exercise asks: the node `exercise` of its YAML file, checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.dotted import dotted
 
 NODE = "exercise"
 """Where an exercise stands in the composed config; it is no part of an experiment."""
@@ -58,8 +59,8 @@ class ComparisonSpec:
             name=str(node["name"]),
             question=str(node["question"]).strip(),
             seeds=_seeds(node.get("seeds", 3)),
-            base=dict(flat(node["base"])),
-            settings=dict(flat(node.get("settings", {}))),
+            base=dict(dotted(node["base"])),
+            settings=dict(dotted(node.get("settings", {}))),
             phrases={str(cell): str(words) for cell, words in node.get("says", {}).items()},
         )
 
@@ -86,15 +87,6 @@ def refuse_as_run(values: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"+{NODE}={name} is a sweep and not one run.\n  Type cnn-sweeps -m +{NODE}={name}"
         )
-
-
-def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys, whether they were written so or as nested groups."""
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _seeds(given: Any) -> int:

@@ -1,12 +1,12 @@
 """How much a sweep may spend, and on how many workers."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.environment import available_memory, cores
 from cnn_sweeps.sweeps.plan.plan import Plan
 
 UNBOUNDED_TRIALS = 20
@@ -142,28 +142,15 @@ def _typed(given: Any) -> str:
     return "null" if given is None else str(given)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _jobs(given: Any) -> int:
     """`auto`: a worker for each core, as long as there is memory for them."""
     if given == "auto" or given is None:
-        return max(1, min(cores(), int(_memory() // WORKER_BYTES)))
+        memory = available_memory()
+        fit = cores() if memory is None else int(memory // WORKER_BYTES)
+        return max(1, min(cores(), fit))
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ConfigError(
         f"hydra.sweeper.n_jobs={given} is not possible: it takes a number of workers, "
         f"0 for this process alone, or auto."
     )
-
-
-def _memory() -> float:
-    """Bytes of memory that are free for new processes, as far as the system tells."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return float(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return float("inf")

@@ -1,7 +1,6 @@
 """What a sweep is: space, objectives, sampler, pruner and base, stored with the study."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.conditions import condition_cases
 from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.text.json import sha256
 
 Duplicates = Literal["skip", "reuse", "replicate"]
 """What becomes of an experiment that the study has tried before."""
@@ -94,12 +94,11 @@ class Plan:
 
     def experiment_key(self, config: Config) -> str:
         """Which experiment a config is; configs that mean the same have the same meaning."""
-        return _digest(content(config, source(config.data)))
+        return sha256(content(config, source(config.data)))
 
     def trajectory_key(self, config: Config) -> str:
         """Which trajectory a config is a prefix of; one training serves all that share it."""
-        text = json.dumps(content(config, "", trajectory=True), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return sha256(content(config, "", trajectory=True))
 
     def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is; one that cannot be carried out is one of its own."""
@@ -182,7 +181,7 @@ class Plan:
         if not self.first.trajectory.reuse:
             # Whoever wants everything trained must not be handed a sweep that is finished.
             asked["reuse"] = False
-        return _digest(asked)
+        return sha256(asked)
 
     def _compared(self) -> dict[str, Any] | None:
         """What an exercise compares with; its wording does not make it another one."""
@@ -224,7 +223,3 @@ def _tells(data: Data, field: dataclasses.Field[Any]) -> bool:
         return True
     hashed = field.metadata.get("identity", True)
     return not hashed and getattr(data, field.name) != field.metadata["neutral"]
-
-
-def _digest(plain: Any) -> str:
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

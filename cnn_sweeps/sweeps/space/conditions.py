@@ -19,6 +19,7 @@ from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.params import When
 from cnn_sweeps.sweeps.space.value import Label, is_number
+from cnn_sweeps.text.dotted import dotted
 
 COMPARISON = re.compile(r"\s*(>=|<=|!=|==|>|<|=)\s*(.*?)\s*", re.DOTALL)
 
@@ -57,7 +58,10 @@ def connect(
             always holds or never does.
     """
     swept = {bare(dimension.key): dimension for dimension in dimensions}
-    wanted = {key: dict(_flat(whens.get(d.key, {}))) for key, d in swept.items()}
+    wanted = {
+        key: {bare(name): asked for name, asked in dotted(whens.get(d.key, {}))}
+        for key, d in swept.items()
+    }
     order = _order(wanted, settled)
     known = {k: categorical(k, [v]) for k, v in settled.values.items() if k not in swept}
     for key in order:
@@ -189,15 +193,6 @@ def _check_reachable(dimensions: Sequence[Dimension]) -> None:
             raise ConfigError(
                 f"The conditions of `{dimension}` never hold together; take one of them out."
             )
-
-
-def _flat(when: When, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys, whether they were written so or as nested groups."""
-    for key, asked in when.items():
-        if isinstance(asked, Mapping):
-            yield from _flat(asked, f"{prefix}{key}.")
-        else:
-            yield bare(f"{prefix}{key}"), asked
 
 
 def condition_cases(

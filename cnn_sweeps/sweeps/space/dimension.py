@@ -140,6 +140,7 @@ class Dimension:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""
+        # By hand: pydantic would store `low: 1` as 1.0, and a sweep would get another name.
         plain = asdict(self)
         del plain["when"]
         # Without conditions the plan reads, and names the study, as it did before there were any.

@@ -11,6 +11,7 @@ from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label
+from cnn_sweeps.text.dotted import dotted
 
 Entry = str | Sequence[str] | Mapping[str, Any]
 """`model.filters=32 model.conv_blocks=2`, a list of such overrides, or a mapping."""
@@ -91,7 +92,8 @@ def _check_active(dimension: Dimension, given: Mapping[str, Label]) -> None:
 def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
     """Keys without `+`, and their plain values."""
     if isinstance(entry, Mapping):
-        yield from _flat(entry, swept)
+        for name, value in dotted(entry, is_value=lambda name, _: bare(name) in swept):
+            yield bare(name), value
         return
     texts = BETWEEN.split(entry.strip()) if isinstance(entry, str) else entry
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -101,16 +103,6 @@ def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
         if override.is_sweep_override() or override.value_type is None:
             raise ConfigError(f"`{text}` is not one value; type one, such as model.filters=32.")
         yield bare(override.get_key_element()), value_of(override)
-
-
-def _flat(entry: Mapping[str, Any], swept: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys, whether they were written so or as nested groups."""
-    for key, value in entry.items():
-        name = bare(f"{prefix}{key}")
-        if isinstance(value, Mapping) and name not in swept:
-            yield from _flat(value, swept, f"{name}.")
-        else:
-            yield name, value
 
 
 def _unknown(name: str, swept: Mapping[str, Dimension]) -> ConfigError:

@@ -25,9 +25,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import ConfigError, InputError, RunFailedError, reason_of
 from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.provenance.process import Owner, this_host
-from cnn_sweeps.sweeps.plan.budget import cores
 from cnn_sweeps.sweeps.study.attributes import (
     CONFIG_HASH,
     EPOCHS_TRAINED,

@@ -1,0 +1,49 @@
+"""A process is named so that another one with its number is not taken for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cnn_sweeps.provenance import process
+from cnn_sweeps.provenance.process import Owner
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="ticks since boot are Linux's")
+def test_a_start_is_what_every_version_has_stored() -> None:
+    """The kernel's own number: workers of other versions are neither requeued nor kept."""
+    told = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    assert Owner.here().started == told
+
+
+def test_a_start_stays_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is no other process because the clock of its machine was corrected."""
+    before = Owner.here()
+    created, boot = psutil.Process.create_time, psutil.boot_time
+    if psutil.LINUX:
+        monkeypatch.setattr(psutil.Process, "create_time", lambda one: created(one) + 3600)
+        monkeypatch.setattr(psutil, "boot_time", lambda: boot() + 3600)
+    assert before.lives(None)
+
+
+def test_a_process_lives_until_it_ends() -> None:
+    """One that has ended and was not waited for has ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as child:
+        owner = Owner(
+            host=process.this_host(), pid=child.pid, started=process._start_of(child.pid) or ""
+        )
+        assert owner.lives(None)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not owner.lives(None)
+    assert not owner.lives(None)
+
+
+def test_another_process_with_the_number_is_not_taken_for_it() -> None:
+    """Numbers come back after a while."""
+    assert not Owner(host=process.this_host(), pid=os.getpid(), started="1").lives(None)
