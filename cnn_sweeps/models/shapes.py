@@ -78,8 +78,7 @@ def check_size(model: Model, shape: Shape) -> None:
     total = count_params(model, shape, 1) or 0
     if total > MOST_PARAMS:
         raise ConfigError(
-            f"The network would have {total:.2g} parameters, and at most {MOST_PARAMS:,} are "
-            "possible.\n"
+            f"The network would have {total:.2g} parameters, but the limit is {MOST_PARAMS:,}.\n"
             "Type smaller numbers for model.dense_units or model.filters."
         )
 

@@ -97,7 +97,7 @@ def _check_params(trainer: TrainerConfig) -> None:
     unknown = [key for key in params if key not in accepted]
     if unknown:
         raise ConfigError(
-            f"trainer.optimizer.params.{unknown[0]} is no parameter of {name}.\n"
+            f"trainer.optimizer.params.{unknown[0]} is not a parameter of {name}.\n"
             f"It takes: {', '.join(accepted)}."
         )
     for key, value in params.items():
@@ -125,7 +125,7 @@ def _check_schedule(trainer: TrainerConfig) -> None:
         return
     if schedule.name == "exponential" and schedule.end_factor == 0:
         raise ConfigError(
-            "trainer.schedule.name=exponential never reaches end_factor=0.\n"
+            "trainer.schedule.name=exponential cannot reach end_factor=0.\n"
             "Type trainer.schedule.end_factor=0.01, or trainer.schedule.name=cosine."
         )
     if schedule.warmup_epochs >= _end_epoch(trainer):

@@ -112,7 +112,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     ((level, what),) = found(storage.folder, looked(tmp_path / "mlruns"))
     assert (level, "it is a file" in what) == ("fail", True)
     ((level, what),) = found(storage.folder, looked(tmp_path / "mlruns" / "below"))
-    assert (level, "cannot be made" in what) == ("fail", True)
+    assert (level, "cannot be created" in what) == ("fail", True)
 
 
 @pytest.mark.parametrize(("free", "level"), [(0.1 * GB, "fail"), (2 * GB, "warn"), (50 * GB, "ok")])
@@ -141,7 +141,7 @@ def test_a_damaged_database(here: Machine) -> None:
     [
         pytest.param("ffffffffffff", "a newer MLflow", id="newer"),
         pytest.param("451aebb31d03", "an older MLflow", id="older"),
-        pytest.param(None, "no database of MLflow's", id="another program's"),
+        pytest.param(None, "not an MLflow database", id="another program's"),
     ],
 )
 def test_a_database_of_another_release(here: Machine, revision: str | None, told: str) -> None:
@@ -293,7 +293,7 @@ def test_damaged_trajectories_are_counted(here: Machine) -> None:
         pytest.param(
             {"memory.max": f"{2**31}", "memory.current": f"{2**30}"},
             machine.memory,
-            "1.0 GiB of memory are left",
+            "1.0 GiB of memory are available",
             id="memory",
         ),
     ],

@@ -37,7 +37,7 @@ class ComparisonSpec:
         """Check the plain values of the node; whether base and sweep fit is seen later.
 
         Raises:
-            ConfigError: a key that is missing or unknown, or a value that is not possible.
+            ConfigError: a key that is missing or unknown, or a value that is invalid.
         """
         if not isinstance(node, Mapping) or not {"name", "question", "base"} <= set(node):
             raise ConfigError(
@@ -51,7 +51,7 @@ class ComparisonSpec:
         for key in ("base", "settings", "says"):
             if not isinstance(node.get(key, {}), Mapping) or (key == "base" and not node[key]):
                 raise ConfigError(
-                    f"{NODE}.{key}={_typed(node[key])} is not possible: it maps keys to values, "
+                    f"{NODE}.{key}={_typed(node[key])} is invalid: it maps keys to values, "
                     f"such as {{model.filters: 64}}."
                 )
         return cls(
@@ -101,8 +101,8 @@ def _seeds(given: Any) -> int:
     if type(given) is int and 1 <= given <= MOST_SEEDS:
         return given
     raise ConfigError(
-        f"{NODE}.seeds={_typed(given)} is not possible: it takes a whole "
-        f"number from 1 to {MOST_SEEDS}, so many trainings of each cell."
+        f"{NODE}.seeds={_typed(given)} is invalid: it takes a whole "
+        f"number from 1 to {MOST_SEEDS}, the number of trainings of each cell."
     )
 
 

@@ -95,7 +95,7 @@ class SamplerSpec:
             )
         if own is not None and (type(own) is not int or not 0 <= own < 2**32):
             raise ConfigError(
-                f"hydra.sweeper.sampler.seed={own} is no seed; type a whole number from 0 to "
+                f"hydra.sweeper.sampler.seed={own} is not a seed; type an integer from 0 to "
                 f"{2**32 - 1}, or null for the seed of the experiment."
             )
         _check_params(name, plain)
@@ -147,9 +147,9 @@ def validate_sampler(spec: SamplerSpec, space: Space, objectives: Objectives) ->
         _check_cmaes(space, objectives)
     if spec.name == "qmc" and space.conditional:
         raise ConfigError(
-            f"The sampler `qmc` needs keys that count in every trial, not "
+            f"The sampler `qmc` needs unconditional keys, not "
             f"`{next(d for d in space.dimensions if d.when)}`; "
-            "type hydra/sweeper/sampler=tpe or random, or take the conditions out."
+            "type hydra/sweeper/sampler=tpe or random, or remove the conditions."
         )
 
 
@@ -186,7 +186,7 @@ def build_sampler(
         try:
             sampler: BaseSampler = kind(**settings)
         except ValueError as error:
-            raise ConfigError(f"The sampler `{spec}` is not possible: {error}") from None
+            raise ConfigError(f"The sampler `{spec}` is invalid: {error}") from None
     return sampler
 
 
@@ -206,13 +206,13 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
             )
         if not _fits(value, known[key]):
             raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is not possible; "
+                f"hydra.sweeper.sampler.{key}={value} is invalid; "
                 f"the sampler `{name}` takes {known[key].replace('None', 'null')}."
             )
         least = LEAST.get(key, 0)
         if type(value) is int and value < least:
             raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is not possible; type {least} or more."
+                f"hydra.sweeper.sampler.{key}={value} is invalid; type {least} or more."
             )
 
 
@@ -227,13 +227,13 @@ def _check_cmaes(space: Space, objectives: Objectives) -> None:
         # Optuna fixes the number of ranges at the first generation, and samples at random,
         # without a word, from the first trial on that has another.
         raise ConfigError(
-            f"The sampler `cmaes` needs ranges that count in every trial, not "
+            f"The sampler `cmaes` needs unconditional ranges, not "
             f"`{next(d for d in ranges if d.when)}`; type hydra/sweeper/sampler=tpe, or take "
             "its condition out."
         )
     if len(ranges) < 2:  # noqa: PLR2004 - CMA-ES searches along a covariance
         raise ConfigError(
-            f"The sampler `cmaes` searches two ranges of numbers or more, and `{space}` has "
+            f"The sampler `cmaes` needs at least two numeric ranges, and `{space}` has "
             f"{len(ranges)}; type hydra/sweeper/sampler=tpe, or ranges: "
             "model.dropout=interval(0.0,0.5) model.filters=interval(16,64)."
         )

@@ -61,7 +61,7 @@ def requeue_interrupted(study: SweepStudy, store: Store | None, *, show: Show, r
     """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
     for trial in orphans_of(study):
         if study.requeue(trial, reason):
-            show(_ended(trial, "put back", reason))
+            show(_ended(trial, "requeued", reason))
     if store is not None:
         close_runs(study, store, reason)
 
@@ -109,7 +109,7 @@ def _requeue(
         given_up = study.give_up(trial, last, last_heartbeat=seen)
         return _ended(trial, "failed", last) if given_up else None
     given_on = study.requeue(trial, reason, attempt=attempt + 1, last_heartbeat=seen)
-    return _ended(trial, "put back", reason) if given_on else None
+    return _ended(trial, "requeued", reason) if given_on else None
 
 
 def _ended(trial: FrozenTrial, state: State, reason: str) -> TrialEnded:

@@ -113,7 +113,7 @@ class Worker:
         except (StoppedError, KeyboardInterrupt) as error:
             reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
             study.requeue(study.frozen(trial), reason)
-            self._ended(trial, state="put back", reason=reason)
+            self._ended(trial, state="requeued", reason=reason)
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
@@ -222,7 +222,7 @@ def _heartbeat(study: SweepStudy, trial: Trial) -> Iterator[None]:
                 trial.set_user_attr(attributes.BEAT, time.time())
 
     trial.set_user_attr(attributes.BEAT, time.time())
-    thread = Thread(target=beat, name=f"signs of life of {os.getpid()}", daemon=True)
+    thread = Thread(target=beat, name=f"heartbeat of {os.getpid()}", daemon=True)
     thread.start()
     try:
         yield
