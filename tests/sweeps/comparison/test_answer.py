@@ -83,7 +83,7 @@ def test_what_the_seeds_cannot_show_is_no_difference() -> None:
     text = sentence((0.92, 0.90, 0.92))
     assert text == (
         "Leaving 16 filters makes no significant difference in test accuracy "
-        "(+0.3 ± 3.8 points); it takes about as long to train."
+        "(+0.3 ± 3.8 points, three seeds); it takes about as long to train."
     )
 
 
@@ -146,7 +146,7 @@ def test_what_was_not_tried_yet_is_said() -> None:
     found = Answer.of(exercise(seeds=3), [outcome(BASE, 0)], [BASE, OTHER], BASE)
     assert found.missing == ("model.filters=16",)
     assert found.sentences[-1].startswith(
-        "Not run yet: model.filters=16; filters=64 (1 of 3 seeds done). The same command"
+        "Not run yet: model.filters=16; filters=64 (1 of 3 seeds done). Run the same command"
     )
 
 

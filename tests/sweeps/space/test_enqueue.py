@@ -126,7 +126,7 @@ def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
         ("model.dropout=0.6", r"`model.dropout=0.6` is not one of .*interval\(0.0,0.5\)"),
         ({"model.dropout": True}, "`model.dropout=True` is not one of"),
         ("model.filters=32 model.conv_blocks=0", "when model.conv_blocks>0, and .* is 0; leave"),
-        ("model.filters=32", "when model.conv_blocks>0, and .* is left open; give it"),
+        ("model.filters=32", "when model.conv_blocks>0, and .* is left open; add it"),
         ("model.dropout=0.1 model.dropout=0.2", "`model.dropout` is given twice"),
         (["+note=c", "note=c"], "`note` is given twice"),
         ("model.conv_blocks=1,2", "`model.conv_blocks=1,2` is not one value"),

@@ -381,8 +381,8 @@ def test_a_long_dimension_is_shown_short() -> None:
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("x=choice(16)", r"one value.* type `x=16`"),
-        ("x=16,16", "one value"),
+        ("x=choice(16)", r"single value.* type `x=16`"),
+        ("x=16,16", "single value"),
         ("x=range(0,0)", r"empty.*range\(0,4\)"),
         ("x=range(4,0)", r"negative step.*range\(3,-1,-1\)"),
         ("x=range(0,1,0)", "never ends"),
@@ -440,7 +440,7 @@ def test_a_glob_that_matches_nothing_names_the_options(expression: str, said: st
         ({"model": {"filters": "1,2"}}, "one key: `model.filters: choice"),
         ({"model": {}}, "holds a mapping"),
         ({"x": []}, "empty list"),
-        ({"x": [16]}, "one value"),
+        ({"x": [16]}, "single value"),
         ({"x": b"bytes"}, "not the bytes"),
         (OmegaConf.create({"x": "${missing}"}), "cannot be resolved: Interpolation"),
     ],
