@@ -18,7 +18,7 @@ UNKNOWN = ("unexpected_keyword_argument",)
 MISSING = "???"
 """How OmegaConf writes a value that must be given."""
 MOST_LINES = 4
-"""Lines that a refusal may have; further errors show once these are mended."""
+"""Lines that a refusal may have; further errors show once these are fixed."""
 
 
 def load(container: Mapping[str, Any]) -> Config:

@@ -53,7 +53,7 @@ def told(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"{path} is not readable; change its permissions.") from error
     except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder where a file was expected; move it away.") from error
+        raise DataError(f"{path} is a folder, but a file is expected; move it.") from error
     except NotADirectoryError as error:
         raise DataError(f"{path} is not a folder; check the path.") from error
     except MemoryError as error:

@@ -348,7 +348,7 @@ class LiveView:
             self._console.control(Control(ControlType.CARRIAGE_RETURN, erase, *up))
 
     def _draw(self) -> RenderableType:
-        """The picture, measured, so that a resize can be mended."""
+        """The picture, measured, so that a resize can be repaired."""
         lines = self._console.render_lines(self._picture(), pad=False)
         self._drawn = [sum(segment.cell_length for segment in line) for line in lines]
         return SegmentLines(lines, new_lines=True)

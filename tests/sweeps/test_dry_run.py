@@ -179,7 +179,7 @@ def test_time_is_judged_by_finished_trials(
 def test_a_continuous_space_has_no_cells() -> None:
     """Its trials are the budget's, and a dimension without end is shown as an interval."""
     text = told(plan({"model.dropout": "interval(0.0,0.5)"}), Budget(n_trials=7))
-    assert "cells no end of them" in text
+    assert "cells infinitely many" in text
     assert "to do 7 trials, about 7 epochs" in text
     assert "\n0–0.5 " in text
 

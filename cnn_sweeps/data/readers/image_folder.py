@@ -113,7 +113,7 @@ def _image_files(folder: Path) -> list[Path]:
             raise DataError(f"{path} is a folder inside a class folder; move its images up.")
         if not _is_image(path):
             known = " ".join(suffix[1:] for suffix in SUFFIXES)
-            raise DataError(f"{path} is not an image ({known}); move it away or convert it.")
+            raise DataError(f"{path} is not an image ({known}); move or convert it.")
     return files
 
 

@@ -14,7 +14,7 @@ MOST_SEEDS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSpec:
-    """A question, and the cell of its sweep that all others are held against.
+    """A question, and the cell of its sweep that all others are compared with.
 
     Attributes:
         name: what is typed behind `+exercise=`.
@@ -101,8 +101,8 @@ def _seeds(given: Any) -> int:
     if type(given) is int and 1 <= given <= MOST_SEEDS:
         return given
     raise ConfigError(
-        f"{NODE}.seeds={_typed(given)} is invalid: it takes a whole "
-        f"number from 1 to {MOST_SEEDS}, the number of trainings of each cell."
+        f"{NODE}.seeds={_typed(given)} is invalid: it takes an "
+        f"integer from 1 to {MOST_SEEDS}, the number of trainings of each cell."
     )
 
 

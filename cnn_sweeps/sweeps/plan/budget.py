@@ -26,7 +26,7 @@ class Budget:
         study_name: None for a name made from what is swept.
         storage: None for a journal under `tracking.dir`.
         enqueue: points that are tried first.
-        retries: how often a trial is begun again whose worker died.
+        retries: how often a trial is requeued whose worker died.
         max_failures: failures, without one success, that end the sweep.
         dry_run: whether to say only what would be done.
     """

@@ -37,7 +37,7 @@ def recover(
     Args:
         study: whose trials.
         store: where their runs are; None for none.
-        retries: how often a trial is begun again; then it has failed.
+        retries: how often a trial is requeued; then it has failed.
         show: is told what became of each.
         died: cause of death by process number, where it is known.
         handled: workers whose end the pool has yet to notice, and will say why.
@@ -102,7 +102,7 @@ def _pid_of(trial: FrozenTrial) -> int:
 def _requeue(
     study: SweepStudy, trial: FrozenTrial, retries: int, reason: str, seen: float
 ) -> TrialEnded | None:
-    """Let an orphaned trial be begun again, or fail; None where another process has done it."""
+    """Requeue an orphaned trial, or let it fail; None where another process has done it."""
     attempt = trial.user_attrs.get(ATTEMPT, 1)
     if attempt > retries and REPLACED not in trial.user_attrs:
         last = f"{reason}, {attempt} times" if attempt > 1 else reason

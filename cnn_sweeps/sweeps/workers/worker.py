@@ -104,7 +104,7 @@ class Worker:
                 return
             self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
         except StoreError as error:
-            # No fault of the trial: it is begun again when the store can be used again.
+            # No fault of the trial: it is requeued until the store can be used again.
             study.requeue(study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:
