@@ -115,8 +115,8 @@ def labels(part: Part) -> Labels:
         array = array[:, 0]
     if array.ndim == FLAT_DIMENSIONS:
         raise DataError(
-            f"{where} has shape {array.shape}, one row for each image; labels are one whole "
-            "number each: if it is one-hot, y = y.argmax(axis=1)."
+            f"{where} has shape {array.shape}, one row for each image; labels are one "
+            "integer each: if it is one-hot, y = y.argmax(axis=1)."
         )
     if array.ndim != 1:
         raise DataError(f"{where} has shape {array.shape}; labels are (n,).")
