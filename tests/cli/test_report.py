@@ -103,7 +103,7 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
         pytest.param(
             ["blue"], UnknownStudyError, r"blue is not a study in .*\n  reed\n  red", id="no"
         ),
-        pytest.param(["re"], UnknownStudyError, r"re is the beginning of 2 studies", id="two"),
+        pytest.param(["re"], UnknownStudyError, r"re is a prefix of 2 studies", id="two"),
         pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
         pytest.param(["red", "--into", "."], ConfigError, "is a folder", id="folder"),
         pytest.param(["red", "--into", "x/y"], ConfigError, "there is no folder", id="nowhere"),

@@ -91,9 +91,9 @@ def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(installation, "requires", lambda _: wanted)
     first, second = installation.versions(looked(Path("x")))
     assert first.what.startswith("optuna is ")
-    assert first.what.endswith("where >=99 is needed")
+    assert first.what.endswith("but >=99 is required")
     assert first.remedy.endswith("-m pip install 'optuna>=99'")
-    assert second.what == "nonesuch-xyz is not installed, where >=1 is needed"
+    assert second.what == "nonesuch-xyz is not installed, but >=1 is required"
 
 
 @pytest.mark.parametrize(("kept", "level"), [(True, "warn"), (False, "ok")])
