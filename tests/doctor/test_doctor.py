@@ -288,7 +288,7 @@ def test_damaged_trajectories_are_counted(here: Machine) -> None:
     ("files", "check", "told"),
     [
         pytest.param(
-            {"cpu.max": "50000 100000"}, machine.processors, "the time of 0.5", id="cores"
+            {"cpu.max": "50000 100000"}, machine.processors, "limited to 0.5", id="cores"
         ),
         pytest.param(
             {"memory.max": f"{2**31}", "memory.current": f"{2**30}"},
