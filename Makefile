@@ -1,5 +1,5 @@
 # Each target does all the set-up that it needs; `make help` lists them.
-# Only Python, make and a package index that pip is configured for have to be there.
+# Requirements: Python, make, and access to a package index.
 
 VENV ?= .venv
 # The first Python that really runs (a pyenv shim may only exist) and that TensorFlow serves.
@@ -15,7 +15,7 @@ PIP := $(BIN)/python -I -m pip --disable-pip-version-check --quiet
 PACKAGES := $(VENV)/.packages
 PROJECT := $(VENV)/.project
 
-# A checkout that was moved and a Python that is gone leave a .venv that cannot run: once more.
+# A checkout that was moved and a Python that is gone leave a .venv that cannot run: install again.
 $(shell [ "$$(cat $(PACKAGES) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '' 2>/dev/null \
 	|| rm -f $(PACKAGES) $(PROJECT))
 
@@ -26,9 +26,9 @@ $(shell [ "$$(cat $(PACKAGES) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(PROJECT) ## Install everything into .venv (every target below does it by itself)
+setup: $(PROJECT) ## Install everything into .venv (implied by every target below)
 
-sweep: $(PROJECT) ## Run a real sweep on data that needs no download; ARGS="KEY=VALUE ..." adds to it
+sweep: $(PROJECT) ## Run a real sweep that needs no download; ARGS="KEY=VALUE ..." adds overrides
 	$(BIN)/cnn-sweeps -m data=digits $(ARGS)
 
 test: $(PROJECT) ## Run the fast tests; ARGS=tests/test_x.py runs one file
@@ -37,18 +37,18 @@ test: $(PROJECT) ## Run the fast tests; ARGS=tests/test_x.py runs one file
 check: lint types ## Format, lint, types and tests with coverage, as .ci/run does
 	$(BIN)/python -m pytest -q -n auto -m "$(SELECT)" --cov --cov-report=term $(ARGS)
 
-format: $(PROJECT) ## Format the code and mend what the linter can mend
+format: $(PROJECT) ## Format the code and apply the lint fixes
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-lint: $(PROJECT) ## Check format and lint
+lint: $(PROJECT) ## Check formatting and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 types: $(PROJECT) ## Check the types
 	$(BIN)/mypy
 
-lock: $(PROJECT) ## Resolve requirements.lock again; ARGS=--upgrade takes the newest versions
+lock: $(PROJECT) ## Resolve requirements.lock again; ARGS=--upgrade updates versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock $(ARGS)
@@ -60,12 +60,12 @@ bench: $(PROJECT) ## Compare with other tools (benchmarks/)
 	@[ -d benchmarks ] || { echo "This checkout has no benchmarks/." >&2; exit 2; }
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clean: ## Remove .venv, builds and caches; what is in mlruns/ stays
+clean: ## Remove .venv, builds and caches; mlruns/ is kept
 	rm -rf $(VENV) dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache
 	find cnn_sweeps hydra_plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-installed package looks installed to pip, so an install that did not reach its end
-# begins again in an empty folder; pip's cache keeps what was downloaded. Byte code is compiled
+# is repeated in an empty folder; pip's cache keeps what was downloaded. Byte code is compiled
 # here, on all cores: where PYTHONDONTWRITEBYTECODE is set nothing else ever would, and
 # TensorFlow takes 16 s instead of 6 s to import. The lock names everything, so nothing is resolved
 # again: pip would stumble over an extra (coverage[toml]) as soon as a newer release is out.

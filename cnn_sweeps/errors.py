@@ -33,7 +33,7 @@ class InputError(CnnSweepsError):
 
 
 class ConfigError(InputError):
-    """A key, a type, a value or a combination of values is not possible."""
+    """A key, a type, a value or a combination of values is invalid."""
 
 
 class NewerVersionError(ConfigError):
@@ -53,7 +53,7 @@ class UnknownHashError(InputError):
 
 
 class UnknownStudyError(InputError):
-    """A name that is no study, or the beginning of more than one."""
+    """A name that is not a study, or the beginning of more than one."""
 
 
 class RecordError(InputError):

@@ -121,7 +121,7 @@ def compare(page: "Page", address: str, trainer: Trainer) -> None:
 def report(page: "Page", address: str, trainer: Trainer) -> None:
     """The report of the sweep, where MLflow shows it."""
     page.goto(browser.run_page(address, trainer.parent.run_id, "artifacts/report.html"))
-    page.frame_locator("iframe").get_by_text("Report of a sweep").wait_for()
+    page.frame_locator("iframe").get_by_text("Sweep report").wait_for()
 
 
 PAGES: dict[str, Callable[["Page", str, Trainer], None]] = {

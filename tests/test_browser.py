@@ -145,7 +145,7 @@ def test_the_report_is_among_the_artifacts(page: "Page", finished: Finished) -> 
     """MLflow shows the page in its own."""
     page.goto(browser.run_page(finished.address, finished.parent.run_id, "artifacts/report.html"))
     page.get_by_test_id("artifact-tree-node").filter(has_text="report.html").wait_for()
-    page.frame_locator("iframe").get_by_text("Report of a sweep").wait_for()
+    page.frame_locator("iframe").get_by_text("Sweep report").wait_for()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -180,8 +180,8 @@ def test_commands_about_runs_can_be_typed(
         return
     assert ended.value.code == 2
     told = "no run has a config hash|no run was ever logged|is no run that is RUNNING"
-    told += "|is not a folder that|does not answer|no trajectory hash"
-    told += "|there is no study in|is not there|there are no runs"
+    told += "|is not a folder that|does not respond|no trajectory hash"
+    told += "|there is no study in|does not exist|there are no runs"
     assert re.search(told, printed.err)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -137,6 +138,28 @@ def test_the_python_versions_agree(minor: int) -> None:
     """The range and the classifiers both name each version that is served."""
     assert f"3.{minor}.0" in SpecifierSet(PROJECT["requires-python"])
     assert f"Programming Language :: Python :: 3.{minor}" in PROJECT["classifiers"]
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    """The marker that type checkers look for is there, as the classifier says."""
+    assert (ROOT / "cnn_sweeps" / "py.typed").is_file()
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+
+
+def test_the_citation_names_this_version() -> None:
+    """CITATION.cff has the version, the license and the authors of pyproject.toml."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert citation["authors"] == PROJECT["authors"]
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", "CONTRIBUTING.md", "SECURITY.md"])
+def test_the_source_distribution_has_the_project_files(name: str) -> None:
+    """They exist and are listed; hatchling adds README and LICENSE by itself."""
+    listed = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
+    assert name in listed
+    assert (ROOT / name).is_file()
 
 
 def test_the_top_level_is_as_documented(tracked: list[Path]) -> None:

@@ -93,6 +93,11 @@ def test_the_wheel_holds_the_parts_of_a_report(wheel: Path) -> None:
     assert parts <= names_in(wheel)
 
 
+def test_the_wheel_is_marked_as_typed(wheel: Path) -> None:
+    """Type checkers read the annotations of an installed package only beside `py.typed`."""
+    assert "cnn_sweeps/py.typed" in names_in(wheel)
+
+
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     """Nothing that the wheel needs is left out of the source distribution."""
     done = call(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)

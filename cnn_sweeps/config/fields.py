@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from cnn_sweeps.config.schema import Config
 
 PLAIN = {
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     bool: "true or false",
     str: "text",
@@ -25,7 +25,7 @@ BOUNDS = ((Ge, "ge", "from"), (Gt, "gt", "above"), (Le, "le", "up to"), (Lt, "lt
 
 
 def describe(annotation: Any) -> str:
-    """Say in words which values a field's type takes: "a whole number from 1"."""
+    """Say in words which values a field's type takes: "an integer from 1"."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return " ".join([describe(args[0]), *_bounds(args[1:])])

@@ -18,7 +18,7 @@ UNKNOWN = ("unexpected_keyword_argument",)
 MISSING = "???"
 """How OmegaConf writes a value that must be given."""
 MOST_LINES = 4
-"""Lines that a refusal may have; further errors show once these are mended."""
+"""Lines that a refusal may have; further errors show once these are fixed."""
 
 
 def load(container: Mapping[str, Any]) -> Config:
@@ -58,7 +58,7 @@ def _require_given(container: Mapping[str, Any], path: tuple[str, ...] = ()) -> 
             _require_given(value, (*path, key))
         elif value == MISSING:
             name = ".".join((*path, key))
-            raise ConfigError(f"{name} must be given. Type {name}=VALUE")
+            raise ConfigError(f"{name} is required. Type {name}=VALUE")
 
 
 def _explain_first(errors: list[ErrorDetails], container: Mapping[str, Any]) -> str:
@@ -86,7 +86,7 @@ def _explain(error: ErrorDetails, container: Mapping[str, Any]) -> str:
     if kind in UNKNOWN:
         return unknown_key(place.key, str(error["loc"][-1]), keys_of(place, container))
     if kind in ("missing", "missing_argument"):
-        return f"{place.key} must be given: it takes {describe(place.annotation)}."
+        return f"{place.key} is required: it takes {describe(place.annotation)}."
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = error.get("ctx", {}).get("tag")
         known = error.get("ctx", {}).get("expected_tags", "")
@@ -95,7 +95,7 @@ def _explain(error: ErrorDetails, container: Mapping[str, Any]) -> str:
 
 
 def _refuse(key: str, given: Any, possible: str, example: Any) -> str:
-    text = f"{typed(key, given)} is not possible: {key} takes {possible}."
+    text = f"{typed(key, given)} is invalid: {key} takes {possible}."
     if example in (None, dataclasses.MISSING, ...):
         return text
     return f"{text} Type, for example, {typed(key, plain_value(example))}"

@@ -30,7 +30,11 @@ class Rules:
 
 
 DATA: Final = (
-    Rules(number=1, changed="images are read, scaled and split as ever", kinds=frozenset()),
+    Rules(
+        number=1,
+        changed="images are read, scaled and split as in the first version",
+        kinds=frozenset(),
+    ),
 )
 """`data.rules`: how images are read, scaled, split and counted into the digest."""
 

@@ -25,7 +25,7 @@ def load_stored(container: Any) -> Config:
         ConfigError: they were changed or damaged.
     """
     if not isinstance(container, Mapping):
-        raise ConfigError("the config is no group of key: value.")
+        raise ConfigError("the config is not a mapping of keys to values.")
     refuse_newer(container, "the config")
     return load(completed(container))
 
@@ -51,7 +51,7 @@ def refuse_newer(container: Mapping[str, Any], what: str) -> None:
     """
     for key in _unknown(Config, container, ""):
         raise NewerVersionError(
-            f"{what} was made by a newer version of cnn_sweeps: {key} is not known here."
+            f"{what} was created by a newer version of cnn_sweeps: {key} is not known here."
         )
 
 

@@ -55,12 +55,12 @@ def images(part: Part) -> Images:
             f"(n, height, width, channels){_reshape(array.shape)}."
         )
     if 0 in array.shape:
-        raise DataError(f"{where} has shape {array.shape}: there is no image in it.")
+        raise DataError(f"{where} has shape {array.shape}: it holds no images.")
     height, _, channels = shape
     if height in {1, 3} and channels > COLOR_DIMENSIONS:
         raise DataError(
             f"{where} has shape {array.shape}, channels first; "
-            "give them last: x = np.moveaxis(x, 1, -1)."
+            "store channels last: x = np.moveaxis(x, 1, -1)."
         )
     return np.ascontiguousarray(_pixels(array, where)).reshape(len(array), *shape)
 
@@ -82,9 +82,7 @@ def _pixels(array: NDArray[Any], where: str) -> Images:
     if array.dtype.kind == "b":
         raise DataError(f"{where} is bool; images are 0 to 255: x = x.astype('uint8') * 255.")
     if array.dtype.kind not in "iu":
-        raise DataError(
-            f"{where} is {array.dtype}; images are whole numbers from 0 to 255 (uint8)."
-        )
+        raise DataError(f"{where} is {array.dtype}; images are integers from 0 to 255 (uint8).")
     low, high = int(array.min()), int(array.max())
     if low < 0 or high > WHITEST:
         raise DataError(
@@ -98,7 +96,7 @@ def _conversion(array: NDArray[Any]) -> str:
     """How floating-point images become whole numbers, by the range they have."""
     low, high = float(array.min()), float(array.max())
     if not np.isfinite([low, high]).all():
-        return "some values are not numbers: mend them, then store 0 to 255 as uint8."
+        return "some values are not numbers: fix them, then store 0 to 255 as uint8."
     if low >= 0 and high <= 1:
         return "values lie in 0 to 1, so convert: x = (x * 255).round().astype('uint8')."
     if low >= 0 and high <= WHITEST:
@@ -117,14 +115,14 @@ def labels(part: Part) -> Labels:
         array = array[:, 0]
     if array.ndim == FLAT_DIMENSIONS:
         raise DataError(
-            f"{where} has shape {array.shape}, one row for each image; labels are one whole "
-            "number each: if it is one-hot, y = y.argmax(axis=1)."
+            f"{where} has shape {array.shape}, one row for each image; labels are one "
+            "integer each: if it is one-hot, y = y.argmax(axis=1)."
         )
     if array.ndim != 1:
         raise DataError(f"{where} has shape {array.shape}; labels are (n,).")
     if array.dtype.kind not in "iu":
         raise DataError(
-            f"{where} is {array.dtype}; labels are whole numbers from 0: y = y.astype('int64')."
+            f"{where} is {array.dtype}; labels are integers from 0: y = y.astype('int64')."
         )
     if array.size and array.min() < 0:
         raise DataError(

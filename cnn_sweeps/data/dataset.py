@@ -84,7 +84,7 @@ def _same_count(parts: Mapping[str, Part], half: str, count: int, label_count: i
     if count != label_count:
         raise DataError(
             f"{parts['x_' + half].where} has {count} images, but {parts['y_' + half].where} "
-            f"has {label_count} labels; they must be of one kind and equally many."
+            f"has {label_count} labels; both must be equally many."
         )
 
 

@@ -15,7 +15,7 @@ from cnn_sweeps.errors import DataError
 
 BLOCK = 1 << 18
 TIMEOUT = 30.0
-REMEDY = "check the network, or put the files there yourself and name their folder: data.root=..."
+REMEDY = "check the network, or put the files there yourself and set their folder: data.root=..."
 Progress = Callable[[int, int | None], None]
 
 

@@ -51,9 +51,9 @@ def told(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; check the path.") from error
     except PermissionError as error:
-        raise DataError(f"{path} may not be read; change its permissions.") from error
+        raise DataError(f"{path} is not readable; change its permissions.") from error
     except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder where a file was expected; move it away.") from error
+        raise DataError(f"{path} is a folder, but a file is expected; move it.") from error
     except NotADirectoryError as error:
         raise DataError(f"{path} is not a folder; check the path.") from error
     except MemoryError as error:
@@ -80,6 +80,6 @@ def read_bytes(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except EOFError as error:
-        raise DataError(f"{path} is cut off; copy or download it again.") from error
+        raise DataError(f"{path} is truncated; copy or download it again.") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}); copy or download it again.") from error

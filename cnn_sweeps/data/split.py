@@ -61,7 +61,7 @@ def hold_out(y: Labels, fraction: float, *, seed: int, option: str) -> NDArray[n
     total = round(len(y) * fraction)
     if total == 0:
         raise DataError(
-            f"{option}={fraction} of {len(y)} images is no image; use {_up(1 / len(y))} or more."
+            f"{option}={fraction} of {len(y)} images is none; use {_up(1 / len(y))} or more."
         )
     most = len(y) - len(counts)
     if total > most:

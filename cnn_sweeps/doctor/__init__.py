@@ -1,5 +1,5 @@
 """`cnn-sweeps doctor`: what on this machine would go wrong, and what to do about it.
 
 A check is a function from a `Machine` to findings. It only looks: nothing is made, migrated,
-mended or imported that takes long.
+fixed or imported that takes long.
 """

@@ -20,7 +20,7 @@ def images(machine: Machine) -> Iterator[Finding]:
     try:
         bases = list(archives.named(named))
     except DataError as error:
-        yield fail(str(error), f"Set data.root or {archives.VARIABLE} to a folder that is there.")
+        yield fail(str(error), f"Set data.root or {archives.VARIABLE} to a folder that exists.")
         bases = []
     with ThreadPoolExecutor() as threads:  # zlib and hashlib let each other work
         yield from threads.map(
@@ -33,7 +33,7 @@ def images(machine: Machine) -> Iterator[Finding]:
         if not any(_there(base, published) for published in PUBLISHED.values()):
             yield fail(
                 f"{archives.VARIABLE}={variable} holds none of the data sets",
-                "Let it name the folder above theirs, or unset it.",
+                "Set it to their parent folder, or unset it.",
             )
 
 
@@ -45,13 +45,15 @@ def _one(config: ArchiveData, published: Published, bases: list[Path]) -> Findin
             try:
                 found = archives.contained(folder, published)
             except DataError as error:
-                remedy = "Delete it: a good copy is downloaded with the next run."
+                remedy = "Delete it: the next run downloads a good copy."
                 if base == spare:
                     return warn(f"{published.title}: {error}", remedy)
                 return fail(f"{published.title}: {error}", "Copy or download it again.")
             if found:
                 return ok(f"{published.title} in {folder}: {len(found)} files as published")
-    loaded = "it is downloaded when a run needs it" if config.download else "nothing downloads it"
+    loaded = (
+        "the first run that needs it downloads it" if config.download else "data.download=false"
+    )
     return warn(
         f"{published.title} is not on this machine; {loaded}",
         f"Without a network: copy it, and set data.root or {archives.VARIABLE} to its folder.",

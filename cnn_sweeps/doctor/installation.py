@@ -26,7 +26,7 @@ def python(_machine: Machine) -> Iterator[Finding]:
     if platform.python_version() in wanted:
         yield ok(told)
     else:
-        yield fail(f"{told}, where {wanted} is needed", "Make a new environment: make setup.")
+        yield fail(f"{told}, but {wanted} is required", "Make a new environment: make setup.")
 
 
 def versions(_machine: Machine) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def versions(_machine: Machine) -> Iterator[Finding]:
             continue
         found = "is not installed" if installed is None else f"is {installed}"
         yield fail(
-            f"{each.name} {found}, where {each.specifier} is needed",
+            f"{each.name} {found}, but {each.specifier} is required",
             f"{sys.executable} -m pip install '{each.name}{each.specifier}'",
         )
     told = [f"{name} {_installed(name)}" for name in NAMED if _installed(name)]
@@ -60,7 +60,7 @@ def byte_code(_machine: Machine) -> Iterator[Finding]:
             f"{sys.executable} -m compileall -q -j 0 {folders}",
         )
     else:
-        yield ok("byte code of the large packages is there, or stored with the first start")
+        yield ok("byte code of the large packages is compiled, or will be on the first start")
 
 
 def _installed(name: str) -> str | None:

@@ -41,17 +41,17 @@ def runs(machine: Machine) -> Iterator[Finding]:
     unknown = [run for run in found if lives(run) is None and _age(run) > YOUNG]
     if dead:
         yield warn(
-            f"{_runs(dead)} RUNNING, and the process is gone: {_listed(dead)}",
-            f"Type the command again to finish a sweep, or end them: {CLOSE}",
+            f"{_runs(dead)} RUNNING, but the process has exited: {_listed(dead)}",
+            f"Run the command again to finish a sweep, or close them: {CLOSE}",
         )
     if unknown:
         yield warn(
-            f"{_runs(unknown)} RUNNING for more than a day, and whether the process lives cannot "
-            f"be known from here: {_listed(unknown)}",
-            f"If nobody trains it: {CLOSE} {unknown[0].run_id}",
+            f"{_runs(unknown)} RUNNING for more than a day, and the process cannot be "
+            f"checked from this machine: {_listed(unknown)}",
+            f"If no process trains it: {CLOSE} {unknown[0].run_id}",
         )
     if not dead and not unknown:
-        yield ok(f"no run was left RUNNING ({len(found)} at work)")
+        yield ok(f"no stale RUNNING runs ({len(found)} active)")
 
 
 def studies(machine: Machine) -> Iterator[Finding]:
@@ -65,9 +65,8 @@ def studies(machine: Machine) -> Iterator[Finding]:
             yield fail(first, rest.strip())
         elif each.orphans:
             yield warn(
-                f"study {each.name}: {each.orphans} trials of workers that are gone, "
-                f"{each.waiting} waiting",
-                "The command that began the sweep begins them again.",
+                f"study {each.name}: {each.orphans} trials of dead workers, {each.waiting} waiting",
+                "Run the command of the sweep again to retry them.",
             )
     if looks and not any(each.refusal or each.orphans for each in looks):
         yield ok(f"{len(looks)} studies can be read; no trial was left by a dead worker")
@@ -82,7 +81,7 @@ def trajectories(machine: Machine) -> Iterator[Finding]:
     if aside or unread:
         yield warn(
             f"{store.folder}: {len(aside) + len(unread)} damaged files; what was in them is "
-            "trained once more when it is needed",
+            "trained again when needed",
             "Check the disk; cnn-sweeps cache verify checks every file.",
         )
     elif entries:

@@ -35,7 +35,7 @@ def processors(machine: Machine) -> Iterator[Finding]:
     if share is not None and share < seen:
         fit = max(int(share), 1)
         yield warn(
-            f"{seen} cores are visible, and this container is given the time of {share:g}",
+            f"{seen} cores are visible, but this container is limited to {share:g}",
             f"Type hydra.sweeper.n_jobs={fit} for sweeps, trainer.threads={fit} for single runs.",
         )
     else:
@@ -45,14 +45,14 @@ def processors(machine: Machine) -> Iterator[Finding]:
     for name, value in asked.items():
         if value.isdecimal() and int(value) > seen:
             yield warn(
-                f"{name}={value} is more than the {seen} cores; threads would wait for each other",
+                f"{name}={value} is more than the {seen} cores; threads would compete for cores",
                 f"Lower it to {seen}, or leave it out.",
             )
         elif name in THREADS:
             yield warn(
                 f"{name}={value} is part of the environment of a run: the last bits may differ "
                 "from those of runs without it",
-                f"If that is not meant: unset {name}",
+                f"If unintended: unset {name}",
             )
 
 
@@ -65,8 +65,8 @@ def memory(_machine: Machine) -> Iterator[Finding]:
     started = max(1, min(cores(), int((left if free is None else free) // WORKER)))
     if left < WORKER * started:
         fit = int(left // WORKER)
-        what = f"{left / GIB:.1f} GiB of memory are left, and {started} workers may take more"
-        yield warn(what, f"Type hydra.sweeper.n_jobs={max(fit, 1)}, and end other programs.")
+        what = f"{left / GIB:.1f} GiB of memory are available, but {started} workers may take more"
+        yield warn(what, f"Type hydra.sweeper.n_jobs={max(fit, 1)}, and close other programs.")
     else:
         told = "a worker" if started == 1 else f"{started} workers"
         yield ok(f"{left / GIB:.1f} GiB of memory for {told} (hydra.sweeper.n_jobs=auto)")
@@ -82,7 +82,7 @@ def limits(_machine: Machine) -> Iterator[Finding]:
     if space != resource.RLIM_INFINITY:
         yield warn(
             f"this shell allows {space / GIB:.1f} GiB of address space, of which TensorFlow takes "
-            "much more than of memory",
+            "reserves much more than memory",
             "ulimit -v unlimited",
         )
 
@@ -99,7 +99,9 @@ def text(_machine: Machine) -> Iterator[Finding]:
     }
     if other:
         told = ", ".join(f"{name} in {each or 'no encoding'}" for name, each in other.items())
-        yield warn(f"{told}: signs such as · are lost", "export LC_ALL=C.UTF-8 PYTHONUTF8=1")
+        yield warn(
+            f"{told}: characters such as · cannot be printed", "export LC_ALL=C.UTF-8 PYTHONUTF8=1"
+        )
     else:
         yield ok("text is UTF-8")
 
@@ -111,13 +113,13 @@ def gpu(machine: Machine) -> Iterator[Finding]:
         yield from _asked(card=card)
     elif card and not _has_cuda():
         yield warn(
-            "there is an NVIDIA card, and TensorFlow here trains on the CPU alone",
+            "an NVIDIA GPU is installed, but this TensorFlow supports only the CPU",
             f"{sys.executable} -m pip install 'cnn-sweeps[gpu]'",
         )
     elif card:
-        yield ok("there is an NVIDIA card, and CUDA is installed (--gpu asks TensorFlow)")
+        yield ok("an NVIDIA GPU and CUDA are installed (--gpu checks with TensorFlow)")
     else:
-        yield ok("no NVIDIA card: training is on the CPU (--gpu asks TensorFlow)")
+        yield ok("no NVIDIA GPU: training runs on the CPU (--gpu checks with TensorFlow)")
 
 
 def _asked(*, card: bool) -> Iterator[Finding]:
@@ -134,16 +136,16 @@ def _asked(*, card: bool) -> Iterator[Finding]:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         told = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         yield warn(
-            f"TensorFlow could not be asked for GPUs: {told[-1] if told else 'no answer'}",
-            f"See what it says: {sys.executable} -c 'import tensorflow'",
+            f"TensorFlow could not list GPUs: {told[-1] if told else 'no answer'}",
+            f"Run it to see the error: {sys.executable} -c 'import tensorflow'",
         )
         return
     if seen or not card:
         yield ok(f"TensorFlow sees {pluralize(seen, 'GPU') if seen else 'no GPU'}")
     else:
         yield warn(
-            "there is an NVIDIA card, and TensorFlow does not see it",
-            f"{sys.executable} -m pip install 'cnn-sweeps[gpu]', and look at nvidia-smi",
+            "an NVIDIA GPU is installed, but TensorFlow does not see it",
+            f"{sys.executable} -m pip install 'cnn-sweeps[gpu]', and check nvidia-smi",
         )
 
 

@@ -31,7 +31,7 @@ LARGE = 2_000 * MB
 """Bytes above which a database is not read through; that would take longer than the rest."""
 SECONDS = 3
 """For a server to answer."""
-ASIDE = "Move the file away, put back a copy, or choose another folder with tracking.dir=FOLDER."
+ASIDE = "Move the file, restore a backup, or choose another folder with tracking.dir=FOLDER."
 
 
 def folder(machine: Machine) -> Iterator[Finding]:
@@ -39,11 +39,13 @@ def folder(machine: Machine) -> Iterator[Finding]:
     home, place = machine.home, existing(machine.home)
     reason = _why_not_writable(place)
     if reason is None:
-        yield ok(f"{home} can be {'written' if home.is_dir() else 'made'}")
+        yield ok(f"{home} can be {'written' if home.is_dir() else 'created'}")
     elif place == home:
         yield fail(f"{home} cannot be written: {reason}", f"Make it writable, or {ELSEWHERE}.")
     else:
-        yield fail(f"{home} cannot be made: {place}: {reason}", f"Make room, or {ELSEWHERE}.")
+        yield fail(
+            f"{home} cannot be created: {place}: {reason}", f"Free some space, or {ELSEWHERE}."
+        )
 
 
 def temporary(_machine: Machine) -> Iterator[Finding]:
@@ -56,7 +58,7 @@ def temporary(_machine: Machine) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     if free < ROOM:
         yield warn(
-            f"{place} has {free / GB:.1f} GB free, and models pass through it",
+            f"{place} has {free / GB:.1f} GB free; models are written there before being stored",
             "Free some space, or set TMPDIR to another folder.",
         )
 
@@ -90,12 +92,12 @@ def stale(machine: Machine) -> Iterator[Finding]:
     )
     for old in found:
         yield warn(
-            f"{old} is of MLflow's retired file store: `mlflow ui` and scripts without a tracking "
-            "URI would take it for theirs, and refuse it (cnn-sweeps does not)",
-            f"Move it away: mv {old} {old.parent.parent / 'old-mlruns'}-{old.name}",
+            f"{old} belongs to MLflow's retired file store: `mlflow ui` and scripts without a "
+            "tracking URI would try to use it and fail (cnn-sweeps does not)",
+            f"Move it: mv {old} {old.parent.parent / 'old-mlruns'}-{old.name}",
         )
     if not found:
-        yield ok("no folder of MLflow's retired file store is in the way")
+        yield ok("no folder of MLflow's retired file store")
 
 
 def variables(machine: Machine) -> Iterator[Finding]:
@@ -104,7 +106,7 @@ def variables(machine: Machine) -> Iterator[Finding]:
     if uri and not machine.config.tracking.uri:
         yield warn(
             f"MLFLOW_TRACKING_URI sends runs to {without_password(uri)}, and not to {machine.home}",
-            "If that is not meant: unset MLFLOW_TRACKING_URI",
+            "If unintended: unset MLFLOW_TRACKING_URI",
         )
     if machine.environ.get("MLFLOW_RUN_ID"):
         yield warn(
@@ -133,9 +135,9 @@ def database(machine: Machine) -> Iterator[Finding]:
     if address.artifacts is None:
         yield from _server(address)
     elif address.database is None:
-        yield ok(f"{address} is looked at when it is used")
+        yield ok(f"{address} is checked on first use")
     elif not address.database.exists():
-        yield ok(f"{address} is made by the first run")
+        yield ok(f"{address} is created by the first run")
     else:
         yield from _file(address.database)
 
@@ -153,15 +155,15 @@ def _file(path: Path) -> Iterator[Finding]:
         yield fail(f"{path} is damaged: {fault.splitlines()[-1]}", ASIDE)
         return
     schema = _schema(path, revision)
-    yield schema or ok(f"{path} is sound, {size / MB:.1f} MB, and fits MLflow {version('mlflow')}")
+    yield schema or ok(f"{path} is intact, {size / MB:.1f} MB, and fits MLflow {version('mlflow')}")
     try:
         inspection.check_writable(path)
     except sqlite3.Error as error:
         locked = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
         yield (
             warn(
-                f"{path} is locked by another program at the moment",
-                f"If it stays so, end that program: fuser {path} names it.",
+                f"{path} is locked by another program",
+                f"If this persists, end that program: fuser {path} names it.",
             )
             if locked
             else fail(f"{path} cannot be written: {error}", f"Make it writable. {ASIDE}")
@@ -172,7 +174,7 @@ def _schema(path: Path, revision: str | None) -> Finding | None:
     """What is wrong with the tables; None where they are those of the installed MLflow."""
     known = inspection.known_revisions()
     if revision is None:
-        return fail(f"{path} is no database of MLflow's", ASIDE)
+        return fail(f"{path} is not an MLflow database", ASIDE)
     if revision not in known:
         return fail(
             f"{path} was written by a newer MLflow than the installed {version('mlflow')}",
@@ -188,7 +190,7 @@ def _schema(path: Path, revision: str | None) -> Finding | None:
 
 def _server(address: Address) -> Iterator[Finding]:
     if not address.uri.startswith("http"):
-        yield ok(f"{address} is looked at when it is used")
+        yield ok(f"{address} is checked on first use")
         return
     shown = without_password(address.uri)
     try:
@@ -197,7 +199,7 @@ def _server(address: Address) -> Iterator[Finding]:
             there = answer.read(100).decode(errors="replace").strip()
     except HTTPError as error:
         yield fail(
-            f"{shown} answers with {error.code} {error.reason}", "Correct tracking.uri, or log in."
+            f"{shown} returned {error.code} {error.reason}", "Correct tracking.uri, or log in."
         )
     except (OSError, HTTPException, ValueError) as error:
         yield fail(
@@ -211,8 +213,7 @@ def _server(address: Address) -> Iterator[Finding]:
         else:
             yield warn(
                 f"{shown} is MLflow {there}, and {here} is installed here",
-                "Versions with one first number understand each other: pip install "
-                f"'mlflow=={there}'",
+                f"Client and server need the same major version: pip install 'mlflow=={there}'",
             )
 
 

@@ -57,7 +57,7 @@ class Choices:
         for number in self.images or ():
             if not 0 <= number < count:
                 raise ConfigError(
-                    f"--images {number} is not possible: there are {count:,} test images, "
+                    f"--images {number} is invalid: there are {count:,} test images, "
                     f"numbered 0 to {count - 1}."
                 )
 
@@ -82,13 +82,13 @@ class Choices:
         if not 0 <= self.filter < most:
             counts = ", ".join(f"{name} {maps[name].shape[-1]}" for name in maps)
             raise ConfigError(
-                f"--filter {self.filter} is not possible: filters are numbered 0 to {most - 1}.\n"
+                f"--filter {self.filter} is invalid: filters are numbered 0 to {most - 1}.\n"
                 f"  Of each layer: {counts}"
             )
 
 
 def _no_layer(layer: str, names: Sequence[str]) -> str:
     return (
-        f"--layer {layer} is not possible: it is not one convolution or pooling of this "
-        f"network.\n  Choose one of {', '.join(names)}"
+        f"--layer {layer} is invalid: it is not a convolution or pooling layer of "
+        f"this network.\n  Choose one of {', '.join(names)}"
     )

@@ -77,7 +77,7 @@ def _key(classes: int) -> str:
     """How to read the cells."""
     if classes <= BOTH:
         return "number of images, and % of the true class"
-    return "% of the true class" if classes <= SHARES else "colour: share of the true class"
+    return "% of the true class" if classes <= SHARES else "colour: fraction of the true class"
 
 
 def _side(classes: int) -> int:
@@ -160,12 +160,13 @@ def _list(figure: "Figure", counts: Counts, names: Sequence[str], top: int) -> N
     order = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     cells = [divmod(int(cell), len(counts)) for cell in order]
     lines = [
-        f"{names[row]} taken for {names[column]}: {wrong[row, column]:,} of {counts[row].sum():,}"
+        f"{names[row]} predicted as {names[column]}: "
+        f"{wrong[row, column]:,} of {counts[row].sum():,}"
         for row, column in cells
         if wrong[row, column]
     ]
     across, down = (side * style.DPI for side in figure.get_size_inches())
-    figure.text(16 / across, 1 - top / down, "Most often", va="top", weight="bold")
+    figure.text(16 / across, 1 - top / down, "Most frequent", va="top", weight="bold")
     half = math.ceil(LISTED / 2)
     for column in range(2):
         text = "\n".join(lines[column * half : (column + 1) * half])

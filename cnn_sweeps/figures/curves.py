@@ -30,7 +30,7 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
         accuracy = style.place(figure, 745, 120, 540, 390)
         _panel(accuracy, numbers, [e.accuracy for e in epochs], [e.val_accuracy for e in epochs])
         accuracy.set_title("Accuracy", loc="left")
-        accuracy.set_ylabel("share of the images")
+        accuracy.set_ylabel("fraction of the images")
     return figure
 
 

@@ -138,7 +138,7 @@ def save(gallery: Gallery, write: Write) -> tuple[list[str], list[str]]:
     written, left_out = [], []
     for path, made in _made(gallery):
         if isinstance(made, Exception):
-            left_out.append(f"{path} was left out: {first_line(reason_of(made))}")
+            left_out.append(f"{path} was skipped: {first_line(reason_of(made))}")
         elif made is not None:
             write(made, path)
             written.append(path)

@@ -70,7 +70,7 @@ def convolutions_and_poolings(chosen: Chosen, maps: "Maps", number: int, about: 
     canvas = Canvas(
         width=max(150 + (columns + 1) * (tile + GAP), 900),
         height=style.HEAD + bands * band + 16,
-        title=f"Convolutions and pooling: what filter {number} of each layer sees",
+        title=f"Convolutions and pooling: activation of filter {number} in each layer",
         about=f"{about}{which}",
     )
     names = list(shown)
@@ -160,7 +160,7 @@ def _scale(values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _key(low: float, high: float) -> str:
-    return f"black {low:.2g} to bright {high:.2g}, by its root: how strongly a filter answers there"
+    return f"activation from black {low:.2g} to bright {high:.2g}, on a square-root scale"
 
 
 def _spread(maps: "Maps") -> dict[str, NDArray[np.float32]]:

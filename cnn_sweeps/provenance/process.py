@@ -14,7 +14,7 @@ import psutil
 LEASE_SECONDS = 25.0
 """Seconds after which a process on another host that gave no sign of life counts as dead."""
 BEAT = 5.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 ENDED: Final = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 GRACE = 20.0
 """Seconds that a claimed trial may be without an owner: its worker is about to say so."""

@@ -18,7 +18,7 @@ PHASES = {
     "data": "reading and checking the images",
     "build": "building the networks",
     "train": "training and validation",
-    "other": "logging, pictures, storing models, and everything else",
+    "other": "logging, figures, storing models, and everything else",
 }
 
 
@@ -35,22 +35,22 @@ def answer(results: SweepResults) -> list[str]:
         f"Trial {trial.number}, {settings(trial)}: {scores(results, trial)}." for trial in named
     ]
     number = len(results.winners)
-    more = [f"And {number - len(named)} more on the front."] if number > len(named) else []
+    more = [f"{number - len(named)} more trials are on the front."] if number > len(named) else []
     scored = len(results.of_state("complete"))
     are = "is" if number == 1 else "are"
     first = f"{number} of {pluralize(scored, 'trial')} {are} on the Pareto front"
-    return [f"{first}{so_far}: none is beaten in one objective without losing in another."] + (
-        told + more
-    )
+    return [
+        f"{first}{so_far}: no other trial is at least as good in all objectives and better in one."
+    ] + (told + more)
 
 
 def _no_answer(results: SweepResults) -> str:
     if not results.trials:
-        return "No trial has ended yet."
+        return "No trial has finished yet."
     failed, pruned = (len(results.of_state(state)) for state in ("fail", "pruned"))
     if failed == len(results.trials):
-        return f"No answer: {pluralize(failed, 'trial')}, and every one failed."
-    return f"No answer: no trial came to its end; {pruned} pruned, {failed} failed."
+        return f"No result: {pluralize(failed, 'trial')}, all failed."
+    return f"No result: no trial completed; {pruned} pruned, {failed} failed."
 
 
 def settings(trial: Trial) -> str:
@@ -108,27 +108,25 @@ def _savings(results: SweepResults) -> Iterator[str]:
     asked = sum(trial.epochs for trial in trials)
     trained = sum(trial.epochs_trained for trial in trials)
     if trained < asked:
-        told = f"Of {asked:,} epochs {trained:,} were trained and {asked - trained:,} were known"
+        told = f"{pluralize(asked, 'epoch')}: {trained:,} trained, {asked - trained:,} from cache"
         saved = max(0.0, timing.train_original - timing.phases["train"])
         known = all(trial.seconds_paid is not None for trial in trials if trial.metrics)
         yield (
-            f"{told} already, which saved {duration(saved, 1)} of training."
-            if known
-            else f"{told} already."
+            f"{told}; the cache saved {duration(saved, 1)} of training." if known else f"{told}."
         )
     pruned = results.of_state("pruned")
     if pruned:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
-            f"The pruner {results.pruner} ended {pluralize(len(pruned), 'trial')} early and spared "
-            f"{spared:,} epochs."
+            f"The pruner {results.pruner} stopped {pluralize(len(pruned), 'trial')} early and "
+            f"saved {spared:,} epochs."
         )
 
 
 def unknown_importances(results: SweepResults) -> list[str]:
     """Why it cannot be told what good values depend on."""
     return [
-        f"What good values of {each.objective} depend on cannot be told: {each.reason}."
+        f"Parameter importance for {each.objective} is not available: {each.reason}."
         for each in results.importances
         if each.reason
     ]

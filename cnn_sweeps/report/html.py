@@ -38,7 +38,7 @@ def _contents(results: SweepResults) -> list[tuple[str, str]]:
     parts = {
         ("answer", "Answer"): True,
         ("trials", "All trials"): results.trials,
-        ("search", "The search"): True,
+        ("search", "Search space"): True,
         ("curves", "Learning curves"): results.curves,
         ("time", "Time"): results.trials,
         ("early", "Failed and pruned"): any(not trial.values for trial in results.trials),

@@ -15,7 +15,7 @@ ROWS = (20, 10, 5, 0)
 """How many trials are listed, from what is best to what is always short enough."""
 PROGRAM = "cnn-sweeps"
 FILES = {
-    "report.html": "the report (save it and open it)",
+    "report.html": "the report (download it and open it)",
     "ranking.csv": "all trials, for a spreadsheet",
     "answer.md": "the answer",
     "plan.json": "the plan",
@@ -43,7 +43,7 @@ def _parts(results: SweepResults) -> Iterator[str]:
     yield from (f"> {plain(each)}\n" for each in results.missing)
     if results.trials:
         yield f"## All trials\n\n{results.ranking.to_markdown()}"
-    yield f"## What was searched\n\n{_bullets(plain(axis.told) for axis in results.axes)}"
+    yield f"## Search space\n\n{_bullets(plain(axis.told) for axis in results.axes)}"
     yield from _importances(results)
     yield from (f"{plain(each)}\n" for each in content.unknown_importances(results))
     if results.trials:
@@ -63,7 +63,7 @@ def _importances(results: SweepResults) -> Iterator[str]:
     for each in results.importances:
         if each.shares:
             shares = (f"{plain(key)}: {share:.0%}" for key, share in each.shares.items())
-            yield f"What good values of {each.objective} depend on:\n\n{_bullets(shares)}"
+            yield f"Parameter importance for {each.objective}:\n\n{_bullets(shares)}"
 
 
 def _bullets(lines: Iterator[str] | list[str]) -> str:

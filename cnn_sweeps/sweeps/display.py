@@ -40,7 +40,7 @@ from cnn_sweeps.text.terminal import Output, silence
 SCORED: tuple[State, ...] = ("complete", "reused")
 TRAINED: tuple[State, ...] = ("complete", "pruned")
 
-STYLES = {"failed": "red", "pruned": "dim", "reused": "dim", "put back": "yellow"}
+STYLES = {"failed": "red", "pruned": "dim", "reused": "dim", "requeued": "yellow"}
 """Colours of the lines in a terminal, by how the trial ended."""
 BAR = 10
 """Columns of the bar of epochs."""
@@ -155,7 +155,7 @@ class Tally:
         # The controller speaks for a worker that has died, so the trial tells whose line it is.
         holders = [w for w, trial in self.in_hand.items() if trial.claimed.trial == event.trial]
         trial = self.in_hand.pop(holders[0]) if holders else None
-        if event.state == "put back":
+        if event.state == "requeued":
             return
         self.done += 1
         self.states[event.state] += 1
@@ -348,7 +348,7 @@ class LiveView:
             self._console.control(Control(ControlType.CARRIAGE_RETURN, erase, *up))
 
     def _draw(self) -> RenderableType:
-        """The picture, measured, so that a resize can be mended."""
+        """The picture, measured, so that a resize can be repaired."""
         lines = self._console.render_lines(self._picture(), pad=False)
         self._drawn = [sum(segment.cell_length for segment in line) for line in lines]
         return SegmentLines(lines, new_lines=True)
@@ -389,7 +389,7 @@ class LiveView:
     def _best(self) -> str:
         front = self._tally.front
         if not front:
-            return "no trial has a value yet"
+            return "no trial has completed yet"
         if len(self._tally.objectives.names) > 1:
             return f"Pareto front: {pluralize(len(front), 'trial')}"
         best = front[0]

@@ -94,11 +94,11 @@ def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
 def _cells(preview: SpacePreview) -> str:
     size, distinct = preview.plan.space.size, len(preview.experiments)
     refused = [e.refusal for e in preview.experiments.values() if e.refusal is not None]
-    told = f"{size:,}, {distinct:,} different experiments" if size else "no end of them"
+    told = f"{size:,}, {distinct:,} different experiments" if size else "infinitely many"
     if not preview.complete and size:
         told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
     if refused:
-        told += f"\n{len(refused):,} cannot be carried out: {first_line(refused[0])}"
+        told += f"\n{len(refused):,} give no valid config: {first_line(refused[0])}"
     return told
 
 
@@ -106,7 +106,7 @@ def _to_do(rest: Remaining, plan: Plan, budget: Budget) -> str:
     about = "" if rest.exact else "about "
     if plan.pruner.name != "none":
         about = "at most "
-    limit = "" if budget.timeout is None else f", none begun after {budget.timeout:g} s"
+    limit = "" if budget.timeout is None else f", none started after {budget.timeout:g} s"
     fewer = rest.epochs_trained < rest.epochs
     trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
     return f"{pluralize(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
@@ -122,7 +122,7 @@ def _chooser(plan: Plan, budget: Budget) -> str:
 def _networks(preview: SpacePreview) -> str:
     sized = [(e.params, e.title) for e in preview.experiments.values() if e.params is not None]
     if not sized:
-        return "only building them tells their sizes"
+        return "sizes are known once they are built"
     ends = [min(sized), max(sized)]
     return " to ".join(f"{params:,} parameters ({name})" for params, name in dict.fromkeys(ends))
 
@@ -135,7 +135,7 @@ def _time(rest: Remaining, budget: Budget, timings: Sequence[Timing]) -> str:
     workers = max(budget.n_jobs, 1)
     left = approximately(rest.seconds(_pace(rest, timings), workers))
     told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
-    return f"{told}, judging by {pluralize(len(timings), 'trial')}"
+    return f"{told}, estimated from {pluralize(len(timings), 'trial')}"
 
 
 def _pace(rest: Remaining, timings: Sequence[Timing]) -> EpochCost:

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a scheduler, a terminal that was closed."""
-STOPPING = "Stopping after the running epochs; Ctrl-C again stops at once."
-LEAVING = "Stopping after this step or epoch; Ctrl-C again stops at once."
+STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
+LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 

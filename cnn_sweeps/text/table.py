@@ -53,7 +53,7 @@ class Table:
         out.print(self._drawn(shown))
         if hidden := [name for number, name in enumerate(self.head) if number not in shown]:
             out.print(
-                f"no room for {pluralize(len(hidden), 'more column')} "
+                f"{pluralize(len(hidden), 'more column')} not shown "
                 f"({', '.join(hidden)}): {self.every} has all",
                 markup=False,
                 style="dim",

@@ -15,15 +15,15 @@ EXPERIMENT = """\
 Image classifiers that cnn-sweeps has trained.
 
 - A run is named after its network, its epochs and its config hash: `cnn 64x2 e5 · 3f2a9c1b7d20` \
-has two convolutions of 64 filters and five epochs. The same hash is the same experiment.
-- A sweep is one run, and its trials are below it: press + beside `sweep NAME`. Its description \
+has two convolutions of 64 filters and five epochs. Equal hashes mean equal experiments.
+- A sweep is a run, and its trials are its child runs: click + at `sweep NAME`. Its description \
 holds the ranking, and its artifacts the report.
 - Filter with the tags: `tags.kind = "trial"` (or `run`, `sweep`, `reproduction`), \
 `tags.study_name`, `tags.network`, `tags.data`, `tags.config_hash LIKE "3f2a%"`.
 - Sort by the column `val_accuracy` for the best run. The test split is scored for single runs, \
 for the winners of a sweep, and for all trials of an exercise.
 
-`cnn-sweeps show HASH` prints what is known of a run, `cnn-sweeps reproduce HASH` does it again.
+`cnn-sweeps show HASH` prints a run, `cnn-sweeps reproduce HASH` trains it again and compares.
 """
 """Of an experiment, where nobody has written anything else."""
 ACCURACIES = {
@@ -51,20 +51,20 @@ def _outcome(run: RunRecord) -> str:
     """How it ended, and how good it is."""
     tags = run.tags
     if run.status == "FAILED":
-        return f"**Failed**: {_one_line(tags.get('error', 'it is not known why'))}"
+        return f"**Failed**: {_one_line(tags.get('error', 'unknown reason'))}"
     if "pruned_epoch" in tags:
-        reason = _one_line(tags.get("pruned_reason", "its sweep gave it up"))
+        reason = _one_line(tags.get("pruned_reason", "by the sweep"))
         return f"**Pruned** after epoch {tags['pruned_epoch']}: {reason}"
     if "stopped_reason" in tags:
         return f"**Stopped**: {_one_line(tags['stopped_reason'])}"
     if run.status != "FINISHED":
-        return "**Interrupted** before its end." if run.end else "**Running.**"
+        return "**Interrupted**." if run.end else "**Running.**"
     known = [
         f"{name} **{run.metrics[key]:.4f}**"
         for key, name in ACCURACIES.items()
         if key in run.metrics
     ]
-    return f"Finished: {', '.join(known) or 'no accuracy is known'}."
+    return f"Finished: {', '.join(known) or 'no accuracy was logged'}."
 
 
 def _verdict(run: RunRecord) -> str:
@@ -73,10 +73,10 @@ def _verdict(run: RunRecord) -> str:
     if REPRODUCES in tags:
         original = run_link("another run", run.experiment_id, tags[REPRODUCES])
         said = plain(tags["verdict"]) if "verdict" in tags else "no verdict yet"
-        return f"Does {original} again from scratch: **{said}**."
+        return f"Reproduction of {original}: **{said}**."
     if "reproduced_by" in tags:
         again = run_link("another run", run.experiment_id, tags["reproduced_by"])
-        return f"Done again by {again}: **{plain(tags.get('reproduction_verdict', 'unknown'))}**."
+        return f"Reproduced by {again}: **{plain(tags.get('reproduction_verdict', 'unknown'))}**."
     return ""
 
 
@@ -104,14 +104,14 @@ def _summary(run: RunRecord) -> Iterator[str]:
 
 def _reuse(run: RunRecord) -> Iterator[str]:
     tags = run.tags
-    paid = f"; {float(tags.get('train_seconds_paid', 0)):.1f} s were spent on training here"
+    paid = f"; {float(tags.get('train_seconds_paid', 0)):.1f} s of training in this run"
     if REUSED_FROM in tags:
         known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
-        yield f"nothing was trained: it is a copy of {known} of the same experiment"
+        yield f"reused: a copy of {known} of the same experiment, nothing was trained"
     elif int(tags.get("epochs_reused", 0)):
         reused = pluralize(int(tags["epochs_reused"]), "epoch")
         trained = tags.get("epochs_trained", "the others")
-        yield f"{reused} of it were known already and {trained} trained{paid}"
+        yield f"{reused} from cache, {trained} trained{paid}"
 
 
 def _commands(run: RunRecord) -> list[str]:

@@ -11,12 +11,12 @@ from cnn_sweeps.errors import CnnSweepsError, StoreError
 
 ELSEWHERE: Final = "choose another folder with tracking.dir=FOLDER"
 
-FULL: Final = f"has no room left: the disk is full. Free some space, or {ELSEWHERE}."
+FULL: Final = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}."
 READ_ONLY: Final = f"cannot be written. Make it writable, or {ELSEWHERE}."
-BROKEN: Final = f"is not a sound SQLite database. Move the file away, or {ELSEWHERE}."
+BROKEN: Final = f"is not a valid SQLite database. Move the file, or {ELSEWHERE}."
 BUSY: Final = "has been locked by another program for too long. End that program and try again."
 SILENT: Final = (
-    "does not answer. Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), "
+    "does not respond. Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), "
     "or leave it out for a local database."
 )
 

@@ -1,4 +1,4 @@
-"""Looking at a store without touching it: nothing is made, migrated or mended."""
+"""Looking at a store without touching it: nothing is created, migrated or repaired."""
 
 import json
 import re

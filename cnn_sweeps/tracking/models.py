@@ -145,7 +145,7 @@ def _copy(model: "keras.Model", custom: dict[str, Any]) -> "keras.Model":
             copy.set_weights(model.get_weights())
     except Exception as error:  # a user's layer may raise anything here
         raise ModelError(
-            f"The model was trained but cannot be stored, since Keras cannot bring it back: "
+            f"The model was trained but cannot be stored, since Keras cannot load it again: "
             f"{first_line(error)}\nGive custom layers a get_config(), replace lambdas by layers, "
             "or leave the model out with tracking.log_model=false."
         ) from error

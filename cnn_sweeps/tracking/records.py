@@ -104,7 +104,7 @@ def checked_prefix(text: str, kind: str = "config") -> str:
     prefix = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{4,64}", prefix):
         raise UnknownHashError(
-            f"{text!r} is no {kind} hash: type 4 to 64 hex digits, such as 3f2a9c."
+            f"{text!r} is not a {kind} hash: type 4 to 64 hex digits, such as 3f2a9c."
         )
     return prefix
 

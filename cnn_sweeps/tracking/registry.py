@@ -18,7 +18,7 @@ NAME_HINT = "letters, digits, spaces and . _ - only, at most 100 of them, such a
 NAME = re.compile(r"\w[\w. -]{0,98}[\w.-]|\w")
 ALIAS_HINT = (
     "letters, digits, _ and - only, at most 100 of them, and neither latest nor v1, v2, ..., "
-    "which MLflow keeps for itself"
+    "which MLflow reserves"
 )
 ALIAS = re.compile(r"(?!(?:latest|v\d+)$)[\w-]{1,100}", re.IGNORECASE)
 

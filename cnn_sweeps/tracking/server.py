@@ -85,7 +85,7 @@ class Server:
             if self.process.poll() is not None:
                 raise self._died()
             if time.monotonic() > end:
-                raise RunFailedError(f"MLflow's server does not answer.{self._wrote()}")
+                raise RunFailedError(f"MLflow's server does not respond.{self._wrote()}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -115,7 +115,7 @@ class Server:
             connection.close()
 
     def _died(self) -> RunFailedError:
-        return RunFailedError(f"MLflow's server ended by itself.{self._wrote()}")
+        return RunFailedError(f"MLflow's server exited unexpectedly.{self._wrote()}")
 
     def _wrote(self) -> str:
         written = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -303,7 +303,7 @@ def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
     if experiment is None or experiment.lifecycle_stage == "deleted":
         raise StoreError(
             f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
-            "or bring it and its runs back with `mlflow experiments restore`."
+            "or restore it and its runs with `mlflow experiments restore`."
         )
     return experiment.experiment_id
 

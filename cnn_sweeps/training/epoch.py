@@ -66,7 +66,7 @@ class TrainingCost:
 
     Attributes:
         trained: epochs that it trained.
-        reused: epochs that were known already.
+        reused: epochs that were from cache.
         seconds: wall time of the epochs that it trained.
         trained_by: the runs that had trained the known ones, each once.
     """

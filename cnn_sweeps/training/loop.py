@@ -35,11 +35,11 @@ class Callback(Protocol):
 
 
 class EpochSource(Protocol):
-    """Where the epochs of a run come from: trained here, or known already."""
+    """Where the epochs of a run come from: trained here, or from cache."""
 
     @property
     def reused(self) -> Mapping[int, str]:
-        """Epochs that were known already, by number, and the runs that trained them."""
+        """Epochs that were from cache, by number, and the runs that trained them."""
 
     @property
     def cost(self) -> TrainingCost:
@@ -266,6 +266,6 @@ def memory_remedy(config: TrainerConfig) -> Iterator[None]:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
         raise RunFailedError(
-            f"Memory ran out with trainer.batch_size={config.batch_size}.\n"
+            f"Out of memory with trainer.batch_size={config.batch_size}.\n"
             f"Try trainer.batch_size={max(config.batch_size // 2, 1)}, or a smaller network."
         ) from None

@@ -100,7 +100,7 @@ def _check_params(trainer: TrainerConfig) -> None:
     unknown = [key for key in params if key not in accepted]
     if unknown:
         raise ConfigError(
-            f"trainer.optimizer.params.{unknown[0]} is no parameter of {name}.\n"
+            f"trainer.optimizer.params.{unknown[0]} is not a parameter of {name}.\n"
             f"It takes: {', '.join(accepted)}."
         )
     for key, value in params.items():
@@ -128,7 +128,7 @@ def _check_schedule(trainer: TrainerConfig) -> None:
         return
     if schedule.name in ASYMPTOTIC and schedule.end_factor == 0:
         raise ConfigError(
-            f"trainer.schedule.name={schedule.name} never reaches end_factor=0.\n"
+            f"trainer.schedule.name={schedule.name} cannot reach end_factor=0.\n"
             "Type trainer.schedule.end_factor=0.01, or trainer.schedule.name=cosine."
         )
     if schedule.warmup_epochs >= _end_epoch(trainer):

@@ -77,7 +77,7 @@ def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> 
     shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
     if shapes != {key: value.shape for key, value in state.items()}:
         raise RunFailedError(
-            "The stored training state is of another network or optimizer: its variables "
+            "The stored training state belongs to another network or optimizer: its variables "
             "have other shapes.\nTrain it again from the start."
         )
     for key, variable in variables.items():

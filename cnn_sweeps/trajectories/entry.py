@@ -137,7 +137,7 @@ class Entry:
     def put(
         self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
     ) -> EpochRecord:
-        """Add an epoch that was trained, or put back the lost files of a known one.
+        """Add an epoch that was trained, or restore the lost files of a known one.
 
         Args:
             epoch: the next one, or one that is known; then its first record stays.

@@ -84,7 +84,7 @@ def refusal(path: Path, error: OSError) -> StoreError:
     """What the system says of a file that cannot be written, and what to do."""
     return StoreError(
         f"{path} cannot be written: {error.strerror}.\n"
-        "  Make room or give leave to write; trajectory.reuse=false keeps nothing there."
+        "  Free some space or make it writable; trajectory.reuse=false turns the cache off."
     )
 
 

@@ -37,7 +37,7 @@ def locked(path: Path) -> Iterator[None]:
         raise StoreError(still_locked(path, PATIENCE)) from error
     except OSError as error:
         raise StoreError(
-            f"the lock {path} cannot be made: {error.strerror or error}.\n"
+            f"the lock {path} cannot be created: {error.strerror or error}.\n"
             f"  Make its folder writable, or choose another with tracking.dir=FOLDER."
         ) from error
     try:

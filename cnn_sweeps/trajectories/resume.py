@@ -219,8 +219,8 @@ class ResumedTraining:
                 return kept.number
         if self.trained and not self.goes_on:
             raise RunFailedError(
-                f"What was stored in {self.entry.folder} got lost while it was in use, and this "
-                "network cannot be brought back to its start.\nRun it again."
+                f"What was stored in {self.entry.folder} was deleted while it was in use, and this "
+                "network cannot be reset to its initial state.\nRun it again."
             )
         variables.restore(self.trainer.model, self._start)
         return 0

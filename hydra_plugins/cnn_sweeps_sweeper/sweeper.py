@@ -29,7 +29,7 @@ class SweeperConfig:
         pruner: an option of hydra/sweeper/pruner.
         duplicates: skip, reuse or replicate an experiment that was tried before.
         enqueue: points that are tried first, as overrides.
-        retries: how often a trial is begun again whose worker died.
+        retries: how often a trial is requeued whose worker died.
         max_failures: failures, without one success, that end the sweep.
         dry_run: say what would be done, and do nothing.
         log_level: debug, info, warning or error: what the log of the sweep holds.

@@ -104,9 +104,9 @@ def test_nothing_there_is_said(capsys: pytest.CaptureFixture[str], action: str) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["lst"], r"^lst is not possible\.\n  Type cnn-sweeps cache \[list", id="word"),
+        pytest.param(["lst"], r"^lst is invalid\.\n  Type cnn-sweeps cache \[list", id="word"),
         pytest.param(["clear", "abcd1", "abcd2"], r"clear abcd1 abcd2 is not", id="two hashes"),
-        pytest.param(["abcd1"], r"abcd1 is not possible", id="no action"),
+        pytest.param(["abcd1"], r"abcd1 is invalid", id="no action"),
     ],
 )
 def test_what_is_not_possible_is_refused(

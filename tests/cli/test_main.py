@@ -24,7 +24,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["model.filters=0"], "model.filters=0 is not possible", id="value"),
+        pytest.param(["model.filters=0"], "model.filters=0 is invalid", id="value"),
         pytest.param(["model.filters=0", "--cfg", "job"], "model.filters=0 is not", id="cfg"),
         pytest.param(["model.filtrs=3"], "Did you mean model.filters?", id="key"),
         pytest.param(["modle=cnn"], "Did you mean model?", id="group"),
@@ -36,7 +36,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["shwo"], "Did you mean show?", id="command"),
         pytest.param(["model.filters=[1,2"], "cannot be read", id="syntax"),
         pytest.param(["model.filters=1,2"], "Type cnn-sweeps -m model.filters=1,2", id="no-m"),
-        pytest.param(["data=npz"], "data.path must be given", id="mandatory"),
+        pytest.param(["data=npz"], "data.path is required", id="mandatory"),
         pytest.param(["model.filters=${nowhere}"], "model.filters: ", id="interpolation"),
         pytest.param(["+experiment=x"], "experiment can be notebook_cnn", id="preset"),
         pytest.param(
@@ -52,8 +52,8 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["model=[cnn,dnn]"], "there is no such key", id="two-options"),
         pytest.param(["data=npz", "data.path=no.npz"], "no.npz does not exist", id="no-file"),
         pytest.param(["data=image_folder", "data.path=no"], "no does not exist", id="no-folder"),
-        pytest.param(["tracking.uri=file:///x"], "no longer keeps runs", id="tracking-uri"),
-        pytest.param(["show", "xyz"], "is no config hash", id="show-no-hash"),
+        pytest.param(["tracking.uri=file:///x"], "no longer stores runs", id="tracking-uri"),
+        pytest.param(["show", "xyz"], "is not a config hash", id="show-no-hash"),
         pytest.param(["reproduce", "xyz"], "no run has a config hash", id="reproduce-no-store"),
         pytest.param(["diff", "abcd"], "abcd is not what this command takes", id="diff-of-one"),
         pytest.param(["export", "abcd", "out"], "no run has a config", id="export-no-store"),
@@ -256,7 +256,7 @@ def test_a_users_own_group_is_checked_too(
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "tiny.yaml").write_text("name: cnn\nfilters: none\n")
     assert call(monkeypatch, "--config-dir", str(tmp_path), "model=tiny", "--cfg", "job") == 2
-    assert "model.filters=none is not possible" in capsys.readouterr().err
+    assert "model.filters=none is invalid" in capsys.readouterr().err
 
 
 def test_module_and_command_are_the_same_program() -> None:

@@ -101,14 +101,14 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
     ("typed", "error", "said"),
     [
         pytest.param(
-            ["blue"], UnknownStudyError, r"blue is no study in .*\n  reed\n  red", id="no"
+            ["blue"], UnknownStudyError, r"blue is not a study in .*\n  reed\n  red", id="no"
         ),
-        pytest.param(["re"], UnknownStudyError, r"re is the beginning of 2 studies", id="two"),
+        pytest.param(["re"], UnknownStudyError, r"re is a prefix of 2 studies", id="two"),
         pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
         pytest.param(["red", "--into", "."], ConfigError, "is a folder", id="folder"),
         pytest.param(["red", "--into", "x/y"], ConfigError, "there is no folder", id="nowhere"),
         pytest.param(
-            ["hydra.sweeper.storage=no.journal"], StoreError, "is not there", id="storage"
+            ["hydra.sweeper.storage=no.journal"], StoreError, "does not exist", id="storage"
         ),
         pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
         pytest.param(["--format", "pdf"], ConfigError, r"Type cnn-sweeps report --help", id="form"),

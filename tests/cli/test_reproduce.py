@@ -241,7 +241,7 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], error: type[Except
 @pytest.mark.usefixtures("in_tmp")
 @pytest.mark.parametrize("arguments", [["--tolerance", "-1"], ["--tolerance", "x"], ["--no"]])
 def test_wrong_options_are_refused(arguments: list[str]) -> None:
-    """By the parser, as any other input that is not possible."""
+    """By the parser, as any other input that is invalid."""
     with pytest.raises(ConfigError, match="Type cnn-sweeps reproduce --help"):
         command.main(["abcd", *arguments])
 

@@ -62,7 +62,7 @@ def test_reproductions_do_not_speak_for_an_experiment(
 @pytest.mark.usefixtures("in_tmp")
 def test_only_tracking_can_be_given() -> None:
     """A prefix may be followed by where to look, and by nothing else."""
-    with pytest.raises(ConfigError, match=r"model=dnn is not possible here"):
+    with pytest.raises(ConfigError, match=r"model=dnn is invalid here"):
         show.main(["abcd", "model=dnn"])
     assert not list(Path().iterdir())
 
@@ -71,7 +71,7 @@ def test_only_tracking_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("prefix", "message"),
     [
-        pytest.param("xyz", "'xyz' is no config hash", id="no hash"),
+        pytest.param("xyz", "'xyz' is not a config hash", id="no hash"),
         pytest.param("abcd", r"begins with abcd, in .*mlruns", id="no store"),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:
     """With what it wrote."""
     broken = replace(store.address, uri="postgresql://nobody:secret@127.0.0.1:1/none")
     with (
-        pytest.raises(RunFailedError, match="MLflow's server ended by itself.\n  .*") as caught,
+        pytest.raises(RunFailedError, match="MLflow's server exited unexpectedly.\n  .*") as caught,
         server.serving(broken, taken),
     ):
         pass

@@ -37,8 +37,8 @@ def test_name_selects_the_kind_of_data() -> None:
     [
         pytest.param(
             {"model": {"name": "cnn", "filters": 0}},
-            r"model\.filters=0 is not possible: model\.filters takes a whole number from 1 "
-            r"or a list, each a whole number from 1\. Type, for example, model\.filters=64",
+            r"model\.filters=0 is invalid: model\.filters takes an integer from 1 "
+            r"or a list, each an integer from 1\. Type, for example, model\.filters=64",
             id="filters-0",
         ),
         pytest.param(
@@ -48,53 +48,53 @@ def test_name_selects_the_kind_of_data() -> None:
         ),
         pytest.param(
             {"model": {"name": "rnn"}},
-            r"model\.name=rnn is not possible: model\.name takes dnn, cnn, custom",
+            r"model\.name=rnn is invalid: model\.name takes dnn, cnn, custom",
             id="unknown-kind",
         ),
         pytest.param(
             {"data": {"validation_fraction": 1.5}},
-            r"data\.validation_fraction=1\.5 is not possible: .* a number from 0 below 1\. "
+            r"data\.validation_fraction=1\.5 is invalid: .* a number from 0 below 1\. "
             r"Type, for example, data\.validation_fraction=0\.1",
             id="fraction-above-1",
         ),
         pytest.param(
             {"trainer": {"stop_at_loss": -0.1}},
-            r"trainer\.stop_at_loss=-0\.1 is not possible: .* a number from 0 or null",
+            r"trainer\.stop_at_loss=-0\.1 is invalid: .* a number from 0 or null",
             id="negative-loss",
         ),
         pytest.param(
             {"trainer": {"epochs": 2.5}},
-            r"trainer\.epochs=2\.5 is not possible: .* a whole number from 1",
+            r"trainer\.epochs=2\.5 is invalid: .* an integer from 1",
             id="fractional-epochs",
         ),
         pytest.param(
             {"trainer": {"deterministic": "maybe"}},
-            r"trainer\.deterministic=maybe is not possible: .* true or false",
+            r"trainer\.deterministic=maybe is invalid: .* true or false",
             id="text-for-bool",
         ),
         pytest.param(
             {"model": {"name": "cnn", "padding": "round"}},
-            r"model\.padding=round is not possible: .* valid or same",
+            r"model\.padding=round is invalid: .* valid or same",
             id="unknown-choice",
         ),
         pytest.param(
             {"trainer": {"optimizer": {"learning_rate": 0}}},
-            r"trainer\.optimizer\.learning_rate=0 is not possible: .* above 0",
+            r"trainer\.optimizer\.learning_rate=0 is invalid: .* above 0",
             id="nested",
         ),
         pytest.param(
             {"data": {"name": "npz", "path": "???"}},
-            r"data\.path must be given\. Type data\.path=VALUE",
+            r"data\.path is required\. Type data\.path=VALUE",
             id="mandatory",
         ),
         pytest.param(
-            {"data": {"name": "npz"}}, r"data\.path must be given: it takes a path", id="left-out"
+            {"data": {"name": "npz"}}, r"data\.path is required: it takes a path", id="left-out"
         ),
         pytest.param(
-            {"trainer": {"batch_size": 10**20}}, r"a whole number from 1 up to 1000000", id="huge"
+            {"trainer": {"batch_size": 10**20}}, r"an integer from 1 up to 1000000", id="huge"
         ),
         pytest.param({"trainer": {"threads": 10**9}}, r"from 0 up to 1024", id="huge-threads"),
-        pytest.param({"seed": -1}, r"seed=-1 is not possible: .* from 0 below", id="seed"),
+        pytest.param({"seed": -1}, r"seed=-1 is invalid: .* from 0 below", id="seed"),
     ],
 )
 def test_refusals_say_what_was_given_and_what_is_possible(
@@ -123,7 +123,7 @@ def test_a_key_is_refused_once() -> None:
     """A value that fits none of a field's types is not told for each of them."""
     with pytest.raises(ConfigError) as caught:
         load(values(model={"name": "cnn", "filters": [8, True]}))
-    assert str(caught.value).startswith("model.filters=[8,true] is not possible")
+    assert str(caught.value).startswith("model.filters=[8,true] is invalid")
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -14,7 +14,7 @@ from cnn_sweeps.errors import DataError
     ("error", "text"),
     [
         pytest.param(FileNotFoundError(2, "no"), "x.bin does not exist", id="missing"),
-        pytest.param(PermissionError(13, "no"), "x.bin may not be read", id="permission"),
+        pytest.param(PermissionError(13, "no"), "x.bin is not readable", id="permission"),
         pytest.param(IsADirectoryError(21, "no"), "x.bin is a folder", id="folder"),
         pytest.param(NotADirectoryError(20, "no"), "x.bin is not a folder", id="not-a-folder"),
         pytest.param(MemoryError(), "x.bin does not fit into memory", id="memory"),
@@ -34,7 +34,7 @@ def test_a_file_without_read_permission_is_told(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"x")
     path.chmod(0)
-    with pytest.raises(DataError, match="may not be read"):
+    with pytest.raises(DataError, match="is not readable"):
         read_bytes(path)
 
 
@@ -51,7 +51,7 @@ def test_a_gzip_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     """Truncation."""
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(bytes(1000))[:-9])
-    with pytest.raises(DataError, match=r"a\.gz is cut off; copy or download it again"):
+    with pytest.raises(DataError, match=r"a\.gz is truncated; copy or download it again"):
         read_bytes(path)
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_gzip_file_is_told(tmp_path: Path, place: int) -> None:
     data[place] ^= 0xFF
     path = tmp_path / "a.gz"
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"a\.gz is (damaged|cut off)"):
+    with pytest.raises(DataError, match=r"a\.gz is (damaged|truncated)"):
         read_bytes(path)
 
 

@@ -103,7 +103,7 @@ def test_a_limit_that_loses_a_class_is_told() -> None:
 @pytest.mark.parametrize(
     ("y", "fraction", "text"),
     [
-        pytest.param([0, 1] * 4, 0.01, "of 8 images is no image; use 0.125 or more", id="small"),
+        pytest.param([0, 1] * 4, 0.01, "of 8 images is none; use 0.125 or more", id="small"),
         pytest.param([0, 1] * 4, 0.9, "a class without .*; use 0.75 or less", id="large"),
         pytest.param([0, 1], 0.5, "every class needs two images or more", id="single-images"),
     ],

@@ -99,9 +99,9 @@ def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(installation, "requires", lambda _: wanted)
     first, second = installation.versions(looked(Path("x")))
     assert first.what.startswith("optuna is ")
-    assert first.what.endswith("where >=99 is needed")
+    assert first.what.endswith("but >=99 is required")
     assert first.remedy.endswith("-m pip install 'optuna>=99'")
-    assert second.what == "nonesuch-xyz is not installed, where >=1 is needed"
+    assert second.what == "nonesuch-xyz is not installed, but >=1 is required"
 
 
 @pytest.mark.parametrize(("kept", "level"), [(True, "warn"), (False, "ok")])
@@ -120,7 +120,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     ((level, what),) = found(storage.folder, looked(tmp_path / "mlruns"))
     assert (level, "it is a file" in what) == ("fail", True)
     ((level, what),) = found(storage.folder, looked(tmp_path / "mlruns" / "below"))
-    assert (level, "cannot be made" in what) == ("fail", True)
+    assert (level, "cannot be created" in what) == ("fail", True)
 
 
 @pytest.mark.parametrize(("free", "level"), [(0.1 * GB, "fail"), (2 * GB, "warn"), (50 * GB, "ok")])
@@ -149,7 +149,7 @@ def test_a_damaged_database(here: Machine) -> None:
     [
         pytest.param("ffffffffffff", "a newer MLflow", id="newer"),
         pytest.param("451aebb31d03", "an older MLflow", id="older"),
-        pytest.param(None, "no database of MLflow's", id="another program's"),
+        pytest.param(None, "not an MLflow database", id="another program's"),
     ],
 )
 def test_a_database_of_another_release(here: Machine, revision: str | None, told: str) -> None:
@@ -296,12 +296,12 @@ def test_damaged_trajectories_are_counted(here: Machine) -> None:
     ("files", "check", "told"),
     [
         pytest.param(
-            {"cpu.max": "50000 100000"}, machine.processors, "the time of 0.5", id="cores"
+            {"cpu.max": "50000 100000"}, machine.processors, "limited to 0.5", id="cores"
         ),
         pytest.param(
             {"memory.max": f"{2**31}", "memory.current": f"{2**30}"},
             machine.memory,
-            "1.0 GiB of memory are left",
+            "1.0 GiB of memory are available",
             id="memory",
         ),
     ],

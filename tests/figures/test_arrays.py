@@ -158,8 +158,8 @@ def test_many_classes_have_fewer_names_and_a_list() -> None:
     assert len(figure.axes[0].get_xticklabels()) <= NAMES
     first, second = written(figure)[-2:]
     assert first.splitlines()[:2] == [
-        "class 0 taken for class 7: 3 of 3",
-        "class 1 taken for class 9: 1 of 3",
+        "class 0 predicted as class 7: 3 of 3",
+        "class 1 predicted as class 9: 1 of 3",
     ]
     assert second == ""
     assert len(first.splitlines()) < LISTED
@@ -270,7 +270,7 @@ def test_layers_are_columns_with_size_and_scale() -> None:
     """The images are the rows, with number and class."""
     seen = {"conv_1": np.full((3, 26, 26, 4), 0.5, np.float32), **maps(("pool_1", 13, 4))}
     title, about, *texts = written(convolutions_and_poolings(chosen(), seen, 2, "cnn · 3f2a"))
-    assert title == "Convolutions and pooling: what filter 2 of each layer sees"
+    assert title == "Convolutions and pooling: activation of filter 2 in each layer"
     assert about == "cnn · 3f2a"
     assert texts[:6] == [t for n in range(3) for t in (f"test image\n{n}", "Coat")]
     assert texts[6:11] == ["image", "4×4", "conv_1", "26×26", "0 to 0.5"]

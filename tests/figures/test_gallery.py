@@ -142,7 +142,7 @@ def test_what_fails_is_left_out_with_the_reason(
     written, left_out = save(gallery(built(), digits), lambda png, path: files.update({path: png}))
     assert set(written) == set(files) == OF_ALL | {"figures/kernels.png"}
     assert left_out == [
-        f"figures/{name}.png was left out: ValueError: a layer of the user's"
+        f"figures/{name}.png was skipped: ValueError: a layer of the user's"
         for name in ("layers", "filters")
     ]
 
@@ -163,7 +163,7 @@ def test_choices_change_the_pictures(digits: Dataset) -> None:
     made = gallery(built(), digits, images=(5, 1), filter=3, layer="pool_1")
     made.check()
     texts = [text.get_text() for text in made.layers().texts]
-    assert "what filter 3 of each layer" in texts[0]
+    assert "activation of filter 3 in each layer" in texts[0]
     assert [text for text in texts if text.startswith("test image")] == [
         "test image\n5",
         "test image\n1",

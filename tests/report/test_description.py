@@ -49,6 +49,4 @@ def test_it_fits_into_a_tag() -> None:
 
 def test_a_sweep_without_a_result() -> None:
     """Where everything failed it says so."""
-    assert "No answer: 1 trial, and every one failed." in of_sweep(
-        found.results(found.ended()), RUN
-    )
+    assert "No result: 1 trial, all failed." in of_sweep(found.results(found.ended()), RUN)

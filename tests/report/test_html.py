@@ -217,7 +217,7 @@ def test_failures_come_with_their_reasons() -> None:
 def test_unfinished_sweep_says_so() -> None:
     """A report of a sweep that runs is no final one."""
     text = " ".join(Page(html_of("unfinished")).text.split())
-    assert "Report of a sweep unfinished" in text
+    assert "Sweep report unfinished" in text
     assert "The best so far is" in text
 
 

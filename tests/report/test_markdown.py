@@ -65,7 +65,7 @@ def test_several_winners_are_told_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        pytest.param((ended(0), ended(1)), "2 trials, and every one failed", id="failed"),
+        pytest.param((ended(0), ended(1)), "2 trials, all failed", id="failed"),
         pytest.param((ended(0), ended(1, state="pruned")), "1 pruned, 1 failed", id="pruned"),
     ],
 )
@@ -76,7 +76,7 @@ def test_no_answer_says_why(trials: tuple[object, ...], said: str) -> None:
 
 def test_no_trial_yet_is_no_answer_yet() -> None:
     """A sweep that has just begun has no answer."""
-    assert content.answer(replace(results(), trials=())) == ["No trial has ended yet."]
+    assert content.answer(replace(results(), trials=())) == ["No trial has finished yet."]
 
 
 def test_savings_of_reuse_and_pruning_are_told() -> None:
@@ -84,21 +84,21 @@ def test_savings_of_reuse_and_pruning_are_told() -> None:
     known = trial(epochs=5, epochs_trained=1)
     pruned = ended(1, state="pruned", epochs=2, epochs_trained=2, epochs_asked=10)
     told = " ".join(content.savings(results(known, pruned)))
-    assert "Of 7 epochs 3 were trained and 4 were known already, which saved 10.0 s" in told
-    assert "ended 1 trial early and spared 8 epochs" in told
+    assert "7 epochs: 3 trained, 4 from cache; the cache saved 10.0 s" in told
+    assert "stopped 1 trial early and saved 8 epochs" in told
 
 
 def test_seconds_that_nobody_knows_are_not_saved() -> None:
     """Without its run it is not known what a trial has paid."""
     told = " ".join(content.savings(results(trial(epochs=5, epochs_trained=1, seconds_paid=None))))
-    assert "Of 5 epochs 1 were trained and 4 were known already." in told
+    assert "5 epochs: 1 trained, 4 from cache." in told
 
 
 def test_unknown_importance_says_why() -> None:
     """What cannot be told has a reason."""
     unknown = Importance(objective="loss", shares={}, reason="only one key was swept")
     (said,) = content.unknown_importances(results(importances=(unknown,)))
-    assert said == "What good values of loss depend on cannot be told: only one key was swept."
+    assert said == "Parameter importance for loss is not available: only one key was swept."
 
 
 def test_phases_add_up() -> None:

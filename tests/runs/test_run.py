@@ -159,7 +159,7 @@ def test_a_picture_that_fails_costs_the_run_nothing(
 
     monkeypatch.setattr(activations, "first_convolution", fails)
     done = run(config(), store)
-    said = "figures/kernels.png was left out: ValueError: no kernel"
+    said = "figures/kernels.png was skipped: ValueError: no kernel"
     assert done.left_out == (said,)
     logged = store.get(done.run_id)
     assert (logged.status, logged.tags["figures_left_out"]) == ("FINISHED", said)

@@ -126,9 +126,9 @@ def test_a_trial_is_one_line() -> None:
             id="reused",
         ),
         pytest.param(
-            ended(state="put back", reason="interrupted", name="cnn"),
-            "[ 2/18] trial 4   put back: interrupted  cnn",
-            id="put back is not done",
+            ended(state="requeued", reason="interrupted", name="cnn"),
+            "[ 2/18] trial 4   requeued: interrupted  cnn",
+            id="requeued is not done",
         ),
         pytest.param(
             WorkerRefused(worker=1, message="the disk is full\n  Free some."),
@@ -239,8 +239,8 @@ def test_the_picture_has_a_line_for_each_worker() -> None:
 
 
 def test_the_picture_counts_by_state() -> None:
-    """Below the workers: how many are done and how they ended; put back is no end."""
-    states: tuple[State, ...] = ("failed", "complete", "pruned", "put back", "complete", "reused")
+    """Below the workers: how many are done and how they ended; requeued is no end."""
+    states: tuple[State, ...] = ("failed", "complete", "pruned", "requeued", "complete", "reused")
     text = picture(*(ended(n, 0.5, state=state) for n, state in enumerate(states)))
     assert "7 of 18 trials  2 complete  1 pruned  1 failed  1 reused\n" in text
 
@@ -253,7 +253,7 @@ def test_the_picture_names_the_best() -> None:
 
 def test_a_pruned_trial_is_not_the_best() -> None:
     """What was given up has no value to compete with."""
-    assert "no trial has a value yet" in picture(ended(1, 0.9, state="pruned"))
+    assert "no trial has completed yet" in picture(ended(1, 0.9, state="pruned"))
 
 
 def test_trials_of_earlier_calls_may_be_the_best() -> None:

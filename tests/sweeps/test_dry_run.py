@@ -53,7 +53,7 @@ def test_the_space_and_its_experiments_are_counted() -> None:
 def test_sampler_goal_and_budget_are_named() -> None:
     """Who chooses, what for, how many and how long."""
     text = told(plan(sampler="tpe"), Budget(n_trials=4, timeout=3600))
-    assert "to do 4 trials, about 4 epochs, none begun after 3600 s" in text
+    assert "to do 4 trials, about 4 epochs, none started after 3600 s" in text
     assert "goal maximize val_accuracy" in text
     assert "chosen by sampler tpe, 4 trials\npruner none\nduplicates skip\n" in text
 
@@ -92,14 +92,14 @@ def test_unknown_sizes_stay_blank(tmp_path: Path) -> None:
     broken = tmp_path / "broken.npz"
     broken.write_bytes(b"no arrays")
     text = told(plan(EPOCHS, data={"name": "npz", "path": str(broken)}))
-    assert "networks only building them tells their sizes" in text
+    assert "networks sizes are known once they are built" in text
     assert "\n4 1 - 1\n" in text
 
 
 def test_a_cell_that_cannot_be_carried_out_is_told() -> None:
     """It would be a failed trial: the reason stands there before anything is started."""
     text = told(plan({"model.filters": "4,8", "model.conv_blocks": "1,5"}))
-    assert "2 cannot be carried out: model.conv_blocks=5 does not fit" in text
+    assert "2 give no valid config: model.conv_blocks=5 does not fit" in text
     assert "\n4 5 impossible -\n" in text
 
 
@@ -174,13 +174,13 @@ def test_time_is_judged_by_finished_trials(
     finish(made, [first], epochs=1, total_params=5546, total_seconds=50)
     text = told(made.plan, Budget(n_jobs=jobs), made)
     assert f"time {time_} worker" in text
-    assert text.count("judging by 1 trial\n") == 1
+    assert text.count("estimated from 1 trial\n") == 1
 
 
 def test_a_continuous_space_has_no_cells() -> None:
     """Its trials are the budget's, and a dimension without end is shown as an interval."""
     text = told(plan({"model.dropout": "interval(0.0,0.5)"}), Budget(n_trials=7))
-    assert "cells no end of them" in text
+    assert "cells infinitely many" in text
     assert "to do 7 trials, about 7 epochs" in text
     assert "\n0–0.5 " in text
 

@@ -158,7 +158,7 @@ def test_corrupt_database(content: bytes, tmp_path: Path) -> None:
     """A file that is no database is refused at once and left as it is."""
     path = tmp_path / "mlflow.db"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="is not a sound SQLite database. Move the file away"):
+    with pytest.raises(StoreError, match="is not a valid SQLite database. Move the file"):
         Store.open(Tracking(dir=tmp_path))
     assert path.read_bytes() == content
 

@@ -37,13 +37,13 @@ def test_pictures_are_linked() -> None:
             {"status": "FAILED", "tags": {"error": "no `memory`\nleft"}},
             r"**Failed**: no \`memory\` left",
         ),
-        ({"status": "FAILED"}, "**Failed**: it is not known why"),
+        ({"status": "FAILED"}, "**Failed**: unknown reason"),
         (
             {"status": "KILLED", "tags": {"pruned_epoch": "2", "pruned_reason": "below 0.5"}},
             "**Pruned** after epoch 2: below 0.5",
         ),
         ({"status": "KILLED", "tags": {"stopped_reason": "asked to"}}, "**Stopped**: asked to"),
-        ({"status": "KILLED"}, "**Interrupted** before its end."),
+        ({"status": "KILLED"}, "**Interrupted**."),
         ({"status": "RUNNING", "end": None}, "**Running.**"),
     ],
 )
@@ -77,7 +77,7 @@ def test_epochs_that_were_known() -> None:
     """What was reused is told in epochs and in seconds."""
     reused = {"epochs_reused": "2", "epochs_trained": "1", "train_seconds_paid": "1.04"}
     text = of_run(stored(tags=reused))
-    assert "- 2 epochs of it were known already and 1 trained; 1.0 s were spent" in text
+    assert "- 2 epochs from cache, 1 trained; 1.0 s of training in this run" in text
 
 
 def test_best_epoch_that_is_not_the_last() -> None:

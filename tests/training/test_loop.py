@@ -144,7 +144,7 @@ def test_a_snapshot_of_another_network_is_refused() -> None:
     kept = state.snapshot(net)
     other = network(DnnModel(dense_units=9))
     loop.compile_model(other, settings(), 50)
-    with pytest.raises(RunFailedError, match="of another network or optimizer"):
+    with pytest.raises(RunFailedError, match="to another network or optimizer"):
         state.restore(other, kept)
 
 

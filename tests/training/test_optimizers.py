@@ -59,7 +59,7 @@ def test_params_reach_the_optimizer() -> None:
         pytest.param(
             "adam", {"momentum": 0.9}, r"momentum is no .* adam.\nIt takes: beta_1", id="other's"
         ),
-        pytest.param("sgd", {"use_ema": True}, "use_ema is no parameter of sgd", id="left out"),
+        pytest.param("sgd", {"use_ema": True}, "use_ema is not a parameter of sgd", id="left out"),
         pytest.param("sgd", {"momentum": "0,9"}, "momentum=0,9 is not a number", id="text"),
         pytest.param("sgd", {"momentum": None}, "momentum=null is not a number", id="null"),
         pytest.param("sgd", {"momentum": True}, "momentum=true is not a number", id="flag"),
@@ -82,7 +82,7 @@ def test_a_value_that_keras_refuses() -> None:
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        pytest.param({"name": "exponential"}, "never reaches end_factor=0", id="never ends"),
+        pytest.param({"name": "exponential"}, "cannot reach end_factor=0", id="never ends"),
         pytest.param(
             {"name": "cosine", "warmup_epochs": 10},
             r"which ends with trainer\.epochs=10\.\nType .*warmup_epochs=9",

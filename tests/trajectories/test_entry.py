@@ -97,7 +97,7 @@ def test_its_folder_says_what_it_is(empty: Entry) -> None:
 
 
 def test_a_known_epoch_that_is_trained_again_keeps_its_first_record(entry: Entry) -> None:
-    """Its lost files are put back; who trained it first, and how long that took, stays."""
+    """Its lost files are restored; who trained it first, and how long that took, stays."""
     before = entry.history()
     (entry.folder / "weights" / "0002.npz").unlink()
     entry.put(epoch(2, loss=1 / 2), state(2), run_id="second")
@@ -187,7 +187,7 @@ def test_a_damaged_file_is_never_used(entry: Entry, kind: str, hurt: Any) -> Non
 
 
 def test_a_check_finds_every_fault_once_and_again(entry: Entry) -> None:
-    """What does not fit is set aside and stays a fault until it is put back."""
+    """What does not fit is set aside and stays a fault until it is restored."""
     damage(entry.folder / "weights" / "0001.npz")
     (entry.folder / "weights" / "0002.npz").unlink()
     (entry.folder / "optimizer" / "0004.npz").write_bytes(b"")

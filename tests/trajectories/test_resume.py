@@ -513,7 +513,9 @@ def test_a_network_with_a_hidden_state_cannot_be_brought_back(entry: Entry) -> N
     """Where its weights are lost in the middle of a run, the run says so."""
     early = TrainerConfig(epochs=9, early_stopping=EarlyStopping(patience=2, min_delta=99.0))
     lost = After(3, lambda: shutil.rmtree(entry.folder))
-    with pytest.raises(RunFailedError, match=r"got lost while it was in use[^\n]*\nRun it again"):
+    with pytest.raises(
+        RunFailedError, match=r"was deleted while it was in use[^\n]*\nRun it again"
+    ):
         Asked(entry, early, callbacks=(lost,), goes_on=False)
     assert Asked(entry, early, goes_on=False).training.best == 1
 
@@ -523,7 +525,7 @@ def test_a_network_of_another_shape_is_refused(entry: Entry) -> None:
     known(entry, 2)
     other = Formula()
     other.model.variables *= 2
-    with pytest.raises(RunFailedError, match="of another network"):
+    with pytest.raises(RunFailedError, match="to another network"):
         Asked(entry, 3, trainer=other)
 
 

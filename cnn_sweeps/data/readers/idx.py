@@ -75,7 +75,7 @@ def locate(folder: Path, roles: tuple[str, ...]) -> Path:
         )
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates)
-        raise DataError(f"{folder} has more than one file for {roles[0]}: {names}; leave one.")
+        raise DataError(f"{folder} has more than one file for {roles[0]}: {names}; keep one.")
     return candidates[0]
 
 
@@ -100,9 +100,9 @@ def parse(data: bytes, where: str) -> NDArray[Any]:
     start = MAGIC_BYTES * (1 + len(shape))
     promised, present = prod(shape) * dtype.itemsize, len(data) - start
     if present != promised:
-        state = "is cut off" if present < promised else "is longer than it should be"
+        state = "is truncated" if present < promised else "is too long"
         raise DataError(
-            f"{where} {state}: {present} bytes where its header promises {promised}; "
+            f"{where} {state}: {present} bytes but its header declares {promised}; "
             "copy or download it again."
         )
     return np.frombuffer(data, dtype, offset=start).reshape(shape)

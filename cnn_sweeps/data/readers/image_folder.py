@@ -113,13 +113,13 @@ def _image_files(folder: Path) -> list[Path]:
     """The images of one class folder; anything else in it is refused, not skipped."""
     files = visible(folder)
     if not files:
-        raise DataError(f"{folder} has no image; put images in or remove the class folder.")
+        raise DataError(f"{folder} contains no images; add images or remove the class folder.")
     for path in files:
         if path.is_dir():
             raise DataError(f"{path} is a folder inside a class folder; move its images up.")
         if not _is_image(path):
             known = " ".join(suffix[1:] for suffix in SUFFIXES)
-            raise DataError(f"{path} is not an image ({known}); move it away or convert it.")
+            raise DataError(f"{path} is not an image ({known}); move or convert it.")
     return files
 
 

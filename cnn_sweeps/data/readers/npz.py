@@ -57,7 +57,7 @@ def read_parts(path: Path) -> dict[str, Part]:
         is_zip = path.stat().st_size and zipfile.is_zipfile(path)
     if not is_zip:
         raise DataError(
-            f"{path} is not an NPZ file, or is cut off; write it with "
+            f"{path} is not an NPZ file, or is truncated; write it with "
             "np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...)."
         )
     try:

@@ -53,7 +53,7 @@ def read(
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = "not a known image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(
-            f"{path} cannot be read as an image ({reason}); mend or remove it."
+            f"{path} cannot be read as an image ({reason}); fix or remove it."
         ) from error
     return np.asarray(image).reshape(height, width, -1)
 

@@ -43,7 +43,7 @@ def read(config: ArchiveData) -> Content:
         try:
             files = contained(folder, published)
         except DataError as error:
-            faults.append(f" Passed over: {error}")
+            faults.append(f" Skipped: {error}")
             continue
         if files:
             return _content(files, folder, published)
@@ -107,7 +107,7 @@ def contained(folder: Path, published: Published) -> Files | None:
         where = {name: f"{name} in {archives[0]}" for name in files}
     elif present:
         absent = ", ".join(name for name, path in paths.items() if path is None)
-        raise DataError(f"{folder} has part of {published.title}, but no {absent}; add it.")
+        raise DataError(f"{folder} has part of {published.title}, but not {absent}; add it.")
     else:
         return None
     for name, data in files.items():
@@ -142,9 +142,11 @@ def _unpacked(archive: Path, published: Published) -> Files:
                 if name in published.files and (stream := tar.extractfile(member)):
                     files[name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"{archive} is damaged ({error}); delete it or get it again.") from error
+        raise DataError(
+            f"{archive} is damaged ({error}); delete it or download it again."
+        ) from error
     if absent := [name for name in published.files if name not in files]:
-        raise DataError(f"{archive} has no {', '.join(absent)}; delete it or get it again.")
+        raise DataError(f"{archive} has no {', '.join(absent)}; delete it or download it again.")
     return {name: files[name] for name in published.files}
 
 
@@ -160,7 +162,7 @@ def _verify(name: str, data: bytes, where: str, published: Published) -> None:
             )
     raise DataError(
         f"{where} is not {published.title}'s (its {published.algorithm.upper()} differs): damaged, "
-        "cut off or changed; get it again, or read your own files with data=idx or data=npz."
+        "truncated or changed; download it again, or read your own files with data=idx or data=npz."
     )
 
 

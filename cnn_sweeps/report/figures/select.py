@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = "train_seconds"
-UNUSED = "A line that passes below an axis has no value there, since the key does not count."
+UNUSED = "A line below an axis: that param is inactive in the trial."
 FEWEST = 2
 """Trials with a value below which there is nothing to be seen in most pictures."""
 
@@ -85,7 +85,7 @@ def _asked(results: SweepResults) -> Iterator[_Asked]:
     if any(trial.begin is not None for trial in results.trials):
         yield _Asked(
             section="time",
-            title="Who did what when",
+            title="Worker timeline",
             note="A bar for each trial, with its number where there is room. "
             "Pauses between two calls of more than a minute are left out.",
             draw=partial(trials.timeline, results),
@@ -100,15 +100,15 @@ def _tradeoffs(results: SweepResults) -> Iterator[_Asked]:
             yield _Asked(
                 section="answer",
                 title=f"{up} against {across}",
-                note="Of the trials on the front, none is beaten in one objective without being "
-                "better in another.",
+                note="The front: no other trial is at least as good in all objectives and "
+                "better in one.",
                 draw=partial(trials.against, results, across, up),
             )
     elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in results.winners):
         yield _Asked(
             section="answer",
             title=f"{names[0]} against training time",
-            note="What a better value costs, in seconds of the original training.",
+            note="Training time is that of the original training, in seconds.",
             draw=partial(trials.against, results, SECONDS, names[0]),
         )
 
@@ -129,9 +129,9 @@ def _importances(results: SweepResults) -> Iterator[_Asked]:
         if importance.shares:
             yield _Asked(
                 section="search",
-                title=f"What good values of {importance.objective} depend on",
-                note="Importance by PED-ANOVA: how much the values of a key among the good "
-                "trials differ from those among all. It tells of this space alone.",
+                title=f"Parameter importance for {importance.objective}",
+                note="PED-ANOVA: how much the values of a param among the good trials differ "
+                "from those among all trials. Valid for this search space only.",
                 draw=partial(trials.importance, importance),
             )
 
@@ -148,8 +148,8 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
     if len(results.axes) > 1:
         yield _Asked(
             section="search",
-            title="All trials at once",
-            note=f"A line for each trial, through its values and what it came to; the best in red. "
+            title="Parallel coordinates",
+            note=f"One line per trial, through its params and objectives; the best in red. "
             f"{UNUSED if space.some_unused(results) else ''}",
             draw=partial(space.parallel, results),
             wide=True,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_NAMED: Final = 12
 """Winners that are named in a picture; more would hide each other."""
 
-KINDS: Final = {"trained": BLUE, "known already": SKY, "pruned": ORANGE, "failed": VERMILLION}
+KINDS: Final = {"trained": BLUE, "from cache": SKY, "pruned": ORANGE, "failed": VERMILLION}
 LONG_ENOUGH: Final = 0.025
 """Share of the whole time from which on a bar has room for the number of its trial."""
 
@@ -128,7 +128,7 @@ def importance(found: Importance) -> "Figure":
     axes.set_xlim(0, max(shares) * 1.18)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"share in good values of {found.objective}")
+    axes.set_xlabel(f"importance for {found.objective}")
     return figure
 
 
@@ -174,5 +174,5 @@ def timeline(results: SweepResults) -> "Figure":
 
 def _kind(trial: Trial) -> str:
     if trial.state == "complete":
-        return "known already" if trial.reused or not trial.epochs_trained else "trained"
+        return "from cache" if trial.reused or not trial.epochs_trained else "trained"
     return "pruned" if trial.state == "pruned" else "failed"

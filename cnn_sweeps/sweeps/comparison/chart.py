@@ -28,7 +28,7 @@ NAME: Final = "accuracy_over_time.png"
 HEIGHT: Final = 700
 HEAD: Final = 56
 """Pixels, of which the title takes so many."""
-BARS: Final = "bars: one standard deviation over the seeds to either side"
+BARS: Final = "bars: ± one standard deviation over the seeds"
 SECONDS: Final = "training time in seconds, mean over the seeds"
 
 

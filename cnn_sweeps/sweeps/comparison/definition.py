@@ -15,7 +15,7 @@ MOST_SEEDS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSpec:
-    """A question, and the cell of its sweep that all others are held against.
+    """A question, and the cell of its sweep that all others are compared with.
 
     Attributes:
         name: what is typed behind `+exercise=`.
@@ -38,7 +38,7 @@ class ComparisonSpec:
         """Check the plain values of the node; whether base and sweep fit is seen later.
 
         Raises:
-            ConfigError: a key that is missing or unknown, or a value that is not possible.
+            ConfigError: a key that is missing or unknown, or a value that is invalid.
         """
         if not isinstance(node, Mapping) or not {"name", "question", "base"} <= set(node):
             raise ConfigError(
@@ -52,7 +52,7 @@ class ComparisonSpec:
         for key in ("base", "settings", "says"):
             if not isinstance(node.get(key, {}), Mapping) or (key == "base" and not node[key]):
                 raise ConfigError(
-                    f"{NODE}.{key}={_typed(node[key])} is not possible: it maps keys to values, "
+                    f"{NODE}.{key}={_typed(node[key])} is invalid: it maps keys to values, "
                     f"such as {{model.filters: 64}}."
                 )
         return cls(
@@ -93,8 +93,8 @@ def _seeds(given: Any) -> int:
     if type(given) is int and 1 <= given <= MOST_SEEDS:
         return given
     raise ConfigError(
-        f"{NODE}.seeds={_typed(given)} is not possible: it takes a whole "
-        f"number from 1 to {MOST_SEEDS}, so many trainings of each cell."
+        f"{NODE}.seeds={_typed(given)} is invalid: it takes an "
+        f"integer from 1 to {MOST_SEEDS}, the number of trainings of each cell."
     )
 
 

@@ -60,15 +60,15 @@ def of_failures(cells: Sequence[Cell]) -> Iterator[str]:
             reason = (cell.failed[0].reason or "").splitlines()[:1]
             yield f"{who} has no result: {''.join(reason).rstrip('.')}."
         if cell.base and not cell.measured:
-            yield "That is the base model, so nothing can be held against it."
+            yield "That is the base model, so there is nothing to compare with."
 
 
 def of_missing(missing: Sequence[str], cells: Sequence[Cell], seeds: int) -> Iterator[str]:
     """What was not tried yet, or not with every seed."""
     some = [(cell.label, len(cell.outcomes)) for cell in cells if len(cell.outcomes) < seeds]
-    left = [*missing, *(f"{label} ({number} of {seeds} seeds are there)" for label, number in some)]
+    left = [*missing, *(f"{label} ({number} of {seeds} seeds done)" for label, number in some)]
     if left:
-        yield f"Not tried yet: {'; '.join(left)}. The same command goes on with it."
+        yield f"Not run yet: {'; '.join(left)}. Run the same command to continue."
 
 
 def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     most = max((len(cell.measured) for cell in cells), default=0)
     if most < 2:  # noqa: PLR2004 -- a spread needs two
         noise = (
-            "One seed tells no difference from chance: type exercise.seeds=3 for a standard "
+            "A single seed gives no confidence interval: use exercise.seeds=3 for a standard "
             "deviation and a 95 % interval."
         )
     else:
@@ -85,10 +85,10 @@ def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
             "interval of the differences, paired by seed (Student's t)."
         )
     return (
-        "Test accuracies are those of the test split, which chose nothing.",
+        "Test accuracy is measured on the test split, which is not used to choose anything.",
         noise,
-        "Training accuracy is that during the last epoch, and images per second are of that epoch.",
-        "Seconds are those in which epochs were trained, also where they were known already.",
+        "Training accuracy and images per second are those of the last epoch.",
+        "Seconds are training time, also for epochs that were read from the cache.",
     )
 
 
@@ -100,16 +100,16 @@ def _change(comparison: BaselineDifference) -> str:
     if found is None:
         return told or "was trained"
     if not found.mean and not found.half:
-        judged = "leaves test accuracy as it is, with every seed"
+        judged = "does not change test accuracy with any seed"
         return f"{judged}; it {told}" if told else judged
     if found.half is None:
         verb = "gains" if found.mean > 0 else "costs"
         amount = f"{verb} {_points(abs(found.mean))} of test accuracy"
-        judged = f"{amount} with one seed, which tells no difference from chance"
+        judged = f"{amount} with one seed, so without a confidence interval"
         return f"{judged}; it {told}" if told else judged
     if not found.shown:
-        seeds = f"{_number(found.number)} seeds can show"
-        judged = f"makes no difference in test accuracy that {seeds} ({_interval(found)})"
+        seeds = f"{_number(found.number)} seeds"
+        judged = f"makes no significant difference in test accuracy ({_interval(found)}, {seeds})"
         return f"{judged}; it {told}" if told else judged
     verb = "gains" if found.mean > 0 else "costs"
     judged = f"{verb} {_both(found)} points of test accuracy"
@@ -129,9 +129,11 @@ def _begun(rise: Difference, lowest: int) -> str:
     if rise.shown:
         return f"Overfitting begins after {_epochs(lowest)}."
     if rise.half is None:
-        return f"One seed cannot tell that from chance; by it, overfitting begins after {lowest}."
+        return (
+            f"By its single seed, without an interval, overfitting begins after {_epochs(lowest)}."
+        )
     return (
-        f"That rise is none that {_number(rise.number)} seeds can show: overfitting may not have "
+        f"The rise is not significant with {_number(rise.number)} seeds: overfitting may not have "
         f"begun."
     )
 
@@ -140,10 +142,10 @@ def _afterwards(after: Difference) -> str:
     """Whether validation accuracy still rises after overfitting has begun."""
     if after.half is None:
         verb = "rises" if after.mean > 0 else "falls"
-        return f"With its one seed, validation accuracy {verb} by {_points(abs(after.mean))}"
+        return f"With the single seed, validation accuracy {verb} by {_points(abs(after.mean))}"
     if not after.shown:
-        seeds = f"{_number(after.number)} seeds can show"
-        return f"Validation accuracy does not change as far as {seeds} ({_interval(after)})"
+        seeds = f"{_number(after.number)} seeds"
+        return f"Validation accuracy does not change significantly ({_interval(after)}, {seeds})"
     verb = "still rises" if after.mean > 0 else "falls"
     return f"Validation accuracy {verb} by {_both(after)} points"
 
@@ -157,11 +159,11 @@ def _stopped(cell: Cell) -> str:
     numbers = [int(number) for number in epochs.values()]
     reached = [seed for seed in epochs if losses.get(seed, 0.0) <= float(limit)]
     after = _epochs(numbers[0]) if len(set(numbers)) == 1 else f"{_listed(numbers)} epochs"
-    verb = "It stopped after" if reached else "It never got there, and ended after"
+    verb = "It stopped after" if reached else "It never reached that loss and ended after"
     seconds = cell.spread("train_seconds")
     took = f" and {seconds.mean:.1f} s" if seconds else ""
     missed = len(numbers) - len(reached)
-    some = f" ({_number(missed)} of {_number(len(numbers))} seeds never got there)"
+    some = f" ({_number(missed)} of {_number(len(numbers))} seeds never reached it)"
     return (
         f" {verb} {after}{some if reached and missed else ''}{took}"
         f"{_with_accuracy(cell.spread('test_accuracy'))}."

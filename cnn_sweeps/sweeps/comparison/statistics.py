@@ -1,4 +1,4 @@
-"""What the trials of an exercise came to by cell, held against the base model with their noise.
+"""What the trials of an exercise came to by cell, compared with the base model with their noise.
 
 Runs that share a seed share the order of the images and the random numbers of the start, as far
 as their networks are alike. What the seed does to both cancels in their difference, so differences
@@ -145,7 +145,7 @@ class Cell:
     Attributes:
         values: swept key to its value as it would be typed.
         outcomes: its trials, by seed.
-        base: whether it is the one that the others are held against.
+        base: whether it is the one that the others are compared with.
     """
 
     values: Mapping[str, str]

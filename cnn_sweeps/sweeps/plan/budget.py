@@ -29,7 +29,7 @@ class Budget:
         study_name: None for a name made from what is swept.
         storage: None for a journal under `tracking.dir`.
         enqueue: points that are tried first.
-        retries: how often a trial is begun again whose worker died.
+        retries: how often a trial is requeued whose worker died.
         max_failures: failures, without one success, that end the sweep.
         dry_run: whether to say only what would be done.
         log_level: the least level that is logged: debug, info, warning or error.
@@ -53,7 +53,7 @@ class Budget:
         """Check the values of `hydra.sweeper`.
 
         Raises:
-            ConfigError: a number that is not possible.
+            ConfigError: a number that is invalid.
         """
         for key, least in (("n_trials", 1), ("max_failures", 1), ("retries", 0)):
             _check_whole(key, settings.get(key, least), least)
@@ -61,8 +61,8 @@ class Budget:
         name, storage = settings.get("study_name"), settings.get("storage")
         if name is not None and ("/" in name or not name.strip()):
             raise ConfigError(
-                f"hydra.sweeper.study_name={name} is not possible: it names a file, so it has no / "
-                f"and is not empty; type null for a name made from what is swept."
+                f"hydra.sweeper.study_name={name} is invalid: it names a file, so it must not "
+                f"be empty or contain /; type null for a name derived from what is swept."
             )
         if storage is not None and not storage.strip():
             raise ConfigError(
@@ -102,7 +102,7 @@ def _check_whole(key: str, given: Any, least: int) -> None:
     if (given is None and open_ended) or (type(given) is int and given >= least):
         return
     raise ConfigError(
-        f"hydra.sweeper.{key}={_typed(given)} is not possible: it takes a whole number from {least}"
+        f"hydra.sweeper.{key}={_typed(given)} is invalid: it takes an integer from {least}"
         f"{', or null for no limit' if open_ended else ''}."
     )
 
@@ -112,7 +112,7 @@ def _check_timeout(given: Any) -> None:
     if given is None or (number and math.isfinite(given) and given > 0):
         return
     raise ConfigError(
-        f"hydra.sweeper.timeout={_typed(given)} is not possible: it takes seconds, a number above "
+        f"hydra.sweeper.timeout={_typed(given)} is invalid: it takes seconds, a number above "
         f"0, or null for no limit."
     )
 
@@ -151,6 +151,6 @@ def _jobs(given: Any) -> int:
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ConfigError(
-        f"hydra.sweeper.n_jobs={given} is not possible: it takes a number of workers, "
+        f"hydra.sweeper.n_jobs={given} is invalid: it takes a number of workers, "
         f"0 for this process alone, or auto."
     )

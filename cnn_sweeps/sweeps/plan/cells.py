@@ -36,7 +36,7 @@ def laid_out(
         bare(dimension.key) == SEED for dimension in space.dimensions
     ):
         raise ConfigError(
-            f"+{NODE}={exercise.name} counts its seeds itself, from 0.\n"
+            f"+{NODE}={exercise.name} sets its seeds itself, from 0.\n"
             f"  Type {NODE}.seeds=5 for five."
         )
     settings = [
@@ -54,7 +54,7 @@ def with_seeds(space: Space, exercise: ComparisonSpec) -> Space:
     """
     if not space.dimensions:
         raise ConfigError(
-            f"+{NODE}={exercise.name} has one cell left, so there is nothing to compare; give "
+            f"+{NODE}={exercise.name} has a single cell, so there is nothing to compare; give "
             f"several values of what it varies."
         )
     last = exercise.seeds - 1
@@ -95,7 +95,7 @@ def with_base(exercise: ComparisonSpec, space: Space, fixed: Mapping[str, str]) 
         )
     for key in asked.keys() - point.keys():
         raise ConfigError(
-            f"{key} does not count in the base model of +{NODE}={exercise.name}, for the condition "
+            f"{key} is inactive in the base model of +{NODE}={exercise.name}, for the condition "
             f"of `{next(d for d in space.dimensions if d.key == key)}`.\n"
             f"  Type ~{NODE}.base.{bare(key)}"
         )
@@ -111,7 +111,7 @@ def check(plan: Plan, budget: Budget) -> None:
     size = plan.space.size
     if size is None:
         raise ConfigError(
-            "an exercise tries every cell, and there is no end of them here; type a list of "
+            "an exercise tries every cell, and there are infinitely many here; type a list of "
             "values, or a range with a step: range(0.0,0.5,0.1)."
         )
     if budget.n_trials is not None and budget.n_trials < size:
@@ -122,11 +122,11 @@ def check(plan: Plan, budget: Budget) -> None:
     if plan.duplicates == "replicate":
         raise ConfigError(
             f"hydra.sweeper.duplicates=replicate would repeat some trainings and leave others out; "
-            f"an exercise counts its seeds itself.\n  Type {NODE}.seeds=5 for five of each."
+            f"an exercise sets its seeds itself.\n  Type {NODE}.seeds=5 for five of each."
         )
     if plan.pruner.name != "none":
         raise ConfigError(
-            f"hydra/sweeper/pruner={plan.pruner.name} would end trainings early that the exercise "
+            f"hydra/sweeper/pruner={plan.pruner.name} would stop trainings early that the exercise "
             f"compares; leave it out."
         )
 

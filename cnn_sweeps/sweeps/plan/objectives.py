@@ -66,7 +66,7 @@ class Objectives:
             _check_name(str(name))
             if not isinstance(direction, str) or direction not in SIGNS:
                 raise ConfigError(
-                    f"hydra.sweeper.objectives.{name}={direction} is no direction; "
+                    f"hydra.sweeper.objectives.{name}={direction} is not a direction; "
                     "type minimize or maximize."
                 )
         return cls(names=tuple(plain), directions=tuple(plain.values()))
@@ -172,15 +172,15 @@ def _front(costs: Sequence[tuple[float, ...]]) -> list[int]:
 def _check_name(name: str) -> None:
     if name.startswith("test_"):
         raise ConfigError(
-            f"The objective `{name}` is not possible: the test split is scored for the winner "
-            "only, for a search on it would overfit it; "
+            f"The objective `{name}` is invalid: the test split is scored for the winner "
+            "only, since a search on it would overfit it; "
             "type 'hydra.sweeper.objectives={val_accuracy: maximize}'."
         )
     if name not in METRICS:
         near = get_close_matches(name, METRICS, n=1)
         meant = f" (did you mean `{near[0]}`?)" if near else ""
         raise ConfigError(
-            f"The objective `{name}` is no metric{meant}; the metrics are {', '.join(METRICS)}."
+            f"The objective `{name}` is not a metric{meant}; the metrics are {', '.join(METRICS)}."
         )
 
 

@@ -73,7 +73,7 @@ class Plan:
         for point in islice(self.space.sample_points(), MOST_SAMPLE_POINTS):
             with suppress(InputError):
                 return self.config(point)
-        raise ConfigError("no point of this space can be carried out.")
+        raise ConfigError("no params of this search space give a valid config.")
 
     @property
     def max_epochs(self) -> int:
@@ -148,8 +148,8 @@ class Plan:
         """
         if plain.get("version") != PLAN_VERSION:
             raise StoreError(
-                f"the study was made by another version of cnn_sweeps (its plan has the form "
-                f"{plain.get('version')}, known here is {PLAN_VERSION}).\n"
+                f"the study was created by another version of cnn_sweeps (its plan has version "
+                f"{plain.get('version')}, this one reads {PLAN_VERSION}).\n"
                 f"  Type another hydra.sweeper.study_name."
             )
         try:

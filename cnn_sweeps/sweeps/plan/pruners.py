@@ -197,8 +197,8 @@ def validate_pruner(spec: PrunerSpec, objectives: Objectives) -> None:
         )
     if epoch_metric(objectives) is None:
         raise ConfigError(
-            f"The pruner `{spec.name}` cannot go by `{objectives.names[0]}`, which is known only "
-            f"when a run has ended; an epoch has {', '.join(EPOCH_METRICS)}. "
+            f"The pruner `{spec.name}` cannot use `{objectives.names[0]}`, which is known only "
+            f"at the end of a run; an epoch has {', '.join(EPOCH_METRICS)}. "
             "Make one of them the objective, or type hydra/sweeper/pruner=none."
         )
     PRUNERS[spec.name].check(spec.params, objectives.names[0])
@@ -229,7 +229,7 @@ def build_pruner(spec: PrunerSpec, *, max_epochs: int) -> "BasePruner":
         try:
             pruner: BasePruner = _class(spec.name)(**settings)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"The pruner `{spec}` is not possible: {error}") from None
+            raise ConfigError(f"The pruner `{spec}` is invalid: {error}") from None
     return pruner
 
 
@@ -244,18 +244,17 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
         if not _fits(value, known[key]):
             types = " | ".join("null" if t is NoneType else t.__name__ for t in known[key])
             raise ConfigError(
-                f"hydra.sweeper.pruner.{key}={value} is not possible; "
-                f"the pruner `{name}` takes {types}."
+                f"hydra.sweeper.pruner.{key}={value} is invalid; the pruner `{name}` takes {types}."
             )
         if type(value) is int and value < LEAST.get(key, value):
             raise ConfigError(
-                f"hydra.sweeper.pruner.{key}={value} is not possible; type {LEAST[key]} or more."
+                f"hydra.sweeper.pruner.{key}={value} is invalid; type {LEAST[key]} or more."
             )
     wrapped = params.get("wrapped")
     wrappable = [name for name, pruner in PRUNERS.items() if pruner.wrappable]
     if wrapped is not None and wrapped not in wrappable:
         raise ConfigError(
-            f"hydra.sweeper.pruner.wrapped={wrapped} is not possible; "
+            f"hydra.sweeper.pruner.wrapped={wrapped} is invalid; "
             f"type null or one of {', '.join(wrappable)}."
         )
 
@@ -266,8 +265,8 @@ def _check_waits(settings: Mapping[str, Any], max_epochs: int) -> None:
     for key in WAITS:
         if isinstance(settings.get(key), int) and settings[key] > last:
             raise ConfigError(
-                f"hydra.sweeper.pruner.{key}={settings[key]} is not possible: there are {last} "
-                "epochs, so nothing would ever be pruned; type less, or a larger trainer.epochs."
+                f"hydra.sweeper.pruner.{key}={settings[key]} is invalid: there are {last} "
+                "epochs, so no trial would be pruned; type less, or a larger trainer.epochs."
             )
 
 

@@ -147,7 +147,7 @@ class SamplerSpec:
             )
         if own is not None and (type(own) is not int or not 0 <= own < 2**32):
             raise ConfigError(
-                f"hydra.sweeper.sampler.seed={own} is no seed; type a whole number from 0 to "
+                f"hydra.sweeper.sampler.seed={own} is not a seed; type an integer from 0 to "
                 f"{2**32 - 1}, or null for the seed of the experiment."
             )
         _check_params(name, plain)
@@ -232,7 +232,7 @@ def build_sampler(
         try:
             sampler: BaseSampler = kind(**settings)
         except ValueError as error:
-            raise ConfigError(f"The sampler `{spec}` is not possible: {error}") from None
+            raise ConfigError(f"The sampler `{spec}` is invalid: {error}") from None
     return sampler
 
 
@@ -252,13 +252,13 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
             )
         if not _fits(value, known[key]):
             raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is not possible; "
+                f"hydra.sweeper.sampler.{key}={value} is invalid; "
                 f"the sampler `{name}` takes {known[key].replace('None', 'null')}."
             )
         least = LEAST.get(key, 0)
         if type(value) is int and value < least:
             raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is not possible; type {least} or more."
+                f"hydra.sweeper.sampler.{key}={value} is invalid; type {least} or more."
             )
 
 

@@ -84,7 +84,7 @@ class Runs:
     def of(cls, study: SweepStudy, store: RunStore) -> "Runs":
         """Look the runs up in one search; a store that refuses has none."""
         if store is None:
-            return cls._none("The MLflow store of its runs is not there.")
+            return cls._none("The MLflow store of its runs does not exist.")
         if isinstance(store, StoreError):
             return cls._none(f"Its runs cannot be read: {first_line(store)}")
         try:

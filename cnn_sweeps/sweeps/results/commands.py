@@ -44,17 +44,17 @@ def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
 def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
     where = _where(study.plan, store)
-    lines = {"the sweep again, or more of it": _sweep_again(study, store)}
+    lines = {"resume or extend the sweep": _sweep_again(study, store)}
     if best is not None:
-        lines["train the best again"] = best_again(study.plan, best, store)
+        lines["rerun the best"] = best_again(study.plan, best, store)
     if best is not None and best.config_hash:
         short = best.config_hash[:SHOWN]
-        lines["what is known of the best"] = shlex.join([PROGRAM, "show", short, *where])
-        lines["prove that the best comes out the same"] = shlex.join(
+        lines["show the best"] = shlex.join([PROGRAM, "show", short, *where])
+        lines["reproduce the best and compare every bit"] = shlex.join(
             [PROGRAM, "reproduce", short, *where]
         )
     lines["browse its runs"] = store.ui_command if store else None
-    lines["write this report again"] = report_again(study, store)
+    lines["write the report again"] = report_again(study, store)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
 
 

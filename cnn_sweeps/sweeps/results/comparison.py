@@ -52,6 +52,6 @@ def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float])
         cell=told(study.plan, values),
         seed=values[SEED],
         metrics={**known.get(METRICS, {}), **scores} if complete else {},
-        reason=None if complete else known.get(REASON, "it was not finished"),
+        reason=None if complete else known.get(REASON, "it did not finish"),
         config_hash=known.get(CONFIG_HASH),
     )

@@ -78,7 +78,7 @@ class Trial:
         end: likewise.
         worker: which of the workers that ran at once, from 0.
         epochs: how many epochs it has.
-        epochs_trained: how many of them were trained, and not known already.
+        epochs_trained: how many of them were trained, and not from cache.
         epochs_asked: how many it would have had, had it not been pruned.
         seconds_paid: what was spent on training it; None where the store does not say.
         reused: whether it was answered as a whole from another run.

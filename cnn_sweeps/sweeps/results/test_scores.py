@@ -114,7 +114,7 @@ def _score(
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
     """The trials by what TensorFlow was started with; a process can choose that only once.
 
-    A sweep that was gone on with has trials with other threads when fewer workers were left.
+    A sweep that was resumed has trials with other threads when fewer workers were left.
     """
     alike: dict[tuple[Any, Any], list[Unscored]] = {}
     for unscored in asked:

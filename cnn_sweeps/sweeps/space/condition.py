@@ -23,7 +23,7 @@ class Condition:
     Attributes:
         key: the other dimension's key.
         sign: `=`, `!=` or a key of `ORDER`.
-        labels: what its value is held against; a comparison of numbers has one.
+        labels: what its value is compared with; a comparison of numbers has one.
     """
 
     key: str

@@ -89,9 +89,7 @@ def _order(wanted: Mapping[str, When], settled: Settled) -> list[str]:
     def place(key: str, path: tuple[str, ...]) -> None:
         if key in path:
             circle = " -> ".join((*path[path.index(key) :], key))
-            raise ConfigError(
-                f"The conditions go round in a circle: {circle}; take one `when` of them out."
-            )
+            raise ConfigError(f"The conditions are circular: {circle}; remove one `when`.")
         for name in wanted[key]:
             if name in wanted:
                 place(name, (*path, key))
@@ -132,7 +130,7 @@ def _answer(key: str, other: Dimension | None, asked: Any, *, strict: bool) -> C
         raise ConfigError(
             f"`{key}` has the condition `{condition}`, which {'always' if always else 'never'} "
             f"holds in `{other.expression}`; "
-            f"{'leave it out' if always else 'name a value that is there'}."
+            f"{'leave it out' if always else 'name a value that occurs'}."
         )
     return answers.pop()
 
@@ -191,7 +189,7 @@ def _check_reachable(dimensions: Sequence[Dimension]) -> None:
     for dimension in dimensions:
         if dimension.key not in reached:
             raise ConfigError(
-                f"The conditions of `{dimension}` never hold together; take one of them out."
+                f"The conditions of `{dimension}` never hold together; remove one of them."
             )
 
 

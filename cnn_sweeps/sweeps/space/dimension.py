@@ -63,7 +63,7 @@ class Dimension:
 
     @property
     def values(self) -> Sequence[Label] | None:
-        """Every label in the order of enumeration; None when there is no end of them."""
+        """Every label in the order of enumeration; None when infinitely many."""
         if self.choices:
             return self.choices
         return range(int(self.low), int(self.high) + 1) if self.kind == "int" else None
@@ -92,7 +92,7 @@ class Dimension:
                 number = float(value) if self.kind == "float" else int(value)
                 if number == value:
                     return number
-        raise ConfigError(f"`{self.key}={written}` is none of `{self.expression}`.")
+        raise ConfigError(f"`{self.key}={written}` is not one of `{self.expression}`.")
 
     def text(self, value: Label) -> str:
         """What stands behind `key=` for one label.
@@ -105,7 +105,7 @@ class Dimension:
         for choice, text in zip(self.choices, self.texts, strict=False):
             if type(choice) is type(value) and choice == value:
                 return text
-        raise ConfigError(f"`{value}` is no value of `{self}`.")
+        raise ConfigError(f"`{value}` is not a value of `{self}`.")
 
     def distribution(self) -> "BaseDistribution":
         """The same dimension in Optuna's terms."""

@@ -32,7 +32,7 @@ def parse_points(entries: Sequence[Entry], space: Space) -> list[dict[str, Label
     """
     if not isinstance(entries, list | tuple):
         raise ConfigError(
-            f'hydra.sweeper.enqueue={entries} is no list; type "hydra.sweeper.enqueue={EXAMPLE}".'
+            f'hydra.sweeper.enqueue={entries} is not a list; use "hydra.sweeper.enqueue={EXAMPLE}".'
         )
     points: list[dict[str, Label]] = []
     for number, entry in enumerate(entries, 1):
@@ -78,12 +78,12 @@ def _check_active(dimension: Dimension, given: Mapping[str, Label]) -> None:
     for condition in dimension.when:
         if condition.key not in given:
             raise ConfigError(
-                f"`{dimension.key}` counts only when {condition}, and `{condition.key}` is left "
-                "open; give it as well."
+                f"`{dimension.key}` is active only when {condition}, and `{condition.key}` is left "
+                "open; add it."
             )
         if not condition.holds(given):
             raise ConfigError(
-                f"`{dimension.key}` counts only when {condition}, and `{condition.key}` is "
+                f"`{dimension.key}` is active only when {condition}, and `{condition.key}` is "
                 f"{given[condition.key]}; leave `{dimension.key}` out or change "
                 f"`{condition.key}`."
             )
@@ -97,7 +97,7 @@ def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
         return
     texts = BETWEEN.split(entry.strip()) if isinstance(entry, str) else entry
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        raise ConfigError(f"`{entry}` is no point; type overrides: {EXAMPLE}.")
+        raise ConfigError(f"`{entry}` is not a set of params; type overrides: {EXAMPLE}.")
     for text in filter(None, texts):
         override = read_override(text)
         if override.is_sweep_override() or override.value_type is None:
@@ -109,6 +109,6 @@ def _unknown(name: str, swept: Mapping[str, Dimension]) -> ConfigError:
     near = get_close_matches(name, swept, n=1)
     meant = f" (did you mean `{near[0]}`?)" if near else ""
     return ConfigError(
-        f"`{name}` is not swept{meant}; a point gives values of {', '.join(swept)}. "
-        f"What is the same in every trial is typed once: {name}=VALUE."
+        f"`{name}` is not swept{meant}; an entry sets {', '.join(swept)}. "
+        f"Set what is the same in every trial once: {name}=VALUE."
     )

@@ -110,7 +110,7 @@ def _choice(override: Override, sweep: ChoiceSweep) -> Dimension:
     key, typed = override.get_key_element(), override.input_line
     if sweep.tags:
         raise ConfigError(
-            f"`{typed}`: a tag is for a range of numbers, and a choice is only a list; leave the "
+            f"`{typed}`: tags are for ranges of numbers, not for choices; leave the "
             f"tag out, or type `{key}=tag(log, interval(16,64))`."
         )
     values = [_plain(value, override) for value in sweep.list]
@@ -120,7 +120,7 @@ def _choice(override: Override, sweep: ChoiceSweep) -> Dimension:
     if len(dimension.choices) == 1:
         only = dimension.texts[0]
         raise ConfigError(
-            f"`{typed}` offers one value, so there is nothing to choose; type `{key}={only}` to "
+            f"`{typed}` has a single value; type `{key}={only}` to "
             f"set it, or more values: `{key}={only},...`."
         )
     return dimension
@@ -196,7 +196,7 @@ def _interval(override: Override, sweep: IntervalSweep) -> Dimension:
     low, high = map(cast, ends)
     if low > high:
         raise ConfigError(
-            f"`{typed}` is empty: it begins above its end; type `{key}=interval({high},{low})`."
+            f"`{typed}` is empty: it starts above its end; type `{key}=interval({high},{low})`."
         )
     _check_log(override, low, log=log)
     if isinstance(low, int) and isinstance(high, int):
@@ -214,7 +214,7 @@ def _glob(override: Override) -> Dimension:
     names = [_plain(name, override) for name in override.sweep_iterator()]
     if not names:
         options = override.config_loader.get_group_options(override.key_or_group)
-        has = f"its options are {', '.join(options)}" if options else "it is no config group"
+        has = f"its options are {', '.join(options)}" if options else "it is not a config group"
         raise ConfigError(
             f"`{typed}` matches nothing in `{override.key_or_group}`: {has}; "
             f"type a pattern that fits, such as `{key}=glob(*)` for a group."
@@ -244,7 +244,7 @@ def _cast(override: Override, tags: Iterable[str]) -> Callable[[Any], Any]:
 def _check_log(override: Override, low: float, *, log: bool) -> None:
     if log and low <= 0:
         raise ConfigError(
-            f"`{override.input_line}`: a logarithmic range begins above 0; type "
+            f"`{override.input_line}`: a logarithmic range starts above 0; type "
             f"`{override.get_key_element()}=tag(log, interval(0.0001,0.1))`."
         )
 

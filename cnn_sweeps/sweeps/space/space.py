@@ -76,7 +76,7 @@ class Space:
         for dimension in self.dimensions:
             if dimension.values is None:
                 raise ConfigError(
-                    f"`{dimension}` has no end of values, so not every one can be tried; type "
+                    f"`{dimension}` has infinitely many values, so they cannot be enumerated; type "
                     "hydra/sweeper/sampler=tpe, or a range with a step: range(0.0,0.5,0.1)."
                 )
         return _cells(self.dimensions, {})
@@ -162,8 +162,8 @@ class Space:
         """What is different in an `other` space, in words; empty when they agree."""
         mine = {dimension.key: dimension for dimension in self.dimensions}
         theirs = {dimension.key: dimension for dimension in other.dimensions}
-        changes = [f"`{theirs[key]}` is new" for key in theirs if key not in mine]
-        changes += [f"`{mine[key]}` is gone" for key in mine if key not in theirs]
+        changes = [f"`{theirs[key]}` was added" for key in theirs if key not in mine]
+        changes += [f"`{mine[key]}` was removed" for key in mine if key not in theirs]
         changes += [
             f"`{mine[key]}` is now `{theirs[key]}`"
             for key in mine

@@ -38,7 +38,7 @@ METRICS = "metrics"
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
 """Of a trial that has begun: what it is, where it is logged, what it measured, how many of its
-epochs were trained and not known already, and the trial whose values it took."""
+epochs were trained and not from cache, and the trial whose values it took."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

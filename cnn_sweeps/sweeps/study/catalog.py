@@ -48,7 +48,7 @@ def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:
     begin = exact or [address for address in there if address.name.startswith(name)]
     if len(begin) == 1:
         return begin[0]
-    said = f"is the beginning of {len(begin)} studies" if begin else "is no study"
+    said = f"is a prefix of {len(begin)} studies" if begin else "is not a study"
     raise UnknownStudyError(f"{name} {said} in {place}.\n{_listed(begin or there)}")
 
 
@@ -61,7 +61,7 @@ def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStud
     address = find(name, tracking, storage)
     study = SweepStudy.existing(address, checked=False)
     if study is None:
-        raise StoreError(f"the study {address.name} in {address} was not made by cnn_sweeps.")
+        raise StoreError(f"the study {address.name} in {address} was not created by cnn_sweeps.")
     return study
 
 
@@ -76,7 +76,7 @@ def _in_storage(storage: str) -> list[Address]:
     """The studies of a storage, the one that was made last in front."""
     address = Address(storage=storage, name="")
     if not address.begun:
-        raise StoreError(f"{STORAGE}={address} is not there.")
+        raise StoreError(f"{STORAGE}={address} does not exist.")
     opened = address.open(make=False)
     with address.refusing():
         names = optuna.get_all_study_names(opened)

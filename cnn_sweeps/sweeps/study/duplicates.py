@@ -41,7 +41,7 @@ def parse(given: str | None) -> Duplicates:
         if given == known:
             return known  # type: ignore[no-any-return]
     raise ConfigError(
-        f"hydra.sweeper.duplicates={given} is not possible: it takes skip, reuse or replicate."
+        f"hydra.sweeper.duplicates={given} is invalid: it takes skip, reuse or replicate."
     )
 
 

@@ -24,7 +24,7 @@ class Epochs:
 
     Attributes:
         asked: how many the trials consist of.
-        trained: how many were trained for them; the others were known already.
+        trained: how many were trained for them; the others were from cache.
     """
 
     asked: int

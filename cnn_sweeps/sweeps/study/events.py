@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["complete", "pruned", "failed", "reused", "put back"]
-"""How a trial ended: of `reused` all was known already, `put back` waits to be done again."""
+State = Literal["complete", "pruned", "failed", "reused", "requeued"]
+"""How a trial ended: of `reused` all was from cache, `requeued` waits to be done again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class TrialEnded:
         config_hash: the full hash; None if it failed before it had one.
         epochs: epochs that were trained for it.
         seconds: wall time of training; 0.0 where nothing was trained.
-        reason: why it failed, was pruned or put back.
+        reason: why it failed, was pruned or requeued.
     """
 
     worker: int

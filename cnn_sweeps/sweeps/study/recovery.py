@@ -41,7 +41,7 @@ def recover(
     Args:
         study: whose trials.
         store: where their runs are; None for none.
-        retries: how often a trial is begun again; then it has failed.
+        retries: how often a trial is requeued; then it has failed.
         show: is told what became of each.
         died: cause of death by process number, where it is known.
         handled: workers whose end the pool has yet to notice, and will say why.

@@ -63,7 +63,7 @@ def after_death(
         return _ended(trial, "failed", last)
     attributes = {REASON: reason, LAST_HEARTBEAT: last_heartbeat}
     requeued = _requeue(study, trial, attributes, attempt=attempt + 1)
-    return _ended(trial, "put back", reason) if requeued else None
+    return _ended(trial, "requeued", reason) if requeued else None
 
 
 def after_interruption(study: SweepStudy, trial: FrozenTrial, reason: str) -> TrialEnded | None:
@@ -74,7 +74,7 @@ def after_interruption(study: SweepStudy, trial: FrozenTrial, reason: str) -> Tr
     """
     attempt = trial.user_attrs.get(ATTEMPT, 1)
     requeued = _requeue(study, trial, {REASON: reason}, attempt=attempt)
-    return _ended(trial, "put back", reason) if requeued else None
+    return _ended(trial, "requeued", reason) if requeued else None
 
 
 def resample(study: SweepStudy, trial: Trial, values: list[float] | None) -> bool:

@@ -34,8 +34,8 @@ PATIENCE = 60.0
 """Seconds to wait for another program that holds the file; an entry takes milliseconds."""
 NEWLINE = b"\n"
 
-ELSEWHERE = f"type hydra.sweeper.storage=PATH{SUFFIX} for another place"
-FULL = f"has no room left: the disk is full. Free some space, or {ELSEWHERE}"
+ELSEWHERE = f"choose another place with hydra.sweeper.storage=PATH{SUFFIX}"
+FULL = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}"
 READ_ONLY = f"cannot be written. Make it writable, or {ELSEWHERE}"
 REASONS = {
     errno.ENOSPC: FULL,
@@ -43,7 +43,7 @@ REASONS = {
     errno.EACCES: READ_ONLY,
     errno.EPERM: READ_ONLY,
     errno.EROFS: READ_ONLY,
-    errno.ENOENT: "is gone, and the study with it. Type the same command again for a new one",
+    errno.ENOENT: "was deleted, and the study with it. Run the command again to create a new one",
 }
 """What the system's errors mean for a person."""
 
@@ -132,7 +132,7 @@ class Address:
         scheme = self.storage.partition(":")[0].partition("+")[0]
         if scheme not in DATABASES:
             raise StoreError(
-                f"hydra.sweeper.storage={self} is not possible: a database is one of "
+                f"hydra.sweeper.storage={self} is invalid: a database is one of "
                 f"{', '.join(f'{known}://' for known in DATABASES)}; or {ELSEWHERE}."
             )
         if scheme == "sqlite" and self.storage.partition(":///")[2] in ("", ":memory:"):
@@ -151,7 +151,7 @@ class Address:
         said = first_line(cause) or type(cause).__name__
         return StoreError(
             f"the study's storage {self} cannot be used: {said}.\n"
-            f"  Mend it or move it away and type the same command again, or {ELSEWHERE}."
+            f"  Fix it or move it, then run the same command again, or {ELSEWHERE}."
         )
 
 
@@ -201,7 +201,7 @@ class Journal(BaseJournalBackend):
         with self._refusing(), self._path.open("rb") as file:
             number, position = self._read if self._read[0] <= log_number_from else (0, 0)
             if file.seek(0, os.SEEK_END) < position:
-                raise StoreError(f"{self._named} was cut short while it was in use.")
+                raise StoreError(f"{self._named} was truncated while it was in use.")
             file.seek(position)
             for line in file:
                 if not line.endswith(NEWLINE):
@@ -233,7 +233,7 @@ class Journal(BaseJournalBackend):
             self._path.touch()
         except OSError as error:
             raise StoreError(
-                f"{self._named} cannot be made: {error.strerror or error}; {ELSEWHERE}."
+                f"{self._named} cannot be created: {error.strerror or error}; {ELSEWHERE}."
             ) from error
 
     def _entry(self, line: bytes, number: int) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class Journal(BaseJournalBackend):
         if not isinstance(entry, dict) or not {"op_code", "worker_id"} <= set(entry):
             raise StoreError(
                 f"{self._named} cannot be read: its line {number} is damaged.\n"
-                f"  Put a copy of the file back, or move it away to begin a new study; "
+                f"  Restore a backup of the file, or move it to start a new study; "
                 f"the runs that were logged stay in MLflow."
             )
         return entry

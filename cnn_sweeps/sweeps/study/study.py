@@ -78,7 +78,7 @@ class SweepStudy:
             stored = study.user_attrs.get(PLAN)
             if stored is None and study.get_trials(deepcopy=False):
                 raise StoreError(
-                    f"the study {address.name} in {address} was not made by cnn_sweeps.\n"
+                    f"the study {address.name} in {address} was not created by cnn_sweeps.\n"
                     f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
                 )
             if stored is None:

@@ -29,7 +29,7 @@ class DiedError(RunFailedError):
     """A process ended before it had an answer."""
 
 
-DIED = DiedError("a process of the sweep was not begun.")
+DIED = DiedError("a process of the sweep was not started.")
 
 
 def warm_up(execute: str | None = None) -> None:
@@ -138,14 +138,14 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Conn
 def said(exitcode: int | None) -> str:
     """How a process ended, in words."""
     if exitcode == UNKNOWN:
-        return "ended, and nobody saw why"
+        return "exited for an unknown reason"
     if exitcode is None or exitcode >= 0:
-        return f"ended with exit code {exitcode}"
+        return f"exited with code {exitcode}"
     number = -exitcode
     known = number in set(signal.Signals)
     name = signal.Signals(number).name if known else f"signal {number}"
     hint = {
-        "SIGKILL": ": somebody killed it, or the system for want of memory",
-        "SIGSEGV": ": a fault in native code",
+        "SIGKILL": " (out of memory, or killed manually)",
+        "SIGSEGV": " (crash in native code)",
     }
-    return f"was ended by {name}{hint.get(name, '')}"
+    return f"was killed by {name}{hint.get(name, '')}"

@@ -37,7 +37,9 @@ def sweep_jobs(
     if space.size is not None and (n_trials is None or n_trials >= space.size):
         return [_launch(launcher, space, list(space.cells()), 0)]
     if n_trials is None:
-        raise ConfigError("a space with no end of values needs hydra.sweeper.n_trials=NUMBER.")
+        raise ConfigError(
+            "a space with infinitely many values needs hydra.sweeper.n_trials=NUMBER."
+        )
     study = optuna.create_study(
         directions=list(objectives.directions), sampler=build_sampler(sampler)
     )

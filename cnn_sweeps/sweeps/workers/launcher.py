@@ -102,7 +102,7 @@ def work_as_job(worker: str) -> None:
     place = PLACE.fullmatch(worker)
     if place is None:
         raise ConfigError(
-            f"hydra.sweeper.worker={worker} is not possible: a sweep tells it to the workers "
+            f"hydra.sweeper.worker={worker} is invalid: a sweep sets it for the workers "
             f"that a launcher places. Leave it out."
         )
     number, cpu_slots = int(place[1]), int(place[2])
@@ -235,7 +235,7 @@ class Placement:
         """Give up when placing workers leads to nothing, with what the launcher says."""
         self._fruitless = 0 if self._count_begun() > self._begun else self._fruitless + 1
         if self._fruitless and (self._errors or self._fruitless >= MOST_FRUITLESS):
-            why = reason_of(self._errors[0]) if self._errors else "its workers began no trial"
+            why = reason_of(self._errors[0]) if self._errors else "its workers started no trial"
             raise RunFailedError(f"the launcher cannot run the workers: {why}")
 
     def _count_begun(self) -> int:
@@ -250,7 +250,7 @@ class Placement:
                     yield self._ended(trial)
                 elif REASON in trial.user_attrs:
                     reason = trial.user_attrs[REASON]
-                    yield TrialEnded(worker=0, trial=trial.number, state="put back", reason=reason)
+                    yield TrialEnded(worker=0, trial=trial.number, state="requeued", reason=reason)
 
     def _ended(self, trial: FrozenTrial) -> TrialEnded:
         attributes = trial.user_attrs

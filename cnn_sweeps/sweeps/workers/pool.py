@@ -191,9 +191,9 @@ class Pool:
         logger.error("a worker failed at start-up: %s", cause)
         if self._stillborn >= MOST_FAILED_STARTS:
             raise StoreError(
-                f"{MOST_FAILED_STARTS} workers in a row ended before their first trial: "
+                f"{MOST_FAILED_STARTS} workers in a row exited before their first trial: "
                 f"the last one {cause}.\n"
-                f"  Type hydra.sweeper.n_jobs=0 to see what happens, in this process."
+                f"  Type hydra.sweeper.n_jobs=0 to run in this process and see the error."
             )
 
 

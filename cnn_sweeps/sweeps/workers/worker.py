@@ -125,7 +125,7 @@ class Worker:
                 return
             self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
         except StoreError as error:
-            # No fault of the trial: it is begun again when the store can be used again.
+            # No fault of the trial: it is requeued until the store can be used again.
             requeue.after_interruption(study, study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:
@@ -134,7 +134,7 @@ class Worker:
         except (StoppedError, KeyboardInterrupt) as error:
             reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
             requeue.after_interruption(study, study.frozen(trial), reason)
-            self._ended(trial, state="put back", reason=reason)
+            self._ended(trial, state="requeued", reason=reason)
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
@@ -220,7 +220,7 @@ def _log_claimed(trial: Trial, values: Mapping[str, Any]) -> None:
 
 def _log_ended(ended: TrialEnded, seconds: float, error: Exception | None) -> None:
     """Log how a trial ended, of a bug with its traceback."""
-    state = "interrupted" if ended.state == "put back" else ended.state
+    state = "interrupted" if ended.state == "requeued" else ended.state
     said = " ".join(f"{value:.6g}" for value in ended.values) or ended.reason or "no value"
     level = logging.ERROR if ended.state == "failed" else logging.INFO
     bug = error if not isinstance(error, CnnSweepsError) else None
@@ -267,7 +267,7 @@ def _heartbeat(study: SweepStudy, trial: Trial) -> Iterator[None]:
                 trial.set_user_attr(attributes.BEAT, time.time())
 
     trial.set_user_attr(attributes.BEAT, time.time())
-    thread = Thread(target=beat, name=f"signs of life of {os.getpid()}", daemon=True)
+    thread = Thread(target=beat, name=f"heartbeat of {os.getpid()}", daemon=True)
     thread.start()
     try:
         yield

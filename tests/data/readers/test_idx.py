@@ -71,8 +71,8 @@ BAD = {
     "unknown-type": (b"\0\0\x07\1" + bytes(8), "is not an IDX file"),
     "no-dimensions": (b"\0\0\x08\0" + bytes(8), "is not an IDX file"),
     "header-cut-off": (GOOD[:8], "is not an IDX file"),
-    "cut-off": (GOOD[:-1], "is cut off: 5 bytes where its header promises 6"),
-    "too-long": (GOOD + b"\0", "is longer than it should be: 7 bytes .* promises 6"),
+    "cut-off": (GOOD[:-1], "is truncated: 5 bytes but its header declares 6"),
+    "too-long": (GOOD + b"\0", "is too long: 7 bytes .* declares 6"),
 }
 
 

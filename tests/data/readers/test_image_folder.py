@@ -157,10 +157,10 @@ def put(folder: Path, name: str, data: bytes = b"") -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "text-file": (lambda p: put(p, "a/notes.txt"), r"notes\.txt is not an image \(png jpg"),
     "nested": (lambda p: put(p, "a/more/x.png"), "a/more is a folder inside a class folder"),
-    "empty-class": (lambda p: (p / "c").mkdir(), "c has no image; put images in or remove"),
+    "empty-class": (lambda p: (p / "c").mkdir(), "c contains no images; add images or remove"),
     "loose-image": (lambda p: put(p, "x.png"), r"x\.png lies outside the class folders"),
     "empty-image": (lambda p: put(p, "a/x.png"), r"a/x\.png cannot be read .*not a known image"),
-    "no-image": (lambda p: put(p, "a/x.jpg", b"GIF"), r"a/x\.jpg cannot be read .*mend or remove"),
+    "no-image": (lambda p: put(p, "a/x.jpg", b"GIF"), r"a/x\.jpg cannot be read .*fix or remove"),
     "only-train": (lambda p: put(p, "train/a/x.png"), "train has 1 sub-folders; .*at least two"),
 }
 

@@ -67,7 +67,7 @@ BAD = {
     "float-other": ({"x_train": X - 3}, r"values lie in -3 to -3: scale"),
     "float-nan": ({"x_train": X * np.nan}, "some values are not numbers"),
     "bool": ({"x_train": X.astype(bool)}, r"is bool.*x\.astype\('uint8'\) \* 255"),
-    "text": ({"x_train": X.astype(str)}, "images are whole numbers from 0 to 255"),
+    "text": ({"x_train": X.astype(str)}, "images are integers from 0 to 255"),
     "too-large": ({"x_train": X.astype(int) + 256}, "values from 256 to 256"),
     "negative-pixels": ({"x_train": X.astype(int) - 1}, "values from -1 to -1"),
     "flat": ({"x_train": np.zeros((30, 16), np.uint8)}, r"x\.reshape\(-1, 4, 4\)"),
@@ -77,7 +77,7 @@ BAD = {
         {"x_train": np.zeros((30, 3, 32, 32), np.uint8)},
         r"channels first.*np\.moveaxis\(x, 1, -1\)",
     ),
-    "no-image": ({"x_test": np.zeros((0, 4, 5), np.uint8)}, "x_test in .* there is no image"),
+    "no-image": ({"x_test": np.zeros((0, 4, 5), np.uint8)}, "x_test in .* it holds no images"),
     "shapes-differ": (
         {"x_test": np.zeros((9, 5, 4), np.uint8)},
         r"x_train in .*\(4, 5, 1\), but x_test in .*\(5, 4, 1\)",
@@ -87,7 +87,7 @@ BAD = {
     "one-hot": ({"y_train": np.eye(3, dtype=int)[Y]}, r"\(30, 3\).*y = y\.argmax\(axis=1\)"),
     "labels-3d": ({"y_train": Y[:, None, None]}, r"labels are \(n,\)"),
     "float-labels": ({"y_train": Y + 0.5}, r"y_train in .*float64.*y\.astype\('int64'\)"),
-    "text-labels": ({"y_train": Y.astype(str)}, "labels are whole numbers from 0"),
+    "text-labels": ({"y_train": Y.astype(str)}, "labels are integers from 0"),
     "negative-label": ({"y_train": Y - 1}, "y_train in .* has the label -1"),
     "huge-label": ({"y_train": Y.astype(np.uint64) + 2**63}, "has the label 9223372036854775810"),
     "from-one": ({"y_train": Y + 1}, r"labels from 1 to 3, but none is 0.*y = y - 1"),
@@ -125,7 +125,7 @@ def test_a_truncated_file_is_told(save: Callable[..., NpzData], kept: int) -> No
     """The end of a zip archive is its table of contents."""
     config = save()
     config.path.write_bytes(config.path.read_bytes()[:kept])
-    with pytest.raises(DataError, match="is not an NPZ file, or is cut off"):
+    with pytest.raises(DataError, match="is not an NPZ file, or is truncated"):
         load(config)
 
 

@@ -169,7 +169,7 @@ def test_a_missing_file_in_the_root_is_told(
 ) -> None:
     """Three of four files are not passed over."""
     (write_idx(tmp_path, arrays) / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="has part of MNIST, but no t10k-labels-idx1-ubyte; add"):
+    with pytest.raises(DataError, match="has part of MNIST, but not t10k-labels-idx1-ubyte; add"):
         load(replace(TINY, root=tmp_path))
 
 
@@ -191,7 +191,7 @@ def test_a_truncated_archive_in_the_root_is_told(
     """The file is named."""
     path = write_idx(tmp_path, arrays, zipped=True) / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is cut off"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is truncated"):
         load(replace(TINY, root=tmp_path))
 
 
@@ -212,7 +212,7 @@ def test_a_broken_copy_in_the_cache_is_passed_over(
     broken = write_idx(keras / "mnist", arrays) / "train-images-idx3-ubyte"
     broken.write_bytes(broken.read_bytes()[:-1])
     with pytest.raises(
-        DataError, match=r"Looked in .* Passed over: .*/mnist/train-images.* is not MNIST's"
+        DataError, match=r"Looked in .* Skipped: .*/mnist/train-images.* is not MNIST's"
     ):
         load(TINY)
     good = write_idx(keras / "cnn_sweeps" / "mnist", arrays)
@@ -231,7 +231,9 @@ def test_a_truncated_tar_is_told(tmp_path: Path, kept: int) -> None:
 def test_a_tar_without_a_batch_is_told(tmp_path: Path) -> None:
     """The batch is named."""
     write_tar(tmp_path / "cifar-10-python.tar.gz", tuple(CIFAR10.files)[:-1])
-    with pytest.raises(DataError, match=r"tar\.gz has no test_batch; delete it or get it again"):
+    with pytest.raises(
+        DataError, match=r"tar\.gz has no test_batch; delete it or download it again"
+    ):
         load(ArchiveData(name="cifar10", root=tmp_path, download=False))
 
 

@@ -46,9 +46,9 @@ def test_any_logged_metric_can_be_an_objective(name: str) -> None:
     [
         ({"test_accuracy": "maximize"}, "scored for the winner only.*val_accuracy: maximize"),
         ({"val_acuracy": "maximize"}, r"did you mean `val_accuracy`\?.*loss, accuracy, val_loss"),
-        ({"zzz": "maximize"}, "`zzz` is no metric; the metrics are"),
-        ({"val_accuracy": "max"}, "=max is no direction; type minimize or maximize"),
-        ({"val_accuracy": None}, "=None is no direction"),
+        ({"zzz": "maximize"}, "`zzz` is not a metric; the metrics are"),
+        ({"val_accuracy": "max"}, "=max is not a direction; type minimize or maximize"),
+        ({"val_accuracy": None}, "=None is not a direction"),
         ("val_accuracy", r"has no direction; type 'hydra.sweeper.objectives=\{val_accuracy: max"),
         ("train_seconds", r"type 'hydra.sweeper.objectives=\{train_seconds: minimize\}'"),
     ],

@@ -204,9 +204,9 @@ def test_a_spec_survives_storage() -> None:
         ({"name": "median", "percentile": 3}, "no parameter `percentile`"),
         ({"name": "patient", "wrapped_pruner": "median"}, "no parameter `wrapped_pruner`"),
         ({"name": "none", "patience": 3}, "it has none"),
-        ({"name": "median", "n_warmup_steps": "two"}, r"=two is not possible.*takes int\."),
-        ({"name": "median", "n_warmup_steps": True}, "=True is not possible"),
-        ({"name": "median", "n_warmup_steps": 1.5}, "=1.5 is not possible"),
+        ({"name": "median", "n_warmup_steps": "two"}, r"=two is invalid.*takes int\."),
+        ({"name": "median", "n_warmup_steps": True}, "=True is invalid"),
+        ({"name": "median", "n_warmup_steps": 1.5}, "=1.5 is invalid"),
         ({"name": "threshold", "lower": "low"}, r"takes float \| null"),
         ({"name": "hyperband", "reduction_factor": 1}, "type 2 or more"),
         ({"name": "hyperband", "min_resource": 0}, "type 1 or more"),
@@ -234,7 +234,7 @@ def test_settings_that_no_pruner_takes_are_refused(settings: dict[str, object], 
 def test_what_optuna_refuses_is_told_without_a_traceback(settings: dict[str, object]) -> None:
     """Values that only Optuna can judge give an error with the pruner and Optuna's reason."""
     spec = PrunerSpec.parse(settings)
-    with pytest.raises(ConfigError, match=f"The pruner `{spec.name}.* is not possible: "):
+    with pytest.raises(ConfigError, match=f"The pruner `{spec.name}.* is invalid: "):
         build_pruner(spec, max_epochs=LAST)
 
 
@@ -250,7 +250,7 @@ def test_what_optuna_refuses_is_told_without_a_traceback(settings: dict[str, obj
 )
 def test_a_pruner_that_could_never_prune_is_refused(settings: dict[str, object]) -> None:
     """To wait for longer than trials last is a mistake, not a wish."""
-    with pytest.raises(ConfigError, match=r"there are \d epochs, so nothing would ever be pruned"):
+    with pytest.raises(ConfigError, match=r"there are \d epochs, so no trial would be pruned"):
         build_pruner(PrunerSpec.parse(settings), max_epochs=LAST)
 
 
@@ -261,7 +261,7 @@ def test_a_pruner_that_could_never_prune_is_refused(settings: dict[str, object])
         (
             "median",
             Objectives.parse({"train_seconds": "minimize"}),
-            "cannot go by `train_seconds`.*loss, accuracy, val_loss, val_accuracy",
+            "cannot use `train_seconds`.*loss, accuracy, val_loss, val_accuracy",
         ),
         ("threshold", ONE, "type hydra.sweeper.pruner.lower=0.3 to prune a val_accuracy below"),
     ],

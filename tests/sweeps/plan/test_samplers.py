@@ -154,14 +154,14 @@ def test_a_spec_survives_storage() -> None:
         ({"name": "grid", "shuffle": True}, "it has none"),
         (
             {"name": "tpe", "n_startup_trials": "ten"},
-            r"=ten is not possible; the sampler `tpe` takes int\.",
+            r"=ten is invalid; the sampler `tpe` takes int\.",
         ),
-        ({"name": "tpe", "n_startup_trials": True}, "=True is not possible"),
+        ({"name": "tpe", "n_startup_trials": True}, "=True is invalid"),
         ({"name": "tpe", "n_startup_trials": -1}, "type 0 or more"),
         ({"name": "tpe", "n_ei_candidates": 0}, "type 1 or more"),
         ({"name": "tpe", "multivariate": 1}, r"takes bool \| null"),
-        ({"name": "tpe", "seed": -1}, "is no seed"),
-        ({"name": "tpe", "seed": "x"}, "is no seed"),
+        ({"name": "tpe", "seed": -1}, "is not a seed"),
+        ({"name": "tpe", "seed": "x"}, "is not a seed"),
     ],
 )
 def test_settings_that_no_sampler_takes_are_refused(settings: dict[str, object], said: str) -> None:
@@ -183,14 +183,14 @@ def test_settings_that_no_sampler_takes_are_refused(settings: dict[str, object],
 def test_what_optuna_refuses_is_told_without_a_traceback(settings: dict[str, object]) -> None:
     """Values that only Optuna can judge give an error with the sampler and Optuna's reason."""
     spec = SamplerSpec.parse(settings, seed=0)
-    with pytest.raises(ConfigError, match=f"The sampler `{spec.name}.* is not possible: "):
+    with pytest.raises(ConfigError, match=f"The sampler `{spec.name}.* is invalid: "):
         build_sampler(spec)
 
 
 @pytest.mark.parametrize(
     ("name", "space", "objectives", "said"),
     [
-        ("grid", MIXED, ONE, "no end of values"),
+        ("grid", MIXED, ONE, "infinitely many values"),
         ("cmaes", MIXED, TWO, "takes one objective, not 2"),
         ("cmaes", parse_space(["model=dnn,cnn", "a=range(0,4)"]), ONE, "has 1; type"),
     ],
@@ -306,12 +306,12 @@ def test_grouped_tpe_learns_a_key_with_a_condition() -> None:
         (
             "cmaes",
             {"c": "1,2", "a": "range(0,9)", "b": "range(0,9)", "d": "interval(0.0,1.0)"},
-            r"ranges that count in every trial, not `d=interval\(0.0,1.0\) \(when c=1\)`",
+            r"unconditional ranges, not `d=interval\(0.0,1.0\) \(when c=1\)`",
         ),
         (
             "qmc",
             {"c": "1,2", "d": "x,y"},
-            r"keys that count in every trial, not `d=x,y \(when c=1\)`",
+            r"unconditional keys, not `d=x,y \(when c=1\)`",
         ),
     ],
 )

@@ -61,7 +61,7 @@ def test_study_alone_has_most(tmp_path: Path) -> None:
     assert found.question == (
         "Which values of model.filters and model.conv_blocks give the highest val_accuracy?"
     )
-    assert found.missing == ("The MLflow store of its runs is not there.",)
+    assert found.missing == ("The MLflow store of its runs does not exist.",)
     assert [trial.rank for trial in found.trials] == list(range(1, len(found.trials) + 1))
     (best,) = found.winners
     assert best.params == {"model.filters": 8, "model.conv_blocks": 2}
@@ -188,8 +188,8 @@ def test_commands_lead_to_the_store_from_any_folder(
     where = f"tracking.dir={tmp_path}/mlruns"
     stored = f"hydra.sweeper.storage={tmp_path}/study.journal"
     assert all(where in line for line in lines.values())
-    assert lines["the sweep again, or more of it"] == f"cnn-sweeps {where} {stored} a=1,2 -m"
-    assert lines["write this report again"].endswith(f"{where} {stored}")
+    assert lines["resume or extend the sweep"] == f"cnn-sweeps {where} {stored} a=1,2 -m"
+    assert lines["write the report again"].endswith(f"{where} {stored}")
 
 
 def test_best_again_is_its_overrides(tmp_path: Path) -> None:

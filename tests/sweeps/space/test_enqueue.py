@@ -121,12 +121,12 @@ def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
     ("entry", "said"),
     [
         ("model.filter=32", r"`model.filter` is not swept \(did you mean `model.filters`\?\)"),
-        ("trainer.epochs=3", r"values of model.conv_blocks, .*typed once: trainer.epochs=VALUE"),
-        ("model.conv_blocks=4", "`model.conv_blocks=4` is none of `model.conv_blocks=0,1,2,3`"),
-        ("model.dropout=0.6", r"`model.dropout=0.6` is none of .*interval\(0.0,0.5\)"),
-        ({"model.dropout": True}, "`model.dropout=True` is none of"),
+        ("trainer.epochs=3", r"an entry sets model.conv_blocks, .* once: trainer.epochs=VALUE"),
+        ("model.conv_blocks=4", "`model.conv_blocks=4` is not one of `model.conv_blocks=0,1,2,3`"),
+        ("model.dropout=0.6", r"`model.dropout=0.6` is not one of .*interval\(0.0,0.5\)"),
+        ({"model.dropout": True}, "`model.dropout=True` is not one of"),
         ("model.filters=32 model.conv_blocks=0", "when model.conv_blocks>0, and .* is 0; leave"),
-        ("model.filters=32", "when model.conv_blocks>0, and .* is left open; give it"),
+        ("model.filters=32", "when model.conv_blocks>0, and .* is left open; add it"),
         ("model.dropout=0.1 model.dropout=0.2", "`model.dropout` is given twice"),
         (["+note=c", "note=c"], "`note` is given twice"),
         ("model.conv_blocks=1,2", "`model.conv_blocks=1,2` is not one value"),
@@ -135,8 +135,8 @@ def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
         ("", "the entry is empty; type"),
         ({}, "the entry is empty"),
         ([], "the entry is empty"),
-        (5, "`5` is no point"),
-        ([{"model.conv_blocks": 1}], "is no point"),
+        (5, "`5` is not a set of params"),
+        ([{"model.conv_blocks": 1}], "is not a set of params"),
     ],
     ids=str,
 )
@@ -157,5 +157,5 @@ def test_a_point_given_twice_is_refused() -> None:
 @pytest.mark.parametrize("entries", ["model.conv_blocks=2", {"model.conv_blocks": 2}, 5], ids=str)
 def test_a_single_point_must_stand_in_a_list(entries: object) -> None:
     """A bare string or mapping shows what to type."""
-    with pytest.raises(ConfigError, match=r"is no list; type \"hydra.sweeper.enqueue=\['model"):
+    with pytest.raises(ConfigError, match=r"is not a list; use \"hydra.sweeper.enqueue=\['model"):
         parse_points(entries, SPACE)

@@ -349,7 +349,7 @@ def test_the_first_point_lies_at_the_beginning_of_every_dimension() -> None:
 
 def test_a_label_of_another_space_is_refused() -> None:
     """A value that is no choice is named together with the dimension."""
-    with pytest.raises(ConfigError, match="`True` is no value of `x=1,2`"):
+    with pytest.raises(ConfigError, match="`True` is not a value of `x=1,2`"):
         one("x=1,2").text(True)
 
 
@@ -358,8 +358,8 @@ def test_a_label_of_another_space_is_refused() -> None:
     [
         (["a=1,2"], ["a=1,2"], ""),
         (["a=1,2"], ["a=1,2,3"], "`a=1,2` is now `a=1,2,3`"),
-        (["a=1,2"], ["a=1,2", "b=3,4"], "`b=3,4` is new"),
-        (["a=1,2", "b=3,4"], ["b=3,4"], "`a=1,2` is gone"),
+        (["a=1,2"], ["a=1,2", "b=3,4"], "`b=3,4` was added"),
+        (["a=1,2", "b=3,4"], ["b=3,4"], "`a=1,2` was removed"),
         (["a=1,2", "b=3,4"], ["b=3,4", "a=1,2"], "the order was a, b and is now b, a"),
         (["a=1,2", "c=1"], ["a=1,2"], "fixed was c=1 and is now nothing"),
         (["a=interval(1,2)"], ["a=tag(log,interval(1,2))"], "tag(log, interval(1,2))"),
@@ -381,8 +381,8 @@ def test_a_long_dimension_is_shown_short() -> None:
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("x=choice(16)", r"one value.* type `x=16`"),
-        ("x=16,16", "one value"),
+        ("x=choice(16)", r"single value.* type `x=16`"),
+        ("x=16,16", "single value"),
         ("x=range(0,0)", r"empty.*range\(0,4\)"),
         ("x=range(4,0)", r"negative step.*range\(3,-1,-1\)"),
         ("x=range(0,1,0)", "never ends"),
@@ -391,13 +391,13 @@ def test_a_long_dimension_is_shown_short() -> None:
         ("x=range(0,100000000)", r"more than 10000 values.*interval\(0,100000000\)"),
         ("x=range(0,1,1e-9)", "more than 10000 values"),
         ("x=range(1e-20,1,0.1)", "fewer digits"),
-        ("x=interval(5,1)", r"begins above its end; type `x=interval\(1,5\)`"),
+        ("x=interval(5,1)", r"starts above its end; type `x=interval\(1,5\)`"),
         ("x=interval(0.0,inf)", "never ends"),
         ("x=interval(a,b)", "Hydra cannot read `x=interval"),
-        ("x=tag(log,interval(0,1))", r"begins above 0; type `x=tag\(log, interval"),
-        ("x=tag(log,range(0,9))", "begins above 0"),
+        ("x=tag(log,interval(0,1))", r"starts above 0; type `x=tag\(log, interval"),
+        ("x=tag(log,range(0,9))", "starts above 0"),
         ("x=tag(log,range(1,9,2))", r"no steps; type `x=tag\(log, interval\(1,7\)\)`"),
-        ("x=tag(log,choice(1,2))", "a choice is only a list"),
+        ("x=tag(log,choice(1,2))", "not for choices"),
         ("x=tag(lgo,interval(1,2))", "the tags are log and one of int, float"),
         ("x=tag(int,float,interval(1,2))", "the tags are log and one of int, float"),
         ("hydra.job.name=a,b", "a setting of Hydra itself"),
@@ -425,7 +425,7 @@ def test_what_cannot_be_searched_is_refused_in_plain_words(expression: str, said
     ("expression", "said"),
     [
         ("model=glob(x*)", "its options are cnn, custom, dnn"),
-        ("model.filters=glob(*)", "it is no config group"),
+        ("model.filters=glob(*)", "it is not a config group"),
     ],
 )
 def test_a_glob_that_matches_nothing_names_the_options(expression: str, said: str) -> None:
@@ -440,7 +440,7 @@ def test_a_glob_that_matches_nothing_names_the_options(expression: str, said: st
         ({"model": {"filters": "1,2"}}, "one key: `model.filters: choice"),
         ({"model": {}}, "holds a mapping"),
         ({"x": []}, "empty list"),
-        ({"x": [16]}, "one value"),
+        ({"x": [16]}, "single value"),
         ({"x": b"bytes"}, "not the bytes"),
         (OmegaConf.create({"x": "${missing}"}), "cannot be resolved: Interpolation"),
     ],
@@ -718,10 +718,10 @@ def test_what_depends_on_a_key_that_went_goes_too() -> None:
     ("when", "said"),
     [
         ({"c": 1}, "`b` has a condition on `c`, which is not swept; a condition names one of a."),
-        ({"b": "x"}, "round in a circle: b -> b"),
-        ({"a": 7}, "never holds: `a=7` is none of `a=0,1,2`"),
-        ({"a": [1, 7]}, "`a=7` is none of `a=0,1,2`"),
-        ({"a": "!=7"}, "`a=7` is none of `a=0,1,2`"),
+        ({"b": "x"}, "are circular: b -> b"),
+        ({"a": 7}, "never holds: `a=7` is not one of `a=0,1,2`"),
+        ({"a": [1, 7]}, "`a=7` is not one of `a=0,1,2`"),
+        ({"a": "!=7"}, "`a=7` is not one of `a=0,1,2`"),
         ({"a": ">2"}, "`a>2`, which never holds in `a=0,1,2`"),
         ({"a": ">=0"}, "`a>=0`, which always holds in `a=0,1,2`; leave it out"),
         ({"a": [0, 1, 2]}, "`a in 0,1,2`, which always holds"),
@@ -729,8 +729,8 @@ def test_what_depends_on_a_key_that_went_goes_too() -> None:
         ({"a": ">"}, "a comparison is with one value"),
         ({"a": "!=1,2"}, "a comparison is with one value"),
         ({"a": []}, "`a: []`, which never holds"),
-        ({"a": "one"}, "`a=one` is none of"),
-        ({"a": True}, "`a=True` is none of"),
+        ({"a": "one"}, "`a=one` is not one of"),
+        ({"a": True}, "`a=True` is not one of"),
     ],
 )
 def test_a_condition_that_means_nothing_is_refused(when: dict[str, object], said: str) -> None:
@@ -738,7 +738,7 @@ def test_a_condition_that_means_nothing_is_refused(when: dict[str, object], said
     with pytest.raises(ConfigError) as refusal:
         parse_space({"a": "range(0,3)", "b": {"sweep": "x,y", "when": when}})
     assert said in str(refusal.value)
-    assert str(refusal.value).startswith(("`b` has ", "The conditions go round"))
+    assert str(refusal.value).startswith(("`b` has ", "The conditions are circular"))
 
 
 def test_words_are_not_compared_as_numbers() -> None:
@@ -752,7 +752,7 @@ def test_a_circle_is_shown() -> None:
     params = {
         key: {"sweep": "1,2", "when": {other: 1}} for key, other in [("a", "b"), ("b", "c")]
     } | {"c": {"sweep": "1,2", "when": {"a": 1}}}
-    with pytest.raises(ConfigError, match="a circle: a -> b -> c -> a"):
+    with pytest.raises(ConfigError, match="circular: a -> b -> c -> a"):
         parse_space(params)
 
 
@@ -839,4 +839,4 @@ def test_a_value_outside_a_dimension_has_no_label(expression: str, value: object
     dimension = one(expression)
     with pytest.raises(ConfigError) as refusal:
         dimension.label(value)
-    assert f"is none of `{dimension}`" in str(refusal.value)
+    assert f"is not one of `{dimension}`" in str(refusal.value)

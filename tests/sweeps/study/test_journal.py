@@ -113,27 +113,29 @@ def test_a_journal_that_was_removed_does_not_begin_in_the_middle(tmp_path: Path)
     """What is gone is said to be gone, and is not made again by a worker."""
     made = study(tmp_path)
     (tmp_path / "study.journal").unlink()
-    with pytest.raises(StoreError, match=r"study\.journal is gone"):
+    with pytest.raises(StoreError, match=r"study\.journal was deleted"):
         made.enqueue()
     assert not (tmp_path / "study.journal").exists()
 
 
 def test_a_journal_that_became_shorter_is_refused(tmp_path: Path) -> None:
-    """A copy that was put back while the study is in use would be read from its middle."""
+    """A copy that was restored while the study is in use would be read from its middle."""
     made = study(tmp_path)
     os.truncate(tmp_path / "study.journal", 10)
-    with pytest.raises(StoreError, match="was cut short while it was in use"):
+    with pytest.raises(StoreError, match="was truncated while it was in use"):
         made.counts()
 
 
 def test_a_full_disk_is_said_in_plain_words() -> None:
     """What the system refuses is one clear error with a way out."""
-    with pytest.raises(StoreError, match=r"/dev/full has no room left: the disk is full"):
+    with pytest.raises(StoreError, match=r"/dev/full cannot be written: the disk is full"):
         storage.Journal("/dev/full").append_logs([{"op_code": 0, "worker_id": ""}])
 
 
 def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """A place where there can be no file is refused with what the system says."""
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"x\.journal cannot be made: .*hydra\.sweeper\.storage"):
+    with pytest.raises(
+        StoreError, match=r"x\.journal cannot be created: .*hydra\.sweeper\.storage"
+    ):
         storage.Journal(str(tmp_path / "file" / "x.journal"))

@@ -36,7 +36,7 @@ def blocked(_: int) -> set[int]:
 
 def refused(number: int) -> int:
     """One that refuses."""
-    raise ConfigError(f"{number} is not possible.")
+    raise ConfigError(f"{number} is invalid.")
 
 
 def die(_: int) -> int:
@@ -61,13 +61,13 @@ def test_no_calls_have_no_answers() -> None:
 
 def test_what_the_function_refuses_is_raised_here() -> None:
     """An error on purpose comes out as it went in."""
-    with pytest.raises(ConfigError, match="2 is not possible."):
+    with pytest.raises(ConfigError, match="2 is invalid."):
         call_each(refused, [(2,)])
 
 
 def test_a_process_that_dies_again_and_again_is_an_error() -> None:
     """It is begun anew a few times, and then given up with the reason."""
-    with pytest.raises(RunFailedError, match="ended with exit code 3"):
+    with pytest.raises(RunFailedError, match="exited with code 3"):
         call(die, 1)
 
 

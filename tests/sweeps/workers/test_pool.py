@@ -108,7 +108,7 @@ def test_a_killed_workers_trial_is_done_again(tmp_path: Path) -> None:
     made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
     view = steer(made, "dying_once")
     assert len(results(made)) == 6
-    assert [event.state for event in view.ended].count("put back") == 6
+    assert [event.state for event in view.ended].count("requeued") == 6
     assert made.counts().total == 6
 
 
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
         workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)
     assert interrupts.asked()
-    assert {event.state for event in view.ended} == {"put back"}
+    assert {event.state for event in view.ended} == {"requeued"}
     counts = made.counts()
     assert (counts.running, counts.finished, counts.waiting) == (0, 0, 6)
 

@@ -148,5 +148,5 @@ def test_a_worker_stops_after_its_epoch(tmp_path: Path) -> None:
         return slow(config, **how)
 
     Worker(study=made, execute=once, emit=told.append, stop=lambda: bool(seen)).work()
-    assert [event.state for event in told if isinstance(event, TrialEnded)] == ["put back"]
+    assert [event.state for event in told if isinstance(event, TrialEnded)] == ["requeued"]
     assert made.counts().waiting == made.counts().total == 6
