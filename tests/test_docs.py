@@ -175,11 +175,11 @@ def test_commands_about_runs_can_be_typed(
     if example.arguments[:2] in nothing and not re.search(
         "[0-9a-f]{4}$|_ID$", example.arguments[-1]
     ):
-        said = printed.out.startswith(("nothing is kept", "no run is RUNNING"))
+        said = printed.out.startswith(("the cache in", "no RUNNING run"))
         assert (ended.value.code, said) == (0, True)
         return
     assert ended.value.code == 2
-    told = "no run has a config hash|no run was ever logged|is no run that is RUNNING"
+    told = "no run has a config hash|no run was ever logged|is not a RUNNING run"
     told += "|is not a folder that|does not respond|no trajectory hash"
     told += "|there is no study in|does not exist|there are no runs"
     assert re.search(told, printed.err)

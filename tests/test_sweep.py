@@ -182,7 +182,7 @@ def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.count(" failed: ") >= 2
-    assert "best again:  cnn-sweeps data=digits" in done.stdout
+    assert "rerun best:  cnn-sweeps data=digits" in done.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlruns"]
 
 
@@ -193,8 +193,8 @@ def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
         tmp_path, "data=digits", "data.limit=300", "trainer.epochs=1,2", "model.filters=4"
     )
     assert done.returncode == 0, done.stderr
-    (line,) = [text for text in done.stdout.splitlines() if text.startswith("best again:")]
-    program, *typed = shlex.split(line.removeprefix("best again:"))
+    (line,) = [text for text in done.stdout.splitlines() if text.startswith("rerun best:")]
+    program, *typed = shlex.split(line.removeprefix("rerun best:"))
     again = subprocess.run(
         [sys.executable, "-m", "cnn_sweeps", *typed],
         cwd=tmp_path,

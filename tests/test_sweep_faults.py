@@ -81,7 +81,7 @@ def test_killed_with_everything_it_continues_to_the_same_total(tmp_path: Path) -
     again = start(tmp_path)
     output, error = again.communicate(timeout=300)
     assert again.returncode == 0, error
-    assert "best again:" in output
+    assert "rerun best:" in output
     check_complete(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     os.killpg(program.pid, signal.SIGINT)
     output, _ = program.communicate(timeout=120)
     assert program.returncode == 130
-    assert "The same command continues" in output
+    assert "Run the same command" in output
     made = opened(tmp_path)
     assert made is not None
     counts = made.counts()

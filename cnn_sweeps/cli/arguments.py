@@ -16,7 +16,7 @@ class Arguments(ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"{message}.\n  Type {self.prog} --help for what is possible.")
+        raise ConfigError(f"{message}.\n  Type {self.prog} --help for the options.")
 
 
 def parser(command: str, usage: str, description: str) -> Arguments:
@@ -25,10 +25,10 @@ def parser(command: str, usage: str, description: str) -> Arguments:
         prog=f"cnn-sweeps {command}",
         usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
         description=description,
-        epilog="Of a hash the first digits do, 4 or more, as long as one experiment alone has "
-        "them. Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+        epilog="Any unique prefix of at least 4 hex digits identifies a hash. "
+        "Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
     )
-    made.add_argument("words", nargs="*", metavar="WORD", help="hashes, and where to look")
+    made.add_argument("words", nargs="*", metavar="WORD", help="hashes, and the store")
     return made
 
 
@@ -41,5 +41,5 @@ def divide(words: Sequence[str], count: range, usage: str) -> tuple[list[str], l
     names = [word for word in words if "=" not in word]
     if len(names) not in count:
         given = " ".join(names) or "nothing"
-        raise ConfigError(f"{given} is not what this command takes.\n  Type cnn-sweeps {usage}")
+        raise ConfigError(f"unexpected arguments: {given}\n  Type cnn-sweeps {usage}")
     return names, [word for word in words if "=" in word]

@@ -20,7 +20,7 @@ from cnn_sweeps.trajectories.entry import Entry
 
 USAGE = "cache [list | verify | clear] [HASH]"
 MB = 10**6
-REMEDY = "what is damaged is set aside, and trained once more when it is needed"
+REMEDY = "damaged files are quarantined, and their epochs trained again when needed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Asked:
             )
         if len(hashes) > 1:
             raise UnknownHashError(
-                f"{self.prefix} is the beginning of {len(hashes)} trajectory hashes; type more "
+                f"{self.prefix} matches {len(hashes)} trajectory hashes; type more "
                 "digits:\n" + "\n".join(f"  {each[: SHOWN + 4]}" for each in hashes[:10])
             )
         return meant
@@ -79,17 +79,17 @@ def main(arguments: list[str]) -> int:
     parser = Arguments(
         prog="cnn-sweeps cache",
         usage=f"cnn-sweeps {USAGE} [--json] [tracking.dir=FOLDER]",
-        description="List what is kept of trainings (the default), check every file against its "
-        "checksum, or delete it. What is being trained at the moment is not deleted.",
-        epilog="HASH: the first 4 or more digits of a trajectory hash; all where it is left out.",
+        description="List cached epochs (the default), verify every file by its "
+        "checksum, or delete them. Trajectories in use are not deleted.",
+        epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all.",
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="what to do, with which")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="action, hash and store")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     typed = parser.parse_intermixed_args(arguments)
     names = [word for word in typed.words if "=" not in word]
     action, *hashes = names or ["list"]
     if action not in ACTIONS or len(hashes) > 1:
-        raise ConfigError(f"{' '.join(names)} is not possible.\n  Type cnn-sweeps {USAGE}")
+        raise ConfigError(f"unexpected arguments: {' '.join(names)}\n  Type cnn-sweeps {USAGE}")
     prefix = checked_prefix(hashes[0], "trajectory") if hashes else None
     tracking, trajectory = compose_trajectories([word for word in typed.words if "=" in word])
     store = TrajectoryStore.under(tracking.dir)
@@ -103,7 +103,7 @@ def show(asked: Asked) -> int:
     if asked.json:
         _print_json(folder=str(asked.place), max_gb=asked.max_gb, bytes=taken, entries=rows)
     elif not rows:
-        print(f"nothing is kept in {asked.place}.")
+        print(f"the cache in {asked.place} is empty.")
     else:
         out = output.console()
         _table(rows).show(out)
@@ -124,12 +124,12 @@ def verify(asked: Asked) -> int:
     if asked.json:
         _print_json(folder=str(asked.place), checked=len(entries), faults=faults)
     elif not entries:
-        print(f"nothing is kept in {asked.place}.")
+        print(f"the cache in {asked.place} is empty.")
     else:
         for each in faults:
             where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
             print(f"{where}  {each['file']} is {each['fault']}")
-        print(f"{_count(entries)} checked: {REMEDY if faults else 'all files are as written'}.")
+        print(f"{_count(entries)} checked: {REMEDY if faults else 'all files are intact'}.")
     return 1 if faults else 0
 
 
@@ -145,11 +145,11 @@ def clear(asked: Asked) -> int:
         _print_json(folder=str(asked.place), freed_bytes=freed, **lists)
         return 0
     if not rows:
-        print(f"nothing is kept in {asked.place}.")
+        print(f"the cache in {asked.place} is empty.")
         return 0
     print(f"{_count(gone)} deleted, {_size(freed)} freed.")
     for entry in stay:
-        print(f"{entry.trajectory_hash[:SHOWN]} stays: it is in use, or cannot be deleted.")
+        print(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
     return 0
 
 

@@ -64,13 +64,13 @@ def _parser() -> Arguments:
         "with the settings that differ. With hashes, only these are compared.",
     )
     made.add_argument(
-        "--metric", default=METRIC, metavar="NAME", help=f"what ranks them ({METRIC})"
+        "--metric", default=METRIC, metavar="NAME", help=f"metric to rank by ({METRIC})"
     )
     made.add_argument(
         "--where",
         default="",
         metavar="FILTER",
-        help="only runs that fit, in MLflow's search syntax: "
+        help="only matching runs, in MLflow's search syntax: "
         "\"metrics.val_accuracy > 0.9 and params.model.filters = '64'\"",
     )
     made.add_argument("--experiment", metavar="NAME", help="only runs of this MLflow experiment")
@@ -82,38 +82,38 @@ def _parser() -> Arguments:
         "--ascending",
         action="store_true",
         default=None,
-        help="less is better (so it is by itself for all but accuracies and images per second)",
+        help="lower is better (default except for accuracies and images per second)",
     )
     order.add_argument(
-        "--descending", dest="ascending", action="store_false", help="more is better"
+        "--descending", dest="ascending", action="store_false", help="higher is better"
     )
     made.add_argument(
         "--all-runs",
         action="store_true",
-        help="a row for each run, also of one experiment, also those that failed or still run",
+        help="one row for each run, including failed and running ones",
     )
     form = made.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="all columns, for a spreadsheet")
-    form.add_argument("--json", action="store_true", help="the same, for a program")
+    form.add_argument("--csv", action="store_true", help="print all columns as CSV")
+    form.add_argument("--json", action="store_true", help="print all columns as JSON")
     return made
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is no number of rows; type one from 1")
+        raise ArgumentTypeError(f"{text} is not a number of rows; type an integer from 1")
     return int(text)
 
 
 def _say_nothing_fits(asked: Namespace, store: Store) -> None:
     """Say that no run fits, and which names of the filter no run has."""
     out = output.console()
-    out.print(f"no run in {store.address} fits.", markup=False, soft_wrap=True)
+    out.print(f"no run in {store.address} matches.", markup=False, soft_wrap=True)
     every = queries.matching(store, "", asked.experiment)
     known = {name for run in every for name in (*run.metrics, *run.params)}
     for _, name in KEY.findall(asked.where):
         if name not in known:
             near = get_close_matches(name, known, n=3)
-            hint = f"; near it are {', '.join(near)}" if near else ""
+            hint = f"; similar: {', '.join(near)}" if near else ""
             out.print(f"  no run has {name}{hint}", markup=False, soft_wrap=True)
 
 

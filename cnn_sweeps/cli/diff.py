@@ -71,7 +71,7 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     parser = arguments.parser(
-        "diff", "HASH HASH", "Print in what two runs differ: config, environment, metrics."
+        "diff", "HASH HASH", "Show how two runs differ: config, environment, metrics."
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     asked = parser.parse_intermixed_args(typed)

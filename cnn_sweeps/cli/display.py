@@ -52,8 +52,8 @@ class TerminalDisplay:
         left = study.counts()
         print(
             f"Stopped with {left.finished} of {left.total} trials done. "
-            "The same command continues where this one stopped.\n"
-            f"  what there is:  {report_again(study, store)}"
+            "Run the same command to resume.\n"
+            f"  results so far:  {report_again(study, store)}"
         )
 
     def ended(self, outcome: SweepOutcome) -> None:
@@ -69,10 +69,10 @@ class TerminalDisplay:
         if outcome.epochs.trained < outcome.epochs.asked:
             out.print(epochs_line(outcome.epochs.asked, outcome.epochs.trained))
         if not ranking.winners:
-            out.print("no trial has a value.")
+            out.print("no trial completed.")
         else:
             best = ranking.rows[0]
-            out.print(f"best again:  {outcome.rerun_best}", markup=False, soft_wrap=True)
+            out.print(f"rerun best:  {outcome.rerun_best}", markup=False, soft_wrap=True)
             next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store)
         if outcome.answer is not None:
             show_answer(outcome.answer)

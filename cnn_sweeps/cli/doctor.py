@@ -41,7 +41,7 @@ CHECKS: Mapping[str, Check] = {
     "images": data.images,
 }
 STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
-ENDED = "its process ended, and did not say so"
+ENDED = "its process died without closing the run"
 
 
 def main(typed: list[str]) -> int:
@@ -57,7 +57,7 @@ def main(typed: list[str]) -> int:
     if asked.close_runs:
         return _close_runs(config.tracking, names)
     if names:
-        raise ConfigError(f"{names[0]} is not what this command takes.\n  Type cnn-sweeps {USAGE}")
+        raise ConfigError(f"unexpected arguments: {names[0]}\n  Type cnn-sweeps {USAGE}")
     looked = Machine(config=config, environ=os.environ, folder=Path.cwd(), gpu=asked.gpu)
     findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
     if asked.json:
@@ -75,23 +75,23 @@ def examine(name: str, check: Check, looked: Machine) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 -- the one command that must not break on a sick machine
         told = str(error).strip().splitlines() or [""]
         reason = f"{type(error).__name__}: {told[0]}".rstrip(": ")
-        return [fail(f"{name} could not be looked at: {reason}", "\n".join(told[1:]).strip())]
+        return [fail(f"{name} could not be checked: {reason}", "\n".join(told[1:]).strip())]
 
 
 def _parser() -> Arguments:
     made = arguments.parser(
         "doctor",
         "[options] [data.root=FOLDER]",
-        "Say what on this machine would go wrong: a line for each thing that was looked at, with "
-        "the remedy. Nothing is changed. Exit code 0: nothing fails; 1: something does.",
+        "Check this machine for problems: one line for each check, with "
+        "the remedy. Nothing is changed. Exit code 0: no failures; 1: failures.",
     )
-    made.add_argument("--gpu", action="store_true", help="ask TensorFlow for GPUs (10 s)")
+    made.add_argument("--gpu", action="store_true", help="check GPUs with TensorFlow (10 s)")
     made.add_argument("--json", action="store_true", help="print it as JSON")
     made.add_argument(
         "--close-runs",
         action="store_true",
-        help="end the runs that are RUNNING although their process is gone, as FAILED; "
-        "with run ids, those of which it cannot be known",
+        help="close RUNNING runs whose process has exited, as FAILED; "
+        "with run ids, also runs whose process cannot be checked",
     )
     return made
 
@@ -108,7 +108,7 @@ def _print(findings: list[Finding]) -> None:
             ", ".join(pluralize(n, each) if n else f"no {each}s" for each, n in numbers.items())
         )
     else:
-        out.print("nothing is wrong")
+        out.print("no problems found")
 
 
 def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
@@ -117,16 +117,18 @@ def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     found = inspection.active_runs(resolve(tracking)) if store else []
     unknown = set(run_ids) - {run.run_id for run in found}
     if unknown:
-        raise ConfigError(f"{min(unknown)} is no run that is RUNNING, in {tracking.dir}.")
+        raise ConfigError(f"{min(unknown)} is not a RUNNING run in {tracking.dir}.")
     if living := [run for run in found if run.run_id in run_ids and leftovers.lives(run)]:
-        raise ConfigError(f"{living[0].name} ({living[0].run_id}) is at work, and is not ended.")
+        raise ConfigError(
+            f"{living[0].name} ({living[0].run_id}) is still running and was not closed."
+        )
     chosen = [r for r in found if (r.run_id in run_ids if run_ids else leftovers.lives(r) is False)]
     for run in chosen:
         if store and _is_as_it_was(store, run):
             store.close_run(run.run_id, "FAILED", ENDED)
             out.print(f"ended: {run.name} ({run.run_id})", markup=False, soft_wrap=True)
     if not chosen:
-        out.print("no run is RUNNING whose process is known to be gone")
+        out.print("no RUNNING run whose process has exited")
     return 0
 
 

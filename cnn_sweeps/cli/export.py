@@ -19,9 +19,9 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     parser = arguments.parser(
-        "export", "HASH FOLDER", "Write everything that is needed to do a run again elsewhere."
+        "export", "HASH FOLDER", "Export everything needed to reproduce a run elsewhere."
     )
-    parser.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    parser.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
     asked = parser.parse_intermixed_args(typed)
     count = 1 if asked.run_id else 2
     names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)

@@ -54,36 +54,36 @@ def _parser() -> ArgumentParser:
     made = arguments.parser(
         "figures",
         "HASH [options] [data.root=FOLDER]",
-        "Make the pictures of a finished run again from its stored model: the learning curves, the "
-        "confusion matrix, the most confident mistakes, what convolutions and poolings make of "
-        "test images, the first kernels, samples of the data. They take the place of those that "
-        "the run has.",
+        "Draw the figures of a finished run again from its stored model: the learning curves, the "
+        "confusion matrix, the most confident mistakes, the activations of the layers, "
+        "the first kernels, samples of the data. Overwrites the "
+        "run's existing figures.",
     )
-    made.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    made.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
     made.add_argument(
         "--images",
         type=_numbers,
         metavar="N,N,...",
-        help=f"test images that are sent through the network ({','.join(map(str, NOTEBOOK))})",
+        help=f"test images to show ({','.join(map(str, NOTEBOOK))})",
     )
     made.add_argument(
         "--filter", type=_number, default=0, metavar="N", help="which filter of each layer (0)"
     )
     made.add_argument(
-        "--layer", metavar="NAME", help="the layer of which all filters are shown (the first)"
+        "--layer", metavar="NAME", help="layer whose filters are all shown (the first)"
     )
     made.add_argument(
-        "--into", type=Path, metavar="FOLDER", help="write files there, and leave the run alone"
+        "--into", type=Path, metavar="FOLDER", help="write files to this folder instead of the run"
     )
     made.add_argument(
-        "--trust", action="store_true", help="let the recorded code of model.function run"
+        "--trust", action="store_true", help="execute the recorded code of model.function"
     )
     return made
 
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
-        raise ArgumentTypeError(f"{text} is no number from 0 on")
+        raise ArgumentTypeError(f"{text} is not an integer from 0")
     return int(text)
 
 

@@ -90,7 +90,7 @@ def show_dry_run(dry_run: "DryRun", out: Console) -> None:
 
 def epochs_line(asked: int, trained: int) -> str:
     """What was trained of the epochs that were asked for."""
-    return f"{pluralize(asked, 'epoch')}: {trained} trained, {asked - trained} known already"
+    return f"{pluralize(asked, 'epoch')}: {trained} trained, {asked - trained} from cache"
 
 
 def next_commands(out: Console, short: str, store: "Store") -> None:

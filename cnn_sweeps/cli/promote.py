@@ -30,12 +30,12 @@ def main(typed: list[str]) -> int:
     parser = arguments.parser(
         "promote",
         "HASH NAME [--alias ALIAS]",
-        "Register the stored model of a run in MLflow under a name, as its next version. The same "
-        "model again makes no second version. An alias, such as champion, stands for one version, "
-        "and is moved to this one.",
+        "Register the stored model of a run in MLflow, as the next version of NAME. The same "
+        "model again creates no new version. An alias, such as champion, "
+        "is moved to this version.",
     )
     parser.add_argument("--alias", metavar="ALIAS", help="a name for this version: champion")
-    parser.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    parser.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
     asked = parser.parse_intermixed_args(typed)
     count = 1 if asked.run_id else 2
     names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
@@ -69,7 +69,7 @@ def _promoted(store: Store, runs: Sequence[RunRecord]) -> tuple[RunRecord, str]:
     first = lookup.newest(runs)
     if first.config_hash is None:
         raise RecordError(
-            f"Run {first.run_id} ({first.name}) is no experiment, so it has no model.\n"
+            f"Run {first.run_id} ({first.name}) is not an experiment, so it has no model.\n"
             "  Type the hash of one of its trials."
         )
     if not finished:
@@ -92,7 +92,7 @@ def _tags(run: RunRecord) -> Mapping[str, object]:
 
 def _print(store: Store, run: RunRecord, version: registry.Version, alias: str | None) -> None:
     out = output.console()
-    new = "new" if version.new else "was there already"
+    new = "new" if version.new else "already registered"
     out.print(f"{version.name}, version {version.number} ({new})", markup=False)
     out.print(f"  {run.name}  MLflow run {run.run_id}", markup=False)
     if alias:

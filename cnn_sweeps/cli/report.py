@@ -27,13 +27,12 @@ def main(arguments: list[str]) -> int:
     parser = Arguments(
         prog="cnn-sweeps report",
         usage=f"cnn-sweeps {USAGE} [tracking.KEY=VALUE ...] [{STORAGE}PATH_OR_URL]",
-        description="Report a sweep, finished or not: its answer, every trial, what good values "
-        "depend on, where the time went, what failed and why, and the commands to go on. HTML is "
+        description="Write the report of a sweep, finished or not: best, all trials, parameter "
+        "importance, time, failures, next commands. HTML is "
         "written to a file, the other formats are printed.",
-        epilog="STUDY: its name, or as much of its beginning as no other has; without it, the "
-        "newest.",
+        epilog="STUDY: its name or a unique prefix of it; default: the newest.",
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="the study, and where to look")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="the study, and its store")
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
     parser.add_argument("--into", type=Path, metavar="FILE", help="where to write it")
     typed = parser.parse_intermixed_args(arguments)

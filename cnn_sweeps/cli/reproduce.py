@@ -53,21 +53,21 @@ def _parser() -> ArgumentParser:
         "Train the experiment of a hash again from scratch, with the config, the threads and the "
         "flags that were recorded, and compare every metric and the final weights with the record. "
         "Exit code 0: bit-identical, or equal within tolerance in another environment; "
-        "1: different; 2: it cannot be done.",
+        "1: different; 2: nothing was started.",
     )
     other = made.add_mutually_exclusive_group()
-    other.add_argument("--run-id", metavar="ID", help="this run, in place of HASH")
+    other.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
     other.add_argument(
-        "--from", dest="folder", metavar="FOLDER", help="the run that cnn-sweeps export wrote there"
+        "--from", dest="folder", metavar="FOLDER", help="a run written by cnn-sweeps export"
     )
     made.add_argument(
-        "--trust", action="store_true", help="let the recorded code of model.function run"
+        "--trust", action="store_true", help="execute the recorded code of model.function"
     )
     made.add_argument(
         "--tolerance",
         type=_share,
         metavar="SHARE",
-        help="how far any metric may be apart in another environment, such as 0.01",
+        help="tolerance of all metrics in another environment, such as 0.01",
     )
     made.add_argument("--json", action="store_true", help="print the verdict as JSON")
     return made
@@ -79,7 +79,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share < math.inf:
-        raise ArgumentTypeError(f"{text} is no share; type a number from 0, such as 0.01")
+        raise ArgumentTypeError(f"{text} is not a tolerance; type a number from 0, such as 0.01")
     return share
 
 

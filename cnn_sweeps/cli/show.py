@@ -26,7 +26,7 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     parser = arguments.parser(
-        "show", "HASH", "Print what is known of a config hash: config, metrics, environment, runs."
+        "show", "HASH", "Show an experiment: config, metrics, environment, runs."
     )
     asked = parser.parse_intermixed_args(typed)
     names, overrides = arguments.divide(asked.words, range(1, 2), "show HASH")

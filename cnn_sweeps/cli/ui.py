@@ -31,12 +31,12 @@ def main(arguments: list[str]) -> int:
     parser = Arguments(
         prog="cnn-sweeps ui",
         usage=f"cnn-sweeps {USAGE}",
-        description="Start MLflow's own server over the runs, for a browser on this machine, "
+        description="Start MLflow's server for the runs, for a browser on this machine, "
         "until Ctrl-C.",
-        epilog="Where to look: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+        epilog="Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
     )
     parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
-    parser.add_argument("words", nargs="*", metavar="WORD", help="where to look")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="the store")
     typed = parser.parse_intermixed_args(arguments)
     tracking = compose_tracking(_overrides(typed.words))
     port = None if typed.port is None else _port(typed.port)
@@ -87,7 +87,7 @@ def _serve(store: Store, port: int) -> None:
     try:
         with serving(store.address, port) as server:
             output.say(_page(store, server.address))
-            output.say("Ctrl-C stops it.")
+            output.say("Press Ctrl-C to stop it.")
             server.wait()
     except KeyboardInterrupt:
         return  # how it is meant to end
@@ -101,7 +101,7 @@ def _page(store: Store, server: str) -> str:
 
 def _overrides(words: list[str]) -> list[str]:
     if names := [word for word in words if "=" not in word]:
-        raise ConfigError(f"{names[0]} is nothing that ui takes.\n  Type cnn-sweeps {USAGE}")
+        raise ConfigError(f"unexpected arguments: {names[0]}\n  Type cnn-sweeps {USAGE}")
     return words
 
 
@@ -111,7 +111,7 @@ def _open(tracking: Tracking) -> Store:
         place = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.dir.absolute()
         raise StoreError(
             f"there are no runs in {place}.\n  Look elsewhere with tracking.dir=FOLDER or "
-            "tracking.uri=URI, or make some: cnn-sweeps data=digits"
+            "tracking.uri=URI, or create some: cnn-sweeps data=digits"
         )
     return store
 
@@ -119,7 +119,7 @@ def _open(tracking: Tracking) -> Store:
 def _port(text: str) -> int:
     """The number that was typed."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST):
-        raise ConfigError(f"--port {text} is no port.\n  Type a number from 1 to {HIGHEST}.")
+        raise ConfigError(f"--port {text} is not a port.\n  Type a number from 1 to {HIGHEST}.")
     return int(text)
 
 

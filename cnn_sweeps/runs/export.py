@@ -99,20 +99,20 @@ def _readme(record: Record) -> str:
     program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}{commit}"
     return f"""# {record.name}
 
-Everything that is needed to do this run again, but the images.
+Everything needed to reproduce this run, except the images.
 
     pip install -r {REQUIREMENTS}
     {command(".", record)}
 
-The second line, typed in this folder, trains the network from scratch and says whether every
-metric and the final weights come out as they are recorded here.
+Run both in this folder. The second trains the network from scratch and compares every
+metric and the final weights with the record.
 
 - Program: {program}, Python {environment.python}.
 - Data: `data={data.name}`{where}. Its content has the SHA-256
-  `{record.identity.data_digest}`; other data is refused.
+  `{record.identity.data_digest}`; other data is rejected.
 - Config hash: `{record.identity.config_hash}`.
-- Same bits are to be expected on the same processor ({environment.cpu}) with the same versions;
-  elsewhere the same numbers within a tolerance.
+- Expect the same bits on the same processor ({environment.cpu}) with the same versions;
+  elsewhere equal metrics within a tolerance.
 
 | file | what it holds |
 | --- | --- |

@@ -98,7 +98,7 @@ def explain_value(arguments: Sequence[str], error: ValueError) -> str:
             value = OverridesParser.create().parse_override(text).value()
             if equals and options and not isinstance(value, str | list | QuotedString):
                 return (
-                    f"{text} is not possible: {key} takes the name of an option.\n"
+                    f"{text} is invalid: {key} takes the name of an option.\n"
                     f"  {key} can be {', '.join(options)}"
                 )
     return first_line(error)
@@ -125,6 +125,6 @@ def _explain_option(error: MissingConfigException) -> str:
     near = get_close_matches(option, error.options, n=1)
     hint = f" Did you mean {group}={near[0]}?" if near else ""
     return (
-        f"{group}={option} is not possible: there is no such option.{hint}\n"
+        f"{group}={option} is invalid: there is no such option.{hint}\n"
         f"  {group} can be {', '.join(error.options)}"
     )

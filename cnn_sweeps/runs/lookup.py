@@ -63,8 +63,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
         more = len(listed) - MOST_CANDIDATES
         listed = listed[:MOST_CANDIDATES] + ([f"  and {more} more"] if more > 0 else [])
         raise UnknownHashError(
-            f"{prefix} is the beginning of {len(hashes)} hashes; type more digits:\n"
-            + "\n".join(listed)
+            f"{prefix} matches {len(hashes)} hashes; type more digits:\n" + "\n".join(listed)
         )
     return str(next(iter(hashes)))
 
@@ -112,9 +111,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
         StoreError: the store refuses.
     """
     if run.config_hash is None:
-        raise RecordError(
-            f"Run {run.run_id} ({run.name}) is no experiment; a sweep's own run holds its trials."
-        )
+        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
     tags = run.tags
     hashes = ("config_hash", "trajectory_hash", "data_digest")
     optional = ("weights_sha256", "stopped")

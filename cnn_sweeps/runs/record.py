@@ -122,7 +122,7 @@ def check_finished(record: Record) -> None:
     if record.status != FINISHED or not record.weights_sha256 or not record.epochs:
         raise RecordError(
             f"Run {record.run_id} ({record.name}) is {record.status}: only a finished run, with "
-            "all its epochs and its weights, can be done again."
+            "all its epochs and its weights, can be reproduced."
         )
 
 
@@ -142,8 +142,8 @@ def verify(record: Record) -> None:
     if isinstance(model, CustomModel) and record.source is None:
         raise RecordError(
             f"Run {record.run_id} did not store the file of model.function={model.function}, and "
-            f"the one here, if any, is another.\nGive that file the content it had, in the current "
-            f"folder; config and data give {made.short} now, and not {record.identity.short}."
+            f"no file here matches.\nRestore the file in the current "
+            f"folder; config and data give {made.short} now instead of {record.identity.short}."
         )
     parts = "config, digest of the data and source" if record.source else "config and data digest"
     same = made.config_hash == record.identity.config_hash
@@ -163,7 +163,7 @@ def _check_version(stored: Mapping[str, Any]) -> None:
         raise RecordError(
             f"Run {stored.get('run_id')} is stored with version {version} of the hash; this "
             f"cnn-sweeps knows version {SCHEMA_VERSION}.\nInstall the cnn-sweeps that stored it "
-            f"({_stored_by(stored)}) to do it again."
+            f"({_stored_by(stored)}) to reproduce it."
         )
 
 

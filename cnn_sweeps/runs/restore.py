@@ -52,9 +52,9 @@ def check_images(record: Record, digest: str) -> None:
     was = record.identity.data_digest
     if digest != was:
         raise DataError(
-            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]}, and "
-            f"was {was[:SHOWN]}.\nGive the data the content that it had; data.root=FOLDER or "
-            "data.path=PATH says where it is."
+            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]} "
+            f"instead of {was[:SHOWN]}.\nUse the original data; data.root=FOLDER or "
+            "data.path=PATH sets its location."
         )
 
 
@@ -97,9 +97,9 @@ def importable(record: Record, *, trust: bool) -> Iterator[bool]:
         return
     if not trust:
         raise ConfigError(
-            f"{record.name} calls a function of its author's, model.function={model.function}; "
-            "importing it runs that code.\nRead it first (cnn-sweeps export HASH FOLDER writes it "
-            "down), then type --trust to let it run."
+            f"{record.name} uses the recorded function model.function={model.function}; "
+            "importing it executes its code.\nRead it first (cnn-sweeps export HASH FOLDER writes "
+            "it), then pass --trust to run it."
         )
     with TemporaryDirectory() as folder:
         laid = source is not None and not _is_here(model, source)
@@ -109,8 +109,8 @@ def importable(record: Record, *, trust: bool) -> Iterator[bool]:
                 raise RecordError(
                     f"model.function={model.function}: the file here is not the one that was "
                     "trained, and as part of a package it cannot be replaced for the time of a "
-                    f"run.\nGive it the content that it had ({source.path}, which cnn-sweeps "
-                    "export HASH FOLDER writes down)."
+                    f"run.\nRestore its content ({source.path}, which cnn-sweeps "
+                    "export HASH FOLDER writes)."
                 )
         yield laid
 
@@ -130,8 +130,8 @@ def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
         if key not in possible:
             known = f"data.{possible[0]}" if possible else "none of its keys"
             raise ConfigError(
-                f"{text} is not possible here: the experiment is as it was recorded. Of "
-                f"data={config.data.name}, {known} may say where the images are."
+                f"{text} cannot be overridden: the experiment is restored as recorded. Of "
+                f"data={config.data.name}, {known} can be set."
             )
         values[key] = Path(value)
     return values

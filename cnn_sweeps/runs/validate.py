@@ -80,7 +80,7 @@ def _compose_only(overrides: list[str], *groups: str) -> Config:
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
         possible = " or ".join(f"{group}.KEY=VALUE" for group in groups)
-        raise ConfigError(f"{other[0]} is not possible here: only {possible} is.")
+        raise ConfigError(f"{other[0]} is invalid here: only {possible} is allowed.")
     return make_config(plain(compose(overrides)))
 
 

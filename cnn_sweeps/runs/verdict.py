@@ -108,7 +108,7 @@ class Verdict:
         """What differs in the environment, for a person."""
         listed = [f"{k} ({_short(a)}, now {_short(b)})" for k, (a, b) in self.environment.items()]
         if not self.deterministic:
-            listed.append("nothing that would fix the last bits (trainer.deterministic=false)")
+            listed.append("no deterministic kernels (trainer.deterministic=false)")
         return ", ".join(listed)
 
     def __str__(self) -> str:
@@ -168,7 +168,7 @@ def compare(recorded: Record, now: Record, *, tolerance: float | None = None) ->
 def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterator[str]:
     """What a person may want to know beside the verdict, a line each."""
     if verdict.kind == IDENTICAL:
-        yield f"{verdict.compared} metrics and the final weights have the bits that were recorded"
+        yield f"{verdict.compared} metrics and the final weights are bit-identical to the record"
         if verdict.environment:
             yield f"although the environment differs in {verdict.reasons}"
         return
@@ -176,11 +176,11 @@ def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterat
         yield f"largest deviation {deviation.size:.2g}: {deviation}"
     if verdict.excused:
         if verdict.kind == DIFFERENT:
-            yield f"more than can be expected where the environment differs in {verdict.reasons}"
+            yield f"more than the tolerance, although the environment differs in {verdict.reasons}"
         return
     yield (
-        "Nothing differs in the environment that would move a bit, so this must not happen. "
-        f"{_code(recorded, now)}, then do it once more: if it differs again, doubt the machine."
+        "The environment has the same numerics, so this should not happen. "
+        f"{_code(recorded, now)}, then try again: if it differs again, suspect the hardware."
     )
 
 

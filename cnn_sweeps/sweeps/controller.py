@@ -157,7 +157,7 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
         raise StoreError(
             f"the study {study.study.study_name} was logged to another tracking store: "
             f"{store.address} has no run {run_id}.\n"
-            f"  Type the tracking.dir or tracking.uri that it was begun with, or another "
+            f"  Type the tracking.dir or tracking.uri that it was started with, or another "
             f"hydra.sweeper.study_name."
         ) from None
 

@@ -241,7 +241,7 @@ def _exercise(config: DictConfig, typed: Typed) -> ComparisonSpec | None:
         return None
     if SEARCH in typed.fixed:
         raise ConfigError(
-            f"+{NODE} and {typed.fixed[SEARCH]} both say what is swept: type one of them."
+            f"+{NODE} and {typed.fixed[SEARCH]} both set what is swept: type one of them."
         )
     return ComparisonSpec.parse(_plain(config[NODE]))
 

@@ -97,7 +97,7 @@ def test_another_folder_and_another_size_can_be_asked_about(
 def test_nothing_there_is_said(capsys: pytest.CaptureFixture[str], action: str) -> None:
     """That is no error, and makes no folder."""
     place = Path("mlruns/trajectories").absolute()
-    assert said(capsys, action) == [f"nothing is kept in {place}."]
+    assert said(capsys, action) == [f"the cache in {place} is empty."]
     assert not list(Path().iterdir())
 
 
@@ -148,7 +148,7 @@ def test_what_is_whole_is_said_to_be(
     kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every file was read for it."""
-    assert said(capsys, "verify") == ["3 trajectories checked: all files are as written."]
+    assert said(capsys, "verify") == ["3 trajectories checked: all files are intact."]
 
 
 def test_what_is_damaged_is_reported_and_set_aside(
@@ -162,7 +162,7 @@ def test_what_is_damaged_is_reported_and_set_aside(
     missing, damaged, sum_of_it = capsys.readouterr().out.splitlines()
     assert missing == "abcd11111111 555555555555  optimizer/0003.npz is missing"
     assert damaged == "abcd11111111 555555555555  weights/0002.npz is damaged"
-    assert sum_of_it.startswith("3 trajectories checked: what is damaged is set aside, and train")
+    assert sum_of_it.startswith("3 trajectories checked: damaged files are quarantined, and their")
     assert (folder / "weights" / "0002.npz.damaged").exists()
     assert cache.main(["verify", "abcd2"]) == 0
 
@@ -183,7 +183,7 @@ def test_what_is_in_use_stays(kept: TrajectoryStore, capsys: pytest.CaptureFixtu
         assert lock.acquire()
         deleted, stays = said(capsys, "clear")
     assert deleted == "2 trajectories deleted, 4.0 MB freed."
-    assert stays == "abcd22222222 stays: it is in use, or cannot be deleted."
+    assert stays == "abcd22222222 not deleted: in use, or not writable."
     assert [entry.trajectory_hash for entry in kept.entries()] == [SECOND]
 
 

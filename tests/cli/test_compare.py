@@ -246,7 +246,7 @@ def test_a_filter_that_nothing_fits_is_no_error(
     assert compare.main(["--where", "metrics.val_acuracy > 0", f"tracking.dir={runs.dir}"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith("fits.")
-    assert second == "  no run has val_acuracy; near it are val_accuracy"
+    assert second == "  no run has val_acuracy; similar: val_accuracy"
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")
@@ -256,7 +256,7 @@ def test_a_filter_that_nothing_fits_is_no_error(
         pytest.param(["--where", "what is"], r"cannot be read: .*\nThe syntax is", id="filter"),
         pytest.param(["--metric", "los"], r"metric los\.\nThere are: loss", id="metric"),
         pytest.param(["--experiment", "cnn_sweep"], r"Did you mean cnn_sweeps\?", id="experiment"),
-        pytest.param(["--top", "0"], r"0 is no number of rows", id="top"),
+        pytest.param(["--top", "0"], r"0 is not a number of rows", id="top"),
         pytest.param(["--csv", "--json"], r"not allowed with", id="both forms"),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_config_group_may_be_varied_beside(typed: Typed) -> None:
         ),
         (["-m", "+exercise=1_filters", "seed=3"], "sets its seeds itself"),
         (["-m", "+exercise=1_filters", "seed=3,4"], "sets its seeds itself"),
-        (["-m", "+exercise=1_filters", "search=depth"], "both say what is swept"),
+        (["-m", "+exercise=1_filters", "search=depth"], "both set what is swept"),
         (
             ["-m", "+exercise=1_filters", "hydra.sweeper.n_trials=3"],
             "would leave out some of the 9",

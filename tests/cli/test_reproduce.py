@@ -179,7 +179,7 @@ def test_other_numbers_are_different(
     assert command.main([hash_of(original)]) == 1
     shown = capsys.readouterr().out
     assert "different: first at epoch 2, val_loss: 0.25 recorded, " in shown
-    assert "this must not happen" in shown
+    assert "this should not happen" in shown
     assert copied.get(original.run_id).tags["reproduction_verdict"] == "different"
 
 
@@ -301,7 +301,7 @@ def test_foreign_code_runs_only_when_it_is_trusted(
     short = trained(store, model={"name": "custom", "function": own_net})
     where = f"tracking.dir={store.dir}"
     sys.modules.pop("own_net_again")
-    with pytest.raises(ConfigError, match="type --trust to let it run"):
+    with pytest.raises(ConfigError, match="pass --trust to run it"):
         command.main([short, where])
     assert "own_net_again" not in sys.modules
     (in_tmp / "own_net_again.py").write_text("raise RuntimeError('changed')")
@@ -348,7 +348,7 @@ def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_
     assert "--from . --trust" in Path("out/README.md").read_text()
     (in_tmp / "own_net_again.py").unlink()
     sys.modules.pop("own_net_again")
-    with pytest.raises(ConfigError, match="type --trust"):
+    with pytest.raises(ConfigError, match="pass --trust"):
         command.main(["--from", "out", where])
     assert command.main(["--from", "out", where, "--trust"]) == 0
     edit(Path("out/source/own_net_again.py"), "relu", "tanh")

@@ -164,7 +164,7 @@ def test_it_stops_and_leaves_nothing(tracking: Tracking, number: signal.Signals)
         running.send_signal(number)
         errors = running.stderr.read()
         code = running.wait()
-    assert (code, errors, said[1]) == (0, "", "Ctrl-C stops it.\n")
+    assert (code, errors, said[1]) == (0, "", "Press Ctrl-C to stop it.\n")
     assert said[0].startswith("http://127.0.0.1:")
     assert len(below) == 1
     with pytest.raises(ProcessLookupError):

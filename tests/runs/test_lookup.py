@@ -58,14 +58,10 @@ def test_words_with_an_equals_sign_are_overrides() -> None:
     assert divided == (["abcd", "ef01"], ["tracking.dir=x"])
 
 
-@pytest.mark.parametrize(
-    ("words", "said"), [([], "nothing is not"), (["a", "b", "c"], "a b c is not")]
-)
+@pytest.mark.parametrize(("words", "said"), [([], "nothing"), (["a", "b", "c"], "a b c")])
 def test_too_few_and_too_many_words_are_refused(words: list[str], said: str) -> None:
     """What would have been right is said."""
-    with pytest.raises(
-        ConfigError, match=f"{said} what this command takes.\n  Type cnn-sweeps diff"
-    ):
+    with pytest.raises(ConfigError, match=f"unexpected arguments: {said}\n  Type cnn-sweeps diff"):
         arguments.divide(words, range(2, 3), "diff HASH HASH")
 
 

@@ -73,9 +73,9 @@ def test_images_may_lie_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("name", "place", "known"),
     [
-        pytest.param("npz", "data.root=x", "data.path may say", id="not-of-this-kind"),
-        pytest.param("mnist", "data.limit=3", "data.root may", id="not-a-place"),
-        pytest.param("digits", "data.path=x", "none of its keys may", id="nowhere"),
+        pytest.param("npz", "data.root=x", "data.path can be set", id="not-of-this-kind"),
+        pytest.param("mnist", "data.limit=3", "data.root can be set", id="not-a-place"),
+        pytest.param("digits", "data.path=x", "none of its keys can be set", id="nowhere"),
     ],
 )
 def test_what_defines_the_experiment_cannot_be_said(name: str, place: str, known: str) -> None:
@@ -106,7 +106,9 @@ def test_other_networks_need_no_trust() -> None:
 def test_foreign_code_needs_to_be_trusted(own_path: Path) -> None:
     """Nothing is laid where it could be imported before the user has said so."""
     with (
-        pytest.raises(ConfigError, match="importing it runs that code.\nRead it first .* --trust"),
+        pytest.raises(
+            ConfigError, match="importing it executes its code.\nRead it first .* --trust"
+        ),
         importable(custom(), trust=False),
     ):
         pytest.fail("it was let in")

@@ -115,7 +115,7 @@ def test_an_error_is_red_only_where_colours_are_wanted(
     """The first line; the remedy is indented and plain."""
     first, second = in_terminal(["compare", "--top", "x"], variables).splitlines()
     assert (COLOUR.search(first) is not None) is coloured
-    assert ESCAPE.sub("", first).startswith("cnn-sweeps: argument --top: x is no number")
+    assert ESCAPE.sub("", first).startswith("cnn-sweeps: argument --top: x is not a number")
     assert second.startswith("  Type cnn-sweeps compare --help")
 
 
