@@ -68,9 +68,9 @@ class Sampler:
 def _check_qmc(space: Space, _objectives: Objectives) -> None:
     if space.conditional:
         raise ConfigError(
-            f"The sampler `qmc` needs keys that count in every trial, not "
+            f"The sampler `qmc` needs unconditional keys, not "
             f"`{next(d for d in space.dimensions if d.when)}`; "
-            "type hydra/sweeper/sampler=tpe or random, or take the conditions out."
+            "type hydra/sweeper/sampler=tpe or random, or remove the conditions."
         )
 
 
@@ -85,13 +85,13 @@ def _check_cmaes(space: Space, objectives: Objectives) -> None:
         # Optuna fixes the number of ranges at the first generation, and samples at random,
         # without a word, from the first trial on that has another.
         raise ConfigError(
-            f"The sampler `cmaes` needs ranges that count in every trial, not "
+            f"The sampler `cmaes` needs unconditional ranges, not "
             f"`{next(d for d in ranges if d.when)}`; type hydra/sweeper/sampler=tpe, or take "
             "its condition out."
         )
     if len(ranges) < 2:  # noqa: PLR2004 - CMA-ES searches along a covariance
         raise ConfigError(
-            f"The sampler `cmaes` searches two ranges of numbers or more, and `{space}` has "
+            f"The sampler `cmaes` needs at least two numeric ranges, and `{space}` has "
             f"{len(ranges)}; type hydra/sweeper/sampler=tpe, or ranges: "
             "model.dropout=interval(0.0,0.5) model.filters=interval(16,64)."
         )
