@@ -48,8 +48,7 @@ def check(model: Model, shape: Shape | None) -> None:
     total = (count_params(model, shape, 1) or 0) if shape else 0
     if total > MOST_PARAMS:  # a slip of the keyboard, most likely
         raise ConfigError(
-            f"The network would have {total:.2g} parameters, and at most {MOST_PARAMS:,} are "
-            "possible.\n"
+            f"The network would have {total:.2g} parameters, but the limit is {MOST_PARAMS:,}.\n"
             "Type smaller numbers for model.dense_units or model.filters."
         )
 

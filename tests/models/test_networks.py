@@ -104,7 +104,9 @@ def test_count_params_of_the_notebook(model: Any, params: int | None) -> None:
 )
 def test_a_network_that_no_machine_holds_is_refused(model: CnnModel | DnnModel) -> None:
     """A slip in a number is told before Keras tries to allocate it."""
-    with pytest.raises(ConfigError, match=r"would have \S+ parameters, and at most 2,147,483,647"):
+    with pytest.raises(
+        ConfigError, match=r"would have \S+ parameters, but the limit is 2,147,483,647"
+    ):
         check(model, SHAPE)
 
 
