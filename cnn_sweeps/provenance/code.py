@@ -44,6 +44,9 @@ MODULES: Final = (
 SHOWN: Final = 16
 """Hex digits of the digest: it tells states of a checkout apart, and stands in messages."""
 
+NAMING: Final = frozenset({"title"})
+"""Functions of these modules that only name what is built, for a person."""
+
 OWN_CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -74,8 +77,13 @@ def digest(package: Path = PACKAGE) -> str | None:
 
 
 def _code(file: Path) -> str:
-    """A module as what Python makes of it, without docstrings."""
+    """A module as what Python makes of it, without docstrings and without what only names."""
     tree = ast.parse(file.read_bytes())
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.FunctionDef) and node.name in NAMING)
+    ]
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
