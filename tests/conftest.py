@@ -1,12 +1,13 @@
 """What every test gets: no telemetry, no settings of the person who runs the tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stores import migrated_database, store, tracking
+from stores import finished, migrated_database, store, tracking
 
-__all__ = ["in_tmp", "isolated", "migrated_database", "store", "tracking"]
+__all__ = ["finished", "in_tmp", "isolated", "migrated_database", "store", "tracking"]
 
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -22,11 +23,20 @@ FOREIGN = (
 )
 
 
-@pytest.fixture(autouse=True)
-def isolated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the tracking settings of the shell that the tests were started from."""
+def forget() -> None:
+    """Take the tracking settings out of the environment, where MLflow looks for them."""
     for name in FOREIGN:
-        monkeypatch.delenv(name, raising=False)
+        os.environ.pop(name, None)
+
+
+forget()  # those of the shell, before any fixture that many tests share opens a store
+
+
+@pytest.fixture(autouse=True)
+def isolated() -> Iterator[None]:
+    """Leave nothing of where a test has logged to: `mlflow.set_tracking_uri` writes it there."""
+    yield
+    forget()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Stores for tests: a migrated, empty MLflow database is made once and copied.
 
 Migrating takes seconds, copying 0.05 s. A test asks for `tracking` (settings of a ready
-folder of its own) or `store` (the same, opened).
+folder of its own) or `store` (the same, opened), or for `finished` (a run, trained once) and copies
+that.
 """
 
 import fcntl
@@ -9,11 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from configs import config
 
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import Store, database
 
 
@@ -56,6 +60,43 @@ def tracking(tmp_path: Path, migrated_database: Path) -> Iterator[Tracking]:
 def store(tracking: Tracking) -> Store:
     """An open, empty store."""
     return Store.open(tracking)
+
+
+@contextmanager
+def copy_of(home: Path, folder: Path) -> Iterator[Store]:
+    """A copy of a store's folder as `mlruns` of another one, opened."""
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as places
+
+    shutil.copytree(home, folder / "mlruns")
+    places.clear()  # they go by run id, and that is the same in all copies
+    yield Store.open(Tracking(dir=folder / "mlruns"))
+    places.clear()
+    close(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that was trained for many tests.
+
+    Attributes:
+        home: the folder of its store; copy it, do not write to it.
+        result: what it returned.
+    """
+
+    home: Path
+    result: RunResult
+
+
+@pytest.fixture(scope="session")
+def finished(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Finished]:
+    """A single run of two epochs."""
+    from cnn_sweeps.runs.run import run
+
+    with ready(tmp_path_factory.mktemp("finished"), migrated_database) as tracking:
+        result = run(config(trainer={"epochs": 2}), Store.open(tracking))
+        yield Finished(home=tracking.dir, result=result)
 
 
 def close(uri: str) -> None:

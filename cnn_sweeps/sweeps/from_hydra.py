@@ -36,6 +36,7 @@ from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.workers.hydra_jobs import sweep_jobs
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
+from cnn_sweeps.text.dotted import dotted
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.dry_run import DryRun
@@ -333,13 +334,9 @@ def _base_config(
     return BaseConfig.compose(compose, fixed, space, groups)
 
 
-def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys, whether they were written so or as nested groups."""
-    for key, value in params.items():
-        if isinstance(value, Mapping) and not {"sweep", "when"} & set(value):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted keys; what says `sweep` or `when` is the expression of one key."""
+    return dotted(params, is_value=lambda _, value: not {"sweep", "when"}.isdisjoint(value))
 
 
 def _expression(override: Override) -> str:

@@ -1,9 +1,11 @@
 """`cnn-sweeps figures`: the pictures of a finished run once more."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from configs import config
+from stores import Finished, copy_of, ready
 
 from cnn_sweeps.cli import figures
 from cnn_sweeps.config.schema import Tracking
@@ -22,14 +24,38 @@ def build(input_shape, num_classes):
 """
 
 
-@pytest.fixture
-def trial(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
-    """A trial of a sweep, which has no pictures yet, in the store of the current folder."""
+@pytest.fixture(scope="module")
+def searched(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Finished]:
+    """A trial of a sweep, which has no pictures yet."""
     from cnn_sweeps.runs.run import TrialContext, run
 
+    with ready(tmp_path_factory.mktemp("searched"), migrated_database) as tracking:
+        result = run(config(), Store.open(tracking), trial=TrialContext(parent_run_id=None))
+        yield Finished(home=tracking.dir, result=result)
+
+
+@pytest.fixture
+def store(searched: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of its store."""
+    with copy_of(searched.home, tmp_path) as copied:
+        yield copied
+
+
+@pytest.fixture
+def tracking(store: Store) -> Tracking:
+    """Where that is."""
+    return Tracking(dir=store.dir)
+
+
+@pytest.fixture
+def trial(
+    searched: Finished, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunRecord:
+    """The trial, in the store of the current folder."""
     monkeypatch.chdir(tmp_path)
-    done = run(config(), store, trial=TrialContext(parent_run_id=None))
-    return store.get(done.run_id)
+    return store.get(searched.result.run_id)
 
 
 def pictures(store: Store, run: RunRecord) -> list[str]:

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
+import runpy
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from records import environment
 
+from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.code import MODULES, PACKAGE, digest
 from cnn_sweeps.provenance.environment import same_software
 
@@ -126,16 +126,23 @@ def test_a_running_process_keeps_what_it_imported(stubs: Path) -> None:
     assert digest(stubs) == before
 
 
-def test_a_worker_begins_with_all_of_it_imported() -> None:
+def test_all_of_it_is_imported_and_its_digest_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is imported late would otherwise be run as it is later, under the digest of before."""
-    code = (
-        "import sys, cnn_sweeps.sweeps.workers.preload\n"
-        "from cnn_sweeps.provenance import code as computation\n"
-        "assert computation.digest.cache_info().currsize == 1\n"
-        "late = {'cnn_sweeps.training.schedules', 'cnn_sweeps.data.readers.picture'}\n"
-        "assert late <= set(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    imported: list[str] = []
+    monkeypatch.setattr(code, "import_module", imported.append)
+    digest.cache_clear()
+    code.import_all.__wrapped__()
+    names = {f"cnn_sweeps.{name.removesuffix('.py').replace('/', '.')}" for name in MODULES}
+    assert set(imported) == names
+    assert digest.cache_info().currsize == 1
+
+
+def test_a_worker_begins_with_all_of_it_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that workers are forked from does so before it forks."""
+    asked: list[str] = []
+    monkeypatch.setattr(code, "import_all", lambda: asked.append("all"))
+    runpy.run_module("cnn_sweeps.sweeps.workers.preload")
+    assert asked == ["all"]
 
 
 def test_our_own_package_is_found(in_tmp: Path) -> None:

@@ -1,12 +1,15 @@
 """A trial that some run has answered already: complete, honest about it, and free."""
 
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from callbacks import Collector
 from configs import config
+from stores import Finished, copy_of
 
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.runs.result import RunResult
@@ -20,9 +23,16 @@ TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
 
 
 @pytest.fixture
-def first(store: Store) -> RunResult:
-    """A single run of two epochs."""
-    return run(config(trainer={"epochs": 2}), store)
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a run of two epochs has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
+
+
+@pytest.fixture
+def first(finished: Finished) -> RunResult:
+    """That run."""
+    return finished.result
 
 
 def again(store: Store, callbacks: tuple[Any, ...] = (), **groups: Any) -> RunResult:
@@ -31,9 +41,9 @@ def again(store: Store, callbacks: tuple[Any, ...] = (), **groups: Any) -> RunRe
     return run(asked, store, trial=AS_TRIAL, callbacks=callbacks)
 
 
-def test_a_known_experiment_is_not_trained_again(store: Store, first: RunResult) -> None:
+def test_a_known_experiment_is_not_trained_again(home: Store, first: RunResult) -> None:
     """The trial has the result of the run before it, down to the epochs and their seconds."""
-    result = again(store)
+    result = again(home)
     assert (result.epochs_trained, first.epochs_trained) == (0, 2)
     assert result.run_id != first.run_id
     assert result.training == first.training
@@ -42,9 +52,9 @@ def test_a_known_experiment_is_not_trained_again(store: Store, first: RunResult)
     assert result.metrics == expected
 
 
-def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResult) -> None:
+def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResult) -> None:
     """Params, curves, files, model and tags are all there, and where they come from."""
-    logged, original = store.get(again(store).run_id), store.get(first.run_id)
+    logged, original = home.get(again(home).run_id), home.get(first.run_id)
     assert logged.status == "FINISHED"
     assert logged.params == original.params
     assert logged.tags["reused_from"] == logged.tags["trained_by"] == first.run_id
@@ -60,48 +70,48 @@ def test_its_run_is_complete_and_says_whom_to_thank(store: Store, first: RunResu
         "stopped",
     ):
         assert logged.tags[name] == original.tags[name]
-    curve = store.client.get_metric_history(logged.run_id, "val_loss")
+    curve = home.client.get_metric_history(logged.run_id, "val_loss")
     assert [point.value for point in curve] == [e.val_loss for e in first.training.epochs]
     for file in ("environment.json", "model_summary.txt", "layers.json"):
-        assert store.read_text(logged.run_id, file) == store.read_text(first.run_id, file)
-    assert store.load_model(logged.run_id).count_params() == first.metrics["total_params"]
+        assert home.read_text(logged.run_id, file) == home.read_text(first.run_id, file)
+    assert home.load_model(logged.run_id).count_params() == first.metrics["total_params"]
 
 
-def test_everybody_who_trained_a_part_is_thanked(store: Store, first: RunResult) -> None:
+def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:
     """Also where the run that answers had read some of its epochs and trained the others."""
-    longer = run(config(trainer={"epochs": 3}), store)
-    assert store.get(longer.run_id).tags["trained_by"] == first.run_id
+    longer = run(config(trainer={"epochs": 3}), home)
+    assert home.get(longer.run_id).tags["trained_by"] == first.run_id
     for _ in range(2):
-        answered = store.get(again(store, trainer={"epochs": 3}).run_id)
+        answered = home.get(again(home, trainer={"epochs": 3}).run_id)
         assert answered.tags["trained_by"].split() == [first.run_id, longer.run_id]
 
 
 @pytest.mark.parametrize("tag", ["0123456789abcdef", None])
 def test_what_other_software_has_trained_answers_nothing(
-    store: Store, first: RunResult, tag: str | None
+    home: Store, first: RunResult, tag: str | None
 ) -> None:
     """After an update, or an edit of what trains, the values of today may be others."""
-    run_of = store.reopen(first.run_id)
+    run_of = home.reopen(first.run_id)
     if tag is None:
         run_of.remove_tags({SOFTWARE})
     else:
         run_of.set_tags({SOFTWARE: tag})
-    result = again(store)
-    assert REUSED_FROM not in store.get(result.run_id).tags
-    assert store.get(again(store).run_id).tags[REUSED_FROM] == result.run_id
+    result = again(home)
+    assert REUSED_FROM not in home.get(result.run_id).tags
+    assert home.get(again(home).run_id).tags[REUSED_FROM] == result.run_id
 
 
-def test_the_search_does_not_see_the_test_split(store: Store, first: RunResult) -> None:
+def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -> None:
     """The single run was scored on it; the trial that takes its place was not."""
-    logged = store.get(again(store).run_id)
+    logged = home.get(again(home).run_id)
     assert "test_accuracy" in first.metrics
     assert not [name for name in logged.metrics if name.startswith("test_")]
 
 
-def test_it_stores_the_config_that_asked(store: Store, first: RunResult) -> None:
+def test_it_stores_the_config_that_asked(home: Store, first: RunResult) -> None:
     """Where to log and what to keep are its own, not those of the run that trained."""
-    result = again(store, tracking={"tags": {"mine": "yes"}})
-    stored = yaml.safe_load(store.read_text(result.run_id, "config.yaml"))
+    result = again(home, tracking={"tags": {"mine": "yes"}})
+    stored = yaml.safe_load(home.read_text(result.run_id, "config.yaml"))
     assert stored["tracking"]["tags"] == {"mine": "yes"}
 
 
@@ -123,10 +133,10 @@ def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
     ],
 )
 def test_it_trains_where_it_must(
-    store: Store, first: RunResult, groups: dict[str, Any], why: str
+    home: Store, first: RunResult, groups: dict[str, Any], why: str
 ) -> None:
     """Only the same experiment answers, and only when asked to."""
-    assert again(store, **groups).epochs_trained == 2, why
+    assert again(home, **groups).epochs_trained == 2, why
 
 
 def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
@@ -138,14 +148,14 @@ def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
     assert store.load_model(result.run_id).count_params() == without.metrics["total_params"]
 
 
-def test_a_run_whose_files_are_gone_does_not_answer(store: Store, first: RunResult) -> None:
+def test_a_run_whose_files_are_gone_does_not_answer(home: Store, first: RunResult) -> None:
     """Its copy would be one that cannot be done again; its epochs are known all the same."""
-    shutil.rmtree(store.dir / "artifacts" / first.run_id)
-    result = again(store)
-    logged = store.get(result.run_id)
+    shutil.rmtree(home.dir / "artifacts" / first.run_id)
+    result = again(home)
+    logged = home.get(result.run_id)
     assert "reused_from" not in logged.tags
     assert logged.tags["epochs_reused"] == "2"
-    assert store.read_text(result.run_id, "environment.json")
+    assert home.read_text(result.run_id, "environment.json")
 
 
 def test_an_unfinished_run_does_not_answer(store: Store) -> None:
@@ -162,7 +172,7 @@ def test_an_unfinished_run_does_not_answer(store: Store) -> None:
     assert (result.epochs_trained, store.get(result.run_id).tags["epochs_reused"]) == (1, "1")
 
 
-def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
+def test_a_pruner_judges_what_is_known(home: Store, first: RunResult) -> None:
     """Known epochs are shown one by one, and a trial can be given up in the middle of them."""
 
     class AfterOne(Collector):
@@ -172,9 +182,9 @@ def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
 
     judge = AfterOne()
     with pytest.raises(PrunedError, match="no promise"):
-        again(store, (judge,))
+        again(home, (judge,))
     assert judge.epochs == [first.training.epochs[0]]
-    (pruned,) = store.tagged({"pruned_epoch": "1"})
+    (pruned,) = home.tagged({"pruned_epoch": "1"})
     assert pruned.status == "KILLED"
     assert (pruned.tags["epochs_trained"], pruned.tags["epochs_reused"]) == ("0", "1")
     assert pruned.tags["trained_by"] == first.run_id
@@ -184,19 +194,19 @@ def test_a_pruner_judges_what_is_known(store: Store, first: RunResult) -> None:
     ("more", "answered"), [(None, True), (0, True), (1, False)], ids=["any", "same", "other"]
 )
 def test_seconds_are_compared_with_as_many_threads(
-    store: Store, first: RunResult, more: int | None, *, answered: bool
+    home: Store, first: RunResult, more: int | None, *, answered: bool
 ) -> None:
     """A run with other threads answers a search, and no exercise, which compares its seconds."""
     threads = None if more is None else config().trainer.threads + more
     found = finished_runs.finished(
-        store, first.identity.config_hash, with_model=True, threads=threads
+        home, first.identity.config_hash, with_model=True, threads=threads
     )
     assert (found is not None) == answered
 
 
-def test_a_reproduction_does_not_answer(store: Store, first: RunResult) -> None:
+def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
     """A run that was made to be compared may be the one that is off."""
-    second = run(config(trainer={"epochs": 2}, trajectory={"reuse": False}), store)
-    store.reopen(second.run_id).set_tags({"reproduces": first.run_id})
-    answered = store.get(again(store).run_id)
+    second = run(config(trainer={"epochs": 2}, trajectory={"reuse": False}), home)
+    home.reopen(second.run_id).set_tags({"reproduces": first.run_id})
+    answered = home.get(again(home).run_id)
     assert answered.tags["reused_from"] == first.run_id

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from callbacks import Collector
 from configs import config
+from stores import Finished, copy_of
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
@@ -25,14 +27,21 @@ EPOCHS = {"epochs": 2}
 
 
 @pytest.fixture
-def result(store: Store) -> RunResult:
-    """A finished run of two epochs."""
-    return run(config(trainer=EPOCHS), store)
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a run of two epochs has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
 
 
-def test_everything_about_a_run_is_logged(store: Store, result: RunResult) -> None:
+@pytest.fixture
+def result(finished: Finished) -> RunResult:
+    """That run."""
+    return finished.result
+
+
+def test_everything_about_a_run_is_logged(home: Store, result: RunResult) -> None:
     """Params, metrics, tags and artifacts of a run are all in the store."""
-    logged = store.get(result.run_id)
+    logged = home.get(result.run_id)
     assert logged.status == "FINISHED"
     assert logged.name == f"cnn 4x1 e2 · {result.identity.short}"
     assert logged.params["model.filters"] == "4"
@@ -50,33 +59,33 @@ def test_everything_about_a_run_is_logged(store: Store, result: RunResult) -> No
     assert logged.tags["weights_sha256"] == result.weights_sha256
     assert logged.tags["data_digest"] == result.identity.data_digest
     assert logged.tags["stopped"] == "all 2 epochs"
-    summary = store.read_text(result.run_id, "model_summary.txt")
+    summary = home.read_text(result.run_id, "model_summary.txt")
     assert "conv_1" in summary
-    layers = json.loads(store.read_text(result.run_id, "layers.json"))
+    layers = json.loads(home.read_text(result.run_id, "layers.json"))
     assert "name" in layers["columns"]
     assert len(layers["data"]) > 4
-    assert "tensorflow" in store.read_text(result.run_id, "environment.json")
+    assert "tensorflow" in home.read_text(result.run_id, "environment.json")
 
 
-def test_stored_config_gives_the_same_hash(store: Store, result: RunResult) -> None:
+def test_stored_config_gives_the_same_hash(home: Store, result: RunResult) -> None:
     """The config that a run stores is the config that made it."""
     from cnn_sweeps.config.loading import load
 
-    stored = yaml.safe_load(store.read_text(result.run_id, "config.yaml"))
+    stored = yaml.safe_load(home.read_text(result.run_id, "config.yaml"))
     assert identify(load(stored), result.identity.data_digest) == result.identity
 
 
-def test_each_epoch_is_logged_at_its_own_step(store: Store, result: RunResult) -> None:
+def test_each_epoch_is_logged_at_its_own_step(home: Store, result: RunResult) -> None:
     """The curves in MLflow have a point for each epoch."""
-    history = store.client.get_metric_history(result.run_id, "val_accuracy")
+    history = home.client.get_metric_history(result.run_id, "val_accuracy")
     assert [point.step for point in history] == [1, 2]
     assert [point.value for point in history] == [e.val_accuracy for e in result.training.epochs]
 
 
-def test_a_final_metric_is_a_number_and_no_curve(store: Store, result: RunResult) -> None:
+def test_a_final_metric_is_a_number_and_no_curve(home: Store, result: RunResult) -> None:
     """MLflow's pages draw a metric of step 0 as a bar with its value."""
     for name in ("test_accuracy", "train_seconds", "trainable_params"):
-        history = store.client.get_metric_history(result.run_id, name)
+        history = home.client.get_metric_history(result.run_id, name)
         assert [point.step for point in history] == [0]
 
 
@@ -87,21 +96,21 @@ def test_the_best_epoch_is_logged_with_early_stopping(store: Store) -> None:
     assert store.get(done.run_id).metrics["best_epoch"] == done.training.best
 
 
-def test_logged_model_predicts_as_mlflow_loads_it(store: Store, result: RunResult) -> None:
+def test_logged_model_predicts_as_mlflow_loads_it(home: Store, result: RunResult) -> None:
     """`mlflow.pyfunc` loads the model, and it scores the test images as the run did."""
     import mlflow
 
-    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_tracking_uri(home.uri)
     model = mlflow.pyfunc.load_model(f"runs:/{result.run_id}/model")
     data = load_cached(config(trainer=EPOCHS).data)
     predicted = np.argmax(model.predict(data.x_test), axis=1)
     assert np.mean(predicted == data.y_test) == pytest.approx(result.metrics["test_accuracy"])
 
 
-def test_same_config_gives_the_same_weights(store: Store, result: RunResult) -> None:
+def test_same_config_gives_the_same_weights(home: Store, result: RunResult) -> None:
     """A second run, with another network trained in between, ends with the same bits."""
-    other = run(config(seed=1), store, trial=TrialContext(parent_run_id=None))
-    again = run(config(trainer=EPOCHS), store)
+    other = run(config(seed=1), home, trial=TrialContext(parent_run_id=None))
+    again = run(config(trainer=EPOCHS), home)
     assert again.weights_sha256 == result.weights_sha256 != other.weights_sha256
     assert again.identity == result.identity
     assert again.run_id != result.run_id
@@ -120,13 +129,13 @@ def pictures(store: Store, run_id: str) -> list[str]:
     return [file.path for file in store.client.list_artifacts(run_id, "figures")]
 
 
-def test_a_single_run_has_pictures(store: Store, result: RunResult) -> None:
+def test_a_single_run_has_pictures(home: Store, result: RunResult) -> None:
     """All of them, and none was left out."""
-    assert [Path(path).stem for path in pictures(store, result.run_id)] == [
+    assert [Path(path).stem for path in pictures(home, result.run_id)] == [
         *("confusion_matrix", "filters", "kernels", "layers", "mistakes", "samples")
     ]
     assert result.left_out == ()
-    assert "figures_left_out" not in store.get(result.run_id).tags
+    assert "figures_left_out" not in home.get(result.run_id).tags
 
 
 def test_pictures_are_left_out_where_asked(store: Store) -> None:
@@ -137,15 +146,15 @@ def test_pictures_are_left_out_where_asked(store: Store) -> None:
     assert "learning_curves.png" in names
 
 
-def test_a_trial_has_no_pictures_of_the_test_split(store: Store, result: RunResult) -> None:
+def test_a_trial_has_no_pictures_of_the_test_split(home: Store, result: RunResult) -> None:
     """Neither one that is trained nor one that is answered from a single run that has them."""
-    with store.start_run("parent", tags={}) as parent:
+    with home.start_run("parent", tags={}) as parent:
         trial = TrialContext(parent_run_id=parent.run_id)
-        trained = run(config(), store, trial=trial)
-        answered = run(config(trainer=EPOCHS), store, trial=trial)
-    assert store.get(answered.run_id).tags["reused_from"] == result.run_id
-    assert pictures(store, trained.run_id) == []
-    assert pictures(store, answered.run_id) == []
+        trained = run(config(), home, trial=trial)
+        answered = run(config(trainer=EPOCHS), home, trial=trial)
+    assert home.get(answered.run_id).tags["reused_from"] == result.run_id
+    assert pictures(home, trained.run_id) == []
+    assert pictures(home, answered.run_id) == []
 
 
 def test_a_picture_that_fails_costs_the_run_nothing(
@@ -183,7 +192,7 @@ def test_what_computes_is_settled_before_anything_that_takes_long(
         run(config(data={"name": "npz", "path": "nowhere.npz"}), store)
 
 
-def test_observers_see_every_epoch_and_started_comes_first(store: Store) -> None:
+def test_callbacks_see_every_epoch_and_started_comes_first(store: Store) -> None:
     """Whoever watches is told the run before training, and each epoch as it ends."""
     told: list[str] = []
     watcher = Collector()

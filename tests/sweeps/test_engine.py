@@ -34,13 +34,13 @@ def filters_of(config: Config) -> float:
     return filters / 100 + config.model.conv_blocks / 10
 
 
-def test_template_lays_values_over_the_base() -> None:
+def test_values_are_applied_over_the_base() -> None:
     """A trial's values replace those of the base, and are checked."""
     made = plan().config({"model.filters": 8, "model.conv_blocks": 2})
     assert made.model == CnnModel(filters=8, conv_blocks=2, dense_units=8)
 
 
-def test_template_adds_keys_with_a_plus() -> None:
+def test_base_config_adds_keys_with_a_plus() -> None:
     """A key with + may be new in the base."""
     key = "+trainer.optimizer.params.beta_1"
     given = {"trainer": {**values()["trainer"], "optimizer": {"params": {}}}}
@@ -48,13 +48,13 @@ def test_template_adds_keys_with_a_plus() -> None:
     assert made.trainer.optimizer.params == {"beta_1": 0.8}
 
 
-def test_template_refuses_an_unknown_key() -> None:
+def test_base_config_refuses_an_unknown_key() -> None:
     """A swept key that does not exist is refused with those that do."""
     with pytest.raises(ConfigError, match=r"model\.filtrs: there is no such key"):
         plan({"model.filtrs": "4,8"}).config({"model.filtrs": 4})
 
 
-def test_template_takes_the_base_of_the_chosen_group() -> None:
+def test_base_config_takes_the_base_of_the_chosen_group() -> None:
     """Where a config group is swept, each option has its own base."""
     dnn = values(model={"name": "dnn", "dense_units": 8})
     base_config = BaseConfig(groups=("model",), bases={'["dnn"]': dnn, '["cnn"]': values()})

@@ -178,7 +178,7 @@ def test_weights_hash_ignores_names_and_random_state() -> None:
     assert state.weights_sha256(one) != before
 
 
-def test_every_observer_sees_every_epoch_also_the_last() -> None:
+def test_every_callback_sees_every_epoch_also_the_last() -> None:
     """One that stops the training does not hide the epoch from the next."""
     first, second = Recorder(stop_at=2), Recorder()
     _, result = trained(settings(epochs=5), callbacks=(first, second))

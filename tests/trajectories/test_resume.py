@@ -318,7 +318,7 @@ class Raises:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 5])
-def test_an_observer_ends_a_read_training_as_a_trained_one(entry: Entry, before: int) -> None:
+def test_a_callback_ends_a_read_training_as_a_trained_one(entry: Entry, before: int) -> None:
     """No epoch is trained after the one in which it had enough."""
     if before:
         known(entry, before)

@@ -20,27 +20,27 @@ def order(made: Plan) -> list[tuple[int, int]]:
     return [(p.cell["model.filters"], p.cell["trainer.epochs"]) for p in prefixes]
 
 
-def test_those_of_a_course_stand_together_with_the_longest_first() -> None:
+def test_those_of_a_trajectory_stand_together_with_the_longest_first() -> None:
     """The course with more work goes first, and each begins with its last epoch."""
     assert order(plan(EPOCHS_AND_FILTERS)) == [(8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1)]
 
 
-def test_epochs_that_set_the_schedule_make_other_courses() -> None:
+def test_epochs_that_set_the_schedule_make_other_trajectories() -> None:
     """A learning rate that decays until the last epoch is another one for each number of them."""
     made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})
-    courses = {p.trajectory_key for p in queued(made, list(made.distinct_cells().items()))}
-    assert len(courses) == 2
+    trajectories = {p.trajectory_key for p in queued(made, list(made.distinct_cells().items()))}
+    assert len(trajectories) == 2
 
 
 def test_a_cell_that_cannot_be_carried_out_is_queued_all_the_same() -> None:
     """It fails when its turn comes, with the reason."""
     made = plan({"model.conv_blocks": "1,9"})
-    impossible = Prefix.of(made, "meaning", {"model.conv_blocks": 9})
+    impossible = Prefix.of(made, "key", {"model.conv_blocks": 9})
     assert (impossible.trajectory_key, impossible.epochs) == (None, 0)
 
 
 def test_nobody_takes_what_somebody_trains(tmp_path: Path) -> None:
-    """The second worker gets another course; when only that one is left, it gets that."""
+    """The second worker gets another trajectory; when only that one is left, it gets that."""
     made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
     fill(made, Budget())
     taken = [made.claim(Owner.here()) for _ in range(6)]
@@ -50,7 +50,7 @@ def test_nobody_takes_what_somebody_trains(tmp_path: Path) -> None:
     assert made.claim(Owner.here()) is None
 
 
-def test_a_trial_without_a_known_course_keeps_its_turn(tmp_path: Path) -> None:
+def test_a_trial_without_a_known_trajectory_keeps_its_turn(tmp_path: Path) -> None:
     """A sampler's place has no values yet, and waits for nobody."""
     made = study(tmp_path, plan({"model.dropout": "interval(0,0.5)"}))
     fill(made, Budget(n_trials=2))
