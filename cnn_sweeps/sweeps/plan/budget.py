@@ -121,7 +121,7 @@ def _log_level(given: Any) -> str:
     if given in LOG_LEVELS:
         return str(given)
     raise ConfigError(
-        f"hydra.sweeper.log_level={_typed(given)} is not possible: it takes "
+        f"hydra.sweeper.log_level={_typed(given)} is invalid: it takes "
         f"{', '.join(LOG_LEVELS[:-1])} or {LOG_LEVELS[-1]}."
     )
 
@@ -133,7 +133,7 @@ def _log_file(given: Any) -> str | None:
     if name.strip() and not name.endswith(NO_LOG) and "\0" not in name:
         return name
     raise ConfigError(
-        f"hydra.sweeper.log_file={name!r} is not possible: it takes a path that does not end in "
+        f"hydra.sweeper.log_file={name!r} is invalid: it takes a path that does not end in "
         f"{' or '.join(NO_LOG)}, or null for a file beside the study."
     )
 

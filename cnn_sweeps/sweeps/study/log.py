@@ -72,7 +72,7 @@ class LogTarget:
             path = Path(budget.log_file).absolute()
             if path.resolve() in taken:
                 raise ConfigError(
-                    f"hydra.sweeper.log_file={budget.log_file} is not possible: the study itself "
+                    f"hydra.sweeper.log_file={budget.log_file} is invalid: the study itself "
                     f"is there. Type another path, or null for a file beside the study."
                 )
         else:
@@ -176,7 +176,7 @@ def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Ann
         What is to be called once the study is there: it notes with it where its workers log.
 
     Raises:
-        ConfigError: what was asked for is not possible.
+        ConfigError: a setting is invalid.
     """
     target = LogTarget.of(address, budget, folder)
     begun = time.monotonic()

@@ -24,7 +24,7 @@ def test_log_levels_are_those_of_logging(level: str) -> None:
         pytest.param({"log_level": None}, r"log_level=null", id="no level"),
         pytest.param({"log_level": 20}, r"log_level=20", id="number"),
         pytest.param({"log_level": ["info"]}, r"log_level=\['info'\]", id="list"),
-        pytest.param({"log_file": " "}, r"log_file=' ' is not possible", id="empty"),
+        pytest.param({"log_file": " "}, r"log_file=' ' is invalid", id="empty"),
         pytest.param({"log_file": "x.journal"}, r"log_file='x\.journal'", id="journal"),
         pytest.param({"log_file": "x.lock"}, r"does not end in \.journal or \.lock", id="lock"),
     ],

@@ -70,7 +70,7 @@ def test_the_log_is_beside_the_study(
 def test_a_log_in_place_of_the_study_is_refused(in_tmp: Path, file: str) -> None:
     """Lines of a log would damage the study."""
     address = Address(storage="there/s.txt", name="s")
-    with pytest.raises(ConfigError, match=r"log_file=.* is not possible: the study itself"):
+    with pytest.raises(ConfigError, match=r"log_file=.* is invalid: the study itself"):
         LogTarget.of(address, Budget(log_file=file), Path("studies"))
 
 

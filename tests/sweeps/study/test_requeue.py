@@ -125,7 +125,7 @@ def test_a_slot_is_given_up_after_its_retries(tmp_path: Path) -> None:
     made = study(tmp_path)
     made.enqueue()
     states = [died(made, retries=1).state for _ in range(2)]
-    assert states == ["put back", "failed"]
+    assert states == ["requeued", "failed"]
     (failed,) = made.trials()
     assert (failed.state, failed.user_attrs["reason"]) == (TrialState.FAIL, "killed, 2 times")
     assert len(history(failed.user_attrs)) == 1
@@ -138,7 +138,7 @@ def test_an_interruption_is_traced_and_is_no_failed_attempt(tmp_path: Path) -> N
     for _ in range(4):
         ended = requeue.after_interruption(made, claimed(made), "interrupted")
         assert ended is not None
-        assert ended.state == "put back"
+        assert ended.state == "requeued"
     (waiting,) = made.trials(TrialState.WAITING)
     assert waiting.user_attrs[ATTEMPT] == 1
     assert [retry.attempt for retry in history(waiting.user_attrs)] == [2, 3, 4, 5]
