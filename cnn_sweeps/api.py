@@ -49,7 +49,7 @@ def compose(*overrides: str, **settings: Any) -> Config:
         settings: the same as keywords: `data="digits"`, `model__filters=32`.
 
     Raises:
-        ConfigError: a key, a type, a value or a combination is not possible.
+        ConfigError: a key, a type, a value or a combination is invalid.
         DataError: there is nothing under `data.path`.
     """
     from cnn_sweeps.runs import validate
@@ -69,7 +69,7 @@ def run(*what: Config | str, callbacks: Sequence[Callback] = (), **settings: Any
         settings: overrides as keywords; see `compose`.
 
     Raises:
-        ConfigError: a key, a type, a value or a combination is not possible.
+        ConfigError: a key, a type, a value or a combination is invalid.
         DataError: the images cannot be read; no run is logged.
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
@@ -208,7 +208,7 @@ def config_of(composed: DictConfig) -> Config:
     """The checked config of one run from what Hydra composed.
 
     Raises:
-        ConfigError: a key, a type, a value or a combination is not possible.
+        ConfigError: a key, a type, a value or a combination is invalid.
     """
     from cnn_sweeps.runs import validate
     from cnn_sweeps.sweeps.comparison.definition import refuse_as_run

@@ -48,7 +48,7 @@ def main(typed: list[str]) -> int:
     """Print what the checks find, or close runs; 1 where something fails.
 
     Raises:
-        ConfigError: what was typed is not possible.
+        ConfigError: an argument is invalid.
         StoreError: runs are to be closed, and the store refuses.
     """
     asked = _parser().parse_intermixed_args(typed)

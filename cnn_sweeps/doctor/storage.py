@@ -203,7 +203,7 @@ def _server(address: Address) -> Iterator[Finding]:
         )
     except (OSError, HTTPException, ValueError) as error:
         yield fail(
-            f"{shown} does not answer: {getattr(error, 'reason', error)}",
+            f"{shown} does not respond: {getattr(error, 'reason', error)}",
             "Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), or leave it out.",
         )
     else:

@@ -18,7 +18,7 @@ class RunResult:
         metrics: every final metric by name.
         training: its epochs, and why it ended.
         weights_sha256: digest of the final weights.
-        epochs_trained: epochs that were trained for it; the others were known already.
+        epochs_trained: epochs that were trained for it; the others are from the cache.
         left_out: a sentence for each picture that could not be made.
     """
 

@@ -215,7 +215,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     """Nothing could be logged."""
     at = looked(tmp_path, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     ((level, what),) = found(storage.database, at)
-    assert (level, "does not answer" in what) == ("fail", True)
+    assert (level, "does not respond" in what) == ("fail", True)
 
 
 def left(store: Store, process: Owner | None, *, days: float = 0) -> str:

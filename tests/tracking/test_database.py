@@ -212,8 +212,8 @@ def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:
         pytest.param(OSError(errno.ENOSPC, "no space"), "the disk is full", id="full"),
         pytest.param(OSError(errno.EROFS, "read only"), "cannot be written", id="read-only"),
         pytest.param(OSError(errno.EIO, "input/output"), "refuses: .*input/output", id="other"),
-        pytest.param(ConnectionResetError("reset"), "does not answer", id="reset"),
-        pytest.param(socket.gaierror(-2, "unknown name"), "does not answer", id="host"),
+        pytest.param(ConnectionResetError("reset"), "does not respond", id="reset"),
+        pytest.param(socket.gaierror(-2, "unknown name"), "does not respond", id="host"),
         pytest.param(sqlite3.OperationalError("odd"), "refuses: odd", id="sqlite-other"),
         pytest.param(
             ModuleNotFoundError("no", name="psycopg2"), "package 'psycopg2'", id="no-driver"
@@ -252,7 +252,7 @@ def test_server_that_is_not_there(scheme: str, tmp_path: Path) -> None:
     """A server that refuses the connection is given up within seconds, its password hidden."""
     uri = f"{scheme}://ann:secret@127.0.0.1:{_unused_port()}/x"
     start = time.monotonic()
-    with pytest.raises(StoreError, match=r"ann:\*\*\*@127.0.0.1:\d+/x does not answer"):
+    with pytest.raises(StoreError, match=r"ann:\*\*\*@127.0.0.1:\d+/x does not respond"):
         Store.open(Tracking(uri=uri, dir=tmp_path))
     assert time.monotonic() - start < 10
 
@@ -268,7 +268,7 @@ def test_server_that_never_answers(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         start = time.monotonic()
-        with pytest.raises(StoreError, match="does not answer"):
+        with pytest.raises(StoreError, match="does not respond"):
             Store.open(Tracking(uri=f"http://127.0.0.1:{port}", dir=tmp_path))
         assert time.monotonic() - start < 15
 

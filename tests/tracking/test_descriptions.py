@@ -58,7 +58,7 @@ def test_a_reproduction_links_to_its_original() -> None:
     """It says of which run it is the reproduction, and with what verdict."""
     text = of_run(stored(tags={"reproduces": "b" * 32, "verdict": "bit-identical"}))
     link = f"[another run](#/experiments/7/runs/{'b' * 32})"
-    assert f"Does {link} again from scratch: **bit-identical**." in text
+    assert f"Reproduction of {link}: **bit-identical**." in text
 
 
 def test_a_reproduced_run_has_the_verdict() -> None:

@@ -176,7 +176,7 @@ def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Ann
         What is to be called once the study is there: it notes with it where its workers log.
 
     Raises:
-        ConfigError: what was asked for is invalid.
+        ConfigError: a setting is invalid.
     """
     target = LogTarget.of(address, budget, folder)
     begun = time.monotonic()
