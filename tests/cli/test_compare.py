@@ -245,7 +245,7 @@ def test_a_filter_that_nothing_fits_is_no_error(
     """A name in it that no run has is told, with what is near."""
     assert compare.main(["--where", "metrics.val_acuracy > 0", f"tracking.dir={runs.dir}"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("fits.")
+    assert first.endswith("matches.")
     assert second == "  no run has val_acuracy; similar: val_accuracy"
 
 

@@ -171,7 +171,7 @@ def test_the_run_of_a_sweep_is_no_experiment(store: Store) -> None:
     """A parent has no hash."""
     with store.start_run("sweep", tags={}) as run:
         pass
-    with pytest.raises(RecordError, match="is no experiment"):
+    with pytest.raises(RecordError, match="is not an experiment"):
         lookup.record_of(store, store.get(run.run_id))
 
 

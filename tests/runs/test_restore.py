@@ -81,7 +81,7 @@ def test_images_may_lie_elsewhere() -> None:
 def test_what_defines_the_experiment_cannot_be_said(name: str, place: str, known: str) -> None:
     """The rest of the data is as it was recorded."""
     data = {"name": name, "path": "x"} if name == "npz" else {"name": name}
-    with pytest.raises(ConfigError, match=f"{place} is invalid here: .*{known}"):
+    with pytest.raises(ConfigError, match=f"{place} cannot be overridden: .*{known}"):
         restored(record(config=config(data=data)), HERE, [place])
 
 

@@ -57,7 +57,7 @@ def test_params_reach_the_optimizer() -> None:
     ("name", "params", "message"),
     [
         pytest.param(
-            "adam", {"momentum": 0.9}, r"momentum is no .* adam.\nIt takes: beta_1", id="other's"
+            "adam", {"momentum": 0.9}, r"momentum is not a .* adam.\nIt takes: beta_1", id="other's"
         ),
         pytest.param("sgd", {"use_ema": True}, "use_ema is not a parameter of sgd", id="left out"),
         pytest.param("sgd", {"momentum": "0,9"}, "momentum=0,9 is not a number", id="text"),
