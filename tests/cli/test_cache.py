@@ -104,8 +104,12 @@ def test_nothing_there_is_said(capsys: pytest.CaptureFixture[str], action: str) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["lst"], r"^unexpected arguments: lst\n  Type cnn-sweeps cache \[list", id="word"),
-        pytest.param(["clear", "abcd1", "abcd2"], r"unexpected arguments: clear abcd1 abcd2", id="two hashes"),
+        pytest.param(
+            ["lst"], r"^unexpected arguments: lst\n  Type cnn-sweeps cache \[list", id="word"
+        ),
+        pytest.param(
+            ["clear", "abcd1", "abcd2"], r"unexpected arguments: clear abcd1 abcd2", id="two hashes"
+        ),
         pytest.param(["abcd1"], r"unexpected arguments: abcd1", id="no action"),
     ],
 )
@@ -129,7 +133,9 @@ def test_only_where_to_look_can_be_set() -> None:
     ("prefix", "message"),
     [
         pytest.param("ffff", r"no trajectory hash begins with ffff, in .*mlruns", id="unknown"),
-        pytest.param("abcd", r"matches 2 trajectory hashes; type more digits:\n  abcd1", id="several"),
+        pytest.param(
+            "abcd", r"matches 2 trajectory hashes; type more digits:\n  abcd1", id="several"
+        ),
         pytest.param("abc", r"'abc' is not a trajectory hash: type 4 to 64", id="too short"),
         pytest.param("", r"'' is not a trajectory hash", id="an empty variable of the shell"),
     ],

@@ -48,7 +48,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["=3"], "'=3' is neither a command (show", id="no-key"),
         pytest.param(["model.filters=99999999999999"], "parameters", id="no-machine-holds-it"),
         pytest.param(["model.conv_blocks=99999999999"], "from 0 up to 1000", id="blocks"),
-        pytest.param(["model.filters=[8,true]"], "model.filters=[8,true] is invalid", id="in-a-list"),
+        pytest.param(
+            ["model.filters=[8,true]"], "model.filters=[8,true] is invalid", id="in-a-list"
+        ),
         pytest.param(["model=[cnn,dnn]"], "there is no such key", id="two-options"),
         pytest.param(["data=npz", "data.path=no.npz"], "no.npz does not exist", id="no-file"),
         pytest.param(["data=image_folder", "data.path=no"], "no does not exist", id="no-folder"),
