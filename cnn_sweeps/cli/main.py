@@ -103,7 +103,7 @@ def _guarded(arguments: list[str]) -> int:
     except ValueError as error:
         if wants_traceback or not raised_by_hydra(error):
             raise
-        return _refuse(explain_value(arguments, error), ConfigError.exit_code)
+        return _refuse(explain_value(arguments, error, COMMANDS), ConfigError.exit_code)
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
         return _refuse(ENDED_BY[number], 128 + number)  # as shells have it

@@ -87,12 +87,12 @@ def raised_by_hydra(error: Exception) -> bool:
     return bool(modules) and modules[-1].startswith("hydra.")
 
 
-def explain_value(arguments: Sequence[str], error: ValueError) -> str:
+def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterable[str] = ()) -> str:
     """Say which group was given something that is no name of an option."""
     for text in arguments:
         key, equals, _ = text.lstrip("+").partition("=")
         if equals and not key:
-            return _explain_override(text)
+            return _explain_override(text, commands)
         options = sorted(file.stem for file in Path(validate.config_dir(), key).glob("*.yaml"))
         with suppress(HydraException):
             value = OverridesParser.create().parse_override(text).value()
@@ -110,10 +110,12 @@ def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
             f"{text!r} cannot be read. A value with spaces, commas, brackets or = in it needs "
             f"quotes.\n  Type KEY='VALUE', for example 'tracking.experiment=\"my runs\"'"
         )
-    near = get_close_matches(text, commands, n=1)
+    if not (known := tuple(commands)):
+        return f"{text!r} is not KEY=VALUE, such as model.filters=32."
+    near = get_close_matches(text, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return (
-        f"{text!r} is neither a command ({', '.join(commands)}) nor KEY=VALUE.{hint}\n"
+        f"{text!r} is neither a command ({', '.join(known)}) nor KEY=VALUE.{hint}\n"
         f"  Type, for example, cnn-sweeps model.filters=32, or cnn-sweeps --help"
     )
 

@@ -75,8 +75,7 @@ def run(
     code.import_all()
     clock = Clock()
     with clock("data"):
-        dataset = data.load_cached(config.data)
-    config = replace(config, data=data.as_read(config.data, dataset))
+        config, dataset = _load(config)
     identity = identify(config, dataset.digest)
     known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
     with _start(config, identity, store, trial, started) as tracked:
@@ -86,20 +85,10 @@ def run(
         # Build
         with clock("build"):
             model = _build(config, dataset)
-        environment = _environment(config)
-        log.log_setup(tracked, config, dataset, model, environment)
+        log.log_setup(tracked, config, dataset, model, _environment(config))
         # Train
-        with (
-            clock("train"),
-            _progress_bar(config, dataset) as bar,
-            EpochLog(tracked) as epoch_log,
-            custom.user_code_errors(config.model),
-        ):
-            trainer = loop.Trainer.compile(
-                model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
-            )
-            with logged_epoch_source(trainer, config, identity, environment, tracked) as epochs:
-                trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+        with clock("train"):
+            trainer, epochs, trained = _train(model, dataset, config, identity, tracked, callbacks)
         # Evaluate
         metrics = log.metrics_of(model, config, trained)
         if trial is None:
@@ -120,6 +109,12 @@ def run(
         epochs_trained=len(trained.epochs) - len(epochs.reused),
         left_out=left_out,
     )
+
+
+def _load(config: Config) -> tuple[Config, Dataset]:
+    """The images, and the config with the rules number that made a difference for them."""
+    dataset = data.load_cached(config.data)
+    return replace(config, data=data.as_read(config.data, dataset)), dataset
 
 
 @contextmanager
@@ -156,6 +151,30 @@ def _build(config: Config, dataset: Dataset) -> "keras.Model":
 def _environment(config: Config) -> Environment:
     trainer = config.trainer
     return Environment.capture(threads=trainer.threads, deterministic=trainer.deterministic)
+
+
+def _train(
+    model: "keras.Model",
+    dataset: Dataset,
+    config: Config,
+    identity: Identity,
+    tracked: TrackedRun,
+    callbacks: Sequence[loop.Callback],
+) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
+    """Train a built network as far as the config says, and log each epoch."""
+    with (
+        _progress_bar(config, dataset) as bar,
+        EpochLog(tracked) as epoch_log,
+        custom.user_code_errors(config.model),
+    ):
+        trainer = loop.Trainer.compile(
+            model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
+        )
+        with logged_epoch_source(
+            trainer, config, identity, _environment(config), tracked
+        ) as epochs:
+            trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+    return trainer, epochs, trained
 
 
 def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
