@@ -54,7 +54,7 @@ def results(folder: Path, runs: dict[str, RunRecord]) -> dict[str, Any]:
     return {
         cell: {
             "weights": run.tags["weights_sha256"],
-            "stopped": run.tags["stopped"],
+            "stopped": run.tags["stop_reason"],
             "config": run.tags["config_hash"],
             "metrics": {k: v for k, v in run.metrics.items() if not any(t in k for t in TIMES)},
             "curves": {

@@ -73,7 +73,11 @@ def _parser() -> ArgumentParser:
         "--layer", metavar="NAME", help="layer whose filters are all shown (the first)"
     )
     made.add_argument(
-        "--into", type=Path, metavar="FOLDER", help="write files to this folder instead of the run"
+        "--output",
+        "--into",
+        type=Path,
+        metavar="FOLDER",
+        help="write files to this folder instead of the run",
     )
     made.add_argument(
         "--trust", action="store_true", help="execute the recorded code of model.function"
@@ -104,12 +108,12 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     made = gallery.Gallery(model=model, dataset=dataset, about=record.name, choices=choices)
     made.check()
     tracked = store.reopen(record.run_id)
-    write = _into(asked.into) if asked.into else partial(artifacts.write_bytes, tracked)
+    write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
     write(style.png(learning_curves(record.epochs, record.name)), CURVES)
     written, left_out = gallery.save(made, write)
-    if not asked.into:
+    if not asked.output:
         note_left_out(left_out, tracked)
-    _print(record, asked.into, [CURVES, *written], left_out)
+    _print(record, asked.output, [CURVES, *written], left_out)
     return 1 if left_out else 0
 
 
@@ -122,7 +126,7 @@ def _into(folder: Path) -> Callable[[bytes, str], None]:
             (folder / Path(path).name).write_bytes(content)
         except OSError as error:
             raise ConfigError(
-                f"--into {folder} cannot be written: {error.strerror or error}."
+                f"--output {folder} cannot be written: {error.strerror or error}."
             ) from error
 
     return write

@@ -13,7 +13,7 @@ from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
 STORAGE = "hydra.sweeper.storage="
-USAGE = "report [STUDY] [--format html|md|csv|json] [--into FILE]"
+USAGE = "report [STUDY] [--format html|md|csv|json] [--output FILE]"
 
 
 def main(arguments: list[str]) -> int:
@@ -34,13 +34,13 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="the study, and its store")
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
-    parser.add_argument("--into", type=Path, metavar="FILE", help="where to write it")
+    parser.add_argument("--output", "--into", type=Path, metavar="FILE", help="where to write it")
     typed = parser.parse_intermixed_args(arguments)
     name, storage, tracking = _divide(typed.words)
-    if typed.into is not None:
-        _check_writable(typed.into)
+    if typed.output is not None:
+        _check_writable(typed.output)
     study, text = _report(name, storage, tracking, typed.format)
-    into = typed.into or (Path(f"report-{study}.html") if typed.format == "html" else None)
+    into = typed.output or (Path(f"report-{study}.html") if typed.format == "html" else None)
     if into is None:
         sys.stdout.write(text)
     else:
@@ -92,10 +92,10 @@ def _check_writable(file: Path) -> None:
     """Refuse a file that there can never be, before anything is read."""
     if file.is_dir():
         raise ConfigError(
-            f"--into {file} is a folder; name a file in it: --into {file}/report.html"
+            f"--output {file} is a folder; name a file in it: --output {file}/report.html"
         )
     if not file.absolute().parent.is_dir():
-        raise ConfigError(f"--into {file}: there is no folder {file.absolute().parent}.")
+        raise ConfigError(f"--output {file}: there is no folder {file.absolute().parent}.")
 
 
 def _write(file: Path, text: str) -> None:
@@ -103,5 +103,5 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{file} cannot be written: {error.strerror}. Name another file with --into FILE."
+            f"{file} cannot be written: {error.strerror}. Name another file with --output FILE."
         ) from error

@@ -12,7 +12,7 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, Identity
 from cnn_sweeps.tracking import TrackedRun, artifacts, flatten
-from cnn_sweeps.tracking.records import DATA, NETWORK
+from cnn_sweeps.tracking.records import DATA, NETWORK, STOP_REASON
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.epoch import TrainingResult
 
@@ -68,7 +68,7 @@ def log_results(
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
-    tracked.set_tags({"weights_sha256": weights, "stopped": trained.stopped})
+    tracked.set_tags({"weights_sha256": weights, STOP_REASON: trained.stopped})
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:

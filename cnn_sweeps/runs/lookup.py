@@ -13,7 +13,7 @@ from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
-from cnn_sweeps.tracking.records import REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.records import REPRODUCES, REUSED_FROM, stop_reason
 
 MOST_CANDIDATES = 10
 RUN_ID_LENGTH = 32
@@ -114,14 +114,14 @@ def record_of(store: Store, run: RunRecord) -> Record:
         raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
     tags = run.tags
     hashes = ("config_hash", "trajectory_hash", "data_digest")
-    optional = ("weights_sha256", "stopped")
     return Record.read(
         {
             "run_id": run.run_id,
             "name": run.name,
             "status": run.status,
             **{name: tags[name] for name in ("schema_version", *hashes) if name in tags},
-            **{name: tags.get(name) for name in optional},
+            "weights_sha256": tags.get("weights_sha256"),
+            "stopped": stop_reason(tags),
             "environment": _parsed(store, run, ENVIRONMENT, json.loads),
             "epochs": _epochs(store, run),
             "metrics": run.metrics,

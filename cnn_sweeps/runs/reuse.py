@@ -10,7 +10,7 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
-from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE, STOP_REASON, stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 
@@ -68,13 +68,13 @@ def answer(
     _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics
-    weights, stopped = known.tags["weights_sha256"], known.tags["stopped"]
+    weights, stopped = known.tags["weights_sha256"], stop_reason(known.tags) or ""
     trained = TrainingResult(
         epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
     kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}
-    tracked.set_tags({**kept_tags, "weights_sha256": weights, "stopped": stopped})
+    tracked.set_tags({**kept_tags, "weights_sha256": weights, STOP_REASON: stopped})
     return RunResult(
         name=known.name,
         run_id=tracked.run_id,

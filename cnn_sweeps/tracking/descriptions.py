@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.markdown import block, bullets, picture_links, plain, run_link
-from cnn_sweeps.tracking.records import DATA, NETWORK, REPRODUCES, REUSED_FROM, RunRecord
+from cnn_sweeps.tracking.records import (
+    DATA,
+    NETWORK,
+    REPRODUCES,
+    REUSED_FROM,
+    RunRecord,
+    stop_reason,
+)
 
 EXPERIMENT = """\
 Image classifiers that cnn-sweeps has trained.
@@ -92,7 +99,7 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
         kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
-        number, why = pluralize(int(metrics["epochs"]), "epoch"), plain(tags.get("stopped", ""))
+        number, why = pluralize(int(metrics["epochs"]), "epoch"), plain(stop_reason(tags) or "")
         yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
     if "trainable_params" in metrics:
         yield pluralize(int(metrics["trainable_params"]), "trainable parameter")

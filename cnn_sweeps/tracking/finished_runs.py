@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.tracking.errors import refusing
-from cnn_sweeps.tracking.records import REPRODUCES, SOFTWARE, RunRecord
+from cnn_sweeps.tracking.records import REPRODUCES, SOFTWARE, RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
 from cnn_sweeps.training.epoch import Epoch
@@ -50,7 +50,7 @@ def finished(
     ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
-    whole = (run for run in ended if "weights_sha256" in run.tags and "stopped" in run.tags)
+    whole = (run for run in ended if "weights_sha256" in run.tags and stop_reason(run.tags))
     with refusing(store.address):
         return next((run for run in whole if _has_files(store.client, run, with_model)), None)
 

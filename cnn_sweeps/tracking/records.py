@@ -28,6 +28,8 @@ NETWORK = "network"
 """Tag of a run: a short name of its network, such as `cnn 64x2`."""
 DATA = "data"
 """Tag of a run: the name of its data."""
+STOP_REASON = "stop_reason"
+"""Tag of a run: why its training ended."""
 SOFTWARE = "software"
 """Tag of a run: digest of the versions and the code that trained it."""
 LEFT_OUT = "figures_left_out"
@@ -93,6 +95,11 @@ class RunRecord:
             artifact_uri=info.artifact_uri,
             parent_id=data.tags.get(PARENT),
         )
+
+
+def stop_reason(tags: Mapping[str, str]) -> str | None:
+    """Why the training of a run ended; None where it did not. The tag was once `stopped`."""
+    return tags.get(STOP_REASON, tags.get("stopped"))
 
 
 def checked_prefix(text: str, kind: str = "config") -> str:

@@ -91,7 +91,7 @@ def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: Ru
 def test_what_was_left_out_is_said_no_longer(store: Store, trial: RunRecord) -> None:
     """A run whose pictures could be made at last lacks none."""
     store.reopen(trial.run_id).set_tags({LEFT_OUT: "figures/layers.png was left out"})
-    assert figures.main(["--run-id", trial.run_id, "--into", "elsewhere"]) == 0
+    assert figures.main(["--run-id", trial.run_id, "--output", "elsewhere"]) == 0
     assert LEFT_OUT in store.get(trial.run_id).tags
     assert figures.main(["--run-id", trial.run_id]) == 0
     assert LEFT_OUT not in store.get(trial.run_id).tags
@@ -99,7 +99,7 @@ def test_what_was_left_out_is_said_no_longer(store: Store, trial: RunRecord) -> 
 
 def test_into_a_folder(store: Store, trial: RunRecord, tmp_path: Path) -> None:
     """The run stays as it is."""
-    assert figures.main([str(trial.config_hash)[:8], "--into", "here/there"]) == 0
+    assert figures.main([str(trial.config_hash)[:8], "--output", "here/there"]) == 0
     files = {file.name for file in (tmp_path / "here" / "there").iterdir()}
     assert {"learning_curves.png", "confusion_matrix.png", "layers.png"} <= files
     assert pictures(store, trial) == []
@@ -108,8 +108,8 @@ def test_into_a_folder(store: Store, trial: RunRecord, tmp_path: Path) -> None:
 def test_a_folder_that_is_none_is_refused(trial: RunRecord, tmp_path: Path) -> None:
     """With what is in the way."""
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="--into file cannot be written"):
-        figures.main(["--run-id", trial.run_id, "--into", "file"])
+    with pytest.raises(ConfigError, match="--output file cannot be written"):
+        figures.main(["--run-id", trial.run_id, "--output", "file"])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_users_own_code_runs_only_when_trusted(
     (tmp_path / "own_net_for_figures.py").write_text(NET)
     model = {"name": "custom", "function": "own_net_for_figures:build"}
     done = run(config(model=model, tracking={"figures": False}), store)
-    asked = ["--run-id", done.run_id, "--into", "here", f"tracking.dir={tracking.dir}"]
+    asked = ["--run-id", done.run_id, "--output", "here", f"tracking.dir={tracking.dir}"]
     with pytest.raises(ConfigError, match="pass --trust to run it"):
         figures.main(asked)
     assert figures.main([*asked, "--trust", "--layer", "mine"]) == 0

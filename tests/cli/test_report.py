@@ -82,9 +82,12 @@ def test_a_store_that_does_not_answer_is_said_so(capsys: pytest.CaptureFixture[s
     assert "127.0.0.1:9" in missing
 
 
-def test_into_names_the_file(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Any form can be written to a file."""
-    told(capsys, "red", "--format", "md", "--into", "a.md")
+@pytest.mark.parametrize("option", ["--output", "--into"])
+def test_output_names_the_file(
+    option: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any form can be written to a file; `--into` is what the option was called at first."""
+    told(capsys, "red", "--format", "md", option, "a.md")
     assert (studies / "a.md").read_text().startswith("# red")
 
 
@@ -105,8 +108,8 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
         ),
         pytest.param(["re"], UnknownStudyError, r"re is a prefix of 2 studies", id="two"),
         pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
-        pytest.param(["red", "--into", "."], ConfigError, "is a folder", id="folder"),
-        pytest.param(["red", "--into", "x/y"], ConfigError, "there is no folder", id="nowhere"),
+        pytest.param(["red", "--output", "."], ConfigError, "is a folder", id="folder"),
+        pytest.param(["red", "--output", "x/y"], ConfigError, "there is no folder", id="nowhere"),
         pytest.param(
             ["hydra.sweeper.storage=no.journal"], StoreError, "does not exist", id="storage"
         ),

@@ -67,7 +67,7 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
         "trajectory_hash",
         "data_digest",
         "weights_sha256",
-        "stopped",
+        "stop_reason",
     ):
         assert logged.tags[name] == original.tags[name]
     curve = home.client.get_metric_history(logged.run_id, "val_loss")

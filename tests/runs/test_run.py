@@ -58,7 +58,7 @@ def test_everything_about_a_run_is_logged(home: Store, result: RunResult) -> Non
     assert logged.tags["config_hash"] == result.identity.config_hash
     assert logged.tags["weights_sha256"] == result.weights_sha256
     assert logged.tags["data_digest"] == result.identity.data_digest
-    assert logged.tags["stopped"] == "all 2 epochs"
+    assert logged.tags["stop_reason"] == "all 2 epochs"
     summary = home.read_text(result.run_id, "model_summary.txt")
     assert "conv_1" in summary
     layers = json.loads(home.read_text(result.run_id, "layers.json"))

@@ -89,7 +89,7 @@ def test_best_epoch_that_is_not_the_last() -> None:
 def test_a_training_that_stopped_itself() -> None:
     """It says after how many epochs, and why."""
     assert "- 3 epochs: loss 0.19 <= 0.2 at epoch 3" in of_run(
-        stored(tags={"stopped": "loss 0.19 <= 0.2 at epoch 3"})
+        stored(tags={"stop_reason": "loss 0.19 <= 0.2 at epoch 3"})
     )
 
 
