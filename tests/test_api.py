@@ -74,7 +74,7 @@ def test_lists_paths_and_text_are_values() -> None:
         pytest.param(["data=digitz"], {}, "Did you mean data=digits?", id="option"),
         pytest.param([], {"model__filter": 3}, "Did you mean model.filters?", id="key"),
         pytest.param(["model.filters=16,32"], {}, "more than one value", id="several"),
-        pytest.param([], {"trainer__epochs": "many"}, "a whole number from 1", id="value"),
+        pytest.param([], {"trainer__epochs": "many"}, "an integer from 1", id="value"),
         pytest.param(["nonsense"], {}, "is not KEY=VALUE", id="text"),
         pytest.param(["+exercise=1_filters"], {}, "-m", id="exercise"),
     ],

@@ -29,7 +29,8 @@ PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
 def swept(store: Store, folder: Path, **groups: object) -> Ranking:
     """A sweep of a few small networks, logged under a folder."""
     asked = plan(PARAMS, tracking={"dir": str(folder)}, **groups)
-    return sweep_of(asked, Budget(), config(tracking={"dir": str(folder)})).ranking
+    here = config(tracking={"dir": str(folder)})
+    return sweep_of(asked, Budget(), here, TerminalDisplay()).ranking
 
 
 @pytest.fixture(scope="module")

@@ -201,7 +201,7 @@ def test_a_config_group_may_be_varied_beside(typed: Typed) -> None:
         (["-m", "+exercise=1_filters", "exercise.seeds=1,2"], "exercise.seeds cannot be swept"),
         (["-m", "+exercise=1_filters,6_more_epochs"], "exercise cannot be swept"),
         (["-m", "+exercise=1_filters", "+exercise.seed=2"], "exercise.seed is not known"),
-        (["-m", "+exercise=1_filters", "exercise.base=null"], "exercise.base=null is not"),
+        (["-m", "+exercise=1_filters", "exercise.base=null"], "exercise.base=null is invalid"),
         (["-m", "+exercise=1_filters", "~exercise.base"], "exercise needs name, question and"),
         (["-m", "+exercise=1_filters", "model.filters=8,16"], "has model.filters=64, which is not"),
         (["-m", "+exercise=1_filters", "model.filters=32"], "but model.filters=32 was typed"),

@@ -158,7 +158,7 @@ def test_the_run_of_a_sweep(store: Store) -> None:
     """It has no model of its own."""
     with store.start_run("sweep", tags={}) as run:
         pass
-    with pytest.raises(RecordError, match="is no experiment"):
+    with pytest.raises(RecordError, match="is not an experiment"):
         promoted(store, "--run-id", run.run_id, "digits")
 
 

@@ -36,10 +36,13 @@ def test_a_port_that_is_none_is_refused(text: str) -> None:
         ui.main([f"--port={text}"])
 
 
-@pytest.mark.parametrize("word", ["a638", "data=digits"])
-def test_what_is_no_place_is_refused(word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("a638", "^unexpected arguments: a638"), ("data=digits", "^data=digits is invalid here")],
+)
+def test_what_is_no_place_is_refused(word: str, said: str) -> None:
     """The pages show every run; there is nothing to choose but where."""
-    with pytest.raises(ConfigError, match=f"^{word} is "):
+    with pytest.raises(ConfigError, match=said):
         ui.main([word])
 
 

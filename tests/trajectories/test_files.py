@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device", str(part))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StoreError, match=r"cannot be written: No space left on device\.\n  Make"):
+    with pytest.raises(StoreError, match=r"cannot be written: No space left on device\.\n  Free"):
         files.write(path, b"after")
     assert files.read(path, digest) == b"before"
     assert [path for path, _ in files.sizes(tmp_path)] == [path]

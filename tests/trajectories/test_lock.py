@@ -187,7 +187,9 @@ def test_a_lock_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """One clear message instead of a traceback."""
     (tmp_path / "folder").write_text("a file in its place")
     with (
-        pytest.raises(StoreError, match=r"x\.lock cannot be made: [^\n]*\n.*tracking\.dir=FOLDER"),
+        pytest.raises(
+            StoreError, match=r"x\.lock cannot be created: [^\n]*\n.*tracking\.dir=FOLDER"
+        ),
         locked(tmp_path / "folder" / "x.lock"),
     ):
         pytest.fail("there is no lock")
