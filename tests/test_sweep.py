@@ -21,7 +21,7 @@ from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.records import KIND
+from cnn_sweeps.tracking.names import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
 

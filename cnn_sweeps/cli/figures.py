@@ -18,10 +18,10 @@ from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable, restored
 from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
 USAGE = "figures HASH, or figures --run-id ID"
-CURVES = "learning_curves.png"
 
 
 def main(typed: list[str]) -> int:
@@ -109,11 +109,11 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     made.check()
     tracked = store.reopen(record.run_id)
     write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
-    write(style.png(learning_curves(record.epochs, record.name)), CURVES)
+    write(style.png(learning_curves(record.epochs, record.name)), CURVES_FILE)
     written, left_out = gallery.save(made, write)
     if not asked.output:
         note_left_out(left_out, tracked)
-    _print(record, asked.output, [CURVES, *written], left_out)
+    _print(record, asked.output, [CURVES_FILE, *written], left_out)
     return 1 if left_out else 0
 
 

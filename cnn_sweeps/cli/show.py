@@ -16,6 +16,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
+from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
 
 
 def main(typed: list[str]) -> int:
@@ -45,7 +46,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit", "reproduced_by"):
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
-    _section(out, "config", _stored(store, newest, "config.yaml"))
+    _section(out, "config", _stored(store, newest, CONFIG_FILE))
     _section(out, "metrics", _metrics(newest))
     _section(out, "environment", _environment(store, newest))
     _runs_table(runs).show(out)
@@ -70,7 +71,7 @@ def _metrics(run: RunRecord) -> str:
 
 
 def _environment(store: Store, run: RunRecord) -> str:
-    text = _stored(store, run, "environment.json")
+    text = _stored(store, run, ENVIRONMENT_FILE)
     try:
         return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
     except ValueError:

@@ -7,8 +7,9 @@ from threading import Thread
 from cnn_sweeps.report import html, markdown
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store, artifacts, notes
+from cnn_sweeps.tracking.names import REPORT_FILES
 
-PAGE, TEXT = "report.html", "report.md"
+PAGE, TEXT = REPORT_FILES
 """Artifacts of a sweep's run."""
 HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg", "jinja2")
 """What a report needs that nothing before it does; it takes a second or two to import."""

@@ -11,8 +11,18 @@ from cnn_sweeps.models import build, source
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, Identity
-from cnn_sweeps.tracking import TrackedRun, artifacts, flatten
-from cnn_sweeps.tracking.records import DATA, NETWORK, STOP_REASON
+from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names
+from cnn_sweeps.tracking.names import (
+    CONFIG_HASH,
+    DATA,
+    DATA_DIGEST,
+    LAYERS_FILE,
+    NETWORK,
+    STOP_REASON,
+    SUMMARY_FILE,
+    TRAJECTORY_HASH,
+    WEIGHTS,
+)
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.epoch import TrainingResult
 
@@ -31,10 +41,10 @@ def tags_of(config: Config, identity: Identity) -> dict[str, object]:
         **config.tracking.tags,
         NETWORK: title(config.model),
         DATA: config.data.name,
-        "config_hash": identity.config_hash,
-        "trajectory_hash": identity.trajectory_hash,
-        "data_digest": identity.data_digest,
-        "schema_version": SCHEMA_VERSION,
+        CONFIG_HASH: identity.config_hash,
+        TRAJECTORY_HASH: identity.trajectory_hash,
+        DATA_DIGEST: identity.data_digest,
+        names.SCHEMA_VERSION: SCHEMA_VERSION,
     }
 
 
@@ -53,8 +63,8 @@ def log_setup(
     if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
         artifacts.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
     tracked.log_dataset(dataset)
-    tracked.log_text(build.summary_text(model), "model_summary.txt")
-    tracked.log_table([asdict(row) for row in build.layer_table(model)], "layers.json")
+    tracked.log_text(build.summary_text(model), SUMMARY_FILE)
+    tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
 
 
@@ -68,7 +78,7 @@ def log_results(
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
-    tracked.set_tags({"weights_sha256": weights, STOP_REASON: trained.stopped})
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped})
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:

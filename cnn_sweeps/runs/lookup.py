@@ -13,7 +13,8 @@ from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
-from cnn_sweeps.tracking.records import REPRODUCES, REUSED_FROM, stop_reason
+from cnn_sweeps.tracking.names import REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.records import stop_reason
 
 MOST_CANDIDATES = 10
 RUN_ID_LENGTH = 32

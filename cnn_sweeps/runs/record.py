@@ -16,9 +16,10 @@ from cnn_sweeps.models.source import Source, places
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
 from cnn_sweeps.training.epoch import Epoch
 
-CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+CONFIG, ENVIRONMENT = CONFIG_FILE, ENVIRONMENT_FILE
 """Where a run's config and environment are stored."""
 FINISHED = "FINISHED"
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")

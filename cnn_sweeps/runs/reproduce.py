@@ -14,7 +14,7 @@ from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable, restore_flags, restored
 from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare
 from cnn_sweeps.tracking import Store, notes
-from cnn_sweeps.tracking.records import KIND, REPRODUCES
+from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training.backend import quiet_stderr
 
 
@@ -77,9 +77,9 @@ def reproduce(
         store = beside or Store.open(tracking)
         again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=tolerance)
-    _tag(store, again.run_id, {"verdict": str(verdict)})
+    _tag(store, again.run_id, {VERDICT: str(verdict)})
     if beside:
-        linked = {"reproduced_by": again.run_id, "reproduction_verdict": verdict.kind}
+        linked = {REPRODUCED_BY: again.run_id, REPRODUCTION_VERDICT: verdict.kind}
         _tag(store, record.run_id, linked)
     return Reproduction(recorded=record, now=again, verdict=verdict, used_recorded_source=laid)
 

@@ -10,7 +10,8 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
-from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE, STOP_REASON, stop_reason
+from cnn_sweeps.tracking.names import REUSED_FROM, SOFTWARE, STOP_REASON
+from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 

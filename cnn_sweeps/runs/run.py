@@ -18,7 +18,7 @@ from cnn_sweeps.provenance.identity import Identity, identify
 from cnn_sweeps.runs import log, reuse, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import Store, TrackedRun
-from cnn_sweeps.tracking.records import KIND
+from cnn_sweeps.tracking.names import CURVES_FILE, KIND
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
@@ -217,7 +217,7 @@ def _draw_and_store(
         A sentence for each figure that had to be left out.
     """
     curves = figures.learning_curves(trained.epochs, gallery.about)
-    tracked.log_figure(curves, "learning_curves.png")
+    tracked.log_figure(curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     if whole and config.tracking.figures:
         left_out = stored_model.draw(gallery, tracked)

@@ -8,7 +8,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.tracking import TrackedRun, artifacts
-from cnn_sweeps.tracking.records import LEFT_OUT
+from cnn_sweeps.tracking.names import LEFT_OUT
 from cnn_sweeps.training import loop
 from cnn_sweeps.training.steps import Evaluate
 

@@ -34,7 +34,7 @@ from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun
-from cnn_sweeps.tracking.records import KIND, STUDY_NAME
+from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.trajectories.lock import locked
 
 STOPPED = "stopped by Ctrl-C"
@@ -146,7 +146,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
-        parent.log_json(without_passwords(plan.to_json()), "plan.json")
+        parent.log_json(without_passwords(plan.to_json()), PLAN_FILE)
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
@@ -263,9 +263,9 @@ def conclude(
 
 
 def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
-    parent.log_table(ranking.records(), "ranking.json")
-    parent.log_text(ranking.to_csv(), "ranking.csv")
-    parent.log_text(ranking.to_markdown(), "ranking.md")
+    parent.log_table(ranking.records(), RANKING_FILES[0])
+    parent.log_text(ranking.to_csv(), RANKING_FILES[1])
+    parent.log_text(ranking.to_markdown(), RANKING_FILES[2])
 
 
 def _leave_failures(

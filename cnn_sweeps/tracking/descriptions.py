@@ -9,14 +9,8 @@ from collections.abc import Iterator, Sequence
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.markdown import block, bullets, picture_links, plain, run_link
-from cnn_sweeps.tracking.records import (
-    DATA,
-    NETWORK,
-    REPRODUCES,
-    REUSED_FROM,
-    RunRecord,
-    stop_reason,
-)
+from cnn_sweeps.tracking.names import DATA, NETWORK, REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.records import RunRecord, stop_reason
 
 EXPERIMENT = """\
 Image classifiers that cnn-sweeps has trained.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.tracking.errors import refusing
-from cnn_sweeps.tracking.records import REPRODUCES, SOFTWARE, RunRecord, stop_reason
+from cnn_sweeps.tracking.names import ENVIRONMENT_FILE, REPRODUCES, SOFTWARE, WEIGHTS
+from cnn_sweeps.tracking.records import RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
 from cnn_sweeps.training.epoch import Epoch
@@ -50,7 +51,7 @@ def finished(
     ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
-    whole = (run for run in ended if "weights_sha256" in run.tags and stop_reason(run.tags))
+    whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with refusing(store.address):
         return next((run for run in whole if _has_files(store.client, run, with_model)), None)
 
@@ -98,7 +99,7 @@ def _has_files(client: "MlflowClient", run: RunRecord, with_model: bool) -> bool
     """Whether a run still has the files by which it can be done again, and a model if wanted."""
     if with_model and not _models(client, run.run_id):
         return False
-    return any(file.path == "environment.json" for file in client.list_artifacts(run.run_id))
+    return any(file.path == ENVIRONMENT_FILE for file in client.list_artifacts(run.run_id))
 
 
 def _models(client: "MlflowClient", run_id: str) -> list[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import connect, impatient
-from cnn_sweeps.tracking.records import PROCESS, RunRecord
+from cnn_sweeps.tracking.names import PROCESS
+from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
 
 PATIENCE = 1.0

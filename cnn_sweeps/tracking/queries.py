@@ -4,7 +4,8 @@ from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.tracking.errors import first_line
-from cnn_sweeps.tracking.records import STUDY_NAME, RunRecord
+from cnn_sweeps.tracking.names import STUDY_NAME
+from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
 
 SYNTAX = (

@@ -7,42 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import UnknownHashError
+from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-TRIAL = "trial"
-"""Tag of an MLflow run: number of its trial in the study."""
-
-PARENT = "mlflow.parentRunId"
-CONFIG_HASH = "config_hash"
-REPRODUCES = "reproduces"
-"""Tag of a run that was made to be compared with another: the run id of that one."""
-REUSED_FROM = "reused_from"
-"""Tag of a run that was answered from another, and trained nothing: the run id of that one."""
-KIND = "kind"
-"""Tag of every run: run, trial, sweep or reproduction."""
-STUDY_NAME = "study_name"
-"""Tag of a sweep's run and of its trials."""
-NETWORK = "network"
-"""Tag of a run: a short name of its network, such as `cnn 64x2`."""
-DATA = "data"
-"""Tag of a run: the name of its data."""
-STOP_REASON = "stop_reason"
-"""Tag of a run: why its training ended."""
-SOFTWARE = "software"
-"""Tag of a run: digest of the versions and the code that trained it."""
-LEFT_OUT = "figures_left_out"
-"""Tag of a run of which a picture could not be made: which ones, and why."""
-
-RETRY_ATTEMPT = "retry_attempt"
-RETRY_REASON = "retry_reason"
-RETRY_OF = "retry_of"
-"""Tags of a trial's run that is a retry: which attempt it is, why the one before did not come to
-its end, and the number of that trial in the study."""
-
-PROCESS = "process"
-"""Tag of a run: the process that writes to it, as JSON of an `Owner`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
 from cnn_sweeps.tracking.models import Portable
-from cnn_sweeps.tracking.records import SOFTWARE
+from cnn_sweeps.tracking.names import CONFIG_FILE, DATA_DIGEST, ENVIRONMENT_FILE, SOFTWARE
 from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class TrackedRun:
     def log_config(self, plain: Mapping[str, object]) -> None:
         """Store a whole config as `config.yaml`; passwords of the tracking store are left out."""
         told = {**plain, "tracking": without_passwords(plain["tracking"])}
-        self.log_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), "config.yaml")
+        self.log_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), CONFIG_FILE)
 
     def log_table(self, rows: Sequence[Mapping[str, object]], path: str) -> None:
         """Store rows of one form as JSON that MLflow's pages show as a table.
@@ -132,7 +132,7 @@ class TrackedRun:
 
     def log_environment(self, environment: Environment) -> None:
         """Store the environment as JSON; as tags the commit, and a digest of the software."""
-        self.log_json(environment.as_dict(), "environment.json")
+        self.log_json(environment.as_dict(), ENVIRONMENT_FILE)
         tags: dict[str, object] = {SOFTWARE: environment.software}
         if environment.git_commit:
             commit = environment.git_commit
@@ -155,7 +155,7 @@ class TrackedRun:
                 # Two workers that log the same data set for the first time collide on its
                 # key; the second then finds it there.
                 self.client.log_inputs(self.run_id, entry)
-        self.set_tags({"data_digest": dataset.digest})
+        self.set_tags({DATA_DIGEST: dataset.digest})
 
     def log_model(
         self, model: "keras.Model", *, shape: tuple[int, int, int], num_classes: int

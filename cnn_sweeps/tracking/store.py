@@ -22,8 +22,9 @@ from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.models import read_model
+from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS
 from cnn_sweeps.tracking.paging import pages
-from cnn_sweeps.tracking.records import CONFIG_HASH, PARENT, PROCESS, RunRecord, checked_prefix
+from cnn_sweeps.tracking.records import RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cnn_sweeps.cli import figures
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, DataError, StoreError, UnknownHashError
 from cnn_sweeps.tracking import RunRecord, Store, artifacts
-from cnn_sweeps.tracking.records import LEFT_OUT
+from cnn_sweeps.tracking.names import LEFT_OUT
 
 NET = """
 import keras

@@ -15,7 +15,7 @@ from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store, finished_runs
-from cnn_sweeps.tracking.records import REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking.names import REUSED_FROM, SOFTWARE
 from cnn_sweeps.training.epoch import Epoch
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})

@@ -46,7 +46,7 @@ from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, records
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, names
 from cnn_sweeps.tracking.finished_runs import epochs_of
 
 MOST_CURVES = 5
@@ -165,7 +165,7 @@ def _trial(
     reported = max(frozen.intermediate_values, default=0)
     epochs = int(known.get(METRICS, {}).get("epochs", reported))
     trained = known.get(EPOCHS_TRAINED, tags.get("epochs_trained", epochs))
-    reused = REUSED_FROM in known or records.REUSED_FROM in tags
+    reused = REUSED_FROM in known or names.REUSED_FROM in tags
     # Without its run, only a trial that knew nothing before it is known to have paid for all.
     whole = row.metrics.get("train_seconds") if int(trained) >= epochs else None
     paid = tags.get(PAID, whole)

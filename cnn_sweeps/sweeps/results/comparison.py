@@ -11,6 +11,7 @@ from cnn_sweeps.sweeps.plan.cells import SEED, base_of, told
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import TrackedRun, artifacts
+from cnn_sweeps.tracking.names import ANSWER_FILES
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
@@ -40,8 +41,8 @@ def log(answer: Answer, parent: TrackedRun) -> None:
     """Leave the answer with the run of the sweep: to be read, to be computed with, as a picture."""
     from cnn_sweeps.sweeps.comparison.chart import NAME, chart  # noqa: PLC0415 -- matplotlib
 
-    parent.log_text(answer.to_markdown(), "answer.md")
-    parent.log_json(answer.to_json(), "answer.json")
+    parent.log_text(answer.to_markdown(), ANSWER_FILES[0])
+    parent.log_json(answer.to_json(), ANSWER_FILES[1])
     artifacts.write_bytes(parent, style.png(chart(answer)), NAME)
 
 

@@ -14,11 +14,9 @@ from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, artifacts, notes
+from cnn_sweeps.tracking.names import CONFIG_FILE
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
-
-CONFIG = "config.yaml"
-"""Artifact of a run: its whole config."""
 
 MANY = 5
 """Trials that are scored without a word."""
@@ -93,7 +91,7 @@ def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
         if logged:
             known[trial.number] = logged
         else:
-            plain = yaml.safe_load(store.read_text(run_id, CONFIG))
+            plain = yaml.safe_load(store.read_text(run_id, CONFIG_FILE))
             drawn = trial.number in best
             asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, drawn=drawn))
     return known, asked

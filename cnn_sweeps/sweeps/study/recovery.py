@@ -19,7 +19,7 @@ from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.records import TRIAL
+from cnn_sweeps.tracking.names import TRIAL
 
 logger = logging.getLogger(__name__)
 

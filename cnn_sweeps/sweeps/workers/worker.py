@@ -34,14 +34,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.records import (
-    KIND,
-    RETRY_ATTEMPT,
-    RETRY_OF,
-    RETRY_REASON,
-    STUDY_NAME,
-    TRIAL,
-)
+from cnn_sweeps.tracking.names import KIND, RETRY_ATTEMPT, RETRY_OF, RETRY_REASON, STUDY_NAME, TRIAL
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.epoch import Epoch
 
