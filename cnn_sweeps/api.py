@@ -104,6 +104,11 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
     typed = [*overrides, *_swept(settings)]
     with explained(typed, sweep=True), composed_call(typed) as (call, arguments):
         request = request_of(call, arguments)
+    if request.budget.dry_run or request.place is not None:
+        raise ConfigError(
+            "cs.sweep runs its trials in processes of this machine: hydra.sweeper.dry_run and "
+            "other launchers belong to cnn-sweeps -m."
+        )
     return carry_out(request, display or Silence())
 
 
@@ -265,12 +270,14 @@ def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     for name, value in settings.items():
         key = f"{prefix}{name.replace('__', '.')}"
         if isinstance(value, Mapping):
-            options = [f"{key}={value['name']}"] if not prefix and "name" in value else []
+            group = not prefix and "." not in key  # of the config: its name chooses the option
+            options = [f"{key}={value['name']}"] if group and "name" in value else []
             rest = {k: v for k, v in value.items() if not (options and k == "name")}
             texts += [*options, *_typed(rest, f"{key}.")]
         else:
-            plain = list(value) if isinstance(value, tuple) else value
-            texts.append(f"{key}={text_of(str(plain) if isinstance(plain, Path) else plain)}")
+            # Keys of a user's own are added: parameters of an optimizer or a network, tags.
+            own = "++" if {"params", "tags"} & set(key.split(".")[:-1]) else ""
+            texts.append(f"{own}{key}={text_of(_plain(value))}")
     return texts
 
 
@@ -281,9 +288,9 @@ def _swept(settings: Mapping[str, Any]) -> list[str]:
     params = settings.get("params") or {}
     known = (*OPTIONS, *SETTINGS, "params")
     return [
-        *(f"hydra/sweeper/{name}={settings[name]}" for name in OPTIONS if name in settings),
+        *(f"hydra/sweeper/{name}={settings[name]}" for name in OPTIONS if settings.get(name)),
         *(
-            f"hydra.sweeper.{name}={text_of(settings[name])}"
+            f"hydra.sweeper.{name}={text_of(_plain(settings[name]))}"
             for name in SETTINGS
             if name in settings
         ),
@@ -292,10 +299,15 @@ def _swept(settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _plain(value: Any) -> Any:
+    """What an override can say: a path is text, a tuple a list."""
+    return str(value) if isinstance(value, Path) else value
+
+
 def _choice(values: Any) -> Any:
     """A list of values as the sweep of them; an expression as it is."""
     from cnn_sweeps.sweeps.space.value import text_of
 
     if isinstance(values, list | tuple):
-        return f"choice({','.join(map(text_of, values))})"
-    return values
+        return ",".join(map(text_of, values))
+    return values if isinstance(values, str) else text_of(values)

@@ -89,6 +89,45 @@ def test_what_is_not_possible_is_one_plain_error(
     assert not GlobalHydra.instance().is_initialized()
 
 
+def test_keys_of_the_users_own_and_parts_with_a_name_are_values() -> None:
+    """Parameters of an optimizer, tags, and a mapping below a group."""
+    made = cs.compose(
+        data="digits",
+        trainer__optimizer={"name": "sgd", "params": {"momentum": 0.9}},
+        tracking__tags={"team": "a"},
+    )
+    assert made.trainer.optimizer.params == {"momentum": 0.9}
+    assert (made.trainer.optimizer.name, made.tracking.tags) == ("sgd", {"team": "a"})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([None, 0.5], (None, 0.5), id="null"),
+        pytest.param([[4, 8], 16], ("[4,8]", 16), id="lists"),
+        pytest.param("interval(0.0,0.5)", (), id="expression"),
+    ],
+)
+def test_params_of_a_sweep_are_its_values(
+    values: Any, expected: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is swept may be null, a list, or an expression as it is typed."""
+    asked: list[Any] = []
+    monkeypatch.setattr(cs.api, "carry_out", lambda request, _: asked.append(request.plan))
+    key = {"[4,8]": "model.filters"}.get(str(expected[:1] and expected[0]), "trainer.stop_at_loss")
+    key = key if expected else "model.dropout"
+    cs.sweep("data=digits", params={key: values}, n_trials=2)
+    (dimension,) = asked[0].space.dimensions
+    assert (dimension.key, dimension.choices) == (key, expected)
+
+
+@pytest.mark.parametrize("typed", ["hydra.sweeper.dry_run=true", "hydra/launcher=joblib"])
+def test_what_belongs_to_the_command_line_is_refused(typed: str) -> None:
+    """No setting is accepted and ignored."""
+    with pytest.raises(ConfigError, match="belong to cnn-sweeps -m"):
+        cs.sweep("data=digits", "model.filters=2,4", typed)
+
+
 def test_a_config_takes_no_overrides() -> None:
     """A config is frozen: what would change it is not ignored."""
     with pytest.raises(ConfigError, match="a config is frozen"):

@@ -23,7 +23,13 @@ from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.rules import Rules
-from cnn_sweeps.config.stored import completed, load_stored, refuse_newer, with_defaults
+from cnn_sweeps.config.stored import (
+    completed,
+    load_stored,
+    refuse_newer,
+    with_defaults,
+    without_neutral,
+)
 from cnn_sweeps.data import Dataset, as_read
 from cnn_sweeps.errors import ConfigError, NewerVersionError, StoreError
 from cnn_sweeps.provenance.identity import content
@@ -229,6 +235,32 @@ def test_what_a_newer_version_stored_is_told_apart(changed: dict[str, Any], key:
     plain["template"]["bases"] = {"[]": stored}
     with pytest.raises(StoreError, match=f"newer version of cnn_sweeps: {key} is not known"):
         Plan.from_json(plain)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        pytest.param({"model": {"padding": "???"}}, id="to-be-swept"),
+        pytest.param({"data": {"name": "${oc.env:DATA_SET}"}}, id="interpolated-kind"),
+        pytest.param({"data": {"name": "???"}}, id="kind-to-be-swept"),
+        pytest.param({"model": {"activation": "${oc.env:ACT,relu}"}}, id="interpolated"),
+    ],
+)
+def test_a_base_config_may_leave_values_open(opened: dict[str, Any]) -> None:
+    """What an interpolation or a trial fills in is nothing that a newer version has stored."""
+    base = values()
+    base |= {group: {**base[group], **given} for group, given in opened.items()}
+    plain = plan().to_json()
+    plain["template"]["bases"] = {"[]": base}
+    (read,) = Plan.from_json(plain).base_config.bases.values()
+    assert read["data"]["rules"] == 1
+
+
+def test_an_export_can_be_read_by_the_version_that_trained_it() -> None:
+    """An added field at its neutral value is left out; it reads back as neutral."""
+    plain = without_neutral(config())
+    assert "rules" not in plain["data"]
+    assert load_stored(plain) == config()
 
 
 def test_a_wrong_value_is_not_a_newer_version() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cnn_sweeps.config.fields import dataclasses_of
-from cnn_sweeps.config.loading import load, plain_value
+from cnn_sweeps.config.loading import MISSING, load, plain_value
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError, NewerVersionError
 
@@ -43,6 +43,14 @@ def with_defaults(container: Mapping[str, Any]) -> dict[str, Any]:
     return _filled(Config, container, _default_of)
 
 
+def without_neutral(config: Config) -> dict[str, Any]:
+    """The plain values of a config, as versions read them that lack the fields added since.
+
+    What is left out reads back as neutral.
+    """
+    return _bare(config)
+
+
 def refuse_newer(container: Mapping[str, Any], what: str) -> None:
     """Refuse values with a field, an option or a rules number that is not known here.
 
@@ -60,11 +68,23 @@ def _filled(cls: type, values: Mapping[str, Any], choose: Any) -> dict[str, Any]
     for field, annotation in _fields(cls):
         value = filled.get(field.name)
         if isinstance(value, Mapping):
-            inner = _one_of(annotation, value)
-            filled[field.name] = _filled(inner, value, choose) if inner else value
+            filled[field.name] = dict(value)
+            for inner in _possible(annotation, value):
+                filled[field.name] = _filled(inner, filled[field.name], choose)
         elif field.name not in filled and "neutral" in field.metadata:
             filled[field.name] = plain_value(choose(field))
     return filled
+
+
+def _bare(value: Any) -> dict[str, Any]:
+    bare = {}
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        if "neutral" in field.metadata and held == field.metadata["neutral"]:
+            continue
+        nested = dataclasses.is_dataclass(held) and not isinstance(held, type)
+        bare[field.name] = _bare(held) if nested else plain_value(held)
+    return bare
 
 
 def _unknown(cls: type, values: Mapping[str, Any], prefix: str) -> Iterator[str]:
@@ -77,9 +97,10 @@ def _unknown(cls: type, values: Mapping[str, Any], prefix: str) -> Iterator[str]
             continue
         field, annotation = fields[name]
         if isinstance(value, Mapping):
-            if inner := _one_of(annotation, value):
-                yield from _unknown(inner, value, f"{key}.")
-            elif NAME in value and len(dataclasses_of(annotation, None)) > 1:
+            possible = _possible(annotation, value)
+            if len(possible) == 1:
+                yield from _unknown(possible[0], value, f"{key}.")
+            elif not possible and dataclasses_of(annotation, None):
                 yield f"{key}.{NAME}={value[NAME]}"
         elif not _listed(annotation, value) or _above(field, value):
             yield f"{key}={value}"
@@ -91,19 +112,24 @@ def _fields(cls: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
         yield field, hints[field.name]
 
 
-def _one_of(annotation: Any, values: Mapping[str, Any]) -> type | None:
-    """The dataclass that values are of; None where nothing selects one."""
-    possible = dataclasses_of(annotation, None)
-    if len(possible) > 1:
-        name = values.get(NAME)
-        possible = [c for c in possible if name in get_args(get_type_hints(c).get(NAME))]
-    return possible[0] if len(possible) == 1 else None
+def _possible(annotation: Any, values: Mapping[str, Any]) -> list[type]:
+    """The dataclasses that values can be of: one, unless the name is missing or left open."""
+    every = dataclasses_of(annotation, None)
+    name = values.get(NAME)
+    if len(every) < 2 or name is None or _is_open(name):  # noqa: PLR2004 -- nothing to choose
+        return every
+    return [c for c in every if name in get_args(get_type_hints(c).get(NAME))]
 
 
 def _listed(annotation: Any, value: Any) -> bool:
-    """Whether a text is one of those that a field lists; what is interpolated is not looked at."""
-    lists = get_origin(annotation) is Literal and isinstance(value, str) and "${" not in value
+    """Whether a text is one of those that a field lists; what is left open is not looked at."""
+    lists = get_origin(annotation) is Literal and isinstance(value, str) and not _is_open(value)
     return not lists or value in get_args(annotation)
+
+
+def _is_open(value: Any) -> bool:
+    """Whether a base config leaves a value to an interpolation or to whoever sweeps it."""
+    return isinstance(value, str) and ("${" in value or value == MISSING)
 
 
 def _above(field: dataclasses.Field[Any], value: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import CustomModel
+from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance import requirements
@@ -74,7 +74,7 @@ def command(folder: str, record: Record) -> str:
 
 def _files(record: Record) -> dict[str, str | bytes]:
     """The content of each file by its path in the folder."""
-    config = to_json(record.config)
+    config = without_neutral(record.config)
     config["tracking"] = without_passwords(config["tracking"])
     files: dict[str, str | bytes] = {
         CONFIG: yaml.safe_dump(config, sort_keys=False, allow_unicode=True),

@@ -268,6 +268,8 @@ def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
         node = nested
         for group in groups:
             node = node.setdefault(group, {})
+            if not isinstance(node, dict):  # a user's own param with a dot in its name
+                return dict(params)
         node[leaf] = text
     return flatten(completed(nested))
 

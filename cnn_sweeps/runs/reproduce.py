@@ -11,7 +11,7 @@ from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable, restore_flags, restored
+from cnn_sweeps.runs.restore import check_images, importable, recorded_flags, restored
 from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
@@ -75,7 +75,8 @@ def reproduce(
     with importable(record, trust=trust) as laid:
         validate.check(config)
         store = beside or Store.open(tracking)
-        again = _trained(record, config, store)
+        with recorded_flags(record.environment):
+            again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=tolerance)
     _tag(store, again.run_id, {VERDICT: str(verdict)})
     if beside:
@@ -92,7 +93,6 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
     Raises:
         DataError: the images are missing, or are not those of the run.
     """
-    restore_flags(record.environment)
     with quiet_stderr():
         from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 

@@ -5,6 +5,7 @@ experiment follows the machine: where its images lie, where it is logged, how it
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,6 +66,35 @@ def threads(recorded: Environment) -> int:
     """
     cores = recorded.cpu_count
     return recorded.threads or (0 if cores == environment.cores() else cores)
+
+
+@contextmanager
+def recorded_flags(recorded: Environment) -> Iterator[None]:
+    """Train inside the block with the variables that were recorded; afterwards they are as before.
+
+    Raises:
+        ConfigError: TensorFlow was imported with others, and reads them only once.
+    """
+    names = (environment.ONEDNN, *environment.VARIABLES)
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    restore_flags(recorded)
+    now = {name: os.environ[name] for name in names if name in os.environ}
+    try:
+        if "tensorflow" in sys.modules and now != before:
+            raise ConfigError(
+                f"the run was trained with {_typed(now)}, but TensorFlow already runs in this "
+                f"process with {_typed(before)}.\nReproduce it in a process of its own, for "
+                "example with cnn-sweeps reproduce."
+            )
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def _typed(variables: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in variables.items()) or "no variables"
 
 
 def restore_flags(recorded: Environment) -> None:

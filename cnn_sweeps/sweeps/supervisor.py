@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -101,6 +102,9 @@ class Interrupts:
 def interruptible() -> Iterator[Interrupts]:
     """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored."""
     interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts  # Python hears signals in its main thread only
+        return
     heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, interrupts.note) for number in heard}
     try:

@@ -97,7 +97,11 @@ def prepare(database: Path, *, artifacts: str) -> None:
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     if not database.exists():
-        with FileLock(database.with_name(f"{database.name}.lock"), timeout=MIGRATION_SECONDS):
+        with FileLock(
+            database.with_name(f"{database.name}.lock"),
+            timeout=MIGRATION_SECONDS,
+            fallback_to_soft=False,  # a marker of a killed process would stay for ever
+        ):
             if not database.exists():
                 _create(database, artifacts)
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:

@@ -8,8 +8,8 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps import figures
-from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
@@ -101,7 +101,7 @@ def _score(
     tracking: Tracking, alike: Sequence[Unscored], workers: int
 ) -> dict[int, dict[str, float]]:
     """Score trials of one start of TensorFlow, here or in processes of their own."""
-    if not workers and backend.can_configure_backend(load(alike[0].config).trainer):
+    if not workers and backend.can_configure_backend(load_stored(alike[0].config).trainer):
         return score_all(tracking, alike)
     most = min(max(1, workers), len(alike))
     calls = [(tracking, alike[number::most]) for number in range(most)]
@@ -134,7 +134,7 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     store = Store.open(tracking)
     scores = {}
     for unscored in asked:
-        config = load(unscored.config)
+        config = load_stored(unscored.config)
         backend.configure_backend(config.trainer, config.seed)
         tracked = store.reopen(unscored.run_id)
         drawn = config.tracking.figures and unscored.drawn
