@@ -112,12 +112,13 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
     return carry_out(request, display or Silence())
 
 
-def load(name: str, *where: str) -> Record:
+def load(name: str | None = None, *where: str, run_id: str | None = None) -> Record:
     """Everything that is stored of a run: config, environment, epochs, metrics.
 
     Args:
         name: a unique prefix of its config hash (at least 4 hex digits), or its MLflow run id.
         where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`.
+        run_id: this MLflow run, in place of `name`.
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
@@ -126,8 +127,10 @@ def load(name: str, *where: str) -> Record:
     """
     from cnn_sweeps.runs import lookup
 
-    store = lookup.open_store(_tracking(where), name)
-    return lookup.record_of(store, lookup.one_run(store, name))
+    if (name is None) == (run_id is None):
+        raise ConfigError("give one of name and run_id.")
+    store = lookup.open_store(_tracking(where), run_id or name)
+    return lookup.record_of(store, lookup.find(store, name, run_id))
 
 
 def compare(
@@ -155,7 +158,7 @@ def compare(
         StoreError: the store cannot be read.
     """
     from cnn_sweeps.runs import lookup
-    from cnn_sweeps.runs.leaderboard import Leaderboard, Question, rank
+    from cnn_sweeps.runs.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
     store = lookup.open_store(_tracking([word for word in words if "=" in word]))
@@ -163,8 +166,7 @@ def compare(
         metric=metric, where=where, experiment=experiment, ascending=ascending, each=all_runs
     )
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
-    nothing = Leaderboard(metric=metric, ascending=bool(ascending), runs=(), without=0)
-    return rank(store, prefixes, question) or nothing
+    return rank(store, prefixes, question)
 
 
 def reproduce(
@@ -194,13 +196,13 @@ def reproduce(
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
-    from cnn_sweeps.runs import export, lookup
+    from cnn_sweeps.runs import export, lookup, validate
     from cnn_sweeps.runs import reproduce as runs
 
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
-    places = [text for text in overrides if text.startswith("data.")]
-    tracking = _tracking([text for text in overrides if text not in places])
+    places, where = validate.places(overrides)
+    tracking = _tracking(where)
     beside: Store | None = None
     if folder is not None:
         record = export.read(Path(folder))

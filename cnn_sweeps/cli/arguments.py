@@ -1,14 +1,84 @@
-"""The arguments of a command: Python's own parser, with refusals in the style of all others."""
+"""The arguments of a command: names and `KEY=VALUE` in any order, between options.
 
-from argparse import ArgumentParser
+Python's own parser, with refusals in the style of all others.
+"""
+
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cnn_sweeps.errors import ConfigError
 
+STORED_RUNS = (
+    "Any unique prefix of at least 4 hex digits identifies a hash. "
+    "Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run."
+)
+"""What is said below the options of a command about stored runs."""
+IN_PLACE_OF_HASH = ("run_id", "folder")
+"""Options that name a run, so that its hash is left out."""
+MANY = 1000
+"""As many names as anybody types."""
+
 
 class Arguments(ArgumentParser):
-    """Refuses what it does not know by a `ConfigError`, which is said like any other."""
+    """Refuses what it does not know by a `ConfigError`, which is said like any other.
+
+    Args:
+        command: `show`.
+        usage: what is typed behind it.
+        description: what it does.
+        names: how many words without an equals sign it takes, at least and at most.
+        hint: what to type instead of what is refused; the usage when None.
+        epilog: what is said below the options.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        usage: str,
+        description: str,
+        *,
+        names: tuple[int, int],
+        hint: str | None = None,
+        epilog: str = STORED_RUNS,
+    ) -> None:
+        super().__init__(
+            prog=f"cnn-sweeps {command}",
+            usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
+            description=description,
+            epilog=epilog,
+        )
+        self._count = names
+        self._hint = hint or f"cnn-sweeps {command} {usage}"
+        self.add_argument("words", nargs="*", metavar="WORD", help="names, and where to look")
+
+    def add_run_id(self) -> None:
+        """An option for a run, where a hash may stand for several."""
+        self.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
+
+    def read(self, typed: Sequence[str]) -> Namespace:
+        """What was typed: each option, `names`, and `overrides` (words with an equals sign).
+
+        Raises:
+            ConfigError: an unknown option, or fewer or more names than the command takes.
+        """
+        asked = self.parse_intermixed_args(typed)
+        asked.names = [word for word in asked.words if "=" not in word]
+        asked.overrides = [word for word in asked.words if "=" in word]
+        left_out = any(getattr(asked, option, None) for option in IN_PLACE_OF_HASH)
+        least, most = (count - left_out for count in self._count)
+        if not least <= len(asked.names) <= most:
+            self.refuse(asked.names)
+        return asked
+
+    def refuse(self, names: Sequence[str]) -> NoReturn:
+        """Refuse names that the command does not take.
+
+        Raises:
+            ConfigError: always.
+        """
+        given = " ".join(names) or "nothing"
+        raise ConfigError(f"unexpected arguments: {given}\n  Type {self._hint}")
 
     def error(self, message: str) -> NoReturn:
         """Refuse.
@@ -17,29 +87,3 @@ class Arguments(ArgumentParser):
             ConfigError: always.
         """
         raise ConfigError(f"{message}.\n  Type {self.prog} --help for the options.")
-
-
-def parser(command: str, usage: str, description: str) -> Arguments:
-    """The arguments that every command about stored runs has; options are added to them."""
-    made = Arguments(
-        prog=f"cnn-sweeps {command}",
-        usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
-        description=description,
-        epilog="Any unique prefix of at least 4 hex digits identifies a hash. "
-        "Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
-    )
-    made.add_argument("words", nargs="*", metavar="WORD", help="hashes, and the store")
-    return made
-
-
-def divide(words: Sequence[str], count: range, usage: str) -> tuple[list[str], list[str]]:
-    """What was typed without and with an equals sign: names and overrides.
-
-    Raises:
-        ConfigError: there are fewer or more names than the command takes.
-    """
-    names = [word for word in words if "=" not in word]
-    if len(names) not in count:
-        given = " ".join(names) or "nothing"
-        raise ConfigError(f"unexpected arguments: {given}\n  Type cnn-sweeps {usage}")
-    return names, [word for word in words if "=" in word]

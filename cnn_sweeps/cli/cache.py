@@ -8,7 +8,7 @@ from typing import Any
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.validate import compose_trajectories
 from cnn_sweeps.text.format import pluralize
@@ -18,7 +18,6 @@ from cnn_sweeps.tracking import checked_prefix
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
 
-USAGE = "cache [list | verify | clear] [HASH]"
 MB = 10**6
 REMEDY = "damaged files are quarantined, and their epochs trained again when needed"
 
@@ -69,7 +68,7 @@ class Asked:
         return self.store.folder.absolute()
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """List, check or delete what is kept; 0 when it is done, 1 where something is damaged.
 
     Raises:
@@ -77,24 +76,24 @@ def main(arguments: list[str]) -> int:
         UnknownHashError: no trajectory, or several, have that prefix.
     """
     parser = Arguments(
-        prog="cnn-sweeps cache",
-        usage=f"cnn-sweeps {USAGE} [--json] [tracking.dir=FOLDER]",
-        description="List cached epochs (the default), verify every file by its "
+        "cache",
+        f"[{' | '.join(ACTIONS)}] [HASH] [--json]",
+        "List cached epochs (the default), verify every file by its "
         "checksum, or delete them. Trajectories in use are not deleted.",
+        names=(0, 2),
         epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all.",
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="action, hash and store")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    typed = parser.parse_intermixed_args(arguments)
-    names = [word for word in typed.words if "=" not in word]
-    action, *hashes = names or ["list"]
-    if action not in ACTIONS or len(hashes) > 1:
-        raise ConfigError(f"unexpected arguments: {' '.join(names)}\n  Type cnn-sweeps {USAGE}")
+    asked = parser.read(typed)
+    action, *hashes = asked.names or ["list"]
+    if action not in ACTIONS:
+        parser.refuse(asked.names)
     prefix = checked_prefix(hashes[0], "trajectory") if hashes else None
-    tracking, trajectory = compose_trajectories([word for word in typed.words if "=" in word])
+    tracking, trajectory = compose_trajectories(asked.overrides)
     store = TrajectoryStore.under(tracking.dir)
-    asked = Asked(store=store, max_gb=trajectory.max_gb, prefix=prefix, json=typed.json)
-    return ACTIONS[action](asked)
+    return ACTIONS[action](
+        Asked(store=store, max_gb=trajectory.max_gb, prefix=prefix, json=asked.json)
+    )
 
 
 def show(asked: Asked) -> int:

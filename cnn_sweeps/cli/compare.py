@@ -1,32 +1,18 @@
 """`cnn-sweeps compare`: the leaderboard of a store, in the terminal or for a program."""
 
-import re
 from argparse import ArgumentTypeError, Namespace
 from dataclasses import replace
-from difflib import get_close_matches
 
-from cnn_sweeps.cli import arguments, output
-from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.leaderboard import (
-    Leaderboard,
-    Names,
-    Question,
-    rank,
-    records,
-    table,
-    to_csv,
-)
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import MANY, Arguments
+from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
-from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.tracking import Store, checked_prefix, queries
 
 METRIC = "val_accuracy"
 TOP = 20
 """Rows of the table, where nothing else is asked for; a program gets all."""
-KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
-"""A metric or a param that a filter names."""
 
 
 def main(typed: list[str]) -> int:
@@ -37,31 +23,32 @@ def main(typed: list[str]) -> int:
         UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
-    asked = _parser().parse_intermixed_args(typed)
-    names, overrides = arguments.divide(asked.words, range(1000), "compare [HASH ...]")
-    prefixes = [checked_prefix(name) for name in names]
-    store = lookup.open_store(compose_tracking(overrides))
-    question = Question(
+    asked = _parser().read(typed)
+    board = api.compare(
+        *asked.words,
         metric=asked.metric,
         where=asked.where,
         experiment=asked.experiment,
         ascending=asked.ascending,
-        each=asked.all_runs,
+        all_runs=asked.all_runs,
     )
-    board = rank(store, prefixes, question)
-    if board is None:
-        _say_nothing_fits(asked, store)
-    else:
-        _print(board, asked, store)
+    if board.matched:
+        _print(board, asked)
+        return 0
+    out = output.console()
+    out.print(f"no run in {board.place} matches.", markup=False, soft_wrap=True)
+    for hint in board.hints:
+        out.print(f"  {hint}", markup=False, soft_wrap=True)
     return 0
 
 
 def _parser() -> Arguments:
-    made = arguments.parser(
+    made = Arguments(
         "compare",
         "[HASH ...] [options]",
         "Rank the runs of all studies, and single runs, by a metric: one row for each experiment, "
         "with the settings that differ. With hashes, only these are compared.",
+        names=(0, MANY),
     )
     made.add_argument(
         "--metric", default=METRIC, metavar="NAME", help=f"metric to rank by ({METRIC})"
@@ -104,41 +91,26 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _say_nothing_fits(asked: Namespace, store: Store) -> None:
-    """Say that no run fits, and which names of the filter no run has."""
-    out = output.console()
-    out.print(f"no run in {store.address} matches.", markup=False, soft_wrap=True)
-    every = queries.matching(store, "", asked.experiment)
-    known = {name for run in every for name in (*run.metrics, *run.params)}
-    for _, name in KEY.findall(asked.where):
-        if name not in known:
-            near = get_close_matches(name, known, n=3)
-            hint = f"; similar: {', '.join(near)}" if near else ""
-            out.print(f"  no run has {name}{hint}", markup=False, soft_wrap=True)
-
-
-def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
-    ids = {number: name for name, number in store.experiments().items()}
-    names = Names(studies=queries.sweeps(store), experiments=ids)
+def _print(board: Leaderboard, asked: Namespace) -> None:
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
     if asked.json:
-        print(dumped(records(shown, names)))
+        print(dumped(records(shown)))
         return
     if asked.csv:
-        print(to_csv(records(shown, names)), end="")
+        print(to_csv(records(shown)), end="")
         return
     out = output.console()
     if shown.runs:
-        table(shown, names, each=asked.all_runs).show(out)
-    for line in _remarks(board, len(shown.runs), each=asked.all_runs):
+        table(shown).show(out)
+    for line in _remarks(board, len(shown.runs)):
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _remarks(board: Leaderboard, shown: int, *, each: bool) -> list[str]:
+def _remarks(board: Leaderboard, shown: int) -> list[str]:
     """What the table does not show."""
     of_all, lines = len(board.runs), []
-    kind = "run" if each else "experiment"
+    kind = "run" if board.each else "experiment"
     if shown < of_all:
         lines.append(f"the best {shown} of {of_all} {kind}s; --top {of_all} shows all")
     if board.without:

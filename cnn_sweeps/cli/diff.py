@@ -8,18 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cnn_sweeps.cli import arguments, output
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import EPOCH_METRICS, Record
-from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import flatten
 
-USAGE = "diff HASH HASH"
 MOST_ROWS = 40
 DIGEST = re.compile(r"[0-9a-f]{64}")
 """A digest, of which a person is shown the first digits."""
@@ -70,14 +69,15 @@ def main(typed: list[str]) -> int:
         RecordError: a run ended before its config was stored.
         StoreError: the store cannot be read.
     """
-    parser = arguments.parser(
-        "diff", "HASH HASH", "Show how two runs differ: config, environment, metrics."
+    parser = Arguments(
+        "diff",
+        "HASH HASH",
+        "Show how two runs differ: config, environment, metrics.",
+        names=(2, 2),
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    asked = parser.parse_intermixed_args(typed)
-    names, overrides = arguments.divide(asked.words, range(2, 3), USAGE)
-    store = lookup.open_store(compose_tracking(overrides), names[0])
-    one, other = (lookup.record_of(store, lookup.one_run(store, name)) for name in names)
+    asked = parser.read(typed)
+    one, other = (api.load(name, *asked.overrides) for name in asked.names)
     difference, out = Difference.between(one, other), output.console()
     if asked.json:
         out.out(dumped(difference))

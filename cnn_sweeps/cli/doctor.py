@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from cnn_sweeps.cli import arguments, output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import MANY, Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.doctor import data, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
@@ -19,7 +19,6 @@ from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import ActiveRun
 
-USAGE = "doctor [options]"
 CHECKS: Mapping[str, Check] = {
     "python": installation.python,
     "versions": installation.versions,
@@ -51,13 +50,13 @@ def main(typed: list[str]) -> int:
         ConfigError: an argument is invalid.
         StoreError: runs are to be closed, and the store refuses.
     """
-    asked = _parser().parse_intermixed_args(typed)
-    names = [word for word in asked.words if "=" not in word]
-    config = compose_machine([word for word in asked.words if "=" in word])
+    parser = _parser()
+    asked = parser.read(typed)
+    config = compose_machine(asked.overrides)
     if asked.close_runs:
-        return _close_runs(config.tracking, names)
-    if names:
-        raise ConfigError(f"unexpected arguments: {names[0]}\n  Type cnn-sweeps {USAGE}")
+        return _close_runs(config.tracking, asked.names)
+    if asked.names:
+        parser.refuse(asked.names)
     looked = Machine(config=config, environ=os.environ, folder=Path.cwd(), gpu=asked.gpu)
     findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
     if asked.json:
@@ -79,11 +78,12 @@ def examine(name: str, check: Check, looked: Machine) -> list[Finding]:
 
 
 def _parser() -> Arguments:
-    made = arguments.parser(
+    made = Arguments(
         "doctor",
         "[options] [data.root=FOLDER]",
         "Check this machine for problems: one line for each check, with "
         "the remedy. Nothing is changed. Exit code 0: no failures; 1: failures.",
+        names=(0, MANY),
     )
     made.add_argument("--gpu", action="store_true", help="check GPUs with TensorFlow (10 s)")
     made.add_argument("--json", action="store_true", help="print it as JSON")

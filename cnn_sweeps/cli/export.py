@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from cnn_sweeps.cli import arguments, output
-from cnn_sweeps.runs import export, lookup
-from cnn_sweeps.runs.record import check_finished, verify
-from cnn_sweeps.runs.validate import compose_tracking
-
-USAGE = "export HASH FOLDER"
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.runs import export
 
 
 def main(typed: list[str]) -> int:
@@ -18,19 +16,16 @@ def main(typed: list[str]) -> int:
         RecordError: the run cannot be done again, or the folder cannot be written.
         StoreError: the store cannot be read.
     """
-    parser = arguments.parser(
-        "export", "HASH FOLDER", "Export everything needed to reproduce a run elsewhere."
+    parser = Arguments(
+        "export",
+        "HASH FOLDER",
+        "Export everything needed to reproduce a run elsewhere.",
+        names=(2, 2),
     )
-    parser.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
-    asked = parser.parse_intermixed_args(typed)
-    count = 1 if asked.run_id else 2
-    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
-    name, folder = asked.run_id or names[0], names[-1]
-    store = lookup.open_store(compose_tracking(overrides), name)
-    run = lookup.run_of_id(store, name) if asked.run_id else lookup.one_run(store, name)
-    record = lookup.record_of(store, run)
-    check_finished(record)
-    verify(record)
+    parser.add_run_id()
+    asked = parser.read(typed)
+    *hashes, folder = asked.names
+    record = api.load(*hashes, *asked.overrides, run_id=asked.run_id)
     export.write(record, Path(folder))
     output.console().print(
         f"{folder}: {record.name}\n  {export.command(folder, record)}", markup=False

@@ -1,14 +1,15 @@
 """`cnn-sweeps figures HASH`: make the pictures of a run again, of other images and filters."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
 
-from cnn_sweeps.cli import arguments, output
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
@@ -20,8 +21,6 @@ from cnn_sweeps.runs.restore import check_images, importable, restored
 from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
-
-USAGE = "figures HASH, or figures --run-id ID"
 
 
 def main(typed: list[str]) -> int:
@@ -35,14 +34,12 @@ def main(typed: list[str]) -> int:
         DataError: the images are missing, or are not those of the run.
         StoreError: the run has no stored model, or the store refuses.
     """
-    asked = _parser().parse_intermixed_args(typed)
-    count = 0 if asked.run_id else 1
-    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
-    places = [text for text in overrides if text.startswith("data.")]
-    tracking = validate.compose_tracking([text for text in overrides if text not in places])
-    store = lookup.open_store(tracking, asked.run_id or names[0])
-    run = lookup.run_of_id(store, asked.run_id) if asked.run_id else lookup.one_run(store, names[0])
-    record = lookup.record_of(store, run)
+    asked = _parser().read(typed)
+    name = asked.names[0] if asked.names else None
+    places, where = validate.places(asked.overrides)
+    tracking = validate.compose_tracking(where)
+    store = lookup.open_store(tracking, asked.run_id or name)
+    record = lookup.record_of(store, lookup.find(store, name, asked.run_id))
     check_finished(record)
     verify(record)
     config = restored(record, tracking, places)
@@ -50,16 +47,18 @@ def main(typed: list[str]) -> int:
         return _make(asked, record, config, store)
 
 
-def _parser() -> ArgumentParser:
-    made = arguments.parser(
+def _parser() -> Arguments:
+    made = Arguments(
         "figures",
         "HASH [options] [data.root=FOLDER]",
         "Draw the figures of a finished run again from its stored model: the learning curves, the "
         "confusion matrix, the most confident mistakes, the activations of the layers, "
         "the first kernels, samples of the data. Overwrites the "
         "run's existing figures.",
+        names=(1, 1),
+        hint="cnn-sweeps figures HASH, or figures --run-id ID",
     )
-    made.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
+    made.add_run_id()
     made.add_argument(
         "--images",
         type=_numbers,

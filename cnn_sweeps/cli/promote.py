@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnn_sweeps.cli import arguments, output
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
@@ -12,7 +13,6 @@ from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, registry
 from cnn_sweeps.tracking.descriptions import of_run
 
-USAGE = "promote HASH NAME [--alias champion], or promote --run-id ID NAME"
 TAGS = ("config_hash", "data_digest", "network", "data")
 """Tags of a run that its model version has as well."""
 ACCURACIES = ("val_accuracy", "test_accuracy")
@@ -27,21 +27,21 @@ def main(typed: list[str]) -> int:
         RecordError: no finished run of that hash has stored its model.
         StoreError: the store refuses.
     """
-    parser = arguments.parser(
+    parser = Arguments(
         "promote",
         "HASH NAME [--alias ALIAS]",
         "Register the stored model of a run in MLflow, as the next version of NAME. The same "
         "model again creates no new version. An alias, such as champion, "
         "is moved to this version.",
+        names=(2, 2),
+        hint="cnn-sweeps promote HASH NAME [--alias champion], or promote --run-id ID NAME",
     )
     parser.add_argument("--alias", metavar="ALIAS", help="a name for this version: champion")
-    parser.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
-    asked = parser.parse_intermixed_args(typed)
-    count = 1 if asked.run_id else 2
-    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
-    wanted, name = asked.run_id or names[0], names[-1]
+    parser.add_run_id()
+    asked = parser.read(typed)
+    wanted, name = asked.run_id or asked.names[0], asked.names[-1]
     registry.check_names(name, asked.alias)
-    store = lookup.open_store(compose_tracking(overrides), wanted)
+    store = lookup.open_store(compose_tracking(asked.overrides), wanted)
     if asked.run_id:
         runs = [lookup.run_of_id(store, asked.run_id)]
     else:

@@ -1,7 +1,6 @@
 """`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_sweeps.cli import output
@@ -13,10 +12,9 @@ from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
 STORAGE = "hydra.sweeper.storage="
-USAGE = "report [STUDY] [--format html|md|csv|json] [--output FILE]"
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Write the report of a study; 0 when it is done.
 
     Raises:
@@ -25,42 +23,31 @@ def main(arguments: list[str]) -> int:
         StoreError: the study cannot be read.
     """
     parser = Arguments(
-        prog="cnn-sweeps report",
-        usage=f"cnn-sweeps {USAGE} [tracking.KEY=VALUE ...] [{STORAGE}PATH_OR_URL]",
-        description="Write the report of a sweep, finished or not: best, all trials, parameter "
+        "report",
+        f"[STUDY] [--format {'|'.join(FORMATS)}] [--output FILE] [{STORAGE}PATH_OR_URL]",
+        "Write the report of a sweep, finished or not: best, all trials, parameter "
         "importance, time, failures, next commands. HTML is "
         "written to a file, the other formats are printed.",
+        names=(0, 1),
         epilog="STUDY: its name or a unique prefix of it; default: the newest.",
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="the study, and its store")
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
     parser.add_argument("--output", "--into", type=Path, metavar="FILE", help="where to write it")
-    typed = parser.parse_intermixed_args(arguments)
-    name, storage, tracking = _divide(typed.words)
-    if typed.output is not None:
-        _check_writable(typed.output)
-    study, text = _report(name, storage, tracking, typed.format)
-    into = typed.output or (Path(f"report-{study}.html") if typed.format == "html" else None)
+    asked = parser.read(typed)
+    name = asked.names[0] if asked.names else None
+    storages = [word for word in asked.overrides if word.startswith(STORAGE)]
+    storage = storages[-1].removeprefix(STORAGE) if storages else None
+    tracking = compose_tracking([word for word in asked.overrides if word not in storages])
+    if asked.output is not None:
+        _check_writable(asked.output)
+    study, text = _report(name, storage, tracking, asked.format)
+    into = asked.output or (Path(f"report-{study}.html") if asked.format == "html" else None)
     if into is None:
         sys.stdout.write(text)
     else:
         _write(into, text)
         output.say(str(into.absolute()))
     return 0
-
-
-def _divide(words: Sequence[str]) -> tuple[str | None, str | None, Tracking]:
-    """What was typed: the study's name, its storage, and where the runs are."""
-    names = [word for word in words if "=" not in word]
-    if len(names) > 1:
-        raise ConfigError(f"{' '.join(names)} is more than one study.\n  Type cnn-sweeps {USAGE}")
-    storages = [word.removeprefix(STORAGE) for word in words if word.startswith(STORAGE)]
-    others = [word for word in words if "=" in word and not word.startswith(STORAGE)]
-    return (
-        names[0] if names else None,
-        storages[-1] if storages else None,
-        compose_tracking(others),
-    )
 
 
 def _report(

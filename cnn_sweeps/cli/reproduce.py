@@ -1,22 +1,17 @@
 """`cnn-sweeps reproduce HASH`: do a run again from scratch, and compare it with the record."""
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from pathlib import Path
+from argparse import ArgumentTypeError
 
 from rich.markup import escape
 
-from cnn_sweeps.cli import arguments, output
-from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import export, lookup, validate
-from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.reproduce import Reproduction, find, reproduce
+from cnn_sweeps.runs.reproduce import Reproduction
 from cnn_sweeps.runs.verdict import remarks
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.tracking import Store
-
-USAGE = "reproduce HASH, or reproduce --run-id ID, or reproduce --from FOLDER"
 
 
 def main(typed: list[str]) -> int:
@@ -30,14 +25,14 @@ def main(typed: list[str]) -> int:
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
-    asked = _parser().parse_intermixed_args(typed)
-    count = 0 if asked.run_id or asked.folder else 1
-    names, overrides = arguments.divide(asked.words, range(count, count + 1), USAGE)
-    places = [text for text in overrides if text.startswith("data.")]
-    tracking = validate.compose_tracking([text for text in overrides if text not in places])
-    record, beside = _recorded(asked, names, tracking)
-    done = reproduce(
-        record, tracking, beside, places=places, trust=asked.trust, tolerance=asked.tolerance
+    asked = _parser().read(typed)
+    done = api.reproduce(
+        *(asked.names or [None]),
+        *asked.overrides,
+        run_id=asked.run_id,
+        folder=asked.folder,
+        trust=asked.trust,
+        tolerance=asked.tolerance,
     )
     if asked.json:
         _print_json(done)
@@ -46,14 +41,16 @@ def main(typed: list[str]) -> int:
     return done.verdict.exit_code
 
 
-def _parser() -> ArgumentParser:
-    made = arguments.parser(
+def _parser() -> Arguments:
+    made = Arguments(
         "reproduce",
         "HASH [options] [data.root=FOLDER]",
         "Train the experiment of a hash again from scratch, with the config, the threads and the "
         "flags that were recorded, and compare every metric and the final weights with the record. "
         "Exit code 0: bit-identical, or equal within tolerance in another environment; "
         "1: different; 2: nothing was started.",
+        names=(1, 1),
+        hint="cnn-sweeps reproduce HASH, or reproduce --run-id ID, or reproduce --from FOLDER",
     )
     other = made.add_mutually_exclusive_group()
     other.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
@@ -81,16 +78,6 @@ def _share(text: str) -> float:
     if not 0 <= share < math.inf:
         raise ArgumentTypeError(f"{text} is not a tolerance; type a number from 0, such as 0.01")
     return share
-
-
-def _recorded(
-    asked: Namespace, names: list[str], tracking: Tracking
-) -> tuple[Record, Store | None]:
-    """What is to be done again, and the store that it is in, with new runs next to it."""
-    if asked.folder:
-        return export.read(Path(asked.folder)), None
-    store = lookup.open_store(tracking, asked.run_id or names[0])
-    return find(store, names[0] if names else None, asked.run_id)
 
 
 def _print_json(done: Reproduction) -> None:

@@ -7,7 +7,8 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from cnn_sweeps.cli import arguments, output
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
@@ -26,13 +27,11 @@ def main(typed: list[str]) -> int:
         UnknownHashError: no experiment, or several, have that prefix.
         StoreError: the store cannot be read.
     """
-    parser = arguments.parser(
-        "show", "HASH", "Show an experiment: config, metrics, environment, runs."
-    )
-    asked = parser.parse_intermixed_args(typed)
-    names, overrides = arguments.divide(asked.words, range(1, 2), "show HASH")
-    prefix = checked_prefix(names[0])
-    store = lookup.open_store(compose_tracking(overrides), prefix)
+    asked = Arguments(
+        "show", "HASH", "Show an experiment: config, metrics, environment, runs.", names=(1, 1)
+    ).read(typed)
+    prefix = checked_prefix(asked.names[0])
+    store = lookup.open_store(compose_tracking(asked.overrides), prefix)
     show(store, lookup.one_experiment(store, prefix))
     return 0
 

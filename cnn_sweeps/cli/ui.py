@@ -13,14 +13,13 @@ from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.server import HOST, serving
 
-USAGE = "ui [--port N] [tracking.KEY=VALUE ...]"
 PORT = 5000
 NEAR = 100
 """Ports from 5000 on that are tried one after the other when none was asked for."""
 HIGHEST = 65_535
 
 
-def main(arguments: list[str]) -> int:
+def main(typed: list[str]) -> int:
     """Serve the pages until the person has seen enough; 0 then.
 
     Raises:
@@ -29,17 +28,16 @@ def main(arguments: list[str]) -> int:
         RunFailedError: the server does not come up, or ended by itself.
     """
     parser = Arguments(
-        prog="cnn-sweeps ui",
-        usage=f"cnn-sweeps {USAGE}",
-        description="Start MLflow's server for the runs, for a browser on this machine, "
-        "until Ctrl-C.",
+        "ui",
+        "[--port N]",
+        "Start MLflow's server for the runs, for a browser on this machine, until Ctrl-C.",
+        names=(0, 0),
         epilog="Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
     )
     parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
-    parser.add_argument("words", nargs="*", metavar="WORD", help="the store")
-    typed = parser.parse_intermixed_args(arguments)
-    tracking = compose_tracking(_overrides(typed.words))
-    port = None if typed.port is None else _port(typed.port)
+    asked = parser.read(typed)
+    tracking = compose_tracking(asked.overrides)
+    port = None if asked.port is None else _port(asked.port)
     store = _open(tracking)
     if store.address.artifacts is None:
         output.say(_page(store, store.ui_command))  # a server has its pages
@@ -97,12 +95,6 @@ def _page(store: Store, server: str) -> str:
     """The page of a store's experiment, or of all where that is not there, at this server."""
     runs = f"experiments/{store.experiment_id}/runs?workflowType=machine_learning"
     return f"{server.rstrip('/')}/#/{runs if store.experiment_id else 'experiments'}"
-
-
-def _overrides(words: list[str]) -> list[str]:
-    if names := [word for word in words if "=" not in word]:
-        raise ConfigError(f"unexpected arguments: {names[0]}\n  Type cnn-sweeps {USAGE}")
-    return words
 
 
 def _open(tracking: Tracking) -> Store:

@@ -13,7 +13,7 @@ from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance import requirements
-from cnn_sweeps.runs.record import CONFIG, Record
+from cnn_sweeps.runs.record import CONFIG, Record, check_finished, verify
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_passwords
 
@@ -21,11 +21,14 @@ RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write a record as files, for `read`.
+    """Write the record of a finished run as files, for `read`.
 
     Raises:
-        RecordError: the folder is in use, or cannot be written.
+        RecordError: the run did not finish, or was changed; the folder is in use, or cannot be
+            written.
     """
+    check_finished(record)
+    verify(record)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

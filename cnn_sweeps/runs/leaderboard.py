@@ -8,9 +8,10 @@ import csv
 import io
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -36,7 +37,30 @@ NO_SETTINGS = frozenset(
 ABOUT = ("rank", "name", "study", "experiment", "config_hash", "run_id", "status", "started")
 """What a program is told of a run beside its metrics and params."""
 HASH = "config hash"
+KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
+"""A metric or a param that a filter names."""
 Columns = dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the ids in runs are called.
+
+    Attributes:
+        studies: name of the study, by the run id of its sweep.
+        experiments: name of the MLflow experiment, by its id.
+    """
+
+    studies: Mapping[str, str]
+    experiments: Mapping[str, str]
+
+    def study(self, run: RunRecord) -> str:
+        """The study that a run is a trial of; empty for a single run."""
+        return self.studies.get(run.parent_id or "", "")
+
+    def experiment(self, run: RunRecord) -> str:
+        """The experiment that a run belongs to."""
+        return self.experiments.get(run.experiment_id, run.experiment_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +72,22 @@ class Leaderboard:
         ascending: whether less of it is better.
         runs: those that have it.
         without: of how many more it was never measured.
+        each: whether every run is a row, and not one for each experiment.
+        names: of their studies and MLflow experiments.
+        place: the store, for a person.
+        matched: how many runs fitted the question at all.
+        hints: what in the question no run has.
     """
 
     metric: str
     ascending: bool
     runs: tuple[RunRecord, ...]
     without: int
+    each: bool = False
+    names: Names = field(default_factory=lambda: Names(studies={}, experiments={}))
+    place: str = ""
+    matched: int = 0
+    hints: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -77,7 +111,9 @@ class Leaderboard:
         # Runs that are equally good stand in the order in which they were made.
         oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
         ranked = sorted(oldest_first, key=lambda run: _cost(run.metrics[metric], sign))
-        return cls(metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left))
+        return cls(
+            metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left), each=each
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +135,8 @@ class Question:
     each: bool = False
 
 
-def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboard | None:
-    """The leaderboard of a store; None where no run fits.
+def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboard:
+    """The leaderboard of a store; without runs where none fits.
 
     Args:
         store: whose runs.
@@ -114,14 +150,32 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
     """
     runs = queries.matching(store, question.where, question.experiment)
     chosen = _of_hashes(runs, prefixes, store)
-    if not chosen:
-        return None
     rising = measures.rising(question.metric)
-    return Leaderboard.of(
+    board = Leaderboard.of(
         chosen,
         _known(question.metric, runs),
         ascending=not rising if question.ascending is None else question.ascending,
         each=question.each,
+    )
+    experiments = {number: name for name, number in store.experiments().items()}
+    return replace(
+        board,
+        names=Names(studies=queries.sweeps(store), experiments=experiments),
+        place=str(store.address),
+        matched=len(chosen),
+        hints=() if chosen else _hints(store, question),
+    )
+
+
+def _hints(store: Store, question: Question) -> tuple[str, ...]:
+    """Which names of a filter no run has, and what they may have been meant to be."""
+    every = queries.matching(store, "", question.experiment)
+    known = {name for run in every for name in (*run.metrics, *run.params)}
+    named = dict.fromkeys(name for _, name in KEY.findall(question.where))
+    near = {name: get_close_matches(name, known, n=3) for name in named if name not in known}
+    return tuple(
+        f"no run has {name}" + (f"; similar: {', '.join(similar)}" if similar else "")
+        for name, similar in near.items()
     )
 
 
@@ -162,30 +216,9 @@ def _cost(value: float, sign: int) -> tuple[bool, float]:
     return (True, 0.0) if math.isnan(value) else (False, sign * value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Names:
-    """What the ids in runs are called.
-
-    Attributes:
-        studies: name of the study, by the run id of its sweep.
-        experiments: name of the MLflow experiment, by its id.
-    """
-
-    studies: Mapping[str, str]
-    experiments: Mapping[str, str]
-
-    def study(self, run: RunRecord) -> str:
-        """The study that a run is a trial of; empty for a single run."""
-        return self.studies.get(run.parent_id or "", "")
-
-    def experiment(self, run: RunRecord) -> str:
-        """The experiment that a run belongs to."""
-        return self.experiments.get(run.experiment_id, run.experiment_id)
-
-
-def table(board: Leaderboard, names: Names, *, each: bool) -> Table:
+def table(board: Leaderboard) -> Table:
     """The leaderboard for a person: of the settings only those that differ."""
-    runs = board.runs
+    runs, names = board.runs, board.names
     metrics = [name for name in STANDARD if any(name in run.metrics for run in runs)]
     shown = list(dict.fromkeys([board.metric, *metrics]))
     measured = {
@@ -200,7 +233,7 @@ def table(board: Leaderboard, names: Names, *, each: bool) -> Table:
         "study": [names.study(run) for run in runs],
         "experiment": [names.experiment(run) for run in runs],
     }
-    if each:
+    if board.each:
         about |= {"status": [r.status for r in runs], "run id": [r.run_id for r in runs]}
     told = {name: cells for name, cells in about.items() if name == "run" or len({*cells}) > 1}
     columns = {
@@ -220,14 +253,14 @@ def table(board: Leaderboard, names: Names, *, each: bool) -> Table:
     )
 
 
-def records(board: Leaderboard, names: Names) -> list[dict[str, Any]]:
+def records(board: Leaderboard) -> list[dict[str, Any]]:
     """Every run with all that is known of it, for a program; params are what MLflow has: text."""
     return [
         {
             "rank": rank,
             "name": run.name,
-            "study": names.study(run) or None,
-            "experiment": names.experiment(run),
+            "study": board.names.study(run) or None,
+            "experiment": board.names.experiment(run),
             "config_hash": run.config_hash,
             "run_id": run.run_id,
             "status": run.status,

@@ -92,6 +92,15 @@ def one_run(store: Store, name: str) -> RunRecord:
     return newest(one_experiment(store, checked_prefix(name)))
 
 
+def find(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
+    """The run with a run id where one is given, else the one that speaks for a hash.
+
+    Raises:
+        UnknownHashError: there is none, or more than one experiment has that hash.
+    """
+    return run_of_id(store, run_id) if run_id else one_run(store, name or "")
+
+
 def run_of_id(store: Store, run_id: str) -> RunRecord:
     """The run with an MLflow run id.
 

@@ -38,7 +38,7 @@ class Reproduction:
 
 def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
     """The record of a hash or of a run id, and the store with new runs next to it."""
-    run = lookup.run_of_id(store, run_id) if run_id else lookup.one_run(store, name or "")
+    run = lookup.find(store, name, run_id)
     return lookup.record_of(store, run), replace(store, experiment_id=run.experiment_id)
 
 

@@ -1,6 +1,7 @@
 """The edge: Hydra's composed DictConfig becomes a `Config` that can be carried out."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +64,12 @@ def compose(
 def compose_tracking(overrides: list[str]) -> Tracking:
     """The tracking settings, for a command that only reads."""
     return _compose_only(overrides, "tracking").tracking
+
+
+def places(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Where the images lie (`data.root=FOLDER`), and the other overrides: where the runs are."""
+    data = [text for text in overrides if text.startswith("data.")]
+    return data, [text for text in overrides if text not in data]
 
 
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:

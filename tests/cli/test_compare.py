@@ -50,7 +50,8 @@ def scored(number: int, digit: str, value: float, **more: Any) -> RunRecord:
 
 def board(*runs: RunRecord, ascending: bool = False, each: bool = False) -> Leaderboard:
     """Runs, given oldest first as they were made, ranked by their validation accuracy."""
-    return Leaderboard.of(reversed(runs), "val_accuracy", ascending=ascending, each=each)
+    ranked = Leaderboard.of(reversed(runs), "val_accuracy", ascending=ascending, each=each)
+    return replace(ranked, names=NAMES)
 
 
 def order(made: Leaderboard) -> str:
@@ -103,7 +104,7 @@ def test_a_run_without_the_metric_gives_way_to_one_that_has_it() -> None:
 
 def shown(*runs: RunRecord, each: bool = False) -> Mapping[str, tuple[str, ...]]:
     """The columns of the table by name."""
-    made = table(board(*runs, each=each), NAMES, each=each)
+    made = table(board(*runs, each=each))
     return dict(zip(made.head, zip(*made.rows, strict=True), strict=True))
 
 
@@ -154,7 +155,7 @@ def test_what_is_no_setting_is_a_field(key: str) -> None:
 def test_a_spreadsheet_gets_every_column_and_digit() -> None:
     """Full hashes, unrounded numbers, quotes where a comma is; lines end as RFC 4180 has it."""
     one = scored(1, "a", 1 / 3, params={"model.filters": "[8, 16]"})
-    text = to_csv(records(board(one, scored(2, "b", 0.1)), NAMES))
+    text = to_csv(records(board(one, scored(2, "b", 0.1))))
     first, second = csv.DictReader(io.StringIO(text))
     assert (first["config_hash"], first["val_accuracy"]) == ("a" * 64, str(1 / 3))
     assert (first["model.filters"], second["model.filters"]) == ("[8, 16]", "16")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from configs import config
@@ -83,8 +84,8 @@ def test_a_damaged_folder_is_refused(in_tmp: Path, name: str, text: str | None, 
 
 def test_the_page_says_all_that_a_reader_needs(in_tmp: Path) -> None:
     """The command, the data with its digest, and the machine."""
-    made = record(config=config(data={"name": "npz", "path": "there.npz"}))
-    export.write(made, in_tmp)
+    theirs = config(data={"name": "npz", "path": "there.npz"})
+    export.write(record(config=theirs, identity=identify(theirs, DIGEST)), in_tmp)
     page = (in_tmp / export.README).read_text(encoding="utf-8")
     expected = ("reproduce --from .\n", "`data=npz` (`data.path=...", DIGEST, "a processor")
     assert [part for part in expected if part not in page] == []
@@ -102,6 +103,22 @@ def test_digits_lie_nowhere(in_tmp: Path) -> None:
     """Data that comes with a package has no place that could be said."""
     export.write(record(), in_tmp)
     assert "`data=digits`. Its content" in (in_tmp / export.README).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"status": "FAILED"}, "is FAILED: only a finished run"),
+        ({"config": config(seed=9)}, "was changed after it was stored"),
+    ],
+)
+def test_what_could_not_be_reproduced_is_not_exported(
+    in_tmp: Path, changes: dict[str, Any], said: str
+) -> None:
+    """Whoever exports it: nothing is written."""
+    with pytest.raises(RecordError, match=said):
+        export.write(record(**changes), in_tmp)
+    assert list(in_tmp.iterdir()) == []
 
 
 def test_numbers_keep_every_digit(in_tmp: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
             ["blue"], UnknownStudyError, r"blue is not a study in .*\n  reed\n  red", id="no"
         ),
         pytest.param(["re"], UnknownStudyError, r"re is a prefix of 2 studies", id="two"),
-        pytest.param(["a", "b"], ConfigError, "a b is more than one study", id="names"),
+        pytest.param(["a", "b"], ConfigError, "unexpected arguments: a b", id="names"),
         pytest.param(["red", "--output", "."], ConfigError, "is a folder", id="folder"),
         pytest.param(["red", "--output", "x/y"], ConfigError, "there is no folder", id="nowhere"),
         pytest.param(

@@ -8,9 +8,8 @@ import yaml
 from configs import config
 from records import environment, record
 
-from cnn_sweeps.cli import arguments
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.errors import ConfigError, RecordError, UnknownHashError
+from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import verify
 from cnn_sweeps.tracking import Store, TrackedRun
@@ -50,19 +49,6 @@ IDENTITY = {
     "trajectory_hash": record().identity.trajectory_hash,
     "data_digest": record().identity.data_digest,
 }
-
-
-def test_words_with_an_equals_sign_are_overrides() -> None:
-    """Hashes and where to look may be typed in any order."""
-    divided = arguments.divide(["abcd", "tracking.dir=x", "ef01"], range(2, 3), "diff HASH HASH")
-    assert divided == (["abcd", "ef01"], ["tracking.dir=x"])
-
-
-@pytest.mark.parametrize(("words", "said"), [([], "nothing"), (["a", "b", "c"], "a b c")])
-def test_too_few_and_too_many_words_are_refused(words: list[str], said: str) -> None:
-    """What would have been right is said."""
-    with pytest.raises(ConfigError, match=f"unexpected arguments: {said}\n  Type cnn-sweeps diff"):
-        arguments.divide(words, range(2, 3), "diff HASH HASH")
 
 
 def test_ambiguous_prefix_is_refused_with_the_candidates(store: Store) -> None:

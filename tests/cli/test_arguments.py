@@ -1,0 +1,54 @@
+"""Names, overrides and options of a command, in any order."""
+
+import pytest
+
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.errors import ConfigError
+
+
+def diff() -> Arguments:
+    """A command about two runs."""
+    return Arguments("diff", "HASH HASH", "Show how two runs differ.", names=(2, 2))
+
+
+def export() -> Arguments:
+    """A command whose hash may be left out."""
+    made = Arguments("export", "HASH FOLDER", "Export a run.", names=(2, 2))
+    made.add_run_id()
+    return made
+
+
+def test_words_with_an_equals_sign_are_overrides() -> None:
+    """Hashes and where to look may be typed in any order."""
+    asked = diff().read(["abcd", "tracking.dir=x", "ef01", "data.root=y"])
+    assert asked.names == ["abcd", "ef01"]
+    assert asked.overrides == ["tracking.dir=x", "data.root=y"]
+
+
+@pytest.mark.parametrize(("words", "said"), [([], "nothing"), (["a", "b", "c"], "a b c")])
+def test_too_few_and_too_many_names_are_refused(words: list[str], said: str) -> None:
+    """What would have been right is said."""
+    with pytest.raises(ConfigError) as caught:
+        diff().read(words)
+    assert str(caught.value) == (f"unexpected arguments: {said}\n  Type cnn-sweeps diff HASH HASH")
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [(["abcd", "out"], ["abcd", "out"]), (["out", "--run-id", "ef01"], ["out"])],
+)
+def test_a_run_id_stands_in_place_of_the_hash(typed: list[str], names: list[str]) -> None:
+    """So there is one name less."""
+    assert export().read(typed).names == names
+
+
+def test_a_hash_beside_a_run_id_is_refused() -> None:
+    """One of them would have to be ignored."""
+    with pytest.raises(ConfigError, match="unexpected arguments: abcd out"):
+        export().read(["abcd", "out", "--run-id=ef01"])
+
+
+def test_an_unknown_option_is_refused() -> None:
+    """With where all of them are listed."""
+    with pytest.raises(ConfigError, match="--jsn.\n  Type cnn-sweeps diff --help for the options"):
+        diff().read(["abcd", "ef01", "--jsn"])
