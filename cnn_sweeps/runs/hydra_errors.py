@@ -17,7 +17,7 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs import unreadable, validate
 from cnn_sweeps.text.format import first_line
 
 
@@ -105,13 +105,8 @@ def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterabl
 
 
 def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
-    if text.find("=") > 0:
-        return (
-            f"{text!r} cannot be read. A value with spaces, commas, brackets or = in it needs "
-            f"quotes.\n  Type KEY='VALUE', for example 'tracking.experiment=\"my runs\"'"
-        )
-    if not (known := tuple(commands)):
-        return f"{text!r} is not KEY=VALUE, such as model.filters=32."
+    if not (known := tuple(commands)) or "=" in text[1:]:
+        return unreadable.explain(text)
     near = get_close_matches(text, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return (

@@ -12,7 +12,6 @@ Source of the grammar: https://hydra.cc/docs/advanced/override_grammar/extended
 
 import inspect
 import math
-import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import islice
@@ -32,6 +31,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs import unreadable
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.value import text_of
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 MOST_VALUES = 10_000
-JARGON = re.compile(r"^\w+ while evaluating '.*?': | expecting \{.*$")
-"""What Hydra's messages say to those who know its parser."""
 TAGS = ("log", "int", "float")
 
 
@@ -58,18 +56,8 @@ def read_override(text: str, config_loader: "ConfigLoader | None" = None) -> Ove
     parser = OverridesParser(functions=_functions(), config_loader=config_loader)
     try:
         return parser.parse_overrides([text])[0]
-    except HydraException as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = "; ".join(
-            JARGON.sub("", line)
-            for line in lines
-            if line.strip("^") and text not in line and not line.startswith("See http")
-        )
-        raise ConfigError(
-            f"Hydra cannot read `{text}`{': ' + reason if reason else ''}.\n"
-            "Type, for example, model.filters=16,32,64 or 'model.conv_blocks=range(0,4)', "
-            "with quotes around brackets and spaces."
-        ) from None
+    except HydraException:
+        raise ConfigError(unreadable.explain(text)) from None
 
 
 def fixed_override(override: Override) -> str:

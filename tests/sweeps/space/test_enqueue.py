@@ -131,7 +131,7 @@ def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
         (["+note=c", "note=c"], "`note` is given twice"),
         ("model.conv_blocks=1,2", "`model.conv_blocks=1,2` is not one value"),
         ("~model.conv_blocks", "`~model.conv_blocks` is not one value"),
-        ("model.conv_blocks", "Hydra cannot read `model.conv_blocks`"),
+        ("model.conv_blocks", "'model.conv_blocks' is not KEY=VALUE"),
         ("", "the entry is empty; type"),
         ({}, "the entry is empty"),
         ([], "the entry is empty"),
