@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
@@ -116,9 +117,9 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
-    if DRY_RUN in arguments:
-        # In its place: an option between two overrides would part them.
-        sys.argv[1:] = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
+    sys.argv[1:] = arguments = options_first(
+        ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
+    )
     os.environ[FULL_ERROR] = "1"
     if "--cfg" in arguments or "-c" in arguments:
         _check_composed(arguments)
@@ -128,6 +129,24 @@ def _dispatch(arguments: list[str]) -> int:
         config_name=validate.CONFIG_NAME,
     )(_job)()
     return 0
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """What was typed, options before overrides: Hydra's parser knows no other order."""
+    from hydra._internal.utils import get_args_parser  # noqa: PLC0415 -- Hydra has no public one
+
+    known = {name: each for each in get_args_parser()._actions for name in each.option_strings}
+    options, overrides, left = [], [], list(arguments)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        options.append(word)
+        action = known.get(word)
+        if action and left and (action.nargs is None or left[0] in (action.choices or ())):
+            options.append(left.pop(0))
+    return [*options, *overrides]
 
 
 def _job(composed: DictConfig) -> dict[str, float]:

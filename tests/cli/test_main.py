@@ -105,6 +105,24 @@ def test_refusals_are_short_and_exit_with_2(
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    ("typed", "ordered"),
+    [
+        ("data=digits -m a=1,2", "-m data=digits a=1,2"),
+        ("-m data=digits --config-dir x a=1", "-m --config-dir x data=digits a=1"),
+        ("a=1 --cfg job b=2 --resolve", "--cfg job --resolve a=1 b=2"),
+        ("a=1 --info b=2", "--info a=1 b=2"),
+        ("a=1 --info defaults b=2", "--info defaults a=1 b=2"),
+        ("a=1 --config-dir=x b=2", "--config-dir=x a=1 b=2"),
+        ("a=1 --nonsense b=2", "--nonsense a=1 b=2"),
+        ("a=-1 ~b", "a=-1 ~b"),
+    ],
+)
+def test_options_may_stand_anywhere(typed: str, ordered: str) -> None:
+    """Hydra takes overrides in one piece, behind the options."""
+    assert main.options_first(typed.split()) == ordered.split()
+
+
 @pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp")
 @pytest.mark.parametrize(
     ("argument", "as_list"),
