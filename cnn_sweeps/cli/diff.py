@@ -13,11 +13,12 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.record import EPOCH_METRICS, Record
+from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import flatten
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 USAGE = "diff HASH HASH"
 MOST_ROWS = 40

@@ -55,8 +55,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     """
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config)
-    logged = logged_sweep(address, budget, studies_of(request.config.tracking))
-    with interruptible() as interrupts, logged as announce:
+    logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
+    with interruptible(display.notice) as interrupts, logged as announce:
         if budget.n_jobs and place is None and not _complete(address, plan, budget):
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
