@@ -61,7 +61,6 @@ MAY_PRINT = {
     "cnn_sweeps.text.terminal": "makes the streams and the consoles that the others are handed",
     "cnn_sweeps.text.table": "draws itself on the console that it is handed",
     "cnn_sweeps.sweeps.display": "what a sweep is handed to show itself",
-    "cnn_sweeps.sweeps.supervisor": "answers Ctrl-C at once, out of the handler of the signal",
     "cnn_sweeps.training.progress": "the progress bar of Keras' fit, on standard error",
     "cnn_sweeps.data.download": "the progress bar of a download, on standard error",
     "cnn_sweeps.__main__": "interrupted before the command line is there",

@@ -14,10 +14,11 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import EPOCH_METRICS, Record
+from cnn_sweeps.runs.record import Record
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import flatten
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 MOST_ROWS = 40
 DIGEST = re.compile(r"[0-9a-f]{64}")

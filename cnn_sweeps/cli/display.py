@@ -14,6 +14,7 @@ from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results.commands import report_again
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text import terminal
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
 
@@ -46,6 +47,10 @@ class TerminalDisplay:
     def notice(self, text: str) -> None:
         """Print a line."""
         say(text)
+
+    def warning(self, text: str) -> None:
+        """Print it on standard error."""
+        terminal.warn(text)
 
     def interrupted(self, study: SweepStudy, store: Store) -> None:
         """Print how far it came, and how to go on."""

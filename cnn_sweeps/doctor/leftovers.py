@@ -16,8 +16,6 @@ from cnn_sweeps.trajectories.entry import HISTORY
 from cnn_sweeps.trajectories.files import DAMAGED, sizes
 
 CLOSE = "cnn-sweeps doctor --close-runs"
-STUDIES = "studies"
-"""Folder under `tracking.dir` that holds a journal for each study."""
 MOST = 5
 """Runs that are listed."""
 YOUNG = timedelta(days=1)
@@ -56,7 +54,8 @@ def runs(machine: Machine) -> Iterator[Finding]:
 
 def studies(machine: Machine) -> Iterator[Finding]:
     """Trials that were given to workers that are gone, and journals that cannot be read."""
-    from cnn_sweeps.sweeps.study.recovery import look  # noqa: PLC0415 -- imports optuna
+    from cnn_sweeps.sweeps.study.catalog import STUDIES  # noqa: PLC0415 -- imports optuna
+    from cnn_sweeps.sweeps.study.recovery import look  # noqa: PLC0415
 
     looks = look(machine.home / STUDIES)
     for each in looks:

@@ -22,8 +22,6 @@ from cnn_sweeps.training.epoch import Epoch
 CONFIG, ENVIRONMENT = CONFIG_FILE, ENVIRONMENT_FILE
 """Where a run's config and environment are stored."""
 FINISHED = "FINISHED"
-EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What a training determines in each epoch; its times are never the same twice."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import EPOCH_METRICS, Record
+from cnn_sweeps.runs.record import Record
 from cnn_sweeps.text.json import plain
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 IDENTICAL: Literal["bit-identical"] = "bit-identical"
 EQUAL: Literal["equal within tolerance"] = "equal within tolerance"

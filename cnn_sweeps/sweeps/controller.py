@@ -17,13 +17,13 @@ from cnn_sweeps.sweeps.results import comparison, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT, SLOT
 from cnn_sweeps.sweeps.study.catalog import studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
-from cnn_sweeps.sweeps.study.slots import missing, surplus
+from cnn_sweeps.sweeps.study.slots import free_slots, missing, surplus
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
@@ -55,8 +55,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     """
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config)
-    logged = logged_sweep(address, budget, studies_of(request.config.tracking))
-    with interruptible() as interrupts, logged as announce:
+    logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
+    with interruptible(display.notice) as interrupts, logged as announce:
         if budget.n_jobs and place is None and not _complete(address, plan, budget):
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
@@ -104,9 +104,12 @@ def fill(study: SweepStudy, budget: Budget) -> None:
     """Make the queue what the budget still holds, the points named by the user first."""
     for waiting in surplus(study, budget):
         study.drop(waiting)
-    for prefix in missing(study, budget):
+    for slot, prefix in zip(free_slots(study), missing(study, budget), strict=False):
         study.enqueue(
-            prefix.cell, experiment_key=prefix.experiment_key, trajectory_key=prefix.trajectory_key
+            prefix.cell,
+            experiment_key=prefix.experiment_key,
+            trajectory_key=prefix.trajectory_key,
+            kept={SLOT: slot},
         )
 
 

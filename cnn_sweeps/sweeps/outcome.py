@@ -60,7 +60,10 @@ class Display(Protocol):
         """Whoever shows the trials while they run; see `sweeps.display.view_of`."""
 
     def notice(self, text: str) -> None:
-        """Something takes a while."""
+        """Something takes a while, or a signal was heard."""
+
+    def warning(self, text: str) -> None:
+        """Something to look out for; the sweep goes on."""
 
     def interrupted(self, study: SweepStudy, store: Store) -> None:
         """It was stopped; the same command continues it."""
@@ -100,6 +103,9 @@ class Silence:
         return self
 
     def notice(self, text: str) -> None:
+        """Nothing to show."""
+
+    def warning(self, text: str) -> None:
         """Nothing to show."""
 
     def interrupted(self, study: SweepStudy, store: Store) -> None:

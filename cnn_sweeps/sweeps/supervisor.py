@@ -64,12 +64,14 @@ class Interrupts:
         patient: whether the first one only counts, for somebody looks at the count; the second
             breaks off whatever is under way, as the first one does otherwise.
         steered: whether somebody looks at the count all the time, so that every one only counts.
+        say: tells the user, at once, that it was heard.
     """
 
     count: int = 0
     number: int = signal.SIGINT
     patient: bool = True
     steered: bool = False
+    say: Callable[[str], None] = lambda _: None
 
     def asked(self) -> bool:
         """Whether to stop."""
@@ -95,13 +97,17 @@ class Interrupts:
             return
         if self.count > 1 or not self.patient:
             raise KeyboardInterrupt(number)
-        print(f"\n{LEAVING}", flush=True)
+        self.say(f"\n{LEAVING}")
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupts]:
-    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored."""
-    interrupts = Interrupts()
+def interruptible(say: Callable[[str], None] = lambda _: None) -> Iterator[Interrupts]:
+    """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored.
+
+    Args:
+        say: tells the user that it was heard; it is called while a signal is handled.
+    """
+    interrupts = Interrupts(say=say)
     if threading.current_thread() is not threading.main_thread():
         yield interrupts  # Python hears signals in its main thread only
         return
@@ -148,7 +154,7 @@ class Supervisor:
                 while not self._over(workers, interrupts):
                     if interrupts.count > told:
                         told = interrupts.count
-                        self._stop(workers, at_once=told > 1)
+                        self._stop(workers, interrupts)
                     waiting = not interrupts.asked() and self._waiting()
                     died = workers.step(self._show, waiting=waiting)
                     if died or workers.idle or time.monotonic() - looked > LOOK:
@@ -180,12 +186,13 @@ class Supervisor:
         in_time = deadline is None or time.time() < deadline
         return in_time and self.study.counts().waiting > 0
 
-    def _stop(self, workers: WorkerGroup, *, at_once: bool) -> None:
+    def _stop(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
+        at_once = interrupts.count > 1
         logger.warning("asked to stop %s", "at once" if at_once else "after the running epochs")
         if at_once:
             workers.kill()
         else:
-            print(f"\n{STOPPING}", flush=True)
+            interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
 
     def _recover(self, died: Mapping[int, str], handled: set[int]) -> None:

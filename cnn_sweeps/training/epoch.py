@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""What training determines in each epoch, and a pruner can go by; times are never the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:

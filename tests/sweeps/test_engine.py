@@ -253,7 +253,7 @@ def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:
     fill(made, Budget(n_trials=2))
     address = Address(storage=str(tmp_path / "study.journal"), name="study")
     fake = FakeRun()
-    Worker(study=SweepStudy.load(address, stream=1), execute=fake).work()
+    Worker(study=SweepStudy.load(address), execute=fake).work()
     assert len(fake.seen) == 2
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.samplers import meant
-from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.training.epoch import EPOCH_METRICS, Epoch
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -25,9 +25,6 @@ LEAST = {"min_resource": 1, "max_resource": 1, "reduction_factor": 2, "bootstrap
 
 WAITS = ("min_resource", "n_warmup_steps", "n_startup_steps", "patience")
 """Epochs before which nothing is pruned."""
-
-EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""The metrics that every epoch has and that a pruner can go by."""
 
 
 @dataclass(frozen=True, kw_only=True)

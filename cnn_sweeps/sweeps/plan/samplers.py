@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
 
 if TYPE_CHECKING:
@@ -55,14 +57,15 @@ class Sampler:
         check: refuses, with a `ConfigError`, what it could not search.
         enumerates: whether every cell is put into the queue, and the class only fills a place
             beyond the last.
-        one_sequence: whether all workers walk through one sequence, so that they share its seed.
+        numbered: our class in `numbered` for a single proposal, where Optuna's goes by more than
+            its seed.
     """
 
     optuna: str
     packages: tuple[str, ...] = ()
     check: Callable[[Space, Objectives], object] = lambda _space, _objectives: None
     enumerates: bool = False
-    one_sequence: bool = False
+    numbered: str | None = None
 
 
 def _check_qmc(space: Space, _objectives: Objectives) -> None:
@@ -104,8 +107,15 @@ SAMPLERS: Final[Mapping[str, Sampler]] = {
     ),
     "tpe": Sampler(optuna="TPESampler"),
     "random": Sampler(optuna="RandomSampler"),
-    "qmc": Sampler(optuna="QMCSampler", packages=("scipy",), check=_check_qmc, one_sequence=True),
-    "cmaes": Sampler(optuna="CmaEsSampler", packages=("cmaes",), check=_check_cmaes),
+    "qmc": Sampler(
+        optuna="QMCSampler", packages=("scipy",), check=_check_qmc, numbered="NumberedQMCSampler"
+    ),
+    "cmaes": Sampler(
+        optuna="CmaEsSampler",
+        packages=("cmaes",),
+        check=_check_cmaes,
+        numbered="NumberedCmaEsSampler",
+    ),
     "gp": Sampler(optuna="GPSampler", packages=("torch", "scipy")),
     "nsgaii": Sampler(optuna="NSGAIISampler"),
     "nsgaiii": Sampler(optuna="NSGAIIISampler"),
@@ -201,7 +211,7 @@ def validate_sampler(spec: SamplerSpec, space: Space, objectives: Objectives) ->
 
 
 def build_sampler(
-    spec: SamplerSpec, space: Space | None = None, *, worker: int = 0
+    spec: SamplerSpec, space: Space | None = None, proposal: Proposal | None = None
 ) -> "BaseSampler":
     """The Optuna sampler.
 
@@ -210,19 +220,20 @@ def build_sampler(
         space: what it will search. TPE models the keys of each case of a conditional space
             together, unless `multivariate` says otherwise; by itself it would look at each key
             with a condition alone.
-        worker: number of the stream of random numbers. Two workers (or a worker and the one
-            that continues after it) with one stream would suggest the same values.
+        proposal: the one time that it will be asked, of the `space`; None for one that is asked
+            again and again.
 
     Raises:
         ConfigError: Optuna refuses the parameters.
     """
     kind = _class(spec.name)
     known = inspect.signature(kind.__init__).parameters
-    # A sequence that all workers share is scrambled by its seed: they must have the same one.
-    own = _stream(spec.seed, worker)
-    settings = {**spec.params, "seed": spec.seed if SAMPLERS[spec.name].one_sequence else own}
+    own = spec.seed if proposal is None else proposal.seed(spec.seed)
+    settings = {**spec.params, "seed": own}
     if space is not None and space.conditional and "group" in known:
         settings |= _grouped(spec)
+    if proposal is not None and SAMPLERS[spec.name].numbered is not None:
+        kind, settings["seed"] = partial(_numbered(spec.name), proposal, space), spec.seed
     with warnings.catch_warnings():
         # "Experimental" is for programs that call Optuna; here every sampler is tested.
         warnings.simplefilter("ignore")
@@ -268,11 +279,10 @@ def _class(name: str) -> Any:
     return getattr(optuna.samplers, SAMPLERS[name].optuna)
 
 
-def _stream(seed: int, worker: int) -> int:
-    """A seed for each worker; the first keeps its own, so that it can be looked up."""
-    import numpy as np  # noqa: PLC0415 - only a study needs it
+def _numbered(name: str) -> Any:
+    from cnn_sweeps.sweeps.plan import numbered  # noqa: PLC0415 - see _class
 
-    return int(np.random.SeedSequence([seed, worker]).generate_state(1)[0]) if worker else seed
+    return getattr(numbered, SAMPLERS[name].numbered or "")
 
 
 def _fits(value: Any, annotation: str) -> bool:

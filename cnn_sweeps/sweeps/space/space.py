@@ -7,7 +7,7 @@ casts, comma lists and config groups mean what they mean in any Hydra applicatio
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.space.conditions import Settled, bare, condition_cases, connect
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
+from cnn_sweeps.sweeps.space.nesting import refuse_overlaps
 from cnn_sweeps.sweeps.space.overrides import dimension_of, fixed_override, read_override, value_of
 from cnn_sweeps.sweeps.space.params import When, divided, expression
-from cnn_sweeps.sweeps.space.value import Label
+from cnn_sweeps.sweeps.space.value import BARE, Label
 from cnn_sweeps.text.format import first_line
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def parse_space(
         expressions: `hydra.sweeper.params`, or override strings as on the command line and
             such mappings among them. Of two with one key the later counts, in the place of
             the earlier; a string leaves the earlier one's condition standing.
-        config_loader: where the options of a config group are looked up; only `glob` needs it.
+        config_loader: where the options of a config group are looked up. Without it there is no
+            `glob`, and a key whose values are words is taken for a group.
         typed: the overrides of the command line, whether or not they are among the
             expressions. A condition on one of their keys that can only hold, or never can, is
             settled by them; any other of that kind is refused.
@@ -209,11 +211,15 @@ def parse_space(
             whens.pop(key, None)
     varied = [o for key, o in latest.items() if o.is_sweep_override() or key in whens]
     fixed = [o for key, o in latest.items() if not o.is_sweep_override() and key not in whens]
-    settled = _settled(fixed, [read_override(text, config_loader) for text in typed])
-    return Space(
-        dimensions=connect(list(map(_dimension, varied)), whens, settled),
-        fixed=tuple(map(fixed_override, fixed)),
+    given = [read_override(text, config_loader) for text in typed]
+    dimensions = connect(list(map(_dimension, varied)), whens, _settled(fixed, given))
+    single = [o for o in (*fixed, *given) if not o.is_sweep_override()]
+    refuse_overlaps(
+        dimensions,
+        {o.get_key_element(): fixed_override(o) for o in single if o.value_type is not None},
+        partial(_is_group, config_loader),
     )
+    return Space(dimensions=dimensions, fixed=tuple(map(fixed_override, fixed)))
 
 
 def params_to_overrides(params: Mapping[str, Any]) -> list[str]:
@@ -259,6 +265,13 @@ def _dimension(override: "Override") -> Dimension:
     if override.is_sweep_override():
         return dimension_of(override)
     return categorical(override.get_key_element(), [value_of(override)])
+
+
+def _is_group(config_loader: "ConfigLoader | None", dimension: Dimension) -> bool:
+    """Whether a key chooses among the options of a config group."""
+    if config_loader is not None:
+        return bool(config_loader.get_group_options(bare(dimension.key).partition("@")[0]))
+    return dimension.kind == "categorical" and all(map(BARE.fullmatch, dimension.texts))
 
 
 def _settled(fixed: Iterable["Override"], typed: Iterable["Override"]) -> Settled:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
@@ -22,8 +22,9 @@ RESAMPLED = "asked"
 SLOT = "place"
 RETRIES = "retries"
 """Of a waiting trial: its values where it has them, which try after dead workers this is, how
-often the sampler was asked for this place and repeated itself, and the number of the trial that
-had the place first and the history of its retries (`retry.Retry`), where that was another."""
+often the sampler was asked for this place and repeated itself, the number of the place in the
+budget, and the history of its retries (`retry.Retry`). A place of an earlier version has the
+number of the trial that had it first."""
 
 OWNER = "owner"
 BEAT = "beat"
@@ -48,10 +49,10 @@ LAST_HEARTBEAT = "seen"
 place in the budget, and when its worker, which died, was last known to live."""
 
 
-def slot_of(trial: FrozenTrial) -> int:
-    """Number of the trial that first had this one's place in the budget.
+def slot_of(trial: FrozenTrial | Trial) -> int:
+    """Number of a trial's place in the budget, from 0; it outlasts requeueing and resampling.
 
-    By it a sweep that was disturbed ranks equals as it would have undisturbed.
+    By it a sweep that was disturbed proposes params and ranks equals as it would have undisturbed.
     """
     return int(trial.user_attrs.get(SLOT, trial.number))
 

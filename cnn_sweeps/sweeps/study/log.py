@@ -28,7 +28,6 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import LOG
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.text import terminal
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.redact import hidden_in
 
@@ -39,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 Announce = Callable[[SweepStudy], None]
 """Is told the study of a sweep once it is there."""
+Warn = Callable[[str], None]
+"""Tells the user what to look out for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +170,14 @@ class AppendHandler(logging.Handler):
 
 
 @contextmanager
-def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Announce]:
-    """Log a sweep from here on; for its controller. See `LogTarget.of` for the arguments.
+def logged_sweep(address: Address, budget: Budget, folder: Path, warn: Warn) -> Iterator[Announce]:
+    """Log a sweep from here on; for its controller. See `LogTarget.of` for the other arguments.
+
+    Args:
+        address: the study.
+        budget: says which file and level were asked for.
+        folder: of the studies that were given no other storage.
+        warn: is told why the log cannot be written, once.
 
     Yields:
         What is to be called once the study is there: it notes with it where its workers log.
@@ -189,7 +196,7 @@ def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Ann
             known.append(study)
             refused = handler.open()
             if refused is not None:
-                _warn(target, refused)
+                warn(_unwritable(target, refused))
             _note(study, None if refused else target)
             logger.info("sweep %s in %s started: %s", address.name, address, _counted(study))
 
@@ -203,7 +210,7 @@ def logged_sweep(address: Address, budget: Budget, folder: Path) -> Iterator[Ann
             for study in known:  # a sweep that was refused has none, and leaves no log
                 _log_end(study, time.monotonic() - begun, ended_by)
             if known and handler.error is not None and refused is None:
-                _warn(target, handler.error)
+                warn(_unwritable(target, handler.error))
 
 
 @contextmanager
@@ -253,8 +260,8 @@ def _note(study: SweepStudy, target: LogTarget | None) -> None:
         study.study.set_user_attr(LOG, wanted)
 
 
-def _warn(target: LogTarget, error: OSError) -> None:
-    terminal.warn(
+def _unwritable(target: LogTarget, error: OSError) -> str:
+    return (
         f"the log {target.path} cannot be written: {error.strerror or error}; the sweep goes on.\n"
         f"  Type hydra.sweeper.log_file=PATH for another place."
     )

@@ -20,7 +20,7 @@ from cnn_sweeps.errors import InputError
 from cnn_sweeps.models import multiply_adds
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY
+from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY, slot_of
 
 CLASSES = 10
 """The last layer is small; how small makes no difference to the order."""
@@ -75,13 +75,13 @@ def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
 
 
 def claimable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The waiting trials in order; those whose course somebody trains at the moment come last."""
+    """The waiting trials by their slots; those whose course somebody trains now come last."""
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     busy = {
         trial.user_attrs[TRAJECTORY_KEY] for trial in running if TRAJECTORY_KEY in trial.user_attrs
     }
     waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-    return sorted(waiting, key=lambda trial: trial.user_attrs.get(TRAJECTORY_KEY) in busy)
+    return sorted(waiting, key=lambda t: (t.user_attrs.get(TRAJECTORY_KEY) in busy, slot_of(t)))
 
 
 def _work(model: Model, data: Data) -> float:

@@ -7,8 +7,15 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
-from cnn_sweeps.sweeps.study.attributes import EXPERIMENT_KEY, RESAMPLED, TRAJECTORY_KEY
+from cnn_sweeps.sweeps.study.attributes import (
+    EXPERIMENT_KEY,
+    RESAMPLED,
+    SLOT,
+    TRAJECTORY_KEY,
+    slot_of,
+)
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 PATIENCE = 5
@@ -27,13 +34,15 @@ def earlier_duplicates(study: SweepStudy, trial: Trial, experiment_key: str) -> 
     """Trials before this one that are the same experiment and have not failed.
 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
-    at once, the later number sees the earlier.
+    at once, the later slot sees the earlier. What has ended was before, whatever its slot.
     """
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
     return [
         other
         for other in study.trials(*states)
-        if other.number < trial.number and other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
+        if other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
+        and other.number != trial.number
+        and (other.state.is_finished() or slot_of(other) < slot_of(trial))
     ]
 
 
@@ -42,13 +51,14 @@ def resample(study: SweepStudy, trial: Trial) -> bool:
 
     Where no cell is left the place is given up, and the answer is no: the space is exhausted.
     """
-    resampled = trial.user_attrs.get(RESAMPLED, 0) + 1
-    if resampled < PATIENCE or study.plan.space.size is None:
-        study.enqueue(resampled=resampled)
+    proposal = Proposal(slot=slot_of(trial), resampled=trial.user_attrs.get(RESAMPLED, 0) + 1)
+    kept = {SLOT: proposal.slot}
+    if proposal.resampled < PATIENCE or study.plan.space.size is None:
+        study.enqueue(resampled=proposal.resampled, kept=kept)
         return True
-    cell = _cell_left(study, seed=trial.number)
+    cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
     if cell is not None:
-        study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell))
+        study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell), kept=kept)
     return cell is not None
 
 

@@ -18,13 +18,16 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from cnn_sweeps.sweeps.space.enqueue import complete
 from cnn_sweeps.sweeps.study import repetition
 from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
+    CELL,
     EXPERIMENT_KEY,
     LAST_HEARTBEAT,
     REASON,
     REPLACED,
+    RESAMPLED,
     RETRIES,
     SLOT,
     TRAJECTORY_KEY,
@@ -111,11 +114,16 @@ def _requeue(
     """
     known = trial.user_attrs
     retry = Retry.after(trial.number, known, attributes[REASON])
+    values = study.carried_values(trial)
+    if not (whole := complete(values, study.plan.space)):
+        # Its worker died while it asked for them: the sampler is asked again, from the first on.
+        values = known.get(CELL, {})
     with locked(study.address.lock):
         if not study.end(trial, {REPLACED: True, **attributes}):
             return False
         study.enqueue(
-            study.carried_values(trial),
+            values,
+            resampled=known.get(RESAMPLED, 0),
             experiment_key=known.get(EXPERIMENT_KEY),
             trajectory_key=known.get(TRAJECTORY_KEY),
             kept={
@@ -123,6 +131,7 @@ def _requeue(
                 SLOT: slot_of(trial),
                 RETRIES: stored([*history(known), retry]),
             },
+            sampled=trial.system_attrs if whole else None,
         )
     logger.info("trial %d requeued for attempt %d: %s", trial.number, retry.attempt, retry.reason)
     return True

@@ -1,13 +1,14 @@
 """The places of a budget: those that a study lacks, and those that it holds too many of."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import complete, parse_points
-from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY
+from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY, slot_of
 from cnn_sweeps.sweeps.study.queue import Prefix, queued
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -15,6 +16,12 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 def missing(study: SweepStudy, budget: Budget) -> Sequence[Prefix]:
     """What has to be put into the queue, the points named by the user first."""
     return _cells(study, budget) if budget.enumerates(study.plan) else _points(study, budget)
+
+
+def free_slots(study: SweepStudy) -> Iterator[int]:
+    """The numbers of places that no trial has, without end: those of lost places first."""
+    taken = set(map(slot_of, study.trials()))
+    return (number for number in itertools.count() if number not in taken)
 
 
 def surplus(study: SweepStudy, budget: Budget) -> list[FrozenTrial]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.attributes import (
@@ -30,12 +32,16 @@ from cnn_sweeps.sweeps.study.attributes import (
     TRACEBACK,
     TRAJECTORY_KEY,
     carried,
+    slot_of,
     standing,
 )
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.queue import claimable
 from cnn_sweeps.sweeps.study.storage import Address
+
+FIXED = "fixed_params"
+"""Optuna's name of the values that a waiting trial has already."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -94,12 +100,11 @@ class SweepStudy:
         return cls._ready(study, storage, plan, address)
 
     @classmethod
-    def load(cls, address: Address, *, stream: int = 0, checked: bool = True) -> Self:
+    def load(cls, address: Address, *, checked: bool = True) -> Self:
         """Open a study that a controller prepared, with the sampler and pruner stored in it.
 
         Args:
             address: where it is.
-            stream: a number that no other worker has: each draws its own random numbers.
             checked: whether its trials are to be carried out here, and not only looked at.
         """
         storage = address.open()
@@ -109,7 +114,7 @@ class SweepStudy:
             except KeyError:
                 raise StoreError(f"there is no study {address.name} in {address}.") from None
             plan = Plan.from_json(study.user_attrs[PLAN])
-        return cls._ready(study, storage, plan if checked else plan.unchecked(), address, stream)
+        return cls._ready(study, storage, plan if checked else plan.unchecked(), address)
 
     @classmethod
     def existing(cls, address: Address, *, checked: bool = True) -> Self | None:
@@ -123,16 +128,9 @@ class SweepStudy:
 
     @classmethod
     def _ready(
-        cls,
-        study: optuna.Study,
-        storage: BaseStorage,
-        plan: Plan,
-        address: Address,
-        stream: int = 0,
+        cls, study: optuna.Study, storage: BaseStorage, plan: Plan, address: Address
     ) -> Self:
-        # Random numbers that no other part of the sweep draws.
-        stream += len(study.get_trials(deepcopy=False))
-        study.sampler = build_sampler(plan.sampler, plan.space, worker=stream)
+        study.sampler = build_sampler(plan.sampler, plan.space)
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
         return cls(study, storage, plan, address)
 
@@ -144,6 +142,7 @@ class SweepStudy:
         experiment_key: str | None = None,
         trajectory_key: str | None = None,
         kept: Mapping[str, Any] | None = None,
+        sampled: Mapping[str, Any] | None = None,
     ) -> None:
         """Add one place to the budget, with values (all or some) or for the sampler to fill.
 
@@ -153,6 +152,8 @@ class SweepStudy:
             experiment_key: which experiment the values are, if that is known.
             trajectory_key: which trajectory that belongs to, if that is known.
             kept: further attributes that the place keeps when it is requeued.
+            sampled: what the sampler noted with the trial that it proposed these values to, such
+                as their generation; Optuna's system attributes.
         """
         cell = dict(values or {})
         known = {
@@ -162,7 +163,14 @@ class SweepStudy:
             EXPERIMENT_KEY: experiment_key,
             TRAJECTORY_KEY: trajectory_key,
         }
-        self.study.enqueue_trial(cell, user_attrs=carried({**known, **(kept or {})}))
+        # As Optuna's `enqueue_trial` does, which takes nothing of what a sampler noted.
+        self.study.add_trial(
+            optuna.create_trial(
+                state=TrialState.WAITING,
+                user_attrs=carried({**known, **(kept or {})}),
+                system_attrs={**(sampled or {}), FIXED: cell},
+            )
+        )
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """What the storage holds of a claimed trial."""
@@ -176,10 +184,18 @@ class SweepStudy:
         states = (TrialState.WAITING, TrialState.RUNNING)
         for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
             if self._take(waiting):
+                # Before the trial is made: that asks the sampler for what it models together.
+                self.study.sampler = self._sampler_of(waiting)
                 trial = Trial(self.study, self.id_of(waiting.number))
                 trial.set_user_attr(OWNER, owner.to_json())
                 return trial
         return None
+
+    def _sampler_of(self, waiting: FrozenTrial) -> BaseSampler:
+        """The sampler that proposes the params of a trial, as it would for any worker."""
+        resampled = int(waiting.user_attrs.get(RESAMPLED, 0))
+        proposal = Proposal(slot=slot_of(waiting), resampled=resampled)
+        return build_sampler(self.plan.sampler, self.plan.space, proposal)
 
     def drop(self, waiting: FrozenTrial) -> None:
         """Take a waiting place out of the budget, unless somebody takes it first."""

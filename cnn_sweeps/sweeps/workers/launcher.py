@@ -108,7 +108,7 @@ def work_as_job(worker: str) -> None:
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping:
         address = Address(storage=unquote(place[3]), name=unquote(place[4]))
-        study = SweepStudy.load(address, stream=1000 * (number + 1))
+        study = SweepStudy.load(address)
         with logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(

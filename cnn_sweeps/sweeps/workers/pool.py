@@ -40,14 +40,12 @@ class Order:
     Attributes:
         address: the study.
         number: number of the worker, from 0; its device follows from it.
-        stream: a number no other process has, for the sampler.
         threads: CPU threads for configs that leave them open.
         execute: dotted path of what carries out a trial; None to train it.
     """
 
     address: Address
     number: int
-    stream: int
     threads: int
     execute: str | None = None
 
@@ -80,7 +78,6 @@ class Pool:
         self._address, self._workers = address, workers
         self._threads, self._execute = threads, execute
         self._handles: dict[int, WorkerHandle] = {}
-        self._streams = 0
         self._stillborn = 0
 
     def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
@@ -141,11 +138,9 @@ class Pool:
 
     def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
-        self._streams += 1
         order = Order(
             address=self._address,
             number=number,
-            stream=1000 * self._streams + number,
             threads=self._threads,
             execute=self._execute,
         )
@@ -216,7 +211,7 @@ def serve(order: Order, pipe: Connection) -> None:
             stopping.append(signal.SIGPIPE)
 
     try:
-        study = SweepStudy.load(order.address, stream=order.stream)
+        study = SweepStudy.load(order.address)
         with logged_worker(study):
             Worker(
                 study=study,

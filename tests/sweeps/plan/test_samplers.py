@@ -13,7 +13,13 @@ import yaml
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan import samplers
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.samplers import SamplerSpec, build_sampler, options, validate_sampler
+from cnn_sweeps.sweeps.plan.proposal import Proposal
+from cnn_sweeps.sweeps.plan.samplers import (
+    SamplerSpec,
+    build_sampler,
+    options,
+    validate_sampler,
+)
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 
 CONF = Path(__file__).parents[3] / "conf" / "hydra" / "sweeper" / "sampler"
@@ -53,11 +59,9 @@ def skip_without_package(name: str) -> None:
             pytest.skip(f"the sampler {name} needs the optional package {package}")
 
 
-def suggestions(spec: SamplerSpec, objectives: Objectives = ONE, worker: int = 0) -> list[str]:
+def suggestions(spec: SamplerSpec, objectives: Objectives = ONE) -> list[str]:
     """Five trials by ask and tell, as the overrides that they would run."""
-    study = optuna.create_study(
-        directions=objectives.directions, sampler=build_sampler(spec, worker=worker)
-    )
+    study = optuna.create_study(directions=objectives.directions, sampler=build_sampler(spec))
     told = []
     for number in range(5):
         trial = study.ask()
@@ -104,19 +108,20 @@ def test_a_file_holds_every_option_at_optunas_default(file: Path) -> None:
     assert written == {**defaults, **quiet}
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
-def test_two_workers_draw_different_values(name: str) -> None:
-    """Each worker has a stream of its own, and always the same one."""
-    spec = SamplerSpec.parse({"name": name}, seed=0)
-    first, second = suggestions(spec), suggestions(spec, worker=1)
-    assert not set(first) & set(second)
-    assert second == suggestions(spec, worker=1)
+def test_a_proposal_has_random_numbers_of_its_own() -> None:
+    """Other numbers for each slot, for each time it is asked again, and for each study."""
+    asked = [Proposal(slot=slot, resampled=again) for slot in range(30) for again in range(3)]
+    seeds = {proposal.seed(seed) for proposal in asked for seed in range(3)}
+    assert len(seeds) == 3 * len(asked)
+    assert Proposal(slot=7).seed(1) == Proposal(slot=7).seed(1)
 
 
-def test_workers_of_a_quasi_random_sampler_share_one_sequence() -> None:
-    """A scrambled sequence is one sequence only when every worker scrambles it alike."""
+def test_proposals_of_a_quasi_random_sampler_share_one_sequence() -> None:
+    """A scrambled sequence is one sequence only when every proposal scrambles it alike."""
+    skip_without_package("qmc")
     spec = SamplerSpec.parse({"name": "qmc", "scramble": True}, seed=5)
-    assert build_sampler(spec, worker=0)._seed == build_sampler(spec, worker=1)._seed == 5
+    built = [build_sampler(spec, MIXED, Proposal(slot=slot)) for slot in range(2)]
+    assert [sampler._seed for sampler in built] == [5, 5]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from cnn_sweeps.sweeps.study.attributes import LOG
 from cnn_sweeps.sweeps.study.log import ROOT, LogTarget, logged_sweep, logged_worker
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text import terminal
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (\d+) "
@@ -34,7 +35,7 @@ ours = logging.getLogger("cnn_sweeps.tests")
 def sweep(made: SweepStudy, budget: Budget | None = None) -> Iterator[None]:
     """Log a sweep of a study as its controller does."""
     folder = Path(made.address.storage).parent
-    with logged_sweep(made.address, budget or Budget(), folder) as announce:
+    with logged_sweep(made.address, budget or Budget(), folder, terminal.warn) as announce:
         announce(made)
         yield
 
@@ -216,7 +217,7 @@ def test_the_loggers_are_left_as_they_were(tmp_path: Path) -> None:
 def test_a_sweep_that_is_refused_leaves_no_log(tmp_path: Path) -> None:
     """Before its study is there, nothing is made."""
     address = Address(storage=str(tmp_path / "new" / "s.journal"), name="s")
-    with pytest.raises(StoreError), logged_sweep(address, Budget(), tmp_path):
+    with pytest.raises(StoreError), logged_sweep(address, Budget(), tmp_path, terminal.warn):
         raise StoreError("refused")
     assert list(tmp_path.iterdir()) == []
 

@@ -21,7 +21,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.supervisor import STOPPING, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver, pool
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
@@ -137,12 +137,13 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     """One interrupt lets the epoch end; the trials wait for the next call."""
     tags = {MARK: str(tmp_path), CONTROLLER: str(os.getpid())}
     made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
-    view = Collector()
+    view, said = Collector(), list[str]()
     forkserver.warm_up("fakes:told_to_stop")
-    with heard(signal.SIGINT), interruptible() as interrupts:
+    with heard(signal.SIGINT), interruptible(said.append) as interrupts:
         workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)
     assert interrupts.asked()
+    assert [text.strip() for text in said] == [STOPPING]
     assert {event.state for event in view.ended} == {"requeued"}
     counts = made.counts()
     assert (counts.running, counts.finished, counts.waiting) == (0, 0, 6)

@@ -22,6 +22,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver, pool
 from cnn_sweeps.sweeps.workers.worker import Worker, tags_of
+from cnn_sweeps.text import terminal
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_a_pool_writes_one_log(tmp_path: Path) -> None:
     made = study(tmp_path, plan(two, tracking={"tags": {MARK: str(tmp_path)}}))
     fill(made, Budget())
     forkserver.warm_up("fakes:dying_once")
-    with logged_sweep(made.address, Budget(), tmp_path) as announce:
+    with logged_sweep(made.address, Budget(), tmp_path, terminal.warn) as announce:
         announce(made)
         workers = pool.Pool(made.address, workers=1, threads=1, execute="fakes:dying_once")
         Supervisor(study=made, store=None, budget=Budget(), view=Silent()).run(
