@@ -22,11 +22,13 @@ from typing import IO, Any, Final
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
-from sqlalchemy import event
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking.schema import Schema, of_database
 from cnn_sweeps.trajectories.lock import still_locked, taken
 
 SUFFIX = ".journal"
@@ -51,6 +53,13 @@ BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
 SQLITE: Final = "sqlite:///"
+OPTUNA: Final = Schema(
+    library="Optuna",
+    migrations="storages/_rdb/alembic/versions",
+    table="studies",
+    upgrade="optuna storage upgrade --storage",
+    elsewhere=ELSEWHERE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +123,7 @@ class Address:
             if not self.shared:
                 return JournalStorage(Journal(self.storage))
             self._check_url()
-            return _database(self.storage, make=make)
+            return self._database(make=make)
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -141,6 +150,22 @@ class Address:
                 f"type hydra.sweeper.storage=sqlite:////FOLDER/FILE.db, or leave it out."
             )
 
+    def _database(self, *, make: bool) -> RDBStorage:
+        file = self.storage.startswith("sqlite")
+        waiting = {"connect_args": {"timeout": BUSY}} if file else {}
+        with create_engine(self.storage, poolclass=NullPool, **waiting).connect() as connection:
+            OPTUNA.check(*of_database(connection, OPTUNA), place=str(self), url=str(self))
+        # A firewall may cut a connection that is silent for the time of a training.
+        options: dict[str, Any] = {"pool_pre_ping": True, **waiting}
+        storage = RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
+        if file:
+            # Python's driver begins a transaction with its first write. Two workers that have read
+            # before that a trial waits would both take it.
+            event.listen(storage.engine, "connect", _without_own_transactions)
+            event.listen(storage.engine, "begin", _begin_immediate)
+            storage.engine.dispose()
+        return storage
+
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)
         if isinstance(cause, ModuleNotFoundError):
@@ -155,25 +180,12 @@ class Address:
         )
 
 
-def _database(url: str, *, make: bool) -> RDBStorage:
-    # A firewall may cut a connection that is silent for the time of a training.
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if not url.startswith("sqlite"):
-        return RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
-    options["connect_args"] = {"timeout": BUSY}
-    storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
-    # Python's driver begins a transaction with its first write. Two workers that have read
-    # before that a trial waits would both take it.
-    event.listen(storage.engine, "connect", _without_own_transactions)
-    event.listen(
-        storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-    )
-    storage.engine.dispose()
-    return storage
-
-
 def _without_own_transactions(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _first_cause(error: BaseException) -> BaseException:
