@@ -8,13 +8,11 @@ short is taken away before the next.
 """
 
 import errno
-import hashlib
 import json
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -26,6 +24,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking.schema import Schema, of_database
@@ -35,6 +34,8 @@ SUFFIX = ".journal"
 PATIENCE = 60.0
 """Seconds to wait for another program that holds the file; an entry takes milliseconds."""
 NEWLINE = b"\n"
+PRIVATE: Final = 0o600
+"""Mode of a new journal: it holds the address of the runs, and whatever password is in that."""
 
 ELSEWHERE = f"choose another place with hydra.sweeper.storage=PATH{SUFFIX}"
 FULL = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}"
@@ -107,8 +108,13 @@ class Address:
         """The file whose lock one holds who makes a study or moves its places."""
         if self.file is not None:
             return self.file.with_name(f"{self.name}.lock")
-        digest = hashlib.sha256(f"{self.storage} {self.name}".encode()).hexdigest()
-        return Path(tempfile.gettempdir()) / f"cnn_sweeps-{digest[:16]}.lock"
+        return lock_for(f"{self.storage} {self.name}")
+
+    def restrict(self) -> None:
+        """Let nobody but its owner read the file."""
+        if self.file is not None and self.file.exists():
+            with suppress(OSError):  # of another user, who has lent it
+                self.file.chmod(PRIVATE)
 
     def open(self, *, make: bool = True) -> BaseStorage:
         """The storage, ready to use.
@@ -242,7 +248,7 @@ class Journal(BaseJournalBackend):
     def _make(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch()
+            self._path.touch(PRIVATE)
         except OSError as error:
             raise StoreError(
                 f"{self._named} cannot be created: {error.strerror or error}; {ELSEWHERE}."

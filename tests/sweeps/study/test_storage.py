@@ -1,13 +1,15 @@
-"""Where a study lies: databases of other versions."""
+"""Where a study lies: databases of other versions, and who may read it."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from plans import plan, study
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,27 @@ def test_a_study_is_not_migrated_either(statement: str, said: str, tmp_path: Pat
     with pytest.raises(StoreError, match=said):
         address.open()
     assert file.read_bytes() == before
+
+
+def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:
+    """Whatever the umask is: the address of the runs is in it."""
+    file = study(tmp_path).address.file
+    assert file
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("uri", "mode"),
+    [("https://me:secret@host", 0o600), ("https://host/?token=secret", 0o600), (None, 0o644)],
+    ids=["password", "token", "nothing secret"],
+)
+def test_a_file_that_gets_a_password_is_closed(uri: str | None, mode: int, tmp_path: Path) -> None:
+    """A journal of an earlier version, or an SQLite database; else it stays as its owner has it."""
+    made = plan(tracking={"uri": uri})
+    for storage in ("s.journal", "s.db"):
+        url = str(tmp_path / storage) if storage != "s.db" else f"sqlite:///{tmp_path / storage}"
+        address = Address(storage=url, name="s")
+        address.open()
+        (tmp_path / storage).chmod(0o644)
+        SweepStudy.create(address, made)
+        assert (tmp_path / storage).stat().st_mode & 0o777 == mode
