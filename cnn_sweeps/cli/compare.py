@@ -20,6 +20,7 @@ from cnn_sweeps.runs.leaderboard import (
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store, checked_prefix, queries
 
 METRIC = "val_accuracy"
@@ -107,14 +108,14 @@ def _count(text: str) -> int:
 def _say_nothing_fits(asked: Namespace, store: Store) -> None:
     """Say that no run fits, and which names of the filter no run has."""
     out = output.console()
-    out.print(f"no run in {store.address} matches.", markup=False, soft_wrap=True)
+    out.print(f"no run in {store.address} matches.", soft_wrap=True)
     every = queries.matching(store, "", asked.experiment)
     known = {name for run in every for name in (*run.metrics, *run.params)}
     for _, name in KEY.findall(asked.where):
         if name not in known:
             near = get_close_matches(name, known, n=3)
             hint = f"; similar: {', '.join(near)}" if near else ""
-            out.print(f"  no run has {name}{hint}", markup=False, soft_wrap=True)
+            out.print(f"  no run has {name}{hint}", soft_wrap=True)
 
 
 def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
@@ -123,16 +124,16 @@ def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
     if asked.json:
-        print(dumped(records(shown, names)))
+        say(dumped(records(shown, names)))
         return
     if asked.csv:
-        print(to_csv(records(shown, names)), end="")
+        say(to_csv(records(shown, names)), end="")
         return
     out = output.console()
     if shown.runs:
         table(shown, names, each=asked.all_runs).show(out)
     for line in _remarks(board, len(shown.runs), each=asked.all_runs):
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _remarks(board: Leaderboard, shown: int, *, each: bool) -> list[str]:

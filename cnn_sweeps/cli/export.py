@@ -32,7 +32,5 @@ def main(typed: list[str]) -> int:
     check_finished(record)
     verify(record)
     export.write(record, Path(folder))
-    output.console().print(
-        f"{folder}: {record.name}\n  {export.command(folder, record)}", markup=False
-    )
+    output.console().print(f"{folder}: {record.name}\n  {export.command(folder, record)}")
     return 0

@@ -114,7 +114,7 @@ def _dispatch(arguments: list[str]) -> int:
         command = import_module(COMMANDS[arguments[0]])  # late, since it imports MLflow
         return int(command.main(arguments[1:]))
     if arguments == ["--version"]:
-        print(f"cnn-sweeps {version('cnn-sweeps')}")
+        terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
     if DRY_RUN in arguments:
         # In its place: an option between two overrides would part them.

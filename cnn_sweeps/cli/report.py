@@ -1,14 +1,13 @@
 """`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
@@ -42,10 +41,10 @@ def main(arguments: list[str]) -> int:
     study, text = _report(name, storage, tracking, typed.format)
     into = typed.output or (Path(f"report-{study}.html") if typed.format == "html" else None)
     if into is None:
-        sys.stdout.write(text)
+        say(text, end="")
     else:
         _write(into, text)
-        output.say(str(into.absolute()))
+        say(str(into.absolute()))
     return 0
 
 

@@ -4,8 +4,6 @@ import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from rich.markup import escape
-
 from cnn_sweeps.cli import arguments, output
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.provenance.identity import SHOWN
@@ -104,12 +102,12 @@ def _print_json(done: Reproduction) -> None:
 
 def _print(done: Reproduction) -> None:
     out, record, again = output.console(), done.recorded, done.now
-    out.print(f"[bold]{escape(record.name)}[/bold]  ({record.stopped})")
+    out.heading(record.name, f"  ({record.stopped})")
     for when, run in (("recorded", record), ("now", again)):
         weights = (run.weights_sha256 or "none")[:SHOWN]
         out.print(f"  {when:<9} weights {weights}  MLflow run {run.run_id}")
     if done.used_recorded_source and record.source:
-        out.print(f"  trained with the recorded {escape(record.source.path)}, which is not here")
-    out.print(f"[bold]{escape(str(done.verdict))}[/bold]", soft_wrap=True)
+        out.print(f"  trained with the recorded {record.source.path}, which is not here")
+    out.heading(str(done.verdict))
     for line in remarks(done.verdict, record.environment, again.environment):
-        out.print(f"  {escape(line)}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)

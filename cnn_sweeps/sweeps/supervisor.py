@@ -17,6 +17,7 @@ from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Interrupts:
             return
         if self.count > 1 or not self.patient:
             raise KeyboardInterrupt(number)
-        print(f"\n{LEAVING}", flush=True)
+        say(f"\n{LEAVING}")
 
 
 @contextmanager
@@ -185,7 +186,7 @@ class Supervisor:
         if at_once:
             workers.kill()
         else:
-            print(f"\n{STOPPING}", flush=True)
+            say(f"\n{STOPPING}")
             workers.ask_to_stop()
 
     def _recover(self, died: Mapping[int, str], handled: set[int]) -> None:
