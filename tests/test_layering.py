@@ -240,6 +240,13 @@ def modules_of(*packages: str) -> list[str]:
 def written(module: str) -> Iterator[str]:
     """What in a module writes to the terminal, each with its line."""
     tree = TREES[module]
+    says = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "cnn_sweeps.text.terminal"
+        for alias in node.names
+        if alias.name == "say"
+    }
     asked = {
         id(node.value)
         for node in ast.walk(tree)
@@ -248,12 +255,20 @@ def written(module: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if name.rpartition(".")[2] in {"print", "Console", "Output"}:
+            if name in says or name.rpartition(".")[2] in {"print", "Console", "Output"}:
                 yield f"{module}:{node.lineno} {name}()"
         elif isinstance(node, ast.Attribute) and id(node) not in asked:
             name = ast.unparse(node)
             if name in {"sys.stdout", "sys.stderr"}:
                 yield f"{module}:{node.lineno} {name}"
+
+
+def prints_itself(module: str) -> Iterator[str]:
+    """What in a module writes to a standard stream without `text.terminal`, each with its line."""
+    for node in ast.walk(TREES[module]):
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if name in {"print", "Console", "sys.stdout.write", "sys.stderr.write"}:
+            yield f"{module}:{node.lineno} {name}()"
 
 
 def long_functions(module: str) -> Iterator[str]:
@@ -393,6 +408,12 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
 def test_who_may_print_does(module: str) -> None:
     """An exception that nobody needs any more is none."""
     assert [line for m in modules_of(module) for line in written(m)]
+
+
+def test_what_is_printed_is_escaped_in_one_place() -> None:
+    """What an outsider has named goes to the terminal through `text.terminal` alone."""
+    others = set(SOURCES) - {"cnn_sweeps.text.terminal", "cnn_sweeps.__main__"}
+    assert [line for module in sorted(others) for line in prints_itself(module)] == []
 
 
 def test_the_root_has_few_modules() -> None:

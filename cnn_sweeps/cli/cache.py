@@ -14,6 +14,7 @@ from cnn_sweeps.runs.validate import compose_trajectories
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import checked_prefix
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
@@ -102,7 +103,7 @@ def show(asked: Asked) -> int:
     if asked.json:
         _print_json(folder=str(asked.place), max_gb=asked.max_gb, bytes=taken, entries=rows)
     elif not rows:
-        print(f"the cache in {asked.place} is empty.")
+        say(f"the cache in {asked.place} is empty.")
     else:
         out = output.console()
         _table(rows).show(out)
@@ -123,12 +124,12 @@ def verify(asked: Asked) -> int:
     if asked.json:
         _print_json(folder=str(asked.place), checked=len(entries), faults=faults)
     elif not entries:
-        print(f"the cache in {asked.place} is empty.")
+        say(f"the cache in {asked.place} is empty.")
     else:
         for each in faults:
             where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
-            print(f"{where}  {each['file']} is {each['fault']}")
-        print(f"{_count(entries)} checked: {REMEDY if faults else 'all files are intact'}.")
+            say(f"{where}  {each['file']} is {each['fault']}")
+        say(f"{_count(entries)} checked: {REMEDY if faults else 'all files are intact'}.")
     return 1 if faults else 0
 
 
@@ -144,11 +145,11 @@ def clear(asked: Asked) -> int:
         _print_json(folder=str(asked.place), freed_bytes=freed, **lists)
         return 0
     if not rows:
-        print(f"the cache in {asked.place} is empty.")
+        say(f"the cache in {asked.place} is empty.")
         return 0
-    print(f"{_count(gone)} deleted, {_size(freed)} freed.")
+    say(f"{_count(gone)} deleted, {_size(freed)} freed.")
     for entry in stay:
-        print(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
+        say(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
     return 0
 
 
@@ -202,4 +203,4 @@ def _count(entries: Sized) -> str:
 
 
 def _print_json(**values: Any) -> None:
-    print(dumped(values))
+    say(dumped(values))

@@ -9,6 +9,7 @@ from cnn_sweeps.cli.arguments import MANY, Arguments
 from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.terminal import say
 
 METRIC = "val_accuracy"
 TOP = 20
@@ -36,9 +37,9 @@ def main(typed: list[str]) -> int:
         _print(board, asked)
         return 0
     out = output.console()
-    out.print(f"no run in {board.place} matches.", markup=False, soft_wrap=True)
+    out.print(f"no run in {board.place} matches.", soft_wrap=True)
     for hint in board.hints:
-        out.print(f"  {hint}", markup=False, soft_wrap=True)
+        out.print(f"  {hint}", soft_wrap=True)
     return 0
 
 
@@ -95,16 +96,16 @@ def _print(board: Leaderboard, asked: Namespace) -> None:
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
     if asked.json:
-        print(dumped(records(shown)))
+        say(dumped(records(shown)))
         return
     if asked.csv:
-        print(to_csv(records(shown)), end="")
+        say(to_csv(records(shown)), end="")
         return
     out = output.console()
     if shown.runs:
         table(shown).show(out)
     for line in _remarks(board, len(shown.runs)):
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _remarks(board: Leaderboard, shown: int) -> list[str]:

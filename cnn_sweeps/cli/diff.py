@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
@@ -17,6 +16,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import flatten
 from cnn_sweeps.training.epoch import EPOCH_METRICS
 
@@ -87,15 +87,16 @@ def main(typed: list[str]) -> int:
     return 0
 
 
-def show(difference: Difference, out: Console) -> None:
+def show(difference: Difference, out: Output) -> None:
     """Print a table for each part that differs."""
     for sign, name, run_id in zip("-+", difference.names, difference.run_ids, strict=True):
-        out.print(f"{sign} [bold]{escape(name)}[/bold]  MLflow run {run_id}")
+        out.print(Text.assemble(f"{sign} ", (name, "bold"), f"  MLflow run {run_id}"))
     parts = ("identity", "config", "environment", "metrics", "epochs")
     for part in parts:
         pairs = getattr(difference, part)
         if not pairs:
-            out.print(f"\n[bold]{part}[/bold]: no difference")
+            out.print()
+            out.heading(part, ": no difference")
             continue
         head = ("what", "-", "+")
         rows = [(key, *_texts(values)) for key, values in list(pairs.items())[:MOST_ROWS]]

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
 from rich.text import Text
 
-from cnn_sweeps.cli.output import console, epochs_line, next_commands, say
+from cnn_sweeps.cli.output import console, epochs_line, next_commands
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.display import View, view_of
@@ -16,6 +15,7 @@ from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import terminal
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 
@@ -25,9 +25,9 @@ class TerminalDisplay:
     def started(self, study: SweepStudy) -> None:
         """Print what is swept, and how much of it is left."""
         out, plan = console(), study.plan
-        out.print(f"[bold]sweep {escape(study.study.study_name)}[/bold]")
+        out.heading(f"sweep {study.study.study_name}")
         for dimension in plan.space.dimensions:
-            out.print(f"  {escape(str(dimension))}")
+            out.print(f"  {dimension}")
         counts = study.counts()
         cells = f"{plan.space.size} cells, " if plan.space.size else ""
         before = f", {counts.finished} done before" if counts.finished else ""
@@ -55,7 +55,7 @@ class TerminalDisplay:
     def interrupted(self, study: SweepStudy, store: Store) -> None:
         """Print how far it came, and how to go on."""
         left = study.counts()
-        print(
+        say(
             f"Stopped with {left.finished} of {left.total} trials done. "
             "Run the same command to resume.\n"
             f"  results so far:  {report_again(study, store)}"
@@ -64,20 +64,20 @@ class TerminalDisplay:
     def ended(self, outcome: SweepOutcome) -> None:
         """Print the ranked table or the answer, what was trained for it, and how to go on."""
         out, ranking = console(), outcome.ranking
-        out.print(f"{outcome.name}: {len(ranking.rows)} trials", markup=False)
+        out.print(f"{outcome.name}: {len(ranking.rows)} trials")
         if outcome.answer is None:  # else it says it better
             ranking.table().show(out)
         for row in ranking.rows:
             if row.reason:
                 ended = "failed" if row.state == "fail" else row.state
-                out.print(f"trial {row.trial} {ended}: {escape(first_line(row.reason))}")
+                out.print(f"trial {row.trial} {ended}: {first_line(row.reason)}")
         if outcome.epochs.trained < outcome.epochs.asked:
             out.print(epochs_line(outcome.epochs.asked, outcome.epochs.trained))
         if not ranking.winners:
             out.print("no trial completed.")
         else:
             best = ranking.rows[0]
-            out.print(f"rerun best:  {outcome.rerun_best}", markup=False, soft_wrap=True)
+            out.print(f"rerun best:  {outcome.rerun_best}", soft_wrap=True)
             next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store)
         if outcome.answer is not None:
             show_answer(outcome.answer)

@@ -15,6 +15,7 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.runs.validate import compose_machine
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import ActiveRun
@@ -61,7 +62,7 @@ def main(typed: list[str]) -> int:
     findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
     if asked.json:
         rows = [{"check": name, **asdict(f)} for name, found in findings.items() for f in found]
-        print(dumped(rows))
+        say(dumped(rows))
     else:
         _print([finding for found in findings.values() for finding in found])
     return 1 if any(f.level == "fail" for found in findings.values() for f in found) else 0
@@ -126,7 +127,7 @@ def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     for run in chosen:
         if store and _is_as_it_was(store, run):
             store.close_run(run.run_id, "FAILED", ENDED)
-            out.print(f"ended: {run.name} ({run.run_id})", markup=False, soft_wrap=True)
+            out.print(f"ended: {run.name} ({run.run_id})", soft_wrap=True)
     if not chosen:
         out.print("no RUNNING run whose process has exited")
     return 0

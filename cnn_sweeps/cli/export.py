@@ -27,7 +27,5 @@ def main(typed: list[str]) -> int:
     *hashes, folder = asked.names
     record = api.load(*hashes, *asked.overrides, run_id=asked.run_id)
     export.write(record, Path(folder))
-    output.console().print(
-        f"{folder}: {record.name}\n  {export.command(folder, record)}", markup=False
-    )
+    output.console().print(f"{folder}: {record.name}\n  {export.command(folder, record)}")
     return 0

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rich.markup import escape
-
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Config
@@ -133,10 +131,10 @@ def _into(folder: Path) -> Callable[[bytes, str], None]:
 
 def _print(record: Record, into: Path | None, written: list[str], left_out: list[str]) -> None:
     out = output.console()
-    out.print(f"[bold]{escape(record.name)}[/bold]")
+    out.heading(record.name)
     for path in written:
-        out.print(f"  {escape(str(into / Path(path).name) if into else path)}")
+        out.print(f"  {into / Path(path).name if into else path}")
     for line in left_out:
-        out.print(f"  {escape(line)}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)
     if into is None:
         out.print(f"  among the artifacts of MLflow run {record.run_id}")

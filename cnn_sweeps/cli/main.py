@@ -115,7 +115,7 @@ def _dispatch(arguments: list[str]) -> int:
         command = import_module(COMMANDS[arguments[0]])  # late, since it imports MLflow
         return int(command.main(arguments[1:]))
     if arguments == ["--version"]:
-        print(f"cnn-sweeps {version('cnn-sweeps')}")
+        terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
     sys.argv[1:] = arguments = options_first(
         ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]

@@ -1,17 +1,15 @@
 """What a person sees in the terminal, on standard output."""
 
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.terminal import Output, silence
+from cnn_sweeps.text.terminal import Output
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
@@ -22,18 +20,10 @@ WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
 
 
-def console() -> Console:
+def console() -> Output:
     """Standard output; no colours and no line breaks where it is not a terminal."""
     plain = Output()
     return plain if plain.is_terminal else Output(width=WIDE)
-
-
-def say(text: str) -> None:
-    """Print a line, whether or not somebody still reads."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        silence(sys.stdout)
 
 
 def show_facts(
@@ -64,7 +54,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     out, metrics = console(), result.metrics
     shown = ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
-    out.print(f"[bold]{escape(result.name)}[/bold]  ({result.training.stopped})")
+    out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")
     out.print(
         f"  {int(metrics['trainable_params']):,} trainable parameters  "
@@ -75,7 +65,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     if trained < asked:
         out.print(f"  {epochs_line(asked, trained)}")
     for line in result.left_out:
-        out.print(f"  {escape(line)}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)
     next_commands(out, result.identity.short, store)
 
 
@@ -97,5 +87,5 @@ def next_commands(out: Console, short: str, store: "Store") -> None:
     """Print the commands that lead on from a run."""
     show = shlex.join(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
-    out.print(f"  more:    {show}", markup=False, soft_wrap=True)
-    out.print(f"  browse:  {store.ui_command}", markup=False, soft_wrap=True)
+    out.print(f"  more:    {show}", soft_wrap=True)
+    out.print(f"  browse:  {store.ui_command}", soft_wrap=True)

@@ -93,10 +93,10 @@ def _tags(run: RunRecord) -> Mapping[str, object]:
 def _print(store: Store, run: RunRecord, version: registry.Version, alias: str | None) -> None:
     out = output.console()
     new = "new" if version.new else "already registered"
-    out.print(f"{version.name}, version {version.number} ({new})", markup=False)
-    out.print(f"  {run.name}  MLflow run {run.run_id}", markup=False)
+    out.print(f"{version.name}, version {version.number} ({new})")
+    out.print(f"  {run.name}  MLflow run {run.run_id}")
     if alias:
-        out.print(f"  alias {alias}: version {version.number}", markup=False)
+        out.print(f"  alias {alias}: version {version.number}")
     address = f"{version.name}@{alias}" if alias else f"{version.name}/{version.number}"
     lines = (
         f'mlflow.set_tracking_uri("{without_password(store.uri)}")',

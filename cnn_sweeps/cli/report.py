@@ -1,13 +1,12 @@
 """`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
 
-import sys
 from pathlib import Path
 
-from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
@@ -43,10 +42,10 @@ def main(typed: list[str]) -> int:
     study, text = _report(name, storage, tracking, asked.format)
     into = asked.output or (Path(f"report-{study}.html") if asked.format == "html" else None)
     if into is None:
-        sys.stdout.write(text)
+        say(text, end="")
     else:
         _write(into, text)
-        output.say(str(into.absolute()))
+        say(str(into.absolute()))
     return 0
 
 

@@ -3,8 +3,6 @@
 import math
 from argparse import ArgumentTypeError
 
-from rich.markup import escape
-
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
@@ -86,17 +84,22 @@ def _print_json(done: Reproduction) -> None:
         "run_id": done.recorded.run_id,
         "reproduction_run_id": done.now.run_id,
     }
-    output.console().out(dumped({**about, **done.verdict.to_json()}))
+    about_flags = {"set_aside": dict(done.set_aside)}
+    output.console().out(dumped({**about, **done.verdict.to_json(), **about_flags}))
 
 
 def _print(done: Reproduction) -> None:
     out, record, again = output.console(), done.recorded, done.now
-    out.print(f"[bold]{escape(record.name)}[/bold]  ({record.stopped})")
+    out.heading(record.name, f"  ({record.stopped})")
     for when, run in (("recorded", record), ("now", again)):
         weights = (run.weights_sha256 or "none")[:SHOWN]
         out.print(f"  {when:<9} weights {weights}  MLflow run {run.run_id}")
     if done.used_recorded_source and record.source:
-        out.print(f"  trained with the recorded {escape(record.source.path)}, which is not here")
-    out.print(f"[bold]{escape(str(done.verdict))}[/bold]", soft_wrap=True)
+        out.print(f"  trained with the recorded {record.source.path}, which is not here")
+    for name, value in done.set_aside.items():
+        was = record.environment.flags.get(name)
+        told = "recorded without it" if was is None else f"recorded with {was}"
+        out.print(f"  set aside your {name}={value}: {told}", soft_wrap=True)
+    out.heading(str(done.verdict))
     for line in remarks(done.verdict, record.environment, again.environment):
-        out.print(f"  {escape(line)}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)

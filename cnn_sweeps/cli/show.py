@@ -4,8 +4,6 @@ import json
 from collections.abc import Sequence
 
 import yaml
-from rich.console import Console
-from rich.markup import escape
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
@@ -16,6 +14,7 @@ from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
 from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
 
@@ -40,7 +39,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     """Print one experiment: the run that speaks for it in full, and a line for each run."""
     out = output.console()
     newest = lookup.newest(runs)
-    out.print(f"[bold]{escape(newest.name)}[/bold]")
+    out.heading(newest.name)
     out.print(f"config hash      {newest.config_hash}")
     for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit", "reproduced_by"):
         if tag in newest.tags:
@@ -51,9 +50,10 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     _runs_table(runs).show(out)
 
 
-def _section(out: Console, title: str, text: str) -> None:
-    out.print(f"\n[bold]{title}[/bold]")
-    out.print(escape(text.rstrip()))
+def _section(out: Output, title: str, text: str) -> None:
+    out.print()
+    out.heading(title)
+    out.print(text.rstrip())
 
 
 def _stored(store: Store, run: RunRecord, path: str) -> str:

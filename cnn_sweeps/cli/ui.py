@@ -5,11 +5,12 @@ import os
 import socket
 from contextlib import suppress
 
-from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.server import HOST, serving
 
@@ -40,7 +41,7 @@ def main(typed: list[str]) -> int:
     port = None if asked.port is None else _port(asked.port)
     store = _open(tracking)
     if store.address.artifacts is None:
-        output.say(_page(store, store.ui_command))  # a server has its pages
+        say(_page(store, store.ui_command))  # a server has its pages
         return 0
     with hold_free() if port is None else _held(port) as held:
         _serve(store, held.getsockname()[1])
@@ -84,8 +85,8 @@ def hold_free(first: int = PORT) -> socket.socket:
 def _serve(store: Store, port: int) -> None:
     try:
         with serving(store.address, port) as server:
-            output.say(_page(store, server.address))
-            output.say("Press Ctrl-C to stop it.")
+            say(_page(store, server.address))
+            say("Press Ctrl-C to stop it.")
             server.wait()
     except KeyboardInterrupt:
         return  # how it is meant to end
@@ -101,8 +102,9 @@ def _open(tracking: Tracking) -> Store:
     store = Store.open_existing(tracking)
     if store is None:
         place = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.dir.absolute()
+        shown = without_password(str(place))
         raise StoreError(
-            f"there are no runs in {place}.\n  Look elsewhere with tracking.dir=FOLDER or "
+            f"there are no runs in {shown}.\n  Look elsewhere with tracking.dir=FOLDER or "
             "tracking.uri=URI, or create some: cnn-sweeps data=digits"
         )
     return store

@@ -122,7 +122,7 @@ def _bar(name: str) -> Iterator[Progress]:
     from cnn_sweeps.text.terminal import Output  # noqa: PLC0415  the same
 
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(),
         progress.TimeRemainingColumn(),

@@ -17,8 +17,9 @@ from urllib.request import Request, urlopen
 
 from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import inspection
+from cnn_sweeps.tracking import inspection, schema
 from cnn_sweeps.tracking.address import Address, resolve
+from cnn_sweeps.tracking.schema import MLFLOW
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 
 ELSEWHERE = "choose another folder with tracking.dir=FOLDER"
@@ -147,15 +148,18 @@ def _file(path: Path) -> Iterator[Finding]:
     try:
         with inspection.reading(path) as connection:
             fault = inspection.fault(connection) if size <= LARGE else None
-            revision = inspection.revision(connection)
+            misfit = MLFLOW.misfit(*schema.of_file(connection))
     except sqlite3.Error as error:
         yield fail(f"{path} cannot be read: {error}", ASIDE)
         return
     if fault is not None:
         yield fail(f"{path} is damaged: {fault.splitlines()[-1]}", ASIDE)
         return
-    schema = _schema(path, revision)
-    yield schema or ok(f"{path} is intact, {size / MB:.1f} MB, and fits MLflow {version('mlflow')}")
+    if misfit is None:
+        yield ok(f"{path} is intact, {size / MB:.1f} MB, and fits MLflow {version('mlflow')}")
+    else:
+        what, remedy = MLFLOW.explain(misfit, str(path), f"sqlite:///{path}")
+        yield fail(what, f"{remedy}; or {ELSEWHERE}.")
     try:
         inspection.check_writable(path)
     except sqlite3.Error as error:
@@ -168,24 +172,6 @@ def _file(path: Path) -> Iterator[Finding]:
             if locked
             else fail(f"{path} cannot be written: {error}", f"Make it writable. {ASIDE}")
         )
-
-
-def _schema(path: Path, revision: str | None) -> Finding | None:
-    """What is wrong with the tables; None where they are those of the installed MLflow."""
-    known = inspection.known_revisions()
-    if revision is None:
-        return fail(f"{path} is not an MLflow database", ASIDE)
-    if revision not in known:
-        return fail(
-            f"{path} was written by a newer MLflow than the installed {version('mlflow')}",
-            "Install the MLflow that wrote it: pip install --upgrade mlflow",
-        )
-    if not known[revision]:
-        return fail(
-            f"{path} was written by an older MLflow than the installed {version('mlflow')}",
-            f"Copy the file, then: mlflow db upgrade sqlite:///{path}",
-        )
-    return None
 
 
 def _server(address: Address) -> Iterator[Finding]:

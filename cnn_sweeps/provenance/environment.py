@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -47,17 +48,39 @@ NUMERICS: Final = (
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
-VARIABLES: Final = (
-    "DNNL_MAX_CPU_ISA",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_NUM_THREADS",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "ONEDNN_MAX_CPU_ISA",
-    "TF_DETERMINISTIC_OPS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
+WATCHED: Final = {
+    1: (
+        "DNNL_MAX_CPU_ISA",
+        "NVIDIA_TF32_OVERRIDE",
+        "OMP_NUM_THREADS",
+        "ONEDNN_DEFAULT_FPMATH_MODE",
+        "ONEDNN_MAX_CPU_ISA",
+        "TF_DETERMINISTIC_OPS",
+        "TF_NUM_INTEROP_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+    ),
+    2: (
+        *("CUBLAS_*", "CUDNN_*", "MIOPEN_*", "NVIDIA_TF32_OVERRIDE"),
+        *("DNNL_*", "KMP_*", "MKL_*", "OMP_*", "ONEDNN_*", "OPENBLAS_*"),
+        *("TF_AUTO*", "TF_CUBLAS_*", "TF_CUDNN_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*"),
+        *("TF_ENABLE_*", "TF_MATMUL_*", "TF_MKL_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_SET_*"),
+        *("TF_USE_*", "TF_XLA_*", "XLA_*"),
+    ),
+}
+"""Variables, beside oneDNN's switch, by which the libraries choose what they run; by version.
+
+A record says which version it was made with (`Environment.watching`): what that did not watch it
+knows nothing of. No pattern fits Terraform's `TF_VAR_*`, which hold passwords.
+"""
+WATCHING: Final = max(WATCHED)
+UNWATCHED: Final = (
+    *(ONEDNN, "*_VERBOSE*", "*_LOG*", "OMP_DISPLAY_*", "TF_DISABLE_PROFILING"),
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them when it is imported
+    *("KMP_SETTINGS", "KMP_WARNINGS"),
 )
-"""Variables, beside oneDNN's switch, by which TensorFlow and oneDNN choose what they run."""
+"""Of these, what moves no bit, and what is recorded elsewhere."""
+NOT_RECORDED: Final = "not recorded"
+"""In place of the value of a variable that a record knows nothing of."""
 # The instruction sets by which TensorFlow and oneDNN choose their kernels.
 CPU_FLAGS: Final = {
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni"),
@@ -88,7 +111,9 @@ class Environment:
         deterministic: whether deterministic kernels were asked for.
         onednn: `0` or `1` as set by TF_ENABLE_ONEDNN_OPTS; else `default`, which
             TensorFlow decides by its version and the CPU flags.
-        variables: those of `VARIABLES` that are set.
+        variables: those of `WATCHED` that are set, and the settings of TensorFlow that a program
+            has changed, by their names in `tf.config`.
+        watching: the version of `WATCHED` that was looked for.
         precision: Keras dtype policy; None before Keras is imported.
         git_commit: commit of the repository around the working directory; outside of one,
             of the checkout that this package was installed from in place, if it was.
@@ -110,6 +135,7 @@ class Environment:
     deterministic: bool
     onednn: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    watching: int = WATCHING
     precision: str | None
     git_commit: str | None
     git_dirty: bool | None
@@ -135,7 +161,7 @@ class Environment:
             inter_op_threads=inter,
             deterministic=deterministic,
             onednn=os.environ.get(ONEDNN, "default"),
-            variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+            variables=_watched(os.environ) | _changed_settings(),
             precision=_precision(),
             git_commit=commit,
             git_dirty=dirty,
@@ -151,7 +177,7 @@ class Environment:
         """
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 -- for what is stored
 
-        values = {"variables": {}, "code": None, **stored}
+        values = {"variables": {}, "code": None, "watching": 1, **stored}
         known = {field.name: values[field.name] for field in fields(cls)}
         try:
             read = TypeAdapter(cls).validate_python(known)
@@ -193,11 +219,54 @@ class Environment:
 
     def difference(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """What differs, by name: (here, there). A package reads `packages.keras`."""
-        return _differing(self.as_dict(), other.as_dict())
+        values = ({**each.as_dict(), "watching": None} for each in (self, other))
+        return self._as_far_as_known(_differing(*values), other)
 
     def difference_in_numerics(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """Of what differs, what may move the last bits of a training, by name: (here, there)."""
-        return _differing(self.numerics, other.numerics)
+        return self._as_far_as_known(_differing(self.numerics, other.numerics), other)
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """The variables of the process, oneDNN's switch among them, as far as they were set."""
+        switch = {} if self.onednn == "default" else {ONEDNN: self.onednn}
+        return {name: v for name, v in self.variables.items() if is_watched(name)} | switch
+
+    def knows(self, name: str) -> bool:
+        """Whether the value of a variable is recorded, set or not."""
+        return name == ONEDNN or name in self.variables or is_watched(name, self.watching)
+
+    def _as_far_as_known(
+        self, pairs: dict[str, tuple[Any, Any]], other: "Environment"
+    ) -> dict[str, tuple[Any, Any]]:
+        """Differences in which an unset variable is told from one that nobody looked at."""
+
+        def told(environment: Environment, name: str, value: Any) -> Any:
+            group, _, variable = name.partition(".")
+            known = group != "variables" or environment.knows(variable)
+            return value if known else NOT_RECORDED
+
+        return {n: (told(self, n, a), told(other, n, b)) for n, (a, b) in pairs.items()}
+
+
+def set_flags(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of a process that may move bits, oneDNN's switch among them."""
+    switch = {ONEDNN: environ[ONEDNN]} if ONEDNN in environ else {}
+    return _watched(environ) | switch
+
+
+def is_watched(name: str, watching: int = WATCHING) -> bool:
+    """Whether a variable may move bits, as far as a version of `WATCHED` knows."""
+    patterns = WATCHED.get(watching, WATCHED[WATCHING])
+    return _fits(name, patterns) and not _fits(name, UNWATCHED)
+
+
+def _watched(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in sorted(environ) if is_watched(name)}
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def same_software(python: str, packages: Mapping[str, str]) -> frozenset[str]:
@@ -301,6 +370,21 @@ def _tensorflow() -> tuple[tuple[str, ...], int, int]:
         threading.get_intra_op_parallelism_threads(),
         threading.get_inter_op_parallelism_threads(),
     )
+
+
+def _changed_settings() -> dict[str, str]:
+    """What a program has set in `tf.config` that may move bits and is no part of an experiment."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None:
+        return {}
+    grappler = tf.config.optimizer.get_experimental_options().items()
+    found = {
+        "optimizer.jit": tf.config.optimizer.get_jit(),
+        "optimizer": {k: v for k, v in grappler if v or not k.startswith("disable_")},
+        "run_functions_eagerly": tf.config.functions_run_eagerly(),
+        "no_tensor_float_32": not tf.config.experimental.tensor_float_32_execution_enabled(),
+    }
+    return {f"tf.config.{name}": str(value) for name, value in found.items() if value}
 
 
 def _device(tf: Any, device: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.report import content
 from cnn_sweeps.report.figures.select import charts
 from cnn_sweeps.sweeps.results.results import SweepResults
+from cnn_sweeps.text.escape import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -20,7 +21,7 @@ MOST_TRACEBACKS = 5
 
 def page(results: SweepResults) -> str:
     """The page, with everything that is not ours escaped."""
-    return _template().render(
+    made = _template().render(
         results=results,
         contents=_contents(results),
         words=content,
@@ -31,6 +32,7 @@ def page(results: SweepResults) -> str:
         first=FIRST_ROWS,
         tracebacks=MOST_TRACEBACKS,
     )
+    return printable(made)
 
 
 def _contents(results: SweepResults) -> list[tuple[str, str]]:

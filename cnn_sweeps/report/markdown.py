@@ -1,12 +1,13 @@
 """A report as text: Markdown, JSON, and in short for MLflow's pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from cnn_sweeps.report import content
 from cnn_sweeps.sweeps.results.results import SweepResults
+from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.text.markdown import block, bullets, file_link, picture_links, plain
+from cnn_sweeps.text.markdown import block, bullets, code, file_link, picture_links, plain
 from cnn_sweeps.tracking import RunRecord
 
 LONGEST = 8_000
@@ -24,7 +25,7 @@ FILES = {
 
 def markdown(results: SweepResults) -> str:
     """The whole report without its pictures."""
-    return "\n".join(_parts(results)).rstrip() + "\n"
+    return printable("\n".join(_parts(results)).rstrip() + "\n")
 
 
 def to_json(results: SweepResults) -> str:
@@ -47,7 +48,7 @@ def _parts(results: SweepResults) -> Iterator[str]:
     yield from _importances(results)
     yield from (f"{plain(each)}\n" for each in content.unknown_importances(results))
     if results.trials:
-        yield f"## Time\n\n{_bullets(content.savings(results))}"
+        yield f"## Time\n\n{_bullets(map(plain, content.savings(results)))}"
         yield content.phases(results).to_markdown()
     if any(not trial.values for trial in results.trials):
         yield f"## Failed and pruned\n\n{content.ended_early(results).to_markdown()}"
@@ -56,17 +57,17 @@ def _parts(results: SweepResults) -> Iterator[str]:
     if results.environment:
         yield f"## Environment of the best\n\n{content.environment(results).to_markdown()}"
     yield "## Commands\n"
-    yield from (f"{each.purpose}:\n\n```\n{each.line}\n```\n" for each in results.commands)
+    yield from (f"{each.purpose}:\n\n{block([each.line])}\n" for each in results.commands)
 
 
 def _importances(results: SweepResults) -> Iterator[str]:
     for each in results.importances:
         if each.shares:
             shares = (f"{plain(key)}: {share:.0%}" for key, share in each.shares.items())
-            yield f"Parameter importance for {each.objective}:\n\n{_bullets(shares)}"
+            yield f"Parameter importance for {plain(each.objective)}:\n\n{_bullets(shares)}"
 
 
-def _bullets(lines: Iterator[str] | list[str]) -> str:
+def _bullets(lines: Iterable[str]) -> str:
     return "".join(f"- {line}\n" for line in lines)
 
 
@@ -87,7 +88,7 @@ def _text(results: SweepResults, run: RunRecord, pictures: Sequence[str], rows: 
         *_answer(results),
         f"Trials: {content.summary(results)}.",
         *_ranking(results, rows),
-        bullets(content.savings(results)),
+        bullets([plain(line) for line in content.savings(results)]),
         block(_commands(results)),
         bullets(list(_files(results, run))),
         picture_links(run.experiment_id, run.run_id, pictures),
@@ -102,7 +103,7 @@ def _answer(results: SweepResults) -> Iterator[str]:
         return
     yield f"**{plain(results.question)}**"
     yield bullets([plain(sentence) for sentence in content.answer(results)])
-    yield f"Searched: {', '.join(f'`{axis.told}`' for axis in results.axes)}."
+    yield f"Searched: {', '.join(code(axis.told) for axis in results.axes)}."
 
 
 def _ranking(results: SweepResults, rows: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
+from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.names import REPRODUCES, REUSED_FROM
 from cnn_sweeps.tracking.records import stop_reason
@@ -35,7 +36,8 @@ def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
     """
     store = Store.open_existing(tracking)
     if store is None:
-        raise UnknownHashError(_nowhere(wanted, str(tracking.uri or tracking.dir.absolute())))
+        place = without_password(tracking.uri or str(tracking.dir.absolute()))
+        raise UnknownHashError(_nowhere(wanted, place))
     return store
 
 

@@ -28,12 +28,14 @@ class Reproduction:
         verdict: how they compare.
         used_recorded_source: whether the recorded file of `model.function` was used, which is
             not here.
+        set_aside: variables of the user's that were set otherwise, or not at all, as recorded.
     """
 
     recorded: Record
     now: Record
     verdict: Verdict
     used_recorded_source: bool
+    set_aside: Mapping[str, str]
 
 
 def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
@@ -75,14 +77,20 @@ def reproduce(
     with importable(record, trust=trust) as laid:
         validate.check(config)
         store = beside or Store.open(tracking)
-        with recorded_flags(record.environment):
+        with recorded_flags(record.environment) as set_aside:
             again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=tolerance)
     _tag(store, again.run_id, {VERDICT: str(verdict)})
     if beside:
         linked = {REPRODUCED_BY: again.run_id, REPRODUCTION_VERDICT: verdict.kind}
         _tag(store, record.run_id, linked)
-    return Reproduction(recorded=record, now=again, verdict=verdict, used_recorded_source=laid)
+    return Reproduction(
+        recorded=record,
+        now=again,
+        verdict=verdict,
+        used_recorded_source=laid,
+        set_aside=set_aside,
+    )
 
 
 def _trained(record: Record, config: Config, store: Store) -> Record:

@@ -69,45 +69,46 @@ def threads(recorded: Environment) -> int:
 
 
 @contextmanager
-def recorded_flags(recorded: Environment) -> Iterator[None]:
+def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
     """Train inside the block with the variables that were recorded; afterwards they are as before.
+
+    They are those by which the libraries choose what they run. One that a record knows nothing of
+    stays as it is here. One that names a file or a folder is of another machine, and is not set.
+
+    Yields:
+        What was set aside of the user's own, by name.
 
     Raises:
         ConfigError: TensorFlow was imported with others, and reads them only once.
     """
-    names = (environment.ONEDNN, *environment.VARIABLES)
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    restore_flags(recorded)
-    now = {name: os.environ[name] for name in names if name in os.environ}
+    here = environment.set_flags()
+    kept = {name: value for name, value in here.items() if not recorded.knows(name)}
+    wanted = kept | {
+        name: value
+        for name, value in recorded.flags.items()
+        if os.sep not in value or here.get(name) == value
+    }
+    if "tensorflow" in sys.modules and wanted != here:
+        raise ConfigError(
+            f"the run was trained with {_typed(wanted)}, but TensorFlow already runs in this "
+            f"process with {_typed(here)}.\nReproduce it in a process of its own, for "
+            "example with cnn-sweeps reproduce."
+        )
+    _replace(here, wanted)
     try:
-        if "tensorflow" in sys.modules and now != before:
-            raise ConfigError(
-                f"the run was trained with {_typed(now)}, but TensorFlow already runs in this "
-                f"process with {_typed(before)}.\nReproduce it in a process of its own, for "
-                "example with cnn-sweeps reproduce."
-            )
-        yield
+        yield {name: value for name, value in here.items() if wanted.get(name) != value}
     finally:
-        for name in names:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+        _replace(wanted, here)
+
+
+def _replace(old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    for name in old:
+        os.environ.pop(name, None)
+    os.environ.update(new)
 
 
 def _typed(variables: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in variables.items()) or "no variables"
-
-
-def restore_flags(recorded: Environment) -> None:
-    """Set the variables by which TensorFlow chooses its kernels as they were.
-
-    Call it before TensorFlow is imported, which reads them once.
-    """
-    switch = {} if recorded.onednn == "default" else {environment.ONEDNN: recorded.onednn}
-    flags = {**recorded.variables, **switch}
-    for name in (environment.ONEDNN, *environment.VARIABLES):
-        os.environ.pop(name, None)
-        if name in flags:
-            os.environ[name] = flags[name]
 
 
 @contextmanager

@@ -179,6 +179,11 @@ def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterat
         if verdict.kind == DIFFERENT:
             yield f"more than the tolerance, although the environment differs in {verdict.reasons}"
         return
+    if recorded.watching < now.watching:
+        yield (
+            "The record does not say whether variables such as TF_XLA_FLAGS and XLA_FLAGS were set "
+            "then; if they were, set them again."
+        )
     yield (
         "The environment has the same numerics, so this should not happen. "
         f"{_code(recorded, now)}, then try again: if it differs again, suspect the hardware."

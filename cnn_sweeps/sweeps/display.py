@@ -35,7 +35,7 @@ from cnn_sweeps.sweeps.study.events import (
     WorkerRefused,
 )
 from cnn_sweeps.text.format import duration, first_line, pluralize
-from cnn_sweeps.text.terminal import Output, silence
+from cnn_sweeps.text.terminal import Output, say, silence
 
 SCORED: tuple[State, ...] = ("complete", "reused")
 TRAINED: tuple[State, ...] = ("complete", "pruned")
@@ -274,13 +274,8 @@ class PlainView:
     def show(self, event: Event) -> None:
         """Write the line of a trial that has ended."""
         line = self._tally.take(event)
-        if line is None:
-            return
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            print(line.encode(encoding, "replace").decode(encoding), file=self._stream, flush=True)
-        except OSError:
-            silence(self._stream)
+        if line is not None:
+            say(line, stream=self._stream)
 
     def tick(self) -> None:
         """Nothing changes between two trials."""

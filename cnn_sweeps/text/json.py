@@ -8,10 +8,13 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
+from cnn_sweeps.text.escape import in_json
+
 
 def dumped(value: Any) -> str:
     """A value as indented JSON; what JSON does not know is text, numbers that are none are null."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    made = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    return in_json(made)
 
 
 def plain(value: Any) -> Any:

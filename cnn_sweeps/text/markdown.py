@@ -2,18 +2,41 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
+
+from cnn_sweeps.text.escape import one_line, printable
+
+MARKUP: Final = re.compile(r"[`*]|<(?=[\w/!?])|(?<=\])[(:]|\\(?=[!-/:-@\[-`{-~]|$)")
+"""What means something: code, emphasis, HTML, the address of a link, what takes that away."""
 
 
 def plain(text: str) -> str:
-    """A text that is a text in Markdown too: MLflow's pages would show the markup in it."""
+    """A text that is one line of text in Markdown too, with no markup of its own."""
     # A < alone opens nothing: "loss 0.19 <= 0.2" stays as it is.
-    return re.sub(r"[`*]|<(?=[\w/!?])|(?<=\])\(", r"\\\g<0>", text)
+    return MARKUP.sub(r"\\\g<0>", one_line(text))
+
+
+def cell(text: str) -> str:
+    """The same as a cell of a table."""
+    return plain(text).replace("|", r"\|")
+
+
+def code(text: str) -> str:
+    """A text as code within a line, whatever is in it."""
+    fence = "`" * (_longest_fence(text) + 1)
+    air = " " if "`" in text else ""
+    return f"{fence}{air}{one_line(text)}{air}{fence}"
 
 
 def block(lines: Sequence[str]) -> str:
     """Lines to be copied into a terminal."""
-    return "\n".join(("```", *lines, "```"))
+    fence = "`" * max(3, _longest_fence("\n".join(lines)) + 1)
+    return "\n".join((fence, *map(printable, lines), fence))
+
+
+def _longest_fence(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def bullets(lines: Sequence[str]) -> str:
@@ -23,12 +46,13 @@ def bullets(lines: Sequence[str]) -> str:
 
 def run_link(text: str, experiment_id: str, run_id: str) -> str:
     """A link to a run, on whatever port MLflow's pages are."""
-    return f"[{text}](#/experiments/{experiment_id}/runs/{run_id})"
+    return f"[{_label(text)}](#/experiments/{experiment_id}/runs/{quote(run_id)})"
 
 
 def file_link(text: str, experiment_id: str, run_id: str, path: str) -> str:
     """A link to the page of an artifact of a run."""
-    return f"[{text}](#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)})"
+    address = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}"
+    return f"[{_label(text)}]({address})"
 
 
 def picture_links(experiment_id: str, run_id: str, paths: Sequence[str]) -> str:
@@ -42,3 +66,7 @@ def picture_links(experiment_id: str, run_id: str, paths: Sequence[str]) -> str:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0].replace("_", " ")
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[\[\]]", r"\\\g<0>", plain(text))

@@ -4,11 +4,45 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-IN_A_WORD: Final = re.compile(r"(://[^:/@\[\s,]*):(?!\d+(?:[/?#,]|$))\S*@")
-"""From `://` to the @ before the host; a port and what is behind it are no password."""
+STARS: Final = r"\1***"
+IN_A_WORD: Final = re.compile(
+    r"(://(?:[^:/@\[\s,]*|[^:/@\[\s]*(?=:(?!//)))):(?!\d+(?:[/?#,]|$))\S*@"
+)
+"""From `://` to the @ before the host; a port and what is behind it are no password.
+
+A name with a comma in it is none where another address begins behind the comma.
+"""
 WITH_SPACES: Final = re.compile(r"(://[^:/@\[,]*):(?!\*{3}@)[^@/]*@")
 """The same where spaces may be in it, as they must not be in the middle of a text."""
-NAMED: Final = re.compile(r"([?&;](?:password|passwd|pwd)=)[^&;\s'\"]+", re.IGNORECASE)
+TOKEN: Final = re.compile(
+    r"(?<![\w+.-])((?!postgres|mysql|mariadb|mssql|oracle|sqlite)[a-z][\w+.-]*://)[^/?#\s@:\[,]+@",
+    re.IGNORECASE,
+)
+"""A name without a password: of a database it is the user's, anywhere else it may be a token."""
+
+ENDING: Final = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|(?:api|access|account|shared)[_-]?key"
+    r"|signature|credentials?|(?:(?<![a-z])|(?<=%3b)|(?<=%26)|(?<=%20))(?:pass|sig|auth))"
+)
+"""How the names of what is secret end, such as `sslpassword` and `access_token`."""
+LAST: Final = r"[^&;\s'\",.)\]}]"
+"""No quote and no bracket behind a secret is a part of it."""
+NAMED: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # ?password=a;b&x: only & ends it
+        rf"([?&][\w.-]*{ENDING}=)[^&\s]*{LAST}",
+        # PWD={a;b}; of ODBC, password='a b' of libpq
+        rf"({ENDING}\s?=\s?)(?:\{{[^}}]*\}}|'(?:\\.|[^'\\])+'|\"(?:\\.|[^\"\\])+\"|[^&;\s]*{LAST})",
+        # the same as the value of an option: PWD%3Da%3B
+        rf"({ENDING}%(?:25)*3d)(?:%7b.*?%7d|(?:(?!%(?:25)*(?:3b|26|20))[^&+\s'\"])+)",
+        # {"password": "a b"}
+        rf"({ENDING}[\"']\s*:\s*)(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")",
+        r"(\bauthorization[\"']?:\s*[\"']?(?:basic|bearer)\s+)[^\s'\"]+",
+    )
+)
+IN_A_QUERY: Final = re.compile(rf"([?&][\w.-]*{ENDING}=)[^&]+", re.IGNORECASE)
+"""The first of these where spaces may be in it."""
 
 
 def without_password(address: str) -> str:
@@ -16,12 +50,15 @@ def without_password(address: str) -> str:
 
     Rather too much of it than too little; but digits and a slash look like a port and a path.
     """
-    return hidden_in(WITH_SPACES.sub(r"\1:***@", address))
+    return hidden_in(IN_A_QUERY.sub(STARS, WITH_SPACES.sub(r"\1:***@", address)))
 
 
 def hidden_in(text: str) -> str:
-    """A text with the passwords of the addresses in it starred out, where they have no spaces."""
-    return NAMED.sub(r"\1***", IN_A_WORD.sub(r"\1:***@", text))
+    """A text with the passwords in it starred out, where they have no spaces or are in quotes."""
+    text = TOKEN.sub(r"\1***@", IN_A_WORD.sub(r"\1:***@", text))
+    for named in NAMED:
+        text = named.sub(STARS, text)
+    return text
 
 
 def without_passwords(plain: Any) -> Any:

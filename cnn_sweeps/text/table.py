@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.text import markdown
+from cnn_sweeps.text.escape import one_line
 from cnn_sweeps.text.format import pluralize
 
 if TYPE_CHECKING:
@@ -55,13 +57,12 @@ class Table:
             out.print(
                 f"{pluralize(len(hidden), 'more column')} not shown "
                 f"({', '.join(hidden)}): {self.every} has all",
-                markup=False,
                 style="dim",
             )
 
     def to_text(self) -> str:
         """Aligned columns of plain text, two spaces between them; an empty cell is a dash."""
-        rows = [[_line(cell) or NOTHING for cell in row] for row in (self.head, *self.rows)]
+        rows = [[one_line(cell) or NOTHING for cell in row] for row in (self.head, *self.rows)]
         widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
         lines = [
             GAP.join(
@@ -76,13 +77,13 @@ class Table:
         """A table in GitHub's Markdown, ending in a line break; the title is left out."""
         rule = ["---" if name in self.text else "---:" for name in self.head]
         lines = (self.head, rule, *self.rows)
-        escaped = ([_line(cell).replace("|", r"\|") for cell in line] for line in lines)
+        escaped = (map(markdown.cell, line) for line in lines)
         return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
 
     def _fitting(self, width: int) -> list[int]:
         """Numbers of the columns for which there is room, in order; one at least."""
         columns = list(zip(self.head, *self.rows, strict=True))
-        room = [max(_width(_line(cell)) for cell in column) + LINES for column in columns]
+        room = [max(_width(one_line(cell)) for cell in column) + LINES for column in columns]
         weight = [*self.first, *self.head]
         by_weight = sorted(range(len(columns)), key=lambda number: weight.index(self.head[number]))
         while len(by_weight) > 1 and sum(room[number] for number in by_weight) >= width:
@@ -96,20 +97,15 @@ class Table:
         drawn = Drawn(title=Text(self.title, "bold") if self.title else None, title_justify="left")
         for name in (self.head[number] for number in shown):
             drawn.add_column(
-                Text(_line(name)),
+                Text(one_line(name)),
                 justify="left" if name in self.text else "right",
                 no_wrap=not self.folded and len(shown) > 1,
                 overflow="fold",
             )
         for number, row in enumerate(self.rows):
-            cells = (Text(_line(row[column])) for column in shown)
+            cells = (Text(one_line(row[column])) for column in shown)
             drawn.add_row(*cells, style="bold" if number in self.strong else "")
         return drawn
-
-
-def _line(cell: str) -> str:
-    """A cell as one line without tabs, which would break the columns of whoever reads it."""
-    return " ".join(cell.split()) if any(mark in cell for mark in "\n\r\t\v\f") else cell
 
 
 def _width(cell: str) -> int:

@@ -7,14 +7,19 @@ streams are closed, without a reader or on a full disk, the work goes on.
 import os
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.redact import hidden_in
+
+if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 REMEDY = "  "
 """In front of every line below the first."""
@@ -32,7 +37,22 @@ class Output(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"highlight": False, **conventions(os.environ), **options})
+        plain = {"highlight": False, "markup": False, "emoji": False}
+        super().__init__(**{**plain, **conventions(os.environ), **options})
+
+    def heading(self, name: str, more: str = "") -> None:
+        """Print a name that stands out, and what is said of it in the same line."""
+        from rich.text import Text  # noqa: PLC0415 -- see `_tell`
+
+        self.print(Text.assemble((name, "bold"), more), soft_wrap=True)
+
+    def render(
+        self, renderable: "RenderableType", options: "ConsoleOptions | None" = None
+    ) -> "Iterable[Segment]":
+        """What is written out, with no command to the terminal in it but rich's own."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text)
+            yield segment._replace(text=text)
 
     def on_broken_pipe(self) -> None:
         """Fall silent; rich would end the program."""
@@ -45,6 +65,23 @@ def conventions(environ: Mapping[str, str]) -> dict[str, Any]:
     if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return {"force_terminal": True}
     return {"no_color": True} if environ.get("CLICOLOR") == "0" else {}
+
+
+def say(text: str, *, end: str = "\n", stream: IO[str] | None = None) -> None:
+    """Print a text as it is, in lines of any length, whether or not somebody still reads.
+
+    Args:
+        text: for a person or a program.
+        end: what follows.
+        stream: where to; standard output when None.
+    """
+    out = stream or sys.stdout
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    try:
+        shown = printable(text).encode(encoding, "replace").decode(encoding)
+        print(shown, end=end, file=out, flush=True)
+    except OSError:
+        silence(out)
 
 
 def refuse(message: str) -> None:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
-from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking import schema
 from cnn_sweeps.tracking.address import Address
-from cnn_sweeps.tracking.errors import ELSEWHERE, first_line, refusing
+from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.schema import MLFLOW
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,33 +54,16 @@ def connect(address: Address) -> "MlflowClient":
     """A client of the store, made ready for use if it is a local database.
 
     Raises:
-        StoreError: the folder, the file, its schema or the server cannot be used.
+        StoreError: the folder, the file, its tables or the server cannot be used.
     """
     with refusing(address), quietly():
         if address.database:
             prepare(address.database, artifacts=address.artifacts or "")
         elif address.artifacts:
             ping(address.uri)
-        return _client(address)
+        from mlflow import MlflowClient
 
-
-def _client(address: Address) -> "MlflowClient":
-    """A client, once whatever could make MLflow retry for minutes has been ruled out."""
-    from alembic.util import CommandError
-    from mlflow import MlflowClient, __version__
-    from mlflow.exceptions import MlflowException
-
-    try:
         return MlflowClient(address.uri, registry_uri=address.uri)
-    except (CommandError, MlflowException) as error:
-        if error.__cause__ is not None or address.artifacts is None:
-            raise
-        # No cause underneath: MLflow itself judged the schema.
-        raise StoreError(
-            f"The database {address} does not fit the installed MLflow {__version__}: "
-            f"{first_line(error)}\nInstall the MLflow that wrote it, run "
-            f"`mlflow db upgrade {without_password(address.uri)}`, or {ELSEWHERE}."
-        ) from error
 
 
 def prepare(database: Path, *, artifacts: str) -> None:
@@ -94,6 +78,7 @@ def prepare(database: Path, *, artifacts: str) -> None:
 
     Raises:
         OSError, sqlite3.Error: the folder or the file cannot be used, or somebody has the lock.
+        StoreError: its tables are not those of the installed MLflow; they are left as they are.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     if not database.exists():
@@ -107,7 +92,8 @@ def prepare(database: Path, *, artifacts: str) -> None:
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
         # Asked here since MLflow answers a file that it cannot open with 100 s of retries.
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        url = f"sqlite:///{database}"
+        MLFLOW.check(*schema.of_file(connection), place=str(database), url=url)
         follow_folder(connection, database.parent)
         connection.execute("COMMIT")
 
@@ -117,6 +103,7 @@ def ping(uri: str) -> None:
 
     Raises:
         OSError, SQLAlchemyError: it does not.
+        StoreError: its tables are not those of the installed MLflow; they are left as they are.
     """
     from sqlalchemy import create_engine, make_url
     from sqlalchemy.pool import NullPool
@@ -125,7 +112,9 @@ def ping(uri: str) -> None:
     if url.host:
         port = url.port or PORTS[url.get_backend_name()]
         socket.create_connection((url.host, port), timeout=5).close()
-    create_engine(url, poolclass=NullPool).connect().close()
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        shown = without_password(uri)
+        MLFLOW.check(*schema.of_database(connection, MLFLOW), place=shown, url=shown)
 
 
 def _create(database: Path, artifacts: str) -> None:

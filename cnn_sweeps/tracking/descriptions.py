@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.markdown import block, bullets, picture_links, plain, run_link
+from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain, run_link
 from cnn_sweeps.tracking.names import DATA, NETWORK, REPRODUCES, REUSED_FROM
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
 
@@ -52,12 +52,12 @@ def _outcome(run: RunRecord) -> str:
     """How it ended, and how good it is."""
     tags = run.tags
     if run.status == "FAILED":
-        return f"**Failed**: {_one_line(tags.get('error', 'unknown reason'))}"
+        return f"**Failed**: {plain(tags.get('error', 'unknown reason'))}"
     if "pruned_epoch" in tags:
-        reason = _one_line(tags.get("pruned_reason", "by the sweep"))
-        return f"**Pruned** after epoch {tags['pruned_epoch']}: {reason}"
+        reason = plain(tags.get("pruned_reason", "by the sweep"))
+        return f"**Pruned** after epoch {plain(tags['pruned_epoch'])}: {reason}"
     if "stopped_reason" in tags:
-        return f"**Stopped**: {_one_line(tags['stopped_reason'])}"
+        return f"**Stopped**: {plain(tags['stopped_reason'])}"
     if run.status != "FINISHED":
         return "**Interrupted**." if run.end else "**Running.**"
     known = [
@@ -84,7 +84,7 @@ def _verdict(run: RunRecord) -> str:
 def _name(run: RunRecord) -> str:
     """What it is."""
     known = [plain(run.tags[tag]) for tag in (NETWORK, DATA) if tag in run.tags]
-    return f"Config hash `{_short(run)}`: {' on '.join(known) or 'unknown'}."
+    return f"Config hash {code(_short(run))}: {' on '.join(known) or 'unknown'}."
 
 
 def _summary(run: RunRecord) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         yield f"reused: a copy of {known} of the same experiment, nothing was trained"
     elif int(tags.get("epochs_reused", 0)):
         reused = pluralize(int(tags["epochs_reused"]), "epoch")
-        trained = tags.get("epochs_trained", "the others")
+        trained = plain(tags.get("epochs_trained", "the others"))
         yield f"{reused} from cache, {trained} trained{paid}"
 
 
@@ -123,7 +123,3 @@ def _commands(run: RunRecord) -> list[str]:
 
 def _short(run: RunRecord) -> str:
     return (run.config_hash or "")[:SHOWN]
-
-
-def _one_line(text: str) -> str:
-    return plain(" ".join(text.split()))

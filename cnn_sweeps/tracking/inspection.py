@@ -1,13 +1,11 @@
 """Looking at a store without touching it: nothing is created, migrated or repaired."""
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from cnn_sweeps.provenance.process import Owner
@@ -80,30 +78,6 @@ def fault(connection: sqlite3.Connection) -> str | None:
     """What SQLite finds wrong with a database; None where it is sound."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     return None if found == "ok" else str(found)
-
-
-def revision(connection: sqlite3.Connection) -> str | None:
-    """The revision of MLflow's tables; None where they are not MLflow's."""
-    try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError:
-        return None
-    return str(row[0]) if row else None
-
-
-def known_revisions() -> dict[str, bool]:
-    """Every revision of the installed MLflow, and whether it is the newest; not imported."""
-    spec = find_spec("mlflow")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path()
-    ways = {}
-    for file in (folder / "store" / "db_migrations" / "versions").glob("*.py"):
-        told = dict(
-            re.findall(
-                r"^((?:down_)?revision)\s*=\s*[\"']?(\w+)", file.read_text("utf-8"), re.MULTILINE
-            )
-        )
-        ways[told.get("revision", "")] = told.get("down_revision", "")
-    return {each: each not in ways.values() for each in ways}
 
 
 def active_runs(address: Address) -> list[ActiveRun]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.text.escape import printable
 from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
 from cnn_sweeps.tracking.errors import refusing
@@ -33,7 +34,7 @@ def describe(run: TrackedRun, made: Callable[[RunRecord, list[str]], str] = of_r
         known = RunRecord.of(run.client.get_run(run.run_id))
         if not _is_ours(known):
             return
-        text = params.shorten(made(known, _pictures(run)), params.TAG_LENGTH)
+        text = params.shorten(printable(made(known, _pictures(run))), params.TAG_LENGTH)
         if text:
             run.set_tags({NOTE: text, DIGEST: _digest(text)})
 

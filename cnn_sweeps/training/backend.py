@@ -19,6 +19,7 @@ from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
 
 STDERR = 2
+BACKEND = "tensorflow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +88,17 @@ def quiet_stderr() -> Iterator[None]:
 
     TensorFlow prints about absent GPUs before its own log level counts, so the file
     descriptor itself is turned away for the time of the import.
+
+    Raises:
+        ConfigError: Keras would run on another backend.
     """
     # 3: TensorFlow 2.21 logs an unknown attribute of its own tf.data pipelines as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if os.environ.setdefault("KERAS_BACKEND", BACKEND) != BACKEND:
+        raise ConfigError(
+            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']} is set, and networks are trained with "
+            f"TensorFlow here.\nType unset KERAS_BACKEND, or KERAS_BACKEND={BACKEND}."
+        )
     sys.stderr.flush()
     shown = os.dup(STDERR)
     with tempfile.TemporaryFile() as held, os.fdopen(shown, "wb") as stderr:

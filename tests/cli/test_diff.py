@@ -7,12 +7,12 @@ from typing import Any
 
 from configs import config
 from records import DIGEST, environment, epochs, record
-from rich.console import Console
 
 from cnn_sweeps.cli import diff
 from cnn_sweeps.cli.diff import Difference
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.text.terminal import Output
 
 
 def between(**changes: Any) -> Difference:
@@ -23,7 +23,7 @@ def between(**changes: Any) -> Difference:
 def shown(difference: Difference) -> str:
     """What a person sees of it."""
     out = io.StringIO()
-    diff.show(difference, Console(file=out, width=200))
+    diff.show(difference, Output(file=out, width=200))
     return out.getvalue()
 
 

@@ -59,7 +59,18 @@ def test_devices_of_an_imported_tensorflow(monkeypatch: pytest.MonkeyPatch) -> N
                 get_inter_op_parallelism_threads=lambda: 4,
             ),
             list_physical_devices=lambda: [SimpleNamespace(device_type="CPU"), gpu],
-            experimental=SimpleNamespace(get_device_details=lambda _: {"device_name": "A100"}),
+            experimental=SimpleNamespace(
+                get_device_details=lambda _: {"device_name": "A100"},
+                tensor_float_32_execution_enabled=lambda: False,
+            ),
+            optimizer=SimpleNamespace(
+                get_jit=lambda: "autoclustering",
+                get_experimental_options=lambda: {
+                    "disable_model_pruning": False,
+                    "layout_optimizer": False,
+                },
+            ),
+            functions_run_eagerly=lambda: False,
         )
     )
     policy = SimpleNamespace(dtype_policy=lambda: SimpleNamespace(name="mixed_bfloat16"))
@@ -69,6 +80,12 @@ def test_devices_of_an_imported_tensorflow(monkeypatch: pytest.MonkeyPatch) -> N
     assert captured.devices == ("CPU", "GPU A100")
     assert (captured.intra_op_threads, captured.inter_op_threads) == (1, 4)
     assert captured.precision == "mixed_bfloat16"
+    settings = {name: v for name, v in captured.variables.items() if name.startswith("tf.")}
+    assert settings == {
+        "tf.config.optimizer.jit": "autoclustering",
+        "tf.config.optimizer": "{'layout_optimizer': False}",
+        "tf.config.no_tensor_float_32": "True",
+    }
 
 
 @pytest.mark.parametrize(
@@ -208,8 +225,9 @@ def test_no_difference() -> None:
 
 def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only those that are set are recorded, and each is a difference of its own."""
-    for name in environment.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name in environment.set_flags():
+        monkeypatch.delenv(name)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     without = capture()
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert capture().variables == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -218,7 +236,42 @@ def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-@pytest.mark.parametrize(("name", "empty"), [("variables", {}), ("code", None)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TF_XLA_FLAGS", "XLA_FLAGS", "TF_CUDNN_USE_AUTOTUNE", "CUBLAS_WORKSPACE_CONFIG"),
+        *("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "DNNL_DEFAULT_FPMATH_MODE", "OMP_SCHEDULE"),
+        *("TF_SET_ONEDNN_FPMATH_MODE", "TF_USE_DETERMINISTIC_SEGMENT_REDUCTIONS"),
+        *("TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS", "MKL_CBWR"),
+        "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_LEVEL",
+    ],
+)
+def test_every_variable_that_may_move_bits_is_recorded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And differs from a record that was made without it, or that did not look at it."""
+    without = capture()
+    monkeypatch.setenv(name, "2")
+    early = replace(without, watching=1)
+    assert without.difference_in_numerics(capture()) == {f"variables.{name}": (None, "2")}
+    assert early.difference_in_numerics(capture()) == {f"variables.{name}": ("not recorded", "2")}
+    assert early.difference_in_numerics(without) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TF_VAR_db_password", "TF_TOKEN_app_terraform_io", "TF_CPP_MIN_LOG_LEVEL", "TF_CONFIG"),
+        *("ONEDNN_VERBOSE", "CUDNN_LOGDEST_DBG", "KMP_INIT_AT_FORK", "CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_what_moves_no_bit_is_nobodys_business(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords of other programs least of all."""
+    monkeypatch.setenv(name, "secret")
+    assert "secret" not in capture().variables.values()
+
+
+@pytest.mark.parametrize(("name", "empty"), [("variables", {}), ("code", None), ("watching", 1)])
 def test_environment_stored_without_what_came_later_is_read(name: str, empty: object) -> None:
     """Early ones did not record everything."""
     stored = {key: value for key, value in capture().as_dict().items() if key != name}

@@ -2,13 +2,22 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
-from found import ended, results, trial
+from found import FILTERS, ended, results, trial
+from markdown_it import MarkdownIt
+from stored_runs import stored
 
 from cnn_sweeps.report import content, markdown
-from cnn_sweeps.sweeps.results.results import Importance, Objective
+from cnn_sweeps.sweeps.results.results import Command, Importance, Objective
+
+OURS = (
+    *("h1", "h2", "p", "strong", "ul", "li", "pre", "code", "blockquote", "a"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+)
+"""Elements of a report."""
 
 
 def test_markdown_has_what_the_page_has() -> None:
@@ -33,6 +42,43 @@ def test_markdown_shows_markup_of_users_as_text() -> None:
     written = markdown.markdown(results(study="<b>*x*", question="[a](javascript:b)"))
     assert r"# \<b>\*x\*" in written
     assert "](java" not in written
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "<script>alert(1)</script>",
+        "[a](javascript:alert(1))",
+        "[a](<javascript:alert(1)>)",
+        "[a]: javascript:alert(1)",
+        "x | [a](javascript:alert(1))",
+        r"x \| <img src=x onerror=alert(1)>",
+        r"\[a](javascript:alert(1)) \\<b>",
+        "`<script>` ```\n<script>alert(1)</script>",
+        "a\n\n<script>alert(1)</script>",
+        "![a](https://evil.example/x.png)",
+    ],
+)
+def test_nothing_from_outside_is_markup(evil: str) -> None:
+    """Rendered as pages render it, there is no element, no link and no row of its making."""
+    axis = replace(FILTERS, told=evil)
+    found = results(
+        trial(params={"model.filters": evil}),
+        ended(5, reason=evil),
+        study=evil,
+        question=f"{evil} [a]",
+        axes=(axis,),
+        missing=(evil,),
+        environment={evil: evil},
+        pruner=evil,
+        commands=(Command(purpose="again", line=evil),),
+    )
+    for text in (markdown.markdown(found), markdown.of_sweep(found, stored())):
+        page = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+        elements = set(re.findall(r"<(\w+)", page))
+        assert elements <= set(OURS)
+        assert re.findall(r"(?:href|src)=\"(?!#/experiments/)", page) == []
+        assert "javascript" not in "".join(re.findall(r"<[^>]*>", page))
 
 
 def test_json_has_every_trial() -> None:

@@ -11,10 +11,10 @@ from records import environment, record
 from cnn_sweeps.config.schema import ArchiveData, NpzData, Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.models.source import Source
-from cnn_sweeps.provenance.environment import ONEDNN, cores
+from cnn_sweeps.provenance.environment import ONEDNN, cores, set_flags
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.restore import importable, restore_flags, restored
+from cnn_sweeps.runs.restore import importable, recorded_flags, restored
 
 SOURCE = Source(path="own_net_to_restore.py", content=b"def build(): ...\n")
 CUSTOM = {"name": "custom", "function": "own_net_to_restore:build"}
@@ -85,16 +85,61 @@ def test_what_defines_the_experiment_cannot_be_said(name: str, place: str, known
         restored(record(config=config(data=data)), HERE, [place])
 
 
+@pytest.mark.usefixtures("no_tensorflow")
 def test_flags_are_set_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables that were set are set again, and those that were not are removed."""
     monkeypatch.setenv(ONEDNN, "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
-    restore_flags(environment(onednn="0", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"}))
-    assert (os.environ[ONEDNN], os.environ["ONEDNN_MAX_CPU_ISA"]) == ("0", "AVX2")
-    assert "OMP_NUM_THREADS" not in os.environ
-    restore_flags(environment())
-    assert ONEDNN not in os.environ
+    recorded = environment(onednn="0", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+    with recorded_flags(recorded) as set_aside:
+        assert (os.environ[ONEDNN], os.environ["ONEDNN_MAX_CPU_ISA"]) == ("0", "AVX2")
+        assert "OMP_NUM_THREADS" not in os.environ
+    assert set_aside == {ONEDNN: "1", "OMP_NUM_THREADS": "7", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    with recorded_flags(environment()):
+        assert ONEDNN not in os.environ
+    assert {name: os.environ[name] for name in set_aside} == set_aside
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TF_XLA_FLAGS", "XLA_FLAGS", "TF_CUDNN_DETERMINISTIC", "TF_SET_ONEDNN_FPMATH_MODE"),
+        *("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "TF_USE_CUBLASLT"),
+    ],
+)
+@pytest.mark.usefixtures("no_tensorflow")
+def test_a_variable_of_the_users_is_set_aside(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the record says that it was not set; a record that knows nothing of it lets it be."""
+    monkeypatch.setenv(name, "--fast")
+    with recorded_flags(environment()) as set_aside:
+        assert name not in os.environ
+    assert set_aside == {name: "--fast"}
+    with recorded_flags(environment(watching=1)) as set_aside:
+        assert os.environ[name] == "--fast"
+    assert set_aside == {}
+    with recorded_flags(environment(variables={name: "--fast=2"})):
+        assert os.environ[name] == "--fast=2"
+
+
+@pytest.mark.usefixtures("no_tensorflow")
+def test_a_record_sets_no_other_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come from anywhere: no other names, and no places of another machine."""
+    flags = "--xla_gpu_cuda_data_dir=/tmp/theirs"
+    recorded = environment(variables={"LD_PRELOAD": "theirs.so", "XLA_FLAGS": flags})
+    with recorded_flags(recorded):
+        assert not {"LD_PRELOAD", "XLA_FLAGS"} & os.environ.keys()
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    with recorded_flags(recorded) as set_aside:
+        assert (os.environ["XLA_FLAGS"], set_aside) == (flags, {})
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not imported TensorFlow, and no variables of its own."""
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    for name in set_flags():
+        monkeypatch.delenv(name)
 
 
 def test_other_networks_need_no_trust() -> None:

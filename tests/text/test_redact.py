@@ -23,7 +23,7 @@ def test_passwords_are_starred_out_wherever_they_are() -> None:
         ("http://me:p@ss@host", "http://me:***@host"),
         ("x=http://me:secret@host:5000/a@b", "x=http://me:***@b"),
         ("http://host:5000/users/me@home", "http://host:5000/users/me@home"),
-        ("http://me@host/path", "http://me@host/path"),
+        ("postgresql://me@host/path", "postgresql://me@host/path"),
         ("postgresql://me:s3 cr3t@host/db", "postgresql://me:***@host/db"),
         ("http://[::1]:5000/a@b", "http://[::1]:5000/a@b"),
         ("[pkg://a.b,file:///x@y]", "[pkg://a.b,file:///x@y]"),
@@ -47,3 +47,48 @@ def test_a_password_is_starred_out(uri: str, said: str) -> None:
 def test_a_message_is_left_as_it_is_but_for_passwords(text: str, said: str) -> None:
     """What only looks like one over several words is none."""
     assert hidden_in(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dme%3BPWD%3Dsecret%3BServer%3Dh",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3D%7Bmy%3Bsecret%7D%3BServer%3Dh",
+        "mssql+pyodbc:///?odbc_connect=DRIVER={x};PWD={my;secret};Server=h",
+        "postgresql://h/db?sslpassword=secret&x=1",
+        "postgresql://h/db?options=-c%20password%3Dsecret%20-c%20x%3D1",
+        "postgresql://u,x:secret@h/db",
+        "host=h password=secret dbname=x",
+        "host=h password='my secret' dbname=x",
+        "https://secret@h/x",
+        "databricks://secret@h",
+        "http://h/x?token=secret&y=1",
+        "http://h/x?access_token=secret",
+        "http://h/x?password=my;secret&y=1",
+        "https://h/x?X-Amz-Signature=secret",
+        "wasbs://h/x?se=1&sig=secret",
+        "MLFLOW_TRACKING_PASSWORD=secret cnn-sweeps",
+        "{'user': 'me', 'password': 'my secret'}",
+        "Authorization: Bearer secret",
+    ],
+)
+def test_no_form_of_a_password_is_shown(text: str) -> None:
+    """As an address, in the middle of a message, and at the end of a sentence in quotes."""
+    for said in (without_password(text), hidden_in(f"{text} is refused"), hidden_in(f"'{text}'.")):
+        assert "secret" not in said
+        assert "***" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unexpected token: x",
+        "bypass=true tokens=3",
+        "password authentication failed for user me",
+        "postgresql+psycopg2://me@host/db",
+        "model.function=nets:build data.path=/a/b@c",
+    ],
+)
+def test_what_is_no_password_stays(text: str) -> None:
+    """The word alone is none, nor is a name before the host of a database."""
+    assert hidden_in(text) == text

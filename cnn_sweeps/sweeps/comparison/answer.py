@@ -111,7 +111,8 @@ class Answer:
         parts = [f"**{plain(self.question)}**", said]
         parts += [self.table.to_markdown()]
         parts += [self.differences.to_markdown()] if self.comparisons else []
-        return "\n\n".join(part.strip() for part in (*parts, " ".join(self.notes))) + "\n"
+        notes = plain(" ".join(self.notes))
+        return "\n\n".join(part.strip() for part in (*parts, notes)) + "\n"
 
     def to_json(self) -> dict[str, Any]:
         """Every number that the answer is made of, unrounded."""

@@ -28,6 +28,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import LOG
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.redact import hidden_in
 
@@ -104,11 +105,11 @@ class LineFormatter(logging.Formatter):
         """Write the record out; a traceback stands below its line, indented."""
         moment = datetime.fromtimestamp(record.created, tz=UTC).astimezone()
         when = moment.isoformat(sep=" ", timespec="milliseconds")
-        said = _printable(record.getMessage())
+        said = _in_one_line(record.getMessage())
         text = f"{when} {record.process} {record.levelname} {record.name}: {said}"
         if record.exc_info:
             lines = self.formatException(record.exc_info).splitlines()
-            text += "\n" + textwrap.indent("\n".join(map(_printable, lines)), "    ")
+            text += "\n" + textwrap.indent("\n".join(map(_in_one_line, lines)), "    ")
         return hidden_in(text)
 
 
@@ -298,8 +299,6 @@ def _number_in(trials: list[FrozenTrial], state: TrialState) -> int:
     return sum(trial.state == state for trial in trials)
 
 
-def _printable(text: str) -> str:
-    """A text in one line: what would move the cursor or begin a new line is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _in_one_line(text: str) -> str:
+    r"""A text whose line breaks are written out: a record is one line."""
+    return printable(text).replace("\n", r"\n").replace("\t", r"\t")

@@ -8,13 +8,11 @@ short is taken away before the next.
 """
 
 import errno
-import hashlib
 import json
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,17 +20,22 @@ from typing import IO, Any, Final
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
-from sqlalchemy import event
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.tracking.schema import Schema, of_database
 from cnn_sweeps.trajectories.lock import still_locked, taken
 
 SUFFIX = ".journal"
 PATIENCE = 60.0
 """Seconds to wait for another program that holds the file; an entry takes milliseconds."""
 NEWLINE = b"\n"
+PRIVATE: Final = 0o600
+"""Mode of a new journal: it holds the address of the runs, and whatever password is in that."""
 
 ELSEWHERE = f"choose another place with hydra.sweeper.storage=PATH{SUFFIX}"
 FULL = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}"
@@ -51,6 +54,13 @@ BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
 SQLITE: Final = "sqlite:///"
+OPTUNA: Final = Schema(
+    library="Optuna",
+    migrations="storages/_rdb/alembic/versions",
+    table="studies",
+    upgrade="optuna storage upgrade --storage",
+    elsewhere=ELSEWHERE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +108,13 @@ class Address:
         """The file whose lock one holds who makes a study or moves its places."""
         if self.file is not None:
             return self.file.with_name(f"{self.name}.lock")
-        digest = hashlib.sha256(f"{self.storage} {self.name}".encode()).hexdigest()
-        return Path(tempfile.gettempdir()) / f"cnn_sweeps-{digest[:16]}.lock"
+        return lock_for(f"{self.storage} {self.name}")
+
+    def restrict(self) -> None:
+        """Let nobody but its owner read the file."""
+        if self.file is not None and self.file.exists():
+            with suppress(OSError):  # of another user, who has lent it
+                self.file.chmod(PRIVATE)
 
     def open(self, *, make: bool = True) -> BaseStorage:
         """The storage, ready to use.
@@ -114,7 +129,7 @@ class Address:
             if not self.shared:
                 return JournalStorage(Journal(self.storage))
             self._check_url()
-            return _database(self.storage, make=make)
+            return self._database(make=make)
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -141,6 +156,22 @@ class Address:
                 f"type hydra.sweeper.storage=sqlite:////FOLDER/FILE.db, or leave it out."
             )
 
+    def _database(self, *, make: bool) -> RDBStorage:
+        file = self.storage.startswith("sqlite")
+        waiting = {"connect_args": {"timeout": BUSY}} if file else {}
+        with create_engine(self.storage, poolclass=NullPool, **waiting).connect() as connection:
+            OPTUNA.check(*of_database(connection, OPTUNA), place=str(self), url=str(self))
+        # A firewall may cut a connection that is silent for the time of a training.
+        options: dict[str, Any] = {"pool_pre_ping": True, **waiting}
+        storage = RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
+        if file:
+            # Python's driver begins a transaction with its first write. Two workers that have read
+            # before that a trial waits would both take it.
+            event.listen(storage.engine, "connect", _without_own_transactions)
+            event.listen(storage.engine, "begin", _begin_immediate)
+            storage.engine.dispose()
+        return storage
+
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)
         if isinstance(cause, ModuleNotFoundError):
@@ -155,25 +186,12 @@ class Address:
         )
 
 
-def _database(url: str, *, make: bool) -> RDBStorage:
-    # A firewall may cut a connection that is silent for the time of a training.
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if not url.startswith("sqlite"):
-        return RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
-    options["connect_args"] = {"timeout": BUSY}
-    storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=not make)
-    # Python's driver begins a transaction with its first write. Two workers that have read
-    # before that a trial waits would both take it.
-    event.listen(storage.engine, "connect", _without_own_transactions)
-    event.listen(
-        storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-    )
-    storage.engine.dispose()
-    return storage
-
-
 def _without_own_transactions(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _first_cause(error: BaseException) -> BaseException:
@@ -230,7 +248,7 @@ class Journal(BaseJournalBackend):
     def _make(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch()
+            self._path.touch(PRIVATE)
         except OSError as error:
             raise StoreError(
                 f"{self._named} cannot be created: {error.strerror or error}; {ELSEWHERE}."

@@ -39,6 +39,7 @@ from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.queue import claimable
 from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.text.redact import without_passwords
 
 FIXED = "fixed_params"
 """Optuna's name of the values that a waiting trial has already."""
@@ -87,8 +88,11 @@ class SweepStudy:
                     f"the study {address.name} in {address} was not created by cnn_sweeps.\n"
                     f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
                 )
+            wanted = plan.to_json()
+            if without_passwords(wanted) != wanted:
+                address.restrict()
             if stored is None:
-                study.set_user_attr(PLAN, plan.to_json())
+                study.set_user_attr(PLAN, wanted)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     study.set_metric_names(list(plan.objectives.names))

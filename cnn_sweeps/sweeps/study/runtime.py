@@ -1,0 +1,81 @@
+"""The user's own run-time folder, for the locks of studies that lie in no folder.
+
+Others can neither read it nor put links or locks of their own into it. What a lock is for cannot be
+told from its name: that is keyed, for the address of a database may hold a password.
+"""
+
+import hmac
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.trajectories.lock import locked
+
+FOLDER: Final = "cnn_sweeps"
+KEY: Final = "key"
+KEY_BYTES: Final = 32
+PRIVATE: Final = 0o700
+
+
+def lock_for(what: str) -> Path:
+    """The lock of something, the same for every process of this user on this machine.
+
+    Raises:
+        StoreError: there is no folder for it that is the user's own.
+    """
+    folder = runtime_folder()
+    file = folder / KEY
+    with locked(folder / f"{KEY}.lock"):
+        if not file.exists() or len(file.read_bytes()) != KEY_BYTES:
+            file.write_bytes(secrets.token_bytes(KEY_BYTES))
+        key = file.read_bytes()
+    return folder / f"{hmac.new(key, what.encode(), 'sha256').hexdigest()[:KEY_BYTES]}.lock"
+
+
+def runtime_folder() -> Path:
+    """A folder of mode 0700 that is the user's own, made where it is not there.
+
+    Raises:
+        StoreError: none can be had.
+    """
+    places = list(_places())
+    for folder in places:
+        if _is_own(folder):
+            return folder
+    listed = ", ".join(map(str, places))
+    raise StoreError(
+        f"there is no folder for locks: {listed} cannot be created, or belong to another user.\n"
+        "  Type XDG_RUNTIME_DIR=FOLDER in front of the command, with a folder of your own."
+    )
+
+
+def _places() -> Iterator[Path]:
+    """Where it may be, the best place first (XDG Base Directory Specification)."""
+    user = os.getuid()
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
+        # Kept from the environment of another user, by sudo for one, it is not ours.
+        if parent and Path(parent).is_dir() and Path(parent).stat().st_uid == user:
+            yield Path(parent).absolute() / FOLDER
+    home = os.path.expanduser("~")  # noqa: PTH111 -- Path's raises where there is none
+    if os.path.isabs(home):  # noqa: PTH117 -- see above
+        yield Path(home, ".cache", FOLDER)
+    yield Path(tempfile.gettempdir()) / f"{FOLDER}-{user}"
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether it is a folder, no link, that nobody else can look into; made if it can be."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(PRIVATE, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        folder.chmod(PRIVATE)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

@@ -1,0 +1,68 @@
+"""The locks of studies in databases: the user's own, and found again by all of their processes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.sweeps.study import runtime
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.trajectories.lock import locked
+
+DATABASE = Address(storage="postgresql://me:secret@host/db", name="s")
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Where it may be: XDG's folder, the home and the temporary folder, none of them the user's."""
+    made = {name: tmp_path / name for name in ("run", "home", "tmp")}
+    for folder in made.values():
+        folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(made["run"]))
+    monkeypatch.setenv("HOME", str(made["home"]))
+    monkeypatch.setattr(runtime.tempfile, "gettempdir", lambda: str(made["tmp"]))
+    return made
+
+
+def test_every_process_finds_it_again_and_nobody_else(places: dict[str, Path]) -> None:
+    """In a folder of mode 0700, under a name that is not the same for another user."""
+    lock = DATABASE.lock
+    assert (lock, lock.parent) == (DATABASE.lock, places["run"] / "cnn_sweeps")
+    assert lock.parent.stat().st_mode & 0o777 == 0o700
+    with locked(lock):
+        assert lock.exists()
+    (lock.parent / runtime.KEY).unlink()  # another user has another key
+    assert lock.name != DATABASE.lock.name
+
+
+def test_another_study_has_another_lock(places: dict[str, Path]) -> None:
+    """Of another name, or in another database."""
+    others = (
+        Address(storage=DATABASE.storage, name="t"),
+        Address(storage="mysql://host/db", name="s"),
+    )
+    assert len({DATABASE.lock, *(other.lock for other in others)}) == 3
+
+
+def test_a_link_is_not_followed(places: dict[str, Path], tmp_path: Path) -> None:
+    """Whoever has put it there; the next place is taken."""
+    (places["run"] / "cnn_sweeps").symlink_to(tmp_path)
+    assert DATABASE.lock.parent == places["home"] / ".cache" / "cnn_sweeps"
+
+
+def test_a_folder_that_others_may_open_is_closed(places: dict[str, Path]) -> None:
+    """It was made with another umask, say."""
+    (places["run"] / "cnn_sweeps").mkdir(0o777)
+    assert DATABASE.lock.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_without_a_run_time_folder(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary folder comes last, and a file in the way is told."""
+    monkeypatch.setattr(runtime, "_places", lambda: [places["tmp"] / "mine"])
+    assert DATABASE.lock.parent == places["tmp"] / "mine"
+    monkeypatch.setattr(runtime, "_places", lambda: [Path(os.devnull)])
+    with pytest.raises(StoreError, match="no folder for locks.*\n.*XDG_RUNTIME_DIR=FOLDER"):
+        _ = DATABASE.lock

@@ -1,0 +1,62 @@
+"""Where a study lies: databases of other versions, and who may read it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from plans import plan, study
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "UPDATE alembic_version SET version_num = 'v2.6.0.a'",
+            "(?s)by an older Optuna .*unasked.*Copy it, .*optuna storage upgrade",
+        ),
+        ("UPDATE alembic_version SET version_num = 'v99.0.0.a'", "by a newer Optuna"),
+        ("DROP TABLE studies", "is not an Optuna database"),
+    ],
+    ids=["older", "newer", "another program's"],
+)
+def test_a_study_is_not_migrated_either(statement: str, said: str, tmp_path: Path) -> None:
+    """Optuna makes the tables that are missing before it looks at their version."""
+    file = tmp_path / "studies.db"
+    address = Address(storage=f"sqlite:///{file}", name="x")
+    address.open()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
+        connection.execute("DROP TABLE trial_heartbeats")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match=said):
+        address.open()
+    assert file.read_bytes() == before
+
+
+def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:
+    """Whatever the umask is: the address of the runs is in it."""
+    file = study(tmp_path).address.file
+    assert file
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("uri", "mode"),
+    [("https://me:secret@host", 0o600), ("https://host/?token=secret", 0o600), (None, 0o644)],
+    ids=["password", "token", "nothing secret"],
+)
+def test_a_file_that_gets_a_password_is_closed(uri: str | None, mode: int, tmp_path: Path) -> None:
+    """A journal of an earlier version, or an SQLite database; else it stays as its owner has it."""
+    made = plan(tracking={"uri": uri})
+    for storage in ("s.journal", "s.db"):
+        url = str(tmp_path / storage) if storage != "s.db" else f"sqlite:///{tmp_path / storage}"
+        address = Address(storage=url, name="s")
+        address.open()
+        (tmp_path / storage).chmod(0o644)
+        SweepStudy.create(address, made)
+        assert (tmp_path / storage).stat().st_mode & 0o777 == mode
