@@ -12,7 +12,6 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import export, lookup, validate
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.reproduce import Reproduction, find, reproduce
-from cnn_sweeps.runs.verdict import remarks
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.tracking import Store
 
@@ -99,7 +98,7 @@ def _print_json(done: Reproduction) -> None:
         "run_id": done.recorded.run_id,
         "reproduction_run_id": done.now.run_id,
     }
-    output.console().out(dumped({**about, **done.verdict.to_json()}))
+    output.console().out(dumped({**about, **done.verdict.to_json(), "remarks": done.remarks}))
 
 
 def _print(done: Reproduction) -> None:
@@ -109,7 +108,8 @@ def _print(done: Reproduction) -> None:
         weights = (run.weights_sha256 or "none")[:SHOWN]
         out.print(f"  {when:<9} weights {weights}  MLflow run {run.run_id}")
     if done.used_recorded_source and record.source:
-        out.print(f"  trained with the recorded {escape(record.source.path)}, which is not here")
+        files = ", ".join(each.path for each in record.source.files)
+        out.print(f"  trained with the recorded {escape(files)}, not with what is here")
     out.print(f"[bold]{escape(str(done.verdict))}[/bold]", soft_wrap=True)
-    for line in remarks(done.verdict, record.environment, again.environment):
+    for line in done.remarks:
         out.print(f"  {escape(line)}", soft_wrap=True)
