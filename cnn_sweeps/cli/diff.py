@@ -113,8 +113,10 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Pa
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    source = {"source_sha256": record.source.sha256} if record.source else {}
-    return asdict(record.identity) | source
+    source = record.source
+    own = {"source_sha256": source.sha256} if source else {}
+    imports = {each.path: each.sha256 for each in source.imports} if source else {}
+    return asdict(record.identity) | own | imports
 
 
 def _config(record: Record) -> dict[str, Any]:

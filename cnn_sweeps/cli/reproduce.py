@@ -8,7 +8,6 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.reproduce import Reproduction
-from cnn_sweeps.runs.verdict import remarks
 from cnn_sweeps.text.json import dumped
 
 
@@ -84,8 +83,8 @@ def _print_json(done: Reproduction) -> None:
         "run_id": done.recorded.run_id,
         "reproduction_run_id": done.now.run_id,
     }
-    about_flags = {"set_aside": dict(done.set_aside)}
-    output.console().out(dumped({**about, **done.verdict.to_json(), **about_flags}))
+    more = {"set_aside": dict(done.set_aside), "remarks": done.remarks}
+    output.console().out(dumped({**about, **done.verdict.to_json(), **more}))
 
 
 def _print(done: Reproduction) -> None:
@@ -95,11 +94,12 @@ def _print(done: Reproduction) -> None:
         weights = (run.weights_sha256 or "none")[:SHOWN]
         out.print(f"  {when:<9} weights {weights}  MLflow run {run.run_id}")
     if done.used_recorded_source and record.source:
-        out.print(f"  trained with the recorded {record.source.path}, which is not here")
+        files = ", ".join(each.path for each in record.source.files)
+        out.print(f"  trained with the recorded {files}, not with what is here")
     for name, value in done.set_aside.items():
         was = record.environment.flags.get(name)
         told = "recorded without it" if was is None else f"recorded with {was}"
-        out.print(f"  set aside your {name}={value}: {told}", soft_wrap=True)
+        out.print(f"  not used: your {name}={value} ({told})", soft_wrap=True)
     out.heading(str(done.verdict))
-    for line in remarks(done.verdict, record.environment, again.environment):
+    for line in done.remarks:
         out.print(f"  {line}", soft_wrap=True)

@@ -15,17 +15,24 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cnn_sweeps.config.schema import CustomModel, Model
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, ModelError
+from cnn_sweeps.models import imports, own_training
 from cnn_sweeps.models.network import Network, scores_dtype
+from cnn_sweeps.models.source import Source, is_own
+
+if TYPE_CHECKING:
+    from cnn_sweeps.models.probe import Outputs
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 """How Keras makes a part of a message bold."""
-INSTALLED = ("site-packages", "dist-packages", "<frozen", str(Path(os.__file__).parent))
-OWN_FOLDER = str(Path(__file__).parents[1])
+SUM_TOLERANCE = 0.03
+"""How far the probabilities of an image may sum up to something other than 1, in bfloat16."""
 
 
 def check_function_name(text: str) -> None:
@@ -88,15 +95,18 @@ def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
     """
     import keras  # noqa: PLC0415 - a refusal of the name must not wait for it
 
-    function = find(model)
-    _check_params(function, model, shape, num_classes)
-    with _blame(f"model.function={model.function}"):
-        network = function(shape, num_classes, **model.params)
+    look_here()
+    with imports.fresh(Source.find(model.function)):
+        function = find(model)
+        _check_params(function, model, shape, num_classes)
+        with _blame(f"model.function={model.function}"):
+            network = function(shape, num_classes, **model.params)
     if not isinstance(network, keras.Model):
         raise ModelError(
             f"model.function={model.function} returned {_article(network)}, not a keras.Model.\n"
             "End it with `return model`, where model is a keras.Model or keras.Sequential."
         )
+    own_training.check(model.function, network)
     return network
 
 
@@ -120,12 +130,35 @@ def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
     with _blame(f"model.function={model.function} on images of {shape}"):
         scores = network(scaled)
     _check_scores(model, scores, num_classes)
-    _check_probabilities(model, network)
     if model.from_logits:
         return layers.Softmax(dtype=scores_dtype(), name="scores")(scores)
     if scores.dtype != scores_dtype():
         return layers.Activation("linear", dtype=scores_dtype(), name="scores")(scores)
     return scores
+
+
+def examine(model: CustomModel, built: Any) -> str:
+    """Look at what a built network gives for a few images; returns the digest that names it.
+
+    Only building tells what a function makes: it may read a file, or a variable of the system.
+
+    Args:
+        model: which function, and its params.
+        built: the network that is trained, as `models.build.build` gives it; it is left as it is.
+
+    Raises:
+        ModelError: raw scores where probabilities are expected, or the other way round.
+    """
+    import keras  # noqa: PLC0415 - as above
+
+    from cnn_sweeps.models import probe  # noqa: PLC0415 - as above
+
+    own = keras.Model(built.inputs, built.layers[-1].input) if model.from_logits else built
+    with _blame(f"model.function={model.function}"):
+        seen = probe.outputs(own)
+    if seen is not None:
+        _check_probabilities(model, seen)
+    return probe.network_sha256(built, seen)
 
 
 @contextmanager
@@ -190,14 +223,29 @@ def _check_scores(model: CustomModel, scores: Any, num_classes: int) -> None:
         )
 
 
-def _check_probabilities(model: CustomModel, network: Any) -> None:
-    """Refuse raw scores that would be trained as if they were probabilities."""
-    last = getattr(network.layers[-1], "activation", None) if network.layers else None
-    if not model.from_logits and getattr(last, "__name__", "") == "linear":
+def _check_probabilities(model: CustomModel, seen: "Outputs") -> None:
+    """Refuse raw scores that would be trained as if they were probabilities, and the reverse."""
+    function = f"model.function={model.function}"
+    if not (np.isfinite(seen.inference).all() and np.isfinite(seen.training).all()):
+        return  # the loss will tell
+    sums = seen.inference.sum(axis=1)
+    are_probabilities = seen.inference.min() >= 0 and (abs(sums - 1) <= SUM_TOLERANCE).all()
+    if model.from_logits and are_probabilities:
         raise ModelError(
-            f"model.function={model.function} ends with a layer without activation, which gives "
-            "raw scores and no probabilities.\n"
-            "Type model.from_logits=true, or give that layer activation='softmax'."
+            f"{function} gives probabilities already, and model.from_logits=true would put a "
+            "second softmax behind them.\nLeave model.from_logits out, or end the network without "
+            "softmax."
+        )
+    if not model.from_logits and not are_probabilities:
+        raise ModelError(
+            f"{function} gives raw scores and no probabilities: for one image they are from "
+            f"{seen.inference[0].min():.2g} to {seen.inference[0].max():.2g} and sum up to "
+            f"{sums[0]:.2g}.\nType model.from_logits=true, or end the network with a softmax."
+        )
+    if not model.from_logits and seen.training.min() < 0:
+        raise ModelError(
+            f"{function} gives probabilities when it predicts, but raw scores while it is "
+            "trained.\nLet it give the same in both; for raw scores, type model.from_logits=true."
         )
 
 
@@ -233,15 +281,9 @@ def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f" at {error.filename}:{error.lineno}"
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not _is_foreign(frame.filename)
+        frame for frame in traceback.extract_tb(error.__traceback__) if is_own(Path(frame.filename))
     ]
     return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-
-
-def _is_foreign(filename: str) -> bool:
-    return filename.startswith(OWN_FOLDER) or any(part in filename for part in INSTALLED)
 
 
 def _is_missing(error: BaseException | None, module_name: str) -> bool:

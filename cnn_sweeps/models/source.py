@@ -1,19 +1,36 @@
-"""The file that a user's own function stands in: found, named by its digest, laid in place."""
+"""The files that a user's own function is made of: found, named by digests, laid in place.
 
+That is the file that it stands in, and the user's other modules which that one imports. They are
+found by reading the import statements: nothing is imported, since the code may be foreign.
+"""
+
+import ast
 import hashlib
+import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
+from importlib.util import resolve_name
 from pathlib import Path
+from typing import Final
 
-FOLDER = "source"
-"""Where a run, or a folder that was exported, keeps such a file."""
+from cnn_sweeps.text.json import sha256
+
+FOLDER: Final = "source"
+"""Where a run, or a folder that was exported, keeps such files."""
+SUFFIX: Final = ".py"
+INSTALLED: Final = {"site-packages", "dist-packages"}
+LIBRARIES: Final = (Path(os.__file__).parent, Path(__file__).parents[1])
+"""Python's own modules, and those of this package."""
+BY_NAME: Final = {"import_module", "__import__"}
+"""Functions that import what a text names."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceFile:
     """One file of Python, as it was when it was read.
 
     Attributes:
@@ -29,42 +46,174 @@ class Source:
         """Digest of the content, 64 hex digits."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def module(self) -> str:
+        """The dotted name by which it is imported."""
+        parts = self.path.removesuffix(SUFFIX).split("/")
+        return ".".join(parts[:-1] if self.is_package else parts)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it is the `__init__.py` of a package."""
+        return self.path.rpartition("/")[2] == f"__init__{SUFFIX}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds comments and a docstring at most, as many an `__init__.py`."""
+        try:
+            body = ast.parse(self.content).body
+        except (SyntaxError, ValueError):
+            return False
+        return all(
+            isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) for each in body
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(SourceFile):
+    """The file of a user's own function, with what it imports.
+
+    Attributes:
+        imports: the user's other modules that are imported with it, sorted by path; neither
+            Python's own nor installed packages.
+    """
+
+    imports: tuple[SourceFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """All of them, the function's own first."""
+        return (self, *self.imports)
+
+    @property
+    def imports_sha256(self) -> str | None:
+        """Digest of the paths and contents of the imports; None where no code is in any."""
+        digests = {each.path: each.sha256 for each in self.imports if not each.is_empty}
+        return sha256(digests, compact=True) if digests else None
+
     @classmethod
     def find(cls, function: str) -> "Source | None":
-        """The file of a `package.module:function`, if there is one. Nothing is imported."""
+        """The files of a `package.module:function`, if there are any. Nothing is imported."""
         name = function.partition(":")[0]
-        spec = _spec(name)
-        if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        origin = _origin(name)
+        if origin is None:
             return None
-        folders = name.split(".")[: None if spec.submodule_search_locations else -1]
-        path = "/".join([*folders, Path(spec.origin).name])
-        return cls(path=path, content=Path(spec.origin).read_bytes())
+        own = _file(name, origin)
+        imports: dict[str, SourceFile] = {}
+        seen, waiting = {own.module}, [*_parents(name), *_imports_of(own)]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            origin = _origin(name)
+            if origin is not None and origin.suffix == SUFFIX and is_own(origin):
+                imports[name] = _file(name, origin)
+                waiting += [*_parents(name), *_imports_of(imports[name])]
+        ordered = sorted(imports.values(), key=lambda each: each.path)
+        return cls(path=own.path, content=own.content, imports=tuple(ordered))
+
+    @classmethod
+    def stored(cls, function: str, contents: Mapping[str, bytes]) -> "Source | None":
+        """The files of a function among those that were stored, by their paths."""
+        path = next((path for path in places(function) if path in contents), None)
+        if path is None:
+            return None
+        imports = [SourceFile(path=p, content=contents[p]) for p in sorted(contents) if p != path]
+        return cls(path=path, content=contents[path], imports=tuple(imports))
 
     def lay(self, folder: Path) -> None:
-        """Write the file into a folder, and let Python look there before anywhere else."""
-        file = folder / self.path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self.content)
+        """Write the files into a folder, and let Python look there before anywhere else."""
+        for each in self.files:
+            file = folder / each.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(each.content)
         sys.path.insert(0, str(folder))
         invalidate_caches()
-
-
-def _spec(name: str) -> ModuleSpec | None:
-    """How Python would import a module; `find_spec` alone would import the packages around it."""
-    root, *parts = name.split(".")
-    try:
-        spec = find_spec(root)
-    except (ImportError, ValueError):
-        return None
-    for count in range(1, len(parts) + 1):
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        inner = ".".join([root, *parts[:count]])
-        spec = PathFinder.find_spec(inner, spec.submodule_search_locations)
-    return spec
 
 
 def places(function: str) -> tuple[str, str]:
     """The paths that a function's source can have: that of a module, and of a package."""
     path = function.partition(":")[0].replace(".", "/")
-    return f"{path}.py", f"{path}/__init__.py"
+    return f"{path}{SUFFIX}", f"{path}/__init__{SUFFIX}"
+
+
+def is_own(file: Path) -> bool:
+    """Whether a file is the user's: neither Python's, nor of an installed package, nor ours."""
+    if INSTALLED.intersection(file.parts) or str(file).startswith("<frozen"):
+        return False
+    return not any(file.is_relative_to(folder) for folder in LIBRARIES)
+
+
+def _origin(name: str) -> Path | None:
+    """The file that Python would import for a module; None where there is no such file."""
+    spec = _spec(name)
+    file = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    return file if file is not None and file.is_file() else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """How Python would import a module, whatever is imported already.
+
+    `importlib.util.find_spec` would tell what was imported, and import the packages around it.
+    """
+    root, *parts = name.split(".")
+    found = (finder.find_spec(root, None) for finder in sys.meta_path if root)
+    spec = next((each for each in found if each is not None), None)
+    for part in parts:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        # By its last name: of a full one, Python would look for the packages among those imported.
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
+    return spec
+
+
+def _file(name: str, origin: Path) -> SourceFile:
+    is_package = origin.name == f"__init__{SUFFIX}"
+    folders = name.split(".")[: None if is_package else -1]
+    return SourceFile(path="/".join([*folders, origin.name]), content=origin.read_bytes())
+
+
+def _parents(name: str) -> list[str]:
+    """The packages around a module, which Python imports before it."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _imports_of(file: SourceFile) -> tuple[str, ...]:
+    package = file.module if file.is_package else file.module.rpartition(".")[0]
+    return _imported_names(file.content, package)
+
+
+@lru_cache(maxsize=256)
+def _imported_names(content: bytes, package: str) -> tuple[str, ...]:
+    """What a module in a package may import, by absolute names; some may be no modules."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # importing it will say so
+        return ()
+    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _named(node, package)))
+
+
+def _named(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = _absolute("." * node.level + (node.module or ""), package)
+        if base:
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+    elif isinstance(node, ast.Call) and _called(node.func) in BY_NAME and node.args:
+        name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if isinstance(name, str) and (full := _absolute(name, package)):
+            yield full
+
+
+def _absolute(name: str, package: str) -> str | None:
+    try:
+        return resolve_name(name, package)
+    except (ImportError, ValueError):  # beyond the outermost package
+        return None
+
+
+def _called(function: ast.expr) -> str:
+    return str(getattr(function, "attr", None) or getattr(function, "id", ""))

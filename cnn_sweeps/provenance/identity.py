@@ -34,11 +34,14 @@ class Identity:
         config_hash: 64 hex digits; the same for the same experiment, wherever it runs.
         trajectory_hash: the same without the fields that say when to stop.
         data_digest: SHA-256 of the images and labels.
+        network_sha256: digest of a user's own network as its function built it, which no config
+            tells (`models.custom.examine`); None before that, and for a network of ours.
     """
 
     config_hash: str
     trajectory_hash: str
     data_digest: str
+    network_sha256: str | None = None
 
     @property
     def short(self) -> str:
@@ -52,8 +55,10 @@ def identify(config: Config, data_digest: str, *, source: Source | None = None) 
     Args:
         config: what is trained.
         data_digest: SHA-256 of the images and labels.
-        source: the file of a user's own function; looked for among the modules when None.
+        source: the files of a user's own function; looked for among the modules when None.
     """
+    if source is None and isinstance(config.model, CustomModel):
+        source = Source.find(config.model.function)
     whole = content(config, data_digest, source=source)
     endless = content(config, data_digest, source=source, trajectory=True)
     return Identity(
@@ -69,13 +74,14 @@ def content(
     """Everything that the hash covers, as plain values.
 
     Two spellings of one experiment give one content: `filters: 64` and `filters: [64, 64]`
-    with two blocks, or any kernel size where there is no block at all. Editing the file of a
-    user's own function makes another experiment.
+    with two blocks, or any kernel size where there is no block at all. Editing a file of a
+    user's own function makes another experiment: the one that it stands in, or one that it imports.
     """
     plain = _fields(config, trajectory=trajectory)
     if isinstance(config.model, CustomModel):
-        found = source or Source.find(config.model.function)
-        plain["model"]["source_sha256"] = found.sha256 if found else None
+        plain["model"]["source_sha256"] = source.sha256 if source else None
+        if source is not None and source.imports_sha256 is not None:
+            plain["model"]["imports_sha256"] = source.imports_sha256
     return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}
 
 

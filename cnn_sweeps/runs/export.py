@@ -51,16 +51,16 @@ def read(folder: Path) -> Record:
         RecordError: it is no such folder, or something in it was damaged or changed.
     """
 
-    def source(path: str) -> bytes | None:
-        file = folder / FOLDER / path
-        return file.read_bytes() if file.is_file() else None
+    def sources() -> dict[str, bytes]:
+        root = folder / FOLDER
+        return {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*.py")}
 
     try:
         stored = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
         if not isinstance(stored, dict):
             raise ValueError(f"{RECORD} holds no record")
-        return Record.read(stored, config, source)
+        return Record.read(stored, config, sources)
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = error.strerror if isinstance(error, OSError) else first_line(error)
         raise RecordError(
@@ -85,8 +85,8 @@ def _files(record: Record) -> dict[str, str | bytes]:
         REQUIREMENTS: requirements.text(record.environment.packages),
         README: _readme(record),
     }
-    if record.source:
-        files[f"{FOLDER}/{record.source.path}"] = record.source.content
+    for each in record.source.files if record.source else ():
+        files[f"{FOLDER}/{each.path}"] = each.content
     return files
 
 
@@ -97,7 +97,7 @@ def _dumped(value: Any) -> str:
 def _readme(record: Record) -> str:
     environment, data = record.environment, record.config.data
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
-    source = f"| `{FOLDER}/` | the file of the model's own function; read it first |\n"
+    source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     commit = f", commit {environment.git_commit}" if environment.git_commit else ""
     program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}{commit}"
     return f"""# {record.name}

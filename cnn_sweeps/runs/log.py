@@ -61,7 +61,8 @@ def log_setup(
     tracked.log_params(flatten(logged))
     tracked.log_config(plain)
     if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
-        artifacts.write_bytes(tracked, own.content, f"{source.FOLDER}/{own.path}")
+        for file in own.files:
+            artifacts.write_bytes(tracked, file.content, f"{source.FOLDER}/{file.path}")
     tracked.log_dataset(dataset)
     tracked.log_text(build.summary_text(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)

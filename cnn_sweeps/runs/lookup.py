@@ -14,7 +14,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
-from cnn_sweeps.tracking.names import REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.names import NETWORK_SHA256, REPRODUCES, REUSED_FROM
 from cnn_sweeps.tracking.records import stop_reason
 
 MOST_CANDIDATES = 10
@@ -132,6 +132,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
             "name": run.name,
             "status": run.status,
             **{name: tags[name] for name in ("schema_version", *hashes) if name in tags},
+            NETWORK_SHA256: tags.get(NETWORK_SHA256),
             "weights_sha256": tags.get("weights_sha256"),
             "stopped": stop_reason(tags),
             "environment": _parsed(store, run, ENVIRONMENT, json.loads),
@@ -139,7 +140,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
             "metrics": run.metrics,
         },
         config=_as_trained(_parsed(store, run, CONFIG, yaml.safe_load), run),
-        source=lambda path: artifacts.read_bytes(store, run.run_id, f"{FOLDER}/{path}"),
+        sources=lambda: artifacts.read_folder(store, run.run_id, FOLDER),
     )
 
 

@@ -5,18 +5,18 @@ which are read and checked here.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
 from cnn_sweeps.models import custom
-from cnn_sweeps.models.source import Source, places
+from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
+from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE, NETWORK_SHA256
 from cnn_sweeps.training.epoch import Epoch
 
 CONFIG, ENVIRONMENT = CONFIG_FILE, ENVIRONMENT_FILE
@@ -32,9 +32,9 @@ class Record:
         run_id: the MLflow run.
         name: the run's name, for a person.
         status: RUNNING, FINISHED, FAILED or KILLED.
-        identity: the hashes and the digest of the data, as stored.
+        identity: the hashes and the digests of data and network, as stored.
         config: what was trained.
-        source: the file of a user's own function; None where there is none, or none was stored.
+        source: the files of a user's own function; None where there is none, or none was stored.
         environment: where it ran.
         epochs: every epoch, in order.
         metrics: the last value of each metric.
@@ -56,14 +56,14 @@ class Record:
 
     @classmethod
     def read(
-        cls, stored: Mapping[str, Any], config: Any, source: Callable[[str], bytes | None]
+        cls, stored: Mapping[str, Any], config: Any, sources: Callable[[], Mapping[str, bytes]]
     ) -> "Record":
         """Make a record of plain values.
 
         Args:
             stored: everything but config and source, by name; environment and epochs nested.
             config: what the stored config says.
-            source: gives the content of a stored file of the user's by its path, if there is one.
+            sources: gives the contents of the user's files that were stored, by their paths.
 
         Raises:
             RecordError: something is missing, no value of its kind, or of another release.
@@ -76,9 +76,12 @@ class Record:
             texts = ("run_id", "name", "status")
             return cls(
                 **{name: str(stored[name]) for name in texts},
-                identity=Identity(**{name: str(stored[name]) for name in hashes}),
+                identity=Identity(
+                    **{name: str(stored[name]) for name in hashes},
+                    network_sha256=stored.get(NETWORK_SHA256),
+                ),
                 config=checked,
-                source=_source(checked, source),
+                source=_source(checked, sources),
                 environment=Environment.from_dict(stored["environment"]),
                 epochs=tuple(map(_epoch, stored["epochs"])),
                 metrics={name: float(value) for name, value in stored["metrics"].items()},
@@ -134,8 +137,9 @@ def verify(record: Record) -> None:
         RecordError: they give another hash.
     """
     custom.look_here()
-    made = identify(record.config, record.identity.data_digest, source=record.source)
-    if made == record.identity:
+    hashes = replace(record.identity, network_sha256=None)  # known once it is built
+    made = identify(record.config, hashes.data_digest, source=record.source)
+    if made == hashes or (record.source is None and _made_alone(record) == hashes):
         return
     model = record.config.model
     if isinstance(model, CustomModel) and record.source is None:
@@ -188,13 +192,20 @@ def _epoch(stored: Mapping[str, Any]) -> Epoch:
     )
 
 
-def _source(config: Config, stored: Callable[[str], bytes | None]) -> Source | None:
+def _source(config: Config, sources: Callable[[], Mapping[str, bytes]]) -> Source | None:
     if not isinstance(config.model, CustomModel):
         return None
     custom.check_function_name(config.model.function)
-    found = ((path, stored(path)) for path in places(config.model.function))
-    files = [Source(path=path, content=content) for path, content in found if content is not None]
-    return files[0] if files else None
+    return Source.stored(config.model.function, sources())
+
+
+def _made_alone(record: Record) -> Identity | None:
+    """The hashes with the file that is here, as an earlier version made them: without imports."""
+    model = record.config.model
+    found = Source.find(model.function) if isinstance(model, CustomModel) else None
+    if found is None:
+        return None
+    return identify(record.config, record.identity.data_digest, source=replace(found, imports=()))
 
 
 def _said(error: Exception) -> str:

@@ -11,8 +11,14 @@ from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable, recorded_flags, restored
-from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare
+from cnn_sweeps.runs.restore import (
+    check_images,
+    importable,
+    not_recorded,
+    recorded_flags,
+    restored,
+)
+from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training.backend import quiet_stderr
@@ -26,9 +32,10 @@ class Reproduction:
         recorded: the run as it was stored.
         now: the run that was trained to be compared with it.
         verdict: how they compare.
-        used_recorded_source: whether the recorded file of `model.function` was used, which is
+        used_recorded_source: whether the recorded files of `model.function` were used, which are
             not here.
         set_aside: variables of the user's that were set otherwise, or not at all, as recorded.
+        not_recorded: the user's modules that it imports and that were not stored with the run.
     """
 
     recorded: Record
@@ -36,6 +43,12 @@ class Reproduction:
     verdict: Verdict
     used_recorded_source: bool
     set_aside: Mapping[str, str]
+    not_recorded: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person may want to know beside the verdict, a line each."""
+        return list(remarks(self.verdict, self.recorded, self.now, self.not_recorded))
 
 
 def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
@@ -76,6 +89,7 @@ def reproduce(
     config = restored(record, tracking, list(places))
     with importable(record, trust=trust) as laid:
         validate.check(config)
+        foreign = not_recorded(record)
         store = beside or Store.open(tracking)
         with recorded_flags(record.environment) as set_aside:
             again = _trained(record, config, store)
@@ -90,6 +104,7 @@ def reproduce(
         verdict=verdict,
         used_recorded_source=laid,
         set_aside=set_aside,
+        not_recorded=foreign,
     )
 
 

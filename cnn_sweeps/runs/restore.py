@@ -113,10 +113,10 @@ def _typed(variables: Mapping[str, str]) -> str:
 
 @contextmanager
 def importable(record: Record, *, trust: bool) -> Iterator[bool]:
-    """Let the recorded file of a user's own function be imported inside the block.
+    """Let the recorded files of a user's own function be imported inside the block.
 
-    A file with the same content here is taken as it is, with the files around it; else the
-    recorded one is laid before all others. Gives whether that was done.
+    Files with the same content here are taken as they are, with the files around them; else the
+    recorded ones are laid before all others. Gives whether that was done.
 
     Raises:
         ConfigError: the user has not said that the code may run.
@@ -143,13 +143,31 @@ def importable(record: Record, *, trust: bool) -> Iterator[bool]:
                     f"run.\nRestore its content ({source.path}, which cnn-sweeps "
                     "export HASH FOLDER writes)."
                 )
-        yield laid
+        try:
+            yield laid
+        finally:
+            if laid:
+                sys.path.remove(folder)
+
+
+def not_recorded(record: Record) -> tuple[str, ...]:
+    """The user's modules that the function imports now, and that were not stored with the run.
+
+    Earlier versions stored the file of the function alone.
+    """
+    model, source = record.config.model, record.source
+    found = Source.find(model.function) if isinstance(model, CustomModel) else None
+    stored = {each.path for each in source.files} if source else set()
+    imports = found.imports if found else ()
+    return tuple(each.path for each in imports if each.path not in stored and not each.is_empty)
 
 
 def _is_here(model: CustomModel, source: Source) -> bool:
-    """Whether Python would import just this content."""
+    """Whether Python would import just this content; of imports only what was stored counts."""
     found = Source.find(model.function)
-    return found is not None and found.sha256 == source.sha256
+    if found is None or found.sha256 != source.sha256:
+        return False
+    return not source.imports or found.imports_sha256 == source.imports_sha256
 
 
 def _places(config: Config, given: list[str]) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ def finished(
 
     Args:
         config: of the trial that asks.
-        identity: its hashes.
+        identity: its hashes, with the digest of a user's own network that was built for it.
         store: where to look.
         timed: whether its seconds are compared with those of others.
     """
@@ -41,6 +41,7 @@ def finished(
         store,
         identity.config_hash,
         with_model=config.tracking.log_model,
+        network=identity.network_sha256,
         threads=config.trainer.threads if timed else None,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps import data, figures
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -18,7 +18,7 @@ from cnn_sweeps.provenance.identity import Identity, identify
 from cnn_sweeps.runs import log, reuse, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import Store, TrackedRun
-from cnn_sweeps.tracking.names import CURVES_FILE, KIND
+from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
@@ -75,16 +75,14 @@ def run(
     code.import_all()
     clock = Clock()
     with clock("data"):
-        config, dataset = _load(config)
-    identity = identify(config, dataset.digest)
-    known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
+        config, dataset, identity = _load(config)
     with _start(config, identity, store, trial, started) as tracked:
-        # Reuse
+        # Reuse, or build
+        model, identity = _built_first(config, dataset, identity, tracked, clock)
+        known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
         if known is not None:
             return reuse.answer(known, config, identity, dataset, tracked, callbacks)
-        # Build
-        with clock("build"):
-            model = _build(config, dataset)
+        model = model or _build(config, dataset, clock)
         log.log_setup(tracked, config, dataset, model, _environment(config))
         # Train
         with clock("train"):
@@ -107,14 +105,16 @@ def run(
         training=trained,
         weights_sha256=weights,
         epochs_trained=len(trained.epochs) - len(epochs.reused),
+        remarks=epochs.remarks,
         left_out=left_out,
     )
 
 
-def _load(config: Config) -> tuple[Config, Dataset]:
-    """The images, and the config with the rules number that made a difference for them."""
+def _load(config: Config) -> tuple[Config, Dataset, Identity]:
+    """The images, the config with the rules number that made a difference for them, the hashes."""
     dataset = data.load_cached(config.data)
-    return replace(config, data=data.as_read(config.data, dataset)), dataset
+    config = replace(config, data=data.as_read(config.data, dataset))
+    return config, dataset, identify(config, dataset.digest)
 
 
 @contextmanager
@@ -141,10 +141,26 @@ def name_of_run(config: Config, identity: Identity) -> str:
     return f"{name_of(config)} · {identity.short}"
 
 
-def _build(config: Config, dataset: Dataset) -> "keras.Model":
+def _built_first(
+    config: Config, dataset: Dataset, identity: Identity, tracked: TrackedRun, clock: Clock
+) -> "tuple[keras.Model | None, Identity]":
+    """A user's own network, which only building tells, with the digest that names it.
+
+    One of ours is determined by its config, and is not built before it has to be trained.
+    """
+    if not isinstance(config.model, CustomModel):
+        return None, identity
+    model = _build(config, dataset, clock)
+    with clock("build"):
+        digest = custom.examine(config.model, model)
+    tracked.set_tags({NETWORK_SHA256: digest})
+    return model, replace(identity, network_sha256=digest)
+
+
+def _build(config: Config, dataset: Dataset, clock: Clock) -> "keras.Model":
     """Start TensorFlow as the config has it, and build the network."""
-    backend.configure_backend(config.trainer, config.seed)
-    with loop.memory_remedy(config.trainer):
+    with clock("build"), loop.memory_remedy(config.trainer):
+        backend.configure_backend(config.trainer, config.seed)
         return build.build(config.model, dataset.shape, dataset.num_classes)
 
 

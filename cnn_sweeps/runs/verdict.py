@@ -7,7 +7,7 @@ Where the environment is the same nothing is allowed.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any, Literal
@@ -166,8 +166,22 @@ def compare(recorded: Record, now: Record, *, tolerance: float | None = None) ->
     )
 
 
-def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterator[str]:
-    """What a person may want to know beside the verdict, a line each."""
+def remarks(
+    verdict: Verdict, recorded: Record, now: Record, not_recorded: Sequence[str] = ()
+) -> Iterator[str]:
+    """What a person may want to know beside the verdict, a line each.
+
+    Args:
+        verdict: of the two.
+        recorded: the earlier run.
+        now: the one that was done to be compared.
+        not_recorded: files of the user's that were not stored with the earlier one.
+    """
+    if not_recorded:
+        yield (
+            f"warning: {', '.join(not_recorded)} not stored with the run, which an earlier "
+            "version made: used as it is here"
+        )
     if verdict.kind == IDENTICAL:
         yield f"{verdict.compared} metrics and the final weights are bit-identical to the record"
         if verdict.environment:
@@ -179,14 +193,28 @@ def remarks(verdict: Verdict, recorded: Environment, now: Environment) -> Iterat
         if verdict.kind == DIFFERENT:
             yield f"more than the tolerance, although the environment differs in {verdict.reasons}"
         return
-    if recorded.watching < now.watching:
+    if recorded.environment.watching < now.environment.watching:
         yield (
             "The record does not say whether variables such as TF_XLA_FLAGS and XLA_FLAGS were set "
             "then; if they were, set them again."
         )
-    yield (
+    yield _unexplained(recorded, now, not_recorded)
+
+
+def _unexplained(recorded: Record, now: Record, not_recorded: Sequence[str]) -> str:
+    """Where to look if bits differ in the same environment."""
+    networks = {each.identity.network_sha256 for each in (recorded, now)} - {None}
+    if len(networks) > 1:
+        return (
+            "The function builds another network than it did: a file that it reads, or a variable "
+            "of the system, has changed. Restore it, then try again."
+        )
+    if not_recorded:
+        return f"Look at {', '.join(not_recorded)} first, which may have been another file then."
+    return (
         "The environment has the same numerics, so this should not happen. "
-        f"{_code(recorded, now)}, then try again: if it differs again, suspect the hardware."
+        f"{_code(recorded.environment, now.environment)}, then try again: if it differs again, "
+        "suspect the hardware."
     )
 
 

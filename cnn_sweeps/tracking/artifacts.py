@@ -71,6 +71,20 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
         return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
 
 
+def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
+    """The content of all files under a folder of the run, by their paths in it.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    with TemporaryDirectory() as scratch, refusing(store.address):
+        if not store.client.list_artifacts(run_id, folder):
+            return {}
+        root = Path(store.client.download_artifacts(run_id, folder, scratch))
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
 def where_is(store: "Store", run_id: str, path: str) -> str:
     """Where a person finds a file of the run: a path on this machine, or MLflow's address of it.
 

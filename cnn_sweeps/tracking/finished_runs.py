@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.tracking.errors import refusing
-from cnn_sweeps.tracking.names import ENVIRONMENT_FILE, REPRODUCES, SOFTWARE, WEIGHTS
+from cnn_sweeps.tracking.names import (
+    ENVIRONMENT_FILE,
+    NETWORK_SHA256,
+    REPRODUCES,
+    SOFTWARE,
+    WEIGHTS,
+)
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
@@ -32,7 +38,12 @@ FIELDS = {
 
 
 def finished(
-    store: Store, config_hash: str, *, with_model: bool, threads: int | None = None
+    store: Store,
+    config_hash: str,
+    *,
+    with_model: bool,
+    network: str | None = None,
+    threads: int | None = None,
 ) -> RunRecord | None:
     """The newest run of an experiment that came to its end, from any sweep or none.
 
@@ -44,11 +55,13 @@ def finished(
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         with_model: whether only a run will do that has stored its model.
+        network: digest of a user's own network as it is built now; None for one of ours.
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
     ours = environment.same_software(platform.python_version(), environment.versions())
     ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
+    ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))

@@ -25,6 +25,8 @@ STOP_REASON = "stop_reason"
 """Tag of a run: why its training ended."""
 SOFTWARE = "software"
 """Tag of a run: digest of the versions and the code that trained it."""
+NETWORK_SHA256 = "network_sha256"
+"""Tag of a run with a user's own network: digest of what its function built."""
 LEFT_OUT = "figures_left_out"
 """Tag of a run of which a picture could not be made: which ones, and why."""
 

@@ -14,10 +14,11 @@ class Clock:
 
     @contextmanager
     def __call__(self, part: str) -> Iterator[None]:
-        """Measure a block as `<part>_seconds`."""
+        """Measure a block as `<part>_seconds`; blocks of one name add up."""
         began = time.perf_counter()
         yield
-        self.seconds[f"{part}_seconds"] = time.perf_counter() - began
+        name = f"{part}_seconds"
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -45,6 +45,10 @@ class EpochSource(Protocol):
     def cost(self) -> TrainingCost:
         """What the epochs have cost the run that asked so far."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence for each thing that the user should know of them."""
+
     def epochs(self) -> Iterator[Epoch]:
         """One epoch after another, without an end."""
 
@@ -147,12 +151,14 @@ class FreshTraining:
         subject: what is trained.
         kept: weights that may be wanted again.
         reused: nothing.
+        remarks: none.
         seconds: wall time of the epochs so far.
     """
 
     trainer: Trainer
     records: list[NDArray[Any]] | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     _last: int = 0
 

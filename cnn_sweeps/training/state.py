@@ -4,10 +4,8 @@ And the state that nobody can keep. Import this module late: it imports Keras an
 """
 
 import hashlib
-import random
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,6 +15,7 @@ from keras.src.random.seed_generator import global_seed_generator  # Keras has n
 from numpy.typing import NDArray
 
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.models.probe import operations, undisturbed
 
 Snapshot = dict[str, NDArray[Any]]
 
@@ -73,9 +72,18 @@ def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None
     _assign(_model_variables(model), state)
 
 
-def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> None:
+def fits_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether these arrays are the model's own part of a snapshot of such a model, by shapes."""
+    return _fits(_model_variables(model), state)
+
+
+def _fits(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> bool:
     shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
-    if shapes != {key: value.shape for key, value in state.items()}:
+    return shapes == {key: value.shape for key, value in state.items()}
+
+
+def _assign(variables: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> None:
+    if not _fits(variables, state):
         raise RunFailedError(
             "The stored training state belongs to another network or optimizer: its variables "
             "have other shapes.\nTrain it again from the start."
@@ -96,23 +104,10 @@ def has_untracked_state(model: keras.Model) -> bool:
     """
     image = model.inputs[0]
     known = {variable.value.ref() for variable in variables_of(model).values()}
-    with _undisturbed():
+    with undisturbed():
         step = tf.function(lambda images: model(images, training=True)).get_concrete_function(
             tf.TensorSpec(image.shape, image.dtype)
         )
-    graph = step.graph.as_graph_def()
-    inner = [node for function in graph.library.function for node in function.node_def]
-    return any(STATEFUL.match(node.op) for node in [*graph.node, *inner]) or any(
+    return any(map(STATEFUL.match, operations(step))) or any(
         variable.ref() not in known for variable in step.variables
     )
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Leave the random numbers of Python and NumPy where they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)

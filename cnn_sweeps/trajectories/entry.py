@@ -134,6 +134,10 @@ class Entry:
             files.quarantine(path)
             return []
 
+    def quarantine(self) -> None:
+        """Keep the epochs under another name, where they are never read."""
+        files.quarantine(self.folder / HISTORY)
+
     def put(
         self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
     ) -> EpochRecord:

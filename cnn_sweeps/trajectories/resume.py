@@ -17,6 +17,7 @@ from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
@@ -73,7 +74,7 @@ def _entry(
     trajectories: TrajectoryStore, config: Config, identity: Identity, environment: Environment
 ) -> Entry:
     steps = config.trainer.steps_per_execution
-    where = fingerprint(environment, steps_per_execution=steps)
+    where = fingerprint(environment, steps_per_execution=steps, network=identity.network_sha256)
     entry = trajectories.entry(identity.trajectory_hash, where)
     with suppress(StoreError):  # what cannot be written may still be read
         entry.describe(
@@ -103,6 +104,7 @@ class ResumedTraining:
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
         seconds: wall time of the epochs that were trained here.
+        remarks: that stored epochs were quarantined, if they were.
     """
 
     trainer: loop.Trainer
@@ -112,14 +114,29 @@ class ResumedTraining:
     trained: set[int] = field(default_factory=set)
     read: dict[int, EpochRecord] = field(default_factory=dict)
     seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._lock = Lock(self.entry.folder)
-        self._known = self.entry.history()
+        self._known = self._usable_history()
         self._live: Iterator[Epoch] | None = None
         self._at = 0
         # Training from the start once more needs the start once more: files may be lost.
         self._start = variables.snapshot(self.trainer.model)
+
+    def _usable_history(self) -> list[EpochRecord]:
+        """The epochs that are stored; those of another network are quarantined."""
+        known = self.entry.history()
+        weights = self.entry.weights(known[-1]) if known else None
+        if weights is None or variables.fits_model(self.trainer.model, weights):
+            return known
+        self.entry.quarantine()
+        remark = (
+            f"{pluralize(len(known), 'stored epoch')} did not fit this network: quarantined in "
+            f"{self.entry.folder}, and trained again"
+        )
+        self.remarks = (remark,)
+        return []
 
     def __enter__(self) -> Self:
         """Note that the entry is used."""
@@ -230,7 +247,9 @@ class ResumedTraining:
             time.sleep(PATIENCE)
 
 
-def fingerprint(environment: Environment, *, steps_per_execution: int | None) -> str:
+def fingerprint(
+    environment: Environment, *, steps_per_execution: int | None, network: str | None = None
+) -> str:
     """Digest of everything beside the config that may move the bits of a training.
 
     An entry is only ever continued where its fingerprint is the same.
@@ -238,6 +257,8 @@ def fingerprint(environment: Environment, *, steps_per_execution: int | None) ->
     Args:
         environment: captured after TensorFlow was started.
         steps_per_execution: steps of one call; no part of what an experiment is.
+        network: digest of a user's own network; None for one of ours, which its config determines.
     """
     beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    return sha256(environment.numerics | beside)
+    built = {"network": network} if network else {}
+    return sha256(environment.numerics | beside | built)

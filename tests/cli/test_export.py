@@ -10,12 +10,19 @@ from configs import config
 from records import DIGEST, environment, record
 
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.models.source import Source
+from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs import export
 from cnn_sweeps.runs.record import Record, verify
 
-SOURCE = Source(path="own_net_to_export/nets.py", content=b"def build(): ...\r\n\xff")
+SOURCE = Source(
+    path="own_net_to_export/nets.py",
+    content=b"def build(): ...\r\n\xff",
+    imports=(
+        SourceFile(path="own_net_to_export/__init__.py", content=b""),
+        SourceFile(path="own_net_to_export/parts/blocks.py", content=b"ACT = 'relu'\n"),
+    ),
+)
 CUSTOM = config(model={"name": "custom", "function": "own_net_to_export.nets:build"})
 
 

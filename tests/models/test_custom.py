@@ -1,5 +1,6 @@
 """A user's own network: what is found, what is checked, and how a failure reads."""
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,54 @@ def fails_later(input_shape, num_classes):
     return keras.Sequential([Own(), *build(input_shape, num_classes).layers])
 
 number = 3
+
+def scored(*last, x=None):
+    return keras.Sequential([layers.Flatten(), *last])
+
+def dropped(input_shape, num_classes):
+    return scored(layers.Dense(num_classes), layers.Dropout(0.5))
+
+def convolved(input_shape, num_classes):
+    return keras.Sequential([layers.Conv2D(num_classes, 6), layers.Flatten()])
+
+def nested(input_shape, num_classes):
+    return keras.Sequential([layers.Identity(), logits(input_shape, num_classes)])
+
+def sigmoid(input_shape, num_classes):
+    return build(input_shape, num_classes, activation="sigmoid")
+
+def rectified(input_shape, num_classes):
+    return build(input_shape, num_classes, activation="relu")
+
+def activation(input_shape, num_classes):
+    return scored(layers.Dense(num_classes), layers.Activation("softmax"))
+
+def by_hand(input_shape, num_classes):
+    image = keras.Input(input_shape)
+    x = layers.Dense(num_classes, activation="softplus")(layers.Flatten()(image))
+    return keras.Model(image, x / keras.ops.sum(x, axis=1, keepdims=True))
+
+class Turned(keras.Model):
+    def __init__(self, num_classes, training_too=True):
+        super().__init__()
+        self.softmax, self.training_too = layers.Softmax(), training_too
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(num_classes)
+
+    def call(self, x, training=False):
+        x = self.dense(self.flatten(x))
+        return self.softmax(x) if self.training_too or not training else x
+
+def subclass(input_shape, num_classes):
+    return Turned(num_classes)
+
+def two_faced(input_shape, num_classes):
+    return Turned(num_classes, training_too=False)
+
+def random(input_shape, num_classes):
+    return keras.Sequential([
+        layers.RandomFlip(), layers.GaussianNoise(0.1), layers.BatchNormalization(),
+        *build(input_shape, num_classes).layers, layers.Identity(),
+    ])
 """
 
 
@@ -202,7 +251,6 @@ def test_what_cannot_be_called_is_refused(function: str, params: Any, message: s
         pytest.param(
             "own_nets:too_few", r"shape \(batch, 3\), but there are 4 classes", id="classes"
         ),
-        pytest.param("own_nets:logits", "model.from_logits=true, or", id="raw scores"),
         pytest.param("own_nets:no_flatten", r"shape \(batch, 6, 6, 4\), but", id="not flat"),
         pytest.param("own_nets:colour", r"on images of \(6, 6, 1\) failed: ValueError", id="input"),
         pytest.param("own_broken:build", r"own_broken\.py:3: SyntaxError", id="syntax"),
@@ -215,6 +263,55 @@ def test_a_function_that_fails_is_blamed(function: str, message: str) -> None:
     """The message says what went wrong and where in the user's file."""
     with pytest.raises(ModelError, match=message):
         build(function)
+
+
+def examined(function: str, **fields: Any) -> str:
+    """The digest of a network of four classes, once it has passed."""
+    return custom.examine(CustomModel(function=function, **fields), build(function, **fields))
+
+
+@pytest.mark.parametrize(
+    "function", ["logits", "dropped", "convolved", "nested", "sigmoid", "rectified"]
+)
+def test_raw_scores_are_not_trained_as_probabilities(function: str) -> None:
+    """What comes out counts, whatever layer is the last; what is to be typed is told."""
+    with pytest.raises(ModelError, match="gives raw scores .*\nType model.from_logits=true, or"):
+        examined(f"own_nets:{function}")
+    assert examined(f"own_nets:{function}", from_logits=True)
+
+
+@pytest.mark.parametrize("function", ["build", "activation", "by_hand", "subclass", "random"])
+def test_probabilities_get_no_second_softmax(function: str) -> None:
+    """They pass as they are, and are refused where raw scores are announced."""
+    assert examined(f"own_nets:{function}")
+    with pytest.raises(ModelError, match="gives probabilities already.*\nLeave model.from_logits"):
+        examined(f"own_nets:{function}", from_logits=True)
+
+
+def test_a_softmax_for_prediction_only_is_refused() -> None:
+    """It is in training that the loss is computed."""
+    with pytest.raises(ModelError, match="when it predicts, but raw scores while it is trained"):
+        examined("own_nets:two_faced")
+
+
+def test_low_precision_probabilities_pass() -> None:
+    """In bfloat16 they sum up to 1 in a rough way only."""
+    backend.configure_backend(TrainerConfig(precision="mixed_bfloat16"), 0)
+    assert examined("own_nets:build")
+    backend.configure_backend(TrainerConfig(), 0)
+
+
+def test_a_network_is_left_as_it_was() -> None:
+    """Looking moves no variable and no generator, whoever it belongs to."""
+    network = build("own_nets:random")
+    generators = (random.getstate(), np.random.get_state()[1].tolist())
+    before = [variable.numpy().copy() for variable in network.variables]
+    assert len(before) > 6  # weights, moving averages and generators
+    first = custom.examine(CustomModel(function="own_nets:random"), network)
+    after = [variable.numpy() for variable in network.variables]
+    assert all(map(np.array_equal, before, after))
+    assert generators == (random.getstate(), np.random.get_state()[1].tolist())
+    assert custom.examine(CustomModel(function="own_nets:random"), network) == first
 
 
 def fit(network: Any) -> None:

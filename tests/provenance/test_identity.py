@@ -7,6 +7,7 @@ import pytest
 from configs import config
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.identity import content, identify
 
 DIGEST = "d" * 64
@@ -114,6 +115,24 @@ def test_custom_code_is_part_of_the_experiment(
     assert hash_of(model=model) != before
     file.unlink()
     assert content(config(model=model), DIGEST)["model"]["source_sha256"] is None
+
+
+def test_the_modules_that_custom_code_imports_are_part_of_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Editing one of them makes another experiment; where there are none, no old hash moves."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = {"name": "custom", "function": "own_net_with_imports:build"}
+    (tmp_path / "own_net_with_imports.py").write_text("import json\nimport numpy\n")
+    alone = hash_of(model=model)
+    source = Source.find(model["function"])
+    assert "imports_sha256" not in content(config(model=model), DIGEST, source=source)["model"]
+    (tmp_path / "own_net_with_imports.py").write_text("from own_blocks_of_net import ACT\n")
+    hashes = {alone}
+    for text in ("ACT = 'relu'\n", "ACT = 'tanh'\n"):
+        (tmp_path / "own_blocks_of_net.py").write_text(text)
+        hashes.add(hash_of(model=model))
+    assert len(hashes) == 3
 
 
 def test_hash_survives_storage() -> None:

@@ -13,16 +13,23 @@ from records import DIGEST, record
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.models.source import Source
+from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.record import Record, check_finished, verify
 
 CUSTOM = {"name": "custom", "function": "own_net_on_record:build"}
 SOURCE = Source(path="own_net_on_record.py", content=b"def build(): ...\r\n")
+BLOCKS = SourceFile(path="own_blocks_on_record.py", content=b"ACT = 'relu'\n")
+SEVERAL = Source(
+    path="own_net_on_record.py",
+    content=b"from own_blocks_on_record import ACT\n",
+    imports=(BLOCKS,),
+)
 
 
-def nothing(_path: str) -> None:
+def nothing() -> dict[str, bytes]:
     """A place where no file of the user's is stored."""
+    return {}
 
 
 def stored(**changes: Any) -> dict[str, Any]:
@@ -39,10 +46,10 @@ def stored_in(**changes: Any) -> dict[str, Any]:
 def read(
     plain: dict[str, Any] | None = None,
     made: Any = None,
-    source: Callable[[str], bytes | None] = nothing,
+    sources: Callable[[], dict[str, bytes]] = nothing,
 ) -> Record:
     """A record of these plain values, of the small experiment."""
-    return Record.read(plain or stored(), made or to_json(config()), source)
+    return Record.read(plain or stored(), made or to_json(config()), sources)
 
 
 def test_round_trip_through_json() -> None:
@@ -142,19 +149,20 @@ def test_only_a_finished_run_can_be_done_again(changes: dict[str, Any]) -> None:
         check_finished(record(**changes))
 
 
-def custom(source: Source | None) -> Record:
-    """A record of a user's own network, stored with this file."""
+def custom(source: Source | None, *, hashed: Source = SOURCE) -> Record:
+    """A record of a user's own network, stored with these files."""
     made = config(model=CUSTOM)
-    identity = identify(made, DIGEST, source=SOURCE)
+    identity = identify(made, DIGEST, source=hashed)
     return record(config=made, identity=identity, source=source)
 
 
-def test_the_file_of_a_users_own_function_is_read(in_tmp: Path) -> None:
-    """Its bytes are those that the hash covers, whatever lies in the current folder."""
+@pytest.mark.parametrize("source", [SOURCE, SEVERAL], ids=["one", "several"])
+def test_the_files_of_a_users_own_function_are_read(in_tmp: Path, source: Source) -> None:
+    """Their bytes are those that the hash covers, whatever lies in the current folder."""
     (in_tmp / "own_net_on_record.py").write_text("something else")
-    made = custom(SOURCE)
-    found = {SOURCE.path: SOURCE.content}
-    again = read(json.loads(json.dumps(made.to_json())), to_json(made.config), found.get)
+    made = custom(source, hashed=source)
+    found = {each.path: each.content for each in source.files}
+    again = read(json.loads(json.dumps(made.to_json())), to_json(made.config), lambda: found)
     assert again == made
     verify(again)
 
@@ -164,6 +172,42 @@ def test_a_changed_file_of_a_users_own_is_refused() -> None:
     changed = replace(SOURCE, content=b"def build(): import os")
     with pytest.raises(RecordError, match="config, digest of the data and source give"):
         verify(custom(changed))
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        pytest.param((), id="missing"),
+        pytest.param((replace(BLOCKS, content=b"ACT = 'tanh'\n"),), id="changed"),
+        pytest.param((*SEVERAL.imports, replace(BLOCKS, path="more.py")), id="more"),
+    ],
+)
+def test_changed_imports_of_a_users_own_are_refused(imports: tuple[SourceFile, ...]) -> None:
+    """Every file that was stored counts, and no other is let in."""
+    with pytest.raises(RecordError, match="config, digest of the data and source give"):
+        verify(custom(replace(SEVERAL, imports=imports), hashed=SEVERAL))
+
+
+def test_a_record_without_its_imports_is_that_of_an_earlier_version(
+    monkeypatch: pytest.MonkeyPatch, in_tmp: Path
+) -> None:
+    """The file of the function alone was hashed then; whether it was stored or is here."""
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    for each in SEVERAL.files:
+        (in_tmp / each.path).write_bytes(each.content)
+    alone = replace(SEVERAL, imports=())
+    verify(custom(alone, hashed=alone))
+    verify(custom(None, hashed=alone))
+    verify(custom(None, hashed=SEVERAL))
+
+
+def test_the_digest_of_the_network_is_no_part_of_the_hash() -> None:
+    """It is known once the network is built, and comes back with the record."""
+    made = custom(SOURCE)
+    built = replace(made, identity=replace(made.identity, network_sha256="f" * 64))
+    verify(built)
+    found = {SOURCE.path: SOURCE.content}
+    assert read(built.to_json(), to_json(made.config), lambda: found) == built
 
 
 def test_a_file_that_was_not_stored_has_to_be_here(

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ from records import environment, record
 
 from cnn_sweeps.config.schema import ArchiveData, NpzData, Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
-from cnn_sweeps.models.source import Source
+from cnn_sweeps.models import imports
+from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.environment import ONEDNN, cores, set_flags
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.restore import importable, recorded_flags, restored
+from cnn_sweeps.runs.restore import importable, not_recorded, recorded_flags, restored
 
 SOURCE = Source(path="own_net_to_restore.py", content=b"def build(): ...\n")
 CUSTOM = {"name": "custom", "function": "own_net_to_restore:build"}
@@ -175,6 +178,61 @@ def test_the_recorded_file_is_laid_before_others(own_path: Path, content: bytes 
     with importable(custom(), trust=True) as laid:
         assert laid
         assert Source.find("own_net_to_restore:build") == SOURCE
+
+
+PACKAGE = Source(
+    path="own_net_to_restore/nets.py",
+    content=b"from .blocks import ACT\n",
+    imports=(
+        SourceFile(path="own_net_to_restore/__init__.py", content=b""),
+        SourceFile(path="own_net_to_restore/blocks.py", content=b"ACT = 'relu'\n"),
+    ),
+)
+SEVERAL = Source(
+    path="own_net_to_restore.py",
+    content=b"from own_blocks_to_restore import ACT\n",
+    imports=(SourceFile(path="own_blocks_to_restore.py", content=b"ACT = 'relu'\n"),),
+)
+
+
+@pytest.mark.parametrize("change", ["absent", "changed", "same"])
+@pytest.mark.parametrize(
+    ("source", "function"),
+    [
+        pytest.param(SEVERAL, "own_net_to_restore:ACT", id="modules"),
+        pytest.param(PACKAGE, "own_net_to_restore.nets:ACT", id="package"),
+    ],
+)
+def test_all_recorded_files_are_laid_before_others(
+    own_path: Path, source: Source, function: str, change: str
+) -> None:
+    """What it imports is restored with it, a package as well; what is here stays as it is."""
+    here = () if change == "absent" else source.files
+    for each in here:
+        (own_path / each.path).parent.mkdir(exist_ok=True)
+        (own_path / each.path).write_bytes(each.content)
+    edited = own_path / source.imports[-1].path
+    if change == "changed":
+        edited.write_text("ACT = 'tanh'\n")
+    made = custom(source, function)
+    before = list(sys.path)
+    with importable(made, trust=True) as laid, imports.fresh(Source.find(function)):
+        assert laid == (change != "same")
+        assert import_module(function.partition(":")[0]).ACT == "relu"
+        assert not_recorded(made) == ()
+    assert sys.path == before
+    assert (Source.find(function) == source) == (change == "same")
+
+
+def test_what_an_earlier_version_did_not_store_is_named(own_path: Path) -> None:
+    """The file of the function alone was stored; what it imports is taken as it is here."""
+    for each in SEVERAL.files:
+        (own_path / each.path).write_bytes(each.content)
+    made = custom(replace(SEVERAL, imports=()))
+    with importable(made, trust=True) as laid:
+        assert not laid
+        assert not_recorded(made) == ("own_blocks_to_restore.py",)
+    assert not_recorded(custom(SEVERAL)) == ()
 
 
 def test_a_changed_module_of_a_package_is_refused(own_path: Path) -> None:

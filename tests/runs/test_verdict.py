@@ -36,7 +36,7 @@ def test_the_same_bits_elsewhere_are_bit_identical() -> None:
     """Another environment is no objection, and is told."""
     verdict = judged(environment=ELSEWHERE)
     assert verdict.kind == IDENTICAL
-    said = " ".join(remarks(verdict, environment(), ELSEWHERE))
+    said = " ".join(remarks(verdict, record(), record(environment=ELSEWHERE)))
     assert "although the environment differs in cpu (a processor, now another processor)" in said
 
 
@@ -91,7 +91,11 @@ def test_one_bit_in_the_same_environment_is_different() -> None:
     verdict = judged(epochs=epochs(2.0, math.nextafter(1.0, 2.0)))
     assert str(verdict) == "different: first at epoch 2, loss: 1.0 recorded, 1.0000000000000002 now"
     said = " ".join(
-        remarks(verdict, environment(), environment(git_commit="ab" * 20, git_dirty=True))
+        remarks(
+            verdict,
+            record(),
+            record(environment=environment(git_commit="ab" * 20, git_dirty=True)),
+        )
     )
     assert "this should not happen" in said
     assert "commit c0ffee000000 recorded, abababababab+ now" in said
@@ -111,7 +115,13 @@ def test_our_own_code_excuses_no_bit_but_is_looked_at(
     """Whether it has changed is the first thing that one wants to know."""
     verdict = judged(epochs=epochs(2.0, 1.001), environment=environment(code=now))
     assert verdict.kind == DIFFERENT
-    assert said in " ".join(remarks(verdict, environment(code=recorded), environment(code=now)))
+    assert said in " ".join(
+        remarks(
+            verdict,
+            record(environment=environment(code=recorded)),
+            record(environment=environment(code=now)),
+        )
+    )
 
 
 def test_weights_alone_can_differ() -> None:
@@ -180,6 +190,6 @@ def test_json_is_strict() -> None:
 def test_a_large_deviation_elsewhere_is_put_beside_what_differs() -> None:
     """A different training in another environment names that environment as well."""
     verdict = judged(environment=ELSEWHERE, epochs=epochs(2.0, 1.5))
-    said = " ".join(remarks(verdict, environment(), ELSEWHERE))
+    said = " ".join(remarks(verdict, record(), record(environment=ELSEWHERE)))
     assert "largest deviation 0.33" in said
     assert "more than the tolerance, although the environment differs in cpu" in said

@@ -1,0 +1,60 @@
+"""A user's own modules, imported as their files are now."""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.models import imports
+from cnn_sweeps.models.source import Source
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> Iterator[Path]:
+    """A module that imports another one; both are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
+    (in_tmp / "own_net_now.py").write_text("from own_part_now import ACT\n")
+    (in_tmp / "own_part_now.py").write_text("ACT = 'relu'\n")
+    yield in_tmp
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+
+
+def imported() -> object:
+    """The module, as it is imported for a run."""
+    with imports.fresh(Source.find("own_net_now:build")):
+        return import_module("own_net_now")
+
+
+@pytest.mark.parametrize("name", ["own_net_now", "own_part_now"])
+def test_an_edited_file_is_imported_anew(folder: Path, name: str) -> None:
+    """Also within the second in which it was imported, and with as many bytes."""
+    before = imported()
+    file = folder / f"{name}.py"
+    file.write_text(file.read_text() + "x = 1\n")
+    assert imported() is not before
+    (folder / "own_part_now.py").write_text("ACT = 'tanh'\n")
+    assert imported().ACT == "tanh"  # type: ignore[attr-defined]
+
+
+def test_a_module_that_is_as_it_was_stays() -> None:
+    """Its classes are the same ones in each run."""
+    assert imported() is imported()
+
+
+def test_what_others_imported_is_not_trusted(folder: Path) -> None:
+    """Nobody knows what the file held when a notebook imported it."""
+    import_module("own_net_now")
+    (folder / "own_part_now.py").write_text("ACT = 'tanh'\n")
+    assert imported().ACT == "tanh"  # type: ignore[attr-defined]
+
+
+def test_a_module_that_no_statement_names_is_followed(folder: Path) -> None:
+    """It was imported while the function was looked for, and its file is another one now."""
+    text = "from importlib import import_module\nACT = import_module('own_' + 'part_now').ACT\n"
+    (folder / "own_net_now.py").write_text(text)
+    assert imported().ACT == "relu"  # type: ignore[attr-defined]
+    (folder / "own_part_now.py").write_text("ACT = 'tanh'\n")
+    assert imported().ACT == "tanh"  # type: ignore[attr-defined]
