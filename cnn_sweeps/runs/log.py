@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel
-from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.models import build, source
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import SCHEMA_VERSION, Identity
+from cnn_sweeps.provenance.identity import SCHEMA_VERSION
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names
 from cnn_sweeps.tracking.names import (
     CONFIG_HASH,
@@ -35,8 +35,9 @@ APART = ("tracking", "trajectory")
 """Parts of a config that say nothing of the experiment, and are not logged as its params."""
 
 
-def tags_of(config: Config, identity: Identity) -> dict[str, object]:
+def tags_of(experiment: Experiment) -> dict[str, object]:
     """The tags by which a run is found: the user's own, network, data and hashes."""
+    config, identity = experiment.config, experiment.identity
     return {
         **config.tracking.tags,
         NETWORK: title(config.model),
@@ -49,13 +50,10 @@ def tags_of(config: Config, identity: Identity) -> dict[str, object]:
 
 
 def log_setup(
-    tracked: TrackedRun,
-    config: Config,
-    dataset: Dataset,
-    model: "keras.Model",
-    environment: Environment,
+    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", environment: Environment
 ) -> None:
     """Log what is known before training: config, data, network, environment."""
+    config = experiment.config
     plain = to_json(config)
     logged = {key: value for key, value in plain.items() if key not in APART}
     tracked.log_params(flatten(logged))
@@ -63,7 +61,7 @@ def log_setup(
     if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
         for file in own.files:
             artifacts.write_bytes(tracked, file.content, f"{source.FOLDER}/{file.path}")
-    tracked.log_dataset(dataset)
+    tracked.log_dataset(experiment.dataset)
     tracked.log_text(build.summary_text(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)

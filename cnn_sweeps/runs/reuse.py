@@ -5,9 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.schema import Config
-from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
 from cnn_sweeps.tracking.names import REUSED_FROM, SOFTWARE, STOP_REASON
@@ -24,17 +22,15 @@ TEST = "test_"
 """Metrics that a search must not see begin so."""
 
 
-def finished(
-    config: Config, identity: Identity, store: Store, *, timed: bool = False
-) -> RunRecord | None:
+def finished(experiment: Experiment, store: Store, *, timed: bool = False) -> RunRecord | None:
     """A finished run that is this experiment; None where there is none, or none is wanted.
 
     Args:
-        config: of the trial that asks.
-        identity: its hashes, with the digest of a user's own network that was built for it.
+        experiment: with the digest of a user's own network, which was built for it.
         store: where to look.
         timed: whether its seconds are compared with those of others.
     """
+    config, identity = experiment.config, experiment.identity
     if not config.trajectory.reuse:
         return None
     return finished_runs.finished(
@@ -48,9 +44,7 @@ def finished(
 
 def answer(
     known: RunRecord,
-    config: Config,
-    identity: Identity,
-    dataset: Dataset,
+    experiment: Experiment,
     tracked: TrackedRun,
     callbacks: "Sequence[Callback]",
 ) -> RunResult:
@@ -65,8 +59,8 @@ def answer(
     epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
     finished_runs.take_over(known, tracked)
     tracked.log_params(known.params)
-    tracked.log_config(to_json(config))
-    tracked.log_dataset(dataset)
+    tracked.log_config(to_json(experiment.config))
+    tracked.log_dataset(experiment.dataset)
     _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics
@@ -80,7 +74,7 @@ def answer(
     return RunResult(
         name=known.name,
         run_id=tracked.run_id,
-        identity=identity,
+        identity=experiment.identity,
         metrics={**kept, **trained.metrics},
         training=trained,
         weights_sha256=weights,

@@ -5,17 +5,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cnn_sweeps import data, figures
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps import figures
+from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
 from cnn_sweeps.models import build, custom
-from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import log, reuse, stored_model
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
@@ -75,32 +75,33 @@ def run(
     code.import_all()
     clock = Clock()
     with clock("data"):
-        config, dataset, identity = _load(config)
-    with _start(config, identity, store, trial, started) as tracked:
+        experiment = Experiment.load(config)
+    with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
-        model, identity = _built_first(config, dataset, identity, tracked, clock)
-        known = reuse.finished(config, identity, store, timed=trial.timed) if trial else None
+        model, experiment = _built_first(experiment, tracked, clock)
+        known = reuse.finished(experiment, store, timed=trial.timed) if trial else None
         if known is not None:
-            return reuse.answer(known, config, identity, dataset, tracked, callbacks)
-        model = model or _build(config, dataset, clock)
-        log.log_setup(tracked, config, dataset, model, _environment(config))
+            return reuse.answer(known, experiment, tracked, callbacks)
+        model = model or _build(experiment, clock)
+        environment = _environment(config.trainer)
+        log.log_setup(tracked, experiment, model, environment)
         # Train
         with clock("train"):
-            trainer, epochs, trained = _train(model, dataset, config, identity, tracked, callbacks)
+            trainer, epochs, trained = _train(model, experiment, environment, tracked, callbacks)
         # Evaluate
         metrics = log.metrics_of(model, config, trained)
         if trial is None:
-            metrics |= stored_model.evaluate_test(trainer.evaluate, dataset)
+            metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
         # Log
         metrics |= log.costs_of(clock.metrics, trained, epochs)
         weights = state.weights_sha256(model)
         log.log_results(tracked, metrics, trained, weights)
-        gallery = Gallery(model=model, dataset=dataset, about=name_of_run(config, identity))
+        gallery = Gallery(model=model, dataset=experiment.dataset, about=experiment.name)
         left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
     return RunResult(
         name=gallery.about,
         run_id=tracked.run_id,
-        identity=identity,
+        identity=experiment.identity,
         metrics=metrics,
         training=trained,
         weights_sha256=weights,
@@ -110,74 +111,62 @@ def run(
     )
 
 
-def _load(config: Config) -> tuple[Config, Dataset, Identity]:
-    """The images, the config with the rules number that made a difference for them, the hashes."""
-    dataset = data.load_cached(config.data)
-    config = replace(config, data=data.as_read(config.data, dataset))
-    return config, dataset, identify(config, dataset.digest)
-
-
 @contextmanager
 def _start(
-    config: Config,
-    identity: Identity,
+    experiment: Experiment,
     store: Store,
     trial: TrialContext | None,
     started: OnRunStart | None,
 ) -> Iterator[TrackedRun]:
     """The MLflow run, with the tags by which it is found."""
     with store.start_run(
-        name_of_run(config, identity),
-        tags={KIND: "run", **log.tags_of(config, identity), **(trial.tags if trial else {})},
+        experiment.name,
+        tags={KIND: "run", **log.tags_of(experiment), **(trial.tags if trial else {})},
         parent_run_id=trial.parent_run_id if trial else None,
     ) as tracked:
         if started is not None:
-            started(tracked.run_id, identity)
+            started(tracked.run_id, experiment.identity)
         yield tracked
 
 
-def name_of_run(config: Config, identity: Identity) -> str:
-    """What a person reads in MLflow's lists: `cnn 64x2 e5 · 3f2a9c1b7d20`."""
-    return f"{name_of(config)} · {identity.short}"
-
-
 def _built_first(
-    config: Config, dataset: Dataset, identity: Identity, tracked: TrackedRun, clock: Clock
-) -> "tuple[keras.Model | None, Identity]":
+    experiment: Experiment, tracked: TrackedRun, clock: Clock
+) -> "tuple[keras.Model | None, Experiment]":
     """A user's own network, which only building tells, with the digest that names it.
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
-    if not isinstance(config.model, CustomModel):
-        return None, identity
-    model = _build(config, dataset, clock)
+    if not isinstance(experiment.config.model, CustomModel):
+        return None, experiment
+    model = _build(experiment, clock)
     with clock("build"):
-        digest = custom.examine(config.model, model)
+        digest = custom.examine(experiment.config.model, model)
     tracked.set_tags({NETWORK_SHA256: digest})
-    return model, replace(identity, network_sha256=digest)
+    identity = replace(experiment.identity, network_sha256=digest)
+    return model, replace(experiment, identity=identity)
 
 
-def _build(config: Config, dataset: Dataset, clock: Clock) -> "keras.Model":
+def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
     """Start TensorFlow as the config has it, and build the network."""
+    config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
         return build.build(config.model, dataset.shape, dataset.num_classes)
 
 
-def _environment(config: Config) -> Environment:
-    trainer = config.trainer
+def _environment(trainer: TrainerConfig) -> Environment:
     return Environment.capture(threads=trainer.threads, deterministic=trainer.deterministic)
 
 
 def _train(
     model: "keras.Model",
-    dataset: Dataset,
-    config: Config,
-    identity: Identity,
+    experiment: Experiment,
+    environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
     """Train a built network as far as the config says, and log each epoch."""
+    config, dataset = experiment.config, experiment.dataset
     with (
         _progress_bar(config, dataset) as bar,
         EpochLog(tracked) as epoch_log,
@@ -187,7 +176,7 @@ def _train(
             model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
         )
         with logged_epoch_source(
-            trainer, config, identity, _environment(config), tracked
+            trainer, config, experiment.identity, environment, tracked
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
     return trainer, epochs, trained

@@ -1,0 +1,40 @@
+"""What is trained: a config on its data, under the hashes that identify it."""
+
+from dataclasses import dataclass, replace
+
+from cnn_sweeps import data
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.models.names import name_of
+from cnn_sweeps.provenance.identity import Identity, identify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A config, with what only its images tell.
+
+    Attributes:
+        config: with the rules number that made a difference for the images.
+        dataset: the images.
+        identity: the hashes.
+    """
+
+    config: Config
+    dataset: Dataset
+    identity: Identity
+
+    @classmethod
+    def load(cls, config: Config) -> "Experiment":
+        """Read the images, and identify.
+
+        Raises:
+            DataError: the images cannot be read.
+        """
+        dataset = data.load_cached(config.data)
+        config = replace(config, data=data.as_read(config.data, dataset))
+        return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
+
+    @property
+    def name(self) -> str:
+        """What a person reads in MLflow's lists: `cnn 64x2 e5 · 3f2a9c1b7d20`."""
+        return f"{name_of(self.config)} · {self.identity.short}"
