@@ -97,7 +97,7 @@ def _print_json(done: Reproduction) -> None:
         "run_id": done.recorded.run_id,
         "reproduction_run_id": done.now.run_id,
     }
-    about_flags = {"set_aside": dict(done.set_aside)}
+    about_flags = {"overridden": dict(done.overridden)}
     output.console().out(dumped({**about, **done.verdict.to_json(), **about_flags}))
 
 
@@ -109,10 +109,10 @@ def _print(done: Reproduction) -> None:
         out.print(f"  {when:<9} weights {weights}  MLflow run {run.run_id}")
     if done.used_recorded_source and record.source:
         out.print(f"  trained with the recorded {record.source.path}, which is not here")
-    for name, value in done.set_aside.items():
+    for name, value in done.overridden.items():
         was = record.environment.flags.get(name)
         told = "recorded without it" if was is None else f"recorded with {was}"
-        out.print(f"  set aside your {name}={value}: {told}", soft_wrap=True)
+        out.print(f"  overridden: your {name}={value}, {told}", soft_wrap=True)
     out.heading(str(done.verdict))
     for line in remarks(done.verdict, record.environment, again.environment):
         out.print(f"  {line}", soft_wrap=True)

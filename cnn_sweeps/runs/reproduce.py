@@ -28,20 +28,28 @@ class Reproduction:
         verdict: how they compare.
         used_recorded_source: whether the recorded file of `model.function` was used, which is
             not here.
-        set_aside: variables of the user's that were set otherwise, or not at all, as recorded.
+        overridden: variables of the user's that were set otherwise, or not at all, as recorded.
     """
 
     recorded: Record
     now: Record
     verdict: Verdict
     used_recorded_source: bool
-    set_aside: Mapping[str, str]
+    overridden: Mapping[str, str]
 
 
 def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
-    """The record of a hash or of a run id, and the store with new runs next to it."""
+    """The record of a hash or of a run id, and the store with new runs next to it.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that name.
+        RecordError: what is stored of the run is incomplete, or was changed.
+        StoreError: a verdict could not be logged with the run.
+    """
     run = lookup.run_of_id(store, run_id) if run_id else lookup.one_run(store, name or "")
-    return lookup.record_of(store, run), replace(store, experiment_id=run.experiment_id)
+    record = lookup.record_of(store, run)
+    store.check_loggable(run)
+    return record, replace(store, experiment_id=run.experiment_id)
 
 
 def reproduce(
@@ -77,7 +85,7 @@ def reproduce(
     with importable(record, trust=trust) as laid:
         validate.check(config)
         store = beside or Store.open(tracking)
-        with recorded_flags(record.environment) as set_aside:
+        with recorded_flags(record.environment) as overridden:
             again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=tolerance)
     _tag(store, again.run_id, {VERDICT: str(verdict)})
@@ -89,7 +97,7 @@ def reproduce(
         now=again,
         verdict=verdict,
         used_recorded_source=laid,
-        set_aside=set_aside,
+        overridden=overridden,
     )
 
 
