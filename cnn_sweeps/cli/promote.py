@@ -12,8 +12,9 @@ from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, registry
 from cnn_sweeps.tracking.descriptions import of_run
+from cnn_sweeps.tracking.names import CONFIG_HASH, DATA, DATA_DIGEST, NETWORK
 
-TAGS = ("config_hash", "data_digest", "network", "data")
+TAGS = (CONFIG_HASH, DATA_DIGEST, NETWORK, DATA)
 """Tags of a run that its model version has as well."""
 ACCURACIES = ("val_accuracy", "test_accuracy")
 

@@ -83,7 +83,7 @@ def _print_json(done: Reproduction) -> None:
         "run_id": done.recorded.run_id,
         "reproduction_run_id": done.now.run_id,
     }
-    more = {"set_aside": dict(done.set_aside), "remarks": done.remarks}
+    more = {"overridden": dict(done.overridden), "remarks": done.remarks}
     output.console().out(dumped({**about, **done.verdict.to_json(), **more}))
 
 
@@ -96,10 +96,10 @@ def _print(done: Reproduction) -> None:
     if done.used_recorded_source and record.source:
         files = ", ".join(each.path for each in record.source.files)
         out.print(f"  trained with the recorded {files}, not with what is here")
-    for name, value in done.set_aside.items():
+    for name, value in done.overridden.items():
         was = record.environment.flags.get(name)
         told = "recorded without it" if was is None else f"recorded with {was}"
-        out.print(f"  not used: your {name}={value} ({told})", soft_wrap=True)
+        out.print(f"  overridden: your {name}={value}, {told}", soft_wrap=True)
     out.heading(str(done.verdict))
     for line in done.remarks:
         out.print(f"  {line}", soft_wrap=True)

@@ -16,7 +16,15 @@ from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
-from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
+from cnn_sweeps.tracking.names import (
+    CONFIG_FILE,
+    DATA_DIGEST,
+    ENVIRONMENT_FILE,
+    GIT_COMMIT,
+    REPRODUCED_BY,
+    TRAJECTORY_HASH,
+    WEIGHTS,
+)
 
 
 def main(typed: list[str]) -> int:
@@ -41,7 +49,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     newest = lookup.newest(runs)
     out.heading(newest.name)
     out.print(f"config hash      {newest.config_hash}")
-    for tag in ("trajectory_hash", "data_digest", "weights_sha256", "git_commit", "reproduced_by"):
+    for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
     _section(out, "config", _stored(store, newest, CONFIG_FILE))
@@ -83,7 +91,7 @@ def _runs_table(runs: Sequence[RunRecord]) -> Table:
         "run id": [run.run_id for run in runs],
         "status": [run.status for run in runs],
         "started (UTC)": [f"{run.start:%Y-%m-%d %H:%M:%S}" for run in runs],
-        "weights": [run.tags.get("weights_sha256", "")[:SHOWN] for run in runs],
+        "weights": [run.tags.get(WEIGHTS, "")[:SHOWN] for run in runs],
         **{name: measures.texts(name, [run.metrics.get(name) for run in runs]) for name in scores},
     }
     return Table(

@@ -14,7 +14,16 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
-from cnn_sweeps.tracking.names import NETWORK_SHA256, REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.names import (
+    CONFIG_HASH,
+    DATA_DIGEST,
+    NETWORK_SHA256,
+    REPRODUCES,
+    REUSED_FROM,
+    SCHEMA_VERSION,
+    TRAJECTORY_HASH,
+    WEIGHTS,
+)
 from cnn_sweeps.tracking.records import stop_reason
 
 MOST_CANDIDATES = 10
@@ -125,15 +134,15 @@ def record_of(store: Store, run: RunRecord) -> Record:
     if run.config_hash is None:
         raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
     tags = run.tags
-    hashes = ("config_hash", "trajectory_hash", "data_digest")
+    named = (SCHEMA_VERSION, CONFIG_HASH, TRAJECTORY_HASH, DATA_DIGEST)
     return Record.read(
         {
             "run_id": run.run_id,
             "name": run.name,
             "status": run.status,
-            **{name: tags[name] for name in ("schema_version", *hashes) if name in tags},
+            **{name: tags[name] for name in named if name in tags},
             NETWORK_SHA256: tags.get(NETWORK_SHA256),
-            "weights_sha256": tags.get("weights_sha256"),
+            WEIGHTS: tags.get(WEIGHTS),
             "stopped": stop_reason(tags),
             "environment": _parsed(store, run, ENVIRONMENT, json.loads),
             "epochs": _epochs(store, run),

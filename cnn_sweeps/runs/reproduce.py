@@ -34,7 +34,7 @@ class Reproduction:
         verdict: how they compare.
         used_recorded_source: whether the recorded files of `model.function` were used, which are
             not here.
-        set_aside: variables of the user's that were set otherwise, or not at all, as recorded.
+        overridden: variables of the user's that were set otherwise, or not at all, as recorded.
         not_recorded: the user's modules that it imports and that were not stored with the run.
     """
 
@@ -42,7 +42,7 @@ class Reproduction:
     now: Record
     verdict: Verdict
     used_recorded_source: bool
-    set_aside: Mapping[str, str]
+    overridden: Mapping[str, str]
     not_recorded: tuple[str, ...] = ()
 
     @property
@@ -52,9 +52,17 @@ class Reproduction:
 
 
 def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
-    """The record of a hash or of a run id, and the store with new runs next to it."""
+    """The record of a hash or of a run id, and the store with new runs next to it.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that name.
+        RecordError: what is stored of the run is incomplete, or was changed.
+        StoreError: a verdict could not be logged with the run.
+    """
     run = lookup.find(store, name, run_id)
-    return lookup.record_of(store, run), replace(store, experiment_id=run.experiment_id)
+    record = lookup.record_of(store, run)
+    store.check_loggable(run)
+    return record, replace(store, experiment_id=run.experiment_id)
 
 
 def reproduce(
@@ -91,7 +99,7 @@ def reproduce(
         validate.check(config)
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)
-        with recorded_flags(record.environment) as set_aside:
+        with recorded_flags(record.environment) as overridden:
             again = _trained(record, config, store)
     verdict = compare(record, again, tolerance=tolerance)
     _tag(store, again.run_id, {VERDICT: str(verdict)})
@@ -103,7 +111,7 @@ def reproduce(
         now=again,
         verdict=verdict,
         used_recorded_source=laid,
-        set_aside=set_aside,
+        overridden=overridden,
         not_recorded=foreign,
     )
 

@@ -76,7 +76,7 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
     stays as it is here. One that names a file or a folder is of another machine, and is not set.
 
     Yields:
-        What was set aside of the user's own, by name.
+        Variables of the user's that are overridden, by name.
 
     Raises:
         ConfigError: TensorFlow was imported with others, and reads them only once.

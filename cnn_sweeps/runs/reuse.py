@@ -8,7 +8,15 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
-from cnn_sweeps.tracking.names import REUSED_FROM, SOFTWARE, STOP_REASON
+from cnn_sweeps.tracking.names import (
+    EPOCHS_TRAINED,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    SOFTWARE,
+    STOP_REASON,
+    TRAINED_BY,
+    WEIGHTS,
+)
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
@@ -16,7 +24,7 @@ from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
 
-KEPT = ("git_commit", "git_dirty", SOFTWARE)
+KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE)
 """Tags that tell what has trained the run."""
 TEST = "test_"
 """Metrics that a search must not see begin so."""
@@ -64,13 +72,13 @@ def answer(
     _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics
-    weights, stopped = known.tags["weights_sha256"], stop_reason(known.tags) or ""
+    weights, stopped = known.tags[WEIGHTS], stop_reason(known.tags) or ""
     trained = TrainingResult(
         epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
     kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}
-    tracked.set_tags({**kept_tags, "weights_sha256": weights, STOP_REASON: stopped})
+    tracked.set_tags({**kept_tags, WEIGHTS: weights, STOP_REASON: stopped})
     return RunResult(
         name=known.name,
         run_id=tracked.run_id,
@@ -100,10 +108,10 @@ def _show(
         cost = TrainingCost(
             trained=0, reused=len(shown), seconds=0.0, trained_by=_trained_by(known)
         )
-        tracked.set_tags({REUSED_FROM: known.run_id, **cost.tags})
+        tracked.log_cost(cost, reused_from=known.run_id)
 
 
 def _trained_by(known: RunRecord) -> list[str]:
     """The runs that trained the epochs of a finished one; it is one of them unless it read all."""
-    own = [] if known.tags.get("epochs_trained") == "0" else [known.run_id]
-    return [*known.tags.get("trained_by", "").split(), *own]
+    own = [] if known.tags.get(EPOCHS_TRAINED) == "0" else [known.run_id]
+    return [*known.tags.get(TRAINED_BY, "").split(), *own]

@@ -208,7 +208,7 @@ def logged_epoch_source(
             yield epochs
         finally:
             with suppress(StoreError):  # what went wrong in the training is reported instead
-                tracked.set_tags(epochs.cost.tags)
+                tracked.log_cost(epochs.cost)
 
 
 def _draw_and_store(

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Sequence
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain, run_link
-from cnn_sweeps.tracking.names import DATA, NETWORK, REPRODUCES, REUSED_FROM
+from cnn_sweeps.tracking.names import (
+    DATA,
+    EPOCHS_REUSED,
+    EPOCHS_TRAINED,
+    NETWORK,
+    REPRODUCED_BY,
+    REPRODUCES,
+    REPRODUCTION_VERDICT,
+    REUSED_FROM,
+    SECONDS_PAID,
+    VERDICT,
+)
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
 
 EXPERIMENT = """\
@@ -73,11 +84,11 @@ def _verdict(run: RunRecord) -> str:
     tags = run.tags
     if REPRODUCES in tags:
         original = run_link("another run", run.experiment_id, tags[REPRODUCES])
-        said = plain(tags["verdict"]) if "verdict" in tags else "no verdict yet"
+        said = plain(tags[VERDICT]) if VERDICT in tags else "no verdict yet"
         return f"Reproduction of {original}: **{said}**."
-    if "reproduced_by" in tags:
-        again = run_link("another run", run.experiment_id, tags["reproduced_by"])
-        return f"Reproduced by {again}: **{plain(tags.get('reproduction_verdict', 'unknown'))}**."
+    if REPRODUCED_BY in tags:
+        again = run_link("another run", run.experiment_id, tags[REPRODUCED_BY])
+        return f"Reproduced by {again}: **{plain(tags.get(REPRODUCTION_VERDICT, 'unknown'))}**."
     return ""
 
 
@@ -105,13 +116,13 @@ def _summary(run: RunRecord) -> Iterator[str]:
 
 def _reuse(run: RunRecord) -> Iterator[str]:
     tags = run.tags
-    paid = f"; {float(tags.get('train_seconds_paid', 0)):.1f} s of training in this run"
+    paid = f"; {float(tags.get(SECONDS_PAID, 0)):.1f} s of training in this run"
     if REUSED_FROM in tags:
         known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
         yield f"reused: a copy of {known} of the same experiment, nothing was trained"
-    elif int(tags.get("epochs_reused", 0)):
-        reused = pluralize(int(tags["epochs_reused"]), "epoch")
-        trained = plain(tags.get("epochs_trained", "the others"))
+    elif int(tags.get(EPOCHS_REUSED, 0)):
+        reused = pluralize(int(tags[EPOCHS_REUSED]), "epoch")
+        trained = plain(tags.get(EPOCHS_TRAINED, "the others"))
         yield f"{reused} from cache, {trained} trained{paid}"
 
 

@@ -1,7 +1,7 @@
 """What things are called in MLflow: tags and artifacts.
 
 They are stored and typed by users, so that a name never changes; one that got a better name is
-still read under the old one. The tags of what a training cost are `training.epoch.TrainingCost`'s.
+still read under the old one.
 """
 
 TRIAL = "trial"
@@ -36,8 +36,19 @@ RETRY_OF = "retry_of"
 """Tags of a trial's run that is a retry: which attempt it is, why the one before did not come to
 its end, and the number of that trial in the study."""
 
+EPOCHS_TRAINED = "epochs_trained"
+EPOCHS_REUSED = "epochs_reused"
+SECONDS_PAID = "train_seconds_paid"
+TRAINED_BY = "trained_by"
+"""Tags of a run: what of its epochs it has trained, and which runs have trained the others."""
+GIT_COMMIT = "git_commit"
+GIT_DIRTY = "git_dirty"
+"""Tags of a run: the commit of its code, and whether files differed from it."""
+
 PROCESS = "process"
 """Tag of a run: the process that writes to it, as JSON of an `Owner`."""
+WRITE_CHECK = "write_check"
+"""Tag that is set and taken away at once, to see whether a run can be written to."""
 
 TRAJECTORY_HASH = "trajectory_hash"
 DATA_DIGEST = "data_digest"

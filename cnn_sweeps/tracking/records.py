@@ -12,6 +12,9 @@ from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+DELETED = "deleted"
+"""What MLflow calls the stage of life of a run or an experiment that can be restored."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
@@ -30,6 +33,7 @@ class RunRecord:
         end: when it ended, UTC; None while it runs.
         artifact_uri: where its files are.
         parent_id: run id of the sweep that it is a trial of; None for a single run.
+        deleted: whether it is in MLflow's bin.
     """
 
     run_id: str
@@ -44,6 +48,7 @@ class RunRecord:
     end: datetime | None
     artifact_uri: str
     parent_id: str | None
+    deleted: bool = False
 
     @classmethod
     def of(cls, run: "Run") -> "RunRecord":
@@ -62,6 +67,7 @@ class RunRecord:
             end=_moment(info.end_time) if info.end_time else None,
             artifact_uri=info.artifact_uri,
             parent_id=data.tags.get(PARENT),
+            deleted=info.lifecycle_stage == DELETED,
         )
 
 

@@ -21,8 +21,20 @@ from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
 from cnn_sweeps.tracking.models import Portable
-from cnn_sweeps.tracking.names import CONFIG_FILE, DATA_DIGEST, ENVIRONMENT_FILE, SOFTWARE
-from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.tracking.names import (
+    CONFIG_FILE,
+    DATA_DIGEST,
+    ENVIRONMENT_FILE,
+    EPOCHS_REUSED,
+    EPOCHS_TRAINED,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    REUSED_FROM,
+    SECONDS_PAID,
+    SOFTWARE,
+    TRAINED_BY,
+)
+from cnn_sweeps.training.epoch import Epoch, TrainingCost
 
 if TYPE_CHECKING:
     import keras
@@ -137,10 +149,28 @@ class TrackedRun:
         if environment.git_commit:
             commit = environment.git_commit
             tags |= {
-                "git_commit": commit,
-                "git_dirty": environment.git_dirty,
+                GIT_COMMIT: commit,
+                GIT_DIRTY: environment.git_dirty,
                 "mlflow.source.git.commit": commit,
             }
+        self.set_tags(tags)
+
+    def log_cost(self, cost: TrainingCost, reused_from: str | None = None) -> None:
+        """Tag the run with what its epochs cost, so that it can be told from what others paid.
+
+        Args:
+            cost: of its epochs.
+            reused_from: the run that it is a copy of, if it trained nothing.
+        """
+        tags: dict[str, object] = {
+            EPOCHS_TRAINED: cost.trained,
+            EPOCHS_REUSED: cost.reused,
+            SECONDS_PAID: round(cost.seconds, 3),
+        }
+        if cost.trained_by:
+            tags[TRAINED_BY] = " ".join(cost.trained_by)
+        if reused_from:
+            tags[REUSED_FROM] = reused_from
         self.set_tags(tags)
 
     def log_dataset(self, dataset: Dataset, context: str = "training") -> None:

@@ -22,9 +22,9 @@ from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.models import read_model
-from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS
+from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
 from cnn_sweeps.tracking.paging import pages
-from cnn_sweeps.tracking.records import RunRecord, checked_prefix
+from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
@@ -199,6 +199,31 @@ class Store:
             info = self.client.get_run(run_id).info
         return self._handle(run_id, info.experiment_id)
 
+    def check_loggable(self, run: RunRecord) -> None:
+        """See that something can be logged to a run and beside it, before anything takes long.
+
+        Raises:
+            StoreError: it or its experiment was deleted, or the store cannot be written.
+        """
+        with refusing(self.address):
+            experiment = self.client.get_experiment(run.experiment_id)
+            if experiment.lifecycle_stage == DELETED:
+                told = f"The MLflow experiment {experiment.name!r} of run {run.run_id} was deleted"
+                command = f"mlflow experiments restore --experiment-id {run.experiment_id}"
+            elif run.deleted:
+                told = f"Run {run.run_id} ({run.name}) was deleted"
+                command = f"mlflow runs restore --run-id {run.run_id}"
+            else:
+                # A tag that is what it was already would not be written at all.
+                self.client.set_tag(run.run_id, WRITE_CHECK, "")
+                self.client.delete_tag(run.run_id, WRITE_CHECK)
+                return
+        uri = shlex.quote(without_password(self.uri))
+        raise StoreError(
+            f"{told}, so nothing can be logged to it.\n"
+            f"Restore it first: MLFLOW_TRACKING_URI={uri} {command}"
+        )
+
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
         run = self.reopen(run_id)
@@ -301,7 +326,7 @@ def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             experiment = client.get_experiment_by_name(name)  # another process was quicker
-    if experiment is None or experiment.lifecycle_stage == "deleted":
+    if experiment is None or experiment.lifecycle_stage == DELETED:
         raise StoreError(
             f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
             "or restore it and its runs with `mlflow experiments restore`."
@@ -312,6 +337,6 @@ def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
 def known_experiment(client: "MlflowClient", name: str, _address: Address) -> str:
     """The id of the experiment; empty where nobody has made it, or somebody has deleted it."""
     experiment = client.get_experiment_by_name(name)
-    if experiment is None or experiment.lifecycle_stage == "deleted":
+    if experiment is None or experiment.lifecycle_stage == DELETED:
         return ""
     return str(experiment.experiment_id)

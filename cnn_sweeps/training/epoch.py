@@ -78,13 +78,3 @@ class TrainingCost:
     reused: int
     seconds: float
     trained_by: Sequence[str] = ()
-
-    @property
-    def tags(self) -> dict[str, object]:
-        """The tags of its run, so that what it took can be told from what others paid."""
-        tags: dict[str, object] = {
-            "epochs_trained": self.trained,
-            "epochs_reused": self.reused,
-            "train_seconds_paid": round(self.seconds, 3),
-        }
-        return tags | ({"trained_by": " ".join(self.trained_by)} if self.trained_by else {})

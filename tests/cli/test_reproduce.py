@@ -23,7 +23,7 @@ from cnn_sweeps.cli import export as exporting
 from cnn_sweeps.cli import main
 from cnn_sweeps.cli import reproduce as command
 from cnn_sweeps.config.schema import Config, Tracking
-from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
+from cnn_sweeps.errors import ConfigError, DataError, RecordError, StoreError, UnknownHashError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import lookup, reproduce, validate
 from cnn_sweeps.runs.record import FINISHED, Record
@@ -143,6 +143,52 @@ def test_as_json(original: RunRecord, capsys: pytest.CaptureFixture[str]) -> Non
     told = json.loads(capsys.readouterr().out)
     assert (told["verdict"], told["exit_code"]) == ("bit-identical", 0)
     assert (told["run_id"], told["config_hash"]) == (original.run_id, original.config_hash)
+
+
+@pytest.mark.parametrize("deleted", ["run", "experiment"])
+def test_what_was_deleted_is_refused_before_anything_is_trained(
+    deleted: str, copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verdict could not be logged with it; the command restores it."""
+    no_training(monkeypatch)
+    if deleted == "run":
+        copied.client.delete_run(original.run_id)
+    else:
+        copied.client.delete_experiment(original.experiment_id)
+    with pytest.raises(StoreError, match=rf"(?s)was deleted.*mlflow {deleted}s restore") as refused:
+        command.main(["--run-id", original.run_id])
+    assert str(refused.value).count("\n") == 1
+    with pytest.raises(StoreError, match="was deleted"):
+        command.main([original.run_id])
+
+
+def test_a_store_that_cannot_be_written_is_refused_before(
+    copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training without a verdict is none."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+
+    no_training(monkeypatch)
+    engine = SqlAlchemyStore._engine_map[copied.uri]
+    event.listen(
+        engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = 1")
+    )
+    engine.dispose()
+    with pytest.raises(StoreError, match="cannot be written"):
+        command.main(["--run-id", original.run_id])
+
+
+def test_variables_that_are_overridden_are_named(
+    original: RunRecord, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what was recorded of them."""
+    monkeypatch.setattr(
+        reproduce, "recorded_flags", lambda _: contextlib.nullcontext({"XLA_FLAGS": "--x=1"})
+    )
+    monkeypatch.setattr(reproduce, "_trained", lambda record, *_: record)
+    assert command.main([hash_of(original)]) == 0
+    assert "  overridden: your XLA_FLAGS=--x=1, recorded without it\n" in capsys.readouterr().out
 
 
 def test_defaults_that_changed_since_change_nothing(

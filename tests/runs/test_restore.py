@@ -95,13 +95,13 @@ def test_flags_are_set_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     recorded = environment(onednn="0", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
-    with recorded_flags(recorded) as set_aside:
+    with recorded_flags(recorded) as overridden:
         assert (os.environ[ONEDNN], os.environ["ONEDNN_MAX_CPU_ISA"]) == ("0", "AVX2")
         assert "OMP_NUM_THREADS" not in os.environ
-    assert set_aside == {ONEDNN: "1", "OMP_NUM_THREADS": "7", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    assert overridden == {ONEDNN: "1", "OMP_NUM_THREADS": "7", "ONEDNN_MAX_CPU_ISA": "SSE41"}
     with recorded_flags(environment()):
         assert ONEDNN not in os.environ
-    assert {name: os.environ[name] for name in set_aside} == set_aside
+    assert {name: os.environ[name] for name in overridden} == overridden
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_flags_are_set_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("no_tensorflow")
-def test_a_variable_of_the_users_is_set_aside(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_the_users_is_overridden(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the record says that it was not set; a record that knows nothing of it lets it be."""
     monkeypatch.setenv(name, "--fast")
-    with recorded_flags(environment()) as set_aside:
+    with recorded_flags(environment()) as overridden:
         assert name not in os.environ
-    assert set_aside == {name: "--fast"}
-    with recorded_flags(environment(watching=1)) as set_aside:
+    assert overridden == {name: "--fast"}
+    with recorded_flags(environment(watching=1)) as overridden:
         assert os.environ[name] == "--fast"
-    assert set_aside == {}
+    assert overridden == {}
     with recorded_flags(environment(variables={name: "--fast=2"})):
         assert os.environ[name] == "--fast=2"
 
@@ -133,8 +133,8 @@ def test_a_record_sets_no_other_variables(monkeypatch: pytest.MonkeyPatch) -> No
     with recorded_flags(recorded):
         assert not {"LD_PRELOAD", "XLA_FLAGS"} & os.environ.keys()
     monkeypatch.setenv("XLA_FLAGS", flags)
-    with recorded_flags(recorded) as set_aside:
-        assert (os.environ["XLA_FLAGS"], set_aside) == (flags, {})
+    with recorded_flags(recorded) as overridden:
+        assert (os.environ["XLA_FLAGS"], overridden) == (flags, {})
 
 
 @pytest.fixture

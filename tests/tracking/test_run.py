@@ -17,7 +17,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures import learning_curves
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
-from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.training.epoch import Epoch, TrainingCost
 
 ENVIRONMENT = Environment(
     python="3.11.7",
@@ -123,6 +123,15 @@ def test_tags_are_text_and_cut(run: TrackedRun) -> None:
     found = tags(run)
     assert len(found["long"]) == 8000
     assert (found["flag"], found["course_ml"]) == ("true", "101")
+
+
+def test_what_a_run_has_cost_stands_in_its_tags(run: TrackedRun) -> None:
+    """Epochs of its own and of others, seconds, and whose epochs and whose copy they are."""
+    cost = TrainingCost(trained=1, reused=2, seconds=1.23456, trained_by=("a", "b"))
+    run.log_cost(cost, reused_from="c")
+    names = ("epochs_trained", "epochs_reused", "train_seconds_paid", "trained_by", "reused_from")
+    tags = stored(run).data.tags
+    assert [tags[name] for name in names] == ["1", "2", "1.235", "a b", "c"]
 
 
 def test_texts_and_json_are_read_back(run: TrackedRun, store: Store) -> None:

@@ -18,7 +18,7 @@ from formulas import Formula, expected, hang_at, known, losses, train_until_kill
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
-from cnn_sweeps.training.epoch import Epoch, TrainingResult
+from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.stopping import StopTraining
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.lock import Lock
@@ -85,11 +85,7 @@ def test_what_is_new_is_trained(entry: Entry) -> None:
     asked = Asked(entry, 4)
     assert asked.trainer.done == [1, 2, 3, 4]
     assert asked.outcome == expected(4)
-    assert asked.walk.cost.tags == {
-        "epochs_trained": 4,
-        "epochs_reused": 0,
-        "train_seconds_paid": 4.0,
-    }
+    assert asked.walk.cost == TrainingCost(trained=4, reused=0, seconds=4.0)
     assert asked.walk.reused == {}
 
 
@@ -100,12 +96,9 @@ def test_what_is_known_is_read(entry: Entry, epochs: int) -> None:
     asked = Asked(entry, epochs)
     assert asked.trainer.done == []
     assert asked.outcome == expected(epochs)
-    assert asked.walk.cost.tags == {
-        "epochs_trained": 0,
-        "epochs_reused": epochs,
-        "train_seconds_paid": 0.0,
-        "trained_by": "first",
-    }
+    assert asked.walk.cost == TrainingCost(
+        trained=0, reused=epochs, seconds=0.0, trained_by=("first",)
+    )
 
 
 @pytest.mark.parametrize("before", range(1, 6))
@@ -122,7 +115,7 @@ def test_everybody_who_trained_a_part_is_named(entry: Entry) -> None:
     """In the order of their epochs, each once."""
     known(entry, 2, run_id="first")
     known(entry, 4, run_id="second")
-    assert Asked(entry, 5).walk.cost.tags["trained_by"] == "first second"
+    assert Asked(entry, 5).walk.cost.trained_by == ("first", "second")
 
 
 def test_a_run_leaves_the_lock_to_others(entry: Entry) -> None:
@@ -193,11 +186,7 @@ def test_weights_that_are_wanted_and_damaged_are_trained_again(
     asked = Asked(entry, 3)
     assert asked.trainer.done == [1, 2, 3]
     assert asked.outcome == expected(3)
-    assert asked.walk.cost.tags == {
-        "epochs_trained": 3,
-        "epochs_reused": 0,
-        "train_seconds_paid": 3.0,
-    }
+    assert asked.walk.cost == TrainingCost(trained=3, reused=0, seconds=3.0)
     assert entry.verify() == {}
     assert entry.history() == before
 

@@ -52,8 +52,6 @@ from cnn_sweeps.tracking.finished_runs import epochs_of
 MOST_CURVES = 5
 """Of so many of the best trials the learning curves are shown."""
 TEST = "test_"
-PAID = "train_seconds_paid"
-"""Tag of a run: what was really spent on training it."""
 
 RunStore = Store | StoreError | None
 """The store of a sweep's runs, or the error that opening it gave; None where there is none."""
@@ -164,11 +162,11 @@ def _trial(
     tags = run.tags if run else {}
     reported = max(frozen.intermediate_values, default=0)
     epochs = int(known.get(METRICS, {}).get("epochs", reported))
-    trained = known.get(EPOCHS_TRAINED, tags.get("epochs_trained", epochs))
+    trained = known.get(EPOCHS_TRAINED, tags.get(names.EPOCHS_TRAINED, epochs))
     reused = REUSED_FROM in known or names.REUSED_FROM in tags
     # Without its run, only a trial that knew nothing before it is known to have paid for all.
     whole = row.metrics.get("train_seconds") if int(trained) >= epochs else None
-    paid = tags.get(PAID, whole)
+    paid = tags.get(names.SECONDS_PAID, whole)
     return Trial(
         number=row.trial,
         state=row.state,
