@@ -72,8 +72,13 @@ def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None
     _assign(_model_variables(model), state)
 
 
+def fits(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether these arrays are a snapshot of such a compiled model, by their shapes."""
+    return _fits(variables_of(model), state)
+
+
 def fits_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether these arrays are the model's own part of a snapshot of such a model, by shapes."""
+    """Whether these arrays are the model's own part of such a snapshot."""
     return _fits(_model_variables(model), state)
 
 

@@ -231,7 +231,7 @@ class ResumedTraining:
         """
         for kept in reversed(self._known[:number]):
             state = self.entry.state(kept)
-            if state is not None:
+            if state is not None and variables.fits(self.trainer.model, state):
                 variables.restore(self.trainer.model, state)
                 return kept.number
         if self.trained and not self.goes_on:

@@ -1,10 +1,13 @@
 """A trial that some run has answered already: complete, honest about it, and free."""
 
 import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from callbacks import Collector
@@ -12,10 +15,11 @@ from configs import config
 from stores import Finished, copy_of
 
 from cnn_sweeps.errors import PrunedError
+from cnn_sweeps.runs import reuse
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store, finished_runs
-from cnn_sweeps.tracking.names import REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking.names import NETWORK_SHA256, REUSED_FROM, SOFTWARE
 from cnn_sweeps.training.epoch import Epoch
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
@@ -210,3 +214,51 @@ def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
     home.reopen(second.run_id).set_tags({"reproduces": first.run_id})
     answered = home.get(again(home).run_id)
     assert answered.tags["reused_from"] == first.run_id
+
+
+NET = """
+import keras, numpy as np
+from keras import layers
+
+def build(input_shape, num_classes):
+    network = keras.Sequential([
+        keras.Input(input_shape), layers.Flatten(), layers.Dense(num_classes, "softmax"),
+    ])
+    network.layers[-1].set_weights([np.load("kernel.npy"), np.zeros(num_classes)])
+    return network
+"""
+
+
+def test_another_network_of_the_same_function_is_trained(
+    store: Store, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither runs nor epochs are reused for it; they are once it is the first one again."""
+    monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
+    Path("own_net_for_reuse.py").write_text(NET)
+    model = {"name": "custom", "function": "own_net_for_reuse:build"}
+    done = []
+    for scale in (0.1, 0.2, 0.1):
+        np.save("kernel.npy", np.random.RandomState(0).normal(0, scale, (784, 10)))
+        done.append(again(store, model=model, trainer={"epochs": 1}, tracking={"log_model": False}))
+    first, other, back = done
+    assert [each.epochs_trained for each in done] == [1, 1, 0]
+    assert first.identity.config_hash == other.identity.config_hash
+    assert first.weights_sha256 == back.weights_sha256 != other.weights_sha256
+    tags = [store.get(each.run_id).tags for each in done]
+    assert tags[2][REUSED_FROM] == first.run_id
+    assert tags[1][NETWORK_SHA256] != tags[0][NETWORK_SHA256] == tags[2][NETWORK_SHA256]
+    assert tags[0][NETWORK_SHA256] == first.identity.network_sha256
+
+
+def test_a_network_that_an_earlier_version_did_not_name_answers_nothing(
+    home: Store, first: RunResult
+) -> None:
+    """Its run does not say what its function built; one of ours is determined by its config."""
+    asked = config(trainer={"epochs": 2})
+    built = replace(first.identity, network_sha256="f" * 64)
+    assert reuse.finished(asked, built, home) is None
+    found = reuse.finished(asked, first.identity, home)
+    assert found is not None
+    assert found.run_id == first.run_id
+    home.reopen(first.run_id).set_tags({NETWORK_SHA256: "f" * 64})
+    assert reuse.finished(asked, built, home) is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from damage import damage
-from formulas import Formula, expected, hang_at, known, losses, train_until_killed
+from formulas import Formula, Variable, expected, hang_at, known, losses, train_until_killed
 
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
@@ -509,13 +509,31 @@ def test_a_network_with_a_hidden_state_cannot_be_brought_back(entry: Entry) -> N
     assert Asked(entry, early, goes_on=False).training.best == 1
 
 
-def test_a_network_of_another_shape_is_refused(entry: Entry) -> None:
-    """A hash cannot lie, but a folder can be copied to the wrong place."""
-    known(entry, 2)
+def test_epochs_of_another_network_are_quarantined(entry: Entry) -> None:
+    """A hash cannot lie, but a folder can be copied to the wrong place; the run says so."""
     other = Formula()
-    other.model.variables *= 2
-    with pytest.raises(RunFailedError, match="to another network"):
-        Asked(entry, 3, trainer=other)
+    other.model.variables = [Variable(1.0, 2.0, 3.0)]
+    other.model.optimizer.variables = [Variable(0.0, 0.0, 0.0)]
+    Asked(entry, 2, trainer=other)
+    done = Asked(entry, 3)
+    assert (done.trainer.done, done.outcome) == ([1, 2, 3], expected(3))
+    (remark,) = done.walk.remarks
+    assert remark.startswith("2 stored epochs did not fit this network: quarantined in /")
+    again = Asked(entry, 3)
+    assert (again.trainer.done, again.outcome, again.walk.remarks) == ([], expected(3), ())
+
+
+def test_a_state_of_another_optimizer_is_trained_again(entry: Entry) -> None:
+    """What was measured then is read; training goes on from the start."""
+    from cnn_sweeps.training.state import snapshot
+
+    other = Formula()
+    other.model.optimizer.variables *= 2
+    state = snapshot(other.model)  # type: ignore[arg-type]
+    known(entry, 1)
+    entry.put(entry.history()[0].epoch, state, run_id="first")
+    done = Asked(entry, 3)
+    assert (done.trainer.done, done.outcome) == ([1, 2, 3], expected(3))
 
 
 def test_ctrl_c_in_an_epoch_keeps_those_before(entry: Entry) -> None:
