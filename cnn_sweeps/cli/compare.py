@@ -19,6 +19,7 @@ from cnn_sweeps.runs.leaderboard import (
 )
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text import terminal
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.tracking import Store, checked_prefix, queries
 
@@ -122,6 +123,8 @@ def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
     names = Names(studies=queries.sweeps(store), experiments=ids)
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
+    if differences := _differences(shown, names, store):
+        terminal.warn("\n".join(differences))
     if asked.json:
         print(dumped(records(shown, names)))
         return
@@ -133,6 +136,16 @@ def _print(board: Leaderboard, asked: Namespace, store: Store) -> None:
         table(shown, names, each=asked.all_runs).show(out)
     for line in _remarks(board, len(shown.runs), each=asked.all_runs):
         out.print(line, markup=False, soft_wrap=True)
+
+
+def _differences(board: Leaderboard, names: Names, store: Store) -> list[str]:
+    """Where studies in the folder of the store differ from the runs that are shown."""
+    shown = dict.fromkeys(filter(None, map(names.study, board.runs)))
+    if not shown:
+        return []
+    from cnn_sweeps.sweeps.results.runs import differences  # noqa: PLC0415 -- imports Optuna
+
+    return [f"{name}: {said}" for name in shown for said in differences(name, store)]
 
 
 def _remarks(board: Leaderboard, shown: int, *, each: bool) -> list[str]:
