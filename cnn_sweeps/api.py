@@ -13,6 +13,7 @@ before it is needed, and nothing is written outside of `tracking.dir`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,8 @@ def compare(
         metric=metric, where=where, experiment=experiment, ascending=ascending, each=all_runs
     )
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
-    return rank(store, prefixes, question)
+    board = rank(store, prefixes, question)
+    return replace(board, warnings=_differences(board, store))
 
 
 def reproduce(
@@ -240,6 +242,16 @@ def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
     from cnn_sweeps.sweeps import controller
 
     return controller.sweep(request, display, publish)
+
+
+def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
+    """Where studies in the folder of the store differ from the runs that are ranked."""
+    studies = dict.fromkeys(filter(None, map(board.names.study, board.runs)))
+    if not studies:
+        return ()
+    from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
+
+    return tuple(f"{name}: {said}" for name in studies for said in differences(name, store))
 
 
 def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config:

@@ -8,6 +8,7 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import MANY, Arguments
 from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
+from cnn_sweeps.text import terminal
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.terminal import say
 
@@ -95,6 +96,8 @@ def _count(text: str) -> int:
 def _print(board: Leaderboard, asked: Namespace) -> None:
     program = asked.csv or asked.json
     shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
+    if board.warnings:
+        terminal.warn("\n".join(board.warnings))
     if asked.json:
         say(dumped(records(shown)))
         return

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.terminal import Output
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     """Print what a single run came to, and where it is."""
     out, metrics = console(), result.metrics
     shown = ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
-    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+    scores = "  ".join(f"{name} {rounded(metrics[name])}" for name in shown if name in metrics)
     out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")
     out.print(

@@ -1,11 +1,13 @@
 """`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.text import terminal
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
@@ -60,10 +62,19 @@ def _report(
     study = catalog.load(name, tracking, storage)
     store = _opened(tracking)
     if form == "csv":
-        return study.address.name, ranked(study, store).to_csv()
+        ranking = ranked(study, store)
+        _warn(ranking.differences)
+        return study.address.name, ranking.to_csv()
     found = results(study, store)
+    _warn(found.missing)
     render = {"html": html.page, "md": markdown.markdown, "json": markdown.to_json}[form]
     return study.address.name, render(found)
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    """Say what a program that reads the report must know too."""
+    if sentences:
+        terminal.warn("\n".join(sentences))
 
 
 def _opened(tracking: Tracking) -> Store | StoreError | None:

@@ -77,6 +77,7 @@ class Leaderboard:
         place: the store, for a person.
         matched: how many runs fitted the question at all.
         hints: what in the question no run has.
+        warnings: where a study differs from the runs of its trials.
     """
 
     metric: str
@@ -88,6 +89,7 @@ class Leaderboard:
     place: str = ""
     matched: int = 0
     hints: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(

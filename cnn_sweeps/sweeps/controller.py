@@ -17,6 +17,7 @@ from cnn_sweeps.sweeps.results import comparison, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT, SLOT
 from cnn_sweeps.sweeps.study.catalog import studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
@@ -243,8 +244,11 @@ def conclude(
     study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
+    study, differences = Runs.of(study, store).reconciled(study)
+    if differences:
+        display.warning("\n".join(differences))
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
-    ranking = Ranking.of(study, scores)
+    ranking = Ranking.of(study, scores, differences)
     _log_ranking(ranking, parent)
     answer = comparison.answer_of(study, scores)
     if answer is not None:

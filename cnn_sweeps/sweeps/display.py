@@ -34,7 +34,7 @@ from cnn_sweeps.sweeps.study.events import (
     TrialStarted,
     WorkerRefused,
 )
-from cnn_sweeps.text.format import duration, first_line, pluralize
+from cnn_sweeps.text.format import duration, first_line, pluralize, rounded
 from cnn_sweeps.text.terminal import Output, say, silence
 
 SCORED: tuple[State, ...] = ("complete", "reused")
@@ -187,13 +187,6 @@ class Tally:
         """Objectives with their names; empty where there are none."""
         pairs = zip(self.objectives.names, values, strict=False)
         return "  ".join(f"{name} {rounded(value)}" for name, value in pairs)
-
-
-def rounded(value: float) -> str:
-    """A metric for reading along: `0.9312`, `16.2`, `693,962`."""
-    if abs(value) < 10:  # noqa: PLR2004 -- digits
-        return f"{value:.4f}"
-    return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
 
 
 class View(Protocol):

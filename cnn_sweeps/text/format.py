@@ -1,6 +1,6 @@
 """How things are said, the same everywhere: first lines, numbers of things, times, metrics.
 
-Metrics have a heading with its unit, a direction, and columns of equal digits.
+Metrics have a heading with its unit, a direction, and in each value digits that say something.
 """
 
 import math
@@ -11,10 +11,16 @@ MINUTE, HOUR = 60, 3600
 HEADS = {"images_per_second": "images/s", "peak_memory_mb": "peak memory MB"}
 """Headings that do not follow from the name."""
 SECONDS = "_seconds"
-FEW = 10
-"""From here on one digit behind the point is enough."""
+FEW, LARGE = 10, 1e7
+"""From the one on a digit behind the point is enough, from the other on a power of ten."""
 SMALL = 0.01
 """Below this four digits behind the point would say nothing."""
+SHORT = 0.001
+"""The same of seconds, which have three."""
+LARGEST_COUNT = 1e12
+"""From here on nobody reads all the digits of a count."""
+DIGITS = range(4, 18)
+"""How many digits of a setting are shown: as few as tell it from the others."""
 NUMBER_LONGEST = 12
 """Characters that a value of a column may take before its decimals are left unequal."""
 
@@ -61,14 +67,28 @@ def rising(metric: str) -> bool:
     return metric.endswith("accuracy") or metric == "images_per_second"
 
 
-def texts(metric: str, values: Sequence[float | None]) -> list[str]:
-    """One metric of several runs, with as many digits in each, so that the points align.
+def rounded(value: float, decimals: int = 4) -> str:
+    """A number with three digits or more that say something: `0.9312`, `16.2`, `7.75e+44`.
 
-    Counts get thousands marks, seconds one digit, shares four; empty where there is none.
+    Args:
+        value: any; its size alone decides, so that one number does not take digits from another.
+        decimals: of a number between 0.01 and 10.
+    """
+    size = abs(value)
+    if 0 < size < SMALL or LARGE <= size < math.inf:
+        return f"{value:.2e}"
+    return f"{value:,.1f}" if size >= FEW else f"{value:.{decimals}f}"
+
+
+def texts(metric: str, values: Sequence[float | None]) -> list[str]:
+    """One metric of several runs; empty where there is none.
+
+    Counts get thousands marks, seconds one digit behind the point, shares four; a value that is
+    very large or small stands as a power of ten, and the others beside it stay as they are.
     """
     known = [value for value in values if value is not None and math.isfinite(value)]
-    form = _form(metric, known)
-    return ["" if value is None else format(value, form) for value in values]
+    write = _seconds if metric.endswith(SECONDS) else _count if _counts(metric, known) else rounded
+    return ["" if value is None else write(value) for value in values]
 
 
 def setting(value: object, digits: int = 4) -> str:
@@ -80,7 +100,7 @@ def setting(value: object, digits: int = 4) -> str:
 
 def aligned(values: Sequence[object]) -> list[str]:
     """Settings of several runs as text, decimals of equal length where all are numbers."""
-    given = [*map(setting, values)]
+    given = _distinct(values)
     behind = max((len(text.partition(".")[2]) for text in given), default=0)
     numbers = all(isinstance(v, int | float) for v in values if v != "")
     if not numbers or not behind or any("e" in text or "n" in text for text in given):
@@ -89,13 +109,26 @@ def aligned(values: Sequence[object]) -> list[str]:
     return padded if max(map(len, padded)) <= NUMBER_LONGEST else given
 
 
-def _form(metric: str, known: Sequence[float]) -> str:
-    """How all values of a metric are written."""
-    largest = max(map(abs, known), default=0.0)
-    if metric.endswith(SECONDS):
-        return ".1f" if largest >= 1 else ".3f"
-    if largest >= 1 and all(value == int(value) for value in known):
-        return ",.0f"
-    if 0 < largest < SMALL:
-        return ".2e"
-    return ",.1f" if largest >= FEW else ".4f"
+def _distinct(values: Sequence[object]) -> list[str]:
+    """Settings as text, with so many digits that different ones look different."""
+    made = ([setting(value, digits) for value in values] for digits in DIGITS)
+    wanted = len(set(map(repr, values)))
+    return next((texts for texts in made if len(set(texts)) >= wanted), [*map(setting, values)])
+
+
+def _seconds(value: float) -> str:
+    size = abs(value)
+    if 0 < size < SHORT or LARGE <= size < math.inf:
+        return rounded(value)
+    return f"{value:.1f}" if size >= 1 else f"{value:.3f}"
+
+
+def _counts(metric: str, known: Sequence[float]) -> bool:
+    """Whether the values of a metric are counts; an accuracy of 1 is none."""
+    if metric.endswith("accuracy") or not any(abs(value) >= 1 for value in known):
+        return False
+    return all(value == int(value) for value in known)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) < LARGEST_COUNT or math.isinf(value) else rounded(value)

@@ -145,7 +145,7 @@ def test_a_line_says_how_a_trial_ended(event: Event, expected: str) -> None:
 def test_every_objective_is_shown() -> None:
     """A line has all values, large ones without digits that nobody reads."""
     (line,) = lines(ended(4, 0.5, 12345.6), objectives=TWO)
-    assert "val_accuracy 0.5000  train_seconds 12,346  16.2 s" in line
+    assert "val_accuracy 0.5000  train_seconds 12,345.6  16.2 s" in line
 
 
 def test_plain_lines_have_no_control_characters() -> None:

@@ -11,6 +11,7 @@ from cnn_sweeps.sweeps.comparison.statistics import (
     Spread,
 )
 from cnn_sweeps.sweeps.comparison.tables import MINUS, percent
+from cnn_sweeps.text.format import rounded
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ALIKE = 0.05
@@ -36,7 +37,7 @@ def of_epochs(found: Overfitting) -> Iterator[str]:
             f"has not begun."
         )
     else:
-        low, high = (f"{loss:.3f}" for loss in found.loss)
+        low, high = (rounded(loss, decimals=3) for loss in found.loss)
         rises = f"rises from {low} to {high} after {_epochs(found.last)}"
         yield f"The validation loss is lowest after {_epochs(found.lowest)}{seeds}, and {rises}."
         yield _begun(found.rise, found.lowest)

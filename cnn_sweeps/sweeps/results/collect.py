@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import optuna
@@ -19,7 +18,6 @@ from cnn_sweeps.errors import InputError, StoreError
 from cnn_sweeps.runs.record import ENVIRONMENT
 from cnn_sweeps.sweeps.plan.objectives import SIGNS
 from cnn_sweeps.sweeps.plan.plan import EPOCHS
-from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.results.commands import commands
 from cnn_sweeps.sweeps.results.comparison import answer_of
 from cnn_sweeps.sweeps.results.ranking import Ranking, Row
@@ -32,29 +30,24 @@ from cnn_sweeps.sweeps.results.results import (
     Timing,
     Trial,
 )
+from cnn_sweeps.sweeps.results.runs import Runs, RunStore
 from cnn_sweeps.sweeps.results.timeline import Span, spans
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.attributes import (
     EPOCHS_TRAINED,
     METRICS,
     REUSED_FROM,
-    RUN_ID,
     TRACEBACK,
 )
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, names
+from cnn_sweeps.tracking import RunRecord, artifacts, names
 from cnn_sweeps.tracking.finished_runs import epochs_of
 
 MOST_CURVES = 5
 """Of so many of the best trials the learning curves are shown."""
-TEST = "test_"
-
-RunStore = Store | StoreError | None
-"""The store of a sweep's runs, or the error that opening it gave; None where there is none."""
 
 FEWEST = 8
 """Complete trials below which a share would be chance."""
@@ -64,50 +57,11 @@ QUANTILE = 0.1
 """The share of trials that counts as good where there are enough, as Optuna has it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Runs:
-    """The MLflow runs of a study, as far as there are any.
-
-    Attributes:
-        store: where they are; None where that cannot be read.
-        by_id: the runs of the trials.
-        missing: what could not be found, a sentence for each.
-    """
-
-    store: Store | None
-    by_id: Mapping[str, RunRecord]
-    missing: tuple[str, ...]
-
-    @classmethod
-    def of(cls, study: SweepStudy, store: RunStore) -> "Runs":
-        """Look the runs up in one search; a store that refuses has none."""
-        if store is None:
-            return cls._none("The MLflow store of its runs does not exist.")
-        if isinstance(store, StoreError):
-            return cls._none(f"Its runs cannot be read: {first_line(store)}")
-        try:
-            children = store.children(study.parent_run_id) if study.parent_run_id else []
-        except StoreError as error:
-            return cls.of(study, error)
-        return cls(store=store, by_id={run.run_id: run for run in children}, missing=())
-
-    @classmethod
-    def _none(cls, said: str) -> "Runs":
-        return cls(store=None, by_id={}, missing=(said,))
-
-    def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
-        """Test metrics by trial number, of the trials that were scored."""
-        found = {}
-        for trial in test_scores.to_be_scored(study):
-            run = self.by_id.get(trial.user_attrs.get(RUN_ID, ""))
-            metrics = run.metrics if run else {}
-            found[trial.number] = {k: v for k, v in metrics.items() if k.startswith(TEST)}
-        return found
-
-
 def ranked(study: SweepStudy, store: RunStore) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
-    return Ranking.of(study, Runs.of(study, store).scores(study))
+    runs = Runs.of(study, store)
+    study, differences = runs.reconciled(study)
+    return Ranking.of(study, runs.scores(study), differences)
 
 
 def results(study: SweepStudy, store: RunStore) -> SweepResults:
@@ -118,6 +72,7 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         store: where its runs are.
     """
     plan, runs = study.plan, Runs.of(study, store)
+    study, differences = runs.reconciled(study)
     scores = runs.scores(study)
     ranking = Ranking.of(study, scores)
     frozen = {trial.number: trial for trial in study.trials()}
@@ -151,7 +106,7 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         timing=_timing(trials, seconds_spent(over)),
         environment=_environment(best_run, runs),
         commands=commands(study, best, runs.store),
-        missing=runs.missing,
+        missing=(*runs.missing, *differences),
     )
 
 

@@ -56,9 +56,11 @@ class Ranking:
 
     Attributes:
         rows: the table.
+        differences: where the study and the runs of its trials differ, a sentence for each trial.
     """
 
     rows: tuple[Row, ...]
+    differences: tuple[str, ...] = ()
 
     @property
     def winners(self) -> tuple[Row, ...]:
@@ -66,7 +68,12 @@ class Ranking:
         return tuple(row for row in self.rows if row.best)
 
     @classmethod
-    def of(cls, study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> "Ranking":
+    def of(
+        cls,
+        study: SweepStudy,
+        scores: Mapping[int, Mapping[str, float]],
+        differences: tuple[str, ...] = (),
+    ) -> "Ranking":
         """Rank a study's trials; `scores` are the winners' test metrics by trial number."""
         ranked = study.plan.objectives.rank(study.trials(TrialState.COMPLETE), values_of)
         best = {trial.number for trial in best_trials(study)}
@@ -76,7 +83,7 @@ class Ranking:
         ]
         others = study.trials(TrialState.PRUNED) + study.trials(TrialState.FAIL)
         unranked = [_row(study, trial, None, best=False, scores={}) for trial in others]
-        return cls(rows=(*rows, *unranked))
+        return cls(rows=(*rows, *unranked), differences=differences)
 
     def records(self) -> list[dict[str, Any]]:
         """One flat mapping a row, every row with the same keys."""

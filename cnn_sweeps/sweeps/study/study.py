@@ -4,7 +4,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import optuna
@@ -60,12 +60,14 @@ class SweepStudy:
         storage: where it is stored.
         plan: what the sweep is.
         address: how another process finds it.
+        corrected: by number, trials that are shown otherwise than the storage has them.
     """
 
     study: optuna.Study
     storage: BaseStorage
     plan: Plan
     address: Address
+    corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
 
     @classmethod
     def create(cls, address: Address, plan: Plan) -> Self:
@@ -257,7 +259,8 @@ class SweepStudy:
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all, by their place; not those that have given it on."""
-        return standing(self.study.get_trials(deepcopy=False, states=states or None))
+        stored = self.study.get_trials(deepcopy=False, states=states or None)
+        return standing([self.corrected.get(trial.number, trial) for trial in stored])
 
     def counts(self) -> Counts:
         """How far the sweep is."""

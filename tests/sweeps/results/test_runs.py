@@ -1,0 +1,200 @@
+"""A study is held against the runs of its trials: what differs is named, and the runs are shown."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import score
+from plans import FakeRun, epoch, plan, study
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.report import markdown
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.results import collect
+from cnn_sweeps.sweeps.results.collect import ranked
+from cnn_sweeps.sweeps.results.runs import Runs
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, PARENT, RUN_ID
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
+from cnn_sweeps.tracking import RunRecord, flatten
+
+EPOCH = 0.8
+Damage = Callable[[Path, dict[str, RunRecord]], None]
+
+
+class Reporting(FakeRun):
+    """A run of one epoch that the study is told of."""
+
+    def __call__(self, config: Config, **told: Any) -> Any:
+        """Tell the epoch, then the score."""
+        for callback in told["callbacks"]:
+            callback.on_epoch(epoch(accuracy=EPOCH))
+        return super().__call__(config, **told)
+
+
+class FakeStore:
+    """Has the runs of a study in memory."""
+
+    def __init__(self, folder: Path, runs: Mapping[str, RunRecord]) -> None:
+        self.dir, self.runs, self.address = folder, runs, None
+
+    @property
+    def client(self) -> None:
+        """There are no files."""
+        raise StoreError("there are no files")
+
+    def children(self, _: str) -> list[RunRecord]:
+        """All of them."""
+        return list(self.runs.values())
+
+    def reopen(self, run_id: str) -> None:
+        """Its curves are gone."""
+        raise StoreError(f"there is no run {run_id}")
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """One epoch, as it was told."""
+        return {1: EPOCH} if run_id in self.runs and metric == "val_accuracy" else {}
+
+
+def swept(folder: Path) -> dict[str, RunRecord]:
+    """Carry out a sweep of four trials; its runs by id."""
+    made = study(folder, plan({"model.filters": "4,8", "model.conv_blocks": "1,2"}))
+    made.study.set_user_attr(PARENT, "parent")
+    fill(made, Budget())
+    Worker(study=made, execute=Reporting(score)).work()
+    return {trial.user_attrs[RUN_ID]: record(made, trial) for trial in made.trials()}
+
+
+def record(made: SweepStudy, trial: Any) -> RunRecord:
+    """The run that a trial was logged to."""
+    known = trial.user_attrs
+    return RunRecord(
+        run_id=known[RUN_ID],
+        name="a run",
+        experiment_id="1",
+        status="FINISHED",
+        config_hash=known[CONFIG_HASH],
+        params=flatten(to_json(made.plan.config(trial.params))),
+        metrics=dict(known[METRICS]),
+        tags={},
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        end=None,
+        artifact_uri="",
+        parent_id="parent",
+    )
+
+
+def in_journal(before: str, after: str) -> Damage:
+    """Change the journal of the study, in one place."""
+
+    def damage(journal: Path, _: dict[str, RunRecord]) -> None:
+        changed, number = re.subn(before, after, journal.read_text(), count=1)
+        assert number == 1
+        journal.write_text(changed)
+
+    return damage
+
+
+def in_run(**changes: Any) -> Damage:
+    """Change what MLflow has of the run of trial 1."""
+
+    def damage(_: Path, runs: dict[str, RunRecord]) -> None:
+        run = runs["run2"]
+        both = {name: {**getattr(run, name), **change} for name, change in changes.items()}
+        runs["run2"] = replace(run, **both)
+
+    return damage
+
+
+def opened(folder: Path) -> SweepStudy:
+    """The study as it is stored now."""
+    return study(folder, plan({"model.filters": "4,8", "model.conv_blocks": "1,2"}))
+
+
+def test_a_study_that_agrees_with_its_runs_is_shown_as_it_is(tmp_path: Path) -> None:
+    """Nothing is said, and nothing corrected."""
+    store: Any = FakeStore(tmp_path, swept(tmp_path))
+    reconciled, said = Runs.of(opened(tmp_path), store).reconciled(opened(tmp_path))
+    assert (reconciled.corrected, said) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(
+            in_journal(r'"values":\[0.10', '"values":[0.90'), "val_accuracy is 0.90", id="a value"
+        ),
+        pytest.param(
+            in_journal(r'"train_seconds":3.0', '"train_seconds":4.0'),
+            "train_seconds is 4.0, and 3.0",
+            id="a metric",
+        ),
+        pytest.param(
+            in_journal(r'"param_value_internal":0', '"param_value_internal":1'),
+            r"model\.(filters|conv_blocks) is \d, and \d in the run",
+            id="a param",
+        ),
+        pytest.param(
+            in_journal(r'"intermediate_value":0.8', '"intermediate_value":0.9'),
+            "val_accuracy of epoch 1 is 0.9, and 0.8",
+            id="an epoch",
+        ),
+        pytest.param(
+            in_journal(r'("config_hash":")\w{4}', r"\1abcd"), "config hash is abcd", id="a hash"
+        ),
+        pytest.param(
+            in_run(metrics={"val_accuracy": 0.01}), "and 0.01 in the run", id="a value of the run"
+        ),
+        pytest.param(
+            in_run(params={"model.filters": "32"}),
+            "model.filters is ., and 32 in the run",
+            id="a param of the run",
+        ),
+    ],
+)
+def test_a_change_is_named_with_what_both_have(tmp_path: Path, damage: Damage, said: str) -> None:
+    """Which trial, which name, both values, and which of them is shown."""
+    runs = swept(tmp_path)
+    damage(tmp_path / "study.journal", runs)
+    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    (sentence,) = found.differences
+    assert re.match(r"Trial \d in the study differs from its run run\d in MLflow: ", sentence)
+    assert re.search(said, sentence)
+    assert sentence.endswith("What the run has is shown.") or "but the study's" in sentence
+    assert ("but the study's model.filters" in sentence) == ("and 32 in" in sentence)
+
+
+def test_what_the_run_has_is_ranked_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A digit that was changed in the journal makes no winner."""
+    runs = swept(tmp_path)
+    store: Any = FakeStore(tmp_path, runs)
+    before = ranked(opened(tmp_path), store)
+    worst = before.rows[-1].values["val_accuracy"]
+    in_journal(rf'"values":\[{worst}', '"values":[0.99')(tmp_path / "study.journal", runs)
+    after = ranked(opened(tmp_path), store)
+    assert after.rows == before.rows
+    monkeypatch.setattr(collect, "commands", lambda *_: ())  # they read files of the runs
+    found = collect.results(opened(tmp_path), store)
+    assert found.missing == after.differences
+    assert "0.99, and" in markdown.markdown(found)
+
+
+def test_a_run_that_was_deleted_is_named(tmp_path: Path) -> None:
+    """The trial stays, with what the study has."""
+    runs = swept(tmp_path)
+    before = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    left = {run_id: run for run_id, run in runs.items() if run_id not in ("run1", "run3")}
+    found = ranked(opened(tmp_path), FakeStore(tmp_path, left))  # type: ignore[arg-type]
+    assert found.rows == before.rows
+    assert found.differences == (
+        "The runs of trials 0, 2 are not in MLflow any more; reports show what the study has.",
+    )
