@@ -74,6 +74,7 @@ MOVES_NOTHING = (
     "config",
     "data.download",
     "data.files",
+    "data.notices",
     "data.readers.catalog",
     "data.readers.reader",
     "errors",

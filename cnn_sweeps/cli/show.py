@@ -15,8 +15,8 @@ from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
-from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE
+from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
+from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE, IMAGES_FILE
 
 
 def main(typed: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     parser = arguments.parser(
-        "show", "HASH", "Show an experiment: config, metrics, environment, runs."
+        "show", "HASH", "Show an experiment: config, images, metrics, environment, runs."
     )
     asked = parser.parse_intermixed_args(typed)
     names, overrides = arguments.divide(asked.words, range(1, 2), "show HASH")
@@ -47,6 +47,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
     _section(out, "config", _stored(store, newest, CONFIG_FILE))
+    _section(out, "images", _images(store, newest))
     _section(out, "metrics", _metrics(newest))
     _section(out, "environment", _environment(store, newest))
     _runs_table(runs).show(out)
@@ -62,6 +63,15 @@ def _stored(store: Store, run: RunRecord, path: str) -> str:
         return store.read_text(run.run_id, path)
     except StoreError:
         return f"(run {run.run_id} ended before {path} was stored)"
+
+
+def _images(store: Store, run: RunRecord) -> str:
+    """Images per class and split, and what should be known; a run of an early release has none."""
+    try:
+        stored = json.loads(store.read_text(run.run_id, IMAGES_FILE))
+        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
+    except (StoreError, ValueError, KeyError, TypeError):
+        return "(not stored)"
 
 
 def _metrics(run: RunRecord) -> str:

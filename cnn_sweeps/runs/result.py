@@ -20,6 +20,7 @@ class RunResult:
         weights_sha256: digest of the final weights.
         epochs_trained: epochs that were trained for it; the others are from the cache.
         left_out: a sentence for each picture that could not be made.
+        notices: what a person should know of the images, a sentence each.
     """
 
     name: str
@@ -30,3 +31,4 @@ class RunResult:
     weights_sha256: str
     epochs_trained: int
     left_out: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

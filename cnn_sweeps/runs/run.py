@@ -95,8 +95,7 @@ def run(
             metrics |= stored_model.evaluate_test(trainer.evaluate, dataset)
         # Log
         metrics |= log.costs_of(clock.metrics, trained, epochs)
-        weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, trained, weights)
+        log.log_results(tracked, metrics, trained, weights := state.weights_sha256(model))
         gallery = Gallery(model=model, dataset=dataset, about=name_of_run(config, identity))
         left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
     return RunResult(
@@ -108,6 +107,7 @@ def run(
         weights_sha256=weights,
         epochs_trained=len(trained.epochs) - len(epochs.reused),
         left_out=left_out,
+        notices=dataset.notices,
     )
 
 
