@@ -93,6 +93,11 @@ def results(*trials: Trial, **changes: Any) -> SweepResults:
             phases={"data": 1.0, "build": 9.0, "train": 70.0, "other": 10.0},
             train_original=80.0,
         ),
+        images={
+            "class_names": ["ants", "bees"],
+            "images_per_class": {"train": [99, 98], "validation": [11, 12], "test": [25, 24]},
+            "notices": ["3 of 49 test images are exact copies of training images."],
+        },
         environment={"python": "3.11.7", "packages": {"keras": "3.15.1"}, "git_commit": None},
         commands=(Command(purpose="the sweep again", line="cnn-sweeps -m data=digits"),),
     )

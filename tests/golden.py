@@ -25,6 +25,8 @@ CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "promises" / "golden.json").read_text("utf-8")
 )
 DATA_DIGEST = "d" * 64
+FIRST_RULES = "data.rules=1"
+"""What every command of that commit meant without saying so."""
 
 
 def names(values: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The schema can grow: what was stored before keeps its hash, and is never called changed.
 
-A copy of the package is made to grow as a later version will: with a field, a group, a second
+A copy of the package is made to grow as a later version will: with a field, a group, another
 rules number. The same must hold of it as of this one.
 """
 
@@ -38,6 +38,7 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 ROOT = Path(__file__).resolve().parents[1]
 STORE = Path(__file__).parent / "promises" / "store-2427821.zip"
 PLAIN_RUN = "0764fb85bc9c"
+FIRST = rules.DATA[:1]
 SECOND = Rules(number=2, changed="something", kinds=frozenset({"image_folder"}))
 
 FIELD = """    precision: Literal["float32","""
@@ -52,7 +53,7 @@ RULES = """DATA: Final = (
 
 
 def grown(folder: Path, *, default: str = "none", mark: str = "neutral='none'") -> Path:
-    """A copy of the package with a field, a group and a second rules number.
+    """A copy of the package with a field, a group and another rules number.
 
     Args:
         folder: where to make it.
@@ -79,11 +80,14 @@ def grown(folder: Path, *, default: str = "none", mark: str = "neutral='none'") 
     numbers = folder / "cnn_sweeps" / "config" / "rules.py"
     first, _, rest = numbers.read_text("utf-8").partition(RULES)
     assert rest
-    second = "    Rules(number=2, changed='other', kinds=frozenset({'image_folder', 'npz'})),\n"
+    known, number = rules.newest(rules.DATA), rules.newest(rules.DATA) + 1
+    newer = f"    Rules(number={number}, changed='other', kinds=frozenset({{'npz'}})),\n"
     ours, end, after = rest.partition(')\n"""')
-    numbers.write_text(f"{first}{RULES}{ours}{second}{end}{after}", "utf-8")
+    numbers.write_text(f"{first}{RULES}{ours}{newer}{end}{after}", "utf-8")
     for yaml in (folder / "conf" / "data").glob("*.yaml"):
-        yaml.write_text(yaml.read_text("utf-8").replace("rules: 1", "rules: 2"), "utf-8")
+        text = yaml.read_text("utf-8")
+        assert f"rules: {known} " in text
+        yaml.write_text(text.replace(f"rules: {known} ", f"rules: {number} "), "utf-8")
     return folder
 
 
@@ -118,23 +122,27 @@ def old_store(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("case", golden.CASES, ids=lambda case: " ".join(case["command"]) or "-")
 def test_golden_names(case: dict[str, Any]) -> None:
-    """Hashes of experiments, keys of trials and names of sweeps are those of commit 2427821."""
-    assert golden.names(golden.composed(case["command"])) == {
-        key: value for key, value in case.items() if key != "command"
-    }
+    """Hashes of experiments, keys of trials and names of sweeps are those of commit 2427821.
+
+    Where a newer rules number can make a difference, with the number that they had.
+    """
+    command = case["command"]
+    names = {key: value for key, value in case.items() if key != "command"}
+    assert golden.names(golden.composed([*command, golden.FIRST_RULES])) == names
+    assert (golden.names(golden.composed(command)) == names) is OWN.isdisjoint(command)
 
 
-BY_FILE = ("data=image_folder", "data=npz")
-"""The kinds of data for which the second rules number of the copy makes a difference."""
+OWN = frozenset({"data=image_folder", "data=idx", "data=npz"})
+"""The kinds of data for which a newer rules number makes a difference."""
 
 
 def test_golden_names_stand_when_the_schema_grows(later: Path) -> None:
     """A new field, group and rules number move no name, but where the rules now differ."""
     done = python(later, "-m", "golden")
-    moved = [line for line in done.stderr.splitlines() if not line.startswith(BY_FILE)]
+    moved = [line for line in done.stderr.splitlines() if not line.startswith(tuple(OWN))]
     assert done.returncode == 1, done.stderr
     assert not moved
-    assert {line.split()[0] for line in done.stderr.splitlines()} == set(BY_FILE)
+    assert {line.split()[0] for line in done.stderr.splitlines()} == OWN
 
 
 def test_without_a_neutral_mark_all_names_move(tmp_path: Path) -> None:
@@ -199,10 +207,11 @@ def test_an_old_study_is_continued_when_the_schema_has_grown(later: Path, old_st
 
 def test_a_neutral_value_is_the_value_of_every_record_before() -> None:
     """What is missing is filled in, in whatever part of a config; what is there stays."""
-    stored = to_json(config())
+    first = config(data={"rules": 1})
+    stored = to_json(first)
     del stored["data"]["rules"]
     assert completed(stored)["data"] == {**stored["data"], "rules": 1}
-    assert load_stored(stored) == config()
+    assert load_stored(stored) == first
 
 
 def test_what_is_going_to_be_stored_says_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,9 +267,10 @@ def test_a_base_config_may_leave_values_open(opened: dict[str, Any]) -> None:
 
 def test_an_export_can_be_read_by_the_version_that_trained_it() -> None:
     """An added field at its neutral value is left out; it reads back as neutral."""
-    plain = without_neutral(config())
+    first = config(data={"rules": 1})
+    plain = without_neutral(first)
     assert "rules" not in plain["data"]
-    assert load_stored(plain) == config()
+    assert load_stored(plain) == first
 
 
 def test_a_wrong_value_is_not_a_newer_version() -> None:
@@ -280,7 +290,7 @@ def test_a_rules_number_counts_where_it_can_make_a_difference(
     kind: str, number: int, expected: int
 ) -> None:
     """Data for which a number changes nothing keep the number, and the hash, that they had."""
-    assert rules.least((*rules.DATA, SECOND), number, kind) == expected
+    assert rules.least((*FIRST, SECOND), number, kind) == expected
 
 
 def with_rules(number: int) -> Any:
@@ -292,7 +302,7 @@ def with_rules(number: int) -> Any:
 
 def test_a_rules_number_that_counts_is_part_of_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number 1 is not hashed; a higher one is."""
-    monkeypatch.setattr(rules, "DATA", (*rules.DATA, SECOND))
+    monkeypatch.setattr(rules, "DATA", (*FIRST, SECOND))
     assert "rules" not in content(with_rules(1), "d")["data"]
     assert content(with_rules(2), "d")["data"]["rules"] == 2
 

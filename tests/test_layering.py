@@ -73,6 +73,7 @@ MOVES_NOTHING = (
     "config",
     "data.download",
     "data.files",
+    "data.notices",
     "data.readers.catalog",
     "data.readers.reader",
     "errors",

@@ -64,7 +64,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
         out.print(f"  {epochs_line(asked, trained)}")
-    for line in (*result.remarks, *result.left_out):
+    for line in (*result.notices, *result.left_out):
         out.print(f"  {line}", soft_wrap=True)
     next_commands(out, result.identity.short, store)
 

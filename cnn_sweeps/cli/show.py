@@ -15,12 +15,13 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix
+from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
     DATA_DIGEST,
     ENVIRONMENT_FILE,
     GIT_COMMIT,
+    IMAGES_FILE,
     REPRODUCED_BY,
     TRAJECTORY_HASH,
     WEIGHTS,
@@ -35,7 +36,10 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     asked = Arguments(
-        "show", "HASH", "Show an experiment: config, metrics, environment, runs.", names=(1, 1)
+        "show",
+        "HASH",
+        "Show an experiment: config, images, metrics, environment, runs.",
+        names=(1, 1),
     ).read(typed)
     prefix = checked_prefix(asked.names[0])
     store = lookup.open_store(compose_tracking(asked.overrides), prefix)
@@ -53,6 +57,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
     _section(out, "config", _stored(store, newest, CONFIG_FILE))
+    _section(out, "images", _images(store, newest))
     _section(out, "metrics", _metrics(newest))
     _section(out, "environment", _environment(store, newest))
     _runs_table(runs).show(out)
@@ -69,6 +74,15 @@ def _stored(store: Store, run: RunRecord, path: str) -> str:
         return store.read_text(run.run_id, path)
     except StoreError:
         return f"(run {run.run_id} ended before {path} was stored)"
+
+
+def _images(store: Store, run: RunRecord) -> str:
+    """Images per class and split, and what should be known; a run of an early release has none."""
+    try:
+        stored = json.loads(store.read_text(run.run_id, IMAGES_FILE))
+        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
+    except (StoreError, ValueError, KeyError, TypeError):
+        return "(not stored)"
 
 
 def _metrics(run: RunRecord) -> str:

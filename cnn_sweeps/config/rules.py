@@ -35,6 +35,13 @@ DATA: Final = (
         changed="images are read, scaled and split as in the first version",
         kinds=frozenset(),
     ),
+    Rules(
+        number=2,
+        changed="the user's own validation images are the validation split; every class is in "
+        "each split, and its name in the digest; 16-bit images are scaled by their range, and "
+        "black ones refused",
+        kinds=frozenset({"image_folder", "idx", "npz"}),
+    ),
 )
 """`data.rules`: how images are read, scaled, split and counted into the digest."""
 

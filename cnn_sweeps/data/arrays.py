@@ -14,7 +14,13 @@ Labels = NDArray[np.int64]
 
 Shape = tuple[int, int, int]
 WHITEST = 255
+DARK = 63
+"""Where no value of a whole set is above this, it is as good as black, and was not scaled."""
+DEPTHS = (1, 255, 1023, 4095, 16383, 65535)
+"""White in images of 1, 8, 10, 12, 14 and 16 bits."""
 GRAY_DIMENSIONS, COLOR_DIMENSIONS = 3, 4
+MOST_CHANNELS = 4
+"""A picture has at most so many: red, green, blue and transparency."""
 FLAT_DIMENSIONS = 2
 
 
@@ -31,16 +37,27 @@ class Part:
     where: str
 
 
-def image_shape(shape: tuple[int, ...]) -> Shape | None:
+def image_shape(shape: tuple[int, ...], rules: int) -> Shape | None:
     """Height, width and channels of arrays of this shape; None when they are no images."""
     if len(shape) == GRAY_DIMENSIONS:
         return shape[1], shape[2], 1
-    if len(shape) == COLOR_DIMENSIONS:
+    if len(shape) == COLOR_DIMENSIONS and not _channels_first(shape, rules):
         return shape[1], shape[2], shape[3]
     return None
 
 
-def images(part: Part) -> Images:
+def _channels_first(shape: tuple[int, ...], rules: int) -> bool:
+    """Whether four dimensions are (n, channels, height, width).
+
+    Any number of channels can come first: it is less than height and width, and what stands last
+    is more than a picture has channels. The first rules know 1 and 3 channels.
+    """
+    _, first, second, last = shape
+    few = first in {1, 3} if rules == 1 else first in {1, 3} or first < min(second, last)
+    return few and last > MOST_CHANNELS
+
+
+def images(part: Part, rules: int = 1) -> Images:
     """Images as uint8 of shape (n, height, width, channels); not copied where they are.
 
     Raises:
@@ -48,7 +65,12 @@ def images(part: Part) -> Images:
             not whole numbers from 0 to 255.
     """
     array, where = part.array, part.where
-    shape = image_shape(array.shape)
+    if len(array.shape) == COLOR_DIMENSIONS and _channels_first(array.shape, rules):
+        raise DataError(
+            f"{where} has shape {array.shape}, channels first; "
+            "store channels last: x = np.moveaxis(x, 1, -1)."
+        )
+    shape = image_shape(array.shape, rules)
     if shape is None:
         raise DataError(
             f"{where} has shape {array.shape}; images are (n, height, width) or "
@@ -56,12 +78,6 @@ def images(part: Part) -> Images:
         )
     if 0 in array.shape:
         raise DataError(f"{where} has shape {array.shape}: it holds no images.")
-    height, _, channels = shape
-    if height in {1, 3} and channels > COLOR_DIMENSIONS:
-        raise DataError(
-            f"{where} has shape {array.shape}, channels first; "
-            "store channels last: x = np.moveaxis(x, 1, -1)."
-        )
     return np.ascontiguousarray(_pixels(array, where)).reshape(len(array), *shape)
 
 
@@ -86,8 +102,7 @@ def _pixels(array: NDArray[Any], where: str) -> Images:
     low, high = int(array.min()), int(array.max())
     if low < 0 or high > WHITEST:
         raise DataError(
-            f"{where} has values from {low} to {high}; images are 0 to 255: "
-            "scale them and store them as uint8."
+            f"{where} has values from {low} to {high}; images are 0 to 255: {_scaling(low, high)}."
         )
     return array.astype(np.uint8)
 
@@ -101,7 +116,37 @@ def _conversion(array: NDArray[Any]) -> str:
         return "values lie in 0 to 1, so convert: x = (x * 255).round().astype('uint8')."
     if low >= 0 and high <= WHITEST:
         return "values lie in 0 to 255, so convert: x = x.round().astype('uint8')."
-    return f"values lie in {low:g} to {high:g}: scale them to 0 to 255 and store them as uint8."
+    return f"values lie in {low:g} to {high:g}: {_scaling(low, high)}."
+
+
+def _scaling(low: float, high: float) -> str:
+    """How values of a range become 0 to 255: by the depth that they seem to have."""
+    if low >= 0:
+        white = next((white for white in DEPTHS if white >= high), high)
+        return f"scale them: x = (x * (255 / {white:g})).round().astype('uint8')"
+    if low >= -1 and high <= 1:
+        return "scale them: x = ((x + 1) * 127.5).round().astype('uint8')"
+    return (
+        f"scale them: x = ((x - {low:g}) * (255 / {max(high - low, 1):g})).round().astype('uint8')"
+    ).replace("- -", "+ ")
+
+
+def check_visible(found: Images, where: str) -> None:
+    """Refuse images that are black from the first to the last.
+
+    Raises:
+        DataError: with the range that they have, and how they are scaled.
+    """
+    low, high = int(found.min()), int(found.max())
+    if high <= DARK:
+        remedy = "there is nothing in them" if high == 0 else _brightening(high)
+        raise DataError(
+            f"{where} has values from {low} to {high}, which is black: 255 is white; {remedy}."
+        )
+
+
+def _brightening(high: int) -> str:
+    return f"scale them: x = (x * (255 / {high})).round().astype('uint8')"
 
 
 def labels(part: Part) -> Labels:

@@ -1,15 +1,27 @@
 """Bytes from disk; every failure is told in one sentence that names the file."""
 
-import gzip
+import io
+import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 from cnn_sweeps.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WINDOW = 31
+"""What zlib takes for "a gzip header, whatever its window"."""
+SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What may stand where a file is expected, and would be waited for, or read, for ever."""
 
 
 def expanded(path: Path) -> Path:
@@ -23,12 +35,67 @@ def kind(path: Path) -> Literal["file", "folder", "nothing"]:
     """What is under a path.
 
     Raises:
-        DataError: the folders above it may not be entered.
+        DataError: the folders above it may not be entered, or it is a pipe or the like.
     """
     with told(path):
         if path.is_dir():
             return "folder"
-        return "file" if path.is_file() else "nothing"
+        if not path.exists():
+            return "nothing"
+    check_regular(path)
+    return "file"
+
+
+def check_regular(path: Path) -> None:
+    """Refuse, before it is opened, what is no file with a beginning and an end.
+
+    Raises:
+        DataError: a pipe, a socket or a device, or a link to one; or there is nothing.
+    """
+    with told(path):
+        mode = stat.S_IFMT(path.stat().st_mode)
+    if mode in SPECIAL:
+        raise DataError(f"{path} is {SPECIAL[mode]}, not a regular file; remove it.")
+
+
+def links_out(folder: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    """A sentence on the files that are read through links to outside; none where there is none.
+
+    Args:
+        folder: what the user named.
+        paths: files below it, which are there.
+    """
+    root, parents = folder.resolve(), dict[Path, bool]()
+    out = []
+    for path in paths:
+        inside = parents.get(path.parent)
+        if inside is None:
+            inside = parents[path.parent] = path.parent.resolve().is_relative_to(root)
+        if not inside or (path.is_symlink() and not path.resolve().is_relative_to(root)):
+            out.append(path)
+    told = f"{len(out):,} of the files that are read lie outside of {folder}, reached by links"
+    return (f"{told}, such as {out[0]}.",) if out else ()
+
+
+def check_memory(needed: int, what: object) -> None:
+    """Refuse, before it is read, what would not fit into the memory that is free.
+
+    Args:
+        needed: bytes.
+        what: the file, or the array in it, for the message.
+
+    Raises:
+        DataError: it needs more.
+    """
+    try:
+        free = psutil.virtual_memory().available
+    except OSError:  # a container without /proc
+        return
+    if needed > free:
+        raise DataError(
+            f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
+            "use fewer or smaller images."
+        )
 
 
 def visible(folder: Path) -> list[Path]:
@@ -65,21 +132,68 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_bytes(path: Path) -> bytes:
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of what `read_bytes` gives, at most so many; the rest stays on disk.
+
+    Raises:
+        DataError: the file cannot be read, or begins as a gzip stream that is damaged.
+    """
+    check_regular(path)
+    with told(path), path.open("rb") as file, _told_of_gzip(path):
+        data = file.read(io.DEFAULT_BUFFER_SIZE)
+        if not data.startswith(GZIP_MAGIC):
+            return data[:size]
+        return zlib.decompressobj(wbits=GZIP_WINDOW).decompress(data, size)
+
+
+def read_bytes(path: Path, *, most: int) -> bytes:
     """The content of a file, unzipped where it is gzip, whatever it is called.
 
     Browsers unzip on the way down and keep the `.gz`, so the first bytes decide.
 
+    Args:
+        path: the file.
+        most: bytes that the content may have; a small gzip can unpack to more than there is room.
+
     Raises:
-        DataError: the file cannot be read, or its gzip stream is cut off or damaged.
+        DataError: the file cannot be read, is longer, or its gzip stream is cut off or damaged.
     """
-    with told(path):
+    check_regular(path)
+    with told(path), _told_of_gzip(path):
+        check_memory(path.stat().st_size, path)
         data = path.read_bytes()
-    if not data.startswith(GZIP_MAGIC):
-        return data
+        content = _unzipped(data, most + 1) if data.startswith(GZIP_MAGIC) else data
+    if len(content) > most:
+        raise DataError(
+            f"{path} has more than the {most:,} bytes that belong in it; copy or download it again."
+        )
+    return content
+
+
+@contextmanager
+def _told_of_gzip(path: Path) -> Iterator[None]:
+    """Turn what zlib says about a stream into one `DataError`."""
     try:
-        return gzip.decompress(data)
+        yield
     except EOFError as error:
         raise DataError(f"{path} is truncated; copy or download it again.") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except zlib.error as error:
         raise DataError(f"{path} is damaged ({error}); copy or download it again.") from error
+
+
+def _unzipped(data: bytes, most: int) -> bytes:
+    """The beginning of what a gzip file of one or more members unpacks to, at most `most` bytes.
+
+    Raises:
+        EOFError: the stream is cut off.
+        zlib.error: it is damaged.
+    """
+    pieces: list[bytes] = []
+    while data and most > 0:
+        stream = zlib.decompressobj(wbits=GZIP_WINDOW)
+        pieces.append(stream.decompress(data, most))
+        most -= len(pieces[-1])
+        if most and not stream.eof:
+            raise EOFError
+        data = stream.unused_data.lstrip(b"\0")  # tools pad to whole blocks
+    return b"".join(pieces)

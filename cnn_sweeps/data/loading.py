@@ -3,8 +3,10 @@
 from dataclasses import replace
 from functools import lru_cache
 
+from cnn_sweeps.config.rules import DATA, least
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.dataset import Dataset, digest
+from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
 from cnn_sweeps.data.split import divide
 
@@ -15,22 +17,27 @@ def load(config: Data) -> Dataset:
     Raises:
         DataError: a file is missing, broken or not what the configuration says, or the
             split leaves a class or a part empty.
+        ConfigError: a setting has no effect on these images.
     """
+    rules = least(DATA, config.rules, config.name)
     content = reader_of(config).read(config)
-    x_train, y_train, x_val, y_val = divide(content, config)
-    return Dataset(
+    divided = divide(content, config, rules)
+    dataset = Dataset(
         name=content.name,
         source=content.source,
-        x_train=x_train,
-        y_train=y_train,
-        x_val=x_val,
-        y_val=y_val,
+        x_train=divided.x_train,
+        y_train=divided.y_train,
+        x_val=divided.x_val,
+        y_val=divided.y_val,
         x_test=content.x_test,
         y_test=content.y_test,
         class_names=content.class_names,
         digest=digest(content),
-        rules=content.rules,
+        rules=max(content.rules, divided.rules),
     )
+    # What was published is known; only a user's own images are looked at.
+    own = tuple(notices_of(dataset)) if rules > 1 else ()
+    return replace(dataset, notices=(*content.notices, *own))
 
 
 @lru_cache(maxsize=2)

@@ -4,33 +4,80 @@
 other numbers with the next release of NumPy, and every stored split would change.
 """
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import Split
 from cnn_sweeps.data.arrays import Images, Labels
 from cnn_sweeps.data.dataset import Content
-from cnn_sweeps.errors import DataError
-
-Halves = tuple[Images, Labels, Images, Labels]
+from cnn_sweeps.errors import ConfigError, DataError
 
 
-def divide(content: Content, config: Split) -> Halves:
-    """Training images and labels, then those held out for validation.
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """Training images and labels, and those held out for validation.
+
+    Attributes:
+        x_train: uint8, (n, height, width, channels).
+        y_train: int64, (n,).
+        x_val: of the same form; n may be 0.
+        y_val: their labels.
+        rules: the lowest `data.rules` that divides in just this way.
+    """
+
+    x_train: Images
+    y_train: Labels
+    x_val: Images
+    y_val: Labels
+    rules: int = 1
+
+
+def divide(content: Content, config: Split, rules: int = 1) -> Division:
+    """Divide the training images, unless the user brings validation images.
 
     `limit` is applied first: a small experiment is the same as one on a small data set.
 
+    Args:
+        content: the images.
+        config: how they are divided.
+        rules: the `data.rules` to go by.
+
     Raises:
         DataError: a class would have no training image, or validation no image.
+        ConfigError: a setting has no effect beside the user's own validation images.
     """
     x, y = content.x_train[: config.limit], content.y_train[: config.limit]
     _complete(content, y, config.limit)
+    if content.x_val is not None and content.y_val is not None:
+        for option in ("validation_fraction", "split_seed"):
+            refuse_unused(config, option, f"{content.source} has its own validation images")
+        return Division(x_train=x, y_train=y, x_val=content.x_val, y_val=content.y_val, rules=rules)
     if config.validation_fraction == 0:
-        return x, y, x[:0], y[:0]
-    held = hold_out(
-        y, config.validation_fraction, seed=config.split_seed, option="data.validation_fraction"
+        return Division(x_train=x, y_train=y, x_val=x[:0], y_val=y[:0])
+    fraction, option = config.validation_fraction, "data.validation_fraction"
+    held = hold_out(y, fraction, seed=config.split_seed, option=option, rules=rules)
+    first = hold_out(y, fraction, seed=config.split_seed, option=option)
+    return Division(
+        x_train=x[~held],
+        y_train=y[~held],
+        x_val=x[held],
+        y_val=y[held],
+        rules=rules if (held != first).any() else 1,
     )
-    return x[~held], y[~held], x[held], y[held]
+
+
+def refuse_unused(config: Split, option: str, reason: str) -> None:
+    """Refuse a setting that would have no effect, where it is not at its default.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    value = getattr(config, option)
+    (default,) = (field.default for field in fields(config) if field.name == option)
+    if value != default:
+        raise ConfigError(f"data.{option}={value} has no effect: {reason}. Leave it out.")
 
 
 def _complete(content: Content, y: Labels, limit: int | None) -> None:
@@ -45,14 +92,20 @@ def _complete(content: Content, y: Labels, limit: int | None) -> None:
         )
 
 
-def hold_out(y: Labels, fraction: float, *, seed: int, option: str) -> NDArray[np.bool_]:
+def hold_out(
+    y: Labels, fraction: float, *, seed: int, option: str, rules: int = 1
+) -> NDArray[np.bool_]:
     """Mark the share of the images that is held out, in proportion to the classes.
+
+    From the second rules on every class with two images or more has one that is held out, even if
+    the share is exceeded by it.
 
     Args:
         y: labels from 0, every class present.
         fraction: share to hold out, over 0 and under 1.
         seed: which images; the same seed marks the same ones on every machine.
         option: name of the setting, for messages.
+        rules: the `data.rules` to go by.
 
     Raises:
         DataError: no image would be held out, or a class would have none left.
@@ -69,17 +122,20 @@ def hold_out(y: Labels, fraction: float, *, seed: int, option: str) -> NDArray[n
             f"{option}={fraction} of {len(y)} images leaves a class without a training image; "
             f"{_at_most(most / len(y))}."
         )
+    least = np.minimum(counts - 1, 1 if rules > 1 else 0)
     rng = np.random.RandomState(seed)
     held = np.zeros(len(y), dtype=np.bool_)
-    for label, share in enumerate(_shares(counts, fraction, total)):
+    for label, share in enumerate(_shares(counts, fraction, total, least)):
         held[rng.permutation(np.flatnonzero(y == label))[:share]] = True
     return held
 
 
-def _shares(counts: NDArray[np.intp], fraction: float, total: int) -> NDArray[np.intp]:
+def _shares(
+    counts: NDArray[np.intp], fraction: float, total: int, least: NDArray[np.intp]
+) -> NDArray[np.intp]:
     """How many of each class: the largest-remainder method, never a whole class."""
     quota = counts * fraction
-    shares = np.minimum(quota.astype(np.intp), counts - 1)
+    shares = np.clip(quota.astype(np.intp), least, counts - 1)
     order = np.argsort(shares - quota, kind="stable")
     while missing := max(total - int(shares.sum()), 0):
         room = [label for label in order if shares[label] < counts[label] - 1]

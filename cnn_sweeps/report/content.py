@@ -7,6 +7,7 @@ from cnn_sweeps.sweeps.results.results import SweepResults, Trial
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import duration, first_line, pluralize
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.tracking import images as stored_images
 
 MOST_NAMED = 5
 """Winners whose values are told one by one."""
@@ -193,6 +194,16 @@ def retried(results: SweepResults) -> Table:
         rows=tuple(rows),
         text=frozenset({"requeued (UTC)", "its worker", "reason"}),
     )
+
+
+def images(results: SweepResults) -> Table:
+    """Images per class and split."""
+    return stored_images.table(results.images)
+
+
+def notices(results: SweepResults) -> list[str]:
+    """What should be known of the images, a sentence each."""
+    return [str(each) for each in results.images.get("notices", ())]
 
 
 def environment(results: SweepResults) -> Table:

@@ -45,6 +45,7 @@ def _contents(results: SweepResults) -> list[tuple[str, str]]:
         ("time", "Time"): results.trials,
         ("early", "Failed and pruned"): any(not trial.values for trial in results.trials),
         ("retried", "Retried trials"): any(trial.retries for trial in results.trials),
+        ("images", "Images"): results.images,
         ("environment", "Environment"): results.environment,
         ("commands", "Commands"): True,
     }

@@ -54,6 +54,9 @@ def _parts(results: SweepResults) -> Iterator[str]:
         yield f"## Failed and pruned\n\n{content.ended_early(results).to_markdown()}"
     if any(trial.retries for trial in results.trials):
         yield f"## Retried trials\n\n{content.retried(results).to_markdown()}"
+    if results.images:
+        yield f"## Images\n\n{content.images(results).to_markdown()}"
+        yield _bullets(plain(each) for each in content.notices(results))
     if results.environment:
         yield f"## Environment of the best\n\n{content.environment(results).to_markdown()}"
     yield "## Commands\n"

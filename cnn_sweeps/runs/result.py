@@ -20,7 +20,8 @@ class RunResult:
         weights_sha256: digest of the final weights.
         epochs_trained: epochs that were trained for it; the others are from the cache.
         left_out: a sentence for each picture that could not be made.
-        remarks: a sentence for each stored epoch file that could not be used.
+        notices: what a person should know of the images, and of stored epochs that could not be
+            used, a sentence each.
     """
 
     name: str
@@ -31,4 +32,4 @@ class RunResult:
     weights_sha256: str
     epochs_trained: int
     left_out: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

@@ -87,6 +87,7 @@ def answer(
         training=trained,
         weights_sha256=weights,
         epochs_trained=0,
+        notices=experiment.dataset.notices,
     )
 
 

@@ -106,8 +106,8 @@ def run(
         training=trained,
         weights_sha256=weights,
         epochs_trained=len(trained.epochs) - len(epochs.reused),
-        remarks=epochs.remarks,
         left_out=left_out,
+        notices=(*experiment.dataset.notices, *epochs.remarks),
     )
 
 

@@ -62,6 +62,7 @@ REPRODUCTION_VERDICT = "reproduction_verdict"
 
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
+IMAGES_FILE = "images.json"
 SUMMARY_FILE = "model_summary.txt"
 LAYERS_FILE = "layers.json"
 CURVES_FILE = "learning_curves.png"

@@ -31,6 +31,7 @@ METRICS_PER_BATCH: Final = 1_000
 
 DIGEST_LENGTH: Final = 36
 NAME_LENGTH: Final = 500
+INPUT_TAG_LENGTH: Final = 500
 
 
 def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -102,12 +103,12 @@ def dataset_input(dataset: Dataset, context: str) -> "DatasetInput":
         schema=json.dumps({"mlflow_tensorspec": _schema(dataset)}),
         profile=json.dumps(_profile(dataset), ensure_ascii=False),
     )
-    tags = {
-        "mlflow.data.context": context,
-        "train_images": str(len(dataset.x_train)),
-        "validation_images": str(len(dataset.x_val)),
-        "test_images": str(len(dataset.x_test)),
-    }
+    tags = {"mlflow.data.context": context}
+    for split, counts in dataset.images_per_class.items():
+        each = zip(dataset.class_names, counts, strict=True)
+        listed = ", ".join(f"{name} {count}" for name, count in each)
+        tags[f"{split}_images"] = str(sum(counts))
+        tags[f"{split}_images_per_class"] = shorten(listed, INPUT_TAG_LENGTH)
     return DatasetInput(dataset=entry, tags=[InputTag(k, v) for k, v in tags.items()])
 
 

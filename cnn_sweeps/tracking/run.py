@@ -17,7 +17,7 @@ from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.json import dumped
 from cnn_sweeps.text.redact import without_passwords
-from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
 from cnn_sweeps.tracking.models import Portable
@@ -29,6 +29,7 @@ from cnn_sweeps.tracking.names import (
     EPOCHS_TRAINED,
     GIT_COMMIT,
     GIT_DIRTY,
+    IMAGES_FILE,
     REUSED_FROM,
     SECONDS_PAID,
     SOFTWARE,
@@ -174,7 +175,7 @@ class TrackedRun:
         self.set_tags(tags)
 
     def log_dataset(self, dataset: Dataset, context: str = "training") -> None:
-        """Make the data set an input of the run, and its full digest a tag."""
+        """Make the data set an input of the run, its full digest a tag, what was read a file."""
         from mlflow.exceptions import MlflowException
 
         entry = [params.dataset_input(dataset, context)]
@@ -186,6 +187,7 @@ class TrackedRun:
                 # key; the second then finds it there.
                 self.client.log_inputs(self.run_id, entry)
         self.set_tags({DATA_DIGEST: dataset.digest})
+        self.log_json(images.as_json(dataset), IMAGES_FILE)
 
     def log_model(
         self, model: "keras.Model", *, shape: tuple[int, int, int], num_classes: int

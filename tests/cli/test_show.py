@@ -11,6 +11,11 @@ from cnn_sweeps.runs import lookup
 from cnn_sweeps.tracking import Store
 
 FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
+IMAGES = {
+    "class_names": ["ants", "bees"],
+    "images_per_class": {"train": [99, 98], "validation": [11, 12], "test": [25, 24]},
+    "notices": ["3 of 49 test images are exact copies of training images."],
+}
 
 
 @pytest.fixture
@@ -21,6 +26,7 @@ def runs(store: Store) -> Store:
             run.log_metrics({"val_accuracy": 0.875})
             run.log_text("seed: 7\n", "config.yaml")
             run.log_text(json.dumps({"python": "3.11.0"}), "environment.json")
+            run.log_text(json.dumps(IMAGES), "images.json")
     return store
 
 
@@ -80,3 +86,14 @@ def test_looking_makes_no_store(prefix: str, message: str) -> None:
     with pytest.raises(UnknownHashError, match=message):
         show.main([prefix])
     assert not list(Path().iterdir())
+
+
+def test_the_images_that_were_read_are_shown(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images per class and split, and what should be known of them."""
+    show.main(["abcd1", f"tracking.dir={runs.dir}"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["ants", "99", "11", "25"] in lines
+    assert ["all", "197", "23", "49"] in lines
+    assert IMAGES["notices"][0].split() in lines

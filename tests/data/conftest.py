@@ -70,7 +70,7 @@ def write_images() -> Callable[..., Path]:
         for place, (name, count) in enumerate(classes.items()):
             (folder / name).mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                image = Image.new("RGB", (6, 4), (50 * place, number, 0))
+                image = Image.new("RGB", (6, 4), (150 + 50 * place, number, 200))
                 image.save(folder / name / f"{number:03}{suffix}")
         return folder
 

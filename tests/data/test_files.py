@@ -2,11 +2,22 @@
 
 import gzip
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.data.files import expanded, kind, read_bytes, told, visible
+from cnn_sweeps.data.files import (
+    beginning,
+    check_memory,
+    expanded,
+    kind,
+    links_out,
+    read_bytes,
+    told,
+    visible,
+)
 from cnn_sweeps.errors import DataError
 
 
@@ -35,16 +46,16 @@ def test_a_file_without_read_permission_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     path.chmod(0)
     with pytest.raises(DataError, match="is not readable"):
-        read_bytes(path)
+        read_bytes(path, most=9999)
 
 
 @pytest.mark.parametrize("name", ["a.bin", "a.gz"])
 def test_the_first_bytes_decide_whether_a_file_is_zipped(tmp_path: Path, name: str) -> None:
     """The ending of the name does not count."""
     (tmp_path / name).write_bytes(b"plain")
-    assert read_bytes(tmp_path / name) == b"plain"
+    assert read_bytes(tmp_path / name, most=9) == b"plain"
     (tmp_path / name).write_bytes(gzip.compress(b"zipped"))
-    assert read_bytes(tmp_path / name) == b"zipped"
+    assert read_bytes(tmp_path / name, most=9) == b"zipped"
 
 
 def test_a_gzip_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
@@ -52,7 +63,7 @@ def test_a_gzip_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(bytes(1000))[:-9])
     with pytest.raises(DataError, match=r"a\.gz is truncated; copy or download it again"):
-        read_bytes(path)
+        read_bytes(path, most=9999)
 
 
 @pytest.mark.parametrize("place", [-6, 12], ids=["checksum", "stream"])
@@ -63,7 +74,7 @@ def test_a_damaged_gzip_file_is_told(tmp_path: Path, place: int) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"a\.gz is (damaged|truncated)"):
-        read_bytes(path)
+        read_bytes(path, most=9999)
 
 
 def test_visible_leaves_out_what_systems_leave_behind(tmp_path: Path) -> None:
@@ -90,3 +101,78 @@ def test_expanded_replaces_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert expanded(Path("~/x")) == Path("/home/ada/x")
     assert expanded(Path("~nobody-has-this-name/x")) == Path("~nobody-has-this-name/x")
+
+
+@pytest.mark.parametrize("parts", [1, 3], ids=["one", "several members"])
+def test_a_small_file_that_unpacks_to_a_large_one_is_not_unpacked(
+    tmp_path: Path, parts: int
+) -> None:
+    """Not beyond what belongs in it: 30 MB out of 30 KB."""
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(bytes(30_000_000 // parts)) * parts)
+    with pytest.raises(DataError, match=r"a\.gz has more than the 1,000 bytes"):
+        read_bytes(path, most=1000)
+    assert beginning(path, 10) == bytes(10)
+
+
+def test_gzip_files_of_several_members_are_read_whole(tmp_path: Path) -> None:
+    """Also with the zeros that some tools put behind."""
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"one") + gzip.compress(b"two") + bytes(9))
+    assert read_bytes(path, most=6) == b"onetwo"
+
+
+def make_pipe(path: Path) -> None:
+    """A FIFO: whoever opens it waits for a writer."""
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    """A socket."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path.name)  # a full path may be longer than sockets have
+    server.close()
+
+
+def make_device(path: Path) -> None:
+    """A link to what never ends."""
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(make_pipe, "a pipe"), (make_socket, "a socket"), (make_device, "a device")]
+)
+def test_what_is_no_regular_file_is_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], name: str
+) -> None:
+    """Reading it would wait, or go on, for ever."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.png"
+    make(path)
+    for read in (kind, lambda path: read_bytes(path, most=9), lambda path: beginning(path, 9)):
+        with pytest.raises(DataError, match=rf"x\.png is {name}, not a regular file"):
+            read(path)
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_read() -> None:
+    """With both sizes."""
+    check_memory(1, "a.npz")
+    with pytest.raises(
+        DataError, match=r"a\.npz needs 1,000,000\.0 GB of memory, and .* GB are free"
+    ):
+        check_memory(10**15, "a.npz")
+
+
+def test_links_to_outside_are_told(tmp_path: Path) -> None:
+    """Files that are links, and files in folders that are; links that stay inside are no news."""
+    home, other = tmp_path / "home", tmp_path / "other"
+    for folder in (home / "a", other):
+        folder.mkdir(parents=True)
+        (folder / "x").touch()
+    (home / "inside").symlink_to(home / "a" / "x")
+    assert links_out(home, [home / "a" / "x", home / "inside"]) == ()
+    (home / "link").symlink_to(other / "x")
+    (home / "b").symlink_to(other)
+    (said,) = links_out(home, [home / "a" / "x", home / "link", home / "b" / "x"])
+    assert said.startswith(f"2 of the files that are read lie outside of {home}, reached by links")
+    assert said.endswith(f"such as {home / 'link'}.")

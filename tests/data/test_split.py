@@ -1,14 +1,16 @@
 """The validation split: stratified, seeded, frozen; and the limit before it."""
 
 import hashlib
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cnn_sweeps.config.schema import Split
 from cnn_sweeps.data.dataset import Content, digest
-from cnn_sweeps.data.split import divide, hold_out
-from cnn_sweeps.errors import DataError
+from cnn_sweeps.data.split import Division, divide, hold_out
+from cnn_sweeps.errors import ConfigError, DataError
 
 OPTION = "data.validation_fraction"
 
@@ -26,6 +28,11 @@ def content(y: list[int]) -> Content:
         y_test=labels,
         class_names=tuple(str(n) for n in range(max(y) + 1)),
     )
+
+
+def arrays_of(divided: Division) -> tuple[Any, ...]:
+    """Training images and labels, then those for validation."""
+    return divided.x_train, divided.y_train, divided.x_val, divided.y_val
 
 
 def test_the_same_images_are_held_out_for_ever() -> None:
@@ -55,6 +62,47 @@ def test_each_class_gives_its_share(
     assert np.bincount(y[held], minlength=len(counts)).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("counts", "fraction", "expected"),
+    [
+        pytest.param([404, 4], 0.1, [40, 1], id="rare"),
+        pytest.param([10] * 5, 0.02, [1] * 5, id="more-classes-than-the-share-has-images"),
+        pytest.param([9, 1], 0.2, [2, 0], id="a-single-image-stays-in-training"),
+        pytest.param([59, 59, 5], 0.1, [6, 5, 1], id="the-rest-goes-as-before"),
+    ],
+)
+def test_every_class_is_in_the_split_from_the_second_rules_on(
+    counts: list[int], fraction: float, expected: list[int]
+) -> None:
+    """At least one image of each class that has two."""
+    y = np.repeat(np.arange(len(counts)), counts)
+    held = hold_out(y, fraction, seed=3, option=OPTION, rules=2)
+    assert np.bincount(y[held], minlength=len(counts)).tolist() == expected
+
+
+def test_a_split_that_is_the_same_keeps_its_number() -> None:
+    """The second rules count only where they make a difference."""
+    config = Split(validation_fraction=0.25)
+    assert divide(content([0, 1] * 10), config, rules=2).rules == 1
+    assert divide(content([0] * 18 + [1] * 2), Split(validation_fraction=0.1), rules=2).rules == 2
+
+
+def test_the_users_own_validation_images_are_the_split() -> None:
+    """Nothing is taken of the training images, and the limit is theirs."""
+    data = replace(content([0, 1] * 10), x_val=np.ones((4, 1, 1, 1), np.uint8), y_val=np.arange(4))
+    divided = divide(data, Split(limit=6), rules=2)
+    assert (len(divided.x_train), divided.y_val.tolist()) == (6, [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("setting", [{"validation_fraction": 0.2}, {"split_seed": 1}])
+def test_a_setting_without_effect_is_refused(setting: dict[str, Any]) -> None:
+    """Beside the user's own validation images nothing is drawn."""
+    data = replace(content([0, 1] * 10), x_val=np.ones((4, 1, 1, 1), np.uint8), y_val=np.arange(4))
+    (key,) = setting
+    with pytest.raises(ConfigError, match=rf"data\.{key}=.* has its own validation images.*Leave"):
+        divide(data, Split(**setting), rules=2)
+
+
 def test_another_seed_holds_out_other_images() -> None:
     """The seed counts, also 0."""
     y = np.arange(100) % 10
@@ -65,7 +113,7 @@ def test_another_seed_holds_out_other_images() -> None:
 def test_nothing_is_lost_or_doubled() -> None:
     """Training and validation together are the training images, in their order."""
     data = content([0, 1] * 10)
-    x, y, x_val, y_val = divide(data, Split(validation_fraction=0.3, split_seed=5))
+    x, y, x_val, y_val = arrays_of(divide(data, Split(validation_fraction=0.3, split_seed=5)))
     assert sorted([*x.ravel(), *x_val.ravel()]) == list(range(20))
     assert (np.diff(x.ravel().astype(int)) > 0).all()
     np.testing.assert_array_equal(y, x.ravel() % 2)
@@ -75,21 +123,21 @@ def test_nothing_is_lost_or_doubled() -> None:
 def test_no_validation_split_copies_nothing() -> None:
     """With 0 the images are the very ones that were read."""
     data = content([0, 1] * 10)
-    x, y, x_val, y_val = divide(data, Split(validation_fraction=0.0))
+    x, y, x_val, y_val = arrays_of(divide(data, Split(validation_fraction=0.0)))
     assert np.shares_memory(x, data.x_train)
     assert (len(x), len(y), x_val.shape, y_val.shape) == (20, 20, (0, 1, 1, 1), (0,))
 
 
 def test_the_limit_comes_before_the_split() -> None:
     """Ten images, a fifth of them held out."""
-    x, _, x_val, _ = divide(content([0, 1] * 10), Split(validation_fraction=0.2, limit=10))
-    assert sorted([*x.ravel(), *x_val.ravel()]) == list(range(10))
-    assert len(x_val) == 2
+    divided = divide(content([0, 1] * 10), Split(validation_fraction=0.2, limit=10))
+    assert sorted([*divided.x_train.ravel(), *divided.x_val.ravel()]) == list(range(10))
+    assert len(divided.x_val) == 2
 
 
 def test_a_limit_over_the_number_of_images_takes_all() -> None:
     """`limit` is at most."""
-    assert len(divide(content([0, 1] * 10), Split(validation_fraction=0.0, limit=99))[0]) == 20
+    assert len(divide(content([0, 1] * 10), Split(validation_fraction=0.0, limit=99)).x_train) == 20
 
 
 def test_a_limit_that_loses_a_class_is_told() -> None:
@@ -97,7 +145,7 @@ def test_a_limit_that_loses_a_class_is_told() -> None:
     data = content([0, 0, 1, 0, 1, 2, 2])
     with pytest.raises(DataError, match="data.limit=3 .* class '2'; use data.limit=6 or more"):
         divide(data, Split(limit=3))
-    assert len(divide(data, Split(limit=6, validation_fraction=0.0))[0]) == 6
+    assert len(divide(data, Split(limit=6, validation_fraction=0.0)).x_train) == 6
 
 
 @pytest.mark.parametrize(
@@ -117,7 +165,7 @@ def test_a_fraction_that_does_not_serve_is_told(y: list[int], fraction: float, t
 def test_the_fraction_that_is_recommended_serves() -> None:
     """What the messages say to type is accepted."""
     for fraction in (0.125, 0.75):
-        assert len(divide(content([0, 1] * 4), Split(validation_fraction=fraction))[2]) in (1, 6)
+        assert len(divide(content([0, 1] * 4), Split(validation_fraction=fraction)).x_val) in (1, 6)
 
 
 def test_the_digest_is_frozen() -> None:
@@ -141,4 +189,18 @@ def test_the_digest_sees_every_array() -> None:
     for name in ("x_train", "y_train", "x_test", "y_test"):
         changed = {**vars(base), name: vars(base)[name][::-1]}
         digests.add(digest(Content(**changed)))
+    assert len(digests) == 5
+
+
+def test_from_the_second_rules_on_names_and_validation_are_in_the_digest() -> None:
+    """A class that was renamed, or another validation image, is another data set."""
+    second = replace(content([0, 1]), rules=2)
+    own = np.ones((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64)
+    digests = {
+        digest(content([0, 1])),
+        digest(second),
+        digest(replace(second, class_names=("cat", "dog"))),
+        digest(replace(second, x_val=own[0], y_val=own[1])),
+        digest(replace(second, x_val=own[0] * 2, y_val=own[1])),
+    }
     assert len(digests) == 5

@@ -75,14 +75,16 @@ class Page(HTMLParser):
 
 
 UNFINISHED = results(unfinished=4)
-NOTHING = results(unfinished=3, importances=(), curves=(), environment={}, begun=None, ended=None)
+NOTHING = results(
+    unfinished=3, importances=(), curves=(), images={}, environment={}, begun=None, ended=None
+)
 CASES = {
     "search": results(),
     "unfinished": UNFINISHED,
     "one trial": results(trial(), importances=(Importance(objective="a", shares={}, reason="b"),)),
-    "nothing but failures": results(ended(0), ended(1), curves=(), environment={}),
+    "nothing but failures": results(ended(0), ended(1), curves=(), images={}, environment={}),
     "no trial yet": replace(NOTHING, trials=(), ranking=replace(NOTHING.ranking, rows=())),
-    "no store": results(curves=(), environment={}, missing=("The store is not there.",)),
+    "no store": results(curves=(), images={}, environment={}, missing=("The store is not there.",)),
     "one value for all": results(*(trial(n, 0.5) for n in range(3))),
     "more rows than are shown at once": many(40),
 }
@@ -163,6 +165,9 @@ EVILS = {
     "axis": {"axes": (FILTERS, replace(FILTERS, key=EVIL, told=EVIL, values=(EVIL, 1)))},
     "sampler": {"sampler": EVIL, "pruner": EVIL},
     "environment": {"environment": {EVIL: {EVIL: EVIL}}},
+    "images": {
+        "images": {"class_names": [EVIL], "images_per_class": {EVIL: [1]}, "notices": [EVIL]}
+    },
     "command": {"commands": (Command(purpose=EVIL, line=EVIL),)},
     "missing": {"missing": (EVIL,)},
     "importance": {"importances": (BADLY_SHARED,)},

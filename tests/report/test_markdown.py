@@ -31,6 +31,7 @@ def test_markdown_has_what_the_page_has() -> None:
         "- model.filters: 70%",
         "busy for 75% of that",
         "out of memory",
+        "- 3 of 49 test images are exact copies of training images.",
         "| packages keras | 3.15.1 |",
         "```\ncnn-sweeps -m data=digits\n```",
     ):

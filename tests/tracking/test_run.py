@@ -211,13 +211,21 @@ def test_two_runs_may_divide_one_dataset_differently(run: TrackedRun, store: Sto
     run.log_dataset(dataset())
     smaller = dataset()
     with store.start_run("other", tags={}) as other:
-        other.log_dataset(replace(smaller, x_train=smaller.x_train[:3]))
+        other.log_dataset(
+            replace(smaller, x_train=smaller.x_train[:3], y_train=smaller.y_train[:3])
+        )
     sizes = [
         {tag.key: tag.value for tag in entry.tags}["train_images"]
         for each in (run, other)
         for entry in stored(each).inputs.dataset_inputs
     ]
     assert sizes == ["6", "3"]
+    (entry,) = stored(other).inputs.dataset_inputs
+    counts = {tag.key: tag.value for tag in entry.tags}
+    assert counts["train_images_per_class"] == "cat 2, dög 1"
+    assert counts["validation_images_per_class"] == "cat 1, dög 1"
+    read = json.loads(store.read_text(other.run_id, "images.json"))
+    assert read["images_per_class"] == {"train": [2, 1], "validation": [1, 1], "test": [1, 1]}
 
 
 @pytest.mark.parametrize(

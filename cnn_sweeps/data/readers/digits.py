@@ -19,6 +19,8 @@ from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.split import hold_out
 
 FILE = Path("datasets", "data", "digits.csv.gz")
+MOST = 1 << 20
+"""More bytes than the file has."""
 SMALL, LARGE = 8, 28
 DEEPEST = 16
 TEST_SEED = 0
@@ -63,7 +65,7 @@ def _shipped() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
         bunch = load_digits()
         return bunch.images.astype(np.int64), bunch.target
-    rows = np.loadtxt(StringIO(read_bytes(file).decode()), delimiter=",", dtype=np.int64)
+    rows = np.loadtxt(StringIO(read_bytes(file, most=MOST).decode()), delimiter=",", dtype=np.int64)
     return rows[:, :-1].reshape(-1, SMALL, SMALL), rows[:, -1]
 
 

@@ -1,6 +1,7 @@
 """A user's own images: one sub-folder for each class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +11,64 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.arrays import Part, Shape
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content, assemble
-from cnn_sweeps.data.files import expanded, kind, told, visible
+from cnn_sweeps.data.files import check_memory, expanded, kind, links_out, told, visible
 from cnn_sweeps.data.readers.reader import Reader
-from cnn_sweeps.data.split import hold_out
+from cnn_sweeps.data.readers.split_names import SplitName, not_read, split_of
+from cnn_sweeps.data.split import hold_out, refuse_unused
 from cnn_sweeps.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 TEST_SEED = 0
+FEWEST_SPLITS = 2
+PARTS_OF: dict[SplitName, str] = {"train": "train", "test": "test", "validation": "val"}
+"""How the arrays of a split are called."""
+ORDER = {split: place for place, split in enumerate(PARTS_OF)}
 Classes = dict[str, list[Path]]
 
 
 def read(config: FolderData) -> Content:
-    """Read `train/` and `test/`, or one folder of classes and hold out the test split.
+    """Read `train/`, `val/` and `test/`, or one folder of classes and hold out the test split.
 
-    Without `test/`, a fixed seed marks `test_fraction` of each class. Other folders beside
-    `train/` and `test/` (such as `val/`) are not read.
+    Without `test/`, a fixed seed marks `test_fraction` of each class. Other folders beside these
+    are not read (nor is `val/` by the first rules).
 
     Raises:
-        DataError: no class folders, an empty one, ones that differ between `train/` and
-            `test/`, a file that is no image, or an image that cannot be read.
+        DataError: no class folders, an empty one, ones that differ between the splits, a file
+            that is no image, or an image that cannot be read.
+        ConfigError: `test_fraction` has no effect.
     """
     folder = expanded(config.path)
-    train, test = halves(folder)
-    classes = class_files(train)
-    names = tuple(classes)
-    x, y = _read(classes, config)
-    if test is not None:
-        test_classes = class_files(test)
-        _same_classes(train, names, test, tuple(test_classes))
-        x_test, y_test = _read(test_classes, config)
-    else:
-        held = hold_out(y, config.test_fraction, seed=TEST_SEED, option="data.test_fraction")
-        x, y, x_test, y_test = x[~held], y[~held], x[held], y[held]
-    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
-    return assemble(
+    folders = split_folders(folder, config.rules)
+    classes = {split: class_files(found) for split, found in folders.items()}
+    names = tuple(classes["train"])
+    for split in folders.keys() - {"train"}:
+        _same_classes(folders["train"], names, folders[split], tuple(classes[split]))
+    turns = {split: _in_turns(found) for split, found in classes.items()}
+    paths = [path for turn in turns.values() for _, path in turn]
+    images, notices = _read(paths, config)
+    arrays: dict[str, NDArray[Any]] = {}
+    start = 0
+    for split, turn in turns.items():
+        arrays[f"x_{PARTS_OF[split]}"] = images[start : start + len(turn)]
+        arrays[f"y_{PARTS_OF[split]}"] = np.array([label for label, _ in turn], dtype=np.int64)
+        start += len(turn)
+    if "test" not in folders:
+        arrays |= _hold_out_test(arrays["x_train"], arrays["y_train"], config)
+    elif config.rules > 1:
+        refuse_unused(config, "test_fraction", f"{folders['test']} is the test split")
+    if config.rules > 1:
+        beside = [path.name for path in class_folders(folder) if path not in folders.values()]
+        notices += not_read(folder, beside if folders["train"] != folder else [])
+        notices += links_out(folder, paths)
+    content = assemble(
         {part: Part(array, str(folder)) for part, array in arrays.items()},
         name=folder.resolve().name,
         source=str(folder),
         class_names=names,
+        rules=config.rules,
+        scaled=True,
     )
+    return replace(content, notices=notices)
 
 
 def shape(config: FolderData) -> Shape:
@@ -58,25 +78,51 @@ def shape(config: FolderData) -> Shape:
 
 def num_classes(config: FolderData) -> int:
     """As many as there are folders of training images."""
-    return len(class_folders(halves(expanded(config.path))[0]))
+    return len(class_folders(split_folders(expanded(config.path), config.rules)["train"]))
 
 
-def halves(folder: Path) -> tuple[Path, Path | None]:
-    """The folder of training classes, and that of the test classes where there is one.
+def split_folders(folder: Path, rules: int) -> dict[SplitName, Path]:
+    """The folder of the training classes, and those of the other splits where there are any.
+
+    By the first rules, `train/` and `test/` in just this case.
 
     Raises:
-        DataError: the path is missing or no folder.
+        DataError: the path is missing or no folder, or it is not clear what is the training split.
     """
     if kind(folder) == "file":
         raise DataError(
             f"data.path={folder} is a file; data=image_folder reads a folder with one "
             "sub-folder for each class."
         )
-    visible(folder)  # a missing or forbidden folder is told here, once
-    train, test = folder / "train", folder / "test"
-    if kind(train) != "folder" or not class_folders(train):
-        return folder, None
-    return train, test if kind(test) == "folder" else None
+    inside = class_folders(folder)  # a missing or forbidden folder is told here, once
+    if rules == 1:
+        found = {path.name: path for path in inside if path.name in ("train", "test")}
+        if "train" not in found or not class_folders(found["train"]):
+            return {"train": folder}
+        return {split: found[split] for split in ("train", "test") if split in found}
+    splits = {path: split for path in inside if (split := split_of(path.name))}
+    divided = [path for path in splits if class_folders(path)]
+    if not divided and len(set(splits.values())) < FEWEST_SPLITS:
+        return {"train": folder}  # a class may be called `train`
+    _check_splits(folder, splits, divided)
+    return {split: path for path, split in sorted(splits.items(), key=lambda item: ORDER[item[1]])}
+
+
+def _check_splits(folder: Path, splits: Mapping[Path, SplitName], divided: Sequence[Path]) -> None:
+    """Refuse folders of splits of which not every one has class folders, or has its own role."""
+    names = f"{', '.join(path.name for path in splits)} in {folder}"
+    if not divided:
+        raise DataError(
+            f"{names} are called as splits are, but have no class folders; make one sub-folder "
+            f"for each class in each of them, such as {next(iter(splits)).name}/CLASS."
+        )
+    if len(set(splits.values())) < len(splits):
+        raise DataError(f"{names}: two of them are the same split; keep one of each.")
+    if "train" not in splits.values():
+        raise DataError(
+            f"{names} has class folders, but there is no train/ beside it; move the class "
+            "folders of the training images there."
+        )
 
 
 def class_files(folder: Path) -> Classes:
@@ -100,8 +146,16 @@ def class_files(folder: Path) -> Classes:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The visible sub-folders, sorted by name."""
-    return [path for path in visible(folder) if path.is_dir()]
+    """The visible sub-folders, sorted by name.
+
+    Raises:
+        DataError: a link to nothing, which may have been a class.
+    """
+    inside = visible(folder)
+    for path in inside:
+        if path.is_symlink() and not path.exists():
+            raise DataError(f"{path} is a link to nothing; fix or remove it.")
+    return [path for path in inside if path.is_dir()]
 
 
 def _is_image(path: Path) -> bool:
@@ -116,7 +170,10 @@ def _image_files(folder: Path) -> list[Path]:
         raise DataError(f"{folder} contains no images; add images or remove the class folder.")
     for path in files:
         if path.is_dir():
-            raise DataError(f"{path} is a folder inside a class folder; move its images up.")
+            raise DataError(
+                f"{path} is a folder inside a class folder; class "
+                "folders lie in the folder itself, or in its train/, val/ and test/."
+            )
         if not _is_image(path):
             known = " ".join(suffix[1:] for suffix in SUFFIXES)
             raise DataError(f"{path} is not an image ({known}); move or convert it.")
@@ -136,26 +193,62 @@ def _same_classes(train: Path, names: Sequence[str], test: Path, others: Sequenc
             )
 
 
-def _read(classes: Classes, config: FolderData) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """All images and labels, class after class in turn.
+def _hold_out_test(
+    x: NDArray[np.uint8], y: NDArray[Any], config: FolderData
+) -> dict[str, NDArray[Any]]:
+    """Training and test arrays, where the user has no test images."""
+    fraction, option = config.test_fraction, "data.test_fraction"
+    held = hold_out(y, fraction, seed=TEST_SEED, option=option, rules=config.rules)
+    return {"x_train": x[~held], "y_train": y[~held], "x_test": x[held], "y_test": y[held]}
 
-    The first image of each class, then the second of each, and so on: `limit` then takes
-    a like number of each class instead of the first classes alone.
+
+def _in_turns(classes: Classes) -> list[tuple[int, Path]]:
+    """Labels and files: the first image of each class, then the second of each, and so on.
+
+    `limit` then takes a like number of each class instead of the first classes alone.
     """
-    from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
-
     turns = [
         (turn, label, path)
         for label, files in enumerate(classes.values())
         for turn, path in enumerate(files)
     ]
-    turns.sort(key=lambda item: item[:2])
+    return [(label, path) for _, label, path in sorted(turns, key=lambda item: item[:2])]
+
+
+def _read(paths: Sequence[Path], config: FolderData) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The images of all splits, and a sentence where their range decided how they are scaled."""
+    from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
+
     height, width, channels = shape(config)
     with told(expanded(config.path)):
-        images = np.empty((len(turns), height, width, channels), dtype=np.uint8)
-    for place, (_, _, path) in enumerate(turns):
-        images[place] = picture.read(path, config.image_size, color=config.color)
-    return images, np.array([label for _, label, _ in turns], dtype=np.int64)
+        check_memory(len(paths) * height * width * channels, expanded(config.path))
+        images = np.empty((len(paths), height, width, channels), dtype=np.uint8)
+    kinds: dict[picture.Depth, list[int]] = {}
+    brightest: dict[picture.Depth, int] = {}
+    for place, path in enumerate(paths):
+        found = picture.read(path, config.image_size, color=config.color)
+        images[place] = found.pixels
+        kinds.setdefault(found.depth, []).append(place)
+        brightest[found.depth] = max(brightest.get(found.depth, 0), found.brightest)
+    notices: tuple[str, ...] = ()
+    if config.rules == 1:
+        return images, notices
+    for depth, places in kinds.items():
+        white = picture.white_of(depth, brightest[depth])
+        if white is None:
+            raise DataError(
+                f"{len(places):,} {depth} images of {config.path}, such as {paths[places[0]]}, "
+                f"have values up to {brightest[depth]}, which is black: scale them, and save "
+                "them with 8 bits a channel."
+            )
+        if white != picture.WHITE[depth]:
+            for place in places:
+                images[place] = picture.read(
+                    paths[place], config.image_size, color=config.color, white=white
+                ).pixels
+            values = f"{len(places):,} {depth} images have values up to {brightest[depth]}"
+            notices += (f"{values}: {white} was taken as white.",)
+    return images, notices
 
 
 READER: Reader[FolderData] = Reader(read=read, shape=shape, num_classes=num_classes)

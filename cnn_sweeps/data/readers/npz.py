@@ -2,6 +2,10 @@
 
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,13 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import NpzData
 from cnn_sweeps.data.arrays import Part, Shape, image_shape, labels
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
-from cnn_sweeps.data.files import expanded, kind, told
+from cnn_sweeps.data.files import check_memory, check_regular, expanded, kind, told
 from cnn_sweeps.data.readers.reader import Reader
+from cnn_sweeps.data.readers.split_names import VALIDATION_SUFFIXES, not_read
 from cnn_sweeps.errors import DataError
 
 BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, KeyError)
+STANDARD = {name: name for name in PARTS}
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -32,27 +38,78 @@ def read(config: NpzData) -> Content:
             f"data.path={path} is a folder; data=npz reads one .npz file "
             "(a folder: data=idx or data=image_folder)."
         )
-    return assemble(read_parts(path), name=path.stem, source=str(path))
+    if config.rules == 1:
+        return assemble(read_parts(path), name=path.stem, source=str(path))
+    present = names_in(path)
+    names = {**STANDARD, **_validation(path, present)}
+    parts = read_parts(path, names)
+    content = assemble(parts, name=path.stem, source=str(path), rules=config.rules)
+    unread = [name for name in present if name not in names.values()]
+    return replace(content, notices=not_read(path, unread))
 
 
 def shape(config: NpzData) -> Shape | None:
     """The shape that the header of the training images gives."""
-    return image_shape(header(expanded(config.path), "x_train")[0])
+    return image_shape(header(expanded(config.path), "x_train")[0], config.rules)
 
 
 def num_classes(config: NpzData) -> int:
     """As many as there are different training labels."""
     path = expanded(config.path)
+    check_regular(path)
     with np.load(path, allow_pickle=False) as arrays:
-        return len(np.unique(labels(Part(arrays["y_train"], str(path)))))
+        return len(np.unique(labels(Part(_array(path, arrays, "y_train"), str(path)))))
 
 
-def read_parts(path: Path) -> dict[str, Part]:
-    """The four arrays of an NPZ file; others in it are left alone.
+def read_parts(path: Path, names: Mapping[str, str] = STANDARD) -> dict[str, Part]:
+    """Arrays of an NPZ file; others in it are left alone.
+
+    Args:
+        path: the file.
+        names: for each part (`x_train` and so on), what it is called in the file.
 
     Raises:
         DataError: the file is missing, broken or no NPZ, or an array is missing.
     """
+    with _told(path), np.load(path, allow_pickle=False) as arrays:
+        _complete(path, arrays.files)
+        return {
+            part: Part(_array(path, arrays, name), f"{name} in {path}")
+            for part, name in names.items()
+        }
+
+
+def names_in(path: Path) -> list[str]:
+    """What the arrays of an NPZ file are called.
+
+    Raises:
+        DataError: the file is missing, broken or no NPZ.
+    """
+    with _told(path), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _validation(path: Path, present: list[str]) -> dict[str, str]:
+    """What the user's validation images and their labels are called, where there are any.
+
+    Raises:
+        DataError: one without the other, or several.
+    """
+    known = {f"{part}_{suffix}" for suffix in VALIDATION_SUFFIXES for part in "xy"}
+    found = [name for name in present if name.lower() in known]
+    pairs = {name.lower().partition("_")[2] for name in found}
+    if len(found) not in {0, 2} or len(pairs) > 1:
+        raise DataError(
+            f"{path} holds {' '.join(found)}; validation images are one array x_val and their "
+            "labels one array y_val."
+        )
+    return {f"{name[0].lower()}_val": name for name in found}
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what a missing, broken or other file raises into one `DataError`."""
+    check_regular(path)
     with told(path):
         is_zip = path.stat().st_size and zipfile.is_zipfile(path)
     if not is_zip:
@@ -61,21 +118,28 @@ def read_parts(path: Path) -> dict[str, Part]:
             "np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...)."
         )
     try:
-        with told(path), np.load(path, allow_pickle=False) as arrays:
-            _complete(path, arrays.files)
-            return {name: Part(_array(path, arrays, name), f"{name} in {path}") for name in PARTS}
+        with told(path):
+            yield
     except BROKEN as error:
         raise DataError(f"{path} is damaged ({error}); copy or write it again.") from error
 
 
 def _array(path: Path, arrays: Any, name: str) -> NDArray[Any]:
-    """One array; anything that would need pickle is refused, since that runs code."""
-    _, dtype = header(path, name)
+    """One array, after a look at its header.
+
+    Anything that would need pickle is refused, since that runs code, and what its archive cannot
+    hold, since NumPy makes room for it first.
+    """
+    shape, dtype = header(path, name)
+    needed, packed = prod(shape) * dtype.itemsize, arrays.zip.getinfo(f"{name}.npy")
     if dtype.hasobject:
         raise DataError(
             f"{name} in {path} holds Python objects; store one array of numbers: "
             "np.stack(images).astype('uint8')."
         )
+    if needed > packed.file_size:
+        raise ValueError(f"{name} has shape {shape}, for which it is too short")
+    check_memory(needed, f"{name} in {path}")
     array: NDArray[Any] = arrays[name]
     return array
 
@@ -97,6 +161,7 @@ def header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         KeyError: no such array.
         ValueError: its header is damaged.
     """
+    check_regular(path)
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         version = npy.read_magic(file)
         if version not in HEADERS:

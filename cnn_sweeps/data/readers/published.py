@@ -19,6 +19,8 @@ from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import DataError
 
 VARIABLE = "CNN_SWEEPS_DATA"
+MOST = 1 << 26
+"""More bytes than any published file has when it is unpacked."""
 Files = dict[str, bytes]
 
 
@@ -100,7 +102,7 @@ def contained(folder: Path, published: Published) -> Files | None:
         archives = [folder / name for name in published.archives if (folder / name).is_file()]
     present = {name: path for name, path in paths.items() if path is not None}
     if len(present) == len(published.files):
-        files = {name: read_bytes(path) for name, path in present.items()}
+        files = {name: read_bytes(path, most=MOST) for name, path in present.items()}
         where = {name: str(path) for name, path in present.items()}
     elif archives:
         files = _unpacked(archives[0], published)
@@ -139,8 +141,9 @@ def _unpacked(archive: Path, published: Published) -> Files:
         with told(archive), tarfile.open(archive) as tar:
             for member in tar:
                 name = Path(member.name).name
-                if name in published.files and (stream := tar.extractfile(member)):
-                    files[name] = stream.read()
+                if name in published.files and member.isreg() and member.size <= MOST:
+                    stream = tar.extractfile(member)
+                    files[name] = stream.read() if stream else b""
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(
             f"{archive} is damaged ({error}); delete it or download it again."

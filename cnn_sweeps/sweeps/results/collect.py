@@ -15,7 +15,6 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import InputError, StoreError
-from cnn_sweeps.runs.record import ENVIRONMENT
 from cnn_sweeps.sweeps.plan.objectives import SIGNS
 from cnn_sweeps.sweeps.plan.plan import EPOCHS
 from cnn_sweeps.sweeps.results.commands import commands
@@ -104,7 +103,8 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         importances=importances(study),
         curves=_curves(ranking, runs),
         timing=_timing(trials, seconds_spent(over)),
-        environment=_environment(best_run, runs),
+        environment=_stored(best_run, runs, names.ENVIRONMENT_FILE),
+        images=_stored(best_run, runs, names.IMAGES_FILE),
         commands=commands(study, best, runs.store),
         missing=(*runs.missing, *differences),
     )
@@ -197,12 +197,12 @@ def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
     return tuple(found)
 
 
-def _environment(run: RunRecord | None, runs: Runs) -> Mapping[str, object]:
-    """Where the best was trained."""
+def _stored(run: RunRecord | None, runs: Runs, path: str) -> Mapping[str, object]:
+    """A JSON file of the best, such as where it was trained; empty where there is none."""
     if run is None or runs.store is None:
         return {}
     with suppress(StoreError, ValueError):
-        stored = artifacts.read_bytes(runs.store, run.run_id, ENVIRONMENT)
+        stored = artifacts.read_bytes(runs.store, run.run_id, path)
         parsed = json.loads(stored) if stored else {}
         return parsed if isinstance(parsed, dict) else {}
     return {}

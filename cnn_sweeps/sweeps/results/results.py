@@ -1,7 +1,7 @@
 """What a sweep came to, as plain values: everything that a report of it shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -202,6 +202,8 @@ class SweepResults:
         curves: the trainings of the best few.
         timing: where the time went.
         environment: where the best was trained, by name; empty where that is not known.
+        images: what the best was trained on: images per class and split, and what should be
+            known of them; empty where that is not known.
         commands: how to go on from here.
         missing: what could not be found out, a sentence for each.
     """
@@ -225,6 +227,7 @@ class SweepResults:
     environment: Mapping[str, Any]
     commands: tuple[Command, ...]
     missing: tuple[str, ...] = ()
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def winners(self) -> tuple[Trial, ...]:

@@ -1,5 +1,6 @@
 """IDX files: what is read, and every way in which they can be wrong."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,50 @@ def test_a_file_is_told_apart(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=f"is a file; data=idx reads a folder.*{text}|{text}"):
         load(IdxData(path=tmp_path / name))
+
+
+@pytest.mark.parametrize("prefix", ["val", "valid", "Validation"])
+def test_own_validation_images_are_the_split(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], prefix: str
+) -> None:
+    """A third pair of files; one of the pair alone is refused."""
+    config = IdxData(path=write_idx(tmp_path / "own", arrays))
+    (config.path / f"{prefix}-images-idx3").write_bytes(idx.encode(arrays["x_test"] ^ 1))
+    with pytest.raises(DataError, match="has no file for val-labels"):
+        load(config)
+    (config.path / f"{prefix}-labels-idx1").write_bytes(idx.encode(arrays["y_test"]))
+    data = load(config)
+    assert (len(data.x_train), len(data.x_val), data.rules) == (30, 9, 2)
+    np.testing.assert_array_equal(data.x_val[..., 0], arrays["x_test"] ^ 1)
+
+
+def test_files_that_are_not_read_are_named(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path]
+) -> None:
+    """Images that play no known role."""
+    config = IdxData(path=write_idx(tmp_path / "own", arrays))
+    (config.path / "dev-images-idx3").touch()
+    assert load(config).notices == (f"{config.path} also holds dev-images-idx3: not read.",)
+
+
+HUGE = b"\xff" * 4
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\0\0\x08\3" + HUGE * 3, id="declared"),
+        pytest.param(gzip.compress(b"\0\0\x08\1\0\0\0\x1e" + bytes(10**7)), id="unpacked"),
+        pytest.param(b"\0\0\x08\3" + bytes(4) + HUGE * 2, id="no images"),
+        pytest.param(b"\0\0\x08\x46" + b"\0\0\0\1" * 70 + b"\1", id="70 dimensions"),
+    ],
+)
+def test_a_header_that_claims_too_much_is_refused(
+    tmp_path: Path, arrays: Arrays, write_idx: Callable[..., Path], data: bytes
+) -> None:
+    """In one line, before there is room made for it."""
+    config = IdxData(path=write_idx(tmp_path, arrays))
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(data)
+    with pytest.raises(DataError, match="train-images") as caught:
+        load(config)
+    assert "\n" not in str(caught.value)

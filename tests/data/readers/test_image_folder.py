@@ -1,5 +1,9 @@
 """Image folders: order, split, decoding, and every way in which they can be wrong."""
 
+import os
+import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -10,16 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_sweeps.config.schema import FolderData
-from cnn_sweeps.data import load
+from cnn_sweeps.data import load, peek_classes
 from cnn_sweeps.data.readers import image_folder, picture
-from cnn_sweeps.errors import DataError
+from cnn_sweeps.errors import ConfigError, DataError
 
 Write = Callable[..., Path]
 
 
 def decode(path: Path, color: Literal["rgb", "grayscale"] = "rgb") -> NDArray[np.uint8]:
     """The image in 2x2."""
-    return picture.read(path, (2, 2), color=color)
+    return picture.read(path, (2, 2), color=color).pixels
 
 
 def test_one_folder_of_classes_is_divided(tmp_path: Path, write_images: Write) -> None:
@@ -31,12 +35,13 @@ def test_one_folder_of_classes_is_divided(tmp_path: Path, write_images: Write) -
 
 
 def test_train_and_test_folders_are_taken_as_they_are(tmp_path: Path, write_images: Write) -> None:
-    """With `test/` nothing is drawn; other folders beside are not read."""
+    """With `test/` nothing is drawn; other folders beside are not read, and that is said."""
     write_images(tmp_path / "train", {"a": 6, "b": 6})
     write_images(tmp_path / "test", {"a": 2, "b": 3})
-    write_images(tmp_path / "val", {"c": 1})
+    write_images(tmp_path / "more", {"c": 1})
     data = load(FolderData(path=tmp_path, validation_fraction=0.0, color="grayscale"))
     assert (len(data.y_train), len(data.y_test), data.shape) == (12, 5, (28, 28, 1))
+    assert f"{tmp_path} also holds more: not read." in data.notices
 
 
 def test_a_train_folder_alone_is_divided(tmp_path: Path, write_images: Write) -> None:
@@ -139,7 +144,7 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
 def test_height_comes_before_width(tmp_path: Path) -> None:
     """`image_size` is (height, width)."""
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
-    assert picture.read(tmp_path / "x.png", (3, 5), color="rgb").shape == (3, 5, 3)
+    assert picture.read(tmp_path / "x.png", (3, 5), color="rgb").pixels.shape == (3, 5, 3)
 
 
 def test_odd_metadata_is_no_fault(tmp_path: Path) -> None:
@@ -161,6 +166,13 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "loose-image": (lambda p: put(p, "x.png"), r"x\.png lies outside the class folders"),
     "empty-image": (lambda p: put(p, "a/x.png"), r"a/x\.png cannot be read .*not a known image"),
     "no-image": (lambda p: put(p, "a/x.jpg", b"GIF"), r"a/x\.jpg cannot be read .*fix or remove"),
+    "postscript": (lambda p: put(p, "a/x.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n"), "not a known image"),
+    "icon": (lambda p: Image.new("L", (16, 16)).save(p / "a/x.png", "ICO"), "not a known image"),
+    "pipe": (lambda p: os.mkfifo(p / "a/x.png"), r"a/x\.png is a pipe, not a regular file"),
+    "device": (lambda p: (p / "a/x.png").symlink_to("/dev/zero"), r"x\.png is a device"),
+    "link-to-itself": (lambda p: (p / "a/x.png").symlink_to("x.png"), "too many levels|Too many"),
+    "class-is-a-link-to-nothing": (lambda p: (p / "c").symlink_to("no"), "c is a link to nothing"),
+    "class-is-a-loop": (lambda p: (p / "c").symlink_to("."), "c/a is a folder inside a class"),
     "only-train": (lambda p: put(p, "train/a/x.png"), "train has 1 sub-folders; .*at least two"),
 }
 
@@ -174,6 +186,187 @@ def test_a_spoilt_folder_is_told(
     with pytest.raises(DataError, match=text) as caught:
         load(FolderData(path=tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("train", "val", "test"),
+        ("Train", "valid", "Test"),
+        ("training", "validation", "testing"),
+        ("TRAINING", "Val", "test_set"),
+    ],
+)
+def test_own_splits_are_known_by_their_names(
+    tmp_path: Path, write_images: Write, train: str, val: str, test: str
+) -> None:
+    """In any case; nothing is drawn, and the first rules know `train` and `test` alone."""
+    for number, name in enumerate((train, val, test), 3):
+        write_images(tmp_path / name, {"a": number, "b": number})
+    data = load(FolderData(path=tmp_path))
+    assert data.images_per_class == {"train": (3, 3), "validation": (4, 4), "test": (5, 5)}
+    assert (peek_classes(FolderData(path=tmp_path)), data.rules) == (2, 2)
+    shutil.rmtree(tmp_path / test)
+    alone = load(FolderData(path=tmp_path))
+    assert alone.images_per_class == {"train": (2, 2), "validation": (4, 4), "test": (1, 1)}
+
+
+def test_the_first_rules_read_as_they_did(tmp_path: Path, write_images: Write) -> None:
+    """`val/` is not read, and the names of the classes are no part of the digest."""
+    for name in ("train", "val", "test"):
+        write_images(tmp_path / name, {"a": 10, "b": 10})
+    first, second = (FolderData(path=tmp_path, rules=number) for number in (1, 2))
+    assert [len(load(config).x_val) for config in (first, second)] == [2, 20]
+    before = {config.rules: load(config).digest for config in (first, second)}
+    for name in ("train", "val", "test"):
+        (tmp_path / name / "b").rename(tmp_path / name / "bees")
+    assert load(first).digest == before[1]
+    assert load(second).digest != before[2]
+
+
+@pytest.mark.parametrize(
+    ("folders", "text"),
+    [
+        pytest.param(
+            ("val/a", "val/b", "test/a", "test/b"), "there is no train/ beside", id="none"
+        ),
+        pytest.param(("train/a", "val/a", "valid/a"), "the same split; keep one", id="twice"),
+        pytest.param(
+            ("train", "test"), "no class folders; make one sub-folder for each", id="flat"
+        ),
+        pytest.param(("a", "b", "test/a", "test/b"), "there is no train/ beside", id="beside"),
+        pytest.param(("set1/a", "set2/a"), "a folder inside a class folder; class", id="other"),
+    ],
+)
+def test_splits_are_never_read_as_classes(
+    tmp_path: Path, write_images: Write, folders: tuple[str, ...], text: str
+) -> None:
+    """Nor does a refusal advise to merge them."""
+    for name in folders:
+        write_images((tmp_path / name).parent, {Path(name).name: 3})
+    with pytest.raises(DataError, match=text) as caught:
+        load(FolderData(path=tmp_path))
+    assert "images up" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("beside", "setting"),
+    [
+        ("val", {"validation_fraction": 0.2}),
+        ("val", {"validation_fraction": 0.0}),
+        ("val", {"split_seed": 3}),
+        ("test", {"test_fraction": 0.5}),
+    ],
+)
+def test_settings_of_a_split_that_is_not_drawn_are_refused(
+    tmp_path: Path, write_images: Write, beside: str, setting: dict[str, Any]
+) -> None:
+    """Beside the user's own images they would have no effect."""
+    for name in ("train", beside):
+        write_images(tmp_path / name, {"a": 5, "b": 5})
+    with pytest.raises(ConfigError, match=f"data.{next(iter(setting))}=.* has no effect: .*Leave"):
+        load(FolderData(path=tmp_path, **setting))
+
+
+def test_a_rare_class_is_in_every_split(tmp_path: Path, write_images: Write) -> None:
+    """And where it cannot be, that is said."""
+    data = load(FolderData(path=write_images(tmp_path / "few", {"a": 60, "b": 3})))
+    assert [counts[1] for counts in data.images_per_class.values()] == [1, 1, 1]
+    scarce = load(FolderData(path=write_images(tmp_path / "two", {"a": 60, "b": 2})))
+    assert [counts[1] for counts in scarce.images_per_class.values()] == [1, 0, 1]
+    assert "The validation split has no image of b (1 for training)." in scarce.notices
+
+
+def deep(folder: Path, brightest: int, *, kind: str = "u2", suffix: str = ".png") -> Path:
+    """Two classes of deep gray images, whose greatest value is this one."""
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            values = np.full((4, 4), brightest * (number + 1) // 6, kind)
+            Image.fromarray(values).save(folder / name / f"{number}{suffix}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("brightest", "white"),
+    [(1, 1), (255, 255), (1000, 1023), (4095, 4095), (12000, 16383), (40000, 65535)],
+)
+def test_the_range_of_the_whole_set_tells_the_depth(
+    tmp_path: Path, brightest: int, white: int
+) -> None:
+    """12 bits in files of 16 are no night; where the files say enough, nothing is told."""
+    data = load(FolderData(path=deep(tmp_path, brightest), color="grayscale"))
+    every = np.concatenate([data.x_train, data.x_val, data.x_test])
+    assert every.max() == (brightest * 510 + white) // (2 * white)
+    told = f"12 16-bit gray images have values up to {brightest}: {white} was taken as white."
+    assert (told in data.notices) is (white < 65535)
+    first = load(FolderData(path=tmp_path, color="grayscale", rules=1))
+    assert max(first.x_train.max(), first.x_test.max()) <= (brightest + 128) // 257
+
+
+def test_integers_of_any_width_are_scaled_alike(tmp_path: Path) -> None:
+    """32-bit TIFF files that hold 0 to 255, beside ordinary images."""
+    deep(tmp_path, 255, kind="i4", suffix=".tif")
+    Image.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "a" / "x.png")
+    assert "12 16-bit gray images have values up to 255" in " ".join(
+        load(FolderData(path=tmp_path)).notices
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        pytest.param(
+            lambda: Image.fromarray(np.ones((4, 4), "u1")), "8-bit .* up to 1,", id="mask"
+        ),
+        pytest.param(
+            lambda: Image.fromarray(np.full((4, 4), 3, "u2")), "gray .* up to 3,", id="16"
+        ),
+        pytest.param(lambda: Image.new("RGB", (4, 4)), "8-bit images .* up to 0,", id="black"),
+    ],
+)
+def test_black_images_are_refused_with_their_range(
+    tmp_path: Path, make: Callable[[], Image.Image], text: str
+) -> None:
+    """There is nothing to be learnt from them; a line drawing is not black."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            make().save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match=f"{text} which is black: scale them"):
+        load(FolderData(path=tmp_path))
+    thin = Image.new("L", (300, 300))
+    thin.putpixel((9, 9), 255)
+    for file in tmp_path.glob("*/*.png"):
+        thin.save(file)
+    assert load(FolderData(path=tmp_path)).num_classes == 2
+
+
+def test_deep_colour_that_was_cut_to_black_is_refused(tmp_path: Path) -> None:
+    """Pillow keeps the high byte alone: 12 bits in 16-bit colour leave 15 of 255."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(name + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + name + data + check
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            pixel = zlib.compress(b"\0" + struct.pack(">3H", 4095, 4000, 100 * number))
+            parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
+            (tmp_path / name / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    with pytest.raises(DataError, match="16-bit colour images .* which is black"):
+        load(FolderData(path=tmp_path))
+
+
+def test_links_to_outside_are_told(tmp_path: Path, write_images: Write) -> None:
+    """A person knows whose images were trained on."""
+    home = write_images(tmp_path / "home", {"a": 5, "b": 5})
+    other = write_images(tmp_path / "other", {"a": 1})
+    (home / "a" / "link.png").symlink_to(other / "a" / "000.png")
+    said = f"1 of the files that are read lie outside of {home}, reached by links"
+    assert any(each.startswith(said) for each in load(FolderData(path=home)).notices)
 
 
 def test_a_folder_without_sub_folders_is_told(tmp_path: Path) -> None:
@@ -209,10 +402,13 @@ def test_a_truncated_image_is_told(tmp_path: Path, write_images: Write) -> None:
         load(FolderData(path=tmp_path))
 
 
-def test_a_decompression_bomb_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [1000, 9999], ids=["ten times", "one pixel"])
+def test_a_decompression_bomb_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     """An image of a size that no camera makes."""
     Image.new("1", (100, 100)).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
     with pytest.raises(DataError, match=r"x\.png is too large .*scale it down"):
         decode(tmp_path / "x.png")
 
@@ -221,7 +417,11 @@ def test_a_decompression_bomb_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     ("array", "text"),
     [
         pytest.param(np.zeros((4, 4), np.float32), "floating-point values", id="float"),
-        pytest.param(np.full((4, 4), 70000, np.int32), "more than 16 bits", id="32-bit"),
+        pytest.param(
+            np.full((4, 4), 70000, np.int32),
+            "values from 70000 to 70000, and more than 16 bits",
+            id="32-bit",
+        ),
     ],
 )
 def test_values_without_a_known_range_are_told(

@@ -1,16 +1,22 @@
 """NPZ files: what is read, and every way in which the arrays can be wrong."""
 
+import io
 import re
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import NpzData
-from cnn_sweeps.data import load
+from cnn_sweeps.data import load, peek_classes
 from cnn_sweeps.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
@@ -54,7 +60,7 @@ def test_any_whole_numbers_that_fit_give_one_digest(
 
 def test_colour_images_keep_their_channels(save: Callable[..., NpzData]) -> None:
     """Four dimensions are (n, height, width, channels)."""
-    x = np.zeros((30, 4, 5, 3), np.uint8)
+    x = np.full((30, 4, 5, 3), 200, np.uint8)
     assert load(save(x_train=x, x_test=x[:9])).shape == (4, 5, 3)
 
 
@@ -94,6 +100,29 @@ BAD = {
     "class-without-image": ({"y_train": Y * 2}, "labels from 0 to 4, but none is 1.*renumber"),
     "test-label": ({"y_test": np.arange(9)}, "y_test in .* the label 8.*0 to 2"),
     "one-class": ({"y_train": Y * 0}, "only the label 0; .* at least two classes"),
+    "half-a-validation": ({"x_val": X[:3]}, "holds x_val; validation images are one array x_val"),
+    "two-validations": (
+        {"x_val": X[:3], "y_val": Y[:3], "x_valid": X[:3], "y_valid": Y[:3]},
+        "holds x_val y_val x_valid y_valid; validation images are one array",
+    ),
+    "validation-label": (
+        {"x_val": np.full((3, 4, 5), 99, np.uint8), "y_val": Y[:3] + 5},
+        "y_val in .* the label 7, which no training image has",
+    ),
+    "four-channels-first": (
+        {"x_train": np.full((30, 4, 12, 12), 99, np.uint8)},
+        r"\(30, 4, 12, 12\), channels first.*np\.moveaxis",
+    ),
+    "spectra-first": ({"x_train": np.zeros((30, 13, 64, 64), np.uint8)}, "channels first"),
+    "two-channels-first": ({"x_train": np.zeros((30, 2, 9, 14), np.uint8)}, "channels first"),
+    "zero-or-one": (
+        {"x_train": (X + np.eye(4, 5)).astype(np.uint8)},
+        r"values from 0 to 1, which is black: 255 is white; scale them: x = \(x \* \(255 / 1\)",
+    ),
+    "zero-to-16": ({"x_train": (X + 16).astype(np.int32)}, "values from 16 to 16, which is black"),
+    "only-zeros": ({"x_test": np.zeros((9, 4, 5), np.uint8)}, "x_test in .* nothing in them"),
+    "12-bit": ({"x_train": (X + 3000).astype(np.int16)}, r"3000; .*x = \(x \* \(255 / 4095\)\)"),
+    "minus-one-to-one": ({"x_train": X - 0.5}, r"x = \(\(x \+ 1\) \* 127\.5\)\.round\(\)"),
     "objects": ({"x_train": np.array([{}, []], object)}, "x_train in .* holds Python objects"),
 }
 
@@ -173,3 +202,73 @@ def test_pickled_objects_are_never_executed(tmp_path: Path, arrays: Arrays) -> N
     with pytest.raises(DataError, match="holds Python objects"):
         load(NpzData(path=path))
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("suffix", ["val", "valid", "validation", "VAL"])
+def test_own_validation_images_are_the_split(
+    save: Callable[..., NpzData], arrays: Arrays, suffix: str
+) -> None:
+    """Whatever they are called; they are in the digest, and the first rules do not know them."""
+    x, y = arrays["x_train"][:6] ^ 1, arrays["y_train"][:6]
+    config = save(**{f"x_{suffix}": x, f"y_{suffix}": y})
+    data = load(config)
+    np.testing.assert_array_equal(data.x_val[..., 0], x)
+    assert (len(data.x_train), data.rules) == (30, 2)
+    first = load(replace(config, rules=1))
+    assert (len(first.x_train), len(first.x_val), first.rules) == (27, 3, 1)
+    assert first.digest != data.digest == load(config).digest
+
+
+def test_where_the_rules_make_no_difference_nothing_moves(save: Callable[..., NpzData]) -> None:
+    """Images, digest and number are those of the first rules."""
+    config = save()
+    first, second = load(replace(config, rules=1)), load(replace(config, rules=2))
+    assert (first.digest, first.rules) == (second.digest, second.rules)
+    np.testing.assert_array_equal(first.x_val, second.x_val)
+
+
+def test_the_first_rules_read_as_they_did(save: Callable[..., NpzData]) -> None:
+    """Dark images, and any number of channels."""
+    x = np.ones((30, 4, 12, 12), np.uint8)
+    assert load(replace(save(x_train=x, x_test=x[:9]), rules=1)).shape == (4, 12, 12)
+
+
+def test_arrays_that_are_not_read_are_named(save: Callable[..., NpzData]) -> None:
+    """Nothing is left out without a word."""
+    config = save(class_names=np.array(["a", "b"]))
+    assert load(config).notices == (f"{config.path} also holds class_names: not read.",)
+
+
+def test_channels_that_stand_last_are_channels(save: Callable[..., NpzData]) -> None:
+    """However many."""
+    x = np.full((30, 12, 12, 13), 99, np.uint8)
+    assert load(save(x_train=x, x_test=x[:9])).shape == (12, 12, 13)
+
+
+@pytest.mark.parametrize("name", ["x_train", "y_train"])
+def test_a_header_that_promises_too_much_is_told(
+    save: Callable[..., NpzData], name: str, tmp_path: Path
+) -> None:
+    """NumPy would first make room for all of it."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)}
+    )
+    path = tmp_path / "huge.npz"
+    with zipfile.ZipFile(save().path) as whole, zipfile.ZipFile(path, "w") as changed:
+        for each in whole.namelist():
+            same = whole.read(each)
+            changed.writestr(each, header.getvalue() if each == f"{name}.npy" else same)
+    config = NpzData(path=path)
+    with pytest.raises(DataError, match=rf"is damaged \({name} has shape .* too short"):
+        load(config)
+    assert peek_classes(config) == (None if name == "y_train" else 3)
+
+
+def test_an_archive_that_unpacks_to_more_than_the_memory_is_told(
+    save: Callable[..., NpzData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is unpacked."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=300))
+    with pytest.raises(DataError, match=r"x_train in .*my\.npz needs .* GB of memory"):
+        load(save())

@@ -306,3 +306,14 @@ def test_an_archive_that_was_packed_anew_is_known(tmp_path: Path, arrays: Arrays
     for name, array in zip(IDX_FILES, arrays.values(), strict=True):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx.encode(array), 1, mtime=1))
     assert load(replace(TINY, root=tmp_path)).num_classes == 3
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_in_an_archive_are_not_followed(tmp_path: Path, kind: bytes) -> None:
+    """A link to nothing, or a pipe, in the place of a batch."""
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        member.type, member.linkname = kind, "nowhere"
+        archive.addfile(member)
+    with pytest.raises(DataError, match="has no data_batch_1, .*; delete it"):
+        load(ArchiveData(name="cifar10", root=tmp_path, download=False))

@@ -1,0 +1,39 @@
+"""The images that a run was trained on, as they are stored with it and shown again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.text.table import Table
+
+
+def as_json(dataset: Dataset) -> dict[str, Any]:
+    """What was read: images per class and split, and what a person should know of them."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "image_shape": list(dataset.shape),
+        "class_names": list(dataset.class_names),
+        "images_per_class": {k: list(v) for k, v in dataset.images_per_class.items()},
+        "notices": list(dataset.notices),
+    }
+
+
+def table(stored: Mapping[str, Any]) -> Table:
+    """Images per class and split, a row for each class and one for all of them.
+
+    Args:
+        stored: what `as_json` gave.
+    """
+    counts = stored.get("images_per_class", {})
+    rows = [
+        (str(name), *(f"{split[place]:,}" for split in counts.values()))
+        for place, name in enumerate(stored.get("class_names", ()))
+    ]
+    rows.append(("all", *(f"{sum(split):,}" for split in counts.values())))
+    return Table(
+        head=("class", *counts),
+        rows=tuple(rows),
+        text=frozenset({"class"}),
+        strong=frozenset({len(rows) - 1}),
+    )
