@@ -117,7 +117,7 @@ def test_images_of_either_scale_give_the_same_scores(store: Store, dtype: str) -
     keras_model = loaded(store, run_id)
     for name, given in divided(images).items():
         request = json.loads(json.dumps({"inputs": given.tolist()}))
-        (sent, *_) = infer_and_parse_data(request, served.metadata.get_input_schema())
+        sent = infer_and_parse_data(request, served.metadata.get_input_schema())
         for scores in (keras_model.predict(given), served.predict(given), served.predict(sent)):
             np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5, err_msg=name)
 
