@@ -1,5 +1,6 @@
-"""A small Keras model, and a run that has logged it."""
+"""A small Keras model, a run that has logged it, and the files of that."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,3 +38,17 @@ def logged(store: Store, model: "keras.Model") -> str:
     with store.start_run("r", tags={}) as run:
         run.log_model(model, shape=SHAPE, num_classes=3)
     return run.run_id
+
+
+def files(store: Store, run_id: str) -> Path:
+    """The folder in which a local store keeps the model of a run."""
+    model_id = store.client.get_run(run_id).outputs.model_outputs[-1].model_id
+    location = store.client.get_logged_model(model_id).artifact_location
+    return Path(location.removeprefix("file://"))
+
+
+def loaded(store: Store, run_id: str) -> "keras.Model":
+    """The stored model of a run as plain Keras loads it."""
+    import keras
+
+    return keras.saving.load_model(files(store, run_id) / "data" / "model.keras")

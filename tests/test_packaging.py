@@ -27,6 +27,7 @@ COMES_WITH = {
     "alembic": "mlflow",
     "annotated_types": "pydantic",
     "cloudpickle": "mlflow-skinny",
+    "h5py": "keras",
     "markupsafe": "jinja2",
     "packaging": "mlflow-skinny",
     "pydantic_core": "pydantic",

@@ -95,13 +95,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
-        from cnn_sweeps.runs.stored_model import note_left_out  # noqa: PLC0415
+        from cnn_sweeps.runs import stored_model  # noqa: PLC0415
     dataset = load_cached(config.data)
     check_images(record, dataset.digest)
     choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)
     choices.check_images(len(dataset.x_test))
     configure_backend(config.trainer, config.seed)
-    model = store.load_model(record.run_id)
+    run = store.get(record.run_id)
+    model = stored_model.load(store, run, config, dataset.shape, dataset.num_classes)
     made = gallery.Gallery(model=model, dataset=dataset, about=record.name, choices=choices)
     made.check()
     tracked = store.reopen(record.run_id)
@@ -109,7 +110,7 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     write(style.png(learning_curves(record.epochs, record.name)), CURVES_FILE)
     written, left_out = gallery.save(made, write)
     if not asked.output:
-        note_left_out(left_out, tracked)
+        stored_model.note_left_out(left_out, tracked)
     _print(record, asked.output, [CURVES_FILE, *written], left_out)
     return 1 if left_out else 0
 

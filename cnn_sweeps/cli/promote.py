@@ -10,10 +10,13 @@ from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import RunRecord, Store, registry
+from cnn_sweeps.tracking import RunRecord, Store, model_files, registry
 from cnn_sweeps.tracking.descriptions import of_run
+from cnn_sweeps.tracking.models import TAKES
 from cnn_sweeps.tracking.names import CONFIG_HASH, DATA, DATA_DIGEST, NETWORK
+from cnn_sweeps.training.backend import quiet_stderr
 
+DESCRIPTION = "Takes {takes}; gives one probability for each class.\n\n{about}"
 TAGS = (CONFIG_HASH, DATA_DIGEST, NETWORK, DATA)
 """Tags of a run that its model version has as well."""
 ACCURACIES = ("val_accuracy", "test_accuracy")
@@ -24,8 +27,9 @@ def main(typed: list[str]) -> int:
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
-        ConfigError: the name or the alias is none that MLflow takes.
-        RecordError: no finished run of that hash has stored its model.
+        ConfigError: the name or the alias is none that MLflow takes; or the model is the user's
+            own, stored by an earlier version, and `--trust` was not given.
+        RecordError: no finished run of that hash has stored its model, or it was changed.
         StoreError: the store refuses.
     """
     parser = Arguments(
@@ -38,6 +42,12 @@ def main(typed: list[str]) -> int:
         hint="cnn-sweeps promote HASH NAME [--alias champion], or promote --run-id ID NAME",
     )
     parser.add_argument("--alias", metavar="ALIAS", help="a name for this version: champion")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="execute the recorded code of model.function, to check a model that an earlier "
+        "version stored",
+    )
     parser.add_run_id()
     asked = parser.read(typed)
     wanted, name = asked.run_id or asked.names[0], asked.names[-1]
@@ -47,26 +57,26 @@ def main(typed: list[str]) -> int:
         runs = [lookup.run_of_id(store, asked.run_id)]
     else:
         runs = lookup.one_experiment(store, wanted)
-    run, model_id = _promoted(store, runs)
-    version = registry.register(store, run, model_id, name, of_run(run), _tags(run))
+    run = _promoted(store, runs)
+    about = DESCRIPTION.format(takes=TAKES, about=of_run(run))
+    model_id = _checked(store, run, trust=asked.trust)
+    version = registry.register(store, run, model_id, name, about, _tags(run))
     if asked.alias:
         registry.point(store, version, asked.alias)
     _print(store, run, version, asked.alias)
     return 0
 
 
-def _promoted(store: Store, runs: Sequence[RunRecord]) -> tuple[RunRecord, str]:
-    """The run that speaks for its hash among those with a stored model, and that model.
+def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
+    """The run that speaks for its hash among those with a stored model.
 
     Raises:
         RecordError: there is none.
     """
     finished = [run for run in runs if run.status == FINISHED and run.config_hash]
-    models = {run.run_id: model for run in finished if (model := registry.model_of(store, run))}
-    stored = [run for run in finished if run.run_id in models]
+    stored = [run for run in finished if model_files.has_model(store, run)]
     if stored:
-        run = lookup.newest(stored)
-        return run, models[run.run_id]
+        return lookup.newest(stored)
     first = lookup.newest(runs)
     if first.config_hash is None:
         raise RecordError(
@@ -83,6 +93,15 @@ def _promoted(store: Store, runs: Sequence[RunRecord]) -> tuple[RunRecord, str]:
         f"No run of {first.name} has stored its model (tracking.log_model=false).\n"
         f"  Type cnn-sweeps reproduce {short} to train it again and store it, then promote it."
     )
+
+
+def _checked(store: Store, run: RunRecord, *, trust: bool) -> str:
+    """The id of a run's stored model, every file of which is the one that was stored."""
+    if not model_files.is_recorded(store, run):
+        with quiet_stderr():
+            from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
+        stored_model.store_again(store, run, trust=trust)
+    return model_files.check(store, run)
 
 
 def _tags(run: RunRecord) -> Mapping[str, object]:
@@ -103,6 +122,7 @@ def _print(store: Store, run: RunRecord, version: registry.Version, alias: str |
         f'mlflow.set_tracking_uri("{without_password(store.uri)}")',
         f'model = mlflow.pyfunc.load_model("models:/{address}")',
     )
+    out.print(f"  takes {TAKES}", markup=False)
     out.print("load it in Python, after import mlflow:")
     for line in lines:
         # The terminal breaks a long line, so that it is copied as one.

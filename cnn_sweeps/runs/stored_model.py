@@ -1,15 +1,26 @@
-"""What is done with the trained model of a run: scored on the test split, drawn."""
+"""What is done with the trained model of a run: loaded, scored on the test split, drawn.
 
+A stored model is never believed. The network is built from the config of its run, as it was for
+the training; of the stored files only the weights are read, and held against their digest.
+"""
+
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import Dataset, load_cached
+from cnn_sweeps.errors import RecordError
 from cnn_sweeps.figures.gallery import Gallery, save
-from cnn_sweeps.tracking import TrackedRun, artifacts
-from cnn_sweeps.tracking.names import LEFT_OUT
-from cnn_sweeps.training import loop
+from cnn_sweeps.models import build
+from cnn_sweeps.models.network import Shape
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs import lookup, restore
+from cnn_sweeps.runs.record import verify
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
+from cnn_sweeps.tracking.names import LAYERS_FILE, LEFT_OUT, WEIGHTS
+from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
 
 if TYPE_CHECKING:
@@ -22,11 +33,82 @@ def evaluate_test(evaluate: Evaluate, dataset: Dataset) -> dict[str, float]:
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 
-def score_stored(model: "keras.Model", config: Config) -> dict[str, float]:
-    """Score the test split with a stored, uncompiled model."""
+def load(
+    store: Store, run: RunRecord, config: Config, shape: Shape, num_classes: int
+) -> "keras.Model":
+    """The trained network of a run, uncompiled.
+
+    Args:
+        store: where it is.
+        run: that stored its model, or took it over.
+        config: of that run. The function of a custom network is called: ask for trust before.
+        shape: of an image.
+        num_classes: how many scores there are for one image.
+
+    Raises:
+        RecordError: what is stored is damaged, of another network, or was changed.
+        StoreError: the run has no stored model, or the store refuses.
+    """
+    model = build.build(config.model, shape, num_classes)
+    with model_files.downloaded(store, run) as folder:
+        models.read_weights(folder, model)
+        found, recorded = state.weights_sha256(model), run.tags.get(WEIGHTS, "none")
+        if found != recorded:
+            raise RecordError(
+                f"its weights have the digest {found[:SHOWN]}, and the run recorded "
+                f"{recorded[:SHOWN]}"
+            )
+    return model
+
+
+def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
+    """Give a run that recorded no digests of its model's files, in an earlier version, new ones.
+
+    They are made from its config and its weights, which have digests.
+
+    Raises:
+        RecordError: config, weights or the user's code were changed or damaged.
+        ConfigError: the model is the user's own, and `trust` is false.
+        StoreError: the run has no stored model, or the store refuses.
+    """
+    record = lookup.record_of(store, run)
+    verify(record)
+    shape, num_classes = _sizes(store, run)
+    with restore.importable(record, trust=trust):
+        backend.configure_backend(record.config.trainer, record.config.seed)
+        model = load(store, run, record.config, shape, num_classes)
+        store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
+
+
+def _sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
+    """The shape of an image and the number of classes, from the layers that a run has logged."""
+    try:
+        rows = json.loads(store.read_text(run.run_id, LAYERS_FILE))
+        column = rows["columns"].index("output_shape")
+        height, width, channels = rows["data"][0][column]
+        (num_classes,) = rows["data"][-1][column]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
+        ) from error
+    return (height, width, channels), num_classes
+
+
+def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -> dict[str, float]:
+    """Score the test split with the stored model of a run, and draw its figures if wanted.
+
+    Raises:
+        RecordError: see `load`.
+        StoreError: the run has no stored model, or the store refuses.
+    """
     dataset = load_cached(config.data)
+    model = load(store, run, config, dataset.shape, dataset.num_classes)
     loop.compile_model(model, config.trainer, len(dataset.x_train))
-    return evaluate_test(Evaluate(model=model), dataset)
+    tests = evaluate_test(Evaluate(model=model), dataset)
+    if drawn:
+        gallery = Gallery(model=model, dataset=dataset, about=run.name)
+        draw(gallery, store.reopen(run.run_id))
+    return tests
 
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
@@ -34,11 +116,6 @@ def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
     note_left_out(left_out, tracked)
     return tuple(left_out)
-
-
-def draw_stored(model: "keras.Model", config: Config, name: str, tracked: TrackedRun) -> None:
-    """Draw the figures of a stored model."""
-    draw(Gallery(model=model, dataset=load_cached(config.data), about=name), tracked)
 
 
 def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:

@@ -4,10 +4,10 @@ import platform
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
+from cnn_sweeps.tracking import model_files
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
@@ -20,9 +20,6 @@ from cnn_sweeps.tracking.records import RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
 from cnn_sweeps.training.epoch import Epoch
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 THREADS = "trainer.threads"
 """Param of a run that says nothing of its experiment, and much of its seconds."""
@@ -48,8 +45,9 @@ def finished(
     """The newest run of an experiment that came to its end, from any sweep or none.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
-    other software has trained, which might give other values today.
+    Nor does one whose files somebody has deleted: a copy of it would be incomplete; or whose
+    stored model is not the one that it stored. Nor one that other software has trained, which
+    might give other values today.
 
     Args:
         store: where to look, in all its experiments.
@@ -66,7 +64,7 @@ def finished(
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with refusing(store.address):
-        return next((run for run in whole if _has_files(store.client, run, with_model)), None)
+        return next((run for run in whole if _has_files(store, run, with_model)), None)
 
 
 def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
@@ -103,19 +101,15 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
         folder = client.download_artifacts(known.run_id, "", scratch)
         shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
         client.log_artifacts(tracked.run_id, folder)
-        models = [LoggedModelOutput(model, step=0) for model in _models(client, known.run_id)]
+        ids = model_files.models_of(client, known.run_id)
+        models = [LoggedModelOutput(model, step=0) for model in ids]
         if models:
             client.log_outputs(tracked.run_id, models)
 
 
-def _has_files(client: "MlflowClient", run: RunRecord, with_model: bool) -> bool:
+def _has_files(store: Store, run: RunRecord, with_model: bool) -> bool:
     """Whether a run still has the files by which it can be done again, and a model if wanted."""
-    if with_model and not _models(client, run.run_id):
-        return False
-    return any(file.path == ENVIRONMENT_FILE for file in client.list_artifacts(run.run_id))
-
-
-def _models(client: "MlflowClient", run_id: str) -> list[str]:
-    """The ids of the models that a run has stored."""
-    outputs = client.get_run(run_id).outputs
-    return [model.model_id for model in outputs.model_outputs] if outputs else []
+    files = store.client.list_artifacts(run.run_id)
+    return any(file.path == ENVIRONMENT_FILE for file in files) and (
+        not with_model or model_files.is_intact(store, run)
+    )

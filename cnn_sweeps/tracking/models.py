@@ -1,26 +1,38 @@
-"""Keras models in MLflow's model format, and back."""
+"""Keras models in MLflow's model format; of what is stored, only arrays are read back."""
 
+import hashlib
 import sys
 import types
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cnn_sweeps.errors import ModelError
+from cnn_sweeps.errors import ModelError, RecordError
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.params import tensor
 
 if TYPE_CHECKING:
+    import h5py  # type: ignore[import-untyped]  # it has no stubs
     import keras
     from mlflow.models import Model, ModelSignature
 
 REQUIREMENTS: Final = ("tensorflow", "keras", "numpy")
+TAKES: Final = "images as bytes (0 to 255), or divided by 255 (0 to 1)"
+"""What goes into a stored model, for a person."""
+CARD: Final = "MLmodel"
+ARCHIVE: Final = "data/model.keras"
+ARRAYS: Final = "model.weights.h5"
+"""Where MLflow keeps the Keras file of a model, and that the weights."""
+MOST_OVERHEAD: Final = 16 * 2**20
+"""Bytes of a file of weights that are not weights; about 2 kB for a layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +41,9 @@ class Portable:
 
     Attributes:
         model: a copy without optimizer: its state is twice the weights, and its schedule
-            would have to be known where the model is loaded.
+            would have to be known where the model is loaded. It takes images of either scale.
         custom: the user's own classes and functions in it, by name.
-        signature: uint8 images (-1, height, width, channels) to scores (-1, classes).
+        signature: images (-1, height, width, channels) to scores (-1, classes).
     """
 
     model: "keras.Model"
@@ -59,25 +71,39 @@ class Portable:
         last = next(reversed(getattr(model, "layers", ())), model)
         scores = np.float64 if last.compute_dtype == "float64" else np.float32
         signature = ModelSignature(
-            inputs=tensor(np.uint8, (-1, *shape)), outputs=tensor(scores, (-1, num_classes))
+            inputs=tensor(np.float32, (-1, *shape)), outputs=tensor(scores, (-1, num_classes))
         )
-        return cls(model=_copy(model, custom), custom=custom, signature=signature)
+        copy = take_either_scale(_copy(model, custom), shape)
+        return cls(model=copy, custom=custom, signature=signature)
 
     def save(self, folder: Path, card: "Model") -> None:
         """Write MLflow's model format into a folder that does not exist yet.
 
-        The requirements are named here since MLflow would find them by loading the model
-        in another process, which takes 7 to 11 s.
+        What goes in is left out of the stored signature: MLflow would refuse all types but one,
+        and a server would cut bytes out of what lies between 0 and 1, before the model sees it.
 
         Args:
             folder: where to.
             card: the MLmodel description to fill in, with the ids already in it.
+        """
+        from mlflow.models import ModelSignature
+
+        self._save(folder, card)
+        card.signature = ModelSignature(outputs=self.signature.outputs)
+        card.save(str(folder / CARD))
+
+    def _save(self, folder: Path, card: "Model") -> None:
+        """Write everything.
+
+        The requirements are named here since MLflow would find them by loading the model
+        in another process, which takes 7 to 11 s.
         """
         requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
         kwargs: dict[str, Any] = {
             "mlflow_model": card,
             "signature": self.signature,
             "pip_requirements": requirements,
+            "metadata": {"takes": TAKES},
         }
         with warnings.catch_warnings(action="ignore"):  # between Keras and NumPy, not the user's
             if not self.custom:
@@ -96,18 +122,94 @@ class Portable:
                 )
 
 
-def read_model(folder: str) -> "keras.Model":
-    """Load the Keras model from a folder that `Portable.save` wrote."""
-    from mlflow.models import Model
+def take_either_scale(model: "keras.Model", shape: tuple[int, int, int]) -> "keras.Model":
+    """The same network for images as bytes (0 to 255) or divided by 255 (0 to 1).
 
-    with warnings.catch_warnings(action="ignore"):
-        if "keras" in Model.load(folder).flavors:
-            import mlflow.keras
+    An image whose largest value is at most 1 is taken as divided, each image by itself: what
+    comes out for it depends on no other one. Bytes are multiplied by 1, so that they give the
+    bits that the network gives. The layers are Keras' own, so that it loads anywhere.
 
-            return mlflow.keras.load_model(folder)
-        import mlflow.tensorflow
+    Args:
+        model: functional or sequential, for bytes; its layers are taken over.
+        shape: height, width and channels of one image.
+    """
+    import keras
+    from keras import layers
 
-        return mlflow.tensorflow.load_model(folder)
+    image = keras.Input(shape, dtype="float32", name="image")
+    x = layers.Reshape((-1, 1), dtype="float32", name="image_values")(image)
+    x = layers.GlobalMaxPooling1D(keepdims=True, dtype="float32", name="image_largest")(x)
+    # 0 up to the threshold, 1 above it. Resizing may lift a value a little above 1.
+    step = layers.ReLU(max_value=1, threshold=1.5, dtype="float32", name="image_is_bytes")
+    factor = layers.Rescaling(-254, offset=255, dtype="float32", name="image_factor")
+    x = layers.Reshape((1, 1, 1), dtype="float32", name="image_factors")(factor(step(x)))
+    as_bytes = layers.Multiply(dtype="float32", name="image_bytes")([image, x])
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        return layer(*(as_bytes if arg is image else arg for arg in args), **kwargs)
+
+    return keras.models.clone_model(
+        keras.Model(model.inputs[0], model.outputs[0], name=model.name),
+        input_tensors=image,
+        clone_function=lambda layer: layer,
+        call_function=call,
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file in a folder, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def read_weights(folder: Path, model: "keras.Model") -> None:
+    """Fill a network with the weights of a stored one of the same layers.
+
+    Only arrays are read. What the files say of layers, code and MLflow's flavours is not followed:
+    it could name anything that Python can import.
+
+    Args:
+        folder: the files that `Portable.save` wrote, now or in an earlier version.
+        model: built; other than a stored one, it may be compiled.
+
+    Raises:
+        RecordError: they are damaged, or of another network.
+    """
+    limit = 8 * model.count_params() + MOST_OVERHEAD
+    try:
+        with (
+            zipfile.ZipFile(folder / ARCHIVE) as archive,
+            TemporaryDirectory() as scratch,
+            warnings.catch_warnings(action="ignore"),
+        ):
+            if archive.getinfo(ARRAYS).file_size > limit:
+                raise ValueError("it is larger than the weights of this network")
+            file = archive.extract(ARRAYS, scratch)
+            _check_arrays(file)
+            model.load_weights(file)
+    except Exception as error:  # a damaged file may raise anything in three libraries
+        raise RecordError(f"{ARCHIVE} cannot be read: {first_line(error)}") from error
+
+
+def _check_arrays(file: str) -> None:
+    """Refuse a file in HDF5 that holds other than arrays of its own, before Keras reads it."""
+    import h5py
+
+    def check(group: "h5py.Group") -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise TypeError(f"{name} is a link")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                check(item)
+            elif item.dtype.hasobject or item.external or item.is_virtual:
+                raise TypeError(f"{item.name} is no array of numbers")
+
+    with h5py.File(file, "r") as content:
+        check(content)
 
 
 def custom_objects(model: "keras.Model") -> dict[str, Any]:

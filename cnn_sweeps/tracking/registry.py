@@ -50,14 +50,6 @@ def check_names(name: str, alias: str | None) -> None:
         raise ConfigError(f"{alias!r} cannot be an alias.\n  Type {ALIAS_HINT}; or champion.")
 
 
-def model_of(store: Store, run: RunRecord) -> str | None:
-    """The id of the model that a run has stored, the last one; None where it has none."""
-    with refusing(store.address):
-        outputs = store.client.get_run(run.run_id).outputs
-        models = outputs.model_outputs if outputs else []
-        return str(models[-1].model_id) if models else None
-
-
 def register(
     store: Store, run: RunRecord, model_id: str, name: str, about: str, tags: Mapping[str, object]
 ) -> Version:

@@ -20,7 +20,7 @@ from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
-from cnn_sweeps.tracking.models import Portable
+from cnn_sweeps.tracking.models import Portable, digests
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
     DATA_DIGEST,
@@ -30,6 +30,7 @@ from cnn_sweeps.tracking.names import (
     GIT_COMMIT,
     GIT_DIRTY,
     IMAGES_FILE,
+    MODEL_FILES,
     REUSED_FROM,
     SECONDS_PAID,
     SOFTWARE,
@@ -195,7 +196,8 @@ class TrackedRun:
         """Store the model as a logged model of the run: `runs:/<run_id>/model`.
 
         Args:
-            model: a built Keras model; it takes uint8 images and gives class scores.
+            model: a built Keras model; it takes uint8 images and gives class scores. The
+                stored one takes images that were divided by 255 as well.
             shape: height, width and channels of one image.
             num_classes: how many scores.
 
@@ -221,6 +223,8 @@ class TrackedRun:
                     model_id=logged.model_id,
                 )
                 portable.save(folder, card)
+                recorded = {MODEL_FILES: json.dumps(digests(folder))}
+                self.client.set_logged_model_tags(logged.model_id, recorded)
                 self.client.log_model_artifacts(logged.model_id, str(folder))
                 status = LoggedModelStatus.READY
             finally:

@@ -21,14 +21,12 @@ from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
 from cnn_sweeps.tracking.errors import refusing
-from cnn_sweeps.tracking.models import read_model
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
 from cnn_sweeps.tracking.paging import pages
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
-    import keras
     from mlflow import MlflowClient
 
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
@@ -284,25 +282,6 @@ class Store:
         with refusing(self.address), TemporaryDirectory() as scratch:
             file = self.client.download_artifacts(run_id, path, scratch)
             return Path(file).read_text(encoding="utf-8")
-
-    def load_model(self, run_id: str) -> "keras.Model":
-        """The Keras model of a run, ready to predict, uncompiled.
-
-        Raises:
-            StoreError: the run has none, or it cannot be read.
-        """
-        from mlflow.artifacts import download_artifacts
-
-        with refusing(self.address), TemporaryDirectory() as scratch:
-            outputs = self.client.get_run(run_id).outputs
-            models = outputs.model_outputs if outputs else []
-            if not models:
-                raise StoreError(
-                    f"Run {run_id} has no stored model; run it again with tracking.log_model=true."
-                )
-            location = self.client.get_logged_model(models[-1].model_id).artifact_location
-            folder = download_artifacts(location, dst_path=scratch, tracking_uri=self.uri)
-            return read_model(folder)
 
 
 def _process() -> str:

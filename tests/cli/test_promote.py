@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from stored_models import IMAGES, logged, plain
+from stored_models import IMAGES, loaded, logged, plain
 from stores import close
 
 from cnn_sweeps.cli import promote
@@ -50,7 +50,7 @@ def test_a_promoted_model_loads(
     # As mlflow.set_tracking_uri does, which would set it for the tests that follow as well.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     scores = mlflow.pyfunc.load_model(address).predict(IMAGES)
-    np.testing.assert_allclose(scores, store.load_model(run_id)(IMAGES), rtol=1e-6)
+    np.testing.assert_allclose(scores, loaded(store, run_id)(IMAGES), rtol=1e-6)
 
 
 def test_a_version_says_what_it_is(store: Store, run_id: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from callbacks import Collector
 from configs import config
+from stored_models import loaded
 from stores import Finished, copy_of
 
 from cnn_sweeps.errors import PrunedError
@@ -78,7 +79,7 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
     assert [point.value for point in curve] == [e.val_loss for e in first.training.epochs]
     for file in ("environment.json", "model_summary.txt", "layers.json"):
         assert home.read_text(logged.run_id, file) == home.read_text(first.run_id, file)
-    assert home.load_model(logged.run_id).count_params() == first.metrics["total_params"]
+    assert loaded(home, logged.run_id).count_params() == first.metrics["total_params"]
 
 
 def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:
@@ -149,7 +150,7 @@ def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
     result = again(store, trainer={"epochs": 1})
     assert "reused_from" not in store.get(result.run_id).tags
     assert store.get(result.run_id).tags["trained_by"] == without.run_id
-    assert store.load_model(result.run_id).count_params() == without.metrics["total_params"]
+    assert loaded(store, result.run_id).count_params() == without.metrics["total_params"]
 
 
 def test_a_run_whose_files_are_gone_does_not_answer(home: Store, first: RunResult) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from callbacks import Collector
 from configs import config
+from stored_models import loaded
 from stores import Finished, copy_of
 
 from cnn_sweeps.data import load_cached
@@ -173,7 +174,7 @@ def test_a_picture_that_fails_costs_the_run_nothing(
     logged = store.get(done.run_id)
     assert (logged.status, logged.tags["figures_left_out"]) == ("FINISHED", said)
     assert len(pictures(store, done.run_id)) == 5
-    assert store.load_model(done.run_id) is not None
+    assert loaded(store, done.run_id) is not None
 
 
 def test_what_computes_is_settled_before_anything_that_takes_long(

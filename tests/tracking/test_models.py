@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from stored_models import IMAGES, SHAPE, logged, plain
+from numpy.typing import NDArray
+from stored_models import IMAGES, SHAPE, files, loaded, logged, plain
 
 from cnn_sweeps.errors import ModelError, StoreError
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.models import custom_objects
+from cnn_sweeps.tracking.models import custom_objects, take_either_scale
 
 # Keras 3.15 hands NumPy 2.4 arrays in a way that NumPy deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -75,19 +76,83 @@ def user_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def card(store: Store, run_id: str) -> dict[str, Any]:
     """The MLmodel file of a run's model."""
-    model_id = store.client.get_run(run_id).outputs.model_outputs[0].model_id
-    location = store.client.get_logged_model(model_id).artifact_location
-    text = (Path(location.removeprefix("file://")) / "MLmodel").read_text()
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = yaml.safe_load((files(store, run_id) / "MLmodel").read_text())
     return content
 
 
 def test_model_comes_back_as_it_was(store: Store) -> None:
     """A loaded model scores as the one that was stored, without an optimizer."""
     model = plain()
-    loaded = store.load_model(logged(store, model))
-    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
-    assert loaded.compiled is False
+    copy = loaded(store, logged(store, model))
+    np.testing.assert_array_equal(copy(IMAGES), model(IMAGES))
+    assert copy.compiled is False
+
+
+def divided(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """The same images as people have them."""
+    return {
+        "bytes": images,
+        "whole numbers": images.astype("int64"),
+        "floats": images.astype("float32"),
+        "divided": images / 255,
+        "divided, single precision": (images / 255).astype("float32"),
+        "each as it likes": np.stack([images[0], images[1] / 255]),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own
+@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16"])
+def test_images_of_either_scale_give_the_same_scores(store: Store, dtype: str) -> None:
+    """In plain Keras, through MLflow, and from the JSON that is sent to a server."""
+    import json
+
+    import mlflow.pyfunc
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+    model = plain(dtype, compiled=False)
+    run_id = logged(store, model)
+    images = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), dtype=np.uint8)
+    expected = model(images)
+    served = mlflow.pyfunc.load_model(str(files(store, run_id)))
+    keras_model = loaded(store, run_id)
+    for name, given in divided(images).items():
+        request = json.loads(json.dumps({"inputs": given.tolist()}))
+        sent = infer_and_parse_data(request, served.metadata.get_input_schema())
+        for scores in (keras_model.predict(given), served.predict(given), served.predict(sent)):
+            np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_bytes_give_the_bits_that_the_network_gives(store: Store) -> None:
+    """Also where an image is black."""
+    model = plain(compiled=False)
+    images = np.concatenate([IMAGES, np.zeros_like(IMAGES)])
+    np.testing.assert_array_equal(loaded(store, logged(store, model))(images), model(images))
+
+
+@pytest.mark.parametrize(("largest", "as_bytes"), [(1, False), (1.2, False), (2, True)])
+def test_the_largest_value_of_an_image_tells_its_scale(largest: float, *, as_bytes: bool) -> None:
+    """At most 1, or what rounding and resizing make of it, is divided already."""
+    import keras
+
+    image = keras.Input(SHAPE)
+    same = keras.Model(image, keras.layers.Rescaling(1)(image))
+    given = np.full((1, *SHAPE), largest, "float32")
+    expected = given if as_bytes else given * 255
+    np.testing.assert_array_equal(take_either_scale(same, SHAPE)(given), expected)
+
+
+def test_a_network_with_branches_is_taken_over_whole() -> None:
+    """Everything that reads the image reads the same one."""
+    import keras
+
+    image = keras.Input(SHAPE, dtype="uint8")
+    scaled = keras.layers.Rescaling(1 / 255)(image)
+    branch = keras.layers.Conv2D(1, 3, padding="same")(scaled)
+    model = keras.Model(image, keras.layers.Add()([scaled, branch]))
+    expected = model(IMAGES)
+    copy = take_either_scale(model, SHAPE)
+    np.testing.assert_array_equal(copy(IMAGES), expected)
+    np.testing.assert_allclose(copy(IMAGES / 255), expected, rtol=1e-5)
 
 
 def test_storing_leaves_the_model_alone(store: Store) -> None:
@@ -111,9 +176,11 @@ def test_model_is_a_logged_model_of_the_run(store: Store) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_signature(dtype: str, store: Store) -> None:
-    """Any number of uint8 images go in, as many rows of scores come out."""
-    signature = card(store, logged(store, plain(dtype, compiled=False)))["signature"]
-    assert '"dtype": "uint8", "shape": [-1, 6, 6, 1]' in signature["inputs"].replace("\n", "")
+    """Any number of rows of scores come out; what goes in is said where MLflow does not cast it."""
+    described = card(store, logged(store, plain(dtype, compiled=False)))
+    signature = described["signature"]
+    assert signature["inputs"] is None
+    assert "divided by 255 (0 to 1)" in described["metadata"]["takes"]
     assert f'"dtype": "{dtype}", "shape": [-1, 3]' in signature["outputs"].replace("\n", "")
 
 
@@ -131,10 +198,12 @@ def test_plain_model_needs_no_custom_code() -> None:
 
 
 def test_custom_model_comes_back(store: Store, user_network: ModuleType) -> None:
-    """A network of a user's own layers is stored and loaded like any other."""
+    """A network of a user's own layers is stored, and MLflow loads it, like any other."""
+    import mlflow.tensorflow
+
     model = user_network.build()
-    loaded = store.load_model(logged(store, model))
-    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
+    copy = mlflow.tensorflow.load_model(str(files(store, logged(store, model))))
+    np.testing.assert_array_equal(copy(IMAGES), model(IMAGES))
 
 
 def test_model_that_keras_cannot_bring_back(store: Store) -> None:

@@ -11,7 +11,7 @@ from mlflow.protos.databricks_pb2 import ErrorCode
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import DivergedError, StoreError, UnknownHashError
-from cnn_sweeps.tracking import RunRecord, Store, paging
+from cnn_sweeps.tracking import RunRecord, Store, model_files, paging
 from cnn_sweeps.tracking import store as experiments
 from cnn_sweeps.tracking import store as store_module
 
@@ -177,7 +177,7 @@ def test_missing_file(store: Store) -> None:
 def test_run_without_model(store: Store) -> None:
     """A run whose model was not stored says how to get one."""
     with pytest.raises(StoreError, match="tracking.log_model=true"):
-        store.load_model(finished(store).run_id)
+        model_files.model_of(store, finished(store))
 
 
 def test_what_leads_to_a_store_is_only_what_is_needed(

@@ -1,5 +1,6 @@
 """The test split, scored once the search is over: for the winners, or all of an exercise."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.config.stored import load_stored
+from cnn_sweeps.errors import RecordError
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
@@ -18,6 +20,7 @@ from cnn_sweeps.tracking.names import CONFIG_FILE
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
 
+logger = logging.getLogger(__name__)
 MANY = 5
 """Trials that are scored without a word."""
 
@@ -125,8 +128,8 @@ def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
 def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[str, float]]:
     """Score stored models on the test split, and make the pictures of the best.
 
-    Where models are not stored the winner is trained again, which gives the same weights
-    (same config, same environment).
+    Where models are not stored, or were changed, the winner is trained again, which gives the
+    same weights (same config, same environment).
     """
     with quiet_stderr():
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
@@ -138,19 +141,20 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
         backend.configure_backend(config.trainer, config.seed)
         tracked = store.reopen(unscored.run_id)
         drawn = config.tracking.figures and unscored.drawn
+        tests: Mapping[str, float] | None = None
         if config.tracking.log_model:
-            model = store.load_model(tracked.run_id)
-            tests = stored_model.score_stored(model, config)
-            if drawn:
-                name = store.get(tracked.run_id).name
-                stored_model.draw_stored(model, config, name, tracked)
-        else:
+            trial = store.get(tracked.run_id)
+            try:
+                tests = stored_model.score_stored(store, trial, config, drawn=drawn)
+            except RecordError as error:
+                logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
+        if tests is None:
             again = run(replace(config, tracking=replace(config.tracking, figures=drawn)), store)
             tests = _tests(again.metrics)
             artifacts.copy_folder(store, again.run_id, tracked.run_id, figures.FOLDER)
         tracked.log_metrics(tests)
         notes.describe(tracked)
-        scores[unscored.trial] = tests
+        scores[unscored.trial] = dict(tests)
     return scores
 
 

@@ -1,0 +1,288 @@
+"""Stored models: what is used of them is what was stored, and nothing that they name is run."""
+
+import io
+import json
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from configs import config
+from stored_models import files
+from stores import Finished, copy_of
+
+from cnn_sweeps.cli import figures, promote
+from cnn_sweeps.data import load_cached
+from cnn_sweeps.errors import CnnSweepsError, RecordError
+from cnn_sweeps.tracking import RunRecord, Store, finished_runs
+from cnn_sweeps.tracking.names import MODEL_FILES
+
+CONFIG = config(trainer={"epochs": 2})
+
+
+@pytest.fixture
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a run of two epochs has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
+
+
+@pytest.fixture
+def run(finished: Finished, home: Store) -> RunRecord:
+    """That run."""
+    return home.get(finished.result.run_id)
+
+
+@pytest.fixture
+def folder(home: Store, run: RunRecord) -> Path:
+    """The files of its model."""
+    return files(home, run.run_id)
+
+
+def load(store: Store, run: RunRecord) -> Any:
+    """The network of the run."""
+    from cnn_sweeps.runs import stored_model
+
+    return stored_model.load(store, run, CONFIG, (28, 28, 1), 10)
+
+
+def forget_digests(store: Store, run: RunRecord) -> None:
+    """Make the stored model one of an earlier version, which recorded no digests of files."""
+    (model,) = store.client.get_run(run.run_id).outputs.model_outputs
+    store.client.delete_logged_model_tag(model.model_id, MODEL_FILES)
+
+
+def promoted(store: Store, run: RunRecord, *more: str) -> int:
+    """Promote the run's model."""
+    asked = ["--run-id", run.run_id, "digits", *more, f"tracking.dir={store.dir}"]
+    return promote.main(asked)
+
+
+def rewrite(folder: Path, change: Callable[[h5py.File], object]) -> None:
+    """Change the weights inside of a valid Keras file."""
+    path = folder / "data" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(content["model.weights.h5"])
+    with h5py.File(weights, "r+") as opened:
+        change(opened)
+    content["model.weights.h5"] = weights.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, each in content.items():
+            archive.writestr(name, each)
+
+
+KERNEL = "layers/conv2d/vars/0"
+
+
+def zeroed(opened: h5py.File) -> None:
+    """Every weight of every layer."""
+
+    def zero(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            item[...] = np.zeros(item.shape)
+
+    opened.visititems(zero)
+
+
+def replaced(opened: h5py.File, value: Any) -> None:
+    """Something else in place of an array."""
+    del opened[KERNEL]
+    opened[KERNEL] = value
+
+
+WEIGHTS: dict[str, Callable[[h5py.File], object]] = {
+    "zeroed": zeroed,
+    "one-bit": lambda opened: opened[KERNEL].write_direct(np.nextafter(opened[KERNEL][()], 9)),
+    "other-shape": lambda opened: replaced(opened, np.zeros((5, 5, 1, 4), "float32")),
+    "text": lambda opened: replaced(opened, "text"),
+    "soft-link": lambda opened: replaced(opened, h5py.SoftLink("/layers/dense/vars/0")),
+    "other-file": lambda opened: replaced(opened, h5py.ExternalLink("/etc/passwd", "/x")),
+    "missing": lambda opened: (
+        opened.pop(KERNEL) if hasattr(opened, "pop") else replaced(opened, 0.0)
+    ),
+    "circle": lambda opened: replaced(opened, opened["layers"]),
+}
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "no-archive": lambda path: path.write_text("model"),
+    "gone": lambda path: path.unlink(),
+    "a-folder": lambda path: (path.unlink(), path.mkdir()),
+    "all-gone": lambda path: shutil.rmtree(path.parents[1]),
+}
+
+
+def reused(store: Store, run: RunRecord) -> bool:
+    """Whether a sweep takes the run in place of a training."""
+    found = finished_runs.finished(store, str(run.config_hash), with_model=True)
+    return found is not None and found.run_id == run.run_id
+
+
+def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
+    """It scores the test split as it did, to the bit."""
+    from cnn_sweeps.runs import stored_model
+
+    tests = stored_model.score_stored(home, run, CONFIG, drawn=False)
+    assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
+    assert reused(home, run)
+
+
+@pytest.mark.parametrize("change", WEIGHTS.values(), ids=WEIGHTS)
+def test_other_weights_are_refused(
+    home: Store, run: RunRecord, folder: Path, change: Callable[[h5py.File], object]
+) -> None:
+    """The Keras file is a valid one all the same."""
+    rewrite(folder, change)
+    with pytest.raises(RecordError, match=f"stored model of run {run.run_id} .* was changed"):
+        load(home, run)
+    assert not reused(home, run)
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["now", "earlier-version"])
+def test_other_weights_get_no_name(
+    home: Store, run: RunRecord, folder: Path, *, recorded: bool
+) -> None:
+    """Whether the digests of the files tell, or that of the weights."""
+    rewrite(folder, zeroed)
+    if not recorded:
+        forget_digests(home, run)
+    with pytest.raises(RecordError, match=f"stored model of run {run.run_id} .* was changed"):
+        promoted(home, run)
+    assert home.client.search_registered_models() == []
+
+
+@pytest.mark.parametrize("change", FILES.values(), ids=FILES)
+def test_damaged_files_are_refused(
+    home: Store, run: RunRecord, folder: Path, change: Callable[[Path], object]
+) -> None:
+    """As a disk or a person leaves them."""
+    change(folder / "data" / "model.keras")
+    with pytest.raises(RecordError, match=f"stored model of run {run.run_id} .* was changed"):
+        load(home, run)
+    assert not reused(home, run)
+
+
+def test_a_large_file_is_not_unpacked(home: Store, run: RunRecord, folder: Path) -> None:
+    """Zeros that take little room in an archive would fill the memory."""
+    rewrite(folder, lambda opened: opened.create_dataset("more", data=np.zeros(4 * 2**20)))
+    with pytest.raises(RecordError, match="larger than the weights of this network"):
+        load(home, run)
+
+
+class Mark:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def other_flavour(folder: Path, mark: Path) -> None:
+    """MLflow's TensorFlow flavour, which unpickles what lies beside the model."""
+    card = yaml.safe_load((folder / "MLmodel").read_text())
+    del card["flavors"]["keras"]
+    card["flavors"]["tensorflow"] = {
+        "data": "data",
+        "model_type": "keras",
+        "keras_version": "3.15.1",
+    }
+    card["flavors"]["python_function"]["loader_module"] = "mlflow.tensorflow"
+    (folder / "MLmodel").write_text(yaml.safe_dump(card))
+    for name in ("custom_objects", "global_custom_objects"):
+        (folder / "data" / f"{name}.cloudpickle").write_bytes(pickle.dumps({"x": Mark(mark)}))
+
+
+def code_paths(folder: Path, mark: Path) -> None:
+    """A module beside the model that loads it."""
+    card = yaml.safe_load((folder / "MLmodel").read_text())
+    card["flavors"]["python_function"] |= {"loader_module": "loader", "code": "code"}
+    (folder / "MLmodel").write_text(yaml.safe_dump(card))
+    (folder / "code").mkdir()
+    (folder / "code" / "loader.py").write_text(f"open({str(mark)!r}, 'w')")
+
+
+def named_class(folder: Path, mark: Path) -> None:
+    """A config that names a function of any module, with the file as an argument."""
+    path = folder / "data" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    layers = json.loads(content["config.json"])
+    layers["config"]["layers"][-1] = {
+        "module": "pathlib",
+        "class_name": "Path.touch",
+        "registered_name": "touch",
+        "config": str(mark),
+    }
+    content["config.json"] = json.dumps(layers).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, each in content.items():
+            archive.writestr(name, each)
+
+
+@pytest.mark.parametrize("attack", [other_flavour, code_paths, named_class])
+def test_what_a_file_names_is_not_followed(
+    home: Store,
+    run: RunRecord,
+    folder: Path,
+    tmp_path: Path,
+    attack: Callable[[Path, Path], None],
+) -> None:
+    """The weights are still those of the run and are used; nobody else is sent there."""
+    attack(folder, tmp_path / "mark")
+    assert load(home, run) is not None
+    with pytest.raises(RecordError, match="is not the file that was stored"):
+        promoted(home, run)
+    assert not reused(home, run)
+    forget_digests(home, run)
+    assert promoted(home, run) == 0
+    version = home.client.get_model_version("digits", "1")
+    assert Path(str(version.source).removeprefix("file://")) != folder
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_damaged_card(home: Store, run: RunRecord, folder: Path) -> None:
+    """It is not needed here, and nobody is sent to it."""
+    (folder / "MLmodel").write_text("flavors: [")
+    assert load(home, run) is not None
+    assert not reused(home, run)
+    with pytest.raises(RecordError, match="MLmodel is not the file that was stored"):
+        promoted(home, run)
+
+
+def test_figures_of_a_changed_model(home: Store, run: RunRecord, folder: Path) -> None:
+    """None is drawn."""
+    rewrite(folder, zeroed)
+    with pytest.raises(RecordError, match="its weights have the digest") as refusal:
+        figures.main(["--run-id", run.run_id, *_where(home)])
+    assert len(str(refusal.value).splitlines()) == 2
+    assert isinstance(refusal.value, CnnSweepsError)
+
+
+def test_a_model_of_an_earlier_version_is_stored_again(home: Store, run: RunRecord) -> None:
+    """With digests, once; and it scores as the network does."""
+    import mlflow
+
+    forget_digests(home, run)
+    assert promoted(home, run) == 0
+    assert promoted(home, run) == 0
+    (version,) = home.client.search_model_versions("name = 'digits'")
+    assert version.run_id == run.run_id
+    data = load_cached(CONFIG.data)
+    scores = mlflow.pyfunc.load_model(str(version.source)).predict(data.x_test)
+    right = np.mean(np.argmax(scores, axis=1) == data.y_test)
+    assert right == pytest.approx(run.metrics["test_accuracy"])
+
+
+def _where(store: Store) -> list[str]:
+    return [f"tracking.dir={store.dir}"]
