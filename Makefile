@@ -32,10 +32,10 @@ sweep: $(PROJECT) ## Run a real sweep that needs no download; ARGS="KEY=VALUE ..
 	$(BIN)/cnn-sweeps -m data=digits $(ARGS)
 
 test: $(PROJECT) ## Run the fast tests; ARGS=tests/test_x.py runs one file
-	$(BIN)/python -m pytest -q -n auto -m "$(SELECT)" $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(SELECT)" $(ARGS)
 
 check: lint types ## Format, lint, types and tests with coverage, as .ci/run does
-	$(BIN)/python -m pytest -q -n auto -m "$(SELECT)" --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(SELECT)" --cov --cov-report=term $(ARGS)
 
 format: $(PROJECT) ## Format the code and apply the lint fixes
 	$(BIN)/ruff check --fix-only --quiet .

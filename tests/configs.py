@@ -12,7 +12,7 @@ def values(**groups: Any) -> dict[str, Any]:
         "model": {"name": "cnn", "filters": 4, "conv_blocks": 1, "dense_units": 8},
         "data": {"name": "digits", "limit": 200},
         "trainer": {"epochs": 1, "progress": "none"},
-        "tracking": {},
+        "tracking": {"figures": False},  # they take as long as the training
         "trajectory": {},
         "seed": 0,
     }
@@ -25,3 +25,8 @@ def values(**groups: Any) -> dict[str, Any]:
 def config(**groups: Any) -> Config:
     """A small experiment as a checked config."""
     return load(values(**groups))
+
+
+def with_figures(**groups: Any) -> Config:
+    """The same, of a run that draws them."""
+    return config(**groups | {"tracking": {"figures": True, **groups.get("tracking", {})}})

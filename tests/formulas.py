@@ -99,6 +99,22 @@ class Formula:
         return values
 
 
+class Whole:
+    """A formula whose network can copy its weights, as `FreshTraining` has it do."""
+
+    def __init__(self, trainer: Formula) -> None:
+        self._subject, self.model, self.epochs = trainer, self, trainer.epochs
+
+    def get_weights(self) -> list[Any]:
+        """Copies of them."""
+        return [variable.numpy().copy() for variable in self._subject.model.variables]
+
+    def set_weights(self, values: list[Any]) -> None:
+        """Put them back."""
+        for variable, value in zip(self._subject.model.variables, values, strict=True):
+            variable.assign(value)
+
+
 def expected(epochs: int) -> tuple[list[float], list[float]]:
     """The losses of so many epochs from scratch, and the weights after them."""
     trainer = Formula()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from configs import config
+from configs import with_figures
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runs.result import RunResult
@@ -91,11 +91,11 @@ class Finished:
 def finished(
     migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Finished]:
-    """A single run of two epochs."""
+    """A single run of two epochs, with its figures."""
     from cnn_sweeps.runs.run import run
 
     with ready(tmp_path_factory.mktemp("finished"), migrated_database) as tracking:
-        result = run(config(trainer={"epochs": 2}), Store.open(tracking))
+        result = run(with_figures(trainer={"epochs": 2}), Store.open(tracking))
         yield Finished(home=tracking.dir, result=result)
 
 

@@ -5,7 +5,7 @@ import re
 import runpy
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +39,12 @@ class Example:
     """A command line in a document.
 
     Attributes:
-        file: the document.
+        file: the document; what two of them show is one example.
         arguments: what stands behind the name of the program.
         output: what the document shows below it.
     """
 
-    file: str
+    file: str = field(compare=False)
     arguments: tuple[str, ...]
     output: str = ""
 
@@ -73,7 +73,7 @@ def read(line: str) -> tuple[str, ...]:
     return tuple(shlex.split((match[1] if match else "") or ""))
 
 
-ALL = [example for file in TEXTS for example in examples(file)]
+ALL = list(dict.fromkeys(example for file in TEXTS for example in examples(file)))
 ABOUT_RUNS = [e for e in ALL if e.arguments[:1] and e.arguments[0] in COMMANDS]
 EXAMPLES = [e for e in ALL if e not in ABOUT_RUNS]
 DIGITS = [e for e in EXAMPLES if "data=digits" in e.arguments and " · " in e.output]

@@ -147,10 +147,9 @@ def test_golden_names_stand_when_the_schema_grows(later: Path) -> None:
 
 def test_without_a_neutral_mark_all_names_move(tmp_path: Path) -> None:
     """The mark is what holds them: the tests here can fail."""
-    done = python(grown(tmp_path, mark=""), "-m", "golden")
-    lines = done.stderr.splitlines()
-    assert done.returncode == 1
-    assert len(lines) == len(golden.CASES) * 5
+    some = "import golden; golden.CASES[3:] = []; print(*golden.broken(), sep='\\n')"
+    done = python(grown(tmp_path, mark=""), "-c", some)
+    assert len(done.stdout.splitlines()) == 3 * 5, done.stderr
 
 
 READ = f"""
@@ -179,10 +178,10 @@ def test_what_was_stored_reads_as_neutral_whatever_the_default(
 ) -> None:
     """A record and the base config of a study say nothing of a field that came later."""
     package = grown(tmp_path / "package", default="light")
-    read = python(package, "-c", READ, cwd=old_store)
-    assert read.stdout.split() == ["none", "none", "1"], read.stderr
-    base = python(package, "-c", CONTINUE, cwd=old_store)
-    assert set(base.stdout.splitlines()) == {"True none"}, base.stderr
+    done = python(package, "-c", READ + CONTINUE, cwd=old_store)
+    read, *base = done.stdout.splitlines()
+    assert read == "none none 1", done.stderr
+    assert set(base) == {"True none"}, done.stderr
 
 
 @pytest.mark.slow

@@ -24,13 +24,14 @@ from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
+IN_THIS_PROCESS = Budget(n_jobs=0)
 
 
-def swept(store: Store, folder: Path, **groups: object) -> Ranking:
+def swept(folder: Path, budget: Budget = IN_THIS_PROCESS, **groups: object) -> Ranking:
     """A sweep of a few small networks, logged under a folder."""
-    asked = plan(PARAMS, tracking={"dir": str(folder)}, **groups)
-    here = config(tracking={"dir": str(folder)})
-    return sweep_of(asked, Budget(), here, TerminalDisplay()).ranking
+    place = {"dir": str(folder), "figures": True}
+    asked = plan(PARAMS, tracking=place, **groups)
+    return sweep_of(asked, budget, config(tracking=place), TerminalDisplay()).ranking
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def home(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def ranking(home: Store) -> Ranking:
     """The table of a finished sweep: three experiments, since no block means no filters."""
-    return swept(home, home.dir)
+    return swept(home.dir, Budget())
 
 
 def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) -> None:
@@ -68,7 +69,7 @@ def test_sweep_ends_with_a_report(
     home: Store, ranking: Ranking, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A page and a text lie with the sweep's run, and the terminal says where; so they do again."""
-    swept(home, home.dir)
+    swept(home.dir)
     (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
     page = Path(line.partition("report:")[2].strip())
     best = ranking.rows[0]
@@ -112,7 +113,7 @@ def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
     """The same command finds its study complete and shows the same table."""
     (parent,) = home.tagged({KIND: "sweep"})
     before = home.children(parent.run_id)
-    again = swept(home, home.dir)
+    again = swept(home.dir)
     assert [row.trial for row in again.rows] == [row.trial for row in ranking.rows]
     assert len(before) == len(ranking.rows)
     assert {run.run_id for run in home.children(parent.run_id)} == {run.run_id for run in before}
@@ -128,7 +129,7 @@ def test_a_sweep_of_which_nothing_came_is_a_failure(
         with pytest.raises(
             RunFailedError, match=r"^3 trials failed and none succeeded; trial 0: loss"
         ):
-            swept(store, store.dir, trainer=diverging)
+            swept(store.dir, trainer=diverging)
         assert "report:" in capsys.readouterr().out
     (parent,) = store.tagged({KIND: "sweep"})
     assert (parent.status, "diverged" in parent.tags["error"]) == ("FAILED", True)
@@ -149,9 +150,9 @@ def test_a_sweep_that_is_given_up_has_a_report(
 
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     """Where models are not stored, the winner is trained again for its score and its pictures."""
-    asked = {"dir": str(store.dir), "log_model": False}
+    asked = {"dir": str(store.dir), "log_model": False, "figures": True}
     made = plan(PARAMS, tracking=asked)
-    ranked = sweep_of(made, Budget(n_trials=3), config(tracking=asked)).ranking
+    ranked = sweep_of(made, Budget(n_trials=2, n_jobs=0), config(tracking=asked)).ranking
     assert 0 < ranked.rows[0].metrics["test_accuracy"] <= 1
     assert pictures(store, ranked.rows[0].run_id) in (3, 6)
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
-from stores import close
+from stores import Finished, close, copy_of, ready
 
 from cnn_sweeps.cli import export as exporting
 from cnn_sweeps.cli import main
 from cnn_sweeps.cli import reproduce as command
-from cnn_sweeps.config.schema import Config, Tracking
+from cnn_sweeps.config.schema import CnnModel, Config, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, StoreError, UnknownHashError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import lookup, reproduce, validate
@@ -73,16 +73,23 @@ def original(copied: Store) -> RunRecord:
 
 
 @pytest.fixture
-def as_recorded(copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training that comes out, in another run, as the run was before a test tampers with it."""
-    now = lookup.record_of(copied, original)
+def as_recorded(
+    copied: Store, original: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> list[Config]:
+    """A training that comes out, in another run, as the run was before a test tampers with it.
 
-    def trained(record: Record, _config: Config, store: Store) -> Record:
+    What it was asked to train is in the list afterwards.
+    """
+    now, asked = lookup.record_of(copied, original), list[Config]()
+
+    def trained(record: Record, config: Config, store: Store) -> Record:
+        asked.append(config)
         with store.start_run("again", tags={"reproduces": record.run_id}) as run:
             return replace(now, run_id=run.run_id, environment=here)
 
     here = Environment.capture(threads=0, deterministic=True)
     monkeypatch.setattr(reproduce, "_trained", trained)
+    return asked
 
 
 def _experiment(store: Store) -> str:
@@ -136,6 +143,7 @@ def test_the_same_bits_in_a_copied_store(
     assert "reproduced_by" not in there.get(original.run_id).tags
 
 
+@pytest.mark.usefixtures("as_recorded")
 def test_as_json(original: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
     """A machine gets one object and nothing else, with a run id in the place of a hash too."""
     arguments = ["--run-id", original.run_id, "--json", "--tolerance", "0.5"]
@@ -192,7 +200,10 @@ def test_variables_that_are_overridden_are_named(
 
 
 def test_defaults_that_changed_since_change_nothing(
-    original: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    original: RunRecord,
+    as_recorded: list[Config],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The recorded config is whole: what is a default today does not matter."""
     conf = tmp_path / "conf"
@@ -201,6 +212,9 @@ def test_defaults_that_changed_since_change_nothing(
     edit(conf / "model" / "cnn.yaml", "kernel_size: 3 ", "kernel_size: 5 ")
     monkeypatch.setattr(validate, "config_dir", lambda: str(conf))
     assert command.main([hash_of(original)]) == 0
+    (asked,) = as_recorded
+    assert isinstance(asked.model, CnnModel)
+    assert (asked.trainer.batch_size, asked.model.kernel_size) == (32, 3)
 
 
 @pytest.mark.usefixtures("as_recorded")
@@ -332,35 +346,61 @@ def test_data_that_moved_is_found_and_data_that_changed_is_refused(
 
 
 @pytest.fixture
-def own_net(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def own_net(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A user's own function in the current folder; forgotten afterwards."""
     monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
     (in_tmp / "own_net_again.py").write_text(NET)
-    yield "own_net_again:build"
+    yield
     sys.modules.pop("own_net_again", None)
 
 
-def test_foreign_code_runs_only_when_it_is_trusted(
-    store: Store, own_net: str, in_tmp: Path
-) -> None:
+@pytest.fixture(scope="module")
+def trained_own_net(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Finished]:
+    """A run of that function, whose file is elsewhere by now."""
+    from cnn_sweeps.runs.run import run
+
+    folder = tmp_path_factory.mktemp("own_net")
+    (folder / "own_net_again.py").write_text(NET)
+    own = {"name": "custom", "function": "own_net_again:build"}
+    with ready(folder, migrated_database) as tracking:
+        with pytest.MonkeyPatch.context() as path:
+            path.syspath_prepend(folder)
+            done = run(config(tracking={"log_model": False}, model=own), Store.open(tracking))
+        sys.modules.pop("own_net_again")
+        yield Finished(home=tracking.dir, result=done)
+
+
+@pytest.fixture
+def own_store(trained_own_net: Finished, own_net: None, in_tmp: Path) -> Iterator[Store]:
+    """A copy of its store, beside the file."""
+    with copy_of(trained_own_net.home, in_tmp) as copied:
+        yield copied
+
+
+@pytest.fixture
+def own(trained_own_net: Finished) -> str:
+    """Its hash."""
+    return trained_own_net.result.identity.short
+
+
+@pytest.mark.usefixtures("own_store")
+def test_foreign_code_runs_only_when_it_is_trusted(own: str, in_tmp: Path) -> None:
     """With --trust the recorded file is imported, also where the one here has changed."""
-    short = trained(store, model={"name": "custom", "function": own_net})
-    where = f"tracking.dir={store.dir}"
-    sys.modules.pop("own_net_again")
     with pytest.raises(ConfigError, match="pass --trust to run it"):
-        command.main([short, where])
+        command.main([own])
     assert "own_net_again" not in sys.modules
     (in_tmp / "own_net_again.py").write_text("raise RuntimeError('changed')")
-    assert command.main([short, where, "--trust"]) == 0
+    assert command.main([own, "--trust"]) == 0
 
 
-def test_changed_foreign_code_is_refused(store: Store, own_net: str, in_tmp: Path) -> None:
+def test_changed_foreign_code_is_refused(own_store: Store, own: str, in_tmp: Path) -> None:
     """Neither a stored file that was changed nor another one in its place is trained."""
-    short = trained(store, model={"name": "custom", "function": own_net})
-    (run,) = store.find(short)
-    stored = artifact(store, run, "source/own_net_again.py")
+    (run,) = own_store.find(own)
+    stored = artifact(own_store, run, "source/own_net_again.py")
     edit(stored, "relu", "tanh")
-    arguments = [short, f"tracking.dir={store.dir}", "--trust"]
+    arguments = [own, "--trust"]
     with pytest.raises(RecordError, match="its config, digest of the data and source give"):
         command.main(arguments)
     stored.unlink()
@@ -385,21 +425,19 @@ def test_an_exported_run_is_done_again_elsewhere(
     assert not Path("mlruns").exists()
 
 
-def test_an_exported_run_brings_its_foreign_code(store: Store, own_net: str, in_tmp: Path) -> None:
+@pytest.mark.usefixtures("own_store")
+def test_an_exported_run_brings_its_foreign_code(own: str, in_tmp: Path) -> None:
     """The file is in the folder, and is the one that is trained."""
-    short = trained(store, model={"name": "custom", "function": own_net})
-    where = f"tracking.dir={store.dir}"
-    exporting.main([short, "out", where])
+    exporting.main([own, "out"])
     assert Path("out/source/own_net_again.py").read_text() == NET
     assert "--from . --trust" in Path("out/README.md").read_text()
     (in_tmp / "own_net_again.py").unlink()
-    sys.modules.pop("own_net_again")
     with pytest.raises(ConfigError, match="pass --trust"):
-        command.main(["--from", "out", where])
-    assert command.main(["--from", "out", where, "--trust"]) == 0
+        command.main(["--from", "out"])
+    assert command.main(["--from", "out", "--trust"]) == 0
     edit(Path("out/source/own_net_again.py"), "relu", "tanh")
     with pytest.raises(RecordError, match="was changed after it was stored"):
-        command.main(["--from", "out", where, "--trust"])
+        command.main(["--from", "out", "--trust"])
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "as_recorded")

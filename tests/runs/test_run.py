@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from callbacks import Collector
-from configs import config
+from configs import config, with_figures
 from stored_models import loaded
 from stores import Finished, copy_of
 
@@ -151,8 +151,8 @@ def test_a_trial_has_no_pictures_of_the_test_split(home: Store, result: RunResul
     """Neither one that is trained nor one that is answered from a single run that has them."""
     with home.start_run("parent", tags={}) as parent:
         trial = TrialContext(parent_run_id=parent.run_id)
-        trained = run(config(), home, trial=trial)
-        answered = run(config(trainer=EPOCHS), home, trial=trial)
+        trained = run(with_figures(), home, trial=trial)
+        answered = run(with_figures(trainer=EPOCHS), home, trial=trial)
     assert home.get(answered.run_id).tags["reused_from"] == result.run_id
     assert pictures(home, trained.run_id) == []
     assert pictures(home, answered.run_id) == []
@@ -168,7 +168,7 @@ def test_a_picture_that_fails_costs_the_run_nothing(
         raise ValueError("no kernel")
 
     monkeypatch.setattr(activations, "first_convolution", fails)
-    done = run(config(), store)
+    done = run(with_figures(), store)
     said = "figures/kernels.png was skipped: ValueError: no kernel"
     assert done.left_out == (said,)
     logged = store.get(done.run_id)

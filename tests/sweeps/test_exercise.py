@@ -120,7 +120,7 @@ def test_a_question_is_drawn_as_it_is(store: Store) -> None:
 
 def carried_out(store: Store, **groups: Any) -> Ranking:
     """The exercise, carried out on a few digits."""
-    place = {"tracking": {"dir": str(store.dir), **groups}}
+    place = {"tracking": {"dir": str(store.dir), "figures": True, **groups}}
     asked = filters(**place)
     return sweep_of(asked, Budget(n_jobs=0), config(**place), TerminalDisplay()).ranking
 

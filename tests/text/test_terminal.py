@@ -1,17 +1,21 @@
-"""What a terminal of some width gets, and what a pipe gets, from the real program."""
+"""What a terminal of some width gets, and what a pipe gets."""
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import termios
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from cnn_sweeps.text.terminal import Output, conventions
+from cnn_sweeps.cli import compare
+from cnn_sweeps.text.terminal import Output, conventions, refuse
 from cnn_sweeps.tracking import Store
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -37,65 +41,97 @@ def folder(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
     return made
 
 
+ASKED_OF_RICH = (
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"),
+    *("COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+)
+IN_A_SHELL = {"TERM": "xterm-256color", "LINES": "50", "LC_ALL": "C.UTF-8"}
+
+
 def environ(**variables: str) -> dict[str, str]:
     """The variables of a shell in a terminal with colours, and these."""
-    plain = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "TTY_COMPATIBLE"}
-    kept = {name: value for name, value in os.environ.items() if name not in plain}
-    return {**kept, "TERM": "xterm-256color", "LINES": "50", "LC_ALL": "C.UTF-8", **variables}
+    kept = {name: value for name, value in os.environ.items() if name not in ASKED_OF_RICH}
+    return {**kept, **IN_A_SHELL, **variables}
 
 
-def in_terminal(arguments: list[str], variables: Mapping[str, str]) -> str:
-    """What the program writes to a terminal, standard output and error together."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environ(**variables),
-    ) as program:
-        os.close(theirs)
-        written = b""
-        try:
-            while block := os.read(ours, 65536):
-                written += block
-        except OSError:  # Linux says so when the other end is closed
-            pass
-        finally:
-            os.close(ours)
-        program.wait()
+def all_of(terminal: int) -> str:
+    """What is written to a terminal until it is closed; its other end is closed then, too."""
+    written = b""
+    try:
+        while block := os.read(terminal, 65536):
+            written += block
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    finally:
+        os.close(terminal)
     return written.decode().replace("\r\n", "\n")
 
 
-def in_pipe(arguments: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """What the program writes into a pipe."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        capture_output=True,
-        text=True,
-        env=environ(**variables),
-        check=False,
-    )
+def in_terminal(do: Callable[[], object], **variables: str) -> str:
+    """What is written to a terminal of this process, standard output and error together."""
+    ours, theirs = pty.openpty()
+    with (
+        pytest.MonkeyPatch.context() as shell,
+        ThreadPoolExecutor() as reader,
+    ):
+        for name in ASKED_OF_RICH:
+            shell.delenv(name, raising=False)
+        for name, value in {**IN_A_SHELL, **variables}.items():
+            shell.setenv(name, value)
+        written = reader.submit(all_of, ours)
+        with (
+            open(theirs, "w", encoding="utf-8") as stream,
+            contextlib.redirect_stdout(stream),
+            contextlib.redirect_stderr(stream),
+        ):
+            do()
+        return written.result()
+
+
+def widest(text: str) -> int:
+    """The cells of the widest line, as it is seen."""
+    return max(cell_len(ESCAPE.sub("", line)) for line in text.splitlines())
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
 def test_no_line_of_a_table_is_wider_than_the_terminal(folder: Path, columns: int) -> None:
     """Whole columns are left out instead; the one that ranks and the hash stay."""
-    text = in_terminal(["compare", f"tracking.dir={folder}"], {"COLUMNS": str(columns)})
-    drawn = [ESCAPE.sub("", line) for line in text.splitlines()]
-    assert max(cell_len(line) for line in drawn) <= columns
+    text = in_terminal(lambda: compare.main([f"tracking.dir={folder}"]), COLUMNS=str(columns))
+    assert widest(text) <= columns
     assert "0.9000" in text
     assert "222222222222" in text
     assert "…" not in text
+    assert BOXES & set(text)
     assert (" not shown (" in text) is (columns < 200)
 
 
-def test_a_pipe_gets_plain_columns(folder: Path) -> None:
+def test_the_program_asks_the_terminal_for_its_width(folder: Path) -> None:
+    """No variable has to say it."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 70))
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnn_sweeps", "compare", f"tracking.dir={folder}"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environ(LINES=""),
+    ):
+        os.close(theirs)
+        text = all_of(ours)
+    assert 60 < widest(text) <= 70
+    assert BOXES & set(text)
+
+
+def test_a_pipe_gets_plain_columns(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """No lines, no colours, no tabs, no limit of the width, whatever COLUMNS says."""
-    done = in_pipe(["compare", f"tracking.dir={folder}"], COLUMNS="40")
-    head, *rows = done.stdout.splitlines()
-    assert not BOXES & set(done.stdout)
-    assert not {"\x1b", "\t"} & set(done.stdout)
+    monkeypatch.setenv("COLUMNS", "40")
+    compare.main([f"tracking.dir={folder}"])
+    text = capfd.readouterr().out
+    head, *rows = text.splitlines()
+    assert not BOXES & set(text)
+    assert not {"\x1b", "\t"} & set(text)
     assert {len(re.split(r" {2,}", line.strip())) for line in (head, *rows)} == {10}
     assert len(rows) == 3
 
@@ -113,13 +149,14 @@ def test_an_error_is_red_only_where_colours_are_wanted(
     variables: dict[str, str], coloured: bool
 ) -> None:
     """The first line; the remedy is indented and plain."""
-    first, second = in_terminal(["compare", "--top", "x"], variables).splitlines()
+    said = in_terminal(lambda: refuse("x is not a number.\nType a number."), **variables)
+    first, second = said.splitlines()
     assert (COLOUR.search(first) is not None) is coloured
-    assert ESCAPE.sub("", first).startswith("cnn-sweeps: argument --top: x is not a number")
-    assert second.startswith("  Type cnn-sweeps compare --help")
+    assert ESCAPE.sub("", first) == "cnn-sweeps: x is not a number."
+    assert second == "  Type a number."
 
 
-@pytest.mark.parametrize("command", ["compare", "doctor"])
+@pytest.mark.parametrize("command", ["compare", pytest.param("doctor", marks=pytest.mark.slow)])
 def test_a_reader_that_leaves_is_no_error(folder: Path, command: str) -> None:
     """As in `| head -1`."""
     line = f"{sys.executable} -m cnn_sweeps {command} tracking.dir={folder} | head -1"

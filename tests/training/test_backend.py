@@ -18,7 +18,7 @@ from cnn_sweeps.config.schema import CnnModel, TrainerConfig
 backend.configure_backend(TrainerConfig(), 0)
 from cnn_sweeps.models import build
 from cnn_sweeps.training import loop, state
-print(state.weights_sha256(build.build(CnnModel(filters=4), (28, 28, 1), 10)))
+print(state.weights_sha256(build.build(CnnModel(filters=4), (8, 8, 1), 10)))
 """
 
 
@@ -29,9 +29,10 @@ def initial_weights(seed: int, **fields: Any) -> str:
     from cnn_sweeps.models import build
     from cnn_sweeps.training import state
 
-    return state.weights_sha256(build.build(CnnModel(filters=4), (28, 28, 1), 10))
+    return state.weights_sha256(build.build(CnnModel(filters=4), (8, 8, 1), 10))
 
 
+@pytest.mark.slow
 def test_a_run_after_others_is_as_in_a_fresh_process() -> None:
     """Neither other seeds nor another precision leave a trace; and starting is silent."""
     initial_weights(7, precision="mixed_bfloat16")

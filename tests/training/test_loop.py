@@ -1,10 +1,12 @@
 """Training: the same every time, to be taken up anywhere, and ended by whoever should."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from networks import DNN, SHAPE, augmented, dataset, network, settings
+from formulas import Formula, Whole, expected
+from networks import SHAPE, augmented, dataset, network, settings
 
 from cnn_sweeps.config.schema import (
     CnnModel,
@@ -16,19 +18,66 @@ from cnn_sweeps.config.schema import (
 )
 from cnn_sweeps.errors import ConfigError, DivergedError, RunFailedError
 from cnn_sweeps.training import backend
-from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.training.epoch import Epoch, TrainingResult
 from cnn_sweeps.training.stopping import StopTraining
 
+LEARNS = settings(epochs=20, optimizer=Optimizer(learning_rate=0.03))
 
-def trained(config: TrainerConfig, *, model: Any = DNN, **fields: Any) -> tuple[str, Any]:
-    """The hash of the final weights, and the training."""
-    net = network(model)
+
+def trained(config: TrainerConfig, **fields: Any) -> tuple[str, TrainingResult]:
+    """The hash of the final weights of a real network, and the training."""
     from cnn_sweeps.training import loop, state
 
-    data, on_step = fields.pop("data", dataset()), fields.pop("on_step", None)
-    trainer = loop.Trainer.compile(net, data, config, 0, on_step=on_step)
-    result = loop.train(loop.FreshTraining(trainer=trainer), config, **fields)
+    net = network()
+    trainer = loop.Trainer.compile(net, fields.pop("data", dataset()), config, 0, **fields)
+    result = loop.train(loop.FreshTraining(trainer=trainer), config)
     return state.weights_sha256(net), result
+
+
+def followed(
+    config: TrainerConfig, formula: Formula | None = None, *callbacks: Any
+) -> TrainingResult:
+    """A training of which every epoch is a formula: what ends it is the same, and it is free."""
+    from cnn_sweeps.training import loop
+
+    source = loop.FreshTraining(trainer=Whole(formula or Formula()))  # type: ignore[arg-type]
+    return loop.train(source, config, callbacks=callbacks)
+
+
+class Learnt:
+    """A network that is trained once for many tests; each may train it further.
+
+    Attributes:
+        model: the network.
+        trainer: what trains it.
+        result: its first training, by `LEARNS`.
+        weights: the hash of its weights after each epoch of that.
+    """
+
+    def __init__(self) -> None:
+        from cnn_sweeps.training import loop
+
+        self.model, self.weights = network(), list[str]()
+        self.trainer = loop.Trainer.compile(self.model, dataset(), LEARNS, 0)
+        source = loop.FreshTraining(trainer=self.trainer)
+        self.result: TrainingResult = loop.train(source, LEARNS, callbacks=(self,))
+        self._path = self.trainer.epochs(start=LEARNS.epochs + 1)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Remember its weights."""
+        from cnn_sweeps.training import state
+
+        self.weights.append(state.weights_sha256(self.model))
+
+    def one_more(self) -> Epoch:
+        """Train on."""
+        return next(self._path)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Learnt:
+    """A training of twenty epochs."""
+    return Learnt()
 
 
 class Recorder:
@@ -63,61 +112,62 @@ def test_steps_per_epoch_counts_the_smaller_last_one(images: int, steps: int) ->
     assert steps_per_epoch(images, 16) == steps
 
 
-def test_two_trainings_give_the_same_weights() -> None:
+def test_two_trainings_give_the_same_weights(learnt: Learnt) -> None:
     """The same config and seed end with the same bits."""
-    config = settings()
-    assert trained(config)[0] == trained(config)[0]
+    again = Learnt()
+    assert again.weights == learnt.weights
+    assert len(set(learnt.weights)) == LEARNS.epochs
 
 
-def test_it_learns() -> None:
+def test_it_learns(learnt: Learnt) -> None:
     """On images that give their class away the loss falls and accuracy rises."""
-    config = settings(epochs=20, optimizer=Optimizer(learning_rate=0.03))
-    _, result = trained(config, model=DnnModel(dense_units=16, activation="tanh"))
-    assert result.epochs[-1].loss < result.epochs[0].loss / 2
-    assert result.epochs[-1].accuracy > result.epochs[0].accuracy
+    first, *_, last = learnt.result.epochs
+    assert last.loss < first.loss / 2
+    assert last.accuracy > first.accuracy
 
 
-def test_each_epoch_is_numbered_and_timed() -> None:
+def test_each_epoch_is_numbered_and_timed(learnt: Learnt) -> None:
     """Epochs count from 1; all of them make the training."""
-    _, result = trained(settings(epochs=3))
-    assert [epoch.number for epoch in result.epochs] == [1, 2, 3]
-    assert (result.best, result.stopped) == (3, "all 3 epochs")
+    result = learnt.result
+    assert [epoch.number for epoch in result.epochs] == list(range(1, 21))
+    assert (result.best, result.stopped) == (20, "all 20 epochs")
     assert all(epoch.seconds > 0 and epoch.images_per_second > 0 for epoch in result.epochs)
 
 
 def test_one_epoch_reads_as_one() -> None:
     """There is no plural of one."""
-    assert trained(settings(epochs=1))[1].stopped == "all 1 epoch"
+    assert followed(settings(epochs=1)).stopped == "all 1 epoch"
 
 
-def test_without_held_out_images_there_is_no_validation() -> None:
-    """An empty split gives no validation metrics rather than zeros."""
-    _, result = trained(settings(epochs=1), data=dataset(held_out=0))
+def test_without_held_out_images_there_is_no_validation(learnt: Learnt) -> None:
+    """An empty split gives no metrics rather than zeros, and what is learnt is the same."""
+    weights, result = trained(replace(LEARNS, epochs=2), data=dataset(held_out=0))
     assert "val_loss" not in result.metrics
+    assert "val_loss" in learnt.result.metrics
+    assert weights == learnt.weights[1]
 
 
-def test_held_out_images_do_not_change_what_is_learnt() -> None:
-    """Validation looks and does not touch."""
-    with_split, _ = trained(settings())
-    without, _ = trained(settings(), data=dataset(held_out=0))
-    assert with_split == without
+def test_steps_in_one_call_change_nothing(learnt: Learnt) -> None:
+    """`steps_per_execution` is apart from identity because weights and losses are the same.
+
+    A progress bar hears of each call of TensorFlow how many steps were done before it.
+    """
+    begun: list[int] = []
+    config = replace(LEARNS, epochs=2, steps_per_execution=3)
+    weights, result = trained(config, on_step=begun.append)
+    assert weights == learnt.weights[1]
+    assert [epoch.loss for epoch in result.epochs] == [
+        epoch.loss for epoch in learnt.result.epochs[:2]
+    ]
+    assert begun == [0, 3] * 2
 
 
-def test_steps_in_one_call_change_nothing() -> None:
-    """`steps_per_execution` is apart from identity because weights and losses are the same."""
-    one, expected = trained(settings())
-    many, result = trained(settings(steps_per_execution=3))
-    assert many == one
-    assert [epoch.loss for epoch in result.epochs] == [epoch.loss for epoch in expected.epochs]
-
-
-@pytest.mark.parametrize("steps", [1, 4])
-def test_a_continued_training_is_the_uninterrupted_one(steps: int) -> None:
+def test_a_continued_training_is_the_uninterrupted_one() -> None:
     """Three epochs, a snapshot, another network, two more: bit for bit five epochs."""
     from cnn_sweeps.training import loop, state
 
-    config = settings(epochs=6, steps_per_execution=steps, schedule=Schedule(name="cosine"))
-    data = dataset()
+    config = settings(epochs=6, steps_per_execution=3, schedule=Schedule(name="cosine"))
+    data = dataset(held_out=0)
     whole = augmented()
     path = loop.Trainer.compile(whole, data, config, 0).epochs()
     first = [next(path) for _ in range(3)]
@@ -129,9 +179,7 @@ def test_a_continued_training_is_the_uninterrupted_one(steps: int) -> None:
     state.restore(other, kept)
     path = trainer.epochs(start=len(first) + 1)
     continued = [next(path) for _ in range(2)]
-    assert [(e.number, e.loss, e.val_loss) for e in continued] == [
-        (e.number, e.loss, e.val_loss) for e in expected
-    ]
+    assert [(e.number, e.loss) for e in continued] == [(e.number, e.loss) for e in expected]
     assert state.weights_sha256(other) == state.weights_sha256(whole)
 
 
@@ -148,16 +196,16 @@ def test_a_snapshot_of_another_network_is_refused() -> None:
         state.restore(other, kept)
 
 
-def test_a_snapshot_is_a_copy() -> None:
+def test_a_snapshot_is_a_copy(learnt: Learnt) -> None:
     """Training on does not change what was kept."""
-    from cnn_sweeps.training import loop, state
+    from cnn_sweeps.training import state
 
-    net, data = network(), dataset()
-    trainer = loop.Trainer.compile(net, data, settings(), 0)
-    kept = state.snapshot(net)
+    kept = state.snapshot(learnt.model)
     before = {key: value.copy() for key, value in kept.items()}
-    next(trainer.epochs())
+    learnt.one_more()
     assert all(np.array_equal(kept[key], before[key]) for key in kept)
+    after = state.snapshot(learnt.model)
+    assert not all(np.array_equal(after[key], before[key]) for key in kept)
 
 
 def test_weights_hash_ignores_names_and_random_state() -> None:
@@ -181,7 +229,7 @@ def test_weights_hash_ignores_names_and_random_state() -> None:
 def test_every_callback_sees_every_epoch_also_the_last() -> None:
     """One that stops the training does not hide the epoch from the next."""
     first, second = Recorder(stop_at=2), Recorder()
-    _, result = trained(settings(epochs=5), callbacks=(first, second))
+    result = followed(settings(epochs=5), None, first, second)
     assert [epoch.number for epoch in second.epochs] == [1, 2]
     assert result.epochs == tuple(second.epochs)
     assert result.stopped == "pruned at epoch 2"
@@ -189,20 +237,30 @@ def test_every_callback_sees_every_epoch_also_the_last() -> None:
 
 def test_a_threshold_ends_training() -> None:
     """The notebook's exercise: stop when the loss is low enough."""
-    _, result = trained(settings(epochs=5, stop_at_loss=100.0))
+    result = followed(settings(epochs=5, stop_at_loss=100.0))
     assert len(result.epochs) == 1
     assert result.stopped.endswith("<= 100 at epoch 1")
 
 
-@pytest.mark.parametrize("restore", [True, False], ids=["restored", "as it ended"])
-def test_early_stopping_ends_with_the_best_weights(restore: bool) -> None:
+def early(*, restore_best: bool) -> TrainerConfig:
+    """Ends after three epochs: no step improves by 9, so the first epoch stays the best."""
+    stopping = EarlyStopping(patience=2, min_delta=9.0, restore_best=restore_best)
+    return replace(LEARNS, epochs=9, early_stopping=stopping)
+
+
+def test_early_stopping_ends_with_the_best_weights(learnt: Learnt) -> None:
     """With `restore_best` the model carries the weights of the epoch named as best."""
-    # No step improves by 9, so the first epoch stays the best.
-    early = EarlyStopping(patience=2, min_delta=9.0, restore_best=restore)
-    ended, result = trained(settings(epochs=9, early_stopping=early))
-    assert len(result.epochs) == 3
-    assert result.best == (1 if restore else 3)
-    assert ended == trained(settings(epochs=result.best))[0]
+    ended, result = trained(early(restore_best=True))
+    assert (len(result.epochs), result.best) == (3, 1)
+    assert ended == learnt.weights[0]
+
+
+def test_early_stopping_may_end_with_the_last_weights() -> None:
+    """Without `restore_best` nothing is put back."""
+    formula = Formula()
+    result = followed(early(restore_best=False), formula)
+    assert (len(result.epochs), result.best) == (3, 3)
+    assert formula.weights == expected(3)[1]
 
 
 def test_early_stopping_without_held_out_images_is_refused() -> None:
@@ -215,17 +273,9 @@ def test_early_stopping_without_held_out_images_is_refused() -> None:
 def test_a_loss_that_explodes_ends_the_run() -> None:
     """NaN is not trained on; the observers do not see it as an epoch."""
     seen = Recorder()
-    config = settings(optimizer=Optimizer(name="sgd", learning_rate=1e30), epochs=9)
-    with pytest.raises(DivergedError, match="epoch 1"):
-        trained(config, model=DnnModel(dense_units=8), callbacks=(seen,))
-    assert seen.epochs == []
-
-
-def test_steps_are_told_as_they_begin() -> None:
-    """A progress bar hears of each call of TensorFlow how many steps were done before it."""
-    steps: list[int] = []
-    trained(settings(steps_per_execution=3), on_step=steps.append)
-    assert steps == [0, 3] * 2
+    with pytest.raises(DivergedError, match="epoch 2"):
+        followed(settings(epochs=9), Formula(nan_at=2), seen)
+    assert [epoch.number for epoch in seen.epochs] == [1]
 
 
 def test_ctrl_c_passes_through() -> None:
@@ -272,18 +322,14 @@ def test_every_precision_trains(precision: Any) -> None:
     from cnn_sweeps.training import loop
 
     net = build.build(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
-    trainer = loop.Trainer.compile(net, dataset(), config, 0)
+    trainer = loop.Trainer.compile(net, dataset(held_out=0), config, 0)
     result = loop.train(loop.FreshTraining(trainer=trainer), config)
     backend.configure_backend(TrainerConfig(), 0)
     assert np.isfinite(result.epochs[0].loss)
 
 
-def test_evaluate_gives_loss_and_accuracy() -> None:
+def test_evaluate_gives_loss_and_accuracy(learnt: Learnt) -> None:
     """The test split is scored by the same measure as validation."""
-    net, data = network(), dataset()
-    from cnn_sweeps.training import loop
-
-    trainer = loop.Trainer.compile(net, data, settings(), 0)
-    result = loop.train(loop.FreshTraining(trainer=trainer), settings())
-    measured = trainer.evaluate(data.x_val, data.y_val)
-    assert measured == (result.metrics["val_loss"], result.metrics["val_accuracy"])
+    epoch, data = learnt.one_more(), learnt.trainer.dataset
+    measured = learnt.trainer.evaluate(data.x_val, data.y_val)
+    assert measured == (epoch.val_loss, epoch.val_accuracy)

@@ -1,28 +1,40 @@
 """Many steps in one graph: the bits of Keras' own loop, whatever the number of steps."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from networks import SHAPE, augmented, dataset, network, settings
 
-from cnn_sweeps.config.schema import CnnModel, Optimizer, Schedule, TrainerConfig
+from cnn_sweeps.config.schema import CnnModel, Optimizer, Schedule
 
-HARD = {"optimizer": Optimizer(name="adamw"), "schedule": Schedule(name="cosine")}
+Trained = tuple[dict[str, float], str]
+"""The metrics of the last epoch, and the hash of the weights."""
+
+HARD = settings(optimizer=Optimizer(name="adamw"), schedule=Schedule(name="cosine"))
+IMAGES = dataset()
 
 
-def by_keras(model: Any, config: TrainerConfig) -> tuple[dict[str, float], str]:
-    """Two epochs of `fit`: the metrics of the second, and the hash of the weights."""
+def orders() -> Iterator[tuple[int, Any]]:
+    """Two epochs, each with its order of the images."""
+    from cnn_sweeps.training import loop
+
+    return ((number, loop.epoch_order(0, number, len(IMAGES.x_train))) for number in (1, 2))
+
+
+@pytest.fixture(scope="module")
+def by_keras() -> Trained:
+    """What two epochs of Keras' own `fit` give."""
     from cnn_sweeps.training import loop, state
 
-    data = dataset()
-    loop.compile_model(model, config, len(data.x_train))
-    for number in (1, 2):
-        order = loop.epoch_order(0, number, len(data.x_train))
+    model = augmented()
+    loop.compile_model(model, HARD, len(IMAGES.x_train))
+    for number, order in orders():
         logs = model.fit(
-            data.x_train[order],
-            data.y_train[order],
-            batch_size=config.batch_size,
+            IMAGES.x_train[order],
+            IMAGES.y_train[order],
+            batch_size=HARD.batch_size,
             shuffle=False,
             initial_epoch=number - 1,
             epochs=number,
@@ -31,25 +43,33 @@ def by_keras(model: Any, config: TrainerConfig) -> tuple[dict[str, float], str]:
     return {name: values[-1] for name, values in logs.items()}, state.weights_sha256(model)
 
 
-def by_passes(model: Any, config: TrainerConfig) -> tuple[dict[str, float], str]:
-    """The same by passes."""
+@pytest.fixture(scope="module")
+def by_passes() -> Callable[[int | None], Trained]:
+    """Gives the same by passes of so many steps; the graph is made once for all of them."""
     from cnn_sweeps.training import loop, state
     from cnn_sweeps.training.steps import TrainEpoch
 
-    data = dataset()
-    loop.compile_model(model, config, len(data.x_train))
-    train = TrainEpoch(model=model, batch_size=config.batch_size, steps=config.steps_per_execution)
-    for number in (1, 2):
-        order = loop.epoch_order(0, number, len(data.x_train))
-        logs = train(data.x_train, data.y_train, order)
-    return dict(logs), state.weights_sha256(model)
+    model = augmented()
+    loop.compile_model(model, HARD, len(IMAGES.x_train))
+    train = TrainEpoch(model=model, batch_size=HARD.batch_size)
+    new = state.snapshot(model)
+
+    def trained(steps: int | None) -> Trained:
+        train.steps = steps
+        state.restore(model, new)
+        for _, order in orders():
+            logs = train(IMAGES.x_train, IMAGES.y_train, order)
+        return dict(logs), state.weights_sha256(model)
+
+    return trained
 
 
 @pytest.mark.parametrize("steps", [None, 1, 3, 100])
-def test_a_pass_gives_the_bits_of_fit(steps: int | None) -> None:
+def test_a_pass_gives_the_bits_of_fit(
+    by_keras: Trained, by_passes: Callable[[int | None], Trained], steps: int | None
+) -> None:
     """Augmentation, batch norm, dropout, a schedule and a smaller last batch, in any call."""
-    config = settings(steps_per_execution=steps, **HARD)
-    assert by_passes(augmented(), config) == by_keras(augmented(), config)
+    assert by_passes(steps) == by_keras
 
 
 def test_evaluation_gives_the_bits_of_keras() -> None:

@@ -2,22 +2,23 @@
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from damage import damage
-from formulas import Formula, Variable, expected, hang_at, known, losses, train_until_killed
+from formulas import Formula, Variable, Whole, expected, hang_at, known, losses, train_until_killed
 
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
-from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.stopping import StopTraining
 from cnn_sweeps.trajectories.entry import Entry
@@ -62,12 +63,13 @@ class Asked:
 @pytest.fixture
 def trainer_process(entry: Entry) -> Iterator[Callable[[int], Any]]:
     """Starts a process that trains, and hangs in the middle of an epoch until it is killed."""
-    warm_up()
-    started: list[Any] = []
+    # Forked from this process, which has imported all: it needs nothing that a fork would break.
+    fork, started = multiprocessing.get_context("fork"), []
 
     def start(hang: int) -> Any:
-        process = CONTEXT.Process(target=train_until_killed, args=(str(entry.folder), hang))
-        process.start()
+        process = fork.Process(target=train_until_killed, args=(str(entry.folder), hang))
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            process.start()
         started.append(process)
         while len(entry.history()) < hang - 1:
             assert process.is_alive()
@@ -274,22 +276,6 @@ def test_rules_end_a_read_training_as_a_trained_one(
     asked = Asked(entry, config)
     assert asked.training == alone
     assert asked.trainer.weights == trainer.weights
-
-
-class Whole:
-    """A formula whose network can copy its weights, as `FreshTraining` has it do."""
-
-    def __init__(self, trainer: Formula) -> None:
-        self._subject, self.model, self.epochs = trainer, self, trainer.epochs
-
-    def get_weights(self) -> list[Any]:
-        """Copies of them."""
-        return [variable.numpy().copy() for variable in self._subject.model.variables]
-
-    def set_weights(self, values: list[Any]) -> None:
-        """Put them back."""
-        for variable, value in zip(self._subject.model.variables, values, strict=True):
-            variable.assign(value)
 
 
 class Raises:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from multiprocessing import forkserver
 
 import pytest
+from answers import blocked, die, doubled, process_of, refused
 from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
@@ -15,33 +16,8 @@ from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_
 
 @pytest.fixture(autouse=True)
 def preloaded() -> None:
-    """A process to fork from that has imported this module."""
-    warm_up(f"{__name__}:doubled")
-
-
-def doubled(number: int) -> int:
-    """Twice a number."""
-    return 2 * number
-
-
-def process_of(_: int) -> int:
-    """Who answers."""
-    return os.getpid()
-
-
-def blocked(_: int) -> set[int]:
-    """The signals that wait for ever in the process that answers."""
-    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
-
-
-def refused(number: int) -> int:
-    """One that refuses."""
-    raise ConfigError(f"{number} is invalid.")
-
-
-def die(_: int) -> int:
-    """One that is gone before it answers."""
-    os._exit(3)
+    """A process to fork from."""
+    warm_up()
 
 
 def test_answers_come_in_the_order_of_the_calls() -> None:

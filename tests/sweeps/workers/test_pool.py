@@ -52,7 +52,7 @@ def steer(
     """Carry out a study with a pool of real processes."""
     view = Collector()
     asked = budget or Budget()
-    forkserver.warm_up(f"fakes:{execute}")
+    forkserver.warm_up()  # and not with the fakes alone: later tests fork from it, too
     group = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
     Supervisor(study=made, store=None, budget=asked, view=view).run(group, Interrupts())
     return view
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     tags = {MARK: str(tmp_path), CONTROLLER: str(os.getpid())}
     made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
     view, said = Collector(), list[str]()
-    forkserver.warm_up("fakes:told_to_stop")
+    forkserver.warm_up()
     with heard(signal.SIGINT), interruptible(said.append) as interrupts:
         workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)

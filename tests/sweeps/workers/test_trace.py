@@ -146,7 +146,7 @@ def test_a_pool_writes_one_log(tmp_path: Path) -> None:
     two = {"model.filters": "4,8"}
     made = study(tmp_path, plan(two, tracking={"tags": {MARK: str(tmp_path)}}))
     fill(made, Budget())
-    forkserver.warm_up("fakes:dying_once")
+    forkserver.warm_up()
     with logged_sweep(made.address, Budget(), tmp_path, terminal.warn) as announce:
         announce(made)
         workers = pool.Pool(made.address, workers=1, threads=1, execute="fakes:dying_once")
