@@ -5,7 +5,6 @@ The experiment that runs are logged under is made by who logs, only looked for b
 
 import getpass
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, impatient
@@ -25,7 +23,7 @@ from cnn_sweeps.tracking.models import read_model
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS
 from cnn_sweeps.tracking.paging import pages
 from cnn_sweeps.tracking.records import RunRecord, checked_prefix
-from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
+from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     import keras
@@ -102,13 +100,6 @@ class Store:
         return self.address.dir
 
     @property
-    def ui_command(self) -> str:
-        """What to paste into a terminal to see the runs; a server's address is its page."""
-        if self.address.artifacts is None:
-            return without_password(self.uri)
-        return shlex.join(["cnn-sweeps", "ui", *overrides(self.address, self.experiment)])
-
-    @property
     def whereabouts(self) -> list[str]:
         """What has to be typed behind a command about a run for it to look here, if anything."""
         told = overrides(self.address, self.experiment)
@@ -159,6 +150,7 @@ class Store:
             with suppress(StoreError):
                 self._end(run, status)
             raise
+        run.set_tags(COMPLETE)
         self._end(run, "FINISHED")
 
     def _create(
