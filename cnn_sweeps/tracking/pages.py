@@ -34,11 +34,11 @@ MOST = 20
 """Views of sweeps in an experiment; MLflow takes no more than 40, a person's own among them."""
 PATIENCE = 5.0
 """Seconds that a server has to say its version."""
-LETTER, MARKS = 8, 48
+LETTER, MARKS = 7, 44
 """Pixels of a letter, and of what stands beside the name of a column."""
 NARROWEST, WIDEST = 90, 360
 """Pixels of a column."""
-NAME, NAME_WIDTH = "attributes.`Run Name`", 270
+NAME, NAME_WIDTH = "attributes.`Run Name`", 215
 """The column that always comes first, and its pixels."""
 TYPE = {"workflowType": "machine_learning"}
 """Of MLflow's two menus, the one for trainings; the other one has no runs."""
