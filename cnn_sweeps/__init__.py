@@ -11,10 +11,15 @@ cs.reproduce(result.identity.short).verdict
 """
 
 import logging
+import os
 
 from cnn_sweeps.api import compare, compose, load, reproduce, run, sweep
+from cnn_sweeps.text import notebook
 
 __all__ = ["compare", "compose", "load", "reproduce", "run", "sweep"]
 
 # Whoever runs a sweep reads the terminal; `sweeps.study.log` is what writes the records down.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+# For a script that a notebook's cell starts; in the notebook its own backend is there, and stays.
+notebook.drop_missing_backend(os.environ)

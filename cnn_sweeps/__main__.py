@@ -1,11 +1,17 @@
 """`cnn-sweeps` and `python -m cnn_sweeps`: the command line, where Ctrl-C is heard at once."""
 
+import os
 import signal
 import sys
 
 
 def main() -> None:
-    """Import the command line, which takes a moment, and carry it out."""
+    """Import the command line, which takes a moment, and carry it out.
+
+    Figures are drawn without a window. A backend of the shell's, such as that of a notebook's
+    kernel, may not be installed here, and Keras would not be imported.
+    """
+    os.environ["MPLBACKEND"] = "agg"
     try:
         from cnn_sweeps.cli import main as cli  # noqa: PLC0415 -- so that Ctrl-C is heard meanwhile
 

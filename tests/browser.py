@@ -48,7 +48,7 @@ def program() -> str | None:
 
 @contextmanager
 def ui(folder: Path, *more: str) -> Iterator[str]:
-    """`cnn-sweeps ui` over a store, started as a user would; the address of its runs page."""
+    """`cnn-sweeps ui` over a store, started as a user would; the first address that it prints."""
     line = [sys.executable, "-m", "cnn_sweeps", "ui", f"tracking.dir={folder}", *more]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=folder) as running:
         try:
@@ -83,7 +83,16 @@ def new_page(opened: "Browser", width: int = 1400, height: int = 900) -> Iterato
 
 
 def open_runs(page: "Page", address: str) -> None:
-    """The list of runs, loaded."""
+    """The list of all runs, loaded."""
+    _open(page, f"{address.partition('?')[0]}{TRAINING}")
+
+
+def open_ranking(page: "Page", address: str) -> None:
+    """The list of a sweep's trials that `cnn-sweeps ui` opens, loaded."""
+    _open(page, address)
+
+
+def _open(page: "Page", address: str) -> None:
     page.goto(address)
     page.get_by_test_id("sort-header-Run Name").wait_for()
     row(page, "").first.wait_for()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.names import STUDY_NAME
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -77,14 +78,9 @@ def runs(page: "Page", address: str, trainer: Trainer) -> None:
 
 
 def best(page: "Page", address: str, trainer: Trainer) -> None:
-    """The most accurate first, a column that the sorting adds, and what was swept beside it."""
-    browser.open_runs(page, address)
-    browser.sort_by(page, "val_accuracy")
-    columns = page.get_by_role("button", name="Columns")
-    columns.click()
-    for name in ("Dataset", "Source", "Models", *_swept(trainer)):
-        page.locator(f"[class*=tree][title='{name}']").first.click()
-    page.keyboard.press("Escape")
+    """The ranking of the sweep, as `cnn-sweeps ui` opens it."""
+    browser.open_ranking(page, address)
+    page.get_by_text("val_accuracy", exact=True).first.wait_for()
 
 
 def run(page: "Page", address: str, trainer: Trainer) -> None:
@@ -146,9 +142,8 @@ def main(arguments: list[str]) -> None:
     into = Path(arguments[1]) if len(arguments) > 1 else PICTURES
     into.mkdir(parents=True, exist_ok=True)
     trainer = find(store)
-    experiment = store.reopen(trainer.parent.run_id).experiment_id
-    with browser.ui(store.dir) as address, browser.chromium() as opened:
-        there = address.replace(f"experiments/{store.experiment_id}/", f"experiments/{experiment}/")
+    study = trainer.parent.tags[STUDY_NAME]
+    with browser.ui(store.dir, study) as there, browser.chromium() as opened:
         for name, show in PAGES.items():
             with browser.new_page(opened, WIDTH, HEIGHT) as page:
                 show(page, there, trainer)
@@ -162,15 +157,6 @@ def _report(opened: "Browser", trainer: Trainer, width: int, file: Path) -> None
         page.goto(trainer.report.as_uri())
         page.get_by_role("heading").first.wait_for()
         _keep(page, file)
-
-
-def _swept(trainer: Trainer) -> list[str]:
-    """The params in which the trials differ, two of them at most."""
-    values: dict[str, set[str]] = {}
-    for trial in trainer.trials:
-        for key, value in trial.params.items():
-            values.setdefault(key, set()).add(value)
-    return sorted(key for key, all_of in values.items() if len(all_of) > 1)[:2]
 
 
 def _keep(page: "Page", file: Path) -> None:

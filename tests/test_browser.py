@@ -5,14 +5,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import browser
+import numpy as np
 import pytest
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking import RunRecord, Store, pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -34,7 +36,7 @@ class Finished:
     """A sweep to look at.
 
     Attributes:
-        address: of the page with its runs.
+        address: that `cnn-sweeps ui` prints first.
         parent: the sweep's own run.
         trials: its trials, the best first.
         report: the file of its report.
@@ -74,6 +76,34 @@ def page(opened: "Browser") -> Iterator["Page"]:
     """A page for each test, which knows nothing of what the others have clicked on."""
     with browser.new_page(opened) as made:
         yield made
+
+
+def test_the_ranking_is_seen_first(page: "Page", finished: Finished) -> None:
+    """On the first visit: the trials, best first, objective, swept keys, seconds and state.
+
+    A score has no digits but its own, and no word in the heading is cut off.
+    """
+    mlflow = version("mlflow")
+    assert mlflow.startswith(pages.SEEN), f"look at MLflow {mlflow}, then add it to pages.SEEN"
+    browser.open_ranking(page, finished.address)
+    shown = page.get_by_text("val_accuracy", exact=True)
+    shown.first.wait_for()
+    assert browser.names(page, 4) == [run.name for run in finished.trials]
+    swept = ["val_accuracy", "model.filters", "trainer.epochs", "train_seconds", "state"]
+    heads = [page.locator(f"[role=columnheader][col-id*='{name}']") for name in swept]
+    places = [head.bounding_box() for head in heads]
+    assert None not in places
+    assert [box["x"] for box in places] == sorted(box["x"] for box in places)  # type: ignore[index]
+    cut = "e => [...e.querySelectorAll('*')].some(each => each.scrollWidth > each.clientWidth + 1)"
+    assert [name for name, head in zip(swept, heads, strict=True) if head.evaluate(cut)] == []
+    for row, run in enumerate(finished.trials):
+        told = [
+            page.locator(f"[row-index='{row}'] [col-id*='{name}']").last.inner_text()
+            for name in swept
+        ]
+        assert told[0] == str(np.float32(run.metrics["val_accuracy"]))
+        assert told[1:3] == [run.params["model.filters"], run.params["trainer.epochs"]]
+        assert told[4] == "complete"
 
 
 def test_the_sweep_is_listed_with_its_trials(page: "Page", finished: Finished) -> None:

@@ -78,7 +78,7 @@ class TerminalDisplay:
         else:
             best = ranking.rows[0]
             out.print(f"rerun best:  {outcome.rerun_best}", soft_wrap=True)
-            next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store)
+            next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store, outcome.sweep)
         if outcome.answer is not None:
             show_answer(outcome.answer)
 

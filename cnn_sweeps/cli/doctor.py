@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "python": installation.python,
     "versions": installation.versions,
     "byte code": installation.byte_code,
+    "plotting": installation.plotting,
     "folder": storage.folder,
     "temporary folder": storage.temporary,
     "room": storage.room,

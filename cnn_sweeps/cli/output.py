@@ -14,7 +14,7 @@ from cnn_sweeps.text.terminal import Output
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.sweeps.dry_run import DryRun
-    from cnn_sweeps.tracking import Store
+    from cnn_sweeps.tracking import RunRecord, Store
 
 WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
@@ -83,9 +83,13 @@ def epochs_line(asked: int, trained: int) -> str:
     return f"{pluralize(asked, 'epoch')}: {trained} trained, {asked - trained} from cache"
 
 
-def next_commands(out: Console, short: str, store: "Store") -> None:
-    """Print the commands that lead on from a run."""
+def next_commands(
+    out: Console, short: str, store: "Store", sweep: "RunRecord | None" = None
+) -> None:
+    """Print the commands that lead on from a run, or from the best run of a sweep."""
+    from cnn_sweeps.tracking.pages import browse  # noqa: PLC0415 -- the store has imported it
+
     show = shlex.join(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
     out.print(f"  more:    {show}", soft_wrap=True)
-    out.print(f"  browse:  {store.ui_command}", soft_wrap=True)
+    out.print(f"  browse:  {browse(store, sweep)}", soft_wrap=True)

@@ -11,7 +11,7 @@ from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.text.terminal import say
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import RunRecord, Store, pages, queries
 from cnn_sweeps.tracking.server import HOST, serving
 
 PORT = 5000
@@ -26,25 +26,29 @@ def main(typed: list[str]) -> int:
     Raises:
         ConfigError: this is nothing that can be typed, or the port is taken.
         StoreError: there is no store, or it cannot be read.
+        UnknownStudyError: no study, or several, have that name.
         RunFailedError: the server does not come up, or ended by itself.
     """
     parser = Arguments(
         "ui",
-        "[--port N]",
-        "Start MLflow's server for the runs, for a browser on this machine, until Ctrl-C.",
-        names=(0, 0),
-        epilog="Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+        "[STUDY] [--port N]",
+        "Start MLflow's server for the runs, for a browser on this machine, until Ctrl-C. "
+        "The first address opens the ranking of a sweep.",
+        names=(0, 1),
+        epilog="STUDY: its name or a unique prefix of it; default: the newest. "
+        "Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
     )
     parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
     asked = parser.read(typed)
     tracking = compose_tracking(asked.overrides)
     port = None if asked.port is None else _port(asked.port)
     store = _open(tracking)
+    sweep = queries.sweep(store, asked.names[0] if asked.names else None)
     if store.address.artifacts is None:
-        say(_page(store, store.ui_command))  # a server has its pages
+        _say_pages(store, store.uri, sweep)  # a server has its pages
         return 0
     with hold_free() if port is None else _held(port) as held:
-        _serve(store, held.getsockname()[1])
+        _serve(store, held.getsockname()[1], sweep)
     return 0
 
 
@@ -82,20 +86,22 @@ def hold_free(first: int = PORT) -> socket.socket:
     raise StoreError("MLflow's server cannot be started: there is no free port.")
 
 
-def _serve(store: Store, port: int) -> None:
+def _serve(store: Store, port: int, sweep: RunRecord | None) -> None:
     try:
         with serving(store.address, port) as server:
-            say(_page(store, server.address))
+            _say_pages(store, server.address, sweep)
             say("Press Ctrl-C to stop it.")
             server.wait()
     except KeyboardInterrupt:
         return  # how it is meant to end
 
 
-def _page(store: Store, server: str) -> str:
-    """The page of a store's experiment, or of all where that is not there, at this server."""
-    runs = f"experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    return f"{server.rstrip('/')}/#/{runs if store.experiment_id else 'experiments'}"
+def _say_pages(store: Store, server: str, sweep: RunRecord | None) -> None:
+    """Print the address of a sweep's ranking, and that of all runs where it is another one."""
+    every, ranking = pages.page(store, server), pages.page(store, server, sweep)
+    say(ranking)
+    if every != ranking:
+        say(f"All runs: {every}")
 
 
 def _open(tracking: Tracking) -> Store:

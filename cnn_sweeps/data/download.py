@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from cnn_sweeps.errors import DataError
+from cnn_sweeps.text.terminal import Output, can_redraw
 
 BLOCK = 1 << 18
 TIMEOUT = 30.0
@@ -114,12 +115,10 @@ def _blocks(url: str, advance: Progress) -> Generator[bytes, None, None]:
 @contextmanager
 def _bar(name: str) -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not can_redraw(sys.stderr):
         yield lambda _received, _expected: None
         return
     from rich import progress  # noqa: PLC0415  only people need it
-
-    from cnn_sweeps.text.terminal import Output  # noqa: PLC0415  the same
 
     columns = (
         progress.TextColumn("{task.description}", markup=False),

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
+from cnn_sweeps.text.notebook import BACKEND, missing_backend
 
 OURS = "cnn-sweeps"
 NAMED = ("tensorflow", "keras", "hydra-core", "mlflow", "optuna")
@@ -61,6 +62,20 @@ def byte_code(_machine: Machine) -> Iterator[Finding]:
         )
     else:
         yield ok("byte code of the large packages is compiled, or will be on the first start")
+
+
+def plotting(machine: Machine) -> Iterator[Finding]:
+    """Whether Matplotlib, which Keras imports, has the backend that the shell asks for."""
+    if (module := missing_backend(machine.environ)) is not None:
+        yield fail(
+            f"{BACKEND}={machine.environ[BACKEND]}, but {module} is not installed here: Keras "
+            "cannot be imported",
+            f"unset {BACKEND}",
+        )
+    elif _origin("matplotlib") is None:
+        yield fail("Matplotlib is not installed", f"{sys.executable} -m pip install matplotlib")
+    else:
+        yield ok("figures are drawn without a window")
 
 
 def _installed(name: str) -> str | None:

@@ -6,19 +6,17 @@ In place of the database there may be a server.
 import shutil
 import sqlite3
 import tempfile
-from base64 import b64encode
 from collections.abc import Iterator
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
-from cnn_sweeps.tracking.address import Address, resolve
+from cnn_sweeps.tracking.address import Address, resolve, version_request
 from cnn_sweeps.tracking.schema import MLFLOW
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 
@@ -181,7 +179,7 @@ def _server(address: Address) -> Iterator[Finding]:
     shown = without_password(address.uri)
     try:
         # The user's own server, over http or https as just checked.
-        with urlopen(_version_of(address.uri), timeout=SECONDS) as answer:  # noqa: S310
+        with urlopen(version_request(address.uri), timeout=SECONDS) as answer:  # noqa: S310
             there = answer.read(100).decode(errors="replace").strip()
     except HTTPError as error:
         yield fail(
@@ -201,16 +199,3 @@ def _server(address: Address) -> Iterator[Finding]:
                 f"{shown} is MLflow {there}, and {here} is installed here",
                 f"Client and server need the same major version: pip install 'mlflow=={there}'",
             )
-
-
-def _version_of(uri: str) -> Request:
-    """The question which version a server has; Python's own client takes no password in a URI."""
-    parts = urlsplit(uri)
-    user, at, place = parts.netloc.rpartition("@")
-    asked = Request(  # noqa: S310 -- see where it is opened
-        urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/version", "", ""))
-    )
-    if at:
-        coded = b64encode(unquote(user).encode()).decode()
-        asked.add_header("Authorization", f"Basic {coded}")
-    return asked

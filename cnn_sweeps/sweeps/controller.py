@@ -16,6 +16,7 @@ from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import comparison, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
+from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT, SLOT
@@ -34,7 +35,7 @@ from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_passwords
-from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.trajectories.lock import locked
 
@@ -259,6 +260,8 @@ def conclude(
         parent.log_metrics(scores.get(best.trial, {}))
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
         parent.set_tags({"best_trial": str(best.trial)})
+        if best.run_id and (run := artifacts.known(store, best.run_id)):
+            pages.save(store, parent.experiment_id, ranking_view(study, ranking, run))
     return SweepOutcome(
         study=study,
         store=store,

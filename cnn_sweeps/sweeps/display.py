@@ -35,7 +35,7 @@ from cnn_sweeps.sweeps.study.events import (
     WorkerRefused,
 )
 from cnn_sweeps.text.format import duration, first_line, pluralize, rounded
-from cnn_sweeps.text.terminal import Output, say, silence
+from cnn_sweeps.text.terminal import Output, can_redraw, say, silence
 
 SCORED: tuple[State, ...] = ("complete", "reused")
 TRAINED: tuple[State, ...] = ("complete", "pruned")
@@ -236,12 +236,7 @@ def view_of(
     tally.rate(earlier)
     out = stream or sys.stdout
     console = Output(file=out)
-    if (
-        workers is not None
-        and out.isatty()
-        and console.is_terminal
-        and not console.is_dumb_terminal
-    ):
+    if workers is not None and can_redraw(out) and console.is_terminal:
         return LiveView(tally, console)
     return PlainView(tally, out)
 

@@ -12,7 +12,7 @@ from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.durations import Epochs
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import RunRecord, Store, artifacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,11 @@ class SweepOutcome:
     def name(self) -> str:
         """Name of the study."""
         return self.study.study.study_name
+
+    @property
+    def sweep(self) -> RunRecord | None:
+        """The MLflow run of the sweep; None where somebody has deleted it meanwhile."""
+        return artifacts.known(self.store, self.study.parent_run_id or "")
 
 
 class Display(Protocol):

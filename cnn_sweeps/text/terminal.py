@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console
 
 from cnn_sweeps.text.escape import printable
+from cnn_sweeps.text.notebook import in_notebook
 from cnn_sweeps.text.redact import hidden_in
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class Output(Console):
     """A console that lets the work go on when nobody reads it any more.
 
     Like rich's it heeds NO_COLOR, FORCE_COLOR, TERM=dumb and COLUMNS; and CLICOLOR with
-    CLICOLOR_FORCE, which other programs know.
+    CLICOLOR_FORCE, which other programs know. In a notebook a pipe stays a pipe.
     """
 
     def __init__(self, **options: Any) -> None:
+        stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
         plain = {"highlight": False, "markup": False, "emoji": False}
-        super().__init__(**{**plain, **conventions(os.environ), **options})
+        super().__init__(**{**plain, **conventions(os.environ, stream), **options})
 
     def heading(self, name: str, more: str = "") -> None:
         """Print a name that stands out, and what is said of it in the same line."""
@@ -60,8 +62,20 @@ class Output(Console):
         silence(self.file)
 
 
-def conventions(environ: Mapping[str, str]) -> dict[str, Any]:
+def can_redraw(stream: IO[str]) -> bool:
+    """Whether what was printed can be written over: in a terminal, but no dumb one.
+
+    A `!` cell of a notebook looks like a terminal, and shows every version of a line.
+    """
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return stream.isatty() and not dumb and not in_notebook()
+
+
+def conventions(environ: Mapping[str, str], stream: IO[str]) -> dict[str, Any]:
     """What the variables that rich does not know ask of a console (bixense.com/clicolors)."""
+    if in_notebook(environ):
+        # The kernel forces colours on all of its programs, `out = !...` included.
+        return {"force_terminal": stream.isatty()}
     if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return {"force_terminal": True}
     return {"no_color": True} if environ.get("CLICOLOR") == "0" else {}

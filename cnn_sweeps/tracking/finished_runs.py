@@ -16,6 +16,7 @@ from cnn_sweeps.tracking.names import (
     SOFTWARE,
     WEIGHTS,
 )
+from cnn_sweeps.tracking.params import PRECISION, exact
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
@@ -71,9 +72,14 @@ def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
     """The epochs of a run as they were logged, the last value of each where there are several."""
     curves: dict[str, dict[int, float]] = {}
     with refusing(run.address):
+        precision = run.client.get_run(run.run_id).data.params.get(PRECISION)
         for metric, field in FIELDS.items():
             history = run.client.get_metric_history(run.run_id, metric)
-            curves[field] = {point.step: point.value for point in history if point.step > 0}
+            curves[field] = {
+                point.step: exact(metric, point.value, precision=precision)
+                for point in history
+                if point.step > 0
+            }
     numbers = sorted(curves["loss"])
     return tuple(
         Epoch(

@@ -29,6 +29,17 @@ KEY_LENGTH: Final = 250
 PARAMS_PER_BATCH: Final = 100
 METRICS_PER_BATCH: Final = 1_000
 
+SCORES: Final = frozenset(
+    {"loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}
+)
+"""Metrics that Keras computes."""
+BEST: Final = "best_"
+"""In front of a metric of a sweep's run, which is that of its best trial."""
+PRECISION: Final = "trainer.precision"
+"""Param of every training."""
+SINGLE: Final = frozenset({"float32", "mixed_bfloat16", "mixed_float16"})
+"""Its values with which scores are float32."""
+
 DIGEST_LENGTH: Final = 36
 NAME_LENGTH: Final = 500
 INPUT_TAG_LENGTH: Final = 500
@@ -61,6 +72,33 @@ def as_text(value: object) -> str:
 def shorten(text: str, limit: int) -> str:
     """The text, cut to the limit with an ellipsis that shows the cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shortest(name: str, value: float) -> float:
+    """A score as the shortest decimal that gives the same float32 back, 0.874; others as they are.
+
+    Keras computes scores as float32; 0.8740000128746033 is the same number, and nobody's to read.
+    """
+    if name.removeprefix(BEST) not in SCORES:
+        return value
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return float(str(single)) if float(single) == value else value
+
+
+def exact(name: str, value: float, *, precision: str | None) -> float:
+    """The number that `shortest` was given, bit for bit; what was stored without it stays.
+
+    Args:
+        name: of the metric.
+        value: as it is stored.
+        precision: `trainer.precision` of the run; None where it is no training.
+    """
+    if name not in SCORES or precision not in SINGLE:
+        return value
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return float(single) if float(str(single)) == value else value
 
 
 def key(name: str) -> str:

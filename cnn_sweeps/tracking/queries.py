@@ -2,12 +2,14 @@
 
 from difflib import get_close_matches
 
-from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
 
+MOST = 20
+"""Studies that a refusal lists."""
 SYNTAX = (
     "The syntax is MLflow's: metrics.NAME, params.NAME or tags.NAME, then = != > >= < <= or LIKE, "
     "and between two conditions.\n"
@@ -43,5 +45,33 @@ def matching(store: Store, where: str = "", experiment: str | None = None) -> li
 
 def sweeps(store: Store) -> dict[str, str]:
     """The name of each study, by the run id of its sweep."""
+    return {run.run_id: run.tags[STUDY_NAME] for run in _sweeps(store)}
+
+
+def sweep(store: Store, name: str | None) -> RunRecord | None:
+    """The newest run of a study; without a name of any, None where there is none.
+
+    Args:
+        store: where to look, in all its experiments.
+        name: of the study, or a prefix that no other one has.
+
+    Raises:
+        UnknownStudyError: no study, or several, have that name.
+    """
+    newest: dict[str, RunRecord] = {}
+    for run in _sweeps(store):
+        newest.setdefault(run.tags[STUDY_NAME], run)
+    if name is None:
+        return next(iter(newest.values()), None)
+    found = [name] if name in newest else [study for study in newest if study.startswith(name)]
+    if len(found) == 1:
+        return newest[found[0]]
+    said = f"is a prefix of {len(found)} studies" if found else "is not a study"
+    listed = "".join(f"\n  {study}" for study in [*(found or newest)][:MOST])
+    raise UnknownStudyError(f"{name} {said} with runs in {store.address}.{listed}")
+
+
+def _sweeps(store: Store) -> list[RunRecord]:
+    """The runs of all sweeps, the newest first."""
     runs = store.search(f"tags.{STUDY_NAME} LIKE '%'", list(store.experiments().values()))
-    return {run.run_id: run.tags[STUDY_NAME] for run in runs if run.parent_id is None}
+    return [run for run in runs if run.parent_id is None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
+from cnn_sweeps.tracking.params import PRECISION, exact
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -54,6 +55,7 @@ class RunRecord:
     def of(cls, run: "Run") -> "RunRecord":
         """The record of an MLflow run."""
         info, data = run.info, run.data
+        precision = data.params.get(PRECISION)
         return cls(
             run_id=info.run_id,
             name=info.run_name or "",
@@ -61,7 +63,7 @@ class RunRecord:
             status=info.status,
             config_hash=data.tags.get(CONFIG_HASH),
             params=dict(data.params),
-            metrics=dict(data.metrics),
+            metrics={n: exact(n, v, precision=precision) for n, v in data.metrics.items()},
             tags=dict(data.tags),
             start=_moment(info.start_time),
             end=_moment(info.end_time) if info.end_time else None,

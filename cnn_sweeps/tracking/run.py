@@ -34,6 +34,7 @@ from cnn_sweeps.tracking.names import (
     REUSED_FROM,
     SECONDS_PAID,
     SOFTWARE,
+    STATE,
     TRAINED_BY,
 )
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -50,8 +51,10 @@ LOGGED_TABLES = "mlflow.loggedArtifacts"
 BETWEEN_LOGS = 0.5
 """Least seconds between two calls."""
 
-OF_AN_END = {"error", "error_type", "pruned_epoch", "pruned_reason", "stopped_reason"}
-"""Tags that say why a run ended otherwise than FINISHED."""
+OF_AN_END = {"error", "error_type", "pruned_epoch", "pruned_reason", "stopped_reason", STATE}
+"""Tags that say how and why a run ended."""
+COMPLETE = {STATE: "complete"}
+"""The tags of a run that came to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ class TrackedRun:
 
         now = time.time_ns() // 1_000_000
         items = [
-            Metric(params.key(name), float(value), now, step)
+            Metric(params.key(name), params.shortest(name, float(value)), now, step)
             for step, metrics in steps.items()
             for name, value in metrics.items()
         ]
@@ -272,9 +275,11 @@ def verdict(error: BaseException) -> tuple[str, dict[str, object]]:
     """The status and the tags of a run that an exception has ended."""
     match error:
         case PrunedError():
-            return "KILLED", {"pruned_epoch": error.epoch, "pruned_reason": error.reason}
+            why = {"pruned_epoch": error.epoch, "pruned_reason": error.reason}
+            return "KILLED", {STATE: "pruned", **why}
         case StoppedError():
-            return "KILLED", {"stopped_reason": first_line(error)}
+            return "KILLED", {STATE: "stopped", "stopped_reason": first_line(error)}
         case Exception():
-            return "FAILED", {"error": first_line(error), "error_type": type(error).__name__}
-    return "KILLED", {}
+            why = {"error": first_line(error), "error_type": type(error).__name__}
+            return "FAILED", {STATE: "failed", **why}
+    return "KILLED", {STATE: "stopped"}

@@ -24,7 +24,7 @@ from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
 from cnn_sweeps.tracking.paging import pages
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
-from cnn_sweeps.tracking.run import OF_AN_END, TrackedRun, verdict
+from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,13 +100,6 @@ class Store:
         return self.address.dir
 
     @property
-    def ui_command(self) -> str:
-        """What to paste into a terminal to see the runs; a server's address is its page."""
-        if self.address.artifacts is None:
-            return without_password(self.uri)
-        return shlex.join(["cnn-sweeps", "ui", *overrides(self.address, self.experiment)])
-
-    @property
     def whereabouts(self) -> list[str]:
         """What has to be typed behind a command about a run for it to look here, if anything."""
         told = overrides(self.address, self.experiment)
@@ -157,6 +150,7 @@ class Store:
             with suppress(StoreError):
                 self._end(run, status)
             raise
+        run.set_tags(COMPLETE)
         self._end(run, "FINISHED")
 
     def _create(

@@ -1,12 +1,12 @@
 """The progress bar of a training, on stderr."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
+from cnn_sweeps.text.terminal import Output, can_redraw
 from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class ProgressBar:
 
     Use it as a context manager around a training; it leaves a clean line behind, also
     after an exception or Ctrl-C. It shows nothing with mode `none`, or with `auto` where
-    the stream is not a terminal.
+    the stream is not a terminal, or a notebook's.
     """
 
     def __init__(
@@ -99,11 +99,6 @@ class ProgressBar:
         return text
 
 
-def can_redraw(stream: TextIO) -> bool:
-    """Whether a line can be written over: a terminal, but no dumb one."""
-    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
-
-
 def _metrics(epoch: Epoch) -> tuple[str, ...]:
     """The metrics of an epoch for the bar, in the order in which they get room."""
     shown = {"loss": epoch.loss, "accuracy": epoch.accuracy, "val_accuracy": epoch.val_accuracy}
@@ -112,8 +107,6 @@ def _metrics(epoch: Epoch) -> tuple[str, ...]:
 
 def _bar(stream: TextIO) -> "Progress":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    from cnn_sweeps.text.terminal import Output  # noqa: PLC0415 - most runs show no bar
 
     return Progress(
         TextColumn("{task.description}", markup=False),

@@ -14,8 +14,9 @@ from signals import heard
 
 from cnn_sweeps.cli import ui
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError
-from cnn_sweeps.tracking import Store, address, server
+from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError, UnknownStudyError
+from cnn_sweeps.tracking import Store, address, pages, server
+from cnn_sweeps.tracking.names import KIND, STUDY_NAME
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -38,12 +39,12 @@ def test_a_port_that_is_none_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("a638", "^unexpected arguments: a638"), ("data=digits", "^data=digits is invalid here")],
+    [("a b", "^unexpected arguments: a b"), ("data=digits", "^data=digits is invalid here")],
 )
 def test_what_is_no_place_is_refused(word: str, said: str) -> None:
-    """The pages show every run; there is nothing to choose but where."""
+    """There is one study to choose, and where it is."""
     with pytest.raises(ConfigError, match=said):
-        ui.main([word])
+        ui.main(word.split())
 
 
 def test_where_no_run_was_ever_logged(in_tmp: Path) -> None:
@@ -87,10 +88,26 @@ def test_a_server_has_its_pages(
     )
 
 
-def test_without_its_experiment_there_are_those_that_are_there(store: Store) -> None:
-    """A name that no run was ever logged under leads to the list of all."""
-    nowhere = replace(store, experiment_id="")
-    assert ui._page(nowhere, "http://host:5000/") == "http://host:5000/#/experiments"
+def test_the_ranking_of_a_sweep_comes_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the study that was named, or of the newest; the list of all runs below it."""
+    for name in ("one", "two"):
+        with store.start_run(name, tags={KIND: "sweep", STUDY_NAME: name}) as run:
+            pass
+        column = {pages.column("metrics", "val_accuracy"): 12}
+        view = pages.View(name=name, parent_run_id=run.run_id, columns=column, rising=True)
+        pages.save(store, store.experiment_id, view)
+    there = replace(store.address, uri="http://host:5000", artifacts=None)
+    monkeypatch.setattr(Store, "open_existing", lambda _: replace(store, address=there))
+    monkeypatch.setattr(pages, "seen", lambda _: True)
+    for typed, name in (("one", "one"), ("on", "one"), (None, "two")):
+        assert ui.main(["tracking.uri=http://host:5000", *([typed] if typed else [])]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert f"viewStateShareKey={pages.key_of(name)}&workflowType=machine_learning" in first
+        assert second.startswith("All runs: http://host:5000/#/experiments/1/runs?workflow")
+    with pytest.raises(UnknownStudyError, match="^three is not a study with runs in"):
+        ui.main(["tracking.uri=http://host:5000", "three"])
 
 
 def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:

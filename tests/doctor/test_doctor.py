@@ -114,6 +114,16 @@ def test_byte_code_that_is_never_stored_is_slow(
     assert levels(installation.byte_code, looked(Path("x"))) == [level]
 
 
+@pytest.mark.parametrize(
+    ("backend", "level"),
+    [("", "ok"), ("agg", "ok"), ("module://json", "ok"), ("module://nonesuch.inline", "fail")],
+)
+def test_a_backend_that_is_not_here(backend: str, level: str) -> None:
+    """Keras would not be imported."""
+    at = looked(Path("x"), {"MPLBACKEND": backend})
+    assert levels(installation.plotting, at) == [level]
+
+
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     """No run could be written."""
     (tmp_path / "mlruns").write_text("")

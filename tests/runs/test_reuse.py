@@ -76,7 +76,9 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
     ):
         assert logged.tags[name] == original.tags[name]
     curve = home.client.get_metric_history(logged.run_id, "val_loss")
-    assert [point.value for point in curve] == [e.val_loss for e in first.training.epochs]
+    assert [f"{point.value}" for point in curve] == [
+        str(np.float32(epoch.val_loss)) for epoch in first.training.epochs
+    ]
     for file in ("environment.json", "model_summary.txt", "layers.json"):
         assert home.read_text(logged.run_id, file) == home.read_text(first.run_id, file)
     assert loaded(home, logged.run_id).count_params() == first.metrics["total_params"]

@@ -213,18 +213,20 @@ def test_a_closed_pipe_does_not_end_the_sweep(begin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "term", "kind"),
+    ("stream", "term", "kernel", "kind"),
     [
-        pytest.param(Terminal(), "xterm", LiveView, id="terminal"),
-        pytest.param(Terminal(), "dumb", PlainView, id="dumb terminal"),
-        pytest.param(io.StringIO(), "xterm", PlainView, id="file"),
+        pytest.param(Terminal(), "xterm", "", LiveView, id="terminal"),
+        pytest.param(Terminal(), "dumb", "", PlainView, id="dumb terminal"),
+        pytest.param(Terminal(), "xterm", "7", PlainView, id="notebook"),
+        pytest.param(io.StringIO(), "xterm", "", PlainView, id="file"),
     ],
 )
 def test_the_view_suits_the_stream(
-    stream: io.StringIO, term: str, kind: type, monkeypatch: pytest.MonkeyPatch
+    stream: io.StringIO, term: str, kernel: str, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What redraws itself is for terminals that can; forced colours do not make a file one."""
     monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("JPY_PARENT_PID", kernel)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert isinstance(view_of(1, 0, 1, ONE, stream=stream), kind)
 

@@ -1,6 +1,7 @@
 """What a terminal of some width gets, and what a pipe gets."""
 
 import contextlib
+import io
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 from cnn_sweeps.cli import compare
-from cnn_sweeps.text.terminal import Output, conventions, refuse
+from cnn_sweeps.text.terminal import Output, can_redraw, conventions, refuse
 from cnn_sweeps.tracking import Store
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -181,7 +182,52 @@ def test_a_reader_that_leaves_is_no_error(folder: Path, command: str) -> None:
 )
 def test_what_the_variables_ask_for(variables: dict[str, str], asked: dict[str, bool]) -> None:
     """Those that rich does not know itself."""
-    assert conventions(variables) == asked
+    assert conventions(variables, io.StringIO()) == asked
+
+
+KERNEL = {"JPY_PARENT_PID": "7", "FORCE_COLOR": "1", "CLICOLOR": "1", "CLICOLOR_FORCE": "1"}
+"""What a kernel exports."""
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize(("stream", "coloured"), [(io.StringIO, False), (Terminal, True)])
+def test_what_a_cell_takes_down_has_no_colours(
+    monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO], coloured: bool
+) -> None:
+    """`out = !cnn-sweeps ...` is a pipe; `!cnn-sweeps ...` is none. The kernel forces both."""
+    for name, value in KERNEL.items():
+        monkeypatch.setenv(name, value)
+    out = Output(file=stream())
+    assert out.is_terminal is coloured
+    out.print("[bold]x[/bold]")
+    assert ("\x1b" in out.file.getvalue()) is coloured  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("stream", "variables", "redraws"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (Terminal(), {"TERM": "xterm-color", **KERNEL}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+    ids=["terminal", "dumb", "notebook", "pipe"],
+)
+def test_where_a_line_can_be_written_over(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, variables: dict[str, str], redraws: bool
+) -> None:
+    """A notebook would show every version of it."""
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert can_redraw(stream) is redraws
 
 
 def test_what_is_asked_for_in_the_code_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,17 +190,6 @@ def test_what_leads_to_a_store_is_only_what_is_needed(
     assert store.whereabouts == [f"tracking.dir={store.dir}"]
 
 
-def test_ui_command_names_the_database(store: Store) -> None:
-    """The command to paste opens this very database."""
-    assert store.ui_command == f"cnn-sweeps ui tracking.dir={store.dir}"
-
-
-def test_ui_of_a_server_is_its_address(store: Store) -> None:
-    """A server has its own page, so there is nothing to start."""
-    address = replace(store.address, uri="http://localhost:5000", artifacts=None)
-    assert replace(store, address=address).ui_command == "http://localhost:5000"
-
-
 def test_folder_of_the_store(store: Store, tracking: Tracking) -> None:
     """Studies and other files find their place beside the database."""
     assert store.dir == tracking.dir

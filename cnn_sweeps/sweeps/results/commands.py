@@ -11,7 +11,7 @@ from cnn_sweeps.sweeps.study.attributes import COMMAND
 from cnn_sweeps.sweeps.study.catalog import STORAGE, STUDIES, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.tracking import Store, artifacts, pages
 from cnn_sweeps.tracking.address import override
 from cnn_sweeps.tracking.store import WHEREABOUTS
 
@@ -53,7 +53,9 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
         lines["reproduce the best and compare every bit"] = shlex.join(
             [PROGRAM, "reproduce", short, *where]
         )
-    lines["browse its runs"] = store.ui_command if store else None
+    if store:
+        run = artifacts.known(store, study.parent_run_id or "")
+        lines["browse its runs"] = pages.browse(store, run)
     lines["write the report again"] = report_again(study, store)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
 

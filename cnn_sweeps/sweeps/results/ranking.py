@@ -14,6 +14,7 @@ from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON, RUN
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.tracking import params
 
 ALWAYS = ("trainable_params", "train_seconds")
 """Metrics shown for every trial, beside the objectives."""
@@ -87,7 +88,10 @@ class Ranking:
 
     def records(self) -> list[dict[str, Any]]:
         """One flat mapping a row, every row with the same keys."""
-        flat = [_record(row) for row in self.rows]
+        flat = [
+            {name: _readable(name, value) for name, value in _record(row).items()}
+            for row in self.rows
+        ]
         keys = list(dict.fromkeys(key for record in flat for key in record))
         return [{key: record.get(key) for key in keys} for record in flat]
 
@@ -174,6 +178,11 @@ def _record(row: Row) -> dict[str, Any]:
         "state": row.state,
         "reason": row.reason,
     }
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A score with no more digits than it has, as MLflow has it."""
+    return params.shortest(name, value) if isinstance(value, float) else value
 
 
 def _rank(row: Row) -> str:

@@ -5,7 +5,11 @@ hundredths of a second. TensorFlow must only be imported here, not started: a st
 TensorFlow does not survive a fork.
 """
 
+import os
+
 from cnn_sweeps.training.backend import quiet_stderr
+
+os.environ["MPLBACKEND"] = "agg"  # of a notebook that sweeps, only the kernel shows pictures
 
 with quiet_stderr():
     import cnn_sweeps.runs.run
