@@ -119,6 +119,7 @@ def _dispatch(arguments: list[str]) -> int:
     if DRY_RUN in arguments:
         # In its place: an option between two overrides would part them.
         sys.argv[1:] = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
+    sys.argv[1:] = arguments = validate.typed_for_hydra(sys.argv[1:])
     os.environ[FULL_ERROR] = "1"
     if "--cfg" in arguments or "-c" in arguments:
         _check_composed(arguments)

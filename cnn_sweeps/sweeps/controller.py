@@ -23,7 +23,7 @@ from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
-from cnn_sweeps.sweeps.study.slots import missing, surplus
+from cnn_sweeps.sweeps.study.slots import fill, missing
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
@@ -68,6 +68,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 display.started(study)
+                for note in request.notes:
+                    display.notice(f"  {note}")
                 try:
                     _carry_out(study, store, budget, place, display, interrupts)
                 except RunFailedError:
@@ -98,16 +100,6 @@ def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> Swee
         study.set_deadline(budget.timeout)
         _prepare_parent(study, store)
     return study
-
-
-def fill(study: SweepStudy, budget: Budget) -> None:
-    """Make the queue what the budget still holds, the points named by the user first."""
-    for waiting in surplus(study, budget):
-        study.drop(waiting)
-    for prefix in missing(study, budget):
-        study.enqueue(
-            prefix.cell, experiment_key=prefix.experiment_key, trajectory_key=prefix.trajectory_key
-        )
 
 
 def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
