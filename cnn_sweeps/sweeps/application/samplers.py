@@ -48,10 +48,13 @@ def _from_target(target: str, given: Mapping[str, Any]) -> dict[str, Any]:
             f"stored with a study: type hydra/sweeper/sampler= one of {', '.join(SAMPLERS)}."
         )
     known = _defaults(target)
+    # Written over the option of another sampler, it still has the parameters of that one.
+    over = "name" in given
     said = {
         key: value
         for key, value in given.items()
         if key not in ONLY_HYDRA and value is not None and known.get(key, object) != value
+        if key in known or not over
     }
     return {"name": names[target], **said}
 

@@ -34,6 +34,12 @@ from cnn_sweeps.sweeps.plan.samplers import SAMPLERS
             {"_target_": "optuna.samplers.GridSampler", "_partial_": True}, "grid", {}, id="grid"
         ),
         pytest.param({"_target_": "optuna.samplers.NSGAIISampler"}, "nsgaii", {}, id="nsgaii"),
+        pytest.param(
+            {"name": "auto", "group": False, "_target_": "optuna.samplers.RandomSampler"},
+            "random",
+            {},
+            id="over another",
+        ),
     ],
 )
 def test_a_sampler_is_read(given: Any, name: str, params: dict[str, Any]) -> None:
