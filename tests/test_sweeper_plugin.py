@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from hydra import version
 from hydra.core.plugins import Plugins
-from hydra.errors import Hydra14MigrationWarning
+from hydra.errors import CompactHydraException, Hydra14MigrationWarning
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 from omegaconf import DictConfig
 
-from cnn_sweeps.errors import ConfigError
 from hydra_plugins.cnn_sweeps_sweeper.sweeper import CnnSweepsSweeper
 
 # Hydra's own suite asks for the defaults of Hydra 1.1, and Hydra says so.
@@ -90,16 +89,9 @@ def test_foreign_application_may_return_named_metrics(
     assert [set(metrics) for metrics in returned] == [{"loss", "other"}] * 2
 
 
-@pytest.mark.parametrize(
-    ("returned", "more", "message"),
-    [
-        pytest.param("text", ["hydra.sweeper.n_trials=2"], "returned 'text'", id="no-number"),
-        pytest.param(1.0, [], "hydra.sweeper.n_trials=NUMBER", id="no-budget"),
-    ],
-)
-def test_foreign_application_that_cannot_be_searched_is_refused(
-    hydra_sweep_runner: Runner, tmp_path: Path, returned: object, more: list[str], message: str
+def test_foreign_application_that_returns_no_number_is_refused(
+    hydra_sweep_runner: Runner, tmp_path: Path
 ) -> None:
-    """Without a number to optimise, or an end to the search, the sweep is refused."""
-    with pytest.raises(ConfigError, match=message):
-        sweep(hydra_sweep_runner, tmp_path, lambda cfg: returned, "+x=interval(0.0,4.0)", *more)
+    """A sampler cannot search without a number; Hydra prints such a refusal as it is."""
+    with pytest.raises(CompactHydraException, match="returned 'text'"):
+        sweep(hydra_sweep_runner, tmp_path, lambda cfg: "text", "+x=interval(0.0,4.0)")

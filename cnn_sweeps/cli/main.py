@@ -117,9 +117,8 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
-    sys.argv[1:] = arguments = options_first(
-        ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
-    )
+    arguments = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
+    sys.argv[1:] = arguments = validate.typed_for_hydra(options_first(arguments))
     os.environ[FULL_ERROR] = "1"
     if "--cfg" in arguments or "-c" in arguments:
         _check_composed(arguments)

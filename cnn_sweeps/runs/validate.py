@@ -20,6 +20,10 @@ from cnn_sweeps.training import optimizers, stopping
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
 """Whose defaults Hydra is asked for."""
+SEARCH = "search"
+"""The config group of ready-made spaces."""
+NO_SEARCH = f"~{SEARCH}"
+"""Hydra's override for no option of it."""
 
 
 def config_dir() -> str:
@@ -27,6 +31,11 @@ def config_dir() -> str:
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def typed_for_hydra(arguments: Sequence[str]) -> list[str]:
+    """What was typed, in Hydra's grammar, which has no `search=null` for a config group."""
+    return [NO_SEARCH if text == f"{SEARCH}=null" else text for text in arguments]
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Runs
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT, SLOT
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
 from cnn_sweeps.sweeps.study.catalog import studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
-from cnn_sweeps.sweeps.study.slots import free_slots, missing, surplus
+from cnn_sweeps.sweeps.study.slots import fill, missing
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
@@ -70,6 +70,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 display.started(study)
+                for note in request.notes:
+                    display.notice(f"  {note}")
                 try:
                     _carry_out(study, store, budget, place, display, interrupts)
                 except RunFailedError:
@@ -100,19 +102,6 @@ def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> Swee
         study.set_deadline(budget.timeout)
         _prepare_parent(study, store)
     return study
-
-
-def fill(study: SweepStudy, budget: Budget) -> None:
-    """Make the queue what the budget still holds, the points named by the user first."""
-    for waiting in surplus(study, budget):
-        study.drop(waiting)
-    for slot, prefix in zip(free_slots(study), missing(study, budget), strict=False):
-        study.enqueue(
-            prefix.cell,
-            experiment_key=prefix.experiment_key,
-            trajectory_key=prefix.trajectory_key,
-            kept={SLOT: slot},
-        )
 
 
 def _complete(address: Address, plan: Plan, budget: Budget) -> bool:

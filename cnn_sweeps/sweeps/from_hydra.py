@@ -2,24 +2,28 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, RunMode, TaskFunction
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.validate import CONFIG_NAME, HYDRA_VERSION, config_dir
+from cnn_sweeps.runs.validate import (
+    CONFIG_NAME,
+    HYDRA_VERSION,
+    SEARCH,
+    config_dir,
+    typed_for_hydra,
+)
 from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
+from cnn_sweeps.sweeps.hydra_call import HydraCall, plain
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -30,65 +34,26 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec, build_pruner, validate_pr
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec, validate_sampler
 from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.space.enqueue import parse_points
-from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.workers.hydra_jobs import sweep_jobs
+from cnn_sweeps.sweeps.swept import DEFAULT_SEARCH, Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.dry_run import DryRun
 
-SEARCH = "search"
-"""The config group of ready-made spaces."""
-OBJECTIVES = "hydra.sweeper.objectives"
-
-
-@dataclass(frozen=True, kw_only=True)
-class HydraCall:
-    """What Hydra hands to a sweeper.
-
-    Attributes:
-        settings: the values of `hydra.sweeper`.
-        config: the composed config without the sweep, Hydra's own part included.
-        context: Hydra's config loader.
-        task_function: what Hydra would run for each job.
-    """
-
-    settings: Mapping[str, Any]
-    config: DictConfig
-    context: HydraContext
-    task_function: TaskFunction
-
-
-@dataclass(frozen=True, kw_only=True)
-class Typed:
-    """The overrides of the command line, sorted.
-
-    Attributes:
-        sweeps: key to sweep expression.
-        fixed: key to the override that sets one value.
-    """
-
-    sweeps: Mapping[str, str]
-    fixed: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, arguments: Sequence[str], config_loader: ConfigLoader) -> "Typed":
-        """Divide what was typed into sweeps and fixed values."""
-        overrides = [read_override(text, config_loader) for text in arguments]
-        return cls(
-            sweeps={
-                o.get_key_element(): _expression(o) for o in overrides if o.is_sweep_override()
-            },
-            fixed={
-                o.get_key_element(): o.input_line or ""
-                for o in overrides
-                if not o.is_sweep_override()
-            },
-        )
+OF_APPLICATIONS = {
+    "direction": "'hydra.sweeper.objectives={val_accuracy: maximize}'",
+    "max_failure_rate": "hydra.sweeper.max_failures=NUMBER",
+    "custom_search_space": "hydra.sweeper.params, with conditions",
+}
+"""Settings that a sweep of experiments does not have, and what to type instead."""
+OF_DEFAULT = (
+    f"Nothing was typed, so search={DEFAULT_SEARCH} is swept, the default: type values, such as "
+    f"model.dense_units=64,128, or search=NAME."
+)
 
 
 @contextmanager
@@ -106,7 +71,7 @@ def composed_call(overrides: Sequence[str]) -> Iterator[tuple[HydraCall, list[st
             raise RuntimeError("Hydra was initialised and is not there")
         config = app.compose_config(
             config_name=CONFIG_NAME,
-            overrides=list(overrides),
+            overrides=typed_for_hydra(overrides),
             run_mode=RunMode.MULTIRUN,
             with_log_configuration=False,
         )
@@ -127,8 +92,39 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     Raises:
         ConfigError: it cannot be carried out; nothing was started and TensorFlow not imported.
     """
-    budget = Budget.parse(_settings(call))
-    plan = _plan(call, list(arguments))
+    _refuse_of_applications(call.sweeper)
+    typed = Typed.parse(arguments, call.context.config_loader)
+    exercise = _exercise(call.config, typed)
+    swept = what_is_swept(call, typed, exercise=exercise is not None)
+    budget = Budget.parse(call.sweeper)
+    try:
+        plan = _plan(call, typed, exercise, swept)
+        config = _checked(plan, budget)
+    except ConfigError as error:
+        if not swept.by_default:
+            raise
+        # Whoever typed no space has not seen the keys that the error speaks of.
+        raise ConfigError(f"{error}\n  {OF_DEFAULT}") from error
+    place = None if call.is_local else partial(place_by_launcher, call.launcher())
+    return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=swept.notes)
+
+
+def _refuse_of_applications(settings: Mapping[str, Any]) -> None:
+    """Refuse what only a sweep of somebody's own application carries out."""
+    for key, instead in OF_APPLICATIONS.items():
+        if settings.get(key) is not None:
+            raise ConfigError(
+                f"hydra.sweeper.{key}={settings[key]} is for a Hydra application of your own: "
+                f"here, type {instead}."
+            )
+
+
+def _checked(plan: Plan, budget: Budget) -> Config:
+    """One of the experiments of a plan that can be carried out.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
     if plan.exercise is not None:
         cells.check(plan, budget)
     # A cell of an exercise that does not fit the images is part of its answer.
@@ -139,24 +135,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     build_pruner(plan.pruner, max_epochs=plan.max_epochs)  # refuses what its signature allows
     parse_points(budget.enqueue, plan.space)
     refuse_endless(plan, budget)
-    place = None if _is_local(call) else partial(place_by_launcher, _launcher(call))
-    return SweepRequest(plan=plan, budget=budget, config=config, place=place)
-
-
-def sweep_application(call: HydraCall, arguments: Sequence[str]) -> Sequence[Any]:
-    """Sweep somebody's own Hydra application: each trial is one job of its launcher.
-
-    Raises:
-        ConfigError: it cannot be carried out.
-    """
-    settings = _settings(call)
-    space = parse_space(
-        [settings["params"], *arguments], call.context.config_loader, typed=list(arguments)
-    )
-    _save_multirun(call.config)
-    return sweep_jobs(
-        _launcher(call), space, _sampler(call), _objectives(call), Budget.parse(settings).n_trials
-    )
+    return config
 
 
 def dry_run_of(request: SweepRequest) -> "DryRun":
@@ -166,32 +145,22 @@ def dry_run_of(request: SweepRequest) -> "DryRun":
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
 
     address = address_of(request.plan, request.budget, request.config)
-    return describe(request.plan, request.budget, SweepStudy.existing(address))
-
-
-def _settings(call: HydraCall) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in call.settings.items()}
-
-
-def _objectives(call: HydraCall) -> Objectives:
-    typed = _replaced(OBJECTIVES, call.config.hydra.overrides.hydra)
-    return Objectives.parse(typed or _settings(call)["objectives"] or {})
+    described = describe(request.plan, request.budget, SweepStudy.existing(address))
+    facts, dimensions = list(described.facts), len(request.plan.space.dimensions)
+    facts[dimensions:dimensions] = [("", note) for note in request.notes]
+    return replace(described, facts=facts)
 
 
 def _sampler(call: HydraCall) -> SamplerSpec:
-    name = _settings(call)["sampler"] or "auto"
+    name = call.sweeper["sampler"] or "auto"
     return SamplerSpec.parse(name, seed=call.config.get("seed", 0))
 
 
-def _plan(call: HydraCall, arguments: list[str]) -> Plan:
+def _plan(call: HydraCall, typed: Typed, exercise: ComparisonSpec | None, swept: Swept) -> Plan:
     """Space, base configs and all that chooses and ends trials."""
-    settings, loader = _settings(call), call.context.config_loader
-    objectives, sampler = _objectives(call), _sampler(call)
-    typed = Typed.parse(arguments, loader)
-    exercise = _exercise(call.config, typed)
-    lines = call.config.hydra.overrides.hydra
-    expressions = _expressions(settings["params"], typed, lines, whole=exercise is not None)
-    space = parse_space(expressions, loader, typed=arguments)
+    settings, loader = call.sweeper, call.context.config_loader
+    objectives, sampler = Objectives.parse(call.objectives), _sampler(call)
+    space = parse_space(swept.expressions, loader, typed=typed.lines)
     typed_values = {key: line for key, line in typed.fixed.items() if not _is_apart(key)}
     fixed = [*space.fixed, *typed_values.values()]
     if exercise is not None:
@@ -210,30 +179,6 @@ def _plan(call: HydraCall, arguments: list[str]) -> Plan:
     )
 
 
-def _replaced(key: str, lines: Sequence[str]) -> Any:
-    """What was typed for a key, if it was; Hydra adds a mapping to the one that is there."""
-    typed = [line for line in lines if line.lstrip("+").startswith(f"{key}=")]
-    return value_of(read_override(typed[-1])) if typed else None
-
-
-def _save_multirun(config: DictConfig) -> None:
-    """Leave the sweep's config in its folder, as Hydra's own sweepers do."""
-    folder = Path(config.hydra.sweep.dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "multirun.yaml")
-
-
-def _launcher(call: HydraCall) -> Launcher:
-    return Plugins.instance().instantiate_launcher(
-        hydra_context=call.context, task_function=call.task_function, config=call.config
-    )
-
-
-def _is_local(call: HydraCall) -> bool:
-    """Whether Hydra's own, sequential launcher is chosen: then the workers are local processes."""
-    return str(call.config.hydra.launcher._target_).endswith(".BasicLauncher")
-
-
 def _exercise(config: DictConfig, typed: Typed) -> ComparisonSpec | None:
     """The exercise in the composed config, taken for what it is: no part of an experiment."""
     if swept := [key for key in typed.sweeps if _is_apart(key) and key != SEARCH]:
@@ -244,7 +189,7 @@ def _exercise(config: DictConfig, typed: Typed) -> ComparisonSpec | None:
         raise ConfigError(
             f"+{NODE} and {typed.fixed[SEARCH]} both set what is swept: type one of them."
         )
-    return ComparisonSpec.parse(_plain(config[NODE]))
+    return ComparisonSpec.parse(plain(config[NODE]))
 
 
 def _refuse_astray(
@@ -278,42 +223,12 @@ def _experiment(master: DictConfig) -> dict[str, Any]:
     """The values of the experiment in a composed config, by dotted key."""
     container = OmegaConf.to_container(master, resolve=False)
     values = cast("dict[str, Any]", container)
-    return dict(_flat({k: v for k, v in values.items() if k not in ("hydra", NODE)}))
+    return dict(dotted({k: v for k, v in values.items() if k not in ("hydra", NODE)}))
 
 
 def _is_apart(key: str) -> bool:
     """Whether an override says what is swept, and nothing of the experiment."""
     return key.lstrip("+~").partition(".")[0] in (SEARCH, NODE)
-
-
-def _expressions(
-    params: Mapping[str, Any],
-    typed: Typed,
-    hydra_overrides: Sequence[str],
-    *,
-    whole: bool,
-) -> list[str | dict[str, Any]]:
-    """The dimensions: what was typed; from `params`, what the command line leaves open.
-
-    A sweep that is typed replaces the space of the default `search`, unless a space was
-    asked for, by name, by `hydra.sweeper.params` or as an exercise (`whole`); a fixed value
-    takes its dimension out.
-    """
-    if SEARCH in typed.sweeps:
-        raise ConfigError("search cannot be swept: type one search=NAME.")
-    for key in typed.sweeps.keys() & typed.fixed.keys():
-        raise ConfigError(
-            f"{key} is both swept ({typed.sweeps[key]}) and set ({typed.fixed[key]}): type one."
-        )
-    given = any(line.lstrip("+~").startswith("hydra.sweeper.params") for line in hydra_overrides)
-    keep = whole or given or SEARCH in typed.fixed or not typed.sweeps
-    base = {key: value for key, value in _flat(params) if keep and key not in typed.fixed}
-    if not base and not typed.sweeps and not whole:
-        raise ConfigError(
-            "there is nothing to sweep.\n  Type values, for example cnn-sweeps -m "
-            "model.filters=16,32,64, or name a space with search=NAME; without -m one run is made."
-        )
-    return [base, *(f"{key}={text}" for key, text in typed.sweeps.items())]
 
 
 def _base_config(
@@ -332,17 +247,3 @@ def _base_config(
 
     groups = {d.key for d in space.dimensions if loader.get_group_options(d.key.lstrip("+"))}
     return BaseConfig.compose(compose, fixed, space, groups)
-
-
-def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted keys; what says `sweep` or `when` is the expression of one key."""
-    return dotted(params, is_value=lambda _, value: not {"sweep", "when"}.isdisjoint(value))
-
-
-def _expression(override: Override) -> str:
-    line = override.input_line or ""
-    return line.partition("=")[2]
-
-
-def _plain(node: Any) -> Any:
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node

@@ -23,6 +23,7 @@ class SweepRequest:
         place: runs the workers elsewhere; None for processes of this machine.
         typed: the command line behind the name of the program, for the report; empty where
             nothing was typed.
+        notes: what of the space was left out or added, for a person.
     """
 
     plan: Plan
@@ -30,3 +31,4 @@ class SweepRequest:
     config: Config
     place: Place | None = None
     typed: Sequence[str] = ()
+    notes: Sequence[str] = ()

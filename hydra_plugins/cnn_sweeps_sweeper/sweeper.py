@@ -21,9 +21,11 @@ class SweeperConfig:
         study_name: name of the study; null for one made from what is swept.
         n_trials: trials in the study altogether; null for every cell of a discrete space.
         timeout: seconds of running after which no further trial begins; null for none.
-        n_jobs: workers; auto for one a core, 0 for this process alone.
+        n_jobs: workers; auto for one a core, 0 for this process alone. In an application: jobs
+            that the launcher gets at a time.
         storage: path of the study's journal, or URL of a database; null for tracking.dir.
-        objectives: metric name to `minimize` or `maximize`; {val_accuracy: maximize} when empty.
+        objectives: metric name to `minimize` or `maximize`; when empty {val_accuracy: maximize},
+            and in an application that is not ours `direction`.
         params: key to sweep expression: the space.
         sampler: an option of hydra/sweeper/sampler.
         pruner: an option of hydra/sweeper/pruner.
@@ -35,8 +37,16 @@ class SweeperConfig:
         log_level: debug, info, warning or error: what the log of the sweep holds.
         log_file: path of the log; null for STUDY.log beside the study.
         worker: set by the controller where a launcher places the workers.
+        direction: of an application that is not ours: `minimize` (when null), `maximize`, or one
+            for each value that a job returns.
+        max_failure_rate: of an application: the share of a batch that may fail; null for 0.
+        custom_search_space: of an application: a function (config, trial) that suggests more.
     """
 
+    # The groups that may be overridden; a sampler with other options is another node.
+    defaults: list[Any] = field(
+        default_factory=lambda: ["_self_", {"sampler": "auto"}, {"pruner": "none"}]
+    )
     _target_: str = "hydra_plugins.cnn_sweeps_sweeper.sweeper.CnnSweepsSweeper"
     study_name: str | None = None
     # Numbers are of any type here: the sweeper's own refusals say what is possible.
@@ -46,7 +56,7 @@ class SweeperConfig:
     storage: str | None = None
     # Open, so that no + is needed to name other metrics than a space of `search` does.
     objectives: Any = field(default_factory=lambda: DictConfig({}, flags={"struct": False}))
-    params: dict[str, Any] = field(default_factory=dict)
+    params: Any = field(default_factory=lambda: DictConfig({}, flags={"struct": False}))
     sampler: Any = None
     pruner: Any = None
     duplicates: str = "skip"
@@ -57,6 +67,11 @@ class SweeperConfig:
     log_level: Any = "info"
     log_file: str | None = None
     worker: str | None = None
+    direction: Any = None
+    max_failure_rate: Any = None
+    custom_search_space: Any = None
+    # What stands in `sampler` is for Optuna: nothing there is made by Hydra.
+    _recursive_: bool = False
 
 
 class CnnSweepsSweeper(Sweeper):
@@ -76,7 +91,7 @@ class CnnSweepsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Carry out the sweep that the command line and `hydra.sweeper` ask for."""
         from cnn_sweeps.cli.sweep import sweep_from_hydra  # noqa: PLC0415 -- discovery is light
-        from cnn_sweeps.sweeps.from_hydra import HydraCall  # noqa: PLC0415
+        from cnn_sweeps.sweeps.hydra_call import HydraCall  # noqa: PLC0415
 
         return sweep_from_hydra(HydraCall(settings=self.settings, **self.given), arguments)
 

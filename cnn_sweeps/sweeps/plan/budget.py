@@ -7,7 +7,7 @@ from typing import Any
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.environment import available_memory, cores
-from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 
 UNBOUNDED_TRIALS = 20
 """Trials of a sweep over a continuous space when no number is given."""
@@ -83,18 +83,18 @@ class Budget:
             log_file=_log_file(settings.get("log_file")),
         )
 
-    def enumerates(self, plan: Plan) -> bool:
+    def enumerates(self, plan: SearchPlan) -> bool:
         """Whether every cell is tried once, rather than a sampler asked."""
-        size = plan.space.size
+        size = plan.size
         if plan.sampler.enumerates:
             return True
         if size is None or plan.duplicates == "replicate":
             return size is not None and self.n_trials is None
         return self.n_trials is None or self.n_trials >= size
 
-    def slots(self, plan: Plan) -> int:
+    def slots(self, plan: SearchPlan) -> int:
         """Trials of a sweep that a sampler fills."""
-        return self.n_trials or plan.space.size or UNBOUNDED_TRIALS
+        return self.n_trials or plan.size or UNBOUNDED_TRIALS
 
 
 def _check_whole(key: str, given: Any, least: int) -> None:

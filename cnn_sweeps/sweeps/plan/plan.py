@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
@@ -17,12 +17,11 @@ from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
+from cnn_sweeps.sweeps.plan.search_plan import Duplicates
 from cnn_sweeps.sweeps.space.conditions import condition_cases
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.text.json import sha256
 
-Duplicates = Literal["skip", "reuse", "replicate"]
-"""What becomes of an experiment that the study has tried before."""
 PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
 MOST_SAMPLE_POINTS = 2_000
@@ -62,6 +61,11 @@ class Plan:
         return dataclasses.replace(
             self, base_config=dataclasses.replace(self.base_config, checked=False)
         )
+
+    @property
+    def size(self) -> int | None:
+        """How many cells the space has; None where there are infinitely many."""
+        return self.space.size
 
     @cached_property
     def first(self) -> Config:

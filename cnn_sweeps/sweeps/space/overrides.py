@@ -43,17 +43,21 @@ MOST_VALUES = 10_000
 TAGS = ("log", "int", "float")
 
 
-def read_override(text: str, config_loader: "ConfigLoader | None" = None) -> Override:
+def read_override(
+    text: str, config_loader: "ConfigLoader | None" = None, *, as_hydra: bool = False
+) -> Override:
     """One override string, parsed.
 
     Args:
         text: as on the command line: `model.filters=16,32`.
         config_loader: where `glob` looks up the options of a config group.
+        as_hydra: whether `interval(1,5)` holds any number between, as in other applications.
 
     Raises:
         ConfigError: Hydra's grammar does not know it.
     """
-    parser = OverridesParser(functions=_functions(), config_loader=config_loader)
+    functions = _functions(whole_intervals=not as_hydra)
+    parser = OverridesParser(functions=functions, config_loader=config_loader)
     try:
         return parser.parse_overrides([text])[0]
     except HydraException:
@@ -73,8 +77,12 @@ def value_of(override: Override) -> Any:
     return _plain(override.value(), override)
 
 
-def dimension_of(override: Override) -> Dimension:
+def dimension_of(override: Override, *, as_hydra: bool = False) -> Dimension:
     """An override with a sweep, as a dimension.
+
+    Args:
+        override: as `read_override` gives it.
+        as_hydra: whether a choice may have a single value, as in other applications.
 
     Raises:
         ConfigError: it cannot be searched.
@@ -90,11 +98,11 @@ def dimension_of(override: Override) -> Dimension:
     if isinstance(sweep, RangeSweep):
         return _range(override, sweep)
     if isinstance(sweep, ChoiceSweep):
-        return _choice(override, sweep)
+        return _choice(override, sweep, single=as_hydra)
     return _glob(override)
 
 
-def _choice(override: Override, sweep: ChoiceSweep) -> Dimension:
+def _choice(override: Override, sweep: ChoiceSweep, *, single: bool) -> Dimension:
     key, typed = override.get_key_element(), override.input_line
     if sweep.tags:
         raise ConfigError(
@@ -105,7 +113,7 @@ def _choice(override: Override, sweep: ChoiceSweep) -> Dimension:
     if sweep.shuffle:
         Random(typed).shuffle(values)  # noqa: S311 - an order, not a secret
     dimension = categorical(key, values)
-    if len(dimension.choices) == 1:
+    if len(dimension.choices) == 1 and not single:
         only = dimension.texts[0]
         raise ConfigError(
             f"`{typed}` has a single value; type `{key}={only}` to "
@@ -253,13 +261,16 @@ def _plain(value: Any, override: Override) -> Any:
     return value
 
 
-def _functions() -> "Functions":
+def _functions(*, whole_intervals: bool) -> "Functions":
     """Hydra's grammar with two of its functions told more.
 
     Hydra's `interval` turns whole numbers into floats, and its `choice` refuses null.
     """
     functions = create_functions()
-    for name, function in (("interval", _whole_interval), ("choice", _any_choice)):
+    told: dict[str, Callable[..., Sweep]] = {"choice": _any_choice}
+    if whole_intervals:
+        told["interval"] = _whole_interval
+    for name, function in told.items():
         functions.definitions[name] = inspect.signature(function)
         functions.functions[name] = function
     return functions

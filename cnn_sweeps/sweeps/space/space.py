@@ -183,6 +183,7 @@ def parse_space(
     config_loader: "ConfigLoader | None" = None,
     *,
     typed: Iterable[str] = (),
+    as_hydra: bool = False,
 ) -> Space:
     """The space that some sweep expressions span.
 
@@ -195,6 +196,8 @@ def parse_space(
         typed: the overrides of the command line, whether or not they are among the
             expressions. A condition on one of their keys that can only hold, or never can, is
             settled by them; any other of that kind is refused.
+        as_hydra: whether Hydra's own meaning holds, for applications that are not ours:
+            `interval(1,5)` is any number between, and `choice(5)` a choice.
 
     Raises:
         ConfigError: one of them cannot be read or searched.
@@ -202,7 +205,7 @@ def parse_space(
     latest: dict[str, Override] = {}
     whens: dict[str, When] = {}
     for text, when in _entries(expressions):
-        override = read_override(text, config_loader)
+        override = read_override(text, config_loader, as_hydra=as_hydra)
         key = override.get_key_element()
         latest[key] = override
         if when is not None:
@@ -212,7 +215,9 @@ def parse_space(
     varied = [o for key, o in latest.items() if o.is_sweep_override() or key in whens]
     fixed = [o for key, o in latest.items() if not o.is_sweep_override() and key not in whens]
     given = [read_override(text, config_loader) for text in typed]
-    dimensions = connect(list(map(_dimension, varied)), whens, _settled(fixed, given))
+    dimensions = connect(
+        [_dimension(o, as_hydra=as_hydra) for o in varied], whens, _settled(fixed, given)
+    )
     single = [o for o in (*fixed, *given) if not o.is_sweep_override()]
     refuse_overlaps(
         dimensions,
@@ -260,10 +265,10 @@ def _resolved(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(plain)
 
 
-def _dimension(override: "Override") -> Dimension:
+def _dimension(override: "Override", *, as_hydra: bool) -> Dimension:
     """A sweep, or the one value that a key has where its condition holds."""
     if override.is_sweep_override():
-        return dimension_of(override)
+        return dimension_of(override, as_hydra=as_hydra)
     return categorical(override.get_key_element(), [value_of(override)])
 
 

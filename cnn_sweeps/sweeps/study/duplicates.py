@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.plan.plan import Duplicates
+from cnn_sweeps.sweeps.plan.search_plan import Duplicates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ last and alone would keep everybody waiting (Graham, "Bounds on Multiprocessing 
 Anomalies", 1969).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,8 +24,6 @@ from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY, slot_of
 
 CLASSES = 10
 """The last layer is small; how small makes no difference to the order."""
-Cells = Sequence[tuple[str, dict[str, Any]]]
-"""Cells, each behind its meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +60,10 @@ class Prefix:
         )
 
 
-def queued(plan: Plan, cells: Cells) -> Iterator[Prefix]:
+def queued(cells: Iterable[Prefix]) -> Iterator[Prefix]:
     """The cells with those of a course together; the longest and the most work first."""
     trajectories: dict[str | None, list[Prefix]] = {}
-    for prefix in (Prefix.of(plan, experiment_key, cell) for experiment_key, cell in cells):
+    for prefix in cells:
         trajectories.setdefault(prefix.trajectory_key or prefix.experiment_key, []).append(prefix)
     longest_first = [
         sorted(some, key=lambda prefix: -prefix.epochs) for some in trajectories.values()

@@ -17,7 +17,7 @@ from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER, REASON
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
-from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import TRIAL
 
@@ -28,7 +28,7 @@ DIED = "its worker died"
 
 
 def recover(
-    study: SweepStudy,
+    study: TrialQueue,
     store: Store | None,
     *,
     retries: int,
@@ -64,7 +64,7 @@ def recover(
     return len(orphans)
 
 
-def requeue_interrupted(study: SweepStudy, store: Store | None, *, show: Show, reason: str) -> None:
+def requeue_interrupted(study: TrialQueue, store: Store | None, *, show: Show, reason: str) -> None:
     """Requeue orphaned trials that were ended on purpose; this is no failed attempt."""
     for trial in orphans_of(study):
         if (ended := requeue.after_interruption(study, trial, reason)) is not None:
@@ -73,7 +73,7 @@ def requeue_interrupted(study: SweepStudy, store: Store | None, *, show: Show, r
         close_runs(study, store, reason)
 
 
-def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
+def close_runs(study: TrialQueue, store: Store, reason: str) -> None:
     """End the MLflow runs of trials that do not run (any more), each with its trial's reason.
 
     A worker begins a run after its trial and ends it before. So whose trial has ended after the
@@ -93,7 +93,7 @@ def close_runs(study: SweepStudy, store: Store, reason: str) -> None:
             logger.info("run %s closed: %s", run.run_id, told)
 
 
-def last_heartbeat(study: SweepStudy) -> float:
+def last_heartbeat(study: TrialQueue) -> float:
     """When a process last worked on a study, as far as its trials tell; seconds since 1970."""
     signs = [0.0]
     for trial in study.study.get_trials(deepcopy=False):
@@ -107,7 +107,7 @@ def _pid_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(OWNER, {}).get("pid", 0))
 
 
-def orphans_of(study: SweepStudy) -> list[FrozenTrial]:
+def orphans_of(study: TrialQueue) -> list[FrozenTrial]:
     """Running trials that no living process owns."""
     running = study.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [trial for trial in running if not is_owned(trial)]

@@ -16,7 +16,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     TRAJECTORY_KEY,
     slot_of,
 )
-from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 
 PATIENCE = 5
 """Times the sampler is asked again before one of the cells that are left is taken."""
@@ -30,7 +30,7 @@ def name(trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
             trial.set_user_attr(key, value)
 
 
-def earlier_duplicates(study: SweepStudy, trial: Trial, experiment_key: str) -> list[FrozenTrial]:
+def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> list[FrozenTrial]:
     """Trials before this one that are the same experiment and have not failed.
 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
@@ -46,14 +46,14 @@ def earlier_duplicates(study: SweepStudy, trial: Trial, experiment_key: str) -> 
     ]
 
 
-def resample(study: SweepStudy, trial: Trial) -> bool:
+def resample(study: TrialQueue, trial: Trial) -> bool:
     """Give a repetition's place back: to the sampler, or to a cell that is left.
 
     Where no cell is left the place is given up, and the answer is no: the space is exhausted.
     """
     proposal = Proposal(slot=slot_of(trial), resampled=trial.user_attrs.get(RESAMPLED, 0) + 1)
     kept = {SLOT: proposal.slot}
-    if proposal.resampled < PATIENCE or study.plan.space.size is None:
+    if proposal.resampled < PATIENCE or study.plan.size is None:
         study.enqueue(resampled=proposal.resampled, kept=kept)
         return True
     cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
@@ -62,7 +62,7 @@ def resample(study: SweepStudy, trial: Trial) -> bool:
     return cell is not None
 
 
-def _cell_left(study: SweepStudy, seed: int) -> dict[str, Any] | None:
+def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
     """An untried cell, chosen by chance; None when every experiment was tried."""
     trials = study.study.get_trials(deepcopy=False)
     tried = {trial.user_attrs.get(EXPERIMENT_KEY) for trial in trials}

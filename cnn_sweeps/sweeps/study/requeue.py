@@ -35,14 +35,14 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.sweeps.study.events import State, TrialEnded
 from cnn_sweeps.sweeps.study.retry import Retry, history, stored
-from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.trajectories.lock import locked
 
 logger = logging.getLogger(__name__)
 
 
 def after_death(
-    study: SweepStudy, trial: FrozenTrial, reason: str, *, retries: int, last_heartbeat: float
+    study: TrialQueue, trial: FrozenTrial, reason: str, *, retries: int, last_heartbeat: float
 ) -> TrialEnded | None:
     """Requeue a trial whose worker died, or fail it where that has happened too often.
 
@@ -69,7 +69,7 @@ def after_death(
     return _ended(trial, "requeued", reason) if requeued else None
 
 
-def after_interruption(study: SweepStudy, trial: FrozenTrial, reason: str) -> TrialEnded | None:
+def after_interruption(study: TrialQueue, trial: FrozenTrial, reason: str) -> TrialEnded | None:
     """Requeue a trial that was ended on purpose, or for want of a store: no failed attempt.
 
     Returns:
@@ -80,7 +80,7 @@ def after_interruption(study: SweepStudy, trial: FrozenTrial, reason: str) -> Tr
     return _ended(trial, "requeued", reason) if requeued else None
 
 
-def resample(study: SweepStudy, trial: Trial, values: list[float] | None) -> bool:
+def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> bool:
     """End a trial that repeats another one, and give its slot to the sampler again.
 
     Args:
@@ -99,7 +99,7 @@ def resample(study: SweepStudy, trial: Trial, values: list[float] | None) -> boo
 
 
 def _requeue(
-    study: SweepStudy, trial: FrozenTrial, attributes: Mapping[str, Any], *, attempt: int
+    study: TrialQueue, trial: FrozenTrial, attributes: Mapping[str, Any], *, attempt: int
 ) -> bool:
     """Give the slot of a running trial, with its values and history, to a new one.
 

@@ -1,73 +1,36 @@
 """The study: an Optuna study that carries its plan, used as a queue of trials."""
 
-import time
-import traceback
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
-from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
-from cnn_sweeps.sweeps.study.attributes import (
-    ATTEMPT,
-    CELL,
-    DEADLINE,
-    EXPERIMENT_KEY,
-    OWNER,
-    PARENT,
-    PLAN,
-    REASON,
-    REPLACED,
-    RESAMPLED,
-    TRACEBACK,
-    TRAJECTORY_KEY,
-    carried,
-    slot_of,
-    standing,
-)
-from cnn_sweeps.sweeps.study.counts import Counts
-from cnn_sweeps.sweeps.study.durations import seconds_spent
-from cnn_sweeps.sweeps.study.queue import claimable
+from cnn_sweeps.sweeps.study.attributes import PLAN
+from cnn_sweeps.sweeps.study.queue import Prefix
 from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.text.redact import without_passwords
-
-FIXED = "fixed_params"
-"""Optuna's name of the values that a waiting trial has already."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-@dataclass(frozen=True)
-class SweepStudy:
-    """An Optuna study that carries its plan, used as a queue.
-
-    A waiting trial is a place in the budget. It carries its values where they are enumerated;
-    where it carries none, the sampler fills them in when the trial is claimed. Claiming is
-    atomic in the storage, so no place is used twice, and no worker can add one.
+@dataclass(frozen=True, kw_only=True)
+class SweepStudy(TrialQueue):
+    """A queue of trials that are experiments of our own, with the plan that they carry out.
 
     Attributes:
-        study: the Optuna study, with the plan's own sampler and pruner.
-        storage: where it is stored.
         plan: what the sweep is.
-        address: how another process finds it.
-        corrected: by number, trials that are shown otherwise than the storage has them.
     """
 
-    study: optuna.Study
-    storage: BaseStorage
     plan: Plan
-    address: Address
-    corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
 
     @classmethod
     def create(cls, address: Address, plan: Plan) -> Self:
@@ -138,151 +101,12 @@ class SweepStudy:
     ) -> Self:
         study.sampler = build_sampler(plan.sampler, plan.space)
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
-        return cls(study, storage, plan, address)
-
-    def enqueue(
-        self,
-        values: Mapping[str, Any] | None = None,
-        *,
-        resampled: int = 0,
-        experiment_key: str | None = None,
-        trajectory_key: str | None = None,
-        kept: Mapping[str, Any] | None = None,
-        sampled: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Add one place to the budget, with values (all or some) or for the sampler to fill.
-
-        Args:
-            values: of some or all dimensions.
-            resampled: how often the sampler was asked for this place and repeated itself.
-            experiment_key: which experiment the values are, if that is known.
-            trajectory_key: which trajectory that belongs to, if that is known.
-            kept: further attributes that the place keeps when it is requeued.
-            sampled: what the sampler noted with the trial that it proposed these values to, such
-                as their generation; Optuna's system attributes.
-        """
-        cell = dict(values or {})
-        known = {
-            CELL: cell,
-            ATTEMPT: 1,
-            RESAMPLED: resampled,
-            EXPERIMENT_KEY: experiment_key,
-            TRAJECTORY_KEY: trajectory_key,
-        }
-        # As Optuna's `enqueue_trial` does, which takes nothing of what a sampler noted.
-        self.study.add_trial(
-            optuna.create_trial(
-                state=TrialState.WAITING,
-                user_attrs=carried({**known, **(kept or {})}),
-                system_attrs={**(sampled or {}), FIXED: cell},
-            )
-        )
-
-    def frozen(self, trial: Trial) -> FrozenTrial:
-        """What the storage holds of a claimed trial."""
-        return self.storage.get_trial(self.id_of(trial.number))
-
-    def claim(self, owner: Owner) -> Trial | None:
-        """Take a waiting trial; None when none waits.
-
-        One whose trajectory is being trained is left for later: then it can be read.
-        """
-        states = (TrialState.WAITING, TrialState.RUNNING)
-        for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
-            if self._take(waiting):
-                # Before the trial is made: that asks the sampler for what it models together.
-                self.study.sampler = self._sampler_of(waiting)
-                trial = Trial(self.study, self.id_of(waiting.number))
-                trial.set_user_attr(OWNER, owner.to_json())
-                return trial
-        return None
-
-    def _sampler_of(self, waiting: FrozenTrial) -> BaseSampler:
-        """The sampler that proposes the params of a trial, as it would for any worker."""
-        resampled = int(waiting.user_attrs.get(RESAMPLED, 0))
-        proposal = Proposal(slot=slot_of(waiting), resampled=resampled)
-        return build_sampler(self.plan.sampler, self.plan.space, proposal)
-
-    def drop(self, waiting: FrozenTrial) -> None:
-        """Take a waiting place out of the budget, unless somebody takes it first."""
-        if self._take(waiting):
-            self.end(waiting, {REPLACED: True})
-
-    def _take(self, waiting: FrozenTrial) -> bool:
-        """Let a waiting trial run; False where another process was quicker."""
-        number = self.id_of(waiting.number)
-        try:
-            return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False
+        return cls(study=study, storage=storage, address=address, plan=plan)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
         return self.plan.space.suggest(trial)
 
-    def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
-        """The values of a stored trial, whether it has run or waits."""
-        return {**trial.user_attrs.get(CELL, {}), **trial.params}
-
-    def done(self, trial: Trial, values: list[float]) -> None:
-        """Record a finished trial."""
-        self.study.tell(trial, values)
-
-    def pruned(self, trial: Trial, reason: str) -> None:
-        """Record a trial that was ended early for want of promise."""
-        trial.set_user_attr(REASON, reason)
-        self.study.tell(trial, state=TrialState.PRUNED)
-
-    def failed(self, trial: Trial, error: BaseException | str) -> None:
-        """Record a failed trial with its reason; it keeps its place in the budget."""
-        trial.set_user_attr(REASON, reason_of(error))
-        if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
-            trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
-        self.study.tell(trial, state=TrialState.FAIL)
-
-    def end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
-        """Fail a trial that runs, whoever's it is; False where it has ended already.
-
-        Args:
-            trial: which.
-            attributes: what is noted with it before it ends; what is None is not.
-        """
-        trial_id = self.id_of(trial.number)
-        try:
-            for key, value in attributes.items():
-                if value is not None:
-                    self.storage.set_trial_user_attr(trial_id, key, value)
-            self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False
-        return True
-
-    def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """The trials in these states, or all, by their place; not those that have given it on."""
-        stored = self.study.get_trials(deepcopy=False, states=states or None)
-        return standing([self.corrected.get(trial.number, trial) for trial in stored])
-
-    def counts(self) -> Counts:
-        """How far the sweep is."""
-        return Counts.of(self.trials())
-
-    @property
-    def deadline(self) -> float | None:
-        """When no further trial may begin, in seconds since 1970; None for never."""
-        return self.study.user_attrs.get(DEADLINE)
-
-    def set_deadline(self, timeout: float | None) -> None:
-        """Let the sweep run on until `timeout` seconds are spent altogether."""
-        spent = seconds_spent(self.study.get_trials(deepcopy=False))
-        left = None if timeout is None else timeout - spent
-        self.study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
-
-    @property
-    def parent_run_id(self) -> str | None:
-        """The MLflow run of the sweep."""
-        return self.study.user_attrs.get(PARENT)
-
-    def id_of(self, number: int) -> int:
-        """The storage's own number of a trial."""
-        study_id = self.storage.get_study_id_from_name(self.study.study_name)
-        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
+        """A cell with the trajectory that it is a prefix of."""
+        return Prefix.of(self.plan, experiment_key, cell)

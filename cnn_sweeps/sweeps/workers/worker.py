@@ -3,16 +3,12 @@
 import dataclasses
 import importlib
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Event as Flag
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optuna.exceptions import OptunaError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from cnn_sweeps.config.schema import Config
@@ -25,10 +21,11 @@ from cnn_sweeps.errors import (
 )
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.provenance.process import BEAT, Owner
+from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
+from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
@@ -95,7 +92,7 @@ class Worker:
                 trial = self.study.claim(self.owner)
             if trial is None:
                 return
-            with self.study.address.refusing(), _heartbeat(self.study, trial):
+            with self.study.address.refusing(), heartbeat(self.study, trial):
                 self._carry_out(trial)
             done += 1
 
@@ -243,30 +240,6 @@ class ProgressCallback:
         )
         if worker.stop():
             raise StoppedError(f"interrupted after epoch {epoch.number}")
-
-
-@contextmanager
-def _heartbeat(study: SweepStudy, trial: Trial) -> Iterator[None]:
-    """Say every few seconds that this process lives, where other hosts cannot look."""
-    if not study.address.shared:
-        yield
-        return
-    over = Flag()
-
-    def beat() -> None:
-        while not over.wait(BEAT):
-            # A database that is out of reach for a moment; the training itself will tell.
-            with suppress(OptunaError):
-                trial.set_user_attr(attributes.BEAT, time.time())
-
-    trial.set_user_attr(attributes.BEAT, time.time())
-    thread = Thread(target=beat, name=f"heartbeat of {os.getpid()}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _over(deadline: float | None) -> bool:

@@ -6,17 +6,17 @@ from optuna.trial import TrialState
 from plans import plan, study
 
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.queue import Prefix, claimable, queued
+from cnn_sweeps.sweeps.study.slots import fill
 
 EPOCHS_AND_FILTERS = {"trainer.epochs": "1,4,2", "model.filters": "4,8"}
 
 
 def order(made: Plan) -> list[tuple[int, int]]:
     """Filters and epochs of the cells as they are queued."""
-    prefixes = queued(made, list(made.distinct_cells().items()))
+    prefixes = queued(Prefix.of(made, *entry) for entry in made.distinct_cells().items())
     return [(p.cell["model.filters"], p.cell["trainer.epochs"]) for p in prefixes]
 
 
@@ -28,7 +28,10 @@ def test_those_of_a_trajectory_stand_together_with_the_longest_first() -> None:
 def test_epochs_that_set_the_schedule_make_other_trajectories() -> None:
     """A learning rate that decays until the last epoch is another one for each number of them."""
     made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})
-    trajectories = {p.trajectory_key for p in queued(made, list(made.distinct_cells().items()))}
+    trajectories = {
+        p.trajectory_key
+        for p in queued(Prefix.of(made, *entry) for entry in made.distinct_cells().items())
+    }
     assert len(trajectories) == 2
 
 

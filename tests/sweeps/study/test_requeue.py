@@ -9,13 +9,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from plans import plan, study
 
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, stored
+from cnn_sweeps.sweeps.study.slots import fill
 from cnn_sweeps.sweeps.study.storage import Journal
 from cnn_sweeps.sweeps.study.study import SweepStudy
 

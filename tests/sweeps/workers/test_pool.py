@@ -16,10 +16,10 @@ from plans import plan, study
 from signals import heard
 
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.slots import fill
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPING, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver, pool
@@ -173,7 +173,7 @@ sys.path.insert(0, {tests!r})
 from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.study.slots import fill
 from cnn_sweeps.sweeps.supervisor import Supervisor, Interrupts
 from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY

@@ -14,10 +14,10 @@ from plans import plan, study
 
 from cnn_sweeps.errors import DivergedError, StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.log import logged_sweep
+from cnn_sweeps.sweeps.study.slots import fill
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver, pool

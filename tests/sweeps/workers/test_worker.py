@@ -10,10 +10,10 @@ from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.slots import fill
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 

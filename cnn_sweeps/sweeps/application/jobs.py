@@ -1,0 +1,220 @@
+"""One batch after the other: claim trials, launch them as jobs, record what they return."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.utils import get_method
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from optuna.trial import Trial
+
+from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.application.objectives import values_of
+from cnn_sweeps.sweeps.application.request import ApplicationRequest
+from cnn_sweeps.sweeps.application.study import FOLDER, JOB, NO_VALUE, ApplicationStudy
+from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
+from cnn_sweeps.sweeps.space.value import text_of
+from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
+from cnn_sweeps.sweeps.study.attributes import REASON, RESAMPLED, REUSED_FROM
+from cnn_sweeps.sweeps.study.heartbeat import heartbeat
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A claimed trial on its way to the launcher.
+
+    Attributes:
+        trial: of the study.
+        overrides: what the job is given.
+    """
+
+    trial: Trial
+    overrides: list[str]
+
+
+class ExtendedTrial(Trial):
+    """A trial for a user's own function, which finds the fixed values among its attributes."""
+
+    def __init__(self, trial: Trial, fixed: dict[str, str]) -> None:
+        super().__init__(trial.study, trial._trial_id)
+        self._fixed = fixed
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """The values that are the same in every job, by key."""
+        return dict(self._fixed)
+
+
+@dataclass(kw_only=True)
+class JobRunner:
+    """Lets a launcher carry out the trials of a study.
+
+    Attributes:
+        study: the queue.
+        launcher: Hydra's.
+        request: how many at a time, and what may fail.
+        config: the application's config, for its own search space.
+        returned: what the jobs of this call returned.
+    """
+
+    study: ApplicationStudy
+    launcher: Launcher
+    request: ApplicationRequest
+    config: DictConfig
+    returned: list[JobReturn] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Launch batches until no trial waits or the time is up.
+
+        Raises:
+            ConfigError: a job returned no number.
+            Exception: what a job raised, where more fail than may.
+        """
+        while batch := self._claim():
+            outcomes = self._launch(batch)
+            failed = [
+                error
+                for job, outcome in zip(batch, outcomes, strict=True)
+                if (error := self._record(job, outcome)) is not None
+            ]
+            self.returned += [outcome for outcome in outcomes if isinstance(outcome, JobReturn)]
+            if len(failed) / len(batch) > self.request.max_failure_rate:
+                raise failed[0]
+
+    def _claim(self) -> list[Job]:
+        """Up to a batch of trials that are no repetition."""
+        jobs: list[Job] = []
+        owner = Owner.here()
+        while len(jobs) < self.request.batch and not self._over():
+            trial = self.study.claim(owner)
+            if trial is None:
+                break
+            try:
+                job = Job(trial=trial, overrides=self._overrides(trial))
+                if not self._repeats(job):
+                    jobs.append(job)
+            except BaseException as error:  # of the user's own search space, or Ctrl-C
+                self._requeue([*(job.trial for job in jobs), trial], error)
+                raise
+        return jobs
+
+    def _over(self) -> bool:
+        return self.study.deadline is not None and time.time() >= self.study.deadline
+
+    def _overrides(self, trial: Trial) -> list[str]:
+        plan = self.study.plan
+        cell = plan.space.suggest(trial)
+        if plan.custom_search_space is None:
+            return plan.overrides(cell)
+        fixed = dict(text.partition("=")[::2] for text in plan.space.fixed)
+        extended = ExtendedTrial(trial, fixed)
+        get_method(plan.custom_search_space)(self.config, extended)
+        added = {key: value for key, value in extended.params.items() if key not in cell}
+        if both := sorted(added.keys() & fixed.keys()):
+            raise ConfigError(
+                f"{plan.custom_search_space} chooses {both[0]}, which is set to "
+                f"{fixed[both[0]]}: leave one of them out."
+            )
+        return plan.overrides(cell, [f"{key}={text_of(value)}" for key, value in added.items()])
+
+    def _repeats(self, job: Job) -> bool:
+        """Deal with overrides that were tried before; whether they were."""
+        study, trial = self.study, job.trial
+        key = study.plan.experiment_key(job.overrides)
+        repetition.name(trial, experiment_key=key, trajectory_key=key)
+        earlier = repetition.earlier_duplicates(study, trial, key)
+        if not earlier or duplicates.tried_again(study.plan.duplicates):
+            return False
+        known = duplicates.known_of(earlier)
+        if study.plan.duplicates == "reuse" and known.values is not None:
+            trial.set_user_attr(REUSED_FROM, known.number)
+            study.done(trial, known.values)
+            return True
+        # Nobody can tell whether a space that a function adds to has an end.
+        if study.plan.size is None and trial.user_attrs.get(RESAMPLED, 0) >= repetition.PATIENCE:
+            return False
+        requeue.resample(study, trial, known.values)
+        return True
+
+    def _launch(self, batch: Sequence[Job]) -> Sequence[JobReturn | Exception]:
+        """What the launcher makes of a batch; trials that it did not come to are requeued."""
+        number = self._next_number()
+        for index, job in enumerate(batch):
+            job.trial.set_user_attr(JOB, number + index)
+        try:
+            with ExitStack() as alive:
+                for job in batch:
+                    alive.enter_context(heartbeat(self.study, job.trial))
+                return self.launcher.launch([job.overrides for job in batch], number)
+        except SystemExit as error:
+            ended = RunFailedError(f"the application ended the program (exit code {error.code})")
+            return [ended] * len(batch)
+        except (HydraException, OmegaConfBaseException) as error:
+            if len(batch) == 1:
+                return [error]
+        except BaseException as error:
+            self._requeue([job.trial for job in batch], error)
+            raise
+        return self._one_by_one(batch)
+
+    def _one_by_one(self, batch: Sequence[Job]) -> Sequence[JobReturn | Exception]:
+        """Launch each job of a batch alone, of which some cannot be composed."""
+        return [outcome for job in batch for outcome in self._launch([job])]
+
+    def _requeue(self, trials: Sequence[Trial], error: BaseException) -> None:
+        reason = reason_of(error) if str(error) else "interrupted"
+        for trial in trials:
+            frozen = self.study.frozen(trial)
+            if not frozen.state.is_finished():
+                requeue.after_interruption(self.study, frozen, reason)
+
+    def _next_number(self) -> int:
+        """A job number that no job of the study has had, so that no folder is written twice."""
+        trials = self.study.study.get_trials(deepcopy=False)
+        return 1 + max((trial.user_attrs.get(JOB, -1) for trial in trials), default=-1)
+
+    def _record(self, job: Job, outcome: JobReturn | Exception) -> Exception | None:
+        """Record what became of a trial; its error, where it failed."""
+        study, trial = self.study, job.trial
+        try:
+            values = self._values(trial, outcome)
+        except Exception as error:  # noqa: BLE001 -- what a job raised, of any type
+            study.failed(trial, error)
+            logger.warning("Failed experiment: %s", error)
+            return error
+        if values is None:
+            trial.set_user_attr(NO_VALUE, True)
+            study.failed(trial, "returned no number")
+        else:
+            study.done(trial, values)
+        return None
+
+    def _values(self, trial: Trial, outcome: JobReturn | Exception) -> list[float] | None:
+        """The objectives of a job; None where it has none and nobody asked.
+
+        Raises:
+            Exception: what the job raised, or why what it returned is of no use.
+        """
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome.hydra_cfg is not None:
+            trial.set_user_attr(FOLDER, str(outcome.hydra_cfg.hydra.runtime.output_dir))
+        if outcome.status != JobStatus.COMPLETED:
+            raise outcome._return_value
+        try:
+            return values_of(outcome._return_value, self.study.plan.objectives)
+        except ObjectiveError as error:
+            if self.request.asked:
+                raise
+            trial.set_user_attr(REASON, str(error))
+            return None

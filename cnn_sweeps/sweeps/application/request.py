@@ -1,0 +1,163 @@
+"""From what Hydra composes to a checked sweep of an application."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_method
+from omegaconf import OmegaConf
+
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.environment import cores
+from cnn_sweeps.sweeps.application.objectives import parse_objectives
+from cnn_sweeps.sweeps.application.plan import ApplicationPlan
+from cnn_sweeps.sweeps.application.samplers import parse_sampler
+from cnn_sweeps.sweeps.hydra_call import HydraCall
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.samplers import validate_sampler
+from cnn_sweeps.sweeps.space.enqueue import parse_points
+from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study import duplicates
+from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.text.json import sha256
+
+OURS = {
+    "pruner": "its jobs report no epochs",
+    "max_failures": "type hydra.sweeper.max_failure_rate",
+    "log_level": "type hydra.verbose=true, or choose hydra/hydra_logging",
+    "log_file": "choose hydra/hydra_logging",
+    "worker": "leave it out",
+}
+"""Settings that only a sweep of our own experiments carries out, and what to do instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationRequest:
+    """A sweep of an application, checked and ready to be carried out.
+
+    Attributes:
+        plan: what is swept.
+        budget: how much of it.
+        address: where its study is, or will be.
+        folder: of the sweep: `hydra.sweep.dir`.
+        batch: how many jobs the launcher gets at a time.
+        max_failure_rate: the share of a batch that may fail; above it the sweep ends.
+        asked: whether somebody said what is optimized: then every job must return it.
+    """
+
+    plan: ApplicationPlan
+    budget: Budget
+    address: Address
+    folder: Path
+    batch: int
+    max_failure_rate: float
+    asked: bool
+
+
+def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
+    """What Hydra composed and what was typed, as a sweep of the application.
+
+    Raises:
+        ConfigError: it cannot be carried out; nothing was started.
+        HydraException: the application's config cannot be composed with the swept values.
+    """
+    settings = call.sweeper
+    _refuse_ours(settings)
+    plan = _plan(call, arguments)
+    budget = Budget.parse({**settings, "n_jobs": 1})
+    validate_sampler(plan.sampler, plan.space, plan.objectives)
+    parse_points(budget.enqueue, plan.space)
+    folder = Path(call.config.hydra.sweep.dir).absolute()
+    name = budget.study_name or f"{call.config.hydra.job.name}-{plan.digest()[:8]}"
+    request = ApplicationRequest(
+        plan=plan,
+        budget=budget,
+        address=_address(budget.storage, name, folder),
+        folder=folder,
+        batch=_batch(settings["n_jobs"], local=call.is_local),
+        max_failure_rate=_rate(settings["max_failure_rate"]),
+        asked=bool(call.objectives or settings["direction"]) or not budget.enumerates(plan),
+    )
+    # What the config has no place for is refused before anything is started.
+    call.context.config_loader.load_sweep_config(call.config, plan.overrides(plan.space.first()))
+    return request
+
+
+def _plan(call: HydraCall, arguments: Sequence[str]) -> ApplicationPlan:
+    settings = call.sweeper
+    space = parse_space(
+        [settings["params"] or {}, *arguments],
+        call.context.config_loader,
+        typed=list(arguments),
+        as_hydra=True,
+    )
+    custom = settings["custom_search_space"]
+    if custom is not None:
+        _check_function(custom)
+    own = OmegaConf.to_container(OmegaConf.masked_copy(call.config, _own_keys(call)))
+    return ApplicationPlan(
+        space=space,
+        objectives=parse_objectives(call.objectives, settings["direction"]),
+        sampler=parse_sampler(settings["sampler"], call.config.get("seed")),
+        duplicates=duplicates.parse(settings["duplicates"]),
+        custom_search_space=custom,
+        config=sha256(repr(own)),
+    )
+
+
+def _own_keys(call: HydraCall) -> list[Any]:
+    return [key for key in call.config if key != "hydra"]
+
+
+def _check_function(path: Any) -> None:
+    try:
+        get_method(str(path))
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigError(
+            f"hydra.sweeper.custom_search_space={path} is not a function that can be imported "
+            f"(module.function): {error}"
+        ) from error
+
+
+def _refuse_ours(settings: dict[str, Any]) -> None:
+    neutral = {"max_failures": Budget.max_failures, "log_level": Budget.log_level}
+    for key, instead in OURS.items():
+        given = settings[key]
+        name = given.get("name") if isinstance(given, dict) else given
+        if name not in (None, "none", neutral.get(key)):
+            raise ConfigError(
+                f"hydra.sweeper.{key}={name} is for cnn_sweeps' own experiments, not for an "
+                f"application: {instead}."
+            )
+
+
+def _address(storage: str | None, name: str, folder: Path) -> Address:
+    """Where the study is; in the folder of the sweep, unless somewhere else was named.
+
+    An application may change the working directory, so no path is left relative.
+    """
+    address = Address(storage=storage or str(folder / f"{name}{SUFFIX}"), name=name)
+    return Address(storage=address.absolute, name=name) if address.file else address
+
+
+def _batch(given: Any, *, local: bool) -> int:
+    if given in (None, "auto"):
+        return 1 if local else cores()
+    if type(given) is int and given > 0:
+        return given
+    raise ConfigError(
+        f"hydra.sweeper.n_jobs={given} is invalid: it takes the number of jobs that the launcher "
+        f"gets at a time, 1 or more, or auto."
+    )
+
+
+def _rate(given: Any) -> float:
+    if given is None:
+        return 0.0
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1:
+        return float(given)
+    raise ConfigError(
+        f"hydra.sweeper.max_failure_rate={given} is invalid: it takes a number from 0 to 1, the "
+        f"share of a batch of jobs that may fail."
+    )

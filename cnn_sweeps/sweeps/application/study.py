@@ -1,0 +1,93 @@
+"""The study of an application's sweep: a queue whose trials are jobs."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Self
+
+import optuna
+from optuna.storages import BaseStorage
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
+from cnn_sweeps.sweeps.plan.samplers import build_sampler
+from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+
+PLAN = "cnn_sweeps:application"
+"""User attribute of the study that holds its plan."""
+JOB = "job"
+FOLDER = "folder"
+NO_VALUE = "no_value"
+"""User attributes of a trial: number and folder of its job, and whether that returned no number
+where none was asked for."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationStudy(TrialQueue):
+    """A queue of jobs, with the plan that they carry out.
+
+    Attributes:
+        plan: what the sweep is.
+    """
+
+    plan: ApplicationPlan
+
+    @classmethod
+    def create(cls, address: Address, plan: ApplicationPlan) -> Self:
+        """Create the study, or find it again when the same plan made it.
+
+        Raises:
+            StoreError: a study of that name exists and holds something else.
+        """
+        storage = address.open()
+        with address.refusing():
+            study = optuna.create_study(
+                study_name=address.name,
+                storage=storage,
+                directions=list(plan.objectives.directions),
+                load_if_exists=True,
+            )
+            if study.user_attrs.get(PLAN) is None and study.get_trials(deepcopy=False):
+                raise StoreError(
+                    f"the study {address.name} in {address} was not created by this sweeper.\n"
+                    f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
+                )
+            if PLAN not in study.user_attrs:
+                study.set_user_attr(PLAN, plan.to_json())
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(list(plan.objectives.names))
+        found = cls._ready(study, storage, address)
+        if (difference := found.plan.difference(plan)) is not None:
+            raise StoreError(
+                f"the study {address.name} holds another sweep: {difference}\n"
+                f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
+            )
+        return found
+
+    @classmethod
+    def existing(cls, address: Address) -> Self | None:
+        """The study, if there is one yet; nothing is created."""
+        if not address.begun:
+            return None
+        storage = address.open()
+        with address.refusing():
+            same = [s for s in storage.get_all_studies() if s.study_name == address.name]
+            if not same or PLAN not in same[0].user_attrs:
+                return None
+            study = optuna.load_study(study_name=address.name, storage=storage)
+        return cls._ready(study, storage, address)
+
+    @classmethod
+    def _ready(cls, study: optuna.Study, storage: BaseStorage, address: Address) -> Self:
+        stored = study.user_attrs[PLAN]
+        if stored.get("version") != VERSION:
+            raise StoreError(
+                f"the study {address.name} was created by another version of cnn_sweeps.\n"
+                f"  Type another hydra.sweeper.study_name."
+            )
+        plan = ApplicationPlan.from_json(stored)
+        study.sampler = build_sampler(plan.sampler, plan.space)
+        return cls(study=study, storage=storage, address=address, plan=plan)

@@ -1,0 +1,95 @@
+"""What Hydra hands to a sweeper, for a sweep of our own experiments and for other applications."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from cnn_sweeps.sweeps.space.overrides import read_override, value_of
+
+OBJECTIVES = "hydra.sweeper.objectives"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HydraCall:
+    """What Hydra hands to a sweeper.
+
+    Attributes:
+        settings: the values of `hydra.sweeper`.
+        config: the composed config without the sweep, Hydra's own part included.
+        context: Hydra's config loader.
+        task_function: what Hydra would run for each job.
+    """
+
+    settings: Mapping[str, Any]
+    config: DictConfig
+    context: HydraContext
+    task_function: TaskFunction
+
+    @cached_property
+    def sweeper(self) -> dict[str, Any]:
+        """The values of `hydra.sweeper`, resolved and plain."""
+        return {key: plain(value) for key, value in self.settings.items()}
+
+    @cached_property
+    def objectives(self) -> Any:
+        """The objectives: those of the command line, not added to those of a file."""
+        typed = _replaced(OBJECTIVES, self.config.hydra.overrides.hydra)
+        return typed or self.sweeper["objectives"] or {}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether Hydra's own, sequential launcher is chosen."""
+        return str(self.config.hydra.launcher._target_).endswith(".BasicLauncher")
+
+    def launcher(self) -> Launcher:
+        """The chosen launcher, ready to launch jobs."""
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task_function, config=self.config
+        )
+
+    def recomposed(self, *more: str) -> "HydraCall":
+        """The same call with more overrides."""
+        typed = self.config.hydra.overrides
+        config = self.context.config_loader.load_configuration(
+            config_name=self.config.hydra.job.config_name,
+            overrides=[*typed.hydra, *typed.task, *more],
+            run_mode=RunMode.MULTIRUN,
+            from_shell=False,
+        )
+        settings = {k: v for k, v in config.hydra.sweeper.items() if k in self.settings}
+        return HydraCall(
+            settings=settings,
+            config=config,
+            context=self.context,
+            task_function=self.task_function,
+        )
+
+    def save_multirun(self) -> None:
+        """Leave the sweep's config in its folder, as Hydra's own sweepers do."""
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+
+
+def plain(node: Any) -> Any:
+    """A value of a composed config, resolved, without OmegaConf around it."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def expression_of(override: Override) -> str:
+    """What stands behind the `=` of an override."""
+    return (override.input_line or "").partition("=")[2]
+
+
+def _replaced(key: str, lines: Sequence[str]) -> Any:
+    """What was typed for a key, if it was; Hydra adds a mapping to the one that is there."""
+    typed = [line for line in lines if line.lstrip("+").startswith(f"{key}=")]
+    return value_of(read_override(typed[-1])) if typed else None

@@ -1,0 +1,259 @@
+"""The sweeper in applications that are not ours: Hydra's launcher runs jobs, a study keeps them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from applications import Application
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from cnn_sweeps.sweeps.study.storage import Address
+
+Make = Callable[[Callable[[DictConfig], Any]], Application]
+SWEPT = "hydra.sweep.dir=swept"
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hydra_restore_singletons: None) -> Make:
+    """Makes an application of a task; its config has x and y."""
+
+    def made(task: Callable[[DictConfig], Any]) -> Application:
+        app = Application(folder=tmp_path, task=task, monkeypatch=monkeypatch)
+        app.write({"x": 1, "y": 1})
+        return app
+
+    return made
+
+
+def load(folder: Path, storage: str, name: str) -> optuna.Study:
+    """The study as Optuna reads it."""
+    return optuna.load_study(study_name=name, storage=Address(storage=storage, name=name).open())
+
+
+def square(config: DictConfig) -> float:
+    """The task of most tests: least at 0."""
+    return float(config.x**2 + config.y**2)
+
+
+def suggest(config: DictConfig, trial: optuna.Trial) -> None:
+    """A search space of the user's own."""
+    assert config.y == 2
+    assert trial.user_attrs == {"y": "2"}
+    trial.suggest_float("+w", 0.0, abs(trial.params["x"]))
+
+
+def test_results_are_stored_and_shown(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """The least value counts where nobody says otherwise; the file is the official sweeper's."""
+    app = make(square)
+    assert app.run(SWEPT, "x=choice(3,1,2)") == 0
+    assert app.results() == {"name": "optuna", "best_params": {"x": 1}, "best_value": 2.0}
+    assert (app.folder / "swept" / "multirun.yaml").exists()
+    assert "rank  value  x  job\n  1*      2  1    1\n" in capsys.readouterr().out
+
+
+@dataclass
+class Typed:
+    """The config of an application with a structured config."""
+
+    lr: float = 0.1
+    depth: int = 2
+
+
+def test_structured_config_is_resumed_to_a_total(make: Make) -> None:
+    """The same command with a higher total runs the trials that are missing, in new folders."""
+    app = make(lambda config: config.lr)
+    app.write({"defaults": ["typed", "_self_"]})
+    ConfigStore.instance().store(name="typed", node=Typed)
+    sweeper = ("hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=tree")
+    space = ("lr=tag(log,interval(0.001,1))", "depth=int(interval(1,9))")
+    typed = (*space, "hydra/sweeper/sampler=tpe", "hydra.sweeper.sampler.seed=3")
+    assert app.run(*sweeper, *typed, "hydra.sweeper.n_trials=2", "hydra.sweep.dir=first") == 0
+    assert app.run(*sweeper, *typed, "hydra.sweeper.n_trials=3", "hydra.sweep.dir=then") == 0
+    assert len(app.calls) == 3
+    assert {type(call["depth"]) for call in app.calls} == {int}
+    assert sorted(path.name for path in (app.folder / "then").glob("[0-9]*")) == ["2"]
+    trials = load(app.folder, f"sqlite:///{app.folder}/study.db", "tree").trials
+    assert [trial.value for trial in trials] == [call["lr"] for call in app.calls]
+
+
+def test_application_that_changes_its_folder(make: Make) -> None:
+    """A relative storage lies where the sweep was started, whatever folder a job is in."""
+    folders = []
+
+    def task(config: DictConfig) -> np.float32:
+        folders.append(str(Path.cwd()))
+        return np.float32(config.x)
+
+    app = make(task)
+    chdir = ("hydra.job.chdir=true", SWEPT, "hydra.sweeper.direction=maximize")
+    assert app.run(*chdir, "hydra.sweeper.storage=study.journal", "x=choice(1,2)") == 0
+    assert folders == [str(app.folder / "swept" / number) for number in "01"]
+    assert [file.name for file in app.folder.glob("**/*.journal")] == ["study.journal"]
+    assert app.results()["best_params"] == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("task", "goal"),
+    [
+        pytest.param(
+            lambda c: (c.x, -c.x, 0), "direction=[minimize,minimize,maximize]", id="positions"
+        ),
+        pytest.param(
+            lambda c: {"cost": c.x, "loss": -c.x, "note": "text"},
+            "objectives={cost: minimize, loss: minimize}",
+            id="names",
+        ),
+    ],
+)
+def test_application_with_several_objectives(
+    make: Make, task: Callable[[DictConfig], Any], goal: str
+) -> None:
+    """The file has the Pareto front."""
+    app = make(task)
+    assert app.run(SWEPT, f"hydra.sweeper.{goal}", "x=choice(1,2)") == 0
+    assert [solution["params"]["x"] for solution in app.results()["solutions"]] == [1, 2]
+
+
+def test_a_config_for_the_official_sweeper_runs(make: Make) -> None:
+    """Its keys mean what they mean there: sampler and seed, direction, rate, own search space."""
+    app = make(lambda config: config.w)
+    app.write(
+        {
+            "defaults": [
+                {"override hydra/sweeper": "cnn_sweeps"},
+                {"override hydra/sweeper/sampler": "random"},
+            ],
+            "hydra": {
+                "sweeper": {
+                    "sampler": {"seed": 123},
+                    "direction": "minimize",
+                    "study_name": "own",
+                    "storage": None,
+                    "n_trials": 3,
+                    "n_jobs": 2,
+                    "max_failure_rate": 0.0,
+                    "params": {"x": "range(-5.5, 5.5, step=0.5)"},
+                    "custom_search_space": f"{__name__}.suggest",
+                }
+            },
+            "x": 1,
+            "y": 1,
+        }
+    )
+    app.monkeypatch.setattr("applications.SWEEPER", ("--multirun",))
+    assert app.run(SWEPT, "y=2") == 0
+    best = app.results()["best_params"]
+    assert set(best) == {"x", "+w"}
+    assert len(app.calls) == 3
+    assert all(0 <= call["w"] <= abs(call["x"]) for call in app.calls)
+
+
+def test_interrupted_sweep_goes_on(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends it without a traceback; the job in hand is done again, the others are not."""
+    interrupts = [KeyboardInterrupt()]
+
+    def task(config: DictConfig) -> float:
+        if config.x == 2 and interrupts:
+            raise interrupts.pop()
+        return float(config.x)
+
+    app = make(task)
+    assert app.run(SWEPT, "x=choice(1,2,3)") == 130
+    said = capsys.readouterr()
+    assert "Stopped with 1 of 3 trials done" in said.out
+    assert "Traceback" not in said.out + said.err
+    assert app.run(SWEPT, "x=choice(1,2,3)") == 0
+    assert sorted(call["x"] for call in app.calls) == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(("rate", "code", "jobs"), [("0.0", 1, 1), ("1.0", 0, 3)])
+def test_jobs_may_fail(make: Make, rate: str, code: int, jobs: int) -> None:
+    """Above the rate a failure ends the sweep with the job's own error; below, it goes on."""
+
+    def task(config: DictConfig) -> float:
+        if config.x == 1:
+            raise RuntimeError("no luck")
+        return float(config.x)
+
+    app = make(task)
+    assert app.run(SWEPT, f"hydra.sweeper.max_failure_rate={rate}", "x=choice(1,2,3)") == code
+    assert len(app.calls) == jobs
+
+
+def test_duplicates_and_enqueued_points(make: Make) -> None:
+    """A point of the user's is first; the sampler repeats none, and a small space is exhausted."""
+    app = make(square)
+    typed = ("x=choice(1,2,3,4)", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=3")
+    assert app.run(SWEPT, *typed, "hydra.sweeper.enqueue=['x=4']") == 0
+    xs = [call["x"] for call in app.calls]
+    assert xs[0] == 4
+    assert len(set(xs)) == 3
+
+
+def test_time_ends_a_sweep(make: Make) -> None:
+    """After the time no further job is launched."""
+    app = make(square)
+    assert app.run(SWEPT, "x=choice(1,2,3)", "hydra.sweeper.timeout=1e-9") == 0
+    assert len(app.calls) == 0
+
+
+def test_interval_is_hydras(make: Make) -> None:
+    """Whole ends do not make whole numbers in an application, as nowhere in Hydra."""
+    app = make(square)
+    assert app.run(SWEPT, "x=interval(1,5)", "hydra.sweeper.n_trials=1") == 0
+    assert isinstance(app.calls[0]["x"], float)
+
+
+def test_dry_run_launches_and_leaves_nothing(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what would be done."""
+    app = make(square)
+    assert app.run(SWEPT, "x=choice(1,2)", "hydra.sweeper.dry_run=true") == 0
+    assert "2 jobs, 0 done before" in capsys.readouterr().out
+    assert not app.calls
+    assert not (app.folder / "swept").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        pytest.param(["hydra/sweeper/pruner=median"], "pruner=median is for", id="pruner"),
+        pytest.param(["hydra.sweeper.log_level=debug"], "log_level=debug is for", id="log"),
+        pytest.param(["hydra.sweeper.max_failures=1"], "max_failure_rate", id="failures"),
+        pytest.param(["hydra.sweeper.n_jobs=0"], "n_jobs=0 is invalid", id="jobs"),
+        pytest.param(["hydra.sweeper.max_failure_rate=2"], "from 0 to 1", id="rate"),
+        pytest.param(["hydra.sweeper.n_trials=0"], "n_trials=0 is invalid", id="trials"),
+        pytest.param(["hydra.sweeper.direction=up"], "direction=up", id="direction"),
+        pytest.param(["hydra/sweeper/sampler=motpe"], "removed in Optuna 4.0", id="motpe"),
+        pytest.param(
+            ["hydra.sweeper.custom_search_space=no.where"], "custom_search_space=no", id="function"
+        ),
+        pytest.param(["nosuch=choice(1,2)"], "nosuch", id="key"),
+        pytest.param(["hydra.sweeper.objectives={a: minimize}"], "returned None", id="no value"),
+    ],
+)
+def test_refusals_are_plain(
+    make: Make, typed: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refusal is a sentence and exit code 1; no traceback."""
+    app = make(lambda config: None)
+    assert app.run(SWEPT, "x=choice(1,2)", *typed) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "Traceback" not in said.err + said.out
+
+
+def test_another_sweep_of_that_name_is_refused(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study holds one sweep."""
+    app = make(square)
+    assert app.run(SWEPT, "hydra.sweeper.study_name=one", "x=choice(1,2)") == 0
+    assert app.run(SWEPT, "hydra.sweeper.study_name=one", "x=choice(1,3)") == 1
+    assert "holds another sweep" in capsys.readouterr().err
