@@ -64,4 +64,4 @@ def test_the_first_line_stands_out_where_colours_are_wanted(
 def test_arguments_are_refused_like_everything_else() -> None:
     """Python's own parser would print a usage and exit by itself."""
     with pytest.raises(ConfigError, match=r"--colour\.\n  Type cnn-sweeps x --help"):
-        Arguments(prog="cnn-sweeps x").parse_args(["--colour"])
+        Arguments("x", "", "Do x.", names=(0, 0)).read(["--colour"])

@@ -206,7 +206,7 @@ def test_what_a_cell_takes_down_has_no_colours(
         monkeypatch.setenv(name, value)
     out = Output(file=stream())
     assert out.is_terminal is coloured
-    out.print("[bold]x[/bold]")
+    out.print("x", style="bold")
     assert ("\x1b" in out.file.getvalue()) is coloured  # type: ignore[attr-defined]
 
 
