@@ -20,6 +20,7 @@ from cnn_sweeps.doctor.finding import Check, Finding, Machine
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking import Store, inspection
+from cnn_sweeps.tracking.address import version_request
 from cnn_sweeps.trajectories.cache import GB
 
 DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
@@ -216,7 +217,7 @@ def test_a_server_with_a_password_is_asked_without_telling_it(server: str, tmp_p
     at = looked(tmp_path, {"MLFLOW_TRACKING_URI": server.replace("//", "//me:p%40ss@")})
     ((level, what),) = found(storage.database, at)
     assert (level, "me:***@127" in what) == ("warn", True)
-    asked = storage._version_of("https://me:p%40ss@host/mlflow/")
+    asked = version_request("https://me:p%40ss@host/mlflow/")
     assert asked.full_url == "https://host/mlflow/version"
     assert asked.get_header("Authorization") == "Basic bWU6cEBzcw=="
 
