@@ -30,6 +30,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from cnn_sweeps.config.rules import DATA, newest
+from cnn_sweeps.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -231,8 +232,30 @@ class Optimizer:
     """Which optimizer."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     """Learning rate, or its value at the start when there is a schedule."""
+    weight_decay: int | float | None = added(default=None, neutral=None, identity=False)
+    """Weight decay; null for the default of Keras. The same value as `params.weight_decay`."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that Keras optimizer, such as `momentum`."""
+
+    def __post_init__(self) -> None:
+        """Let weight decay be one value, whichever of the two keys was typed.
+
+        The hash has it in `params`, where it was before it got a key of its own.
+
+        Raises:
+            ConfigError: the two keys have different values.
+        """
+        given, inner = self.weight_decay, self.params.get("weight_decay")
+        if given is None:
+            number = isinstance(inner, int | float) and not isinstance(inner, bool)
+            object.__setattr__(self, "weight_decay", inner if number else None)
+        elif "weight_decay" not in self.params:
+            object.__setattr__(self, "params", {**self.params, "weight_decay": given})
+        elif inner != given:
+            raise ConfigError(
+                f"trainer.optimizer.weight_decay={given} and trainer.optimizer.params.weight_decay="
+                f"{'null' if inner is None else inner} are one setting with two values; type one."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
