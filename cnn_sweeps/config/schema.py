@@ -39,6 +39,7 @@ Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
+LabelsMode = Literal["as_is", "renumber"]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
@@ -197,6 +198,8 @@ class FolderData(Split):
     """Three channels or one."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
     """Share of each class that makes the test split when there is no `test/`."""
+    skip_unreadable: bool = added(default=False, neutral=False, identity=False)
+    """Whether files that cannot be read as images are left out, instead of refused."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -207,6 +210,8 @@ class IdxData(Split):
     """The folder of the IDX files."""
     name: Literal["idx"] = not_identity("idx")
     """Which reader."""
+    labels: LabelsMode = added(default="as_is", neutral="as_is", identity=False)
+    """`as_is`: integers from 0; `renumber`: any numbers or text, a class each, in sorted order."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -217,6 +222,8 @@ class NpzData(Split):
     """The NPZ file with x_train y_train x_test y_test."""
     name: Literal["npz"] = not_identity("npz")
     """Which reader."""
+    labels: LabelsMode = added(default="as_is", neutral="as_is", identity=False)
+    """`as_is`: integers from 0; `renumber`: any numbers or text, a class each, in sorted order."""
 
 
 Data = Annotated[

@@ -1,12 +1,14 @@
-"""The progress bar of a training, on stderr."""
+"""The progress bars of a training, and of the reading before it, on stderr."""
 
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
+from cnn_sweeps.data.progress import shown_by
 from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
@@ -99,6 +101,24 @@ class ProgressBar:
         return text
 
 
+@contextmanager
+def reading(mode: Mode, stream: TextIO | None = None) -> Iterator[None]:
+    """Show how many files are read inside the block, where a training would show its progress."""
+    out = stream or sys.stderr
+    if mode == "none" or (mode == "auto" and not can_redraw(out)):
+        yield
+        return
+    with _bar(out, transient=True) as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            if not bar.task_ids:
+                bar.add_task(what)
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        with shown_by(show):
+            yield
+
+
 def can_redraw(stream: TextIO) -> bool:
     """Whether a line can be written over: a terminal, but no dumb one."""
     return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
@@ -110,7 +130,7 @@ def _metrics(epoch: Epoch) -> tuple[str, ...]:
     return tuple(f" · {name} {value:.4f}" for name, value in shown.items() if value is not None)
 
 
-def _bar(stream: TextIO) -> "Progress":
+def _bar(stream: TextIO, *, transient: bool = False) -> "Progress":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from cnn_sweeps.text.terminal import Output  # noqa: PLC0415 - most runs show no bar
@@ -121,4 +141,5 @@ def _bar(stream: TextIO) -> "Progress":
         TimeRemainingColumn(elapsed_when_finished=True),
         console=Output(file=stream, force_terminal=True),
         refresh_per_second=1 / BETWEEN_UPDATES,
+        transient=transient,
     )
