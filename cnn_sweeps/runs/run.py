@@ -141,6 +141,8 @@ def _built_first(
     model = _build(experiment, clock)
     with clock("build"):
         digest = custom.examine(experiment.config.model, model)
+        if experiment.config.tracking.log_model:
+            stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: digest})
     identity = replace(experiment.identity, network_sha256=digest)
     return model, replace(experiment, identity=identity)
