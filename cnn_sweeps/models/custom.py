@@ -5,6 +5,7 @@ It receives images as floats from 0 to 1: the scaling stands in front of it.
 Nothing here imports Keras before a function is called.
 """
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -13,7 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -276,6 +277,9 @@ def _message(error: BaseException) -> str:
     """The first line of an error, of what Keras wraps around it the line that tells."""
     traced = next(_traced(error), None)
     text = traced.cause_message.partition(": ")[2] if traced else str(error)
+    if text.startswith("'"):  # a KeyError quotes what it has, Keras' words around it as well
+        with suppress(ValueError, SyntaxError):
+            text = str(ast.literal_eval(text))
     text = ANSI.sub("", text).rpartition("Error encountered:")[2]
     lines = [line for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith("Exception encountered when calling")]
