@@ -85,12 +85,14 @@ class Runs:
 
     def notices(self) -> list[str]:
         """What a person should know of the images of the trials, each sentence once."""
+        if self.store is None:
+            return []
         kinds = {}
         for run in self.by_id.values():
             data = {key: value for key, value in run.params.items() if key.startswith(DATA_PARAMS)}
             kinds[run.tags.get(DATA_DIGEST), *sorted(data.items())] = run
         found: list[str] = []
-        for run in kinds.values() if self.store else ():
+        for run in kinds.values():
             with suppress(StoreError, ValueError, KeyError, TypeError):  # its report says so
                 found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
         return [*dict.fromkeys(map(str, found))]
