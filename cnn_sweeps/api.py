@@ -204,7 +204,7 @@ def reproduce(
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
     places, where = validate.places(overrides)
-    tracking = _tracking(where)
+    tracking = _tracking(where, *validate.PLACES)
     beside: Store | None = None
     if folder is not None:
         record = export.read(Path(folder))
@@ -268,12 +268,12 @@ def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config
     return configs[0]
 
 
-def _tracking(where: Sequence[str]) -> Tracking:
+def _tracking(where: Sequence[str], *also: str) -> Tracking:
     from cnn_sweeps.runs.hydra_errors import explained
     from cnn_sweeps.runs.validate import compose_tracking
 
     with explained(where):
-        return compose_tracking(list(where))
+        return compose_tracking(list(where), *also)
 
 
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:

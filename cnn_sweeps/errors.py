@@ -5,6 +5,7 @@
     - ConfigError              a key, a type, a value or a combination of them
       - NewerVersionError      what is stored has a field that this version does not know
     - DataError                a file that is missing, broken or not what was declared
+      - UnreadableImageError   one file among many that is no image, with the kind of its fault
     - StoreError               the tracking database, the study or the disk refuses
     - UnknownHashError         no run, or more than one, has that hash
     - UnknownStudyError        no study, or more than one, has that name
@@ -42,6 +43,24 @@ class NewerVersionError(ConfigError):
 
 class DataError(InputError):
     """A data file is missing, broken or not what the configuration says it is."""
+
+
+class UnreadableImageError(DataError):
+    """A file that cannot be read as an image.
+
+    Attributes:
+        path: the file.
+        kind: what is wrong with it, in words that fit many files.
+        remedy: what to do with such files.
+    """
+
+    def __init__(self, path: object, kind: str, remedy: str = "fix or remove it") -> None:
+        # All are args, so that the error can be pickled on its way out of a worker.
+        super().__init__(path, kind, remedy)
+        self.path, self.kind, self.remedy = path, kind, remedy
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be read as an image ({self.kind}); {self.remedy}."
 
 
 class StoreError(InputError):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,10 +54,10 @@ def failing(config: Config, *, trial: int, started: Any, callbacks: Sequence[Any
 
 
 def dying_once(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
-    """A trial whose worker is killed the first time it is tried."""
+    """A trial whose worker is killed the first time it is tried, and leaves a file behind."""
     mark = Path(config.tracking.tags[MARK]) / f"{score(config)}"
     if not mark.exists():
-        mark.touch()
+        mark.write_text(tempfile.mkstemp()[1])
         os.kill(os.getpid(), signal.SIGKILL)
     return instant(config, trial=trial, started=started, callbacks=callbacks)
 

@@ -75,6 +75,8 @@ MOVES_NOTHING = (
     "data.download",
     "data.files",
     "data.notices",
+    "data.progress",
+    "data.readers.unreadable",
     "data.readers.catalog",
     "data.readers.reader",
     "errors",

@@ -35,7 +35,7 @@ def main(typed: list[str]) -> int:
     asked = _parser().read(typed)
     name = asked.names[0] if asked.names else None
     places, where = validate.places(asked.overrides)
-    tracking = validate.compose_tracking(where)
+    tracking = validate.compose_tracking(where, *validate.PLACES)
     store = lookup.open_store(tracking, asked.run_id or name)
     record = lookup.record_of(store, lookup.find(store, name, asked.run_id))
     check_finished(record)

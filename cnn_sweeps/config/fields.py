@@ -21,6 +21,22 @@ PLAIN = {
     Path: "a path",
     type(None): "null",
 }
+ALIASES = {
+    **dict.fromkeys(("lr", "rate", "eta"), "trainer.optimizer.learning_rate"),
+    **dict.fromkeys(("wd", "decay", "l2"), "trainer.optimizer.weight_decay"),
+    **dict.fromkeys(("bs", "batch", "batchsize"), "trainer.batch_size"),
+    **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler"), "trainer.schedule.name"),
+    **dict.fromkeys(("warmup", "warmup_steps"), "trainer.schedule.warmup_epochs"),
+    **dict.fromkeys(("optim", "opt"), "trainer.optimizer.name"),
+    **dict.fromkeys(("val_split", "validation_split"), "data.validation_fraction"),
+    **dict.fromkeys(("units", "hidden", "hidden_units"), "model.dense_units"),
+    **dict.fromkeys(("blocks", "layers", "depth"), "model.conv_blocks"),
+    **{
+        name: f"+trainer.optimizer.params.{name}"
+        for name in ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "amsgrad", "rho")
+    },
+}
+"""What other programs call a key, or where one would look for it, and the key."""
 BOUNDS = ((Ge, "ge", "from"), (Gt, "gt", "above"), (Le, "le", "up to"), (Lt, "lt", "below"))
 
 
@@ -30,7 +46,8 @@ def describe(annotation: Any) -> str:
     if origin is Annotated:
         return " ".join([describe(args[0]), *_bounds(args[1:])])
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(arg) for arg in args))
+        words = [describe(arg) for arg in args if arg is not int or float not in args]
+        return " or ".join(dict.fromkeys(words))
     if origin is Literal:
         return ", ".join(map(str, args[:-1])) + f" or {args[-1]}" if len(args) > 1 else str(args[0])
     if origin is tuple:
@@ -128,14 +145,34 @@ def keys_of(place: Place, container: Mapping[str, Any]) -> list[str]:
 
 
 def unknown_key(prefix: str, key: str, known: list[str]) -> str:
-    """The refusal of a key that does not exist, with the nearest one that does."""
+    """The refusal of a key that does not exist, with the one that is probably meant."""
     dot = f"{prefix}." if prefix else ""
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f" Did you mean {dot}{near[0]}?" if near else ""
+    meant = _meant(prefix, key, known)
+    hint = f" Did you mean {meant}?" if meant else ""
     if not known:
         return f"{dot}{key}: there is no such key. Type +{dot}{key}=VALUE to add it."
     where = f"{prefix} has" if prefix else "there are"
     return f"{dot}{key}: there is no such key.{hint}\n  {where}: {', '.join(known)}"
+
+
+def _meant(prefix: str, key: str, known: list[str]) -> str | None:
+    """The key that somebody may have meant: by another name, in another group, or misspelt."""
+    if key.lower() in ALIASES:
+        return ALIASES[key.lower()]
+    elsewhere = {each for each in _keys(Config) if each.rpartition(".")[2] == key.lower()}
+    elsewhere -= {f"{prefix}.{key}"}  # which another option of the same group has
+    if len(elsewhere) == 1:
+        return elsewhere.pop()
+    near = difflib.get_close_matches(key, known, n=1)
+    return (f"{prefix}.{near[0]}" if prefix else near[0]) if near else None
+
+
+def _keys(cls: type, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a dataclass and of those in it."""
+    for name, annotation in get_type_hints(cls, include_extras=True).items():
+        yield f"{prefix}{name}"
+        for inner in dataclasses_of(annotation, None):
+            yield from _keys(inner, f"{prefix}{name}.")
 
 
 def typed(key: str, value: Any) -> str:

@@ -91,6 +91,10 @@ def _explain(error: ErrorDetails, container: Mapping[str, Any]) -> str:
         tag = error.get("ctx", {}).get("tag")
         known = error.get("ctx", {}).get("expected_tags", "")
         return _refuse(f"{place.key}.name", tag, known.replace("'", ""), None)
+    if keys := keys_of(place, container):  # a group, such as trainer.optimizer=sgd
+        hint = f" Type {place.key}.name={given}" if "name" in keys else ""
+        refused = f"{typed(place.key, given)} is invalid"
+        return f"{refused}: {place.key} is a group of {', '.join(keys)}.{hint}"
     return _refuse(place.key, given, describe(place.annotation), place.default)
 
 

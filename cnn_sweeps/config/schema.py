@@ -30,6 +30,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from cnn_sweeps.config.rules import DATA, newest
+from cnn_sweeps.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -38,6 +39,7 @@ Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
+LabelsMode = Literal["as_is", "renumber"]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
@@ -196,6 +198,8 @@ class FolderData(Split):
     """Three channels or one."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
     """Share of each class that makes the test split when there is no `test/`."""
+    skip_unreadable: bool = added(default=False, neutral=False, identity=False)
+    """Whether files that cannot be read as images are left out, instead of refused."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -206,6 +210,8 @@ class IdxData(Split):
     """The folder of the IDX files."""
     name: Literal["idx"] = not_identity("idx")
     """Which reader."""
+    labels: LabelsMode = added(default="as_is", neutral="as_is", identity=False)
+    """`as_is`: integers from 0; `renumber`: any numbers or text, a class each, in sorted order."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -216,6 +222,8 @@ class NpzData(Split):
     """The NPZ file with x_train y_train x_test y_test."""
     name: Literal["npz"] = not_identity("npz")
     """Which reader."""
+    labels: LabelsMode = added(default="as_is", neutral="as_is", identity=False)
+    """`as_is`: integers from 0; `renumber`: any numbers or text, a class each, in sorted order."""
 
 
 Data = Annotated[
@@ -231,8 +239,30 @@ class Optimizer:
     """Which optimizer."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     """Learning rate, or its value at the start when there is a schedule."""
+    weight_decay: int | float | None = added(default=None, neutral=None, identity=False)
+    """Weight decay; null for the default of Keras. The same value as `params.weight_decay`."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that Keras optimizer, such as `momentum`."""
+
+    def __post_init__(self) -> None:
+        """Let weight decay be one value, whichever of the two keys was typed.
+
+        The hash has it in `params`, where it was before it got a key of its own.
+
+        Raises:
+            ConfigError: the two keys have different values.
+        """
+        given, inner = self.weight_decay, self.params.get("weight_decay")
+        if given is None:
+            number = isinstance(inner, int | float) and not isinstance(inner, bool)
+            object.__setattr__(self, "weight_decay", inner if number else None)
+        elif "weight_decay" not in self.params:
+            object.__setattr__(self, "params", {**self.params, "weight_decay": given})
+        elif inner != given:
+            raise ConfigError(
+                f"trainer.optimizer.weight_decay={given} and trainer.optimizer.params.weight_decay="
+                f"{'null' if inner is None else inner} are one setting with two values; type one."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -1,5 +1,6 @@
 """Raw arrays from a file, checked and brought to the one form that the program knows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.schema import LabelsMode
 from cnn_sweeps.errors import DataError
 
 Images = NDArray[np.uint8]
@@ -22,6 +24,7 @@ GRAY_DIMENSIONS, COLOR_DIMENSIONS = 3, 4
 MOST_CHANNELS = 4
 """A picture has at most so many: red, green, blue and transparency."""
 FLAT_DIMENSIONS = 2
+RENUMBER = "type data.labels=renumber to make each different one a class, in sorted order"
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,81 @@ def _brightening(high: int) -> str:
     return f"scale them: x = (x * (255 / {high})).round().astype('uint8')"
 
 
+def named(
+    parts: Mapping[str, Part], mode: LabelsMode
+) -> tuple[Mapping[str, Part], tuple[str, ...] | None]:
+    """The parts with labels as the user wants them, and names of the classes if they have any."""
+    return renumbered(parts) if mode == "renumber" else (parts, None)
+
+
+def count_classes(part: Part, mode: LabelsMode) -> int:
+    """How many different training labels there are."""
+    return len(np.unique(_values(part) if mode == "renumber" else labels(part)))
+
+
+def renumbered(parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[str, ...] | None]:
+    """The parts with labels from 0, in the sorted order of what the training labels are.
+
+    Args:
+        parts: `x_train y_train` and so on; those that begin with `y_` hold numbers or text.
+
+    Returns:
+        The parts, and a name for each class; None where the labels were from 0 already.
+
+    Raises:
+        DataError: fractions, or a label that no training image has.
+    """
+    values = {name: _values(part) for name, part in parts.items() if name.startswith("y_")}
+    known = np.unique(values["y_train"])
+    made = dict(parts)
+    for name, found in values.items():
+        if len(unknown := np.setdiff1d(found, known)):
+            raise DataError(
+                f"{parts[name].where} has the label {unknown[0]}, which no training image has."
+            )
+        made[name] = Part(np.searchsorted(known, found), parts[name].where)
+    names = tuple(str(value) for value in known)
+    return made, None if names == tuple(map(str, range(len(known)))) else names
+
+
+def _values(part: Part) -> NDArray[Any]:
+    """Labels of any kind, one for each image."""
+    array, where = _one_each(part), part.where
+    if array.dtype.kind == "f" and np.array_equal(array, array.round()):
+        return array.astype(np.int64)
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8", "replace")
+    if array.dtype.kind not in "iubU":
+        raise DataError(f"{where} is {array.dtype}; labels are classes: integers or text.")
+    return array
+
+
 def labels(part: Part) -> Labels:
     """Labels as int64 of shape (n,); (n, 1) is flattened.
 
     Raises:
         DataError: one-hot, not whole numbers, or negative.
+    """
+    array, where = _one_each(part), part.where
+    if array.dtype.kind not in "iu":
+        _values(part)  # which refuses what cannot be renumbered either
+        raise DataError(f"{where} is {array.dtype}; labels are integers from 0: {RENUMBER}.")
+    if array.size and array.min() < 0:
+        raise DataError(
+            f"{where} has the label {array.min()}; labels are integers from 0: {RENUMBER}."
+        )
+    if array.size and array.max() > np.iinfo(np.int64).max:
+        raise DataError(
+            f"{where} has the label {array.max()}; labels are integers from 0: {RENUMBER}."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _one_each(part: Part) -> NDArray[Any]:
+    """Labels as (n,).
+
+    Raises:
+        DataError: they have another shape.
     """
     array, where = part.array, part.where
     if array.ndim == FLAT_DIMENSIONS and array.shape[1] == 1:
@@ -165,14 +238,4 @@ def labels(part: Part) -> Labels:
         )
     if array.ndim != 1:
         raise DataError(f"{where} has shape {array.shape}; labels are (n,).")
-    if array.dtype.kind not in "iu":
-        raise DataError(
-            f"{where} is {array.dtype}; labels are integers from 0: y = y.astype('int64')."
-        )
-    if array.size and array.min() < 0:
-        raise DataError(
-            f"{where} has the label {array.min()}; labels are numbered from 0 without gaps."
-        )
-    if array.size and array.max() > np.iinfo(np.int64).max:
-        raise DataError(f"{where} has the label {array.max()}; labels are numbered from 0.")
-    return array.astype(np.int64, copy=False)
+    return array

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnn_sweeps.data.arrays import Images, Labels, Part, check_visible, images, labels
+from cnn_sweeps.data.arrays import RENUMBER, Images, Labels, Part, check_visible, images, labels
 from cnn_sweeps.errors import DataError
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -125,11 +125,9 @@ def _classes(y_train: Labels, where: str) -> int:
         )
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if len(gaps):
-        start = int(present[0])
-        remedy = f"y = y - {start}" if present[-1] - start == len(present) - 1 else "renumber them"
         raise DataError(
-            f"{where} has labels from {start} to {present[-1]}, but none is {gaps[0]}; every "
-            f"class from 0 on needs a training image: {remedy}."
+            f"{where} has labels from {present[0]} to {present[-1]}, but none is {gaps[0]}; every "
+            f"class from 0 on needs a training image: {RENUMBER}."
         )
     return len(present)
 

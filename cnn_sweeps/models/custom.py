@@ -5,6 +5,7 @@ It receives images as floats from 0 to 1: the scaling stands in front of it.
 Nothing here imports Keras before a function is called.
 """
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -13,7 +14,8 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 """How Keras makes a part of a message bold."""
+GENERATED = "__autograph_generated_file"
+"""In the name of the files that TensorFlow writes of functions that it traces."""
 SUM_TOLERANCE = 0.03
 """How far the probabilities of an image may sum up to something other than 1, in bfloat16."""
 
@@ -271,7 +275,13 @@ def _blame(doing: str) -> Iterator[None]:
 
 def _message(error: BaseException) -> str:
     """The first line of an error, of what Keras wraps around it the line that tells."""
-    lines = [line for line in ANSI.sub("", str(error)).splitlines() if line.strip()]
+    traced = next(_traced(error), None)
+    text = traced.cause_message.partition(": ")[2] if traced else str(error)
+    if text.startswith("'"):  # a KeyError quotes what it has, Keras' words around it as well
+        with suppress(ValueError, SyntaxError):
+            text = str(ast.literal_eval(text))
+    text = ANSI.sub("", text).rpartition("Error encountered:")[2]
+    lines = [line for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith("Exception encountered when calling")]
     return (told or lines or ["no message"])[0].strip()
 
@@ -280,10 +290,24 @@ def _place(error: BaseException) -> str:
     """Where in the user's own file it happened, if the error went through one."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" at {error.filename}:{error.lineno}"
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if is_own(Path(frame.filename))
-    ]
-    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    stacks = [each.translated_stack for each in _traced(error)]
+    stacks.append(traceback.extract_tb(error.__traceback__)[::-1])  # the innermost frame first
+    for frame in chain.from_iterable(stacks):
+        if is_own(Path(frame.filename)) and GENERATED not in frame.filename:
+            return f" at {frame.filename}:{frame.lineno}"
+    return ""
+
+
+def _traced(error: BaseException) -> Iterator[Any]:
+    """What TensorFlow noted of the code that it traced, which ran as a file that it wrote.
+
+    Source: `tensorflow.python.autograph.pyct.error_utils.ErrorMetadataBase`.
+    """
+    current: BaseException | None = error
+    while current is not None:
+        if (noted := getattr(current, "ag_error_metadata", None)) is not None:
+            yield noted
+        current = current.__cause__ or current.__context__
 
 
 def _is_missing(error: BaseException | None, module_name: str) -> bool:

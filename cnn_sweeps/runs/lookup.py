@@ -69,6 +69,9 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     """
     hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
     if not hashes:
+        if deleted := store.find_deleted(prefix):
+            told, command = store.restore_command(newest(deleted))
+            raise UnknownHashError(f"{told}.\n  Restore it with {command}")
         raise UnknownHashError(_nowhere(prefix, str(store.address)))
     if len(hashes) > 1:
         listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]

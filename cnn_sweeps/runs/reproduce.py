@@ -22,6 +22,7 @@ from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training.backend import quiet_stderr
+from cnn_sweeps.training.progress import reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,9 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
     with quiet_stderr():
         from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
-    check_images(record, load_cached(config.data).digest)
+    with reading(config.trainer.progress):
+        digest = load_cached(config.data).digest
+    check_images(record, digest)
     scored = any(name in record.metrics for name in FINAL_METRICS)
     result = run(
         config,

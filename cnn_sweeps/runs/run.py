@@ -23,7 +23,7 @@ from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
-from cnn_sweeps.training.progress import ProgressBar
+from cnn_sweeps.training.progress import ProgressBar, reading
 from cnn_sweeps.trajectories.resume import open_epoch_source
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(
     # Load and identify
     code.import_all()
     clock = Clock()
-    with clock("data"):
+    with clock("data"), reading(config.trainer.progress):
         experiment = Experiment.load(config)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
@@ -141,6 +141,8 @@ def _built_first(
     model = _build(experiment, clock)
     with clock("build"):
         digest = custom.examine(experiment.config.model, model)
+        if experiment.config.tracking.log_model:
+            stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: digest})
     identity = replace(experiment.identity, network_sha256=digest)
     return model, replace(experiment, identity=identity)

@@ -15,6 +15,7 @@ from cnn_sweeps.errors import RecordError
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models import build
 from cnn_sweeps.models.network import Shape
+from cnn_sweeps.models.probe import undisturbed
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.record import verify
@@ -59,6 +60,18 @@ def load(
                 f"{recorded[:SHOWN]}"
             )
     return model
+
+
+def check_storable(model: "keras.Model", dataset: Dataset) -> None:
+    """Make a user's own network once as it is made to be stored, before it is trained.
+
+    Random numbers are left where they were: the training is the same without it.
+
+    Raises:
+        ModelError: Keras cannot make it again; what it lacks is named.
+    """
+    with undisturbed():
+        models.Portable.of(model, shape=dataset.shape, num_classes=dataset.num_classes)
 
 
 def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:

@@ -70,9 +70,18 @@ def compose(
         return hydra.compose(name, overrides=overrides)
 
 
-def compose_tracking(overrides: list[str]) -> Tracking:
-    """The tracking settings, for a command that only reads."""
-    return _compose_only(overrides, "tracking").tracking
+def compose_tracking(overrides: list[str], *also: str) -> Tracking:
+    """The tracking settings, for a command that only reads.
+
+    Args:
+        overrides: what was typed.
+        also: what else could have been typed, for the refusal.
+    """
+    return _compose_only(overrides, "tracking", also=also).tracking
+
+
+PLACES = ("data.root=FOLDER", "data.path=PLACE")
+"""Where the images of a recorded run lie now, as it is typed."""
 
 
 def places(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -92,10 +101,10 @@ def compose_machine(overrides: list[str]) -> Config:
     return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
 
 
-def _compose_only(overrides: list[str], *groups: str) -> Config:
+def _compose_only(overrides: list[str], *groups: str, also: Sequence[str] = ()) -> Config:
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
-        possible = " or ".join(f"{group}.KEY=VALUE" for group in groups)
+        possible = " or ".join([*(f"{group}.KEY=VALUE" for group in groups), *also])
         raise ConfigError(f"{other[0]} is invalid here: only {possible} is allowed.")
     return make_config(plain(compose(overrides)))
 

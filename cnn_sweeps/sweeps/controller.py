@@ -234,7 +234,10 @@ def conclude(
     study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    study, differences = Runs.of(study, store).reconciled(study)
+    runs = Runs.of(study, store)
+    for line in runs.notices():
+        display.notice(line)
+    study, differences = runs.reconciled(study)
     if differences:
         display.warning("\n".join(differences))
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)

@@ -69,10 +69,8 @@ def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Addr
 def overrides(address: Address, experiment: str) -> list[str]:
     """What has to be typed behind a command that is to look here; no more than is needed."""
     folder = override("tracking.dir", str(address.dir))
-    ways = {
-        (): Tracking(),
-        (folder,): Tracking(dir=address.dir),
-    }
+    relative = _is_relative(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    ways = {} if relative else {(): Tracking(), (folder,): Tracking(dir=address.dir)}
     uri = override("tracking.uri", without_password(address.uri))
     found = next((way for way, typed in ways.items() if resolve(typed) == address), (uri, folder))
     named = experiment != Tracking().experiment
@@ -83,8 +81,9 @@ def override(key: str, value: str) -> str:
     """A setting as it is typed, in quotes where Hydra would read more than text in it."""
     if PLAIN.fullmatch(value):
         return f"{key}={value}"
-    escaped = value.replace("'", r"\'")
-    return f"{key}='{escaped}'"
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)  # Hydra doubles backslashes only there
+    escaped = re.sub(r"(\\+)\Z", r"\1\1", escaped)
+    return f'{key}="{escaped}"'
 
 
 def version_request(uri: str) -> Request:
@@ -111,6 +110,12 @@ def _absolute(uri: str) -> tuple[str, Path]:
         )
     path = _openable(Path(name).absolute())
     return f"{prefix}:///{path}{mark}{options}", path
+
+
+def _is_relative(uri: str) -> bool:
+    """Whether a URI names another database from another folder."""
+    scheme, slashes, name = uri.partition(":///")
+    return scheme.startswith("sqlite") and bool(slashes) and not name.startswith("/")
 
 
 def _openable(path: Path) -> Path:

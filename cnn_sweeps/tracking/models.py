@@ -1,6 +1,7 @@
 """Keras models in MLflow's model format; of what is stored, only arrays are read back."""
 
 import hashlib
+import inspect
 import sys
 import types
 import warnings
@@ -31,6 +32,7 @@ CARD: Final = "MLmodel"
 ARCHIVE: Final = "data/model.keras"
 ARRAYS: Final = "model.weights.h5"
 """Where MLflow keeps the Keras file of a model, and that the weights."""
+VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 MOST_OVERHEAD: Final = 16 * 2**20
 """Bytes of a file of weights that are not weights; about 2 kB for a layer."""
 
@@ -247,11 +249,31 @@ def _copy(model: "keras.Model", custom: dict[str, Any]) -> "keras.Model":
             copy.set_weights(model.get_weights())
     except Exception as error:  # a user's layer may raise anything here
         raise ModelError(
-            f"The model was trained but cannot be stored, since Keras cannot load it again: "
-            f"{first_line(error)}\nGive custom layers a get_config(), replace lambdas by layers, "
+            f"The model cannot be stored, since Keras cannot make it again: "
+            f"{_lacking(model) or first_line(error)}\nAdd that, "
             "or leave the model out with tracking.log_model=false."
         ) from error
     return copy
+
+
+def _lacking(model: "keras.Model") -> str | None:
+    """What the first layer that cannot be made again would need."""
+    import keras
+
+    for layer in _layers(model):
+        kind = type(layer)
+        if isinstance(layer, keras.layers.Lambda) and layer.function.__name__ == "<lambda>":
+            return f"the layer {layer.name} is a Python lambda; write it as a keras.layers.Layer."
+        if kind.__module__.partition(".")[0] == "keras":
+            continue
+        try:
+            kind.from_config(layer.get_config())
+        except Exception:  # noqa: BLE001 -- a user's layer may raise anything here
+            named = list(inspect.signature(kind).parameters.values())
+            taken = [each.name for each in named if each.kind not in VARIADIC]
+            returned = f" with {', '.join(taken)}" if taken else ""
+            return f"{kind.__name__} needs a get_config() that returns its arguments{returned}."
+    return None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ has seen; the others get the page that everybody gets.
 
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from urllib.request import urlopen
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.text.shell import pasted
 from cnn_sweeps.tracking.address import SERVERS, overrides, version_request
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.names import KIND, STUDY_NAME
@@ -127,7 +127,7 @@ def browse(store: Store, sweep: RunRecord | None = None) -> str:
         return page(store, store.uri, sweep)
     study = [sweep.tags[STUDY_NAME]] if sweep else []
     told = overrides(store.address, store.experiment)
-    return shlex.join(["cnn-sweeps", "ui", *study, *told])
+    return pasted(["cnn-sweeps", "ui", *study, *told])
 
 
 def page(store: Store, server: str, sweep: RunRecord | None = None) -> str:

@@ -29,6 +29,8 @@ from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+ACTIVE_ONLY = 1
+"""`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
 """Overrides that say where the runs are."""
 
@@ -199,22 +201,26 @@ class Store:
         """
         with refusing(self.address):
             experiment = self.client.get_experiment(run.experiment_id)
-            if experiment.lifecycle_stage == DELETED:
-                told = f"The MLflow experiment {experiment.name!r} of run {run.run_id} was deleted"
-                command = f"mlflow experiments restore --experiment-id {run.experiment_id}"
-            elif run.deleted:
-                told = f"Run {run.run_id} ({run.name}) was deleted"
-                command = f"mlflow runs restore --run-id {run.run_id}"
-            else:
+            if experiment.lifecycle_stage != DELETED and not run.deleted:
                 # A tag that is what it was already would not be written at all.
                 self.client.set_tag(run.run_id, WRITE_CHECK, "")
                 self.client.delete_tag(run.run_id, WRITE_CHECK)
                 return
+        told, command = self.restore_command(run)
+        raise StoreError(f"{told}, so nothing can be logged to it.\nRestore it first: {command}")
+
+    def restore_command(self, run: RunRecord) -> tuple[str, str]:
+        """That a run was deleted, or its experiment with it, and what brings it back."""
+        with refusing(self.address):
+            experiment = self.client.get_experiment(run.experiment_id)
+        if experiment.lifecycle_stage == DELETED:
+            told = f"The MLflow experiment {experiment.name!r} of run {run.run_id} was deleted"
+            command = f"mlflow experiments restore --experiment-id {run.experiment_id}"
+        else:
+            told = f"Run {run.run_id} ({run.name}) was deleted"
+            command = f"mlflow runs restore --run-id {run.run_id}"
         uri = shlex.quote(without_password(self.uri))
-        raise StoreError(
-            f"{told}, so nothing can be logged to it.\n"
-            f"Restore it first: MLFLOW_TRACKING_URI={uri} {command}"
-        )
+        return told, f"MLFLOW_TRACKING_URI={uri} {command}"
 
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
@@ -244,19 +250,42 @@ class Store:
         prefix = checked_prefix(hash_prefix)
         return self.search(f"tags.{CONFIG_HASH} LIKE '{prefix}%'", [*self.experiments().values()])
 
+    def find_deleted(self, hash_prefix: str) -> list[RunRecord]:
+        """The deleted runs whose config hash begins so, newest first; of any experiment."""
+        from mlflow.entities import ViewType
+
+        where = f"tags.{CONFIG_HASH} LIKE '{checked_prefix(hash_prefix)}%'"
+        with refusing(self.address):
+            every = pages(self.client.search_experiments, view_type=ViewType.ALL)
+            ids = [each.experiment_id for each in every]
+        return self.search(where, ids, view=ViewType.DELETED_ONLY)
+
     def experiments(self) -> dict[str, str]:
         """The ids of the active experiments by name."""
         with refusing(self.address):
             return {e.name: e.experiment_id for e in pages(self.client.search_experiments)}
 
-    def search(self, where: str, experiments: Sequence[str]) -> list[RunRecord]:
-        """The runs of these experiments that a filter of MLflow's lets through, newest first."""
+    def search(
+        self, where: str, experiments: Sequence[str], *, view: int = ACTIVE_ONLY
+    ) -> list[RunRecord]:
+        """The runs of these experiments that a filter of MLflow's lets through, newest first.
+
+        Args:
+            where: in MLflow's search syntax.
+            experiments: ids.
+            view: MLflow's `ViewType`.
+        """
         with refusing(self.address):
             # A server may hold more experiments than one search takes.
             runs = [
                 RunRecord.of(run)
                 for some in params.batches(experiments, 100)
-                for run in pages(self.client.search_runs, experiment_ids=some, filter_string=where)
+                for run in pages(
+                    self.client.search_runs,
+                    experiment_ids=some,
+                    filter_string=where,
+                    run_view_type=view,
+                )
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 

@@ -1,11 +1,13 @@
-"""The progress bar of a training, on stderr."""
+"""The progress bars of a training, and of the reading before it, on stderr."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
+from cnn_sweeps.data.progress import shown_by
 from cnn_sweeps.text.terminal import Output, can_redraw
 from cnn_sweeps.training.epoch import Epoch
 
@@ -99,13 +101,31 @@ class ProgressBar:
         return text
 
 
+@contextmanager
+def reading(mode: Mode, stream: TextIO | None = None) -> Iterator[None]:
+    """Show how many files are read inside the block, where a training would show its progress."""
+    out = stream or sys.stderr
+    if mode == "none" or (mode == "auto" and not can_redraw(out)):
+        yield
+        return
+    with _bar(out, transient=True) as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            if not bar.task_ids:
+                bar.add_task(what)
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        with shown_by(show):
+            yield
+
+
 def _metrics(epoch: Epoch) -> tuple[str, ...]:
     """The metrics of an epoch for the bar, in the order in which they get room."""
     shown = {"loss": epoch.loss, "accuracy": epoch.accuracy, "val_accuracy": epoch.val_accuracy}
     return tuple(f" · {name} {value:.4f}" for name, value in shown.items() if value is not None)
 
 
-def _bar(stream: TextIO) -> "Progress":
+def _bar(stream: TextIO, *, transient: bool = False) -> "Progress":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     return Progress(
@@ -114,4 +134,5 @@ def _bar(stream: TextIO) -> "Progress":
         TimeRemainingColumn(elapsed_when_finished=True),
         console=Output(file=stream, force_terminal=True),
         refresh_per_second=1 / BETWEEN_UPDATES,
+        transient=transient,
     )

@@ -584,3 +584,11 @@ def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
     assert "source" not in ended_well(program(other, "export", short, "out", uri=server))
     assert (other / "out" / "source" / "own_net_afar.py").read_text() == NET
     assert [path.name for path in other.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("typed", ["trainer.threads=1", "model=dnn", "seed=1"])
+def test_what_cannot_be_changed_is_refused_with_all_that_can(typed: str) -> None:
+    """Where the runs are, and where the images are now."""
+    possible = r"only tracking.KEY=VALUE or data.root=FOLDER or data.path=PLACE is allowed"
+    with pytest.raises(ConfigError, match=rf"{typed} is invalid here: {possible}"):
+        command.main(["abcd", typed])

@@ -137,9 +137,9 @@ def test_the_server_is_told_of_this_store_alone(
     ("tracking", "expected"),
     [
         (Tracking(), []),
-        (Tracking(dir=Path("/a b/c")), ["tracking.dir='/a b/c'"]),
+        (Tracking(dir=Path("/a b/c")), ['tracking.dir="/a b/c"']),
         (Tracking(dir=Path("/a/c")), ["tracking.dir=/a/c"]),
-        (Tracking(experiment="it's"), [r"tracking.experiment='it\'s'"]),
+        (Tracking(experiment="it's"), ['tracking.experiment="it\'s"']),
         (
             Tracking(uri="sqlite:////a/b.db", dir=Path("/c")),
             ["tracking.uri=sqlite:////a/b.db", "tracking.dir=/c"],

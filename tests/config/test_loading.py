@@ -1,16 +1,18 @@
 """Plain values become a `Config`, or are refused in plain words."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 from configs import config, values
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.config.fields import describe, find
+from cnn_sweeps.config.fields import describe, find, unknown_key
 from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.schema import CnnModel, FolderData
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.identity import identify
 
 
 def test_values_are_typed_and_frozen() -> None:
@@ -103,6 +105,69 @@ def test_refusals_say_what_was_given_and_what_is_possible(
     """Each refusal names the key as it is typed, the value, the range and an example."""
     with pytest.raises(ConfigError, match=message):
         load(values(**groups))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("trainer", "lr"), "trainer.optimizer.learning_rate"),
+        (("trainer.optimizer", "lr"), "trainer.optimizer.learning_rate"),
+        (("", "lr"), "trainer.optimizer.learning_rate"),
+        (("trainer", "weight_decay"), "trainer.optimizer.weight_decay"),
+        (("trainer.optimizer", "momentum"), r"\+trainer.optimizer.params.momentum"),
+        (("model", "batch_size"), "trainer.batch_size"),
+        (("trainer", "seed"), "seed"),
+        (("data", "val_split"), "data.validation_fraction"),
+    ],
+    ids=str,
+)
+def test_an_unknown_key_points_to_the_one_that_is_meant(typed: tuple[str, str], meant: str) -> None:
+    """Other programs' names, and keys that stand in another group, lead to the key."""
+    assert re.search(rf"Did you mean {meant}\?\n", unknown_key(*typed, ["epochs", "name"]))
+
+
+def test_a_key_of_another_option_is_not_offered_again() -> None:
+    """`data.image_size` is no key of the digits: it is not what was meant instead of itself."""
+    assert "Did you mean" not in unknown_key("data", "image_size", ["limit", "name"])
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        ({"optimizer": "sgd"}, r"is a group of .*\. Type trainer\.optimizer\.name=sgd"),
+        ({"schedule": "cosine"}, r"is a group of .*\. Type trainer\.schedule\.name=cosine"),
+        ({"early_stopping": 5}, r"early_stopping is a group of min_delta, monitor, patience"),
+    ],
+    ids=["optimizer", "schedule", "no-name"],
+)
+def test_one_value_for_a_group_is_refused_with_its_keys(
+    trainer: dict[str, Any], message: str
+) -> None:
+    """`trainer.optimizer=sgd` is told which key takes that."""
+    with pytest.raises(ConfigError, match=message):
+        load(values(trainer=trainer))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "lion"])
+@pytest.mark.parametrize("value", [0, 0.01])
+def test_weight_decay_is_one_value_with_one_hash(name: str, value: float) -> None:
+    """Typed as a key of its own or among the params, it is one experiment."""
+    key, param = (
+        config(trainer={"optimizer": {"name": name, **typed}})
+        for typed in ({"weight_decay": value}, {"params": {"weight_decay": value}})
+    )
+    assert key == param
+    assert key.trainer.optimizer.params == {"weight_decay": value}
+    assert identify(key, "0" * 64) == identify(param, "0" * 64)
+    assert load(to_json(key)) == key
+
+
+@pytest.mark.parametrize("inner", [0.1, None])
+def test_two_weight_decays_are_refused(inner: float | None) -> None:
+    """Neither wins silently."""
+    both = {"weight_decay": 0.2, "params": {"weight_decay": inner}}
+    with pytest.raises(ConfigError, match="one setting with two values; type one"):
+        load(values(trainer={"optimizer": both}))
 
 
 def test_several_refusals_come_together() -> None:

@@ -63,6 +63,28 @@ class Own(layers.Layer):
 def fails_later(input_shape, num_classes):
     return keras.Sequential([Own(), *build(input_shape, num_classes).layers])
 
+class TwoArguments(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+def deeper(x):
+    raise TwoArguments("this", "that")
+
+class Deeper(layers.Layer):
+    def call(self, x, training=None):
+        return deeper(x) if training else x
+
+class NoKey(layers.Layer):
+    def call(self, x, training=None):
+        return x + {}["key"] if training else x
+
+class NoAttribute(layers.Layer):
+    def call(self, x):
+        return x + self.kernel
+
+def traced(input_shape, num_classes, layer):
+    return keras.Sequential([globals()[layer](), *build(input_shape, num_classes).layers])
+
 number = 3
 
 def scored(*last, x=None):
@@ -329,6 +351,25 @@ def test_a_layer_that_fails_in_training_is_blamed() -> None:
     )
     with pytest.raises(ModelError, match=message), custom.user_code_errors(asked):
         fit(network)
+
+
+@pytest.mark.parametrize(
+    ("layer", "line", "said"),
+    [
+        ("Deeper", 'raise TwoArguments("this"', ": this and that"),
+        ("NoKey", 'x + {}["key"]', "KeyError: key"),
+        ("NoAttribute", "x + self.kernel", "object has no attribute 'kernel'"),
+    ],
+)
+def test_an_error_in_a_traced_layer_names_the_users_line(layer: str, line: str, said: str) -> None:
+    """TensorFlow runs a copy of the code, and Keras wraps what it raises: neither is shown."""
+    number = next(n for n, text in enumerate(NETS.splitlines(), start=1) if line in text)
+    asked = CustomModel(function="own_nets:traced", params={"layer": layer})
+    with pytest.raises(ModelError) as caught, custom.user_code_errors(asked):
+        fit(build(asked.function, params=dict(asked.params)))
+    assert "\n" not in str(caught.value)
+    assert f"own_nets.py:{number}: " in str(caught.value)
+    assert str(caught.value).endswith(said)
 
 
 @pytest.mark.parametrize("error", [DivergedError("loss became nan"), KeyboardInterrupt()])

@@ -67,6 +67,31 @@ def test_unknown_prefix_is_refused_with_where_was_looked(store: Store) -> None:
         lookup.one_experiment(store, "ffff")
 
 
+@pytest.mark.parametrize("what", ["run", "experiment"])
+def test_a_deleted_run_is_told_with_what_brings_it_back(store: Store, what: str) -> None:
+    """It is not said that nothing has that hash; the command restores it."""
+    run_id = logged(store, name="cnn 4x1")
+    if what == "run":
+        store.client.delete_run(run_id)
+        restored = f"mlflow runs restore --run-id {run_id}"
+    else:
+        store.client.delete_experiment(store.experiment_id)
+        restored = f"mlflow experiments restore --experiment-id {store.experiment_id}"
+    message = (
+        rf"{run_id}.* was deleted\.\n  Restore it with MLFLOW_TRACKING_URI=sqlite.* {restored}$"
+    )
+    for look in (lookup.one_experiment, lookup.one_run):
+        with pytest.raises(UnknownHashError, match=message):
+            look(store, FIRST[:8])
+
+
+def test_a_hash_of_which_one_run_is_left_is_found(store: Store) -> None:
+    """Deleted runs beside it do not matter."""
+    store.client.delete_run(logged(store))
+    left = logged(store)
+    assert lookup.one_run(store, FIRST[:8]).run_id == left
+
+
 def test_the_newest_finished_run_speaks_for_a_hash(store: Store) -> None:
     """Neither a later failure does, nor a run that was made to be compared."""
     logged(store)

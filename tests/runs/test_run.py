@@ -238,30 +238,70 @@ def test_users_own_function_is_trained(
         run(config(model={"name": "custom", "function": "own_net_for_run:broken"}), store)
 
 
-def test_scores_are_kept_where_the_model_cannot_be_stored(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A user's layer that Keras cannot bring back fails the run after everything is logged."""
+@pytest.fixture
+def own_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with networks that Keras cannot make again, and one that it can."""
+    name = f"own_nets_{tmp_path.name}"
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "own_net_not_stored.py").write_text(
+    (tmp_path / f"{name}.py").write_text(
         "import keras\n"
-        "class Own(keras.layers.Layer):\n"
+        "from keras import layers\n"
+        "class Scale(layers.Layer):\n"
+        "    def __init__(self, factor):\n"
+        "        super().__init__()\n"
+        "        self.factor = factor\n"
         "    def call(self, x):\n"
-        "        return x\n"
-        "    def get_config(self):\n"
-        "        raise ValueError('no config')\n"
-        "def build(input_shape, num_classes):\n"
-        "    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), Own(),\n"
-        "        keras.layers.Dense(num_classes, 'softmax')])\n"
+        "        return x * self.factor\n"
+        "class Net(keras.Model):\n"
+        "    def __init__(self, classes):\n"
+        "        super().__init__()\n"
+        "        self.flat, self.head = layers.Flatten(), layers.Dense(classes, 'softmax')\n"
+        "    def call(self, x):\n"
+        "        return self.head(self.flat(x))\n"
+        "def around(layer, shape, classes):\n"
+        "    return keras.Sequential([keras.Input(shape), layers.Flatten(), layer,\n"
+        "        layers.Dense(classes, 'softmax')])\n"
+        "def a_layer(input_shape, num_classes):\n"
+        "    return around(Scale(2), input_shape, num_classes)\n"
+        "def a_lambda(input_shape, num_classes):\n"
+        "    return around(layers.Lambda(lambda x: x * 2), input_shape, num_classes)\n"
+        "def subclassed(input_shape, num_classes):\n"
+        "    return Net(num_classes)\n"
+        "def fine(input_shape, num_classes):\n"
+        "    return around(layers.Dropout(0.5), input_shape, num_classes)\n"
     )
-    asked = config(model={"name": "custom", "function": "own_net_not_stored:build"})
+    return name
+
+
+@pytest.mark.parametrize(
+    ("function", "lacking"),
+    [
+        ("a_layer", r"Scale needs a get_config\(\) that returns its arguments with factor"),
+        ("a_lambda", "is a Python lambda; write it as a keras.layers.Layer"),
+        ("subclassed", r"Net needs a get_config\(\) that returns its arguments with classes"),
+    ],
+)
+def test_a_network_that_cannot_be_stored_is_told_before_it_is_trained(
+    store: Store, own_nets: str, function: str, lacking: str
+) -> None:
+    """No epoch is trained for nothing; it is said what lacks, and how to train it anyway."""
+    model = {"name": "custom", "function": f"{own_nets}:{function}"}
     started: list[str] = []
-    with pytest.raises(ModelError, match="cannot be stored"):
-        run(asked, store, started=lambda run_id, _identity: started.append(run_id))
-    kept = store.get(started[0])
-    assert kept.status == "FAILED"
-    assert {"test_accuracy", "total_seconds"} <= set(kept.metrics)
-    assert len(kept.tags["weights_sha256"]) == 64
+    message = rf"cannot be stored.*{lacking}(.|\n)*tracking\.log_model=false"
+    with pytest.raises(ModelError, match=message):
+        run(config(model=model), store, started=lambda run_id, _identity: started.append(run_id))
+    assert store.get(started[0]).metrics == {}
+    assert run(config(model=model, tracking={"log_model": False}), store).metrics
+
+
+def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> None:
+    """Making a copy draws random numbers, which the training does not miss."""
+    model = {"name": "custom", "function": f"{own_nets}:fine"}
+    runs = [
+        run(config(model=model, tracking={"log_model": stored}, trajectory={"reuse": False}), store)
+        for stored in (True, False)
+    ]
+    assert runs[0].weights_sha256 == runs[1].weights_sha256
 
 
 def test_models_are_left_out_where_asked(store: Store) -> None:

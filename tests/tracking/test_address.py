@@ -6,7 +6,7 @@ import pytest
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.tracking.address import resolve
+from cnn_sweeps.tracking.address import overrides, resolve
 
 
 def test_default_is_sqlite_in_the_folder(in_tmp: Path) -> None:
@@ -89,3 +89,18 @@ def test_unusable_uri_is_refused(uri: str, remedy: str) -> None:
     """A URI that cannot hold runs is refused with what to type instead."""
     with pytest.raises(StoreError, match=remedy):
         resolve(Tracking(uri=uri), {})
+
+
+@pytest.mark.parametrize("name", ["runs.db", "sub/runs.db", "./runs.db"])
+def test_a_variable_that_depends_on_the_folder_is_typed_in_full(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Pasted in another folder, a relative address would name another database."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{name}")
+    typed = overrides(resolve(Tracking()), Tracking().experiment)
+    assert typed == [
+        f"tracking.uri=sqlite:///{in_tmp / name}",
+        f"tracking.dir={in_tmp / 'mlruns'}",
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{in_tmp / name}")
+    assert overrides(resolve(Tracking()), Tracking().experiment) == []

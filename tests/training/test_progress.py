@@ -4,8 +4,9 @@ import io
 
 import pytest
 
+from cnn_sweeps.data.progress import counted
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.progress import Mode, ProgressBar
+from cnn_sweeps.training.progress import Mode, ProgressBar, reading
 
 
 class Terminal(io.StringIO):
@@ -100,3 +101,11 @@ def test_steps_in_quick_succession_are_not_drawn_each(monkeypatch: pytest.Monkey
             bar.on_step(step)
         monkeypatch.undo()
     assert moves == [1, 3]
+
+
+@pytest.mark.parametrize(("stream", "visible"), [(Terminal(), True), (io.StringIO(), False)])
+def test_reading_shows_how_many_files_are_read(stream: io.StringIO, visible: bool) -> None:
+    """Where a training would show its bar; in a file nothing is written."""
+    with reading("auto", stream):
+        assert list(counted(["a", "b"], "images read")) == ["a", "b"]
+    assert ("images read" in stream.getvalue()) == visible

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import IdxData
-from cnn_sweeps.data.arrays import COLOR_DIMENSIONS, Part, Shape, image_shape, labels
+from cnn_sweeps.data.arrays import COLOR_DIMENSIONS, Part, Shape, count_classes, image_shape, named
 from cnn_sweeps.data.dataset import Content, assemble
 from cnn_sweeps.data.files import (
     beginning,
@@ -76,8 +76,15 @@ def read(config: IdxData) -> Content:
         raise DataError(f"data.path={folder} is a file; data=idx reads a folder{hint}.")
     roles = {**ROLES, **(_validation(folder) if config.rules > 1 else {})}
     paths = {part: locate(folder, each) for part, each in roles.items()}
-    parts = {part: read_part(path) for part, path in paths.items()}
-    content = assemble(parts, name=folder.resolve().name, source=str(folder), rules=config.rules)
+    read = {part: read_part(path) for part, path in paths.items()}
+    parts, classes = named(read, config.labels)
+    content = assemble(
+        parts,
+        name=folder.resolve().name,
+        source=str(folder),
+        class_names=classes,
+        rules=config.rules,
+    )
     if config.rules == 1:
         return content
     notices = (*not_read(folder, _beside(folder, roles)), *links_out(folder, paths.values()))
@@ -112,7 +119,8 @@ def shape(config: IdxData) -> Shape | None:
 
 def num_classes(config: IdxData) -> int:
     """As many as there are different training labels."""
-    return len(np.unique(labels(read_part(locate(expanded(config.path), ROLES["y_train"])))))
+    part = read_part(locate(expanded(config.path), ROLES["y_train"]))
+    return count_classes(part, config.labels)
 
 
 def candidates(folder: Path, roles: Roles) -> list[Path]:

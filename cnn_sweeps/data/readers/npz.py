@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import NpzData
-from cnn_sweeps.data.arrays import Part, Shape, image_shape, labels
+from cnn_sweeps.data.arrays import Part, Shape, count_classes, image_shape, named
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
 from cnn_sweeps.data.files import check_memory, check_regular, expanded, kind, told
 from cnn_sweeps.data.readers.reader import Reader
@@ -39,11 +39,14 @@ def read(config: NpzData) -> Content:
             "(a folder: data=idx or data=image_folder)."
         )
     if config.rules == 1:
-        return assemble(read_parts(path), name=path.stem, source=str(path))
+        parts, classes = named(read_parts(path), config.labels)
+        return assemble(parts, name=path.stem, source=str(path), class_names=classes)
     present = names_in(path)
     names = {**STANDARD, **_validation(path, present)}
-    parts = read_parts(path, names)
-    content = assemble(parts, name=path.stem, source=str(path), rules=config.rules)
+    parts, classes = named(read_parts(path, names), config.labels)
+    content = assemble(
+        parts, name=path.stem, source=str(path), class_names=classes, rules=config.rules
+    )
     unread = [name for name in present if name not in names.values()]
     return replace(content, notices=not_read(path, unread))
 
@@ -58,7 +61,8 @@ def num_classes(config: NpzData) -> int:
     path = expanded(config.path)
     check_regular(path)
     with np.load(path, allow_pickle=False) as arrays:
-        return len(np.unique(labels(Part(_array(path, arrays, "y_train"), str(path)))))
+        part = Part(_array(path, arrays, "y_train"), str(path))
+        return count_classes(part, config.labels)
 
 
 def read_parts(path: Path, names: Mapping[str, str] = STANDARD) -> dict[str, Part]:
@@ -133,10 +137,10 @@ def _array(path: Path, arrays: Any, name: str) -> NDArray[Any]:
     shape, dtype = header(path, name)
     needed, packed = prod(shape) * dtype.itemsize, arrays.zip.getinfo(f"{name}.npy")
     if dtype.hasobject:
-        raise DataError(
-            f"{name} in {path} holds Python objects; store one array of numbers: "
-            "np.stack(images).astype('uint8')."
-        )
+        refused = f"{name} in {path} holds Python objects; store one array of"
+        if name.startswith("y"):
+            raise DataError(f"{refused} numbers or text: np.array(labels.tolist()).")
+        raise DataError(f"{refused} numbers: np.stack(images).astype('uint8').")
     if needed > packed.file_size:
         raise ValueError(f"{name} has shape {shape}, for which it is too short")
     check_memory(needed, f"{name} in {path}")

@@ -10,11 +10,32 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnn_sweeps.data.arrays import DARK, DEPTHS, WHITEST
-from cnn_sweeps.data.files import check_regular
-from cnn_sweeps.errors import DataError
+from cnn_sweeps.data.files import check_regular, told
+from cnn_sweeps.errors import DataError, UnreadableImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """What a file may be inside, whatever it is called; other decoders start programs (EPS)."""
+CONVERT = "convert it to JPEG or PNG"
+SIGNATURES = (
+    (b"<!doctype html", "an HTML page", "download the image itself"),
+    (b"<html", "an HTML page", "download the image itself"),
+    (b"version https://git-lfs", "a Git LFS pointer", "type git lfs pull"),
+    (b"<svg", "an SVG drawing", CONVERT),
+    (b"<?xml", "an XML or SVG file", CONVERT),
+    (b"%pdf", "a PDF document", CONVERT),
+    (b"%!ps", "a PostScript document", CONVERT),
+    (b"8bps", "a Photoshop document", CONVERT),
+    (b"pk\x03\x04", "a ZIP archive", "unpack it"),
+    (b"\x1f\x8b", "a gzip file", "unpack it"),
+)
+"""How other files begin, in small letters; what they are, and what to do with them."""
+BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1"), "a HEIC photograph"),
+    **dict.fromkeys((b"avif", b"avis"), "an AVIF photograph"),
+}
+"""What stands behind `ftyp` in photographs of telephones; anything else there is a video."""
+BEGINNING = 512
+"""Bytes of a file that tell what it is."""
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 DEEPEST = 65535
 ROWS = 256
@@ -61,7 +82,8 @@ def read(
         white: the value that is white in 16-bit gray.
 
     Raises:
-        DataError: not an image, damaged, or so large that it could be an attack.
+        UnreadableImageError: not an image, damaged, or so large that it could be an attack.
+        DataError: it is missing or forbidden, or no file.
     """
     check_regular(path)  # also so that a missing or forbidden file is not called damaged
     height, width = size
@@ -71,8 +93,8 @@ def read(
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 if image.mode == "F":
-                    raise DataError(
-                        f"{path} has floating-point values; save it with 8 bits a channel."
+                    raise UnreadableImageError(
+                        path, "floating-point values", "save it with 8 bits a channel"
                     )
                 depth = _depth(image)
                 # In place: a photograph may be large, and each copy of it as well.
@@ -83,19 +105,38 @@ def read(
             if depth != "16-bit gray":  # before thin lines are averaged away
                 brightest = _whitest(flat) * (WHITE[depth] // WHITEST)
             flat = flat.resize((width, height), Image.Resampling.BILINEAR)
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is too large ({error}); scale it down.") from error
+        raise UnreadableImageError(path, f"too large: {error}", "scale it down") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        known = " ".join(FORMATS)
-        unknown = isinstance(error, UnidentifiedImageError)
-        reason = f"not a known image: {known}" if unknown else error
-        raise DataError(
-            f"{path} cannot be read as an image ({reason}); fix or remove it."
-        ) from error
+        if not isinstance(error, UnidentifiedImageError):
+            reason = getattr(error, "strerror", None)  # the system's, and not Pillow's
+            raise UnreadableImageError(path, reason or f"damaged: {error}") from error
+        raise foreign(path, f"not a known image: {' '.join(FORMATS)}") from error
     pixels = np.asarray(flat).reshape(height, width, -1)
     return Picture(pixels=pixels, depth=depth, brightest=brightest)
+
+
+def foreign(path: Path, otherwise: str, remedy: str = "fix or remove it") -> UnreadableImageError:
+    """What a file is that is no image which can be read here, by its first bytes.
+
+    Args:
+        path: the file.
+        otherwise: what is said of a file that is not known either.
+        remedy: and what can be done with it.
+    """
+    with told(path), path.open("rb") as file:
+        first = file.read(BEGINNING)
+    if not first:
+        return UnreadableImageError(path, "an empty file, 0 bytes")
+    if first[4:8] == b"ftyp":
+        return UnreadableImageError(path, BRANDS.get(first[8:12], "a video"), CONVERT)
+    text = first.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for signature, kind, what_to_do in SIGNATURES:
+        if text.startswith(signature):
+            return UnreadableImageError(path, kind, what_to_do)
+    return UnreadableImageError(path, otherwise, remedy)
 
 
 def white_of(depth: Depth, brightest: int) -> int | None:
@@ -125,14 +166,13 @@ def _brightest(image: Image.Image, path: Path) -> int:
     """The greatest value of a deep gray image.
 
     Raises:
-        DataError: it has negative ones, or more than 16 bits.
+        UnreadableImageError: it has negative ones, or more than 16 bits.
     """
     values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > DEEPEST:
-        raise DataError(
-            f"{path} has values from {low} to {high}, and more than 16 bits; "
-            "save it with 8 bits a channel."
+        raise UnreadableImageError(
+            path, f"values from {low} to {high}, more than 16 bits", "save it with 8 bits a channel"
         )
     return high
 

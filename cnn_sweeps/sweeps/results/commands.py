@@ -11,6 +11,7 @@ from cnn_sweeps.sweeps.study.attributes import COMMAND
 from cnn_sweeps.sweeps.study.catalog import STORAGE, STUDIES, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.text.shell import pasted
 from cnn_sweeps.tracking import Store, artifacts, pages
 from cnn_sweeps.tracking.address import override
 from cnn_sweeps.tracking.store import WHEREABOUTS
@@ -31,7 +32,7 @@ def best_again(plan: Plan, best: Row, store: Store | None) -> str:
     words = [text for text in plan.fixed if not text.startswith(WHEREABOUTS)]
     words += plan.space.overrides(best.params)
     words += _as_it_ran(plan, best, run.params if run else {})
-    return shlex.join([PROGRAM, *map(without_password, words), *_where(plan, store)])
+    return pasted([PROGRAM, *map(without_password, words), *_where(plan, store)])
 
 
 def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
@@ -49,8 +50,8 @@ def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[
         lines["rerun the best"] = best_again(study.plan, best, store)
     if best is not None and best.config_hash:
         short = best.config_hash[:SHOWN]
-        lines["show the best"] = shlex.join([PROGRAM, "show", short, *where])
-        lines["reproduce the best and compare every bit"] = shlex.join(
+        lines["show the best"] = pasted([PROGRAM, "show", short, *where])
+        lines["reproduce the best and compare every bit"] = pasted(
             [PROGRAM, "reproduce", short, *where]
         )
     if store:
@@ -70,14 +71,14 @@ def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
     # Among the overrides: Hydra takes them in one row, with no option between two.
     first = (n for n, word in enumerate(words) if "=" in word and not word.startswith("-"))
     place = next(first, len(words))
-    return shlex.join([program, *words[:place], *where, *words[place:]]) if program else None
+    return pasted([program, *words[:place], *where, *words[place:]]) if program else None
 
 
 def report_again(study: SweepStudy, store: Store | None) -> str:
     """The command that writes a report of a sweep, as far as it has come."""
     where = _where(study.plan, store)
     words = [PROGRAM, "report", study.study.study_name, *where, *_storage(study, store)]
-    return shlex.join(words)
+    return pasted(words)
 
 
 def _where(plan: Plan, store: Store | None) -> list[str]:

@@ -27,8 +27,10 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, flatten
 from cnn_sweeps.tracking.finished_runs import FIELDS
+from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE
 
 TEST = "test_"
+DATA_PARAMS = "data."
 HASH = "config hash"
 MOST = 10
 """Trials that are named one by one."""
@@ -80,6 +82,20 @@ class Runs:
             metrics = run.metrics if run else {}
             found[trial.number] = {k: v for k, v in metrics.items() if k.startswith(TEST)}
         return found
+
+    def notices(self) -> list[str]:
+        """What a person should know of the images of the trials, each sentence once."""
+        if self.store is None:
+            return []
+        kinds = {}
+        for run in self.by_id.values():
+            data = {key: value for key, value in run.params.items() if key.startswith(DATA_PARAMS)}
+            kinds[run.tags.get(DATA_DIGEST), *sorted(data.items())] = run
+        found: list[str] = []
+        for run in kinds.values():
+            with suppress(StoreError, ValueError, KeyError, TypeError):  # its report says so
+                found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
+        return [*dict.fromkeys(map(str, found))]
 
     def reconciled(self, study: SweepStudy) -> tuple[SweepStudy, tuple[str, ...]]:
         """The study as its runs have it, and a sentence for each trial that differs.

@@ -4,11 +4,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -101,8 +103,11 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
     Leaving the block ends it, also where Ctrl-C ends the waiting.
     """
     here, there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_answer, args=(function, arguments, there), daemon=True)
-    with here:
+    # TensorFlow leaves files behind in a process that is killed, or ends as these do.
+    with here, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        process = CONTEXT.Process(
+            target=_answer, args=(function, arguments, there, scratch), daemon=True
+        )
         try:
             with there:  # our end, so that the pipe ends with the process
                 ensure_running()
@@ -123,9 +128,13 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
             yield receive
         finally:
             process.kill()
+            process.join()
 
 
-def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
+def _answer(
+    function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection, scratch: str
+) -> None:
+    tempfile.tempdir = scratch
     try:
         answer = function(*arguments)
     except CnnSweepsError as error:

@@ -10,12 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
@@ -41,11 +43,13 @@ class Order:
         address: the study.
         number: number of the worker, from 0; its device follows from it.
         threads: CPU threads for configs that leave them open.
+        scratch: folder of its temporary files.
         execute: dotted path of what carries out a trial; None to train it.
     """
 
     address: Address
     number: int
+    scratch: str
     threads: int
     execute: str | None = None
 
@@ -58,6 +62,7 @@ class WorkerHandle:
         order: what the worker was told.
         process: the worker.
         pipe: what it tells.
+        scratch: its temporary files, which it cannot remove when it is killed.
         claimed: whether it has taken a trial.
         gone: whether it has ended.
     """
@@ -65,6 +70,7 @@ class WorkerHandle:
     order: Order
     process: ForkServerProcess
     pipe: Connection
+    scratch: TemporaryDirectory[str]
     claimed: bool = False
     gone: bool = False
 
@@ -125,6 +131,7 @@ class Pool:
         for handle in self._handles.values():
             handle.process.join()
             handle.pipe.close()
+            handle.scratch.cleanup()
         self._handles.clear()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -138,7 +145,9 @@ class Pool:
 
     def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
+        scratch = TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
         order = Order(
+            scratch=scratch.name,
             address=self._address,
             number=number,
             threads=self._threads,
@@ -152,12 +161,13 @@ class Pool:
                 process.start()
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
+            scratch.cleanup()
             self._note_failed_start("could not be started")
             return None
         finally:
             there.close()  # so that the pipe ends with the worker
         logger.info("worker %d spawned as process %s", number, process.pid)
-        return WorkerHandle(order=order, process=process, pipe=here)
+        return WorkerHandle(order=order, process=process, pipe=here, scratch=scratch)
 
     def _hear(self, handle: WorkerHandle, show: Callable[[Event], None]) -> None:
         for event in _received(handle):
@@ -170,6 +180,7 @@ class Pool:
         """Clear the seat of a worker that has ended."""
         handle.process.join()
         handle.pipe.close()
+        handle.scratch.cleanup()
         del self._handles[handle.order.number]
         exitcode = handle.process.exitcode
         level = logging.WARNING if exitcode else logging.INFO
@@ -195,6 +206,7 @@ class Pool:
 def serve(order: Order, pipe: Connection) -> None:
     """Be a worker: what a process of the pool does from its start to its end."""
     stopping: list[int] = []
+    tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     if (device := device_of(order.number)) is not None:

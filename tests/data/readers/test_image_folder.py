@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_sweeps.config.schema import FolderData
-from cnn_sweeps.data import load, peek_classes
+from cnn_sweeps.data import load, peek_classes, progress
 from cnn_sweeps.data.readers import image_folder, picture
 from cnn_sweeps.errors import ConfigError, DataError
 
@@ -159,21 +159,27 @@ def put(folder: Path, name: str, data: bytes = b"") -> None:
     (folder / name).write_bytes(data)
 
 
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0"
+
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "text-file": (lambda p: put(p, "a/notes.txt"), r"notes\.txt is not an image \(png jpg"),
+    "text-file": (lambda p: put(p, "a/notes.txt"), r"notes\.txt cannot be read as an image \(an"),
     "nested": (lambda p: put(p, "a/more/x.png"), "a/more is a folder inside a class folder"),
     "empty-class": (lambda p: (p / "c").mkdir(), "c contains no images; add images or remove"),
     "loose-image": (lambda p: put(p, "x.png"), r"x\.png lies outside the class folders"),
-    "empty-image": (lambda p: put(p, "a/x.png"), r"a/x\.png cannot be read .*not a known image"),
+    "empty-image": (lambda p: put(p, "a/x.png"), r"a/x\.png cannot be read .*an empty file, 0"),
     "no-image": (lambda p: put(p, "a/x.jpg", b"GIF"), r"a/x\.jpg cannot be read .*fix or remove"),
-    "postscript": (lambda p: put(p, "a/x.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n"), "not a known image"),
+    "postscript": (lambda p: put(p, "a/x.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n"), "a PostScript doc"),
+    "heic": (lambda p: put(p, "a/x.jpg", HEIC), "a HEIC photograph.; convert it to JPEG"),
+    "heic-by-name": (lambda p: put(p, "a/x.HEIC", HEIC), "a HEIC photograph.; convert it"),
+    "web-page": (lambda p: put(p, "a/x.jpg", b"\n<!DOCTYPE html>"), "an HTML page.; download the"),
+    "lfs": (lambda p: put(p, "a/x.png", b"version https://git-lfs.github.com"), "git lfs pull"),
     "icon": (lambda p: Image.new("L", (16, 16)).save(p / "a/x.png", "ICO"), "not a known image"),
     "pipe": (lambda p: os.mkfifo(p / "a/x.png"), r"a/x\.png is a pipe, not a regular file"),
     "device": (lambda p: (p / "a/x.png").symlink_to("/dev/zero"), r"x\.png is a device"),
     "link-to-itself": (lambda p: (p / "a/x.png").symlink_to("x.png"), "too many levels|Too many"),
     "class-is-a-link-to-nothing": (lambda p: (p / "c").symlink_to("no"), "c is a link to nothing"),
     "class-is-a-loop": (lambda p: (p / "c").symlink_to("."), "c/a is a folder inside a class"),
-    "only-train": (lambda p: put(p, "train/a/x.png"), "train has 1 sub-folders; .*at least two"),
+    "only-train": (lambda p: put(p, "train/a/x.png"), "train has 1 sub-folder; .*at least two"),
 }
 
 
@@ -186,6 +192,120 @@ def test_a_spoilt_folder_is_told(
     with pytest.raises(DataError, match=text) as caught:
         load(FolderData(path=tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def spoilt(folder: Path) -> Path:
+    """A folder with 13 files of five kinds that are no images."""
+    for number in range(8):
+        put(folder, f"a/e{number}.png")
+    for number in range(2):
+        put(folder, f"b/page{number}.jpg", b"<html>")
+    put(folder, "a/00.heic", HEIC)
+    put(folder, "b/notes.txt", b"text")
+    put(folder, "b/cut.png", (folder / "a" / "000.png").read_bytes()[:45])
+    return folder
+
+
+def test_all_bad_files_are_told_at_once(tmp_path: Path, write_images: Write) -> None:
+    """Kinds, how many of each, the first ten, and how to go on without them."""
+    with pytest.raises(DataError) as caught:
+        load(FolderData(path=spoilt(write_images(tmp_path, {"a": 6, "b": 6}))))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"13 of 25 files in {tmp_path} cannot be read as images: an empty file")
+    for kind in ("0 bytes (8)", "HTML page (2)", "HEIC photograph (1)", "kind of file (1)"):
+        assert kind in first
+    assert "damaged (1)" in first
+    assert "data.skip_unreadable=true" in first
+    assert second.split(", ")[0] == "  a/00.heic"
+    assert second.endswith("a/e7.png, b/cut.png and 3 more")
+
+
+def test_one_kind_of_bad_files_has_its_own_remedy(tmp_path: Path, write_images: Write) -> None:
+    """Photographs of a telephone are converted, not fixed."""
+    write_images(tmp_path, {"a": 6, "b": 6})
+    put(tmp_path, "a/x.jpg", HEIC)
+    put(tmp_path, "b/x.jpg", HEIC)
+    with pytest.raises(DataError, match=r"photograph \(2\); convert them to JPEG or PNG, or type"):
+        load(FolderData(path=tmp_path))
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+def test_unreadable_files_are_left_out_when_asked(
+    tmp_path: Path, write_images: Write, rules: int
+) -> None:
+    """As if they were not there; how many is recorded."""
+    whole = load(FolderData(path=write_images(tmp_path / "p", {"a": 6, "b": 6}), rules=rules))
+    left = FolderData(path=spoilt(tmp_path / "p"), rules=rules, skip_unreadable=True)
+    data = load(left)
+    assert data.digest == whole.digest
+    assert any(line.startswith("13 of 25 files were left out") for line in data.notices)
+
+
+def test_a_class_without_an_image_that_can_be_read_is_refused(
+    tmp_path: Path, write_images: Write
+) -> None:
+    """Left out, it would leave a class of nothing."""
+    write_images(tmp_path, {"a": 6, "b": 6})
+    put(tmp_path, "c/x.png")
+    with pytest.raises(DataError, match=r"c has no image that can be read; .*an empty file"):
+        load(FolderData(path=tmp_path, skip_unreadable=True))
+
+
+def test_jfif_is_a_jpeg(tmp_path: Path, write_images: Write) -> None:
+    """A browser's name for the same format."""
+    write_images(tmp_path, {"a": 6, "b": 6})
+    Image.new("L", (8, 8), 9).save(tmp_path / "a" / "x.jfif", "JPEG")
+    data = load(FolderData(path=tmp_path))
+    assert sum(map(len, (data.y_train, data.y_val, data.y_test))) == 13
+
+
+@pytest.mark.parametrize(
+    ("where", "typed", "meant"),
+    [
+        ("in/pets", "in", "in/pets"),
+        ("in/in/pets", "in", "in/in/pets"),
+        ("in/train", "", "in"),
+        ("pets", "pets/a", "pets"),
+    ],
+    ids=["one-too-many", "two-too-many", "splits", "a-class"],
+)
+def test_the_folder_that_is_meant_is_named(
+    tmp_path: Path, write_images: Write, where: str, typed: str, meant: str
+) -> None:
+    """Archives put one folder into another, and a class is not the whole."""
+    write_images(tmp_path / where, {"a": 5, "b": 5})
+    with pytest.raises(DataError) as caught:
+        load(FolderData(path=tmp_path / typed))
+    assert str(caught.value).endswith(f"type data.path={tmp_path / meant}.")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda p: (p / "test").mkdir(), "test holds no images; add some, or remove it: without"),
+        (lambda p: (p / "test/a").mkdir(parents=True), "test holds no images; add some, or"),
+        (lambda p: put(p, "test/0.png", b"x"), "labels of its images are not known; make them"),
+        (lambda p: put(p, "test/all/0.png", b"x"), "labels of its images are not known; make"),
+        (lambda p: put(p, "val/0.png", b"x"), "move val/ elsewhere: .*data.validation_fraction"),
+    ],
+    ids=["empty", "empty-classes", "loose", "one-folder", "val"],
+)
+def test_a_split_without_labels_is_told(
+    tmp_path: Path, write_images: Write, make: Callable[[Path], Any], text: str
+) -> None:
+    """It is said what becomes of the split without it."""
+    write_images(tmp_path / "train", {"a": 5, "b": 5})
+    make(tmp_path)
+    with pytest.raises(DataError, match=text):
+        load(FolderData(path=tmp_path))
+
+
+def test_reading_gives_a_sign_of_life(tmp_path: Path, write_images: Write) -> None:
+    """Each file is counted where somebody shows it."""
+    told: list[tuple[str, int, int]] = []
+    with progress.shown_by(lambda *each: told.append(each)):
+        load(FolderData(path=write_images(tmp_path, {"a": 5, "b": 5})))
+    assert told == [("images read", number, 10) for number in range(10)]
 
 
 @pytest.mark.parametrize(
@@ -409,7 +529,7 @@ def test_a_decompression_bomb_is_told(
     """An image of a size that no camera makes."""
     Image.new("1", (100, 100)).save(tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
-    with pytest.raises(DataError, match=r"x\.png is too large .*scale it down"):
+    with pytest.raises(DataError, match=r"x\.png .*too large: .*scale it down"):
         decode(tmp_path / "x.png")
 
 
@@ -419,7 +539,7 @@ def test_a_decompression_bomb_is_told(
         pytest.param(np.zeros((4, 4), np.float32), "floating-point values", id="float"),
         pytest.param(
             np.full((4, 4), 70000, np.int32),
-            "values from 70000 to 70000, and more than 16 bits",
+            "values from 70000 to 70000, more than 16 bits",
             id="32-bit",
         ),
     ],
@@ -429,7 +549,7 @@ def test_values_without_a_known_range_are_told(
 ) -> None:
     """What white is in such a file cannot be known."""
     Image.fromarray(array).save(tmp_path / "x.tif")
-    with pytest.raises(DataError, match=rf"x\.tif has {text}; save it with 8 bits"):
+    with pytest.raises(DataError, match=rf"x\.tif .* \({text}\); save it with 8 bits"):
         decode(tmp_path / "x.tif")
 
 

@@ -92,11 +92,17 @@ BAD = {
     "test-count": ({"y_test": Y}, "9 images, but y_test in .* has 30 labels"),
     "one-hot": ({"y_train": np.eye(3, dtype=int)[Y]}, r"\(30, 3\).*y = y\.argmax\(axis=1\)"),
     "labels-3d": ({"y_train": Y[:, None, None]}, r"labels are \(n,\)"),
-    "float-labels": ({"y_train": Y + 0.5}, r"y_train in .*float64.*y\.astype\('int64'\)"),
-    "text-labels": ({"y_train": Y.astype(str)}, "labels are integers from 0"),
+    "float-labels": ({"y_train": Y + 0.5}, "y_train in .*float64; labels are classes: integers"),
+    "text-labels": (
+        {"y_train": Y.astype(str)},
+        "labels are integers from 0: type data.lab",
+    ),
     "negative-label": ({"y_train": Y - 1}, "y_train in .* has the label -1"),
     "huge-label": ({"y_train": Y.astype(np.uint64) + 2**63}, "has the label 9223372036854775810"),
-    "from-one": ({"y_train": Y + 1}, r"labels from 1 to 3, but none is 0.*y = y - 1"),
+    "from-one": (
+        {"y_train": Y + 1},
+        r"labels from 1 to 3, but none is 0.*type data\.labels",
+    ),
     "class-without-image": ({"y_train": Y * 2}, "labels from 0 to 4, but none is 1.*renumber"),
     "test-label": ({"y_test": np.arange(9)}, "y_test in .* the label 8.*0 to 2"),
     "one-class": ({"y_train": Y * 0}, "only the label 0; .* at least two classes"),
@@ -123,6 +129,7 @@ BAD = {
     "only-zeros": ({"x_test": np.zeros((9, 4, 5), np.uint8)}, "x_test in .* nothing in them"),
     "12-bit": ({"x_train": (X + 3000).astype(np.int16)}, r"3000; .*x = \(x \* \(255 / 4095\)\)"),
     "minus-one-to-one": ({"x_train": X - 0.5}, r"x = \(\(x \+ 1\) \* 127\.5\)\.round\(\)"),
+    "text-objects": ({"y_train": np.array(["a", "b"], object)[Y % 2]}, r"or text: np\.array\("),
     "objects": ({"x_train": np.array([{}, []], object)}, "x_train in .* holds Python objects"),
 }
 
@@ -135,6 +142,50 @@ def test_wrong_arrays_are_told(
     with pytest.raises(DataError, match=text) as caught:
         load(save(**changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (lambda y: y + 1, ("1", "2", "3")),
+        (lambda y: y.astype(int) - 1, ("-1", "0", "1")),
+        (lambda y: y * 5, ("0", "5", "10")),
+        (lambda y: y + 1.0, ("1", "2", "3")),
+        (lambda y: np.array(["cat", "dog", "emu"])[y], ("cat", "dog", "emu")),
+        (lambda y: np.array([b"cat", b"dog", b"emu"])[y, None], ("cat", "dog", "emu")),
+    ],
+    ids=["from-one", "negative", "gaps", "whole-floats", "text", "column-of-bytes"],
+)
+def test_labels_are_renumbered_when_asked(
+    save: Callable[..., NpzData],
+    arrays: Arrays,
+    labels: Callable[[NDArray[Any]], NDArray[Any]],
+    names: tuple[str, ...],
+) -> None:
+    """Each different label is a class, in sorted order, with its own name."""
+    plain = load(save())
+    config = save(y_train=labels(arrays["y_train"]), y_test=labels(arrays["y_test"]))
+    with pytest.raises(DataError, match=r"type data\.labels=renumber"):
+        load(config)
+    data = load(replace(config, labels="renumber"))
+    assert (data.class_names, peek_classes(replace(config, labels="renumber"))) == (names, 3)
+    assert data.digest != plain.digest
+    np.testing.assert_array_equal(data.y_train, plain.y_train)
+    np.testing.assert_array_equal(data.y_test, plain.y_test)
+
+
+def test_labels_from_0_are_the_same_experiment_renumbered(save: Callable[..., NpzData]) -> None:
+    """There is nothing to renumber."""
+    assert load(replace(save(), labels="renumber")).digest == load(save()).digest
+
+
+def test_a_test_label_that_no_training_image_has_is_refused(
+    save: Callable[..., NpzData], arrays: Arrays
+) -> None:
+    """It would have no number."""
+    config = save(y_test=arrays["y_test"] + 1)
+    with pytest.raises(DataError, match="y_test in .* has the label 3, which no training image"):
+        load(replace(config, labels="renumber"))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """A study is held against the runs of its trials: what differs is named, and the runs are shown."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,3 +200,29 @@ def test_a_run_that_was_deleted_is_named(tmp_path: Path) -> None:
     assert found.differences == (
         "The runs of trials 0, 2 are not in MLflow any more; reports show what the study has.",
     )
+
+
+class StoredImages:
+    """A store that has what was recorded of the images of each run."""
+
+    def __init__(self, notices: Mapping[str, list[str] | None]) -> None:
+        self._notices = notices
+
+    def read_text(self, run_id: str, _path: str) -> str:
+        """As `Store.read_text`."""
+        if (found := self._notices[run_id]) is None:
+            raise StoreError("gone")
+        return json.dumps({"notices": found})
+
+
+def test_each_notice_of_the_data_is_said_once() -> None:
+    """Of all data that was swept; a run whose record is gone is passed over."""
+    digests = {"a": "1", "b": "1", "c": "2", "d": "3"}
+    by_id: Any = {
+        run_id: SimpleNamespace(
+            run_id=run_id, tags={"data_digest": digest}, params={"data.limit": 9}
+        )
+        for run_id, digest in digests.items()
+    }
+    store: Any = StoredImages({"a": ["x"], "b": ["x"], "c": ["y", "x"], "d": None})
+    assert sorted(Runs(store=store, by_id=by_id, missing=()).notices()) == ["x", "y"]

@@ -104,12 +104,18 @@ def test_workers_are_replaced_after_some_trials(
 
 
 def test_a_killed_workers_trial_is_done_again(tmp_path: Path) -> None:
-    """Each trial's first worker is killed; all are done in the end, and counted once."""
+    """Each trial's first worker is killed; all are done in the end, and counted once.
+
+    Nothing is left of its temporary files.
+    """
     made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
     view = steer(made, "dying_once")
     assert len(results(made)) == 6
     assert [event.state for event in view.ended].count("requeued") == 6
     assert made.counts().total == 6
+    left = [Path(mark.read_text()) for mark in tmp_path.glob("0.*")]
+    assert len(left) == 6
+    assert not any(file.exists() for file in left)
 
 
 def test_a_trial_that_always_crashes_fails_alone(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Commands as they are pasted into a shell, and still can be read."""
+
+import re
+import shlex
+from collections.abc import Iterable
+
+
+def pasted(words: Iterable[str]) -> str:
+    """A command as `shlex.join` gives it, but a word with a single quote in double ones."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if "'" not in word or {*"!$`"} & {*word}:  # which mean something in double quotes
+        return shlex.quote(word)
+    escaped = re.sub(r'([\\"])', r"\\\1", word)
+    return f'"{escaped}"'
