@@ -107,9 +107,11 @@ def _to_do(rest: Remaining, plan: Plan, budget: Budget) -> str:
     if plan.pruner.name != "none":
         about = "at most "
     limit = "" if budget.timeout is None else f", none started after {budget.timeout:g} s"
+    be = "is" if rest.epochs_trained == 1 else "are"
     fewer = rest.epochs_trained < rest.epochs
-    trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
-    return f"{pluralize(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
+    trained = f", of which {rest.epochs_trained:,} {be} trained" if fewer else ""
+    trials, epochs = pluralize(rest.trials, "trial"), pluralize(rest.epochs, "epoch")
+    return f"{trials}, {about}{epochs}{trained}{limit}"
 
 
 def _chooser(plan: Plan, budget: Budget) -> str:

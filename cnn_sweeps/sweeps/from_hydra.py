@@ -23,7 +23,13 @@ from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.feasibility import refuse_endless, refuse_impossible
+from cnn_sweeps.sweeps.plan.effect import refuse_ineffective
+from cnn_sweeps.sweeps.plan.feasibility import (
+    refuse_endless,
+    refuse_impossible,
+    refuse_lacking,
+    refuse_surplus,
+)
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec, build_pruner, validate_pruner
@@ -34,9 +40,12 @@ from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
+from cnn_sweeps.sweeps.study.catalog import address_of
+from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.workers.hydra_jobs import sweep_jobs
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
+from cnn_sweeps.text.json import from_text
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.dry_run import DryRun
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
 SEARCH = "search"
 """The config group of ready-made spaces."""
 OBJECTIVES = "hydra.sweeper.objectives"
+NUMBERS = ("n_trials", "timeout", "n_jobs", "retries", "max_failures", "sampler", "pruner")
+"""Settings that are numbers or hold some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +142,17 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     plan = _plan(call, list(arguments))
     if plan.exercise is not None:
         cells.check(plan, budget)
+    refuse_lacking(plan)
     # A cell of an exercise that does not fit the images is part of its answer.
     config = plan.config(cells.base_of(plan)) if plan.exercise else refuse_impossible(plan)
+    refuse_ineffective(plan)
     plan.objectives.check(config.data.validation_fraction)
     validate_sampler(plan.sampler, plan.space, plan.objectives)
     validate_pruner(plan.pruner, plan.objectives)
     build_pruner(plan.pruner, max_epochs=plan.max_epochs)  # refuses what its signature allows
-    parse_points(budget.enqueue, plan.space)
+    refuse_surplus(parse_points(budget.enqueue, plan.space), plan, budget)
     refuse_endless(plan, budget)
+    refuse_another(address_of(plan, budget, config.tracking), plan)
     place = None if _is_local(call) else partial(place_by_launcher, _launcher(call))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place)
 
@@ -161,16 +175,16 @@ def sweep_application(call: HydraCall, arguments: Sequence[str]) -> Sequence[Any
 
 def dry_run_of(request: SweepRequest) -> "DryRun":
     """What the sweep would do; nothing is trained and TensorFlow not imported."""
-    from cnn_sweeps.sweeps.controller import address_of  # noqa: PLC0415 -- imports mlflow
-    from cnn_sweeps.sweeps.dry_run import describe  # noqa: PLC0415
-    from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
+    from cnn_sweeps.sweeps.dry_run import describe  # noqa: PLC0415 -- not needed to sweep
 
-    address = address_of(request.plan, request.budget, request.config)
+    address = address_of(request.plan, request.budget, request.config.tracking)
     return describe(request.plan, request.budget, SweepStudy.existing(address))
 
 
 def _settings(call: HydraCall) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in call.settings.items()}
+    """The values of `hydra.sweeper`; numbers may come out of environment variables, as texts."""
+    plain = {key: _plain(value) for key, value in call.settings.items()}
+    return {key: from_text(value) if key in NUMBERS else value for key, value in plain.items()}
 
 
 def _objectives(call: HydraCall) -> Objectives:
@@ -180,7 +194,7 @@ def _objectives(call: HydraCall) -> Objectives:
 
 def _sampler(call: HydraCall) -> SamplerSpec:
     name = _settings(call)["sampler"] or "auto"
-    return SamplerSpec.parse(name, seed=call.config.get("seed", 0))
+    return SamplerSpec.parse(name, seed=from_text(call.config.get("seed", 0)))
 
 
 def _plan(call: HydraCall, arguments: list[str]) -> Plan:

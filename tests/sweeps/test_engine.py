@@ -13,13 +13,14 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, DivergedError, StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import default_name, fill
+from cnn_sweeps.sweeps.controller import fill
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study.catalog import default_name
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -269,7 +270,7 @@ def test_unknown_study_is_refused(tmp_path: Path) -> None:
         pytest.param({"params": {"model.filters": "4,8"}}, r"conv_blocks.*was removed", id="space"),
         pytest.param({"sampler": "random"}, "sampler", id="sampler"),
         pytest.param({"objectives": {"loss": "minimize"}}, "objectives", id="objectives"),
-        pytest.param({"seed": 3}, "the experiment was", id="base"),
+        pytest.param({"seed": 3}, "seed was 0 and is now 3; type seed=0 to continue it", id="base"),
     ],
 )
 def test_a_study_of_another_sweep_is_refused(
