@@ -50,6 +50,11 @@ def test_the_space_and_its_experiments_are_counted() -> None:
     assert "known none\nto do 5 trials, 5 epochs\n" in text
 
 
+def test_one_is_one() -> None:
+    """An epoch, not 1 epochs."""
+    assert "to do 1 trial, 1 epoch\n" in told(plan({"model.dropout": "interval(0.1,0.1)"}))
+
+
 def test_sampler_goal_and_budget_are_named() -> None:
     """Who chooses, what for, how many and how long."""
     text = told(plan(sampler="tpe"), Budget(n_trials=4, timeout=3600))
