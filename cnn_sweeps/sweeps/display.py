@@ -377,7 +377,7 @@ class LiveView:
     def _counts(self) -> str:
         tally = self._tally
         states = [f"{n} {state}" for state in get_args(State) if (n := tally.states[state])]
-        return "  ".join([f"{tally.done} of {tally.total} trials", *states])
+        return "  ".join([f"{tally.done} of {pluralize(tally.total, 'trial')}", *states])
 
     def _best(self) -> str:
         front = self._tally.front

@@ -94,9 +94,10 @@ def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
 def _cells(preview: SpacePreview) -> str:
     size, distinct = preview.plan.space.size, len(preview.experiments)
     refused = [e.refusal for e in preview.experiments.values() if e.refusal is not None]
-    told = f"{size:,}, {distinct:,} different experiments" if size else "infinitely many"
+    different = pluralize(distinct, "different experiment")
+    told = f"{size:,}, {different}" if size else "infinitely many"
     if not preview.complete and size:
-        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
+        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {different}"
     if refused:
         told += f"\n{len(refused):,} give no valid config: {first_line(refused[0])}"
     return told

@@ -52,7 +52,9 @@ def test_the_space_and_its_experiments_are_counted() -> None:
 
 def test_one_is_one() -> None:
     """An epoch, not 1 epochs."""
-    assert "to do 1 trial, 1 epoch\n" in told(plan({"model.dropout": "interval(0.1,0.1)"}))
+    text = told(plan({"model.dropout": "interval(0.1,0.1)"}))
+    assert "cells 1, 1 different experiment\n" in text
+    assert "to do 1 trial, 1 epoch\n" in text
 
 
 def test_sampler_goal_and_budget_are_named() -> None:
