@@ -25,7 +25,7 @@ from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.catalog import default_name
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 
@@ -312,6 +312,12 @@ def test_spaces_that_read_the_same_are_told_apart(before: str, now: str | None, 
     later = now or before.replace("7,8", "70,80")
     spaces = [parse_space({"model.filters": text}) for text in (before, later)]
     assert told in spaces[0].difference(spaces[1])
+
+
+def test_the_same_sweep_is_no_other_one_where_its_first_cell_does_not_fit(tmp_path: Path) -> None:
+    """Whoever looks ahead sees the study as whoever carries it out."""
+    made = plan({"model.conv_blocks": "5,1", "model.filters": "4,8"})
+    refuse_another(study(tmp_path, made).address, made)
 
 
 def test_a_sweep_that_runs_out_of_time_says_what_was_not_begun(tracking: Tracking) -> None:

@@ -291,7 +291,7 @@ def refuse_another(address: Address, plan: Plan) -> None:
     Raises:
         StoreError: saying what is different.
     """
-    if (there := SweepStudy.existing(address, checked=False)) is not None:
+    if (there := SweepStudy.existing(address)) is not None:
         _refuse_difference(address, there.plan, plan)
 
 
