@@ -14,7 +14,7 @@ from cnn_sweeps.sweeps.results.commands import report_again
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import terminal
-from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
@@ -29,9 +29,10 @@ class TerminalDisplay:
         for dimension in plan.space.dimensions:
             out.print(f"  {dimension}")
         counts = study.counts()
-        cells = f"{plan.space.size} cells, " if plan.space.size else ""
+        cells = f"{pluralize(plan.space.size, 'cell')}, " if plan.space.size else ""
+        trials = pluralize(counts.total, "trial")
         before = f", {counts.finished} done before" if counts.finished else ""
-        out.print(f"  {cells}{counts.total} trials{before}  sampler {plan.sampler.name}")
+        out.print(f"  {cells}{trials}{before}  sampler {plan.sampler.name}")
 
     def view(
         self,
@@ -56,7 +57,7 @@ class TerminalDisplay:
         """Print how far it came, and how to go on."""
         left = study.counts()
         say(
-            f"Stopped with {left.finished} of {left.total} trials done. "
+            f"Stopped with {left.finished} of {pluralize(left.total, 'trial')} done. "
             "Run the same command to resume.\n"
             f"  results so far:  {report_again(study, store)}"
         )
@@ -64,7 +65,7 @@ class TerminalDisplay:
     def ended(self, outcome: SweepOutcome) -> None:
         """Print the ranked table or the answer, what was trained for it, and how to go on."""
         out, ranking = console(), outcome.ranking
-        out.print(f"{outcome.name}: {len(ranking.rows)} trials")
+        out.print(f"{outcome.name}: {pluralize(len(ranking.rows), 'trial')}")
         if outcome.answer is None:  # else it says it better
             ranking.table().show(out)
         for row in ranking.rows:

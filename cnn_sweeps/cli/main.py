@@ -10,14 +10,12 @@ from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import validate
-from cnn_sweeps.runs.hydra_errors import explain, explain_value, raised_by_hydra, several_values
+from cnn_sweeps.runs.hydra_errors import refused
 from cnn_sweeps.text import terminal
 
 ENDED_BY = {
@@ -97,14 +95,11 @@ def _guarded(arguments: list[str]) -> int:
         return _dispatch(arguments)
     except CnnSweepsError as error:
         return _refuse(str(error), error.exit_code)
-    except (HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
+    except Exception as error:
+        refusal = None if wants_traceback else refused(error, arguments, COMMANDS)
+        if refusal is None:
             raise
-        return _refuse(several_values(arguments) or explain(error, COMMANDS), ConfigError.exit_code)
-    except ValueError as error:
-        if wants_traceback or not raised_by_hydra(error):
-            raise
-        return _refuse(explain_value(arguments, error, COMMANDS), ConfigError.exit_code)
+        return _refuse(refusal, ConfigError.exit_code)
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
         return _refuse(ENDED_BY[number], 128 + number)  # as shells have it

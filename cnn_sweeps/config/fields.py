@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.text.json import from_text
 
 PLAIN = {
     int: "an integer",
@@ -78,6 +79,11 @@ def dataclasses_of(annotation: Any, name: Any) -> list[type]:
         members = [cls for arg in get_args(annotation) for cls in dataclasses_of(arg, None)]
         return [cls for cls in members if name in _names(cls)] or members
     return []
+
+
+def names_of(annotation: Any) -> list[str]:
+    """The options of a config group, by the `name` that selects each."""
+    return [name for cls in dataclasses_of(annotation, None) for name in _names(cls) if name]
 
 
 def _names(cls: type) -> tuple[Any, ...]:
@@ -177,5 +183,6 @@ def _keys(cls: type, prefix: str = "") -> Iterator[str]:
 
 def typed(key: str, value: Any) -> str:
     """A key and a value as they are typed on the command line."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    bare = isinstance(value, str) and from_text(value) == value  # else quotes say that it is text
+    text = value if bare else json.dumps(value, default=str)
     return f"{key}={text}".replace(" ", "")

@@ -9,9 +9,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from cnn_sweeps.config.fields import describe, find, keys_of, typed, unknown_key
+from cnn_sweeps.config.fields import (
+    describe,
+    find,
+    keys_of,
+    names_of,
+    typed,
+    unknown_key,
+)
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.json import from_text
 
 ADAPTER = TypeAdapter(Config)
 UNKNOWN = ("unexpected_keyword_argument",)
@@ -24,15 +32,25 @@ MOST_LINES = 4
 def load(container: Mapping[str, Any]) -> Config:
     """Check plain values (as JSON has them) and freeze them.
 
+    A text where a number, a truth value or a list of numbers is wanted is read as that, as an
+    environment variable (`${oc.env:NAME}`) gives it.
+
     Raises:
         ConfigError: with a line or two for each of the first few values that are refused:
             what was given, what is possible, what to type.
     """
     _require_given(container)
-    try:
-        return ADAPTER.validate_json(json.dumps(container))
-    except ValidationError as error:
-        raise ConfigError(_explain_first(error.errors(), container)) from None
+    given = checked = _check(container)
+    if not isinstance(given, Config):
+        wanted = _keys(given, container)
+        container, text = _with_texts_read(container, wanted), container
+        checked = _check(container)
+        if not isinstance(checked, Config):  # what still is refused is shown as it was given
+            container = _with_texts_read(text, wanted - _keys(checked, container))
+            checked = _check(container)
+    if isinstance(checked, Config):
+        return checked
+    raise ConfigError(_explain_first(checked, container))
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -49,6 +67,34 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain_value(item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
+
+
+def _check(container: Mapping[str, Any]) -> Config | list[ErrorDetails]:
+    """The config, or why it is refused."""
+    try:
+        return ADAPTER.validate_json(json.dumps(container))
+    except ValidationError as error:
+        return error.errors()
+
+
+def _keys(errors: list[ErrorDetails], container: Mapping[str, Any]) -> set[str]:
+    return {_key(error, container) for error in errors if error["type"] not in UNKNOWN}
+
+
+def _with_texts_read(
+    container: Mapping[str, Any], keys: set[str], prefix: str = ""
+) -> dict[str, Any]:
+    """The values, with those of some keys as what their texts say."""
+    read = {}
+    for name, value in container.items():
+        key = f"{prefix}{name}"
+        if key in keys and not isinstance(value, Mapping):
+            read[name] = from_text(value)
+        elif isinstance(value, Mapping):
+            read[name] = _with_texts_read(value, keys, f"{key}.")
+        else:
+            read[name] = value
+    return read
 
 
 def _require_given(container: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
@@ -89,8 +135,8 @@ def _explain(error: ErrorDetails, container: Mapping[str, Any]) -> str:
         return f"{place.key} is required: it takes {describe(place.annotation)}."
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = error.get("ctx", {}).get("tag")
-        known = error.get("ctx", {}).get("expected_tags", "")
-        return _refuse(f"{place.key}.name", tag, known.replace("'", ""), None)
+        known = ", ".join(names_of(place.annotation))
+        return _refuse(f"{place.key}.name", tag, known, None)
     if keys := keys_of(place, container):  # a group, such as trainer.optimizer=sgd
         hint = f" Type {place.key}.name={given}" if "name" in keys else ""
         refused = f"{typed(place.key, given)} is invalid"

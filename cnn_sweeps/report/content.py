@@ -120,7 +120,7 @@ def _savings(results: SweepResults) -> Iterator[str]:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
             f"The pruner {results.pruner} stopped {pluralize(len(pruned), 'trial')} early and "
-            f"saved {spared:,} epochs."
+            f"saved {pluralize(spared, 'epoch')}."
         )
 
 

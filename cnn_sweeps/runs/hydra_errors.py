@@ -16,8 +16,8 @@ from hydra.errors import (
 )
 from omegaconf.errors import OmegaConfBaseException
 
-from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import unreadable, validate
+from cnn_sweeps.errors import CnnSweepsError, ConfigError
+from cnn_sweeps.runs import config_files, unreadable, validate
 from cnn_sweeps.text.format import first_line
 
 
@@ -34,13 +34,33 @@ def explained(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
-        several = None if sweep else several_values(typed)
-        raise ConfigError(several or explain(error)) from error
-    except ValueError as error:
-        if not raised_by_hydra(error):
+    except CnnSweepsError:
+        raise
+    except Exception as error:
+        if (refusal := refused(error, typed, sweep=sweep)) is None:
             raise
-        raise ConfigError(explain_value(typed, error)) from error
+        raise ConfigError(refusal) from error
+
+
+def refused(
+    error: Exception, typed: Sequence[str], commands: Iterable[str] = (), *, sweep: bool = False
+) -> str | None:
+    """What Hydra refused, in plain words; None where it was not Hydra who raised the error.
+
+    Args:
+        error: what was raised.
+        typed: the command line.
+        commands: words that may stand there in front.
+        sweep: whether several values of a key are what is wanted.
+    """
+    if (unreadable_file := config_files.explain(error)) is not None:
+        return unreadable_file
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        several = None if sweep else several_values(typed)
+        return several or explain(error, commands)
+    if isinstance(error, ValueError) and raised_by_hydra(error):
+        return explain_value(typed, error, commands)
+    return None
 
 
 def explain(error: Exception, commands: Iterable[str] = ()) -> str:

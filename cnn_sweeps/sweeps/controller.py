@@ -1,12 +1,12 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from optuna.trial import TrialState
 
-from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
@@ -20,26 +20,24 @@ from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
-from cnn_sweeps.sweeps.study.catalog import studies_of
+from cnn_sweeps.sweeps.study.catalog import address_of, studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.slots import fill, missing
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
-from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.trajectories.lock import locked
-
-STOPPED = "stopped by Ctrl-C"
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -56,7 +54,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
     plan, budget, place = request.plan, request.budget, request.place
-    address = address_of(plan, budget, request.config)
+    address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
     with interruptible(display.notice) as interrupts, logged as announce:
         if budget.n_jobs and place is None and not _complete(address, plan, budget):
@@ -111,13 +109,6 @@ def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
         return False
     counts = study.counts()
     return counts.total == counts.finished and not missing(study, budget)
-
-
-def address_of(plan: Plan, budget: Budget, config: Config) -> Address:
-    """Where the study of this sweep is, or will be."""
-    name = budget.study_name or default_name(config.tracking.experiment, plan)
-    file = studies_of(config.tracking) / f"{name}{SUFFIX}"
-    return Address(storage=budget.storage or str(file), name=name)
 
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
@@ -194,9 +185,21 @@ def _carry_out(
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=STOPPED)
     close_runs(study, store, "its process ended")
+    _tell_timeout(study, budget, display)
     if interrupts.asked():
         display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
+
+
+def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
+    """Say what the end of the time has left out."""
+    counts, deadline = study.counts(), study.deadline
+    if counts.waiting and deadline is not None and time.time() >= deadline:
+        display.notice(
+            f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
+            f"{pluralize(counts.total, 'trial')} not begun. "
+            "Type a larger hydra.sweeper.timeout to continue."
+        )
 
 
 def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
@@ -278,8 +281,3 @@ def _leave_failures(
         with suppress(StoreError):  # the first error is the one to tell
             _log_ranking(Ranking.of(study, {}), parent)
             display.reported(publisher.publish(study, store))
-
-
-def default_name(experiment: str, plan: Plan) -> str:
-    """A study name that the same command gives again; that of an exercise says which."""
-    return f"{plan.exercise.name if plan.exercise else experiment}-{plan.digest()[:8]}"

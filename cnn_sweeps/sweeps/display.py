@@ -85,6 +85,7 @@ class Tally:
         in_hand: what each worker trains now.
         front: the best trial first, with those that equal it; for several objectives the
             Pareto front.
+        dropped: how many slots of the budget were given up.
     """
 
     total: int
@@ -95,6 +96,7 @@ class Tally:
     states: Counter[State] = field(default_factory=Counter)
     in_hand: dict[int, InHand] = field(default_factory=dict)
     front: list[TrialEnded] = field(default_factory=list)
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -113,6 +115,9 @@ class Tally:
                 return self._line(event)
             case TrialDropped():
                 self.total -= 1
+                self.dropped += 1
+                if self.dropped == 1:  # the others have the same reason
+                    return f"fewer trials than asked for: {event.reason}"
             case WorkerRefused():
                 self.in_hand.pop(event.worker, None)
                 return f"worker {event.worker} stops: {first_line(event.message)}"
@@ -367,7 +372,7 @@ class LiveView:
     def _counts(self) -> str:
         tally = self._tally
         states = [f"{n} {state}" for state in get_args(State) if (n := tally.states[state])]
-        return "  ".join([f"{tally.done} of {tally.total} trials", *states])
+        return "  ".join([f"{tally.done} of {pluralize(tally.total, 'trial')}", *states])
 
     def _best(self) -> str:
         front = self._tally.front

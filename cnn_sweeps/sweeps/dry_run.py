@@ -94,9 +94,10 @@ def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
 def _cells(preview: SpacePreview) -> str:
     size, distinct = preview.plan.space.size, len(preview.experiments)
     refused = [e.refusal for e in preview.experiments.values() if e.refusal is not None]
-    told = f"{size:,}, {distinct:,} different experiments" if size else "infinitely many"
+    different = pluralize(distinct, "different experiment")
+    told = f"{size:,}, {different}" if size else "infinitely many"
     if not preview.complete and size:
-        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {distinct:,} different experiments"
+        told = f"{size:,}; {MOST_CELLS:,} drawn at random are {different}"
     if refused:
         told += f"\n{len(refused):,} give no valid config: {first_line(refused[0])}"
     return told
@@ -107,9 +108,11 @@ def _to_do(rest: Remaining, plan: Plan, budget: Budget) -> str:
     if plan.pruner.name != "none":
         about = "at most "
     limit = "" if budget.timeout is None else f", none started after {budget.timeout:g} s"
+    be = "is" if rest.epochs_trained == 1 else "are"
     fewer = rest.epochs_trained < rest.epochs
-    trained = f", of which {rest.epochs_trained:,} are trained" if fewer else ""
-    return f"{pluralize(rest.trials, 'trial')}, {about}{rest.epochs:,} epochs{trained}{limit}"
+    trained = f", of which {rest.epochs_trained:,} {be} trained" if fewer else ""
+    trials, epochs = pluralize(rest.trials, "trial"), pluralize(rest.epochs, "epoch")
+    return f"{trials}, {about}{epochs}{trained}{limit}"
 
 
 def _chooser(plan: Plan, budget: Budget) -> str:

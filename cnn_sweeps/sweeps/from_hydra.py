@@ -27,7 +27,13 @@ from cnn_sweeps.sweeps.hydra_call import HydraCall, plain
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.feasibility import refuse_endless, refuse_impossible
+from cnn_sweeps.sweeps.plan.effect import refuse_ineffective
+from cnn_sweeps.sweeps.plan.feasibility import (
+    refuse_endless,
+    refuse_impossible,
+    refuse_lacking,
+    refuse_surplus,
+)
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import PrunerSpec, build_pruner, validate_pruner
@@ -37,9 +43,12 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
+from cnn_sweeps.sweeps.study.catalog import address_of
+from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import DEFAULT_SEARCH, Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
+from cnn_sweeps.text.json import from_text
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.dry_run import DryRun
@@ -127,24 +136,25 @@ def _checked(plan: Plan, budget: Budget) -> Config:
     """
     if plan.exercise is not None:
         cells.check(plan, budget)
+    refuse_lacking(plan)
     # A cell of an exercise that does not fit the images is part of its answer.
     config = plan.config(cells.base_of(plan)) if plan.exercise else refuse_impossible(plan)
+    refuse_ineffective(plan)
     plan.objectives.check(config.data.validation_fraction)
     validate_sampler(plan.sampler, plan.space, plan.objectives)
     validate_pruner(plan.pruner, plan.objectives)
     build_pruner(plan.pruner, max_epochs=plan.max_epochs)  # refuses what its signature allows
-    parse_points(budget.enqueue, plan.space)
+    refuse_surplus(parse_points(budget.enqueue, plan.space), plan, budget)
     refuse_endless(plan, budget)
+    refuse_another(address_of(plan, budget, config.tracking), plan)
     return config
 
 
 def dry_run_of(request: SweepRequest) -> "DryRun":
     """What the sweep would do; nothing is trained and TensorFlow not imported."""
-    from cnn_sweeps.sweeps.controller import address_of  # noqa: PLC0415 -- imports mlflow
-    from cnn_sweeps.sweeps.dry_run import describe  # noqa: PLC0415
-    from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
+    from cnn_sweeps.sweeps.dry_run import describe  # noqa: PLC0415 -- not needed to sweep
 
-    address = address_of(request.plan, request.budget, request.config)
+    address = address_of(request.plan, request.budget, request.config.tracking)
     described = describe(request.plan, request.budget, SweepStudy.existing(address))
     facts, dimensions = list(described.facts), len(request.plan.space.dimensions)
     facts[dimensions:dimensions] = [("", note) for note in request.notes]
@@ -153,7 +163,7 @@ def dry_run_of(request: SweepRequest) -> "DryRun":
 
 def _sampler(call: HydraCall) -> SamplerSpec:
     name = call.sweeper["sampler"] or "auto"
-    return SamplerSpec.parse(name, seed=call.config.get("seed", 0))
+    return SamplerSpec.parse(name, seed=from_text(call.config.get("seed", 0)))
 
 
 def _plan(call: HydraCall, typed: Typed, exercise: ComparisonSpec | None, swept: Swept) -> Plan:

@@ -13,8 +13,11 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
+from cnn_sweeps.text.json import from_text
 
 OBJECTIVES = "hydra.sweeper.objectives"
+NUMBERS = ("n_trials", "timeout", "n_jobs", "retries", "max_failures", "sampler", "pruner")
+"""Settings that are numbers or hold some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,12 @@ class HydraCall:
 
     @cached_property
     def sweeper(self) -> dict[str, Any]:
-        """The values of `hydra.sweeper`, resolved and plain."""
-        return {key: plain(value) for key, value in self.settings.items()}
+        """The values of `hydra.sweeper`, resolved and plain.
+
+        Numbers may come out of environment variables, as texts.
+        """
+        values = {key: plain(value) for key, value in self.settings.items()}
+        return {key: from_text(value) if key in NUMBERS else value for key, value in values.items()}
 
     @cached_property
     def objectives(self) -> Any:

@@ -25,6 +25,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a scheduler, a terminal that was closed."""
 STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
 LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
+STOPPED = "stopped by Ctrl-C"
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -158,7 +159,7 @@ class Supervisor:
                     waiting = not interrupts.asked() and self._waiting()
                     died = workers.step(self._show, waiting=waiting)
                     if died or workers.idle or time.monotonic() - looked > LOOK:
-                        self._recover(died, workers.pids)
+                        self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()
                     self.view.tick()
         except BaseException:
@@ -195,7 +196,10 @@ class Supervisor:
             interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
 
-    def _recover(self, died: Mapping[int, str], handled: set[int]) -> None:
+    def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
+        if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
+            requeue_interrupted(self.study, self.store, show=self._show, reason=STOPPED)
+            return
         recover(
             self.study,
             self.store,

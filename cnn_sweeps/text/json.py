@@ -3,12 +3,16 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
 from cnn_sweeps.text.escape import in_json
+
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def dumped(value: Any) -> str:
@@ -31,6 +35,25 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def from_text(value: Any) -> Any:
+    """What a text says: a number, true, false, null or a list of them; any other value as it is.
+
+    So come values out of environment variables, and out of quotes. Texts inside of lists and
+    mappings are read too.
+    """
+    if isinstance(value, list):
+        return [from_text(item) for item in value]
+    if isinstance(value, dict):
+        return {key: from_text(item) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError, RecursionError):
+        return json.loads(value.lower())
+    with suppress(ValueError):  # `.5` and `+5` are no JSON
+        return float(value) if DECIMAL.fullmatch(value.strip()) else value
+    return value
 
 
 def sha256(value: Any, *, compact: bool = False) -> str:

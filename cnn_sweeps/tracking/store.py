@@ -5,6 +5,7 @@ The experiment that runs are logged under is made by who logs, only looked for b
 
 import getpass
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
+FILTERED = re.compile(r"[\w .:@+-]*")
+"""Values of tags that a filter can be asked for."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
 """Overrides that say where the runs are."""
 
@@ -230,8 +233,11 @@ class Store:
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
         """The runs of this store's experiment that have tags with these values, oldest first."""
-        where = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-        return self.search(where, [self.experiment_id])[::-1]
+        # MLflow's filters have no way to write every text, such as one with both kinds of quotes.
+        plain = {tag: value for tag, value in tags.items() if FILTERED.fullmatch(value)}
+        where = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in plain.items())
+        runs = self.search(where, [self.experiment_id])[::-1]
+        return [run for run in runs if tags.items() <= run.tags.items()]
 
     def get(self, run_id: str) -> RunRecord:
         """What the store knows of one run."""

@@ -12,9 +12,9 @@ from cnn_sweeps.cli import main
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.runs import validate
 from cnn_sweeps.sweeps import controller
-from cnn_sweeps.sweeps.controller import default_name
 from cnn_sweeps.sweeps.plan.cells import base_of, told
 from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study.catalog import default_name
 
 CONF = Path(validate.config_dir())
 NAMES = sorted(path.stem for path in (CONF / "exercise").glob("*.yaml"))

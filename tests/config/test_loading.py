@@ -222,3 +222,61 @@ def test_every_default_is_in_its_own_range() -> None:
     """Loading the defaults of every group is possible."""
     made = load({**values(), "model": {"name": "cnn"}, "trainer": {}, "data": {"name": "digits"}})
     assert isinstance(made, Config)
+
+
+@pytest.mark.parametrize(
+    ("groups", "same"),
+    [
+        pytest.param({"seed": "7"}, {"seed": 7}, id="integer"),
+        pytest.param({"data": {"limit": "null"}}, {"data": {"limit": None}}, id="null"),
+        pytest.param(
+            {"trainer": {"optimizer": {"learning_rate": ".002"}}},
+            {"trainer": {"optimizer": {"learning_rate": 0.002}}},
+            id="number",
+        ),
+        pytest.param(
+            {"model": {"filters": "[16,32]", "conv_blocks": "2", "batch_norm": "True"}},
+            {"model": {"filters": [16, 32], "conv_blocks": 2, "batch_norm": True}},
+            id="list-and-truth-value",
+        ),
+        pytest.param(
+            {"model": {"filters": ["4", "8"], "conv_blocks": 2}},
+            {"model": {"filters": [4, 8], "conv_blocks": 2}},
+            id="texts-in-a-list",
+        ),
+    ],
+)
+def test_a_text_is_read_as_what_its_field_takes(
+    groups: dict[str, Any], same: dict[str, Any]
+) -> None:
+    """So come values out of environment variables; the hash is that of the value."""
+    assert config(**groups) == config(**same)
+    made, plain = (identify(config(**each), "d" * 64) for each in (groups, same))
+    assert made.config_hash == plain.config_hash
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        pytest.param({"seed": "7.5"}, r'^seed="7\.5" is invalid: seed takes an integer', id="7.5"),
+        pytest.param({"seed": "1e400"}, r"^seed=\S+ is invalid", id="infinite"),
+        pytest.param(
+            {"trainer": {"epochs": "2", "batch_size": "0"}},
+            r'^trainer\.batch_size="0" is invalid: trainer\.batch_size takes an integer from 1',
+            id="beside-a-good-one",
+        ),
+        pytest.param({"model": {"padding": "1"}}, r'padding="1" is invalid', id="a-word"),
+    ],
+)
+def test_a_text_that_is_no_such_value_is_shown_as_text(
+    groups: dict[str, Any], message: str
+) -> None:
+    """In quotes, where it would be taken for a number otherwise."""
+    with pytest.raises(ConfigError, match=message):
+        config(**groups)
+
+
+def test_what_is_no_option_is_refused_with_the_options() -> None:
+    """Also where a file of a group has no name at all."""
+    with pytest.raises(ConfigError, match=r"model\.name takes dnn, cnn, custom"):
+        load({**values(), "model": {"hello world": None}})

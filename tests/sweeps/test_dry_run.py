@@ -50,6 +50,13 @@ def test_the_space_and_its_experiments_are_counted() -> None:
     assert "known none\nto do 5 trials, 5 epochs\n" in text
 
 
+def test_one_is_one() -> None:
+    """An epoch, not 1 epochs."""
+    text = told(plan({"model.dropout": "interval(0.1,0.1)"}))
+    assert "cells 1, 1 different experiment\n" in text
+    assert "to do 1 trial, 1 epoch\n" in text
+
+
 def test_sampler_goal_and_budget_are_named() -> None:
     """Who chooses, what for, how many and how long."""
     text = told(plan(sampler="tpe"), Budget(n_trials=4, timeout=3600))

@@ -1,5 +1,6 @@
 """Plan, study, queue and worker, without training anything."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,22 +8,24 @@ import optuna
 import pytest
 from configs import values
 from optuna.trial import TrialState
-from plans import FILTERS_AND_BLOCKS, FakeRun, plan, study
+from plans import FILTERS_AND_BLOCKS, FakeRun, plan, study, sweep_of
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.config.schema import CnnModel
+from cnn_sweeps.config.schema import CnnModel, Tracking
 from cnn_sweeps.errors import ConfigError, DivergedError, StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import default_name, fill
+from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.outcome import Silence
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study.catalog import default_name
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 
@@ -269,7 +272,7 @@ def test_unknown_study_is_refused(tmp_path: Path) -> None:
         pytest.param({"params": {"model.filters": "4,8"}}, r"conv_blocks.*was removed", id="space"),
         pytest.param({"sampler": "random"}, "sampler", id="sampler"),
         pytest.param({"objectives": {"loss": "minimize"}}, "objectives", id="objectives"),
-        pytest.param({"seed": 3}, "the experiment was", id="base"),
+        pytest.param({"seed": 3}, "seed was 0 and is now 3; type seed=0 to continue it", id="base"),
     ],
 )
 def test_a_study_of_another_sweep_is_refused(
@@ -279,6 +282,57 @@ def test_a_study_of_another_sweep_is_refused(
     study(tmp_path)
     with pytest.raises(StoreError, match=message):
         study(tmp_path, plan(**other))
+
+
+def test_a_study_of_earlier_rules_tells_how_to_continue_it(tmp_path: Path) -> None:
+    """It was begun before the rules of reading a user's own images changed."""
+    (tmp_path / "own.npz").touch()
+    data = {"name": "npz", "path": str(tmp_path / "own.npz")}
+    made = plan(data=data).to_json()
+    for base in made["template"]["bases"].values():
+        del base["data"]["rules"]  # as an earlier version stored it
+    study(tmp_path, Plan.from_json(made))
+    with pytest.raises(StoreError, match=r"rules was 1 and is now 2; type data\.rules=1 to cont"):
+        study(tmp_path, plan(data=data))
+    assert study(tmp_path, plan(data={**data, "rules": 1})).counts().total == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        pytest.param(
+            "range(1,3)", "1,2", "was a range of integers and is now a list of choices", id="kind"
+        ),
+        pytest.param("range(1,40)", "range(1,40,3)", "is now", id="long"),
+        pytest.param("1,2,3,4,5,6,7,8,9,10,11,12,13,14", None, "are others now", id="shortened"),
+    ],
+)
+def test_spaces_that_read_the_same_are_told_apart(before: str, now: str | None, told: str) -> None:
+    """A refusal never shows two identical texts."""
+    later = now or before.replace("7,8", "70,80")
+    spaces = [parse_space({"model.filters": text}) for text in (before, later)]
+    assert told in spaces[0].difference(spaces[1])
+
+
+def test_the_same_sweep_is_no_other_one_where_its_first_cell_does_not_fit(tmp_path: Path) -> None:
+    """Whoever looks ahead sees the study as whoever carries it out."""
+    made = plan({"model.conv_blocks": "5,1", "model.filters": "4,8"})
+    refuse_another(study(tmp_path, made).address, made)
+
+
+def test_a_sweep_that_runs_out_of_time_says_what_was_not_begun(tracking: Tracking) -> None:
+    """And how to go on."""
+    heard: list[str] = []
+
+    class Listener(Silence):
+        def notice(self, text: str) -> None:
+            heard.append(text)
+
+    made = plan(tracking={"dir": str(tracking.dir)})
+    budget = Budget(n_jobs=0, timeout=1e-6)
+    sweep_of(made, budget, replace(made.first, tracking=tracking), Listener())
+    (said,) = heard
+    assert said.startswith("hydra.sweeper.timeout=1e-06 s are over: 5 of 5 trials not begun. Type")
 
 
 def test_a_broken_journal_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cnn_sweeps.errors import DivergedError, StoreError, UnknownHashError
 from cnn_sweeps.tracking import RunRecord, Store, model_files, paging
 from cnn_sweeps.tracking import store as experiments
 from cnn_sweeps.tracking import store as store_module
+from cnn_sweeps.tracking.names import KIND, STUDY_NAME
 
 HASH = "3f2a9c1b7d20" + "0" * 52
 OTHER = "3f2b" + "1" * 60
@@ -250,3 +251,12 @@ def test_experiment_that_cannot_be_made(store: Store) -> None:
     client = SlowClient("PERMISSION_DENIED", None)
     with pytest.raises(MlflowException, match="no"):
         experiments.made_experiment(client, "e", store.address)
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a \"b\" 'c'", "back\\\\", "plain", "50%"])
+def test_runs_are_found_by_any_text_of_a_tag(store: Store, name: str) -> None:
+    """Also by one that MLflow's filters have no way to write."""
+    for text in (name, "another"):
+        with store.start_run("a run", tags={STUDY_NAME: text, KIND: "sweep"}):
+            pass
+    assert [r.tags[STUDY_NAME] for r in store.tagged({STUDY_NAME: name, KIND: "sweep"})] == [name]

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.dotted import dotted
+from cnn_sweeps.text.json import from_text
 
 NODE = "exercise"
 """Where an exercise stands in the composed config; it is no part of an experiment."""
@@ -58,7 +59,7 @@ class ComparisonSpec:
         return cls(
             name=str(node["name"]),
             question=str(node["question"]).strip(),
-            seeds=_seeds(node.get("seeds", 3)),
+            seeds=_seeds(from_text(node.get("seeds", 3))),
             base=dict(dotted(node["base"])),
             settings=dict(dotted(node.get("settings", {}))),
             phrases={str(cell): str(words) for cell, words in node.get("says", {}).items()},

@@ -17,6 +17,7 @@ from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.config.stored import completed, refuse_newer, with_defaults
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs.hydra_errors import explained
 from cnn_sweeps.runs.validate import explain, make_config, plain
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import Space
@@ -56,14 +57,28 @@ class BaseConfig:
         keys = tuple(d.key for d in dimensions)
         bases = {}
         for choice in itertools.product(*map(_options, dimensions)):
-            overrides = [*fixed, *space.overrides(_chosen(keys, choice))]
-            container = OmegaConf.to_container(compose(overrides))
+            options = space.overrides(_chosen(keys, choice))
+            try:
+                with explained(options, sweep=True):
+                    container = OmegaConf.to_container(compose([*fixed, *options]))
+            except ConfigError as error:
+                where = f"with {' '.join(options)}: " if options else ""
+                raise ConfigError(f"{where}{error}") from error
             bases[json.dumps(choice)] = with_defaults(cast("dict[str, Any]", container))
         return cls(groups=keys, bases=bases)
 
     def choices(self) -> list[dict[str, Label]]:
         """The swept options of config groups that have a base, by key."""
         return [_chosen(self.groups, json.loads(choice)) for choice in self.bases]
+
+    def divided(self, group: str, key: str) -> tuple[list[Label], list[Label]]:
+        """The swept options of a group that have a key, and those that do not."""
+        having: dict[Label, bool] = {}
+        for choice, base in zip(self.choices(), self.bases.values(), strict=True):
+            if group in choice:
+                option = choice[group]
+                having[option] = having.get(option, False) or _has(base, key.split("."))
+        return [o for o in having if having[o]], [o for o in having if not having[o]]
 
     def config(self, space: Space, values: Mapping[str, Any]) -> Config:
         """The checked config of one trial.
@@ -106,6 +121,14 @@ class BaseConfig:
             refuse_newer(base, "its base config")
         bases = {choice: completed(base) for choice, base in plain["bases"].items()}
         return cls(groups=tuple(plain["groups"]), bases=bases)
+
+
+def _has(base: Any, path: Sequence[str]) -> bool:
+    for part in path:
+        if not isinstance(base, Mapping) or part not in base:
+            return False
+        base = base[part]
+    return True
 
 
 def _options(dimension: Dimension) -> Sequence[Any]:

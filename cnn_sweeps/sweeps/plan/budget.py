@@ -1,6 +1,7 @@
 """How much a sweep may spend, and on how many workers."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ UNBOUNDED_TRIALS = 20
 LOG_LEVELS = ("debug", "info", "warning", "error")
 NO_LOG = (".journal", ".lock")
 """Ends of names that files of a study have; a log of that name would be taken for one."""
+LONGEST = 236
+"""Bytes of a study's name; its files have longer names, of which systems take 255."""
+UNNAMED = re.compile(r"[/\x00-\x1f\x7f]")
+"""Characters that the name of a file must not have, or should not."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
 
@@ -59,10 +64,11 @@ class Budget:
             _check_whole(key, settings.get(key, least), least)
         _check_timeout(settings.get("timeout"))
         name, storage = settings.get("study_name"), settings.get("storage")
-        if name is not None and ("/" in name or not name.strip()):
+        if name is not None and not _names_file(name):
             raise ConfigError(
-                f"hydra.sweeper.study_name={name} is invalid: it names a file, so it must not "
-                f"be empty or contain /; type null for a name derived from what is swept."
+                f"hydra.sweeper.study_name={name[:40]} is invalid: it names a file, so it has "
+                f"1 to {LONGEST} bytes, and no / or line break; type null for a name derived from "
+                f"what is swept."
             )
         if storage is not None and not storage.strip():
             raise ConfigError(
@@ -95,6 +101,10 @@ class Budget:
     def slots(self, plan: SearchPlan) -> int:
         """Trials of a sweep that a sampler fills."""
         return self.n_trials or plan.size or UNBOUNDED_TRIALS
+
+
+def _names_file(name: str) -> bool:
+    return bool(name.strip()) and len(name.encode()) <= LONGEST and not UNNAMED.search(name)
 
 
 def _check_whole(key: str, given: Any, least: int) -> None:

@@ -1,6 +1,8 @@
 """Refusing, before anything starts, what no trial could carry out."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from random import Random
 from typing import Any
@@ -9,7 +11,10 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError, InputError
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.space.space import FEW
+from cnn_sweeps.sweeps.space.conditions import condition_cases
+from cnn_sweeps.sweeps.space.space import FEW, Space
+from cnn_sweeps.sweeps.space.value import Label
+from cnn_sweeps.text.format import pluralize
 
 MOST_POINTS = 2_000
 """Points that are checked one by one, a millisecond each; of more, the first so many."""
@@ -46,6 +51,27 @@ def refuse_impossible(plan: Plan) -> Config:
     return possible or plan.first
 
 
+def refuse_lacking(plan: Plan) -> None:
+    """Refuse to sweep a key beside an option of a config group that does not have it.
+
+    Raises:
+        ConfigError: naming the option, and the condition under which the key counts.
+    """
+    for dimension in plan.space.dimensions:
+        key, group = dimension.key, dimension.key.partition(".")[0]
+        having, lacking = plan.base_config.divided(group, key)
+        met = [option for option in lacking if _counts_beside(plan.space, key, group, option)]
+        if having and met:
+            when = having[0] if len(having) == 1 else f"[{','.join(map(str, having))}]"
+            sweep = dimension.expression.partition("=")[2]
+            sweep = f"choice({sweep})" if dimension.choices else sweep
+            raise ConfigError(
+                f"{dimension.expression} cannot be swept with {group}={met[0]}, which has no "
+                f"{key}.\n  Under params of a search space (docs/sweeps.md), write\n"
+                f"  {key}: {{sweep: '{sweep}', when: {{{group}: {when}}}}}"
+            )
+
+
 def refuse_endless(plan: Plan, budget: Budget) -> None:
     """Refuse to try every cell of a space that is too large for it.
 
@@ -59,6 +85,29 @@ def refuse_endless(plan: Plan, budget: Budget) -> None:
             f"hydra.sweeper.n_trials=NUMBER for a sampler to choose among them"
             f"{', and hydra/sweeper/sampler=tpe' if plan.sampler.enumerates else ''}."
         )
+
+
+def refuse_surplus(points: Sequence[Mapping[str, Label]], plan: Plan, budget: Budget) -> None:
+    """Refuse to enqueue more points than there are trials; the last ones would be passed over.
+
+    Raises:
+        ConfigError: there are more.
+    """
+    if len(points) > (most := budget.slots(plan)):
+        raise ConfigError(
+            f"hydra.sweeper.enqueue has {pluralize(len(points), 'point')}, and the sweep has "
+            f"{pluralize(most, 'trial')}.\n"
+            f"  Type hydra.sweeper.n_trials={len(points)}, or fewer points."
+        )
+
+
+def _counts_beside(space: Space, key: str, group: str, option: Label) -> bool:
+    """Whether a key counts in some point that has an option."""
+    narrowed = [
+        replace(d, choices=(option,), texts=(str(option),)) if d.key == group else d
+        for d in space.dimensions
+    ]
+    return any(key in point for point, _ in condition_cases(narrowed))
 
 
 def _possible(plan: Plan, key: str, value: Any) -> bool:

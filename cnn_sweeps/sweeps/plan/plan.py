@@ -4,11 +4,12 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
 from cnn_sweeps.provenance.identity import content
@@ -20,10 +21,14 @@ from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.plan.search_plan import Duplicates
 from cnn_sweeps.sweeps.space.conditions import condition_cases
 from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.sweeps.space.value import text_of
+from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import sha256
 
 PLAN_VERSION = 1
 EPOCHS = "trainer.epochs"
+APART = ("tracking.", "trajectory.")
+"""Groups that say nothing of an experiment."""
 MOST_SAMPLE_POINTS = 2_000
 """Points that are looked at for one that can be carried out."""
 
@@ -58,9 +63,7 @@ class Plan:
 
     def unchecked(self) -> "Plan":
         """The same plan where nothing is to be carried out: images and functions may be gone."""
-        return dataclasses.replace(
-            self, base_config=dataclasses.replace(self.base_config, checked=False)
-        )
+        return replace(self, base_config=replace(self.base_config, checked=False))
 
     @property
     def size(self) -> int | None:
@@ -197,14 +200,26 @@ class Plan:
             return self.space.difference(other.space)
         for part in ("objectives", "sampler", "pruner", "duplicates"):
             there, here = getattr(self, part), getattr(other, part)
-            if there != here:
+            if there != here and str(there) != str(here):
                 return f"{part} was {there} and is now {here}"
+        if self.sampler != other.sampler:
+            return f"the seed was {self.sampler.seed} and is now {other.sampler.seed}"
         if self._compared() != other._compared():
             return f"the base model was {self._compared()} and is now {other._compared()}"
         if self.digest() != other.digest():
-            there, here = list(self.fixed), list(other.fixed)
-            return f"the experiment was {there or 'the default'} and is now {here or 'the default'}"
+            return self._experiment_changed(other)
         return None
+
+    def _experiment_changed(self, other: "Plan") -> str:
+        """What was typed; where that is the same, a default or a file has changed."""
+        there, here = (list(plan.fixed) or "the default" for plan in (self, other))
+        if there != here:
+            return f"the experiment was {there} and is now {here}"
+        before, now = (dict(dotted(to_json(plan.first))) for plan in (self, other))
+        changed = [k for k in now if now[k] != before.get(k) and not k.startswith(APART)]
+        told = ", ".join(f"{key} was {before.get(key)} and is now {now[key]}" for key in changed)
+        typed = " ".join(f"{key}={text_of(before.get(key))}" for key in changed)
+        return f"{told}; type {typed} to continue it." if changed else "a default has changed."
 
 
 def source(data: Data) -> str:

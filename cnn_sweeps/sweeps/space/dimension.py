@@ -66,6 +66,8 @@ class Dimension:
         """Every label in the order of enumeration; None when infinitely many."""
         if self.choices:
             return self.choices
+        if self.low == self.high:
+            return (int(self.low) if self.kind == "int" else self.low,)
         return range(int(self.low), int(self.high) + 1) if self.kind == "int" else None
 
     def active(self, values: Mapping[str, Label]) -> bool:

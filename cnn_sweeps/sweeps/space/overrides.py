@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 MOST_VALUES = 10_000
+LARGEST = 2**53
+"""The largest integer of a range: samplers count in floating point, exact up to there."""
 TAGS = ("log", "int", "float")
 
 
@@ -190,6 +192,11 @@ def _interval(override: Override, sweep: IntervalSweep) -> Dimension:
     if ends is None:
         raise ConfigError(f"`{typed}` never ends; type two numbers: `{key}=interval(0.0,0.5)`.")
     low, high = map(cast, ends)
+    if not -LARGEST <= low <= high <= LARGEST and isinstance(low, int) and low <= high:
+        raise ConfigError(
+            f"`{typed}` is too wide: a range of integers is searched from {-LARGEST} to {LARGEST}; "
+            f"type `{key}=interval({max(low, 0)},{2**32 - 1})`."
+        )
     if low > high:
         raise ConfigError(
             f"`{typed}` is empty: it starts above its end; type `{key}=interval({high},{low})`."

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 FEW = 2_000
 """Cells that are gone through one by one."""
 
+KINDS = {
+    "categorical": "a list of choices",
+    "int": "a range of integers",
+    "float": "a range of numbers",
+}
+
 __all__ = ["Dimension", "Space", "params_to_overrides", "parse_space"]
 
 
@@ -166,7 +172,7 @@ class Space:
         changes = [f"`{theirs[key]}` was added" for key in theirs if key not in mine]
         changes += [f"`{mine[key]}` was removed" for key in mine if key not in theirs]
         changes += [
-            f"`{mine[key]}` is now `{theirs[key]}`"
+            _told_apart(mine[key], theirs[key])
             for key in mine
             if key in theirs and mine[key] != theirs[key]
         ]
@@ -277,6 +283,15 @@ def _is_group(config_loader: "ConfigLoader | None", dimension: Dimension) -> boo
     if config_loader is not None:
         return bool(config_loader.get_group_options(bare(dimension.key).partition("@")[0]))
     return dimension.kind == "categorical" and all(map(BARE.fullmatch, dimension.texts))
+
+
+def _told_apart(before: Dimension, now: Dimension) -> str:
+    """What has changed of a dimension, also where both are typed or shortened to one text."""
+    if str(before) != str(now):
+        return f"`{before}` is now `{now}`"
+    if before.kind != now.kind:
+        return f"`{before}` was {KINDS[before.kind]} and is now {KINDS[now.kind]}"
+    return f"the values of `{before}` are others now"
 
 
 def _settled(fixed: Iterable["Override"], typed: Iterable["Override"]) -> Settled:

@@ -7,6 +7,8 @@ import optuna
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.sweeps.plan.budget import LONGEST, Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -21,6 +23,20 @@ MOST = 20
 def studies_of(tracking: Tracking) -> Path:
     """The folder of the studies that were given no other storage."""
     return tracking.dir.absolute() / STUDIES
+
+
+def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> Address:
+    """Where the study of a sweep is, or will be."""
+    name = budget.study_name or default_name(tracking.experiment, plan)
+    file = studies_of(tracking) / f"{name}{SUFFIX}"
+    return Address(storage=budget.storage or str(file), name=name)
+
+
+def default_name(experiment: str, plan: Plan) -> str:
+    """A study name that the same command gives again; that of an exercise says which."""
+    told = plan.exercise.name if plan.exercise else experiment
+    short = told.encode()[:LONGEST].decode(errors="ignore")  # it names files
+    return f"{short}-{plan.digest()[:8]}"
 
 
 def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:

@@ -75,10 +75,12 @@ class TrialDropped:
     Attributes:
         worker: number of the worker.
         trial: number of the trial whose experiment was known.
+        reason: why nothing else was tried in its place, for a person.
     """
 
     worker: int
     trial: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)

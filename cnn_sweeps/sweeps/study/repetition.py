@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from cnn_sweeps.sweeps.plan.effect import ineffective
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
@@ -16,11 +17,14 @@ from cnn_sweeps.sweeps.study.attributes import (
     TRAJECTORY_KEY,
     slot_of,
 )
+from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 
 PATIENCE = 5
 """Times the sampler is asked again before one of the cells that are left is taken."""
 MOST_LOOKED_AT = 2_000
+DRAWS = 200
+"""Points of a continuous space by chance, one of which is new wherever a number has an effect."""
 
 
 def name(trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
@@ -49,17 +53,25 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
 def resample(study: TrialQueue, trial: Trial) -> bool:
     """Give a repetition's place back: to the sampler, or to a cell that is left.
 
-    Where no cell is left the place is given up, and the answer is no: the space is exhausted.
+    Where no cell is left the place is given up, and the answer is no: the space is exhausted. Of a
+    continuous space that is taken for granted when chance finds nothing either.
     """
     proposal = Proposal(slot=slot_of(trial), resampled=trial.user_attrs.get(RESAMPLED, 0) + 1)
     kept = {SLOT: proposal.slot}
-    if proposal.resampled < PATIENCE or study.plan.size is None:
+    if proposal.resampled < PATIENCE:
         study.enqueue(resampled=proposal.resampled, kept=kept)
         return True
     cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
     if cell is not None:
         study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell), kept=kept)
     return cell is not None
+
+
+def exhausted(study: SweepStudy) -> str:
+    """Why a slot was given up, for a person: it names swept keys that change nothing."""
+    idle = ", ".join(dimension.key for dimension in ineffective(study.plan))
+    because = f"; {idle} has no effect" if idle else ""
+    return f"every experiment that was proposed has been tried{because}"
 
 
 def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
@@ -76,8 +88,10 @@ def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
 
 
 def _some(space: Space, chance: random.Random) -> Iterable[dict[str, Any]]:
-    """All cells in any order; of a large space, cells by chance."""
-    if (space.size or 0) > MOST_LOOKED_AT:
+    """All cells in any order; of a large or a continuous space, cells by chance."""
+    if space.size is None:
+        return islice(space.drawn(chance), DRAWS)
+    if space.size > MOST_LOOKED_AT:
         return islice(space.drawn(chance), MOST_LOOKED_AT)
     cells = list(space.cells())
     chance.shuffle(cells)

@@ -61,11 +61,8 @@ class SweepStudy(TrialQueue):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     study.set_metric_names(list(plan.objectives.names))
-            elif (difference := Plan.from_json(stored).difference(plan)) is not None:
-                raise StoreError(
-                    f"the study {address.name} holds another sweep: {difference}\n"
-                    f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
-                )
+            else:
+                _refuse_difference(address, Plan.from_json(stored), plan)
         return cls._ready(study, storage, plan, address)
 
     @classmethod
@@ -110,3 +107,21 @@ class SweepStudy(TrialQueue):
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell with the trajectory that it is a prefix of."""
         return Prefix.of(self.plan, experiment_key, cell)
+
+
+def refuse_another(address: Address, plan: Plan) -> None:
+    """Refuse a sweep whose study is there and holds another one; nothing is created.
+
+    Raises:
+        StoreError: saying what is different.
+    """
+    if (there := SweepStudy.existing(address)) is not None:
+        _refuse_difference(address, there.plan, plan)
+
+
+def _refuse_difference(address: Address, there: Plan, here: Plan) -> None:
+    if (difference := there.difference(here)) is not None:
+        raise StoreError(
+            f"the study {address.name} holds another sweep: {difference}\n"
+            f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
+        )

@@ -42,6 +42,7 @@ from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,7 @@ class Placement:
     _seen: set[int] = field(default_factory=set)
     _begun: int = 0
     _fruitless: int = 0
+    _stopping: bool = False
     _errors: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -198,6 +200,7 @@ class Placement:
 
     def ask_to_stop(self) -> None:
         """Tell the workers by way of the study; they look after each epoch."""
+        self._stopping = True
         self.study.study.set_user_attr(STOP, True)
 
     def kill(self) -> None:
@@ -223,6 +226,9 @@ class Placement:
         self._thread.start()
 
     def _run(self) -> None:
+        # Blocked in this thread, and so in all processes that the launcher starts: a Ctrl-C, which
+        # the terminal tells to each of them, reaches the controller alone. It stops the workers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
         try:
             self.launch()
         except BaseException as error:
@@ -233,6 +239,8 @@ class Placement:
 
     def _judge(self) -> None:
         """Give up when placing workers leads to nothing, with what the launcher says."""
+        if self._stopping:  # then a launcher fails for the Ctrl-C that it has heard, too
+            return
         self._fruitless = 0 if self._count_begun() > self._begun else self._fruitless + 1
         if self._fruitless and (self._errors or self._fruitless >= MOST_FRUITLESS):
             why = reason_of(self._errors[0]) if self._errors else "its workers started no trial"

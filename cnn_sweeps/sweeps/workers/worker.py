@@ -189,8 +189,9 @@ class Worker:
             self._ended(trial, state="reused", values=tuple(known.values))
             return
         if not requeue.resample(study, trial, known.values):
-            logger.info("trial %d dropped: every experiment of the space was tried", trial.number)
-            self.emit(TrialDropped(worker=self.number, trial=trial.number))
+            reason = repetition.exhausted(study)
+            logger.info("trial %d dropped: %s", trial.number, reason)
+            self.emit(TrialDropped(worker=self.number, trial=trial.number, reason=reason))
 
     def _ended(self, trial: Trial, error: Exception | None = None, /, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)

@@ -34,3 +34,16 @@ def test_a_log_that_is_impossible_is_refused(settings: dict[str, Any], message: 
     with pytest.raises(ConfigError, match=message) as caught:
         Budget.parse({"n_jobs": 1, **settings})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 260, "ü" * 130, "a/b", " ", "a\nb", "a\0b"])
+def test_a_study_name_that_cannot_name_files_is_refused(name: str) -> None:
+    """Before the system refuses the file."""
+    with pytest.raises(ConfigError, match=r"(?s)^hydra\.sweeper\.study_name=.*it names a file"):
+        Budget.parse({"n_jobs": 1, "study_name": name})
+
+
+@pytest.mark.parametrize("name", ["o'brien", 'the "best"', "x" * 236, "größe 1"])
+def test_any_other_study_name_is_taken(name: str) -> None:
+    """Quotes and spaces, too."""
+    assert Budget.parse({"n_jobs": 1, "study_name": name}).study_name == name

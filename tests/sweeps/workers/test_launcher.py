@@ -1,17 +1,43 @@
 """Hydra's launchers place the workers of a sweep, through a seam that needs no code of theirs."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
+from optuna.trial import TrialState
 from plans import plan, study
 
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.outcome import Silence
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.workers.launcher import place_by_launcher, work_as_job
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
+from cnn_sweeps.sweeps.workers.launcher import Launch, Placement, place_by_launcher, work_as_job
+
+
+class Leaving:
+    """Workers that end within a step."""
+
+    pids: frozenset[int] = frozenset()
+    idle = False
+
+    def step(self, show: Any, *, waiting: bool) -> dict[int, str]:
+        """End."""
+        self.idle = True
+        return {}
+
+    def ask_to_stop(self) -> None:
+        """They have gone."""
+
+    def kill(self) -> None:
+        """They have gone."""
 
 
 class FakeLauncher:
@@ -74,3 +100,53 @@ def test_a_launcher_runs_the_sweep(tmp_path: Path, launcher: str) -> None:
     assert "4 trials" in done.stdout
     assert "test_accuracy" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["mlruns"]
+
+
+def test_ctrl_c_reaches_no_process_that_a_launcher_starts(tmp_path: Path) -> None:
+    """A terminal tells it to all of them; a worker would die of it, with a traceback."""
+    masks: list[str] = []
+
+    def launch() -> None:
+        asked = [sys.executable, "-S", "-c", "import signal; print(signal.pthread_sigmask(0, []))"]
+        masks.append(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+
+    placed(tmp_path, launch)
+    assert "SIGINT" in masks[0]
+    assert "SIGHUP" in masks[0]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_launcher_that_fails_when_it_is_to_stop_is_no_failure(tmp_path: Path) -> None:
+    """It may have heard the Ctrl-C that ends the sweep; without one it is a failed sweep."""
+
+    def launch() -> None:
+        raise RuntimeError("interrupted")
+
+    placed(tmp_path, launch, stopping=True)
+    with pytest.raises(RunFailedError, match="interrupted"):
+        placed(tmp_path, launch)
+
+
+def test_a_worker_that_dies_of_ctrl_c_costs_no_attempt(tmp_path: Path) -> None:
+    """Its trial waits for the next call as it was, however often that happens."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    gone = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
+    for _ in range(4):
+        assert made.claim(gone) is not None
+        Supervisor(study=made, store=None, budget=Budget(retries=2), view=Silence()).run(
+            Leaving(), Interrupts(count=1)
+        )
+    (waiting,) = made.trials()
+    assert waiting.state == TrialState.WAITING
+    assert waiting.user_attrs.get(ATTEMPT, 1) == 1
+
+
+def placed(folder: Path, launch: Launch, *, stopping: bool = False) -> None:
+    """Let a launcher work to its end."""
+    placement = Placement(study=study(folder), launch=launch)
+    if stopping:
+        placement.ask_to_stop()
+    placement.step(lambda _: None, waiting=True)
+    while not placement.idle:
+        placement.step(lambda _: None, waiting=False)

@@ -1,0 +1,73 @@
+"""From what was typed to a checked sweep: what is refused before anything is imported or made."""
+
+from pathlib import Path
+
+import pytest
+
+from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
+from cnn_sweeps.sweeps.request import SweepRequest
+from cnn_sweeps.sweeps.study.catalog import address_of
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "hydra.sweeper.study_name=mine")
+
+
+def asked(*typed: str) -> SweepRequest:
+    """The sweep that is typed, checked."""
+    with composed_call(typed) as (call, arguments):
+        return request_of(call, arguments)
+
+
+def test_the_study_of_another_sweep_is_refused_first(in_tmp: Path) -> None:
+    """A dry run refuses it as well; no database was made for it."""
+    made = asked(*SWEEP)
+    SweepStudy.create(address_of(made.plan, made.budget, made.config.tracking), made.plan)
+    assert asked(*SWEEP, "hydra.sweeper.dry_run=true").budget.dry_run
+    with pytest.raises(StoreError, match=r"the seed was 0 and is now 3\n"):
+        asked(*SWEEP, "seed=3", "hydra.sweeper.dry_run=true")
+    with pytest.raises(StoreError, match=r"`model\.filters=4,8` is now `model\.filters=4,8,16`"):
+        asked(*SWEEP, "model.filters=4,8,16")
+    assert not list(in_tmp.rglob("*.db"))
+
+
+def test_numbers_come_out_of_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the experiment, the settings of the sweep and the seed of its sampler."""
+    monkeypatch.setenv("N", "7")
+    n = "${oc.env:N}"
+    settings = (f"hydra.sweeper.n_trials={n}", f"hydra.sweeper.n_jobs={n}", f"seed={n}")
+    sampler = ("hydra/sweeper/sampler=tpe", f"hydra.sweeper.sampler.n_startup_trials={n}")
+    made = asked("data=digits", "model.filters=4,8", *settings, *sampler)
+    assert (made.budget.n_trials, made.budget.n_jobs, made.config.seed) == (7, 7, 7)
+    assert (made.plan.sampler.seed, made.plan.sampler.params["n_startup_trials"]) == (7, 7)
+    typed = asked("data=digits", "model.filters=4,8", "seed=7", *sampler).plan.first
+    assert made.plan.experiment_key(made.plan.first) == made.plan.experiment_key(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        pytest.param(["trainer.threads=1,2"], "no part of an experiment", id="no-effect"),
+        pytest.param(["model=dnn,cnn", "model.filters=4,8"], "with model=dnn", id="lacking"),
+        pytest.param(
+            ["model=dnn,cnn", "model.conv_blocks=2", "seed=1,2"],
+            r"with model=dnn: model\.conv_blocks: there is no such key",
+            id="a-fixed-key",
+        ),
+        pytest.param(
+            [
+                *("model.filters=4,8", "hydra.sweeper.n_trials=1"),
+                "hydra.sweeper.enqueue=['model.filters=4','model.filters=8']",
+            ],
+            "has 2 points",
+            id="enqueued",
+        ),
+        pytest.param(
+            ["seed=interval(0,9223372036854775807)"], r"is too wide.*from -\d+ to \d+", id="wide"
+        ),
+    ],
+)
+def test_what_cannot_be_swept_is_refused(typed: list[str], message: str) -> None:
+    """As it is typed."""
+    with pytest.raises(CnnSweepsError, match=message):
+        asked("data=digits", *typed)
