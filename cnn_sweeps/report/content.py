@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_sweeps.sweeps.results.results import SweepResults, Trial
+from cnn_sweeps.sweeps.results.results import SweepResults, Trial, tied_best
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import duration, first_line, pluralize
 from cnn_sweeps.text.table import Table
@@ -30,7 +30,11 @@ def answer(results: SweepResults) -> list[str]:
     so_far = " so far" if results.unfinished else ""
     if len(results.objectives) == 1:
         (best,) = results.winners
-        return [f"The best{so_far} is {settings(best)}: {scores(results, best)}."]
+        tied = tied_best(results.trials)
+        return [
+            f"The best{so_far} is {settings(best)}: {scores(results, best)}.",
+            *([tied] if tied else []),
+        ]
     named = results.winners[:MOST_NAMED]
     told = [
         f"Trial {trial.number}, {settings(trial)}: {scores(results, trial)}." for trial in named
@@ -66,6 +70,14 @@ def scores(results: SweepResults, trial: Trial) -> str:
     if TESTED in trial.metrics:
         told[TESTED] = trial.metrics[TESTED]
     return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
+
+
+def best_first(results: SweepResults) -> dict[str, str]:
+    """In which order the best stands first, by the heading of a column; other columns rise."""
+    orders = {"maximize": "descending", "minimize": "ascending"}
+    sought = {measures.head(each.name): orders[each.direction] for each in results.objectives}
+    rising = {name: "descending" for name in results.ranking.head if measures.rising(name)}
+    return rising | sought
 
 
 def cards(results: SweepResults) -> list[tuple[str, str]]:
@@ -163,15 +175,18 @@ def ended_early(results: SweepResults) -> Table:
             "failed" if trial.state == "fail" else trial.state,
             settings(trial),
             str(trial.epochs or ""),
+            ", ".join(
+                f"{name} {measures.texts(name, [value])[0]}" for name, value in trial.last.items()
+            ),
             first_line(trial.reason),
         )
         for trial in results.trials
         if not trial.values
     ]
     return Table(
-        head=("trial", "ended", "settings", "epochs", "reason"),
+        head=("trial", "ended", "settings", "epochs", "last value", "reason"),
         rows=tuple(rows),
-        text=frozenset({"ended", "settings", "reason"}),
+        text=frozenset({"ended", "settings", "last value", "reason"}),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.tracking.address import resolve
+from cnn_sweeps.tracking.address import overrides, resolve
 
 
 def test_default_is_sqlite_in_the_folder(in_tmp: Path) -> None:
@@ -27,6 +27,18 @@ def test_variable_is_used_when_no_uri_is_given() -> None:
     """MLFLOW_TRACKING_URI counts where the configuration says nothing."""
     address = resolve(Tracking(), {"MLFLOW_TRACKING_URI": "http://localhost:5000"})
     assert (address.uri, address.artifacts) == ("http://localhost:5000", None)
+
+
+def test_what_is_typed_leads_to_the_same_experiment_in_any_shell(
+    monkeypatch: pytest.MonkeyPatch, in_tmp: Path
+) -> None:
+    """It is named as soon as either shell might mean another one."""
+    here = resolve(Tracking())
+    assert overrides(here, "cnn_sweeps") == []
+    assert overrides(here, "course") == ["tracking.experiment=course"]
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "course")
+    assert overrides(here, "course") == ["tracking.experiment=course"]
+    assert overrides(here, "cnn_sweeps") == ["tracking.experiment=cnn_sweeps"]
 
 
 def test_uri_wins_over_the_variable(tmp_path: Path) -> None:

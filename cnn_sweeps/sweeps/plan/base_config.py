@@ -57,8 +57,12 @@ class BaseConfig:
         bases = {}
         for choice in itertools.product(*map(_options, dimensions)):
             overrides = [*fixed, *space.overrides(_chosen(keys, choice))]
-            container = OmegaConf.to_container(compose(overrides))
-            bases[json.dumps(choice)] = with_defaults(cast("dict[str, Any]", container))
+            composed = compose(overrides)
+            container = cast("dict[str, Any]", OmegaConf.to_container(composed))
+            # A variable of this shell: whoever carries a trial out may have another one.
+            if "oc.env:" in container.get("tracking", {}).get("experiment", ""):
+                container["tracking"]["experiment"] = composed.tracking.experiment
+            bases[json.dumps(choice)] = with_defaults(container)
         return cls(groups=keys, bases=bases)
 
     def choices(self) -> list[dict[str, Label]]:
