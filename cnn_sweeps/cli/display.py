@@ -96,10 +96,11 @@ class TerminalDisplay:
         more = len(ended) - MOST_REASONS
         if more > 0:
             out.print(f"and {pluralize(more, 'more trial')} pruned or failed")
-        if more > 0 or (outcome.answer is None and len(rows) > TOP):
-            first = f"the best {TOP} of {len(rows)} trials" if outcome.answer is None else "some"
+        cut = outcome.answer is None and len(rows) > TOP
+        if cut or more > 0:
+            which = f"the best {TOP} of {len(rows)} trials; " if cut else ""
             every = f"{report_again(outcome.study, outcome.store)} --format csv"
-            out.print(f"Shown are {first}. All:  {every}", soft_wrap=True)
+            out.print(f"{which}all trials:  {every}", soft_wrap=True)
 
     def reported(self, place: str) -> None:
         """Print where the report is."""

@@ -15,6 +15,17 @@ TESTED = "test_accuracy"
 CARDS = ("trainable_params", "train_seconds", "epochs")
 """Metrics of the best that are shown beside what was sought."""
 
+SAMPLERS = {
+    "auto": "a grid where the trials cover it, else TPE (auto)",
+    "grid": "a grid: every combination once",
+    "tpe": "TPE (tpe)",
+    "random": "random search",
+    "qmc": "quasi-random search (qmc)",
+    "cmaes": "CMA-ES (cmaes)",
+    "gp": "a Gaussian process (gp)",
+    "nsgaii": "NSGA-II (nsgaii)",
+}
+"""What the samplers are called in the field, by their names here."""
 PHASES = {
     "data": "reading and checking the images",
     "build": "building the networks",
@@ -70,6 +81,17 @@ def scores(results: SweepResults, trial: Trial) -> str:
     if TESTED in trial.metrics:
         told[TESTED] = trial.metrics[TESTED]
     return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
+
+
+def chosen_by(results: SweepResults) -> str:
+    """Who chose the values of the trials, in words."""
+    name = name_of(results.sampler)
+    return SAMPLERS.get(name, name)
+
+
+def name_of(told: str) -> str:
+    """The name of a sampler or pruner, without its options: the commands have those typed."""
+    return told.partition("(")[0]
 
 
 def best_first(results: SweepResults) -> dict[str, str]:
@@ -131,8 +153,8 @@ def _savings(results: SweepResults) -> Iterator[str]:
     if pruned:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
-            f"The pruner {results.pruner} stopped {pluralize(len(pruned), 'trial')} early and "
-            f"saved {spared:,} epochs."
+            f"The pruner {name_of(results.pruner)} stopped {pluralize(len(pruned), 'trial')} early "
+            f"and saved {spared:,} epochs."
         )
 
 

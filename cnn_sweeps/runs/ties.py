@@ -8,10 +8,7 @@ from cnn_sweeps.text import format as measures
 PARAMS, SECONDS = "trainable_params", "train_seconds"
 MARK = "="
 """Behind the rank of a run that is as good as the one above it."""
-MARKED = (
-    f"Rank with {MARK}: as good as the row above, which has fewer parameters or, with as many, "
-    "was trained in less time."
-)
+MARKED = f"Rank with {MARK}: as good as the row above."
 MOST_NAMED = 5
 """Runs of a tie that are named one by one."""
 
@@ -52,10 +49,10 @@ def sentence(
     shown = [*names[:MOST_NAMED]]
     if len(names) > MOST_NAMED:
         shown.append(f"{len(names) - MOST_NAMED} more")
-    (params, seconds), other = cost(metrics[0]), cost(metrics[1])
-    if params < other[0]:
+    (params, seconds), *others = map(cost, metrics)
+    if params < min(others)[0]:
         why = f"{names[0]} has the fewest parameters ({params:,.0f})"
-    elif seconds < other[1]:
+    elif (params, seconds) < min(others):
         shortest = measures.texts(SECONDS, [seconds])[0]
         why = f"of those with the fewest parameters, {names[0]} was trained fastest ({shortest} s)"
     else:

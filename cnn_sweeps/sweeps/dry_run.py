@@ -116,7 +116,7 @@ def _chooser(plan: Plan, budget: Budget) -> str:
     first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
     if budget.enumerates(plan):
         return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
-    return f"sampler {plan.sampler}, {pluralize(budget.slots(plan), 'trial')}{first}"
+    return f"sampler {plan.sampler.name}, {pluralize(budget.slots(plan), 'trial')}{first}"
 
 
 def _networks(preview: SpacePreview) -> str:

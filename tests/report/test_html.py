@@ -243,6 +243,27 @@ def test_rows_beyond_the_first_are_folded_away() -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("sampler", "said"),
+    [
+        ("auto(n_startup_trials=10, multivariate=None)", "a grid where the trials cover it"),
+        ("nsgaii(population_size=50, mutation_prob=None)", "NSGA-II"),
+        ("theirs(x=1)", "theirs"),
+    ],
+)
+def test_who_chose_the_values_is_said_without_options(sampler: str, said: str) -> None:
+    """Names of Optuna's parameters say nothing to most readers."""
+    pruned = ended(state="pruned", epochs=1)
+    html = page(results(trial(), pruned, sampler=sampler, pruner="median(n_warmup_steps=0)"))
+    text = " ".join(Page(html).text.split())
+    assert f"values chosen by{said}" in text
+    assert "The pruner median stopped 1 trial early" in text
+    assert not {"n_startup_trials", "None", "population_size", "x=1", "n_warmup"} & {
+        word.partition("=")[0] for word in re.split(r"[ (),]+", text)
+    }
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_columns_know_their_best_end() -> None:
     """What is maximized falls, what is minimized rises; the table comes sorted by rank."""
     two = (

@@ -13,7 +13,7 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import ties
-from cnn_sweeps.sweeps.study.attributes import RUN_ID, metrics_of
+from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, artifacts, notes
@@ -55,11 +55,14 @@ def best_trials(study: SweepStudy) -> list[FrozenTrial]:
 
 
 def ranked_trials(study: SweepStudy) -> list[FrozenTrial]:
-    """The complete trials, best first; of equal ones the cheaper, then the earlier in the queue."""
-    complete = study.trials(TrialState.COMPLETE)
-    return study.plan.objectives.rank(
-        complete, values_of, lambda trial: ties.cost(metrics_of(trial.user_attrs))
-    )
+    """The complete trials, best first; of equal ones the cheaper, then the earlier in the queue.
+
+    Earlier versions went by the queue alone: what they have ranked and scored stays as it is.
+    """
+    complete, rank = study.trials(TrialState.COMPLETE), study.plan.objectives.rank
+    if any(METRICS in trial.user_attrs for trial in complete):
+        return rank(complete, values_of)
+    return rank(complete, values_of, lambda trial: ties.cost(metrics_of(trial.user_attrs)))
 
 
 def values_of(trial: FrozenTrial) -> list[float]:

@@ -122,9 +122,14 @@ def test_metrics_are_attributes_of_their_own_and_old_ones_are_read(tmp_path: Pat
     assert metrics_of(old) == metrics_of(new) == metrics
     assert metrics_of({METRICS: None}) == {}
     (tmp_path / "old").mkdir()
-    made = finished(tmp_path / "old", {"user_attrs": old})
-    assert Ranking.of(made, {}).rows[0].metrics == metrics
-    assert epochs_spent(made.trials()) == Epochs(asked=2, trained=1)
+    cheaper = {METRICS: {**metrics, "trainable_params": 1}, "epochs_trained": 1}
+    made = finished(tmp_path / "old", {"user_attrs": old}, {"user_attrs": cheaper})
+    ranking = Ranking.of(made, {})
+    assert ranking.rows[0].metrics == metrics
+    assert epochs_spent(made.trials()) == Epochs(asked=4, trained=2)
+    # What an earlier version has ranked and scored stays the best.
+    assert [row.number for row in ranking.rows] == [0, 1]
+    assert ranking.table().notes[0].endswith("0 was first in the queue.")
 
 
 def shown(ranking: Ranking, made: SweepStudy, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -154,9 +159,8 @@ def test_of_many_trials_the_terminal_shows_the_best(
     lines = shown(Ranking(rows=rows), made, capsys)
     assert lines[0] == "study: 300 trials"
     assert len(lines) < 2 + TOP + MOST_REASONS + 6
-    (every,) = [line for line in lines if "All:" in line]
-    assert every.startswith(f"Shown are the best {TOP} of 300 trials.")
-    assert "cnn-sweeps report study" in every
+    (every,) = [line for line in lines if "all trials:" in line]
+    assert every.startswith(f"the best {TOP} of 300 trials; all trials:  cnn-sweeps report study")
     assert every.endswith("--format csv")
     assert sum("no luck" in line for line in lines if line.startswith("trial")) == min(failed, 10)
 
@@ -165,7 +169,7 @@ def test_of_few_trials_all_are_shown(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Nothing is left out, and nothing said of it."""
     rows = tuple(trial(n, 0.9 - n / 100, best=False) for n in range(TOP))
     lines = shown(Ranking(rows=rows), study(tmp_path), capsys)
-    assert not any("All:" in line for line in lines)
+    assert not any("all trials:" in line for line in lines)
 
 
 def test_swept_keys_stay_in_a_narrow_terminal() -> None:
