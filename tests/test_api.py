@@ -12,6 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.runs.validate import compose
+from cnn_sweeps.sweeps.plan.base_config import BaseConfig
+from cnn_sweeps.sweeps.space.space import parse_space
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -55,6 +58,19 @@ def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
     typed = cs.compose("data=digits", "model.filters=4", "model.conv_blocks=1")
     assert cs.compose("data=digits", **settings) == typed
     assert isinstance(typed.model, CnnModel)
+
+
+def test_the_experiment_of_the_shell_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for MLflow itself; what is typed wins, and a sweep keeps what it was begun with."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "my course")
+    assert cs.compose("data=digits").tracking.experiment == "my course"
+    assert cs.compose(tracking__experiment="mine").tracking.experiment == "mine"
+    space = parse_space({"model.filters": "4,8"})
+    base = BaseConfig.compose(compose, ["data=digits"], space, set())
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another shell")
+    assert base.config(space, {"model.filters": 4}).tracking.experiment == "my course"
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    assert cs.compose("data=digits").tracking.experiment == "cnn_sweeps"
 
 
 def test_lists_paths_and_text_are_values() -> None:

@@ -178,6 +178,34 @@ def test_the_report_is_among_the_artifacts(page: "Page", finished: Finished) -> 
     page.frame_locator("iframe").get_by_text("Sweep report").wait_for()
 
 
+@pytest.mark.parametrize("key", ["Space", "Enter"])
+def test_the_report_is_sorted_by_the_keyboard(page: "Page", finished: Finished, key: str) -> None:
+    """The best first, then the worst; which it is is told to a screen reader."""
+    page.goto(finished.report.as_uri())
+    head = page.locator("#trials th", has_text="val_accuracy")
+    head.focus()
+    orders = []
+    for _ in range(2):
+        page.keyboard.press(key)
+        cells = page.locator("#trials tbody tr td:nth-child(2)").all_inner_texts()
+        orders.append(([*map(float, cells)], head.get_attribute("aria-sort")))
+    values = sorted((run.metrics["val_accuracy"] for run in finished.trials), reverse=True)
+    expected = [(pytest.approx(values, abs=1e-4), "descending")]
+    assert orders == [*expected, (pytest.approx(values[::-1], abs=1e-4), "ascending")]
+    assert page.locator("#trials th[aria-sort='none']").count() > 0
+
+
+@pytest.mark.parametrize(("width", "wide"), [(1280, False), (390, True)])
+def test_a_table_that_scrolls_says_so(
+    page: "Page", finished: Finished, width: int, wide: bool
+) -> None:
+    """On a phone the ranking is wider than the window."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(finished.report.as_uri())
+    said = page.locator("#trials .scroll").evaluate("e => getComputedStyle(e, '::before').content")
+    assert ("Scroll sideways" in said) == wide
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_report_renders_without_an_error(page: "Page", finished: Finished, width: int) -> None:
     """Nothing on the console, nothing loaded, nothing wider than the window of a phone."""

@@ -114,7 +114,7 @@ def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
     (parent,) = home.tagged({KIND: "sweep"})
     before = home.children(parent.run_id)
     again = swept(home.dir)
-    assert [row.trial for row in again.rows] == [row.trial for row in ranking.rows]
+    assert [row.number for row in again.rows] == [row.number for row in ranking.rows]
     assert len(before) == len(ranking.rows)
     assert {run.run_id for run in home.children(parent.run_id)} == {run.run_id for run in before}
     assert len(home.tagged({KIND: "sweep"})) == 1

@@ -124,5 +124,6 @@ def _remarks(board: Leaderboard, shown: int) -> list[str]:
             f"{'are' if many else 'is'} left out"
         )
     if not of_all and not board.without:
-        lines.append(f"no run is {FINISHED}; --all-runs shows the others")
+        others = "; --all-runs shows the others"
+        lines.append(f"no experiment is {FINISHED}{'' if board.each else others}")
     return lines

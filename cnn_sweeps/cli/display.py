@@ -1,6 +1,7 @@
 """A sweep in the terminal, from its heading to its table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -17,6 +18,11 @@ from cnn_sweeps.text import terminal
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
+
+TOP = 20
+"""Rows of the ranked table."""
+MOST_REASONS = 10
+"""Trials without a value that are named, each with its reason."""
 
 
 class TerminalDisplay:
@@ -67,11 +73,9 @@ class TerminalDisplay:
         out, ranking = console(), outcome.ranking
         out.print(f"{outcome.name}: {pluralize(len(ranking.rows), 'trial')}")
         if outcome.answer is None:  # else it says it better
-            ranking.table().show(out)
-        for row in ranking.rows:
-            if row.reason:
-                ended = "failed" if row.state == "fail" else row.state
-                out.print(f"trial {row.trial} {ended}: {first_line(row.reason)}")
+            table = ranking.table()
+            replace(table, rows=table.rows[:TOP]).show(out)
+        self._left_out(outcome)
         if outcome.epochs.trained < outcome.epochs.asked:
             out.print(epochs_line(outcome.epochs.asked, outcome.epochs.trained))
         if not ranking.winners:
@@ -82,6 +86,22 @@ class TerminalDisplay:
             next_commands(out, (best.config_hash or "")[:SHOWN], outcome.store, outcome.sweep)
         if outcome.answer is not None:
             show_answer(outcome.answer)
+
+    def _left_out(self, outcome: SweepOutcome) -> None:
+        """Print why trials have no value, and where all trials are."""
+        out, rows = console(), outcome.ranking.rows
+        ended = [row for row in rows if row.reason]
+        for row in ended[:MOST_REASONS]:
+            state = "failed" if row.state == "fail" else row.state
+            out.print(f"trial {row.number} {state}: {first_line(row.reason)}")
+        more = len(ended) - MOST_REASONS
+        if more > 0:
+            out.print(f"and {pluralize(more, 'more trial')} pruned or failed")
+        cut = outcome.answer is None and len(rows) > TOP
+        if cut or more > 0:
+            which = f"the best {TOP} of {len(rows)} trials; " if cut else ""
+            every = f"{report_again(outcome.study, outcome.store)} --format csv"
+            out.print(f"{which}all trials:  {every}", soft_wrap=True)
 
     def reported(self, place: str) -> None:
         """Print where the report is."""

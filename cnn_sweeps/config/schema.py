@@ -332,7 +332,7 @@ class Tracking:
     uri: str | None = None
     """MLflow tracking URI; MLFLOW_TRACKING_URI when null, else SQLite in `dir`."""
     experiment: Annotated[str, Field(min_length=1)] = "cnn_sweeps"
-    """Name of the MLflow experiment."""
+    """Name of the MLflow experiment; composed configs have MLFLOW_EXPERIMENT_NAME, if it is set."""
     dir: Place = Path("mlruns")
     """Folder of the local database, the artifacts and the studies."""
     log_model: bool = True

@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
-from cnn_sweeps.tracking.address import Address, resolve, version_request
+from cnn_sweeps.tracking.address import EXPERIMENT, Address, resolve, version_request
 from cnn_sweeps.tracking.schema import MLFLOW
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 
@@ -106,6 +107,24 @@ def variables(machine: Machine) -> Iterator[Finding]:
         yield warn(
             f"MLFLOW_TRACKING_URI sends runs to {without_password(uri)}, and not to {machine.home}",
             "If unintended: unset MLFLOW_TRACKING_URI",
+        )
+    name, default = machine.environ.get(EXPERIMENT), Tracking().experiment
+    if name and name not in (default, machine.config.tracking.experiment):
+        yield warn(
+            f"{EXPERIMENT}={name} is not used: tracking.experiment is "
+            f"{machine.config.tracking.experiment}",
+            f"unset {EXPERIMENT}, or leave tracking.experiment out",
+        )
+    elif name and name != default:
+        yield warn(
+            f"{EXPERIMENT} sends runs to the MLflow experiment {name}, and not to {default}",
+            f"If unintended: unset {EXPERIMENT}",
+        )
+    if machine.environ.get("MLFLOW_EXPERIMENT_ID"):
+        yield warn(
+            "MLFLOW_EXPERIMENT_ID is set: other programs log to that experiment; cnn-sweeps goes "
+            f"by name, and logs to {machine.config.tracking.experiment}",
+            f"To choose by name: {EXPERIMENT}=NAME or tracking.experiment=NAME",
         )
     if machine.environ.get("MLFLOW_RUN_ID"):
         yield warn(

@@ -135,7 +135,7 @@ def _write_cells(axes: "Axes", counts: Counts) -> None:
     """The numbers of each cell that is not empty, as far as there is room."""
     if len(counts) > SHARES:
         return
-    shares, strength = _shares(counts), _strength(counts)
+    shares, colours = _shares(counts), _colours(counts)
     both = len(counts) <= BOTH
     for row, column in np.argwhere((counts > 0) | np.eye(len(counts), dtype=bool)):
         share = f"{100 * shares[row, column]:.0f}"
@@ -149,8 +149,7 @@ def _write_cells(axes: "Axes", counts: Counts) -> None:
             va="center",
             size=style.TEXT if both else style.SMALL,
             weight="bold" if row == column else "normal",
-            # White can be read on a blue sooner than on an orange of that strength.
-            color="white" if strength[row, column] > (0.55 if row == column else 0.8) else "black",
+            color=style.readable_on(colours[row, column]),
         )
 
 

@@ -121,6 +121,19 @@ def png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
+def readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever stands out more from a colour: at 4.5 to 1 or more.
+
+    Args:
+        colour: red, green and blue, from 0 to 1.
+
+    Source: WCAG 2.2, relative luminance and contrast ratio.
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]  # noqa: PLR2004 -- sRGB
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
+
+
 def shortened(text: str, length: int) -> str:
     """A name that has room for so many letters; the middle of a longer one is left out.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_sweeps.sweeps.results.results import SweepResults, Trial
+from cnn_sweeps.sweeps.results.results import SweepResults, Trial, tied_best
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import duration, first_line, pluralize
 from cnn_sweeps.text.table import Table
@@ -15,6 +15,17 @@ TESTED = "test_accuracy"
 CARDS = ("trainable_params", "train_seconds", "epochs")
 """Metrics of the best that are shown beside what was sought."""
 
+SAMPLERS = {
+    "auto": "a grid where the trials cover it, else TPE (auto)",
+    "grid": "a grid: every combination once",
+    "tpe": "TPE (tpe)",
+    "random": "random search",
+    "qmc": "quasi-random search (qmc)",
+    "cmaes": "CMA-ES (cmaes)",
+    "gp": "a Gaussian process (gp)",
+    "nsgaii": "NSGA-II (nsgaii)",
+}
+"""What the samplers are called in the field, by their names here."""
 PHASES = {
     "data": "reading and checking the images",
     "build": "building the networks",
@@ -30,7 +41,11 @@ def answer(results: SweepResults) -> list[str]:
     so_far = " so far" if results.unfinished else ""
     if len(results.objectives) == 1:
         (best,) = results.winners
-        return [f"The best{so_far} is {settings(best)}: {scores(results, best)}."]
+        tied = tied_best(results.trials)
+        return [
+            f"The best{so_far} is {settings(best)}: {scores(results, best)}.",
+            *([tied] if tied else []),
+        ]
     named = results.winners[:MOST_NAMED]
     told = [
         f"Trial {trial.number}, {settings(trial)}: {scores(results, trial)}." for trial in named
@@ -66,6 +81,25 @@ def scores(results: SweepResults, trial: Trial) -> str:
     if TESTED in trial.metrics:
         told[TESTED] = trial.metrics[TESTED]
     return ", ".join(f"{name} {measures.texts(name, [value])[0]}" for name, value in told.items())
+
+
+def chosen_by(results: SweepResults) -> str:
+    """Who chose the values of the trials, in words."""
+    name = name_of(results.sampler)
+    return SAMPLERS.get(name, name)
+
+
+def name_of(told: str) -> str:
+    """The name of a sampler or pruner, without its options: the commands have those typed."""
+    return told.partition("(")[0]
+
+
+def best_first(results: SweepResults) -> dict[str, str]:
+    """In which order the best stands first, by the heading of a column; other columns rise."""
+    orders = {"maximize": "descending", "minimize": "ascending"}
+    sought = {measures.head(each.name): orders[each.direction] for each in results.objectives}
+    rising = {name: "descending" for name in results.ranking.head if measures.rising(name)}
+    return rising | sought
 
 
 def cards(results: SweepResults) -> list[tuple[str, str]]:
@@ -119,8 +153,8 @@ def _savings(results: SweepResults) -> Iterator[str]:
     if pruned:
         spared = sum(max(0, trial.epochs_asked - trial.epochs) for trial in pruned)
         yield (
-            f"The pruner {results.pruner} stopped {pluralize(len(pruned), 'trial')} early and "
-            f"saved {pluralize(spared, 'epoch')}."
+            f"The pruner {name_of(results.pruner)} stopped {pluralize(len(pruned), 'trial')} early "
+            f"and saved {pluralize(spared, 'epoch')}."
         )
 
 
@@ -163,15 +197,18 @@ def ended_early(results: SweepResults) -> Table:
             "failed" if trial.state == "fail" else trial.state,
             settings(trial),
             str(trial.epochs or ""),
+            ", ".join(
+                f"{name} {measures.texts(name, [value])[0]}" for name, value in trial.last.items()
+            ),
             first_line(trial.reason),
         )
         for trial in results.trials
         if not trial.values
     ]
     return Table(
-        head=("trial", "ended", "settings", "epochs", "reason"),
+        head=("trial", "ended", "settings", "epochs", "last value", "reason"),
         rows=tuple(rows),
-        text=frozenset({"ended", "settings", "reason"}),
+        text=frozenset({"ended", "settings", "last value", "reason"}),
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 FIRST_ROWS = 30
-"""Of a table; the others are folded away."""
+"""Of a table; a button shows the others."""
 MOST_TRACEBACKS = 5
 
 
@@ -59,7 +59,6 @@ def _template() -> "Template":
     made = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    made.filters["enumerated"] = lambda rows: list(enumerate(rows))
     made.filters["breakable"] = _breakable
     return made.from_string(_read("page.html"))
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.figures import style
+from cnn_sweeps.report.figures.axes import PAPER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +31,15 @@ FILE_ONLY: Final = re.compile(r"\s*(?:<metadata>.*?</metadata>|<!--.*?-->)", re.
 TAG: Final = re.compile(r"<[^>]+>")
 DECIMALS: Final = re.compile(r"(\d\.\d\d)\d+")
 ID: Final = re.compile(r' id="([^"]+)"')
+VARIABLES: Final = {
+    style.INK: "--figure-ink",
+    style.FAINT: "--figure-soft",
+    style.BLACK: "--figure-ink",
+    "#E4E8EC": "--figure-grid",
+    PAPER: "--paper",
+}
+"""Colours that a page in the dark has others for, and its name for each."""
+COLOUR: Final = re.compile(rf"(fill|stroke): ({'|'.join(VARIABLES)})", re.IGNORECASE)
 REFERENCE: Final = re.compile(r'(url\(#|href="#)([^)"]+)')
 
 
@@ -63,6 +73,7 @@ def inline(figure: "Figure", name: str, label: str) -> str:
         """A tag, for never a text: a label may hold what looks like a part of one."""
         text = ID.sub(lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag[0])
         text = REFERENCE.sub(lambda m: f"{m[1]}{name}-{m[2]}", text)
+        text = COLOUR.sub(lambda m: f"{m[1]}: var({VARIABLES[m[2].upper()]}, {m[2]})", text)
         return DECIMALS.sub(r"\1", text)
 
     begun = f'<svg role="img" aria-label="{escape(label)}" {element}'

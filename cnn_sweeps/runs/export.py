@@ -99,18 +99,21 @@ def _readme(record: Record) -> str:
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     commit = f", commit {environment.git_commit}" if environment.git_commit else ""
-    program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}{commit}"
+    program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip()
     return f"""# {record.name}
 
 Everything needed to reproduce this run, except the images.
 
     pip install -r {REQUIREMENTS}
+    pip install --no-deps CNN_SWEEPS
     {command(".", record)}
 
-Run both in this folder. The second trains the network from scratch and compares every
-metric and the final weights with the record.
+Run them in this folder, in an environment of Python {environment.python}. `CNN_SWEEPS` stands
+for the folder of a clone of {program}, or for its wheel: the second command
+installs the program. The third trains the network from scratch and compares every metric and the
+final weights with the record.
 
-- Program: {program}, Python {environment.python}.
+- Program: {program}{commit}, Python {environment.python}.
 - Data: `data={data.name}`{where}. Its content has the SHA-256
   `{record.identity.data_digest}`; other data is rejected.
 - Config hash: `{record.identity.config_hash}`.

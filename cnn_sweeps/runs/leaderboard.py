@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from cnn_sweeps.config.stored import completed
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs import lookup, ties
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.table import Table
@@ -110,9 +110,11 @@ class Leaderboard:
         left = {_key(run, each=each) for run in chosen} - {_key(r, each=each) for r in measured}
         rows = measured if each else representative_runs(measured)
         sign = 1 if ascending else -1
-        # Runs that are equally good stand in the order in which they were made.
+        # Of runs that are equally good the cheaper comes first, then the one that was made first.
         oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
-        ranked = sorted(oldest_first, key=lambda run: _cost(run.metrics[metric], sign))
+        ranked = sorted(
+            oldest_first, key=lambda run: (_cost(run.metrics[metric], sign), ties.cost(run.metrics))
+        )
         return cls(
             metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left), each=each
         )
@@ -239,7 +241,7 @@ def table(board: Leaderboard) -> Table:
         about |= {"status": [r.status for r in runs], "run id": [r.run_id for r in runs]}
     told = {name: cells for name, cells in about.items() if name == "run" or len({*cells}) > 1}
     columns = {
-        "rank": [str(rank) for rank, _ in enumerate(runs, 1)],
+        "rank": _ranks(board),
         **measured,
         **settings,
         **told,
@@ -250,9 +252,26 @@ def table(board: Leaderboard) -> Table:
         rows=tuple(zip(*columns.values(), strict=True)),
         text=frozenset({HASH, *about, *(n for n, c in settings.items() if not _numbers(c))}),
         strong=frozenset({0}),
-        first=("rank", next(iter(measured)), HASH, "run", *settings, *measured),
+        first=("rank", next(iter(measured)), HASH, *settings, "run", *measured),
         every="--csv",
+        notes=tuple(_notes(board)),
     )
+
+
+def _ranks(board: Leaderboard) -> list[str]:
+    """The cells of the first column."""
+    marks = ties.marks([run.metrics[board.metric] for run in board.runs])
+    return [f"{rank}{mark}" for rank, mark in enumerate(marks, 1)]
+
+
+def _notes(board: Leaderboard) -> Iterator[str]:
+    """Which runs share the first place, and what the marks mean."""
+    best = [r for r in board.runs if r.metrics[board.metric] == board.runs[0].metrics[board.metric]]
+    names = [(run.config_hash or "")[:SHOWN] for run in best]
+    if tied := ties.sentence("runs", names, [run.metrics for run in best], "is the oldest"):
+        yield tied
+    if any(ties.MARK in rank for rank in _ranks(board)):
+        yield ties.MARKED
 
 
 def records(board: Leaderboard) -> list[dict[str, Any]]:
@@ -289,10 +308,25 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 def _differing(runs: Sequence[RunRecord]) -> Columns:
     """The settings that are not the same in all runs, as text."""
     params = [_with_neutral(run.params) for run in runs]
-    keys = {key for each in params for key in each} - NO_SETTINGS
-    found = {key: [each.get(key, "") for each in params] for key in sorted(keys)}
-    differing = {key: cells for key, cells in found.items() if len({*cells}) > 1}
-    return {key: measures.aligned([*map(_typed, cells)]) for key, cells in differing.items()}
+    keys = sorted({key for each in params for key in each} - NO_SETTINGS)
+    return {
+        key: measures.aligned([_typed(each.get(key, "")) for each in params])
+        for key in keys
+        if _differs(key, params)
+    }
+
+
+def _differs(key: str, params: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a setting tells runs apart.
+
+    One that other kinds of network or data do not have does not do so by its absence: that is
+    what `model.name` or `data.name` says.
+    """
+    kind = f"{key.partition('.')[0]}.name"
+    values = {each[key] for each in params if key in each}
+    having = {each.get(kind) for each in params if key in each}
+    lacking = {each.get(kind) for each in params if key not in each}
+    return len(values) > 1 or not having.isdisjoint(lacking)
 
 
 def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:

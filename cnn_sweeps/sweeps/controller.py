@@ -252,9 +252,9 @@ def conclude(
     if ranking.winners:
         best = ranking.winners[0]
         parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
-        parent.log_metrics(scores.get(best.trial, {}))
+        parent.log_metrics(scores.get(best.number, {}))
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
-        parent.set_tags({"best_trial": str(best.trial)})
+        parent.set_tags({"best_trial": str(best.number)})
         if best.run_id and (run := artifacts.known(store, best.run_id)):
             pages.save(store, parent.experiment_id, ranking_view(study, ranking, run))
     return SweepOutcome(

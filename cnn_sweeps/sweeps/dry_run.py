@@ -14,7 +14,7 @@ from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.preview import MOST_CELLS, Experiment, Remaining, SpacePreview
 from cnn_sweeps.sweeps.space.dimension import Dimension
-from cnn_sweeps.sweeps.study.attributes import METRICS
+from cnn_sweeps.sweeps.study.attributes import metrics_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.table import Table
 
@@ -83,7 +83,7 @@ def _timings(finished: Sequence["FrozenTrial"]) -> list[Timing]:
     if not finished:
         return []
 
-    measured = [trial.user_attrs.get(METRICS, {}) for trial in finished]
+    measured = [metrics_of(trial.user_attrs) for trial in finished]
     return [
         Timing(epochs=m["epochs"], params=m.get("total_params"), seconds=m["total_seconds"])
         for m in measured
@@ -119,7 +119,7 @@ def _chooser(plan: Plan, budget: Budget) -> str:
     first = f", {len(budget.enqueue)} of them enqueued" if budget.enqueue else ""
     if budget.enumerates(plan):
         return f"enumeration (sampler {plan.sampler.name}), every cell once{first}"
-    return f"sampler {plan.sampler}, {pluralize(budget.slots(plan), 'trial')}{first}"
+    return f"sampler {plan.sampler.name}, {pluralize(budget.slots(plan), 'trial')}{first}"
 
 
 def _networks(preview: SpacePreview) -> str:

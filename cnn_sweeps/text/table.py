@@ -1,6 +1,7 @@
 """A table of text: in a terminal, in a file, as Markdown."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ GAP = "  "
 """Between two columns of plain text."""
 NOTHING = "-"
 """An empty cell of plain text: every line has as many columns as the first, for `awk`."""
+HEADING = re.compile(r"(?<=[._ ])")
+"""Where a heading may be broken into lines."""
 LINES = 3
 """Columns of a terminal that a column takes beside its cells: a line, and a space on both sides."""
 
@@ -34,6 +37,7 @@ class Table:
             from the left. Where a terminal has no room for all, the last ones are left out.
         every: what shows all columns, for the line that says how many are left out.
         folded: whether cells are broken into lines instead, for every column is needed.
+        notes: what stands below, a sentence each.
     """
 
     head: tuple[str, ...]
@@ -44,14 +48,21 @@ class Table:
     first: tuple[str, ...] = ()
     every: str = "a wider terminal"
     folded: bool = False
+    notes: tuple[str, ...] = ()
 
     def show(self, out: "Console") -> None:
         """Print it: with lines and colours in a terminal, as aligned columns elsewhere."""
         if not out.is_terminal:
             # Printed as it is: a line of a file is as long as it has to be.
             out.out(self.to_text(), highlight=False)
-            return
-        shown = list(range(len(self.head))) if self.folded else self._fitting(out.width)
+        else:
+            self._draw(out)
+        for note in self.notes:
+            out.print(note, style="dim", soft_wrap=not out.is_terminal)
+
+    def _draw(self, out: "Console") -> None:
+        every = dict(enumerate(map(one_line, self.head)))
+        shown = every if self.folded else self.fitting(out.width)
         out.print(self._drawn(shown))
         if hidden := [name for number, name in enumerate(self.head) if number not in shown]:
             out.print(
@@ -78,27 +89,44 @@ class Table:
         rule = ["---" if name in self.text else "---:" for name in self.head]
         lines = (self.head, rule, *self.rows)
         escaped = (map(markdown.cell, line) for line in lines)
-        return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
+        notes = "".join(f"\n{markdown.plain(note)}\n" for note in self.notes)
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + f"\n{notes}"
 
-    def _fitting(self, width: int) -> list[int]:
-        """Numbers of the columns for which there is room, in order; one at least."""
+    def fitting(self, width: int) -> dict[int, str]:
+        """The headings of the columns for which there is room, by number, broken where they must.
+
+        The most important ones come first, and empty ones last; one is there at least.
+        """
         columns = list(zip(self.head, *self.rows, strict=True))
-        room = [max(_width(one_line(cell)) for cell in column) + LINES for column in columns]
         weight = [*self.first, *self.head]
-        by_weight = sorted(range(len(columns)), key=lambda number: weight.index(self.head[number]))
-        while len(by_weight) > 1 and sum(room[number] for number in by_weight) >= width:
-            by_weight.pop()
-        return sorted(by_weight)
+        order = sorted(
+            range(len(columns)),
+            key=lambda number: (not any(columns[number][1:]), weight.index(self.head[number])),
+        )
+        left, found = width - 1, dict[int, int]()
+        for number in order:
+            head, *cells = map(one_line, columns[number])
+            least = max(map(_width, (*HEADING.split(head), *cells)))
+            if least + LINES <= left or not found:
+                found[number] = least
+                left -= least + LINES
+        headings = {}
+        for number, least in found.items():
+            head = one_line(self.head[number])
+            more = max(0, _width(head) - least)
+            headings[number] = head if more <= left else _broken(head, least)
+            left -= more if more <= left else 0
+        return dict(sorted(headings.items()))
 
-    def _drawn(self, shown: Sequence[int]) -> "Drawn":
+    def _drawn(self, shown: Mapping[int, str]) -> "Drawn":
         from rich.table import Table as Drawn  # noqa: PLC0415 -- only a terminal needs it
         from rich.text import Text  # noqa: PLC0415
 
         drawn = Drawn(title=Text(self.title, "bold") if self.title else None, title_justify="left")
-        for name in (self.head[number] for number in shown):
+        for number, heading in shown.items():
             drawn.add_column(
-                Text(one_line(name)),
-                justify="left" if name in self.text else "right",
+                Text(heading),
+                justify="left" if self.head[number] in self.text else "right",
                 no_wrap=not self.folded and len(shown) > 1,
                 overflow="fold",
             )
@@ -106,6 +134,17 @@ class Table:
             cells = (Text(one_line(row[column])) for column in shown)
             drawn.add_row(*cells, style="bold" if number in self.strong else "")
         return drawn
+
+
+def _broken(heading: str, width: int) -> str:
+    """A heading in lines of that width, as far as its parts allow."""
+    lines = [""]
+    for part in HEADING.split(heading):
+        if lines[-1] and _width(lines[-1] + part) > width:
+            lines.append(part)
+        else:
+            lines[-1] += part
+    return "\n".join(lines)
 
 
 def _width(cell: str) -> int:

@@ -16,6 +16,8 @@ from cnn_sweeps.text.redact import without_password
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+"""The variable that `tracking.experiment` is by default."""
 PLAIN = re.compile(r"[\w./:@-]+", re.ASCII)
 """Text that Hydra takes as it is."""
 
@@ -73,7 +75,8 @@ def overrides(address: Address, experiment: str) -> list[str]:
     ways = {} if relative else {(): Tracking(), (folder,): Tracking(dir=address.dir)}
     uri = override("tracking.uri", without_password(address.uri))
     found = next((way for way, typed in ways.items() if resolve(typed) == address), (uri, folder))
-    named = experiment != Tracking().experiment
+    usual = Tracking().experiment
+    named = {experiment, os.environ.get(EXPERIMENT, usual)} != {usual}
     return [*found, *([override("tracking.experiment", experiment)] if named else [])]
 
 

@@ -218,12 +218,9 @@ class Store:
             experiment = self.client.get_experiment(run.experiment_id)
         if experiment.lifecycle_stage == DELETED:
             told = f"The MLflow experiment {experiment.name!r} of run {run.run_id} was deleted"
-            command = f"mlflow experiments restore --experiment-id {run.experiment_id}"
-        else:
-            told = f"Run {run.run_id} ({run.name}) was deleted"
-            command = f"mlflow runs restore --run-id {run.run_id}"
-        uri = shlex.quote(without_password(self.uri))
-        return told, f"MLFLOW_TRACKING_URI={uri} {command}"
+            return told, restore_experiment(run.experiment_id, self.address)
+        told = f"Run {run.run_id} ({run.name}) was deleted"
+        return told, _in_store(f"mlflow runs restore --run-id {run.run_id}", self.address)
 
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
@@ -340,12 +337,24 @@ def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             experiment = client.get_experiment_by_name(name)  # another process was quicker
-    if experiment is None or experiment.lifecycle_stage == DELETED:
+    if experiment is None:
+        raise StoreError(f"The MLflow experiment {name!r} was removed while it was opened.")
+    if experiment.lifecycle_stage == DELETED:
         raise StoreError(
             f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
-            "or restore it and its runs with `mlflow experiments restore`."
+            "or restore it and its runs:\n" + restore_experiment(experiment.experiment_id, address)
         )
-    return experiment.experiment_id
+    return str(experiment.experiment_id)
+
+
+def restore_experiment(experiment_id: str, address: Address) -> str:
+    """The command that takes a deleted experiment and its runs out of MLflow's bin."""
+    return _in_store(f"mlflow experiments restore --experiment-id {experiment_id}", address)
+
+
+def _in_store(command: str, address: Address) -> str:
+    """A command of MLflow's for this store, without a password."""
+    return f"MLFLOW_TRACKING_URI={shlex.quote(without_password(address.uri))} {command}"
 
 
 def known_experiment(client: "MlflowClient", name: str, _address: Address) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -119,10 +120,68 @@ def test_only_settings_that_differ_are_columns() -> None:
 
 
 def test_a_setting_that_one_network_does_not_have_is_empty() -> None:
-    """A dense network has no filters."""
-    one = scored(1, "a", 0.9, params={"model.name": "cnn", "model.filters": "16"})
-    two = scored(2, "b", 0.8, params={"model.name": "dnn"})
-    assert shown(one, two)["model.filters"] == ("16", "")
+    """A dense network has no filters; what is the same wherever it exists is no column."""
+    same = {"model.padding": "valid", "model.pooling": "max"}
+    one = scored(1, "a", 0.9, params={"model.name": "cnn", "model.filters": "16", **same})
+    two = scored(2, "b", 0.8, params={"model.name": "cnn", "model.filters": "8", **same})
+    other = scored(3, "c", 0.7, params={"model.name": "dnn", "model.units": "5"})
+    columns = shown(one, two, other)
+    assert columns["model.filters"] == ("16", "8", "")
+    assert columns["model.name"] == ("cnn", "cnn", "dnn")
+    assert not {"model.padding", "model.pooling", "model.units"} & columns.keys()
+
+
+def test_a_setting_of_a_users_own_is_shown_where_one_of_a_kind_has_it() -> None:
+    """No `name` explains why the other has none."""
+    sgd = {"model.name": "cnn", "trainer.optimizer.name": "sgd"}
+    own = {"trainer.optimizer.params.momentum": "0.9"}
+    columns = shown(scored(1, "a", 0.9, params={**sgd, **own}), scored(2, "b", 0.8, params=sgd))
+    assert columns["trainer.optimizer.params.momentum"] == ("0.9", "")
+
+
+def costing(number: int, digit: str, params: float, seconds: float) -> RunRecord:
+    """A run as accurate as all others, with what it cost."""
+    measured = {"val_accuracy": 0.5, "trainable_params": params, "train_seconds": seconds}
+    return record(number, digit, metrics=measured)
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected", "why"),
+    [
+        pytest.param([(9, 1), (5, 8)], "ba", "b{12} has the fewest parameters", id="parameters"),
+        pytest.param([(5, 8), (5, 2), (9, 1)], "bac", "b{12} was trained fastest", id="seconds"),
+        pytest.param([(5, 2), (5, 2)], "ab", "a{12} is the oldest", id="age"),
+    ],
+)
+def test_of_equally_good_runs_the_cheaper_is_first(
+    runs: list[tuple[float, float]], expected: str, why: str
+) -> None:
+    """The tie is named, with what decided it, and marked in the table."""
+    made = board(*(costing(n, "abc"[n], *cost) for n, cost in enumerate(runs)))
+    assert order(made) == expected
+    drawn = table(made)
+    assert [row[0] for row in drawn.rows] == ["1", "2=", "3="][: len(runs)]
+    assert re.search(why, drawn.notes[0])
+
+
+def test_without_a_tie_none_is_named() -> None:
+    """Nor is one among the others said to be one for the best."""
+    assert table(board(scored(1, "a", 0.5), scored(2, "b", 0.4))).notes == ()
+    later = table(board(scored(1, "a", 0.5), scored(2, "b", 0.4), scored(3, "c", 0.4)))
+    assert [row[0] for row in later.rows] == ["1", "2", "3="]
+    assert len(later.notes) == 1
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_no_flag_is_advised_that_was_typed(runs: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only a sweep's own run fits, which is no experiment: --all-runs shows none either."""
+    where = ["--where", "tags.study_name = 'depth'", f"tracking.dir={runs.dir}"]
+    assert compare.main(where) == 0
+    assert "--all-runs" in capsys.readouterr().out
+    assert compare.main(["--all-runs", *where]) == 0
+    said_now = capsys.readouterr().out
+    assert "no experiment is FINISHED" in said_now
+    assert "--all-runs" not in said_now
 
 
 def test_study_and_status_are_told_where_they_differ() -> None:

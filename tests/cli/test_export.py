@@ -94,7 +94,10 @@ def test_the_page_says_all_that_a_reader_needs(in_tmp: Path) -> None:
     theirs = config(data={"name": "npz", "path": "there.npz"})
     export.write(record(config=theirs, identity=identify(theirs, DIGEST)), in_tmp)
     page = (in_tmp / export.README).read_text(encoding="utf-8")
-    expected = ("reproduce --from .\n", "`data=npz` (`data.path=...", DIGEST, "a processor")
+    expected = (
+        "    pip install -r requirements.txt\n    pip install --no-deps CNN_SWEEPS\n    cnn-sweeps",
+        *("reproduce --from .\n", "`data=npz` (`data.path=...", DIGEST, "a processor"),
+    )
     assert [part for part in expected if part not in page] == []
     assert "commit c0ffee" in page
     assert "--trust" not in page

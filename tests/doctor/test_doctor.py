@@ -72,6 +72,21 @@ def test_looking_where_nothing_is_makes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"MLFLOW_EXPERIMENT_NAME": "course"}, "MLFLOW_EXPERIMENT_NAME=course is not used"),
+        ({"MLFLOW_EXPERIMENT_ID": "7"}, "MLFLOW_EXPERIMENT_ID is set"),
+    ],
+)
+def test_a_variable_that_names_another_experiment_is_told(
+    tmp_path: Path, variables: dict[str, str], said: str
+) -> None:
+    """Here the settings that are looked at come from elsewhere."""
+    (found,) = storage.variables(looked(tmp_path / "mlruns", variables))
+    assert (found.level, said in found.what) == ("warn", True)
+
+
 def test_every_warning_has_a_remedy(tmp_path: Path) -> None:
     """To say what is wrong is half of it."""
     (tmp_path / "mlruns" / "0").mkdir(parents=True)

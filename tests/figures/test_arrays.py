@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -94,6 +95,33 @@ def test_colours_of_numbers() -> None:
     seen = coloured(values, 0, 1, "gray")
     assert seen[:, :, 0].tolist() == [[0, 0], [255, 255]]
     assert coloured(np.zeros((1, 1)), 0, 0, "gray").tolist() == [[[0, 0, 0]]]
+
+
+@pytest.mark.parametrize("classes", [2, 4, 10, 20])
+def test_every_number_of_a_confusion_matrix_can_be_read(classes: int) -> None:
+    """Its contrast with the colour of its cell is 4.5 to 1 or more (WCAG 2.2, AA)."""
+    generator = np.random.default_rng(classes)
+    labels = np.repeat(np.arange(classes), 40)
+    sure = generator.random(labels.size) < labels / classes
+    predicted = np.where(sure, labels, generator.integers(0, classes, labels.size))
+    names = [f"class {number}" for number in range(classes)]
+    axes = confusion_matrix(labels, predicted, names, "r").axes[0]
+    colours = np.asarray(axes.images[0].get_array())
+    ratios = [
+        contrast(
+            colours[int(text.get_position()[1]), int(text.get_position()[0])], text.get_color()
+        )
+        for text in axes.texts
+    ]
+    assert min(ratios) >= 4.5
+
+
+def contrast(background: Any, ink: str) -> float:
+    """The contrast ratio of two colours, from 1 to 21."""
+    pair = np.array([background, to_rgb(ink)])
+    linear = np.where(pair <= 0.04045, pair / 12.92, ((pair + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return float((high + 0.05) / (low + 0.05))
 
 
 def test_counts_of_confusions() -> None:

@@ -7,17 +7,21 @@ from functools import cache
 from html.parser import HTMLParser
 
 import pytest
-from found import FILTERS, ended, many, results, trial
+from found import FILTERS, ended, epoch, many, results, trial
 
+from cnn_sweeps.figures import style
 from cnn_sweeps.report import html as report
+from cnn_sweeps.report.figures.axes import PAPER
 from cnn_sweeps.report.html import page
 from cnn_sweeps.sweeps.results.results import (
     Command,
+    Curve,
     Importance,
     Objective,
     SweepResults,
     SweptParam,
 )
+from cnn_sweeps.text.table import Table
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "wbr"}
@@ -244,9 +248,104 @@ def test_missing_store_is_said() -> None:
 
 
 def test_rows_beyond_the_first_are_folded_away() -> None:
-    """A long table is cut, and the rest is a click away."""
+    """A long table says how many of its rows are shown at first; all are in the page."""
     html = html_of("more rows than are shown at once")
-    assert "<summary>10 more</summary>" in html
+    assert f'<table data-first="{report.FIRST_ROWS}">' in html
+    assert html.count('<td class="text"><code>') == 40
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("sampler", "said"),
+    [
+        ("auto(n_startup_trials=10, multivariate=None)", "a grid where the trials cover it"),
+        ("nsgaii(population_size=50, mutation_prob=None)", "NSGA-II"),
+        ("theirs(x=1)", "theirs"),
+    ],
+)
+def test_who_chose_the_values_is_said_without_options(sampler: str, said: str) -> None:
+    """Names of Optuna's parameters say nothing to most readers."""
+    pruned = ended(state="pruned", epochs=1)
+    html = page(results(trial(), pruned, sampler=sampler, pruner="median(n_warmup_steps=0)"))
+    text = " ".join(Page(html).text.split())
+    assert f"values chosen by{said}" in text
+    assert "The pruner median stopped 1 trial early" in text
+    assert not {"n_startup_trials", "None", "population_size", "x=1", "n_warmup"} & {
+        word.partition("=")[0] for word in re.split(r"[ (),]+", text)
+    }
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_columns_know_their_best_end() -> None:
+    """What is maximized falls, what is minimized rises; the table comes sorted by rank."""
+    two = (
+        Objective(name="val_accuracy", direction="maximize"),
+        Objective(name="train_seconds", direction="minimize"),
+    )
+    head = ("rank", "val_accuracy", "train s", "test_accuracy", "epochs")
+    both = trial(values={"val_accuracy": 0.9, "train_seconds": 2.0})
+    html = page(results(both, objectives=two, ranking=Table(head=head, rows=())))
+    (trials,) = re.findall(r'<section id="trials">.*?</thead>', html, re.DOTALL)
+    found = {
+        re.sub("<wbr>", "", name): dict(re.findall(r'(data-best|aria-sort)="(\w+)"', told))
+        for told, name in re.findall(r'<th scope="col"(.*?)>(.*?)</th>', trials)
+    }
+    assert found == {
+        "rank": {"aria-sort": "ascending"},
+        "val_accuracy": {"data-best": "descending"},
+        "train s": {"data-best": "ascending"},
+        "test_accuracy": {"data-best": "descending"},
+        "epochs": {},
+    }
+
+
+def test_a_dark_page_has_ink_of_its_own(html: str) -> None:
+    """Pictures too: what is dark on white is a variable."""
+    assert "@media screen and (prefers-color-scheme: dark)" in html
+    pictures = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL)).lower()
+    for colour in (style.INK, style.FAINT, style.BLACK, PAPER):
+        assert f": {colour.lower()}" not in pictures
+    used = set(re.findall(r"var\((--[\w-]+)", html))
+    light, dark = (
+        set(re.findall(r"(--[\w-]+):", part)) for part in html.partition("color-scheme: dark)")[::2]
+    )
+    assert used <= light
+    assert light - dark <= {"--mono"}
+
+
+PRUNED = ended(
+    7, state="pruned", last={"val_accuracy": 0.25}, reported={1: 0.125, 2: 0.25}, epochs=2
+)
+
+
+def test_pruned_trials_are_in_table_and_pictures() -> None:
+    """With their last value, their epochs, and their curve."""
+    text = " ".join(Page(page(results(trial(), trial(1, 0.8), PRUNED))).text.split())
+    assert "val_accuracy 0.2500no luck" in text
+    assert "A cross is a pruned trial at its last value." in text
+    assert "Thin grey lines are pruned trials." in text
+    assert "Thin grey lines" not in Page(html_of("search")).text
+
+
+def test_a_tie_is_named() -> None:
+    """Below the answer, with what decided it."""
+    tied = (trial(), trial(1))
+    text = " ".join(Page(page(results(*tied, importances=(), axes=(FILTERS,)))).text.split())
+    assert "Trials 0 and 1 tie for the best; of those with the fewest parameters, 0 was" in text
+    assert "tie for the best" not in Page(html_of("search")).text
+
+
+def test_legends_name_the_network() -> None:
+    """The number of a trial alone says nothing."""
+    curve = Curve(trial=0, rank=1, epochs=(epoch(1), epoch(2, 0.7)), network="cnn 64x2 e2")
+    assert "1. trial 0: cnn 64x2 e2" in Page(page(results(curves=(curve,)))).text
+
+
+def test_the_best_has_the_colour_that_is_named() -> None:
+    """It is orange, and no red."""
+    text = Page(html_of("search")).text
+    assert "the best in orange" in text
+    assert not re.search(r"\bred\b", text)
 
 
 def test_many_trials_make_no_huge_file() -> None:

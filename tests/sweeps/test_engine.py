@@ -157,7 +157,7 @@ def test_trial_knows_its_hash_and_its_run(tmp_path: Path) -> None:
     (trial, *_) = made.trials(TrialState.COMPLETE)
     assert len(trial.user_attrs["config_hash"]) == 64
     assert trial.user_attrs["mlflow_run_id"] == "run1"
-    assert trial.user_attrs["metrics"]["trainable_params"] == 1000
+    assert trial.user_attrs["metrics.trainable_params"] == 1000
 
 
 @pytest.mark.parametrize(
@@ -409,5 +409,5 @@ def test_several_objectives_rank_the_pareto_front_first(tmp_path: Path) -> None:
     Worker(study=made, execute=FakeRun(lambda config: -filters_of(config))).work()
     ranking = Ranking.of(made, {})
     front = {trial.number for trial in made.study.best_trials}
-    assert {row.trial for row in ranking.winners} == front
+    assert {row.number for row in ranking.winners} == front
     assert [row.best for row in ranking.rows[: len(front)]] == [True] * len(front)

@@ -86,7 +86,8 @@ def test_wide_and_combining_characters_are_counted_as_they_are_drawn() -> None:
     [
         pytest.param(80, ("rank", "model.filters", "val_accuracy", "config hash"), "", id="all"),
         pytest.param(40, ("rank", "val_accuracy", "config hash"), "1 more column", id="three"),
-        pytest.param(30, ("rank", "val_accuracy"), "2 more columns", id="two"),
+        pytest.param(30, ("rank", "filters", "accuracy"), "1 more column", id="folded headings"),
+        pytest.param(22, ("rank", "accuracy"), "2 more columns", id="two"),
         pytest.param(10, ("rank",), "3 more columns", id="one"),
     ],
 )
@@ -96,9 +97,51 @@ def test_a_narrow_terminal_gets_fewer_columns_and_no_half_ones(
     """The least important ones are left out and named, with what shows them."""
     lines = shown(terminal=True, width=width, table=WIDE).splitlines()
     (names,) = [line for line in lines if "rank" in line and "┃" in line]
-    assert tuple(name.strip() for name in names.strip("┃").split("┃")) == head
+    shown_first = tuple(name.strip() for name in names.strip("┃").split("┃"))
+    assert sorted(shown_first) == sorted(head)
     said = " ".join(" ".join(lines).split())
     assert (hidden in said, "--csv" in said) == (True, bool(hidden))
+
+
+def test_a_heading_is_broken_before_a_column_is_dropped() -> None:
+    """At its dots and underscores; its parts stand below each other, and nothing is lost."""
+    table = Table(
+        head=("rank", "trainer.optimizer.learning_rate", "model.dense_units"),
+        rows=(("1", "0.001", "64"),),
+    )
+    drawn = shown(terminal=True, width=32, table=table)
+    parts = ("trainer.", "optimizer.", "learning_", "rate", "model.", "dense_", "units")
+    assert [part for part in parts if part not in drawn] == []
+    assert "not shown" not in drawn
+    assert max(map(len, drawn.splitlines())) <= 32
+    assert "trainer.optimizer.learning_rate" in shown(terminal=True, width=80, table=table)
+
+
+def test_an_empty_column_is_dropped_before_any_other() -> None:
+    """Whatever it is called: it says nothing."""
+    table = Table(
+        head=("rank", "test_accuracy", "model.filters"),
+        rows=(("1", "", "16"), ("2", "", "8")),
+        first=("rank", "test_accuracy"),
+    )
+    drawn = shown(terminal=True, width=22, table=table)
+    assert "filters" in drawn
+    assert "1 more column not shown (test_accuracy)" in " ".join(drawn.split())
+
+
+def test_a_wide_column_does_not_take_the_place_of_narrow_ones() -> None:
+    """What has no room is left out alone."""
+    table = Table(head=("a", "b", "c"), rows=(("1", "x" * 40, "2"),))
+    drawn = shown(terminal=True, width=20, table=table)
+    assert ("2" in drawn, "x" in drawn) == (True, False)
+
+
+def test_notes_stand_below_in_every_form() -> None:
+    """In a terminal, in a file and in Markdown, where they are no markup."""
+    table = Table(head=("a",), rows=(("1",),), notes=("Trials 1 and 2 tie <b>.",))
+    for terminal in (True, False):
+        assert "Trials 1 and 2 tie <b>." in shown(terminal=terminal, table=table)
+    assert table.to_markdown().endswith("\n\nTrials 1 and 2 tie \\<b>.\n")
 
 
 def test_where_every_column_is_needed_cells_are_broken() -> None:

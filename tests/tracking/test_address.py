@@ -29,6 +29,18 @@ def test_variable_is_used_when_no_uri_is_given() -> None:
     assert (address.uri, address.artifacts) == ("http://localhost:5000", None)
 
 
+def test_what_is_typed_leads_to_the_same_experiment_in_any_shell(
+    monkeypatch: pytest.MonkeyPatch, in_tmp: Path
+) -> None:
+    """It is named as soon as either shell might mean another one."""
+    here = resolve(Tracking())
+    assert overrides(here, "cnn_sweeps") == []
+    assert overrides(here, "course") == ["tracking.experiment=course"]
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "course")
+    assert overrides(here, "course") == ["tracking.experiment=course"]
+    assert overrides(here, "cnn_sweeps") == ["tracking.experiment=cnn_sweeps"]
+
+
 def test_uri_wins_over_the_variable(tmp_path: Path) -> None:
     """What is configured goes before the environment."""
     uri = f"sqlite:///{tmp_path}/mine.db"

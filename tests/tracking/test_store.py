@@ -246,6 +246,21 @@ def test_experiment_that_another_process_makes_first(store: Store) -> None:
     assert experiments.made_experiment(client, "e", store.address) == "7"
 
 
+def test_a_deleted_experiment_is_refused_with_the_whole_command(
+    store: Store, tracking: Tracking
+) -> None:
+    """Which restores it and its runs, in this store: address and id stand in it."""
+    run = finished(store)
+    store.client.delete_experiment(run.experiment_id)
+    with pytest.raises(StoreError, match="was deleted") as refused:
+        Store.open(tracking)
+    *_, command = str(refused.value).splitlines()
+    assert command == (
+        f"MLFLOW_TRACKING_URI={store.uri} "
+        f"mlflow experiments restore --experiment-id {run.experiment_id}"
+    )
+
+
 def test_experiment_that_cannot_be_made(store: Store) -> None:
     """Any other refusal of the experiment is not mistaken for that."""
     client = SlowClient("PERMISSION_DENIED", None)

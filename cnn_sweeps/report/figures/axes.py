@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GREY: Final = "#8A94A0"
+PAPER: Final = "#FEFEFE"
+"""What is behind a picture: white, which a page in the dark can tell from the white of a text."""
 SMALL: Final = (6.1, 3.5)
 """Inches of a picture that has another beside it: readable on a phone, too."""
 LARGE: Final = (12.6, 4.4)
@@ -34,6 +36,11 @@ def canvas(size: tuple[float, float] = SMALL) -> tuple["Figure", "Axes"]:
 def scored(results: SweepResults) -> list[Trial]:
     """The trials with a value, by number."""
     return sorted((t for t in results.trials if t.values), key=lambda trial: trial.number)
+
+
+def pruned(results: SweepResults, metric: str) -> list[Trial]:
+    """The pruned trials with a last value of this metric, by number."""
+    return sorted((t for t in results.trials if metric in t.last), key=lambda trial: trial.number)
 
 
 def scale(values: Sequence[float]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS = "train_seconds"
 UNUSED = "A line below an axis: that param is inactive in the trial."
+PRUNED = " A cross is a pruned trial at its last value."
 FEWEST = 2
 """Trials with a value below which there is nothing to be seen in most pictures."""
 
@@ -119,7 +120,8 @@ def _progress(results: SweepResults) -> Iterator[_Asked]:
         yield _Asked(
             section="search" if several else "answer",
             title=f"{objective.name} by trial",
-            note="The trials in the order in which they were chosen.",
+            note="The trials in the order in which they were chosen."
+            f"{PRUNED if any(t.last for t in results.trials) else ''}",
             draw=partial(trials.progress, results, objective),
         )
 
@@ -149,7 +151,7 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
         yield _Asked(
             section="search",
             title="Parallel coordinates",
-            note=f"One line per trial, through its params and objectives; the best in red. "
+            note=f"One line per trial, through its params and objectives; the best in orange. "
             f"{UNUSED if space.some_unused(results) else ''}",
             draw=partial(space.parallel, results),
             wide=True,
@@ -163,6 +165,7 @@ def _curves(results: SweepResults) -> Iterator[_Asked]:
         yield _Asked(
             section="curves",
             title=f"{metric.capitalize()} of the best",
-            note="Validation; training dashed.",
+            note="Validation; training dashed."
+            f"{' Thin grey lines are pruned trials.' if trials.pruned(results, metric) else ''}",
             draw=partial(trials.curves, results, metric),
         )

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from cnn_sweeps.figures.style import BLUE, VERMILLION
 from cnn_sweeps.report.figures.axes import (
     GREY,
     LARGE,
     NOT_USED,
+    PAPER,
     canvas,
     label,
+    pruned,
     rescale,
     scale,
     scored,
@@ -37,16 +41,21 @@ BELOW: Final = -0.16
 def slice_of(results: SweepResults, axis: SweptParam, objective: Objective) -> "Figure":
     """The value of each trial over one key."""
     figure, axes = canvas()
-    trials = scored(results)
+    trials = [*scored(results), *pruned(results, objective.name)]
+    if not few(axis):
+        trials = [trial for trial in trials if axis.key in trial.params]
+    values = [{**trial.last, **trial.values}[objective.name] for trial in trials]
+    number = sum(bool(trial.values) for trial in trials)  # the others, behind these, were pruned
     if few(axis):
         places = _side_by_side(axes, axis, trials)
-        _medians(axes, places, [trial.values[objective.name] for trial in trials])
+        _medians(axes, places[:number], values[:number])
     else:
-        trials = [trial for trial in trials if axis.key in trial.params]
         places = [float(trial.params[axis.key] or 0) for trial in trials]
         rescale(axes, "x", "log" if axis.log else "linear")
-    values = [trial.values[objective.name] for trial in trials]
-    axes.plot(places, values, "o", color=BLUE, alpha=0.65, markersize=5)
+    axes.plot(places[:number], values[:number], "o", color=BLUE, alpha=0.65, markersize=5)
+    if number < len(trials):
+        axes.plot(places[number:], values[number:], "x", color=GREY, markersize=5, label="pruned")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
     best = [number for number, trial in enumerate(trials) if trial.best]
     axes.plot(
         [places[number] for number in best],
@@ -114,13 +123,15 @@ def parallel(results: SweepResults) -> "Figure":
     """Every trial as a line through its values, coloured by the first objective."""
     from matplotlib import colormaps  # noqa: PLC0415 -- late, as all of Matplotlib
     from matplotlib.cm import ScalarMappable  # noqa: PLC0415
-    from matplotlib.colors import Normalize  # noqa: PLC0415
+    from matplotlib.colors import ListedColormap, Normalize  # noqa: PLC0415
 
     trials, columns = scored(results), len(results.axes) + len(results.objectives)
     figure, axes = canvas((max(LARGE[0], 1.5 * columns), LARGE[1]))
     first = results.objectives[0].name
     values = [trial.values[first] for trial in trials]
-    lie, palette = Normalize(min(values), max(values)), colormaps["cividis"]
+    # The ends of the scale could not be seen on a dark page, or on a white one.
+    palette = ListedColormap(colormaps["cividis"](np.linspace(0.3, 0.85, 256)))
+    lie = Normalize(min(values), max(values))
     _frame(axes, results, trials)
     heights = list(zip(*_heights(results, trials), strict=True))
     order = sorted(range(len(trials)), key=lambda number: -(trials[number].rank or 0))
@@ -148,7 +159,7 @@ def _frame(axes: "Axes", results: SweepResults, trials: Sequence[Trial]) -> None
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params("x", length=0)
-    white = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    white = {"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
     for place, ticks in enumerate(_ticks(results, trials)):
         axes.axvline(place, color="#8a94a0", linewidth=0.9, zorder=0)
         for text, height in ticks.items():

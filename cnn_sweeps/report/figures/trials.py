@@ -8,8 +8,19 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from cnn_sweeps.figures.style import BLUE, ORANGE, PALETTE, SKY, VERMILLION
-from cnn_sweeps.report.figures.axes import GREY, LARGE, SMALL, canvas, label, rescale, scale, scored
+from cnn_sweeps.figures.style import BLUE, ORANGE, PALETTE, SKY, VERMILLION, readable_on
+from cnn_sweeps.report.figures import axes as shared
+from cnn_sweeps.report.figures.axes import (
+    GREY,
+    LARGE,
+    PAPER,
+    SMALL,
+    canvas,
+    label,
+    rescale,
+    scale,
+    scored,
+)
 from cnn_sweeps.sweeps.results.results import Importance, Objective, SweepResults, Trial
 from cnn_sweeps.training.epoch import Epoch
 
@@ -62,24 +73,42 @@ def curves(results: SweepResults, metric: str) -> "Figure":
     for curve, colour in zip(results.curves, PALETTE, strict=False):
         held_out = _series(curve.epochs, f"val_{metric}")
         training = _series(curve.epochs, metric)
-        named: dict[str, Any] = {"label": f"{curve.rank}. trial {curve.trial}", "color": colour}
+        network = f": {curve.network}" if curve.network else ""
+        named: dict[str, Any] = {
+            "label": f"{curve.rank}. trial {curve.trial}{network}",
+            "color": colour,
+        }
         if held_out:
             axes.plot(*zip(*held_out, strict=True), marker="o", markersize=3.5, **named)
             named.pop("label")
         if training:
             axes.plot(*zip(*training, strict=True), linestyle="--", linewidth=1, alpha=0.8, **named)
     axes.plot([], [], color=GREY, linestyle="--", linewidth=1, label="training")
+    given_up = [trial.reported for trial in pruned(results, metric)]
+    for number, reported in enumerate(given_up):
+        look: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "marker": ".", "markersize": 4}
+        axes.plot(
+            *zip(*reported.items(), strict=True),
+            label=None if number else "pruned",
+            zorder=1,
+            **look,
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     shown = [
         v
         for c in results.curves
         for n in (metric, f"val_{metric}")
         for _, v in _series(c.epochs, n)
-    ]
+    ] + [value for reported in given_up for value in reported.values()]
     rescale(axes, "y", scale(shown))
     axes.set(xlabel="epoch", ylabel=metric)
     axes.legend(loc="best")
     return figure
+
+
+def pruned(results: SweepResults, metric: str) -> list[Trial]:
+    """The pruned trials that have a curve of a metric, on the images of whichever split."""
+    return shared.pruned(results, f"val_{metric}") or shared.pruned(results, metric)
 
 
 def _series(epochs: Sequence[Epoch], metric: str) -> list[tuple[int, float]]:
@@ -104,13 +133,16 @@ def progress(results: SweepResults, objective: Objective) -> "Figure":
         linewidth=1.8,
         label="best so far",
     )
-    ended = [trial.number for trial in results.trials if not trial.values]
+    given_up = shared.pruned(results, name)
+    last = [trial.last[name] for trial in given_up]
+    if last:
+        at = [trial.number for trial in given_up]
+        axes.plot(at, last, "x", color=GREY, markersize=5, label="pruned")
+    ended = [trial.number for trial in results.trials if not trial.values and not trial.last]
     if ended:
         bottom = axes.get_xaxis_transform()
-        axes.plot(
-            ended, [0.02] * len(ended), "x", color=GREY, transform=bottom, label="pruned or failed"
-        )
-    rescale(axes, "y", scale(values))
+        axes.plot(ended, [0.02] * len(ended), "x", color=GREY, transform=bottom, label="no value")
+    rescale(axes, "y", scale([*values, *last]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=label(name))
     axes.legend(loc="best")
@@ -134,7 +166,8 @@ def importance(found: Importance) -> "Figure":
 
 def timeline(results: SweepResults) -> "Figure":
     """A bar for each trial over the sweep's own time, coloured by how it ended."""
-    from matplotlib.patches import Patch  # noqa: PLC0415 -- late, as all of Matplotlib
+    from matplotlib.colors import to_rgb  # noqa: PLC0415 -- late, as all of Matplotlib
+    from matplotlib.patches import Patch  # noqa: PLC0415
 
     lanes = max(results.timing.workers, 1)
     figure, axes = canvas((LARGE[0], min(6.0, 1.3 + 0.45 * lanes)))
@@ -148,13 +181,13 @@ def timeline(results: SweepResults) -> "Figure":
             left=[trial.begin or 0.0 for trial in bars],
             height=0.7,
             color=colour,
-            edgecolor="white",
+            edgecolor=PAPER,
             linewidth=0.6,
         )
         for trial in bars:
             if trial.seconds >= LONG_ENOUGH * whole:
                 middle = (trial.begin or 0.0) + trial.seconds / 2
-                ink = "white" if colour in (BLUE, VERMILLION) else "black"
+                ink = readable_on(to_rgb(colour))
                 axes.text(
                     middle, trial.worker, f"{trial.number}", color=ink, ha="center", va="center"
                 )

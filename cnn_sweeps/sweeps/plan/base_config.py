@@ -60,11 +60,15 @@ class BaseConfig:
             options = space.overrides(_chosen(keys, choice))
             try:
                 with explained(options, sweep=True):
-                    container = OmegaConf.to_container(compose([*fixed, *options]))
+                    composed = compose([*fixed, *options])
+                    container = cast("dict[str, Any]", OmegaConf.to_container(composed))
             except ConfigError as error:
                 where = f"with {' '.join(options)}: " if options else ""
                 raise ConfigError(f"{where}{error}") from error
-            bases[json.dumps(choice)] = with_defaults(cast("dict[str, Any]", container))
+            # A variable of this shell: whoever carries a trial out may have another one.
+            if "oc.env:" in container.get("tracking", {}).get("experiment", ""):
+                container["tracking"]["experiment"] = composed.tracking.experiment
+            bases[json.dumps(choice)] = with_defaults(container)
         return cls(groups=keys, bases=bases)
 
     def choices(self) -> list[dict[str, Label]]:

@@ -116,9 +116,12 @@ class Objectives:
         return [float(metrics[name]) for name in self.names]
 
     def rank(
-        self, rows: Iterable[Row], values: Callable[[Row], Sequence[float] | None]
+        self,
+        rows: Iterable[Row],
+        values: Callable[[Row], Sequence[float] | None],
+        tie: Callable[[Row], tuple[float, ...]] = lambda _: (),
     ) -> list[Row]:
-        """The rows, best first; equals keep their order.
+        """The rows, best first; what is equal in all of that keeps its order.
 
         With several objectives the Pareto front comes first, then what only the front beats,
         and so on; within each, the first objective decides.
@@ -126,6 +129,7 @@ class Objectives:
         Args:
             rows: trials, runs or whatever a table has.
             values: gives the objectives of a row; None for a failed one, which goes last.
+            tie: decides between rows of equal values: the lower comes first.
         """
         scored, failed = [], []
         for row in rows:
@@ -138,7 +142,7 @@ class Objectives:
         while scored:
             front = set(_front([costs for costs, _ in scored]))
             layer = [pair for index, pair in enumerate(scored) if index in front]
-            ranked += [row for _, row in sorted(layer, key=lambda pair: pair[0])]
+            ranked += [row for _, row in sorted(layer, key=lambda each: (each[0], tie(each[1])))]
             scored = [pair for index, pair in enumerate(scored) if index not in front]
         return ranked + failed
 

@@ -14,12 +14,11 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.errors import InputError, StoreError
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.plan.objectives import SIGNS
-from cnn_sweeps.sweeps.plan.plan import EPOCHS
 from cnn_sweeps.sweeps.results.commands import commands
 from cnn_sweeps.sweeps.results.comparison import answer_of
-from cnn_sweeps.sweeps.results.ranking import Ranking, Row
+from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.results import (
     Curve,
     Importance,
@@ -30,16 +29,8 @@ from cnn_sweeps.sweeps.results.results import (
     Trial,
 )
 from cnn_sweeps.sweeps.results.runs import Runs, RunStore
-from cnn_sweeps.sweeps.results.timeline import Span, spans
 from cnn_sweeps.sweeps.space.dimension import Dimension
-from cnn_sweeps.sweeps.study.attributes import (
-    EPOCHS_TRAINED,
-    METRICS,
-    REUSED_FROM,
-    TRACEBACK,
-)
 from cnn_sweeps.sweeps.study.durations import seconds_spent
-from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, artifacts, names
@@ -60,7 +51,7 @@ def ranked(study: SweepStudy, store: RunStore) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
     runs = Runs.of(study, store)
     study, differences = runs.reconciled(study)
-    return Ranking.of(study, runs.scores(study), differences)
+    return Ranking.of(study, runs.scores(study), differences, runs.by_id)
 
 
 def results(study: SweepStudy, store: RunStore) -> SweepResults:
@@ -73,18 +64,12 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
     plan, runs = study.plan, Runs.of(study, store)
     study, differences = runs.reconciled(study)
     scores = runs.scores(study)
-    ranking = Ranking.of(study, scores)
-    frozen = {trial.number: trial for trial in study.trials()}
-    # What still runs, or was left by a worker that is gone, has no end that could be measured.
-    over = [trial for trial in frozen.values() if trial.state.is_finished()]
-    ran = spans(over)
-    trials = tuple(
-        _trial(study, row, frozen[row.trial], ran.get(row.trial), runs) for row in ranking.rows
-    )
+    ranking = Ranking.of(study, scores, runs=runs.by_id)
+    every = study.trials()
     best = ranking.winners[0] if ranking.winners else None
     best_run = runs.by_id.get(best.run_id or "") if best else None
-    ended = [moment for trial in frozen.values() if (moment := trial.datetime_complete)]
-    begun = [moment for trial in frozen.values() if (moment := trial.datetime_start)]
+    ended = [moment for trial in every if (moment := trial.datetime_complete)]
+    begun = [moment for trial in every if (moment := trial.datetime_start)]
     counts = study.counts()
     return SweepResults(
         study=study.study.study_name,
@@ -98,62 +83,16 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         begun=_utc(min(begun)) if begun else None,
         ended=_utc(max(ended)) if ended else None,
         unfinished=counts.waiting + counts.running,
-        trials=trials,
+        trials=ranking.rows,
         ranking=ranking.table(),
         importances=importances(study),
         curves=_curves(ranking, runs),
-        timing=_timing(trials, seconds_spent(over)),
+        timing=_timing(ranking.rows, seconds_spent([t for t in every if t.state.is_finished()])),
         environment=_stored(best_run, runs, names.ENVIRONMENT_FILE),
         images=_stored(best_run, runs, names.IMAGES_FILE),
         commands=commands(study, best, runs.store),
         missing=(*runs.missing, *differences),
     )
-
-
-def _trial(
-    study: SweepStudy, row: Row, frozen: FrozenTrial, span: Span | None, runs: Runs
-) -> Trial:
-    known, run = frozen.user_attrs, runs.by_id.get(row.run_id or "")
-    tags = run.tags if run else {}
-    reported = max(frozen.intermediate_values, default=0)
-    epochs = int(known.get(METRICS, {}).get("epochs", reported))
-    trained = known.get(EPOCHS_TRAINED, tags.get(names.EPOCHS_TRAINED, epochs))
-    reused = REUSED_FROM in known or names.REUSED_FROM in tags
-    # Without its run, only a trial that knew nothing before it is known to have paid for all.
-    whole = row.metrics.get("train_seconds") if int(trained) >= epochs else None
-    paid = tags.get(names.SECONDS_PAID, whole)
-    return Trial(
-        number=row.trial,
-        state=row.state,
-        rank=row.rank,
-        best=row.best,
-        params=row.params,
-        values=row.values,
-        metrics=row.metrics,
-        config_hash=row.config_hash,
-        run_id=row.run_id,
-        reason=row.reason,
-        traceback=known.get(TRACEBACK),
-        begin=span.begin if span else None,
-        end=span.end if span else None,
-        worker=span.lane if span else 0,
-        epochs=epochs,
-        epochs_trained=0 if REUSED_FROM in known else int(trained),
-        epochs_asked=_epochs_asked(study, row) if row.state == "pruned" else epochs,
-        seconds_paid=0.0 if reused else None if paid is None else float(paid),
-        reused=reused,
-        retries=history(known),
-    )
-
-
-def _epochs_asked(study: SweepStudy, row: Row) -> int:
-    """How many epochs a trial would have had."""
-    swept = row.params.get(EPOCHS)
-    if swept is not None:
-        return int(swept)
-    with suppress(InputError):
-        return study.plan.config(row.params).trainer.epochs
-    return 0
 
 
 def _question(study: SweepStudy) -> str:
@@ -193,7 +132,9 @@ def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
             # A run whose metrics were deleted has no curve, and is no reason to have no report.
             with suppress(StoreError, KeyError):
                 epochs = epochs_of(runs.store.reopen(row.run_id or ""))
-                found.append(Curve(trial=row.trial, rank=row.rank, epochs=epochs))
+                network = runs.by_id[row.run_id or ""].name.partition(" · ")[0]
+                made = Curve(trial=row.number, rank=row.rank, epochs=epochs, network=network)
+                found.append(made)
     return tuple(found)
 
 

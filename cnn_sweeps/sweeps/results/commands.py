@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.results.ranking import Row
-from cnn_sweeps.sweeps.results.results import Command
+from cnn_sweeps.sweeps.results.results import Command, Trial
 from cnn_sweeps.sweeps.study.attributes import COMMAND
 from cnn_sweeps.sweeps.study.catalog import STORAGE, STUDIES, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -20,7 +19,7 @@ PROGRAM = "cnn-sweeps"
 STORED = f"{STORAGE}="
 
 
-def best_again(plan: Plan, best: Row, store: Store | None) -> str:
+def best_again(plan: Plan, best: Trial, store: Store | None) -> str:
     """The command that does the best trial again, as it ran; passwords are left out.
 
     Args:
@@ -42,7 +41,7 @@ def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
         study.study.set_user_attr(COMMAND, line)
 
 
-def commands(study: SweepStudy, best: Row | None, store: Store | None) -> tuple[Command, ...]:
+def commands(study: SweepStudy, best: Trial | None, store: Store | None) -> tuple[Command, ...]:
     """How to go on from a sweep; with those about the best trial where there is one."""
     where = _where(study.plan, store)
     lines = {"resume or extend the sweep": _sweep_again(study, store)}
@@ -97,7 +96,7 @@ def _storage(study: SweepStudy, store: Store | None) -> list[str]:
     return [f"{STORED}{study.address.absolute}"]
 
 
-def _as_it_ran(plan: Plan, best: Row, ran: Mapping[str, str]) -> Sequence[str]:
+def _as_it_ran(plan: Plan, best: Trial, ran: Mapping[str, str]) -> Sequence[str]:
     """What its worker added to a trial: the threads, and the seed of a repetition."""
     config = plan.config(best.params)
     asked = {"seed": config.seed, "trainer.threads": config.trainer.threads}

@@ -8,7 +8,7 @@ from cnn_sweeps.figures import style
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.comparison.statistics import SeedResult
 from cnn_sweeps.sweeps.plan.cells import SEED, base_of, told
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, REASON, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import TrackedRun, artifacts
 from cnn_sweeps.tracking.names import ANSWER_FILES
@@ -52,7 +52,7 @@ def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float])
     return SeedResult(
         cell=told(study.plan, values),
         seed=values[SEED],
-        metrics={**known.get(METRICS, {}), **scores} if complete else {},
+        metrics={**metrics_of(known), **scores} if complete else {},
         reason=None if complete else known.get(REASON, "it did not finish"),
         config_hash=known.get(CONFIG_HASH),
     )

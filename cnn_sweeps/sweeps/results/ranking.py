@@ -2,53 +2,27 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.sweeps.results.test_scores import best_trials, values_of
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, REASON, RUN_ID
+from cnn_sweeps.runs import ties
+from cnn_sweeps.sweeps.plan.plan import EPOCHS
+from cnn_sweeps.sweeps.results.results import Trial, tied_best
+from cnn_sweeps.sweeps.results.test_scores import best_trials, ranked_trials
+from cnn_sweeps.sweeps.results.trials import Scores, TrialReader
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.table import Table
-from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking import RunRecord, params
 
-ALWAYS = ("trainable_params", "train_seconds")
+ALWAYS = ("epochs", "trainable_params", "train_seconds")
 """Metrics shown for every trial, beside the objectives."""
 TESTED = "test_accuracy"
 HASH = "config hash"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One trial in the table.
-
-    Attributes:
-        rank: 1 for the best; None for a trial without a value.
-        trial: its number in the study.
-        best: whether it is the best, or on the Pareto front.
-        values: objectives by metric name; empty when it failed.
-        params: the swept values.
-        metrics: everything else it measured; test metrics for winners alone.
-        config_hash: its full hash; None when it failed before it had one.
-        run_id: its MLflow run.
-        state: complete, pruned or fail.
-        reason: why it was pruned or failed.
-    """
-
-    rank: int | None
-    trial: int
-    best: bool
-    values: Mapping[str, float]
-    params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    config_hash: str | None
-    run_id: str | None
-    state: str
-    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +34,11 @@ class Ranking:
         differences: where the study and the runs of its trials differ, a sentence for each trial.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Trial, ...]
     differences: tuple[str, ...] = ()
 
     @property
-    def winners(self) -> tuple[Row, ...]:
+    def winners(self) -> tuple[Trial, ...]:
         """The best trial, or the Pareto front."""
         return tuple(row for row in self.rows if row.best)
 
@@ -72,19 +46,26 @@ class Ranking:
     def of(
         cls,
         study: SweepStudy,
-        scores: Mapping[int, Mapping[str, float]],
+        scores: Scores,
         differences: tuple[str, ...] = (),
+        runs: Mapping[str, RunRecord] | None = None,
     ) -> "Ranking":
-        """Rank a study's trials; `scores` are the winners' test metrics by trial number."""
-        ranked = study.plan.objectives.rank(study.trials(TrialState.COMPLETE), values_of)
+        """Rank a study's trials.
+
+        Args:
+            study: whose trials.
+            scores: the winners' test metrics by trial number.
+            differences: see the attribute.
+            runs: the runs of the trials by id, as far as they are known.
+        """
         best = {trial.number for trial in best_trials(study)}
+        reader = TrialReader(study, scores, runs)
         rows = [
-            _row(study, trial, rank, best=trial.number in best, scores=scores.get(trial.number, {}))
-            for rank, trial in enumerate(ranked, 1)
+            reader.read(trial, rank, best=trial.number in best)
+            for rank, trial in enumerate(ranked_trials(study), 1)
         ]
         others = study.trials(TrialState.PRUNED) + study.trials(TrialState.FAIL)
-        unranked = [_row(study, trial, None, best=False, scores={}) for trial in others]
-        return cls(rows=(*rows, *unranked), differences=differences)
+        return cls(rows=(*rows, *map(reader.read, others)), differences=differences)
 
     def records(self) -> list[dict[str, Any]]:
         """One flat mapping a row, every row with the same keys."""
@@ -112,19 +93,21 @@ class Ranking:
         """The table for reading: numbers rounded, units in the heading."""
         rows = self.rows
         names = list(dict.fromkeys(name for row in rows for name in row.values))
-        params = list(dict.fromkeys(key for row in rows for key in row.params))
+        keys = list(dict.fromkeys(key for row in rows for key in row.params))
         extra = [name for name in ALWAYS if name not in names]
         tested = [TESTED] if any(TESTED in row.metrics for row in rows) else []
         scores = {measures.head(name): self._measured(name) for name in (*names, *tested)}
-        settings = {key: [row.params.get(key, "") for row in rows] for key in params}
+        settings = {key: [row.params.get(key, "") for row in rows] for key in keys}
         columns = {
-            "rank": [_rank(row) for row in rows],
+            "rank": self._ranks(),
             **scores,
             **{key: measures.aligned(values) for key, values in settings.items()},
             **{measures.head(name): self._measured(name) for name in extra},
-            "trial": [str(row.trial) for row in rows],
+            "trial": [str(row.number) for row in rows],
             HASH: [(row.config_hash or row.reason or "")[:SHOWN] for row in rows],
         }
+        if columns.get(EPOCHS) == columns["epochs"]:
+            del columns["epochs"]
         words = {
             key for key, values in settings.items() if any(isinstance(v, str) and v for v in values)
         }
@@ -133,46 +116,50 @@ class Ranking:
             rows=tuple(zip(*columns.values(), strict=True)),
             text=frozenset({HASH, *words}),
             strong=frozenset(number for number, row in enumerate(rows) if row.best),
-            first=("rank", *scores, HASH, *settings),
+            first=("rank", *map(measures.head, names), *settings, HASH, *scores, "epochs"),
             every="ranking.csv of the sweep's run in MLflow",
+            notes=tuple(self._notes()),
         )
 
+    def _notes(self) -> Iterator[str]:
+        if tied := tied_best(self.rows):
+            yield tied
+        if any(ties.MARK in rank for rank in self._ranks()):
+            yield ties.MARKED
+        if any(row.last for row in self.rows):
+            yield "Of a pruned trial, the value is that of its last epoch."
+
+    def _ranks(self) -> list[str]:
+        """The cells of the first column: a star for the best, a mark for a tie."""
+        marks = ties.marks([row.values for row in self.rows])
+        return [
+            f"{row.rank}{'*' * row.best}{mark}" if row.rank else row.state
+            for row, mark in zip(self.rows, marks, strict=True)
+        ]
+
     def _measured(self, name: str) -> list[str]:
-        """One metric of all rows; an objective has a value only where the trial has one."""
-        both = [{**row.metrics, **row.values} if row.rank else {} for row in self.rows]
-        return measures.texts(name, [metrics.get(name) for metrics in both])
+        """One metric of all rows; a pruned trial has what it came to."""
+        return measures.texts(name, [_shown(row).get(name) for row in self.rows])
 
 
-def _row(
-    study: SweepStudy,
-    trial: FrozenTrial,
-    rank: int | None,
-    *,
-    best: bool,
-    scores: Mapping[str, float],
-) -> Row:
-    names = study.plan.objectives.names
-    return Row(
-        rank=rank,
-        trial=trial.number,
-        best=best,
-        values=dict(zip(names, trial.values or (), strict=False)) if rank else {},
-        params=study.carried_values(trial),
-        metrics={**trial.user_attrs.get(METRICS, {}), **scores},
-        config_hash=trial.user_attrs.get(CONFIG_HASH),
-        run_id=trial.user_attrs.get(RUN_ID),
-        state=trial.state.name.lower(),
-        reason=trial.user_attrs.get(REASON),
-    )
+def _shown(row: Trial) -> Mapping[str, float]:
+    """What a trial measured, as far as it came."""
+    measured = {**row.metrics, **row.values} if row.rank else row.last
+    return {"epochs": row.epochs, **measured} if row.epochs else measured
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: Trial) -> dict[str, Any]:
     return {
         "rank": row.rank,
-        "trial": row.trial,
+        "trial": row.number,
         **row.values,
         **row.params,
-        **{key: value for key, value in row.metrics.items() if key not in row.values},
+        **{
+            key: value
+            for key, value in _shown(row).items()
+            if key not in {**row.values, **row.last}
+        },
+        **{f"last_{name}": value for name, value in row.last.items()},
         "config_hash": row.config_hash,
         "run_id": row.run_id,
         "state": row.state,
@@ -183,7 +170,3 @@ def _record(row: Row) -> dict[str, Any]:
 def _readable(name: str, value: Any) -> Any:
     """A score with no more digits than it has, as MLflow has it."""
     return params.shortest(name, value) if isinstance(value, float) else value
-
-
-def _rank(row: Row) -> str:
-    return row.state if row.rank is None else f"{row.rank}{'*' if row.best else ''}"

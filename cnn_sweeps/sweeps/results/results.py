@@ -1,10 +1,11 @@
 """What a sweep came to, as plain values: everything that a report of it shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.study.retry import Retry
 from cnn_sweeps.text.json import plain
@@ -83,6 +84,9 @@ class Trial:
         seconds_paid: what was spent on training it; None where the store does not say.
         reused: whether it was answered as a whole from another run.
         retries: how it came to be tried again, the first time in front; empty where it was not.
+        reported: the objective after each epoch, by its number from 1; empty where none is known
+            before the end.
+        last: of a pruned trial the objective after its last epoch, by name; empty of any other.
     """
 
     number: int
@@ -105,11 +109,20 @@ class Trial:
     seconds_paid: float | None = None
     reused: bool = False
     retries: tuple[Retry, ...] = ()
+    reported: Mapping[int, float] = field(default_factory=dict)
+    last: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """How long its worker was busy with it."""
         return 0.0 if self.begin is None or self.end is None else self.end - self.begin
+
+
+def tied_best(trials: Sequence[Trial]) -> str:
+    """Which trials share the first place, as a sentence; empty where one has it alone."""
+    first = [trial for trial in trials if trial.rank and trial.values == trials[0].values]
+    numbers, metrics = [f"{trial.number}" for trial in first], [trial.metrics for trial in first]
+    return ties.sentence("trials", numbers, metrics, "was first in the queue")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +148,13 @@ class Curve:
         trial: its number.
         rank: its rank.
         epochs: every epoch, in order.
+        network: what was trained, such as `cnn 64x2`; empty where that is not known.
     """
 
     trial: int
     rank: int
     epochs: tuple[Epoch, ...]
+    network: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,13 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.space.conditions import bare
-from cnn_sweeps.sweeps.study.attributes import CELL, CONFIG_HASH, METRICS, RUN_ID
+from cnn_sweeps.sweeps.study.attributes import (
+    CELL,
+    CONFIG_HASH,
+    RUN_ID,
+    metric_attributes,
+    metrics_of,
+)
 from cnn_sweeps.sweeps.study.catalog import STUDIES
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -125,7 +131,7 @@ class Runs:
         return replace(study, corrected=corrected), (*shown, *_without_runs(gone))
 
     def _changes(self, study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> Iterator[Change]:
-        known = trial.user_attrs.get(METRICS) or {}
+        known = metrics_of(trial.user_attrs)
         pairs = zip(study.plan.objectives.names, trial.values or (), strict=False)
         told = dict(pairs) if trial.values else {}
         yield from _different({**known, **told}, run.metrics)
@@ -198,7 +204,7 @@ def _corrected(study: SweepStudy, trial: FrozenTrial, changes: Mapping[str, Any]
     if made.values:
         pairs = zip(study.plan.objectives.names, made.values, strict=True)
         made.values = [changes.get(name, value) for name, value in pairs]
-    metrics = made.user_attrs.get(METRICS) or {}
+    metrics = metrics_of(made.user_attrs)
     own = {name: changes.get(name, value) for name, value in metrics.items()}
     params = {}
     for dimension in study.plan.space.dimensions:
@@ -208,11 +214,11 @@ def _corrected(study: SweepStudy, trial: FrozenTrial, changes: Mapping[str, Any]
     made.params = {key: params.get(key, value) for key, value in made.params.items()}
     cell = {key: params.get(key, value) for key, value in made.user_attrs.get(CELL, {}).items()}
     known = {
-        METRICS: own,
-        CELL: cell,
+        **metric_attributes(own),
+        CELL: cell or None,
         CONFIG_HASH: changes.get(HASH, trial.user_attrs.get(CONFIG_HASH)),
     }
-    made.user_attrs = {**made.user_attrs, **{k: v for k, v in known.items() if v}}
+    made.user_attrs = {**made.user_attrs, **{k: v for k, v in known.items() if v is not None}}
     return made
 
 

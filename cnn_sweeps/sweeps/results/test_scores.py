@@ -12,7 +12,8 @@ from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.sweeps.study.attributes import RUN_ID
+from cnn_sweeps.runs import ties
+from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, artifacts, notes
@@ -48,9 +49,20 @@ def best_trials(study: SweepStudy) -> list[FrozenTrial]:
     """The best trial, or the Pareto front where there are several objectives."""
     objectives, complete = study.plan.objectives, study.trials(TrialState.COMPLETE)
     if len(objectives.names) == 1:
-        return objectives.rank(complete, values_of)[:1]
+        return ranked_trials(study)[:1]
     front = objectives.pareto_front([values_of(trial) for trial in complete])
     return [complete[index] for index in front]
+
+
+def ranked_trials(study: SweepStudy) -> list[FrozenTrial]:
+    """The complete trials, best first; of equal ones the cheaper, then the earlier in the queue.
+
+    Earlier versions went by the queue alone: what they have ranked and scored stays as it is.
+    """
+    complete, rank = study.trials(TrialState.COMPLETE), study.plan.objectives.rank
+    if any(METRICS in trial.user_attrs for trial in complete):
+        return rank(complete, values_of)
+    return rank(complete, values_of, lambda trial: ties.cost(metrics_of(trial.user_attrs)))
 
 
 def values_of(trial: FrozenTrial) -> list[float]:

@@ -36,10 +36,12 @@ trajectory that is a prefix of. A waiting trial with values carries the last two
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"
 METRICS = "metrics"
+METRIC = "metrics."
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
-"""Of a trial that has begun: what it is, where it is logged, what it measured, how many of its
-epochs were trained and not from cache, and the trial whose values it took."""
+"""Of a trial that has begun: what it is, where it is logged, what it measured (each metric by its
+name behind `metrics.`; earlier versions had all of them as one value), how many of its epochs were
+trained and not from cache, and the trial whose values it took."""
 
 REASON = "reason"
 TRACEBACK = "traceback"
@@ -47,6 +49,17 @@ REPLACED = "superseded"
 LAST_HEARTBEAT = "seen"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
 place in the budget, and when its worker, which died, was last known to live."""
+
+
+def metrics_of(known: Mapping[str, Any]) -> dict[str, float]:
+    """What a trial with these user attributes measured, by name; empty where it did not."""
+    own = {key.removeprefix(METRIC): v for key, v in known.items() if key.startswith(METRIC)}
+    return {**(known.get(METRICS) or {}), **own}
+
+
+def metric_attributes(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics as user attributes of a trial, a column each in Optuna's dashboard."""
+    return {f"{METRIC}{name}": value for name, value in metrics.items()}
 
 
 def slot_of(trial: FrozenTrial | Trial) -> int:

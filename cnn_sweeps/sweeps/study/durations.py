@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.sweeps.study.attributes import EPOCHS_TRAINED, LAST_HEARTBEAT, METRICS
+from cnn_sweeps.sweeps.study.attributes import EPOCHS_TRAINED, LAST_HEARTBEAT, metrics_of
 
 
 def seconds_spent(trials: Sequence[FrozenTrial]) -> float:
@@ -35,7 +35,7 @@ def epochs_spent(trials: Sequence[FrozenTrial]) -> Epochs:
     """Add up what complete trials say of their epochs."""
     told = [trial.user_attrs for trial in trials if EPOCHS_TRAINED in trial.user_attrs]
     return Epochs(
-        asked=sum(int(attributes[METRICS]["epochs"]) for attributes in told),
+        asked=sum(int(metrics_of(attributes)["epochs"]) for attributes in told),
         trained=sum(attributes[EPOCHS_TRAINED] for attributes in told),
     )
 

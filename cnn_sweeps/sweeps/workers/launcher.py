@@ -31,12 +31,12 @@ from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.study.attributes import (
     CONFIG_HASH,
     EPOCHS_TRAINED,
-    METRICS,
     OWNER,
     REASON,
     REPLACED,
     REUSED_FROM,
     STOP,
+    metrics_of,
 )
 from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_worker
@@ -262,7 +262,7 @@ class Placement:
 
     def _ended(self, trial: FrozenTrial) -> TrialEnded:
         attributes = trial.user_attrs
-        metrics = attributes.get(METRICS, {})
+        metrics = metrics_of(attributes)
         known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
         return TrialEnded(
             worker=0,

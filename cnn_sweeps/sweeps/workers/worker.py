@@ -163,7 +163,8 @@ class Worker:
                 PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
             )
         result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
-        trial.set_user_attr(attributes.METRICS, dict(result.metrics))
+        for name, value in attributes.metric_attributes(result.metrics).items():
+            trial.set_user_attr(name, value)
         trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
         objectives = plan.objectives.values(result.metrics)
         study.done(trial, objectives)
@@ -182,8 +183,13 @@ class Worker:
         study = self.study
         logger.info("trial %d repeats trial %d", trial.number, known.number)
         if study.plan.duplicates == "reuse" and known.values is not None:
-            for key in (attributes.CONFIG_HASH, attributes.RUN_ID, attributes.METRICS):
-                trial.set_user_attr(key, known.attributes.get(key))
+            metrics = attributes.metric_attributes(attributes.metrics_of(known.attributes))
+            same = {
+                key: known.attributes.get(key)
+                for key in (attributes.CONFIG_HASH, attributes.RUN_ID)
+            }
+            for key, value in {**same, **metrics}.items():
+                trial.set_user_attr(key, value)
             trial.set_user_attr(attributes.REUSED_FROM, known.number)
             study.done(trial, known.values)
             self._ended(trial, state="reused", values=tuple(known.values))

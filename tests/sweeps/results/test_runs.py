@@ -22,7 +22,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results import collect
 from cnn_sweeps.sweeps.results.collect import ranked
 from cnn_sweeps.sweeps.results.runs import Runs
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, METRICS, PARENT, RUN_ID
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, flatten
@@ -84,7 +84,7 @@ def record(made: SweepStudy, trial: Any) -> RunRecord:
         status="FINISHED",
         config_hash=known[CONFIG_HASH],
         params=flatten(to_json(made.plan.config(trial.params))),
-        metrics=dict(known[METRICS]),
+        metrics=metrics_of(known),
         tags={},
         start=datetime(2026, 1, 1, tzinfo=UTC),
         end=None,
@@ -134,7 +134,7 @@ def test_a_study_that_agrees_with_its_runs_is_shown_as_it_is(tmp_path: Path) -> 
             in_journal(r'"values":\[0.10', '"values":[0.90'), "val_accuracy is 0.90", id="a value"
         ),
         pytest.param(
-            in_journal(r'"train_seconds":3.0', '"train_seconds":4.0'),
+            in_journal(r'"metrics.train_seconds":3.0', '"metrics.train_seconds":4.0'),
             "train_seconds is 4.0, and 3.0",
             id="a metric",
         ),
