@@ -329,9 +329,10 @@ def test_export_writes_what_was_stored(
     assert sources == (nets if short == CUSTOM else {})
 
 
-def test_promote_registers_the_stored_model(own: Path, written: Path, told: Told) -> None:
+@pytest.mark.slow
+def test_promote_registers_the_stored_model(own: Path, written: Path) -> None:
     """In the folder that the store is in now."""
-    told("promote", TRIAL, "digits", "--alias", "champion")
+    program(own, "promote", TRIAL, "digits", "--alias", "champion")
     query = "SELECT name, version, run_id, source FROM model_versions"
     ((name, number, run, source),) = rows(own, query)
     assert (name, number, run) == ("digits", 1, SPEAKS[TRIAL])
@@ -536,14 +537,14 @@ def test_figures_are_drawn(own: Path) -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType:UserWarning")
 def test_a_promoted_model_scores_as_it_did(
-    own: Path, told: Told, records: dict[str, Record], monkeypatch: pytest.MonkeyPatch
+    own: Path, records: dict[str, Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loaded by its name it is right as often on the test split."""
     import mlflow
 
     from cnn_sweeps.data import load
 
-    told("promote", TRIAL, "digits", "--alias", "champion")
+    program(own, "promote", TRIAL, "digits", "--alias", "champion")
     record = records[SPEAKS[TRIAL]]
     images = load(record.config.data)
     # As mlflow.set_tracking_uri does, which would set it for the tests that follow as well.

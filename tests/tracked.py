@@ -3,6 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from cnn_sweeps.tracking.run import TrackedRun
+
 
 class Tracked:
     """As much of a tracked run as is looked at."""
@@ -16,3 +18,5 @@ class Tracked:
     def set_tags(self, tags: dict[str, object]) -> None:
         """Keep them."""
         self.tags |= tags
+
+    log_cost = TrackedRun.log_cost
