@@ -94,3 +94,11 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
         interrupts.steered = True
         assert call(doubled, 1) == 2
     assert (interrupts.count >= 1, interrupts.number) == (True, number)
+
+
+@pytest.mark.parametrize(
+    "told", [forkserver.said(-9), forkserver.said(forkserver.UNKNOWN), forkserver.NOT_STARTED]
+)
+def test_little_memory_is_named_where_a_process_is_gone(told: str) -> None:
+    """The system ends what takes too much, also the process that all are forked from."""
+    assert "out of memory" in told
