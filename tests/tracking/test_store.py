@@ -261,3 +261,11 @@ def test_experiment_that_cannot_be_made(store: Store) -> None:
     client = SlowClient("PERMISSION_DENIED", None)
     with pytest.raises(MlflowException, match="no"):
         experiments.made_experiment(client, "e", store.address)
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "hi"', "plain"])
+def test_a_tag_with_quotes_is_found(store: Store, name: str) -> None:
+    """The name of a study is a tag of its runs."""
+    with store.start_run("r", tags={"study_name": name}) as run:
+        pass
+    assert [found.run_id for found in store.tagged({"study_name": name})] == [run.run_id]
