@@ -11,8 +11,9 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names
+from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names, params
 from cnn_sweeps.tracking.names import (
+    CONFIG_FILE,
     CONFIG_HASH,
     DATA,
     DATA_DIGEST,
@@ -65,6 +66,22 @@ def log_setup(
     tracked.log_text(build.summary_text(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
+
+
+def cut_texts(config: Config) -> tuple[str, ...]:
+    """A sentence for each param or tag that MLflow cuts; the stored config has all."""
+    plain = {key: value for key, value in to_json(config).items() if key not in APART}
+    texts = {
+        key: (params.as_text(text), params.PARAM_LENGTH) for key, text in flatten(plain).items()
+    }
+    for key, value in config.tracking.tags.items():
+        texts[f"tracking.tags.{key}"] = (params.as_text(value), params.TAG_LENGTH)
+    return tuple(
+        f"{key} has {len(text):,} characters; MLflow keeps the first {most:,}, and "
+        f"{CONFIG_FILE} of the run has all."
+        for key, (text, most) in texts.items()
+        if len(text) > most
+    )
 
 
 def log_results(

@@ -107,7 +107,7 @@ def run(
         weights_sha256=weights,
         epochs_trained=len(trained.epochs) - len(epochs.reused),
         left_out=left_out,
-        notices=(*experiment.dataset.notices, *epochs.remarks),
+        notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
 
 

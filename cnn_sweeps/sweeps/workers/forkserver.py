@@ -34,6 +34,10 @@ class DiedError(RunFailedError):
 DIED = DiedError("a process of the sweep was not started.")
 
 
+KILLED = " (out of memory, or killed manually)"
+NOT_STARTED = f"could not be started: the process that it is forked from is gone{KILLED}"
+
+
 def warm_up(execute: str | None = None) -> None:
     """Start the process that workers are forked from; it imports what they need meanwhile."""
     CONTEXT.set_forkserver_preload([PRELOADED] if execute is None else [execute.split(":")[0]])
@@ -114,7 +118,7 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
                 with without_main():
                     process.start()
         except (OSError, EOFError):
-            yield lambda: DiedError("a process of the sweep could not be started.")
+            yield lambda: DiedError(f"a process of the sweep {NOT_STARTED}.")
             return
 
         def receive() -> Any:
@@ -147,14 +151,14 @@ def _answer(
 def said(exitcode: int | None) -> str:
     """How a process ended, in words."""
     if exitcode == UNKNOWN:
-        return "exited for an unknown reason"
+        return f"exited for an unknown reason{KILLED}"
     if exitcode is None or exitcode >= 0:
         return f"exited with code {exitcode}"
     number = -exitcode
     known = number in set(signal.Signals)
     name = signal.Signals(number).name if known else f"signal {number}"
     hint = {
-        "SIGKILL": " (out of memory, or killed manually)",
+        "SIGKILL": KILLED,
         "SIGSEGV": " (crash in native code)",
     }
     return f"was killed by {name}{hint.get(name, '')}"

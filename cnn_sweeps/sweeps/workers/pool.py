@@ -23,7 +23,13 @@ from typing import cast
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, said, without_main
+from cnn_sweeps.sweeps.workers.forkserver import (
+    CONTEXT,
+    NOT_STARTED,
+    ensure_running,
+    said,
+    without_main,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +168,7 @@ class Pool:
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
             scratch.cleanup()
-            self._note_failed_start("could not be started")
+            self._note_failed_start(NOT_STARTED)
             return None
         finally:
             there.close()  # so that the pipe ends with the worker
@@ -199,7 +205,8 @@ class Pool:
             raise StoreError(
                 f"{MOST_FAILED_STARTS} workers in a row exited before their first trial: "
                 f"the last one {cause}.\n"
-                f"  Type hydra.sweeper.n_jobs=0 to run in this process and see the error."
+                f"  Type hydra.sweeper.n_jobs=0 to run in this process: it needs least memory "
+                "and shows the error."
             )
 
 

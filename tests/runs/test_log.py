@@ -1,0 +1,32 @@
+"""What a run logs beside its epochs."""
+
+import pytest
+from configs import config
+
+from cnn_sweeps.runs import log
+
+LONG = "x" * 8001
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({"tracking": {"tags": {"note": LONG}}}, "tracking.tags.note has 8,001 characters; MLflow"),
+        (
+            {"model": {"name": "custom", "function": "a:b", "params": {"text": LONG}}},
+            "model.params.text has 8,001 characters; MLflow keeps the first 6,000",
+        ),
+        ({"model": {"name": "custom", "function": "a:b", "params": {"n": [7] * 3000}}}, "params.n"),
+    ],
+    ids=["tag", "text", "list"],
+)
+def test_a_text_that_mlflow_cuts_is_said(groups: dict[str, dict[str, object]], said: str) -> None:
+    """The whole of it is in the stored config."""
+    (line,) = log.cut_texts(config(**groups))
+    assert said in line
+    assert "config.yaml of the run has all" in line
+
+
+def test_nothing_is_said_of_what_is_kept() -> None:
+    """Exactly as long as MLflow keeps is not cut."""
+    assert log.cut_texts(config(tracking={"tags": {"note": LONG[:8000]}})) == ()
