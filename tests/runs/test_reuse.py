@@ -17,6 +17,7 @@ from stores import Finished, copy_of
 
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.runs import reuse
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store, finished_runs
@@ -257,11 +258,11 @@ def test_a_network_that_an_earlier_version_did_not_name_answers_nothing(
     home: Store, first: RunResult
 ) -> None:
     """Its run does not say what its function built; one of ours is determined by its config."""
-    asked = config(trainer={"epochs": 2})
-    built = replace(first.identity, network_sha256="f" * 64)
-    assert reuse.finished(asked, built, home) is None
-    found = reuse.finished(asked, first.identity, home)
+    asked = Experiment.load(config(trainer={"epochs": 2}))
+    built = replace(asked, identity=replace(first.identity, network_sha256="f" * 64))
+    assert reuse.finished(built, home) is None
+    found = reuse.finished(asked, home)
     assert found is not None
     assert found.run_id == first.run_id
     home.reopen(first.run_id).set_tags({NETWORK_SHA256: "f" * 64})
-    assert reuse.finished(asked, built, home) is not None
+    assert reuse.finished(built, home) is not None
