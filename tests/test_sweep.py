@@ -56,6 +56,7 @@ def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) ->
     children = home.children(parent_id)
     assert {run.run_id for run in children} == {row.run_id for row in ranking.rows}
     assert {run.status for run in children} == {"FINISHED"}
+    assert ranking.differences == ()  # between the study and these runs
     parent = home.get(parent_id)
     assert parent.status == "FINISHED"
     assert parent.params["model.filters"] == "2,4"

@@ -297,11 +297,16 @@ class Store:
         experiment_id = self.reopen(parent_run_id).experiment_id
         return self.search(f"tags.`{PARENT}` = '{parent_run_id}'", [experiment_id])[::-1]
 
-    def history(self, run_id: str, metric: str) -> dict[int, float]:
-        """A metric of a run by epoch, the last value of each."""
+    def history(self, run: RunRecord, metric: str) -> dict[int, float]:
+        """A metric of a run by epoch, the last value of each, bit for bit as it was logged."""
+        precision = run.params.get(params.PRECISION)
         with refusing(self.address):
-            points = self.client.get_metric_history(run_id, metric)
-            return {point.step: point.value for point in points if point.step > 0}
+            points = self.client.get_metric_history(run.run_id, metric)
+        return {
+            point.step: params.exact(metric, point.value, precision=precision)
+            for point in points
+            if point.step > 0
+        }
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""

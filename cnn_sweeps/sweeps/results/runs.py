@@ -157,7 +157,7 @@ class Runs:
     def _history(self, run: RunRecord, metric: str) -> Mapping[int, float]:
         """A metric by epoch; empty where it cannot be read."""
         with suppress(StoreError):
-            return self.store.history(run.run_id, metric) if self.store else {}
+            return self.store.history(run, metric) if self.store else {}
         return {}
 
 
