@@ -17,6 +17,7 @@ from benchmarks import studies
 from benchmarks.grid import run_ours
 from benchmarks.studies import span
 from benchmarks.table import markdown
+from cnn_sweeps.sweeps.study.attributes import metrics_of
 
 TINY: Mapping[str, tuple[str, ...]] = {
     "all": ("model.filters=4,6,8,12", "model.conv_blocks=1,2,3"),
@@ -51,7 +52,7 @@ class Cost:
     @classmethod
     def of(cls, trial: FrozenTrial) -> "Cost":
         """Read it from a completed trial."""
-        metrics: Mapping[str, float] = trial.user_attrs["metrics"]
+        metrics: Mapping[str, float] = metrics_of(trial.user_attrs)
         started, ended = span(trial)
         return cls(
             wall=(ended - started).total_seconds(),
@@ -122,7 +123,7 @@ def pieces(trials: Sequence[FrozenTrial], size: int = PIECE) -> Iterator[Piece]:
     for first in range(0, len(trials), size):
         part = trials[first : first + size]
         until = span(part[-1])[1]
-        metrics: list[Any] = [trial.user_attrs["metrics"] for trial in part]
+        metrics: list[Any] = [metrics_of(trial.user_attrs) for trial in part]
         yield Piece(
             last=first + len(part),
             ms=(until - since).total_seconds() * 1000 / len(part),
