@@ -1,6 +1,5 @@
 """The study of an application's sweep: a queue whose trials are jobs."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +10,13 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+from cnn_sweeps.sweeps.study.trial_queue import (
+    TrialQueue,
+    has_plan,
+    open_study,
+    refuse_difference,
+    store_plan,
+)
 
 PLAN = "cnn_sweeps:application"
 """User attribute of the study that holds its plan."""
@@ -43,28 +48,11 @@ class ApplicationStudy(TrialQueue):
         """
         storage = address.open()
         with address.refusing():
-            study = optuna.create_study(
-                study_name=address.name,
-                storage=storage,
-                directions=list(plan.objectives.directions),
-                load_if_exists=True,
-            )
-            if study.user_attrs.get(PLAN) is None and study.get_trials(deepcopy=False):
-                raise StoreError(
-                    f"the study {address.name} in {address} was not created by this sweeper.\n"
-                    f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
-                )
+            study = open_study(address, storage, plan.objectives, plan=PLAN, maker="this sweeper")
             if PLAN not in study.user_attrs:
-                study.set_user_attr(PLAN, plan.to_json())
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(list(plan.objectives.names))
+                store_plan(study, plan.objectives, plan=PLAN, plain=plan.to_json())
         found = cls._ready(study, storage, address)
-        if (difference := found.plan.difference(plan)) is not None:
-            raise StoreError(
-                f"the study {address.name} holds another sweep: {difference}\n"
-                f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
-            )
+        refuse_difference(address, found.plan.difference(plan))
         return found
 
     @classmethod
@@ -74,8 +62,7 @@ class ApplicationStudy(TrialQueue):
             return None
         storage = address.open()
         with address.refusing():
-            same = [s for s in storage.get_all_studies() if s.study_name == address.name]
-            if not same or PLAN not in same[0].user_attrs:
+            if not has_plan(address, storage, plan=PLAN):
                 return None
             study = optuna.load_study(study_name=address.name, storage=storage)
         return cls._ready(study, storage, address)

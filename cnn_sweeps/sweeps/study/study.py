@@ -1,6 +1,5 @@
 """The study: an Optuna study that carries its plan, used as a queue of trials."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,7 +15,13 @@ from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.attributes import PLAN
 from cnn_sweeps.sweeps.study.queue import Prefix
 from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+from cnn_sweeps.sweeps.study.trial_queue import (
+    TrialQueue,
+    has_plan,
+    open_study,
+    refuse_difference,
+    store_plan,
+)
 from cnn_sweeps.text.redact import without_passwords
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -41,28 +46,15 @@ class SweepStudy(TrialQueue):
         """
         storage = address.open()
         with address.refusing():
-            study = optuna.create_study(
-                study_name=address.name,
-                storage=storage,
-                directions=list(plan.objectives.directions),
-                load_if_exists=True,
-            )
+            study = open_study(address, storage, plan.objectives, plan=PLAN, maker="cnn_sweeps")
             stored = study.user_attrs.get(PLAN)
-            if stored is None and study.get_trials(deepcopy=False):
-                raise StoreError(
-                    f"the study {address.name} in {address} was not created by cnn_sweeps.\n"
-                    f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
-                )
             wanted = plan.to_json()
             if without_passwords(wanted) != wanted:
                 address.restrict()
             if stored is None:
-                study.set_user_attr(PLAN, wanted)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(list(plan.objectives.names))
+                store_plan(study, plan.objectives, plan=PLAN, plain=wanted)
             else:
-                _refuse_difference(address, Plan.from_json(stored), plan)
+                refuse_difference(address, Plan.from_json(stored).difference(plan))
         return cls._ready(study, storage, plan, address)
 
     @classmethod
@@ -89,8 +81,8 @@ class SweepStudy(TrialQueue):
             return None
         storage = address.open()
         with address.refusing():
-            same = [s for s in storage.get_all_studies() if s.study_name == address.name]
-        return cls.load(address, checked=checked) if same and PLAN in same[0].user_attrs else None
+            there = has_plan(address, storage, plan=PLAN)
+        return cls.load(address, checked=checked) if there else None
 
     @classmethod
     def _ready(
@@ -116,12 +108,4 @@ def refuse_another(address: Address, plan: Plan) -> None:
         StoreError: saying what is different.
     """
     if (there := SweepStudy.existing(address)) is not None:
-        _refuse_difference(address, there.plan, plan)
-
-
-def _refuse_difference(address: Address, there: Plan, here: Plan) -> None:
-    if (difference := there.difference(here)) is not None:
-        raise StoreError(
-            f"the study {address.name} holds another sweep: {difference}\n"
-            f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
-        )
+        refuse_difference(address, there.plan.difference(plan))

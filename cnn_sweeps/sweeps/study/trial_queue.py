@@ -2,6 +2,7 @@
 
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,9 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, reason_of
+from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
@@ -209,3 +211,61 @@ class TrialQueue:
         """The storage's own number of a trial."""
         study_id = self.storage.get_study_id_from_name(self.study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def open_study(
+    address: Address, storage: BaseStorage, objectives: Objectives, *, plan: str, maker: str
+) -> optuna.Study:
+    """The Optuna study at an address, which is created where there is none.
+
+    Args:
+        address: where it is.
+        storage: opened there.
+        objectives: give it its directions.
+        plan: the user attribute that holds its plan.
+        maker: who creates such studies, for the refusal.
+
+    Raises:
+        StoreError: a study of that name exists that has trials and no such plan.
+    """
+    study = optuna.create_study(
+        study_name=address.name,
+        storage=storage,
+        directions=list(objectives.directions),
+        load_if_exists=True,
+    )
+    if study.user_attrs.get(plan) is None and study.get_trials(deepcopy=False):
+        raise StoreError(
+            f"the study {address.name} in {address} was not created by {maker}.\n"
+            f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
+        )
+    return study
+
+
+def store_plan(
+    study: optuna.Study, objectives: Objectives, *, plan: str, plain: Mapping[str, Any]
+) -> None:
+    """Make a new study carry its plan, and name its objectives for Optuna's dashboard."""
+    study.set_user_attr(plan, plain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives.names))
+
+
+def has_plan(address: Address, storage: BaseStorage, *, plan: str) -> bool:
+    """Whether there is a study at an address that carries such a plan."""
+    same = [study for study in storage.get_all_studies() if study.study_name == address.name]
+    return bool(same) and plan in same[0].user_attrs
+
+
+def refuse_difference(address: Address, difference: str | None) -> None:
+    """Refuse to go on with a study whose plan is another one.
+
+    Raises:
+        StoreError: there is a difference.
+    """
+    if difference is not None:
+        raise StoreError(
+            f"the study {address.name} holds another sweep: {difference}\n"
+            f"  Type another hydra.sweeper.study_name, or leave it out to get a new one."
+        )
