@@ -122,7 +122,7 @@ def _print(store: Store, run: RunRecord, version: registry.Version, alias: str |
         f'mlflow.set_tracking_uri("{without_password(store.uri)}")',
         f'model = mlflow.pyfunc.load_model("models:/{address}")',
     )
-    out.print(f"  takes {TAKES}", markup=False)
+    out.print(f"  takes {TAKES}")
     out.print("load it in Python, after import mlflow:")
     for line in lines:
         # The terminal breaks a long line, so that it is copied as one.

@@ -68,7 +68,7 @@ def sweep_application(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
     study, returned = sweep.sweep(request, call)
     results.table_of(study).show(out)
     for line in results.failures(study):
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
     if results.only_failures(study):
         raise RunFailedError("no trial succeeded.")
     return [returned]
