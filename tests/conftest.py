@@ -2,9 +2,11 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import pytest
 from stores import finished, migrated_database, store, tracking
 
@@ -13,6 +15,10 @@ __all__ = ["finished", "in_tmp", "isolated", "migrated_database", "store", "trac
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
+# imported with, unless it is one of the process: in a test that would be pytest's own.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()
