@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cnn_sweeps.config import Config
     from cnn_sweeps.config.schema import Tracking
     from cnn_sweeps.runs.leaderboard import Leaderboard
-    from cnn_sweeps.runs.record import Record
+    from cnn_sweeps.runs.loaded import LoadedRun
     from cnn_sweeps.runs.reproduce import Reproduction
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
@@ -113,8 +113,10 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
     return carry_out(request, display or Silence())
 
 
-def load(name: str | None = None, *where: str, run_id: str | None = None) -> Record:
-    """Everything that is stored of a run: config, environment, epochs, metrics.
+def load(name: str | None = None, *where: str, run_id: str | None = None) -> LoadedRun:
+    """Everything that is stored of a run: config, environment, epochs, metrics, its network.
+
+        cs.load("3f2a").predict("photos/")
 
     Args:
         name: a unique prefix of its config hash (at least 4 hex digits), or its MLflow run id.
@@ -127,11 +129,11 @@ def load(name: str | None = None, *where: str, run_id: str | None = None) -> Rec
         StoreError: the store cannot be read.
     """
     from cnn_sweeps.runs import lookup
+    from cnn_sweeps.runs.loaded import LoadedRun
 
     if (name is None) == (run_id is None):
         raise ConfigError("give one of name and run_id.")
-    store = lookup.open_store(_tracking(where), run_id or name)
-    return lookup.record_of(store, lookup.find(store, name, run_id))
+    return LoadedRun.find(lookup.open_store(_tracking(where), run_id or name), name, run_id)
 
 
 def compare(

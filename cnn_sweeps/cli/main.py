@@ -36,6 +36,7 @@ COMMANDS = {
     "diff": "cnn_sweeps.cli.diff",
     "export": "cnn_sweeps.cli.export",
     "figures": "cnn_sweeps.cli.figures",
+    "predict": "cnn_sweeps.cli.predict",
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",

@@ -86,14 +86,14 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     """
     record = lookup.record_of(store, run)
     verify(record)
-    shape, num_classes = _sizes(store, run)
+    shape, num_classes = sizes(store, run)
     with restore.importable(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
         model = load(store, run, record.config, shape, num_classes)
         store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
 
 
-def _sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
+def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
     """The shape of an image and the number of classes, from the layers that a run has logged."""
     try:
         rows = json.loads(store.read_text(run.run_id, LAYERS_FILE))

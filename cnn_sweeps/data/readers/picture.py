@@ -118,6 +118,20 @@ def read(
     return Picture(pixels=pixels, depth=depth, brightest=brightest)
 
 
+def brought_to(pixels: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """A picture in memory, brought to size and colour as one from a file is.
+
+    Args:
+        pixels: (height, width, 1 or 3), uint8.
+        shape: the height, width and channels it shall have.
+    """
+    height, width, channels = shape
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image = image.convert("L" if channels == 1 else "RGB")
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(shape)
+
+
 def foreign(path: Path, otherwise: str, remedy: str = "fix or remove it") -> UnreadableImageError:
     """What a file is that is no image which can be read here, by its first bytes.
 

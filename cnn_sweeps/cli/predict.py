@@ -1,0 +1,85 @@
+"""`cnn-sweeps predict HASH FILE|FOLDER ...`: classes for new pictures, by a finished run."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import MANY, STORED_RUNS, Arguments
+from cnn_sweeps.data.pictures import picture_files
+from cnn_sweeps.runs.prediction import Predictions
+from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.terminal import say, warn
+
+TOP = 3
+MOST_NAMED = 10
+"""Files that cannot be read, each with its reason."""
+
+
+def main(typed: list[str]) -> int:
+    """Print the most probable classes of each picture; 0, or 1 if one could not be read.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        RecordError: the run did not finish, or what is stored of it was changed.
+        ConfigError: the model is the user's own and `--trust` was not given.
+        DataError: there is nothing under a path, or no picture in a folder.
+        StoreError: the run has no stored model, or the store cannot be read.
+    """
+    parser = _parser()
+    asked = parser.read(typed)
+    names = list(asked.names)
+    name = None if asked.run_id else names.pop(0)
+    if not names:
+        parser.refuse(asked.names)
+    files = picture_files([Path(each) for each in names])  # before TensorFlow is imported
+    run = api.load(name, *asked.overrides, run_id=asked.run_id)
+    found = run.predict(files, trust=asked.trust)
+    if asked.json:
+        say(dumped(found.records(asked.top)))
+    elif asked.csv:
+        say(found.to_csv(asked.top), end="")
+    else:
+        _show(found, asked.top)
+    for fault in found.unreadable[:MOST_NAMED]:
+        warn(str(fault))
+    if more := len(found.unreadable[MOST_NAMED:]):
+        warn(f"{pluralize(more, 'more file')} cannot be read.")
+    return 1 if found.unreadable else 0
+
+
+def _parser() -> Arguments:
+    made = Arguments(
+        "predict",
+        "HASH FILE|FOLDER [...] [options]",
+        "Predict the classes of pictures with the stored model of a finished run: the most "
+        "probable classes of each, the least certain pictures first. Any size and colour; "
+        "pictures are decoded as the training images were.",
+        names=(1, MANY),
+        hint="cnn-sweeps predict HASH FILE, or predict --run-id ID FILE",
+        epilog=STORED_RUNS,
+    )
+    made.add_run_id()
+    made.add_argument("--top", type=_count, default=TOP, metavar="N", help=f"classes shown ({TOP})")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print as CSV")
+    form.add_argument("--json", action="store_true", help="print as JSON")
+    made.add_argument(
+        "--trust", action="store_true", help="execute the recorded code of model.function"
+    )
+    return made
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is not an integer from 1")
+    return int(text)
+
+
+def _show(found: Predictions, top: int) -> None:
+    out = output.console()
+    if len(found):
+        found.table(top).show(out)
+    if (right := found.right()) is not None:
+        out.print(right, soft_wrap=True)

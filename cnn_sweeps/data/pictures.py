@@ -1,0 +1,41 @@
+"""Picture files that a user names, by themselves or in folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_sweeps.data.files import expanded, kind, visible
+from cnn_sweeps.data.readers.image_folder import SUFFIXES
+from cnn_sweeps.errors import DataError
+
+
+def picture_files(paths: Sequence[Path]) -> list[Path]:
+    """Files as they are named; of a folder those with the ending of a picture, at any depth.
+
+    Raises:
+        DataError: there is nothing under a path, or no picture in a folder.
+    """
+    return [file for path in paths for file in _files(expanded(path))]
+
+
+def _files(path: Path) -> list[Path]:
+    found = kind(path)
+    if found == "nothing":
+        raise DataError(f"{path} does not exist; check the path ({path.absolute()}).")
+    if found == "file":
+        return [path]
+    files = _below(path)
+    if not files:
+        endings = " ".join(suffix[1:] for suffix in SUFFIXES)
+        raise DataError(f"{path} contains no pictures ({endings}).")
+    return files
+
+
+def _below(folder: Path) -> list[Path]:
+    files: list[Path] = []
+    for path in visible(folder):
+        if path.is_dir():
+            # A link may lead back to where it stands.
+            files += [] if path.is_symlink() else _below(path)
+        elif path.suffix.lower() in SUFFIXES:
+            files.append(path)
+    return files

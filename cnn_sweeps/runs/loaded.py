@@ -1,0 +1,76 @@
+"""A stored run in Python: its record, and what its network says of new pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnn_sweeps.data.pictures import picture_files
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.prediction import Predictions
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.tracking import Store
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnn_sweeps.runs.predict import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedRun(Record):
+    """Everything that is stored of a run, and the store that it is in.
+
+    Attributes:
+        store: where it is.
+    """
+
+    store: Store = field(compare=False, repr=False)
+    _built: "list[Predictor]" = field(default_factory=list, init=False, compare=False, repr=False)
+
+    @classmethod
+    def find(cls, store: Store, name: str | None, run_id: str | None) -> "LoadedRun":
+        """The run of a hash, or that run.
+
+        Raises:
+            UnknownHashError: no run, or more than one experiment, has that name.
+            RecordError: it is incomplete, was changed, or a newer version stored it.
+            StoreError: the store cannot be read.
+        """
+        record = lookup.record_of(store, lookup.find(store, name, run_id))
+        return cls(
+            store=store, **{each.name: getattr(record, each.name) for each in fields(Record)}
+        )
+
+    def predict(
+        self, images: "str | Path | Sequence[str | Path] | NDArray[Any]", *, trust: bool = False
+    ) -> Predictions:
+        """What the trained network says of new pictures, brought to size as in training.
+
+        Args:
+            images: a picture file, a folder of them, a list of both; or an array: (height, width),
+                (n, height, width) or (n, height, width, channels), 0 to 255 or 0 to 1.
+            trust: whether the recorded code of `model.function` may be executed.
+
+        Raises:
+            RecordError: the run did not finish, or what is stored of it was changed.
+            ConfigError: the model is the user's own, and `trust` is false.
+            DataError: there is nothing under a path, or an array holds no pictures.
+            StoreError: the run has no stored model, or the store refuses.
+        """
+        if isinstance(images, str | Path):
+            images = [images]
+        if isinstance(images, Sequence):
+            files = picture_files([Path(each) for each in images])
+            return self._predictor(trust=trust).files(files)
+        return self._predictor(trust=trust).arrays(images)
+
+    def _predictor(self, *, trust: bool) -> "Predictor":
+        """The network, built once: a further call takes milliseconds."""
+        if not self._built:
+            from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
+
+            with quiet_stderr():
+                from cnn_sweeps.runs.predict import Predictor  # noqa: PLC0415
+            self._built.append(Predictor.of(self.store, self, trust=trust))
+        return self._built[0]

@@ -1,0 +1,145 @@
+"""The network of a finished run on new pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from stores import Finished, copy_of
+
+from cnn_sweeps.config.schema import DigitsData
+from cnn_sweeps.data import load_cached
+from cnn_sweeps.errors import DataError, RecordError
+from cnn_sweeps.runs.loaded import LoadedRun
+from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.tracking.names import IMAGES_FILE
+
+
+@pytest.fixture(scope="module")
+def store(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A copy of the store of a finished run."""
+    with copy_of(finished.home, tmp_path_factory.mktemp("predict")) as copied:
+        yield copied
+
+
+@pytest.fixture(scope="module")
+def run(store: Store, finished: Finished) -> LoadedRun:
+    """That run."""
+    return LoadedRun.find(store, finished.result.identity.short, None)
+
+
+@pytest.fixture(scope="module")
+def test_images(finished: Finished) -> NDArray[np.uint8]:
+    """Images that it was scored on."""
+    return load_cached(DigitsData(limit=200)).x_test
+
+
+def test_arrays_are_predicted_as_in_the_evaluation(
+    run: LoadedRun, finished: Finished, test_images: NDArray[np.uint8]
+) -> None:
+    """The accuracy is that of the run, and the rows are probabilities."""
+    found = run.predict(test_images)
+    labels = load_cached(DigitsData(limit=200)).y_test
+    assert np.mean(found.labels == labels) == pytest.approx(
+        finished.result.metrics["test_accuracy"]
+    )
+    assert found.probabilities.sum(axis=1) == pytest.approx(1)
+    assert found.class_names == tuple("0123456789")
+
+
+def test_files_and_arrays_give_the_same(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """A picture of the right size is not touched on its way."""
+    for number, image in enumerate(test_images[:3]):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    from_files = run.predict(tmp_path)
+    assert from_files.sources == tuple(str(tmp_path / f"{n}.png") for n in range(3))
+    assert np.array_equal(from_files.probabilities, run.predict(test_images[:3]).probabilities)
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_floats_from_0_to_1_and_bytes_give_the_same(
+    run: LoadedRun, test_images: NDArray[np.uint8], divided: bool
+) -> None:
+    """As arrays of both kinds are in use."""
+    images: NDArray[Any] = test_images[:4].astype(np.float32)
+    images = images / 255 if divided else images
+    expected = run.predict(test_images[:4]).probabilities
+    assert np.array_equal(run.predict(images).probabilities, expected)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((40, 30), id="one gray"),
+        pytest.param((2, 28, 28), id="gray"),
+        pytest.param((2, 50, 60, 3), id="colour"),
+        pytest.param((1, 7, 300, 1), id="narrow"),
+    ],
+)
+def test_pictures_of_any_size_and_colour_are_brought_to_shape(
+    run: LoadedRun, shape: tuple[int, ...]
+) -> None:
+    """As files are."""
+    found = run.predict(np.full(shape, 200, np.uint8))
+    assert len(found) == (1 if len(shape) == 2 else shape[0])
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pytest.param(np.full((2, 28, 28), 300), id="too bright"),
+        pytest.param(np.full((2, 28, 28), -1), id="negative"),
+        pytest.param(np.full((2, 28, 28), np.nan), id="no number"),
+        pytest.param(np.zeros((2, 28, 28, 7), np.uint8), id="channels"),
+        pytest.param(np.zeros(5), id="one dimension"),
+        pytest.param(np.zeros((1, 2, 3, 4, 5)), id="five dimensions"),
+        pytest.param(np.array([["a", "b"]]), id="text"),
+    ],
+)
+def test_arrays_that_hold_no_pictures_are_refused(run: LoadedRun, images: NDArray[Any]) -> None:
+    """With what they have."""
+    with pytest.raises(DataError, match=r"pictures|picture has values|channels"):
+        run.predict(images)
+
+
+def test_a_file_that_is_no_picture_costs_no_other_its_prediction(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """It is told beside the predictions."""
+    (tmp_path / "0.png").write_bytes(b"")
+    Image.fromarray(test_images[0, ..., 0]).save(tmp_path / "1.png")
+    found = run.predict([tmp_path / "0.png", tmp_path / "1.png"])
+    assert found.sources == (str(tmp_path / "1.png"),)
+    assert [fault.path for fault in found.unreadable] == [tmp_path / "0.png"]
+
+
+def test_more_pictures_than_are_decoded_at_a_time(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost or counted twice between two batches."""
+    from cnn_sweeps.runs import predict
+
+    monkeypatch.setattr(predict, "AT_A_TIME", 2)
+    for number in range(5):
+        Image.fromarray(test_images[number, ..., 0]).save(tmp_path / f"{number}.png")
+    found = run.predict(tmp_path)
+    assert found.labels.tolist() == run.predict(test_images[:5]).labels.tolist()
+
+
+def test_what_is_stored_of_the_images_may_be_damaged(
+    store: Store, run: LoadedRun, finished: Finished
+) -> None:
+    """Then the run cannot be used, and says why."""
+    tracked = store.reopen(run.run_id)
+    text = store.read_text(run.run_id, IMAGES_FILE)
+    try:
+        artifacts.write_bytes(tracked, b'{"class_names": 5}', IMAGES_FILE)
+        with pytest.raises(RecordError, match="cannot be read"):
+            LoadedRun.find(store, None, run.run_id).predict(np.zeros((1, 28, 28), np.uint8))
+    finally:
+        artifacts.write_bytes(tracked, text.encode(), IMAGES_FILE)
