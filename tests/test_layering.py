@@ -30,6 +30,7 @@ ORDER = (
     "cnn_sweeps.provenance",
     "cnn_sweeps.training",
     "cnn_sweeps.trajectories",
+    "cnn_sweeps.evaluation",
     "cnn_sweeps.figures",
     "cnn_sweeps.tracking",
     "cnn_sweeps.runs",

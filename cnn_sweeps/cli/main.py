@@ -37,6 +37,7 @@ COMMANDS = {
     "export": "cnn_sweeps.cli.export",
     "figures": "cnn_sweeps.cli.figures",
     "predict": "cnn_sweeps.cli.predict",
+    "evaluate": "cnn_sweeps.cli.evaluate",
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",

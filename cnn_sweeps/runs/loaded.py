@@ -1,4 +1,4 @@
-"""A stored run in Python: its record, and what its network says of new pictures."""
+"""A stored run in Python: its record, and what its network says of pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -14,6 +14,8 @@ from cnn_sweeps.tracking import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cnn_sweeps.evaluation.evaluation import Evaluation
+    from cnn_sweeps.runs.evaluate import Split
     from cnn_sweeps.runs.predict import Predictor
 
 
@@ -64,6 +66,28 @@ class LoadedRun(Record):
             files = picture_files([Path(each) for each in images])
             return self._predictor(trust=trust).files(files)
         return self._predictor(trust=trust).arrays(images)
+
+    def evaluate(
+        self, *, split: "Split" = "test", places: Sequence[str] = (), trust: bool = False
+    ) -> "Evaluation":
+        """Metrics with intervals, scores of each class and calibration, from the stored model.
+
+        Args:
+            split: `test` or `val`.
+            places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+            trust: whether the recorded code of `model.function` may be executed.
+
+        Raises:
+            RecordError: the run did not finish, or what is stored of it was changed.
+            ConfigError: there are no such images, or the model is the user's own and not trusted.
+            DataError: the images are missing, or are not those of the run.
+            StoreError: the run has no stored model, or the store refuses.
+        """
+        from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
+
+        with quiet_stderr():
+            from cnn_sweeps.runs.evaluate import evaluate  # noqa: PLC0415
+        return evaluate(self.store, self, split=split, places=places, trust=trust)
 
     def _predictor(self, *, trust: bool) -> "Predictor":
         """The network, built once: a further call takes milliseconds."""

@@ -1,0 +1,1 @@
+"""What a network's probabilities are worth: metrics, calibration, intervals; knows no network."""
