@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cnn_sweeps.evaluation.evaluation import Evaluation
     from cnn_sweeps.runs.evaluate import Split
+    from cnn_sweeps.runs.portable import Exported
     from cnn_sweeps.runs.predict import Predictor
 
 
@@ -88,6 +89,35 @@ class LoadedRun(Record):
         with quiet_stderr():
             from cnn_sweeps.runs.evaluate import evaluate  # noqa: PLC0415
         return evaluate(self.store, self, split=split, places=places, trust=trust)
+
+    def export(
+        self,
+        folder: str | Path,
+        form: str,
+        *,
+        places: Sequence[str] = (),
+        trust: bool = False,
+    ) -> "Exported":
+        """Write the trained network with a model card and a script, checked on the test images.
+
+        Args:
+            folder: where to; made, or empty.
+            form: `keras`, `savedmodel` or `litert`.
+            places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+            trust: whether the recorded code of `model.function` may be executed.
+
+        Raises:
+            RecordError: the folder is in use, what is stored was changed, or what was written
+                does not give what the network gives; nothing is left then.
+            ConfigError: an unknown format, one that cannot hold this network, or no trust.
+            DataError: the images are missing, or are not those of the run.
+            StoreError: the run has no stored model, or the store refuses.
+        """
+        from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
+
+        with quiet_stderr():
+            from cnn_sweeps.runs.portable import export  # noqa: PLC0415
+        return export(self.store, self, Path(folder), form, places=places, trust=trust)
 
     def _predictor(self, *, trust: bool) -> "Predictor":
         """The network, built once: a further call takes milliseconds."""

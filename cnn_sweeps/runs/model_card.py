@@ -1,0 +1,129 @@
+"""What lies beside an exported network: a model card, and a script that uses it.
+
+The card follows Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993.
+"""
+
+from typing import Final
+
+from cnn_sweeps.config.schema import CustomModel
+from cnn_sweeps.data import Dataset
+from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.models.names import title
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.text.markdown import plain
+
+LOADING: Final = {
+    "model.keras": """\
+model = keras.saving.load_model(here / "model.keras")
+scores = lambda pixels: model.predict(pixels, verbose=0)""",
+    "savedmodel": """\
+model = tf.saved_model.load(str(here / "savedmodel"))
+scores = lambda pixels: model.serve(pixels).numpy()""",
+    "model.tflite": """\
+run = tf.lite.Interpreter(str(here / "model.tflite")).get_signature_runner()
+(taken,), (given,) = run.get_input_details(), run.get_output_details()
+scores = lambda pixels: run(**{taken: pixels})[given]""",
+}
+"""The lines that load each kind of file."""
+IMPORTS: Final = {
+    "model.keras": "import keras",
+    "savedmodel": "import tensorflow as tf",
+    "model.tflite": "import tensorflow as tf",
+}
+
+
+def script(file: str) -> str:
+    """A program that names the class of pictures; it needs requirements.txt and nothing else.
+
+    Args:
+        file: the network, as it is called in the folder.
+    """
+    imports = sorted((IMPORTS[file], "import numpy as np"))
+    return f'''"""Classes of pictures: python predict.py PICTURE ..."""
+
+import json
+import sys
+from pathlib import Path
+
+{chr(10).join(imports)}
+from PIL import Image, ImageOps
+
+here = Path(__file__).parent
+about = json.loads((here / "model.json").read_text(encoding="utf-8"))
+{LOADING[file]}
+size, mode = (about["width"], about["height"]), "L" if about["channels"] == 1 else "RGB"
+for name in sys.argv[1:]:
+    picture = ImageOps.exif_transpose(Image.open(name))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert(mode).resize(size, Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture, "float32").reshape(1, size[1], size[0], -1)
+    (row,) = scores(pixels)
+    print(f"{{name}}: {{about['class_names'][row.argmax()]}} {{row.max():.1%}}")
+'''
+
+
+def text(record: Record, data: Dataset, evaluation: Evaluation, file: str, apart: float) -> str:
+    """The card, in Markdown.
+
+    Args:
+        record: the run.
+        data: its images.
+        evaluation: of the exported network on the test images.
+        file: the network, as it is called in the folder.
+        apart: largest difference of its probabilities from those of the original.
+    """
+    config = record.config
+    height, width, channels = data.shape
+    own = (
+        f" of the function `{config.model.function}`"
+        if isinstance(config.model, CustomModel)
+        else ""
+    )
+    packages = record.environment.packages
+    program = f"cnn-sweeps {packages.get('cnn-sweeps', '')}".rstrip()
+    images = {split: sum(counts) for split, counts in data.images_per_class.items()}
+    counted = ", ".join(f"{count:,} {split}" for split, count in images.items())
+    notices = "".join(f"- {plain(each)}\n" for each in data.notices)
+    return f"""# {plain(record.name)}
+
+An image classifier: {title(config.model)}{own}, trained by {program}.
+
+## Use
+
+    pip install -r requirements.txt
+    python predict.py PICTURE ...
+
+`{file}` takes images of shape (n, {height}, {width}, {channels}), float32, from 0 to 255 or
+divided by 255, and returns a probability for each class. `model.json` has the names of the
+classes in that order. `predict.py` brings a picture to size as in training.
+
+## Data
+
+- {plain(data.name)}: {counted} images, {len(data.class_names)} classes.
+- Classes: {", ".join(map(plain, data.class_names))}.
+- SHA-256 of the data: `{record.identity.data_digest}`.
+{notices}
+## Metrics
+
+On the {evaluation.images:,} test images, which were not used to choose or train the network.
+Intervals are 95 % bootstrap intervals over images.
+
+{evaluation.overall_table().to_markdown()}
+{evaluation.class_table().to_markdown()}
+The probabilities of this file and those of the original differ by at most {apart:.2g} on the
+test images.
+
+## Limits
+
+- It knows the classes above and nothing else: a picture of anything gets one of them.
+- The metrics hold for pictures like those of the test split.
+- One training with one seed: another seed gives another network.
+
+## Origin
+
+- Config hash: `{record.identity.config_hash}`.
+- MLflow run: `{record.run_id}`.
+- Weights: `{record.weights_sha256}`.
+"""

@@ -1,0 +1,138 @@
+"""The network of a run, to be used where this package is not installed."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from configs import config
+from PIL import Image
+from stores import Finished, copy_of
+
+from cnn_sweeps.errors import ConfigError, RecordError
+from cnn_sweeps.runs import portable
+from cnn_sweeps.runs.loaded import LoadedRun
+from cnn_sweeps.tracking import Store
+
+NET = """
+import keras
+
+@keras.saving.register_keras_serializable("mine")
+class Halved(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+
+def build(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape), Halved(), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
+"""
+
+
+@pytest.fixture(scope="module")
+def store(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A copy of the store of a finished run."""
+    with copy_of(finished.home, tmp_path_factory.mktemp("portable")) as copied:
+        yield copied
+
+
+@pytest.fixture(scope="module")
+def run(store: Store, finished: Finished) -> LoadedRun:
+    """That run."""
+    return LoadedRun.find(store, finished.result.identity.short, None)
+
+
+def said_of(folder: Path, picture: Path) -> str:
+    """What the script in an export says of a picture, in another folder, without this package."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(folder / "predict.py"), str(picture)],
+        cwd=picture.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_an_export_is_checked_and_described(
+    run: LoadedRun, finished: Finished, tmp_path: Path
+) -> None:
+    """What was read back has the accuracy of the run; card and script lie beside it."""
+    made = run.export(tmp_path / "out", "keras")
+    assert made.accuracy_after == pytest.approx(finished.result.metrics["test_accuracy"])
+    assert made.largest_difference < 1e-5
+    assert sorted(path.name for path in made.folder.iterdir()) == list(made.files)
+    about = json.loads((made.folder / "model.json").read_text())
+    assert about["class_names"] == list("0123456789")
+    assert (about["height"], about["width"], about["channels"]) == (28, 28, 1)
+    card = (made.folder / "README.md").read_text()
+    assert finished.result.identity.config_hash in card
+    assert "balanced_accuracy" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", list(portable.FORMATS))
+def test_the_script_says_what_we_say(run: LoadedRun, tmp_path: Path, form: str) -> None:
+    """For a picture of another size, with transparency, in another working directory."""
+    values = np.random.RandomState(3).randint(0, 256, (50, 40, 4), np.uint8)
+    picture = tmp_path / "a picture.png"
+    Image.fromarray(values, "RGBA").save(picture)
+    run.export(tmp_path / form, form)
+    found = run.predict(picture)
+    expected = f"{picture}: {found.classes[0]} {found.confidence[0]:.1%}"
+    assert said_of(tmp_path / form, picture) == expected
+
+
+def test_a_network_that_comes_back_another_is_refused(
+    run: LoadedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is left."""
+    wrong = replace(
+        portable.FORMATS["keras"],
+        write=lambda _model, path: path.write_text("x"),
+        read=lambda _path: lambda images: np.eye(10)[np.zeros(len(images), int)],
+    )
+    monkeypatch.setattr(portable, "FORMATS", {"keras": wrong})
+    with pytest.raises(RecordError, match="test accuracy"):
+        run.export(tmp_path / "out", "keras")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_is_left_alone(run: LoadedRun, tmp_path: Path) -> None:
+    """Nothing is overwritten, and a failure deletes nothing that was there."""
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RecordError, match="not empty"):
+        run.export(tmp_path, "keras")
+    with pytest.raises(RecordError, match="not empty"):
+        run.export(tmp_path / "mine.txt", "keras")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_an_unknown_format_is_refused(run: LoadedRun, tmp_path: Path) -> None:
+    """With those that there are."""
+    with pytest.raises(ConfigError, match="keras, savedmodel, litert"):
+        run.export(tmp_path / "out", "onnx")
+
+
+@pytest.mark.slow
+def test_a_users_own_layers_go_where_no_code_is_needed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph carries them; a Keras file would need their code, and is refused."""
+    from cnn_sweeps.runs.run import run as train
+
+    (tmp_path / "halved_net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = {"name": "custom", "function": "halved_net:build"}
+    done = train(config(model=model), store)
+    own = LoadedRun.find(store, None, done.run_id)
+    with pytest.raises(ConfigError, match="Halved.*\n.*savedmodel"):
+        own.export(tmp_path / "out", "keras", trust=True)
+    made = own.export(tmp_path / "out", "savedmodel", trust=True)
+    assert made.accuracy_after == made.accuracy
