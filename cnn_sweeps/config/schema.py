@@ -132,6 +132,24 @@ class CnnModel(DenseHead):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class ResnetModel:
+    """A residual network with batch norm and global average pooling."""
+
+    name: Literal["resnet"] = "resnet"
+    """Which builder makes the network."""
+    depth: Annotated[int, Field(ge=4, le=1202)] = 8
+    """Layers with weights, 2 * stages * n + 2 for n blocks in each stage: 8, 14, 20, ... for 3."""
+    width: Positive = 16
+    """Filters of the first stage; each further one has twice as many."""
+    stages: Annotated[int, Field(ge=1, le=8)] = 3
+    """Stages; each one after the first halves the feature maps."""
+    dropout: Fraction = 0.0
+    """Share of features dropped before the class scores while training."""
+    activation: Activation = "relu"
+    """Activation of every hidden layer, by its Keras name."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class CustomModel:
     """A user's own network."""
 
@@ -145,7 +163,7 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Model = Annotated[DnnModel | CnnModel | CustomModel, Field(discriminator="name")]
+Model = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
