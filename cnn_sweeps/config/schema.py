@@ -129,6 +129,10 @@ class CnnModel(DenseHead):
     """What follows each convolution; `none` leaves the pooling out."""
     pool_size: Positive = active_if("conv_blocks", 2)
     """Side of the square pooling window, in pixels."""
+    global_pooling: Literal["none", "average", "max"] = added(
+        default="none", neutral="none", active_if="conv_blocks"
+    )
+    """What makes one number of each final feature map; `none` flattens the maps."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -46,6 +46,7 @@ CASES = {
     "cnn": Case(model=CNN, split=1, kill=2),
     "cnn, dropout, batch norm": Case(model=FULL, split=3, kill=4),
     "resnet": Case(model=RESNET),
+    "global pooling": Case(model={**CNN, "global_pooling": "average"}),
     "augmentation": Case(model=custom("augmented"), seed=7),
     "recurrent": Case(model=custom("recurrent")),
     "bfloat16 weights": Case(model=custom("narrow")),
