@@ -25,6 +25,11 @@ PLAIN = {
 ALIASES = {
     **dict.fromkeys(("lr", "rate", "eta"), ("trainer.optimizer.learning_rate",)),
     **dict.fromkeys(("wd", "decay", "l2"), ("trainer.optimizer.weight_decay",)),
+    **dict.fromkeys(
+        ("clipnorm", "global_clipnorm", "max_grad_norm", "gradient_clip_val", "clip_grad_norm"),
+        ("trainer.clip_norm",),
+    ),
+    **dict.fromkeys(("use_ema", "ema_momentum", "ema_decay", "swa"), ("trainer.ema",)),
     **dict.fromkeys(("bs", "batch", "batchsize"), ("trainer.batch_size",)),
     **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler"), ("trainer.schedule.name",)),
     **dict.fromkeys(("warmup", "warmup_steps"), ("trainer.schedule.warmup_epochs",)),

@@ -22,7 +22,7 @@ from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import optimizers, stopping
+from cnn_sweeps.training import ema, optimizers, stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch
 
@@ -129,7 +129,8 @@ class Trainer:
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
-            logs = self._train(data.x_train, data.y_train, order, self.on_step)
+            with ema.trained_weights(self.model):
+                logs = self._train(data.x_train, data.y_train, order, self.on_step)
             trained = time.perf_counter()
             val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
@@ -229,6 +230,7 @@ def compile_model(model: keras.Model, config: TrainerConfig, images: int) -> Non
         jit_compile=False,  # slower on CPU for networks of this size
     )
     model.optimizer.build(model.trainable_variables)
+    ema.start(model)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

@@ -59,6 +59,12 @@ CASES = {
     "rmsprop, centred": Case(model=DNN, trainer=optimizer("rmsprop", momentum=0.9, centered=True)),
     "sgd, nesterov": Case(model=FULL, trainer=optimizer("sgd", momentum=0.9, nesterov=True)),
     "adagrad, clipped": Case(model=DNN, trainer=optimizer("adagrad", global_clipnorm=1.0)),
+    "clipped by one key": Case(model=DNN, trainer={"clip_norm": 0.1}),
+    "averaged weights": Case(model=FULL, trainer={"ema": 0.9}),
+    "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
+    "averaged weights, mixed_float16": Case(
+        model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    ),
     "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
     "accumulated gradients": Case(
         model=DNN, trainer=optimizer("adam", gradient_accumulation_steps=3)
