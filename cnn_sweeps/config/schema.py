@@ -346,6 +346,9 @@ class TrainerConfig:
     The same value as `optimizer.params.global_clipnorm`."""
     schedule: Schedule = field(default_factory=Schedule)
     """The learning rate over time."""
+    loss: str | None = added(default=None, neutral=None)
+    """The user's own loss of training, `package.module:function`, called with (y_true, y_pred);
+    null for cross-entropy."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = added(default=None, neutral=None)
     """Decay of an average of the weights over the steps, which is what is evaluated and stored;
     null for the weights themselves."""

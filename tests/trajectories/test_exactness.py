@@ -59,6 +59,10 @@ CASES = {
     "rmsprop, centred": Case(model=DNN, trainer=optimizer("rmsprop", momentum=0.9, centered=True)),
     "sgd, nesterov": Case(model=FULL, trainer=optimizer("sgd", momentum=0.9, nesterov=True)),
     "adagrad, clipped": Case(model=DNN, trainer=optimizer("adagrad", global_clipnorm=1.0)),
+    "own loss": Case(model=FULL, trainer={"loss": "exact_nets:focal"}),
+    "own loss, mixed_float16, averaged": Case(
+        model=DNN, trainer={"loss": "exact_nets:focal", "precision": "mixed_float16", "ema": 0.9}
+    ),
     "clipped by one key": Case(model=DNN, trainer={"clip_norm": 0.1}),
     "averaged weights": Case(model=FULL, trainer={"ema": 0.9}),
     "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
