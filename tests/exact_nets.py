@@ -78,3 +78,9 @@ def noisy(input_shape: tuple[int, ...], num_classes: int, foreign: bool = False)
             layers.Dense(num_classes, activation="softmax"),
         ]
     )
+
+
+def focal(y_true: Any, y_pred: Any) -> Any:
+    """A loss: what is nearly right counts for little."""
+    share = tf.gather(y_pred, y_true, axis=1, batch_dims=1)
+    return -((1 - share) ** 2) * tf.math.log(share + 1e-6)

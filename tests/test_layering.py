@@ -486,7 +486,7 @@ def test_what_only_explains_loads_nothing_heavy(tmp_path: Path) -> None:
         pytest.param(["model.filters=0"], 2, id="impossible value"),
         pytest.param(["trainer.epochs=many"], 2, id="wrong type"),
         pytest.param(["trainer.epoch=3"], 2, id="unknown key"),
-        pytest.param(["model=resnet"], 2, id="unknown option"),
+        pytest.param(["model=transformer"], 2, id="unknown option"),
     ],
 )
 def test_what_composes_or_refuses_loads_nothing_heavy(

@@ -23,21 +23,27 @@ PLAIN = {
     type(None): "null",
 }
 ALIASES = {
-    **dict.fromkeys(("lr", "rate", "eta"), "trainer.optimizer.learning_rate"),
-    **dict.fromkeys(("wd", "decay", "l2"), "trainer.optimizer.weight_decay"),
-    **dict.fromkeys(("bs", "batch", "batchsize"), "trainer.batch_size"),
-    **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler"), "trainer.schedule.name"),
-    **dict.fromkeys(("warmup", "warmup_steps"), "trainer.schedule.warmup_epochs"),
-    **dict.fromkeys(("optim", "opt"), "trainer.optimizer.name"),
-    **dict.fromkeys(("val_split", "validation_split"), "data.validation_fraction"),
-    **dict.fromkeys(("units", "hidden", "hidden_units"), "model.dense_units"),
-    **dict.fromkeys(("blocks", "layers", "depth"), "model.conv_blocks"),
+    **dict.fromkeys(("lr", "rate", "eta"), ("trainer.optimizer.learning_rate",)),
+    **dict.fromkeys(("wd", "decay", "l2"), ("trainer.optimizer.weight_decay",)),
+    **dict.fromkeys(
+        ("clipnorm", "global_clipnorm", "max_grad_norm", "gradient_clip_val", "clip_grad_norm"),
+        ("trainer.clip_norm",),
+    ),
+    **dict.fromkeys(("use_ema", "ema_momentum", "ema_decay", "swa"), ("trainer.ema",)),
+    **dict.fromkeys(("bs", "batch", "batchsize"), ("trainer.batch_size",)),
+    **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler"), ("trainer.schedule.name",)),
+    **dict.fromkeys(("warmup", "warmup_steps"), ("trainer.schedule.warmup_epochs",)),
+    **dict.fromkeys(("optim", "opt"), ("trainer.optimizer.name",)),
+    **dict.fromkeys(("val_split", "validation_split"), ("data.validation_fraction",)),
+    **dict.fromkeys(("units", "hidden", "hidden_units"), ("model.dense_units",)),
+    **dict.fromkeys(("blocks", "layers", "depth"), ("model.conv_blocks", "model.depth")),
+    **dict.fromkeys(("filters", "channels", "width"), ("model.filters", "model.width")),
     **{
-        name: f"+trainer.optimizer.params.{name}"
+        name: (f"+trainer.optimizer.params.{name}",)
         for name in ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "amsgrad", "rho")
     },
 }
-"""What other programs call a key, or where one would look for it, and the key."""
+"""What other programs call a key, or where one would look for it, and the keys that it may be."""
 BOUNDS = ((Ge, "ge", "from"), (Gt, "gt", "above"), (Le, "le", "up to"), (Lt, "lt", "below"))
 
 
@@ -163,8 +169,10 @@ def unknown_key(prefix: str, key: str, known: list[str]) -> str:
 
 def _meant(prefix: str, key: str, known: list[str]) -> str | None:
     """The key that somebody may have meant: by another name, in another group, or misspelt."""
-    if key.lower() in ALIASES:
-        return ALIASES[key.lower()]
+    for meant in ALIASES.get(key.lower(), ()):
+        group, _, name = meant.rpartition(".")
+        if group != prefix or name in known:  # another network has other keys
+            return meant
     elsewhere = {each for each in _keys(Config) if each.rpartition(".")[2] == key.lower()}
     elsewhere -= {f"{prefix}.{key}"}  # which another option of the same group has
     if len(elsewhere) == 1:

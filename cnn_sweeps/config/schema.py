@@ -22,7 +22,7 @@ The defaults of version 1 stay as they are: a base config that was stored may le
 What new experiments start from is written in `conf/`.
 """
 
-from dataclasses import field, is_dataclass
+from dataclasses import field, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -129,6 +129,28 @@ class CnnModel(DenseHead):
     """What follows each convolution; `none` leaves the pooling out."""
     pool_size: Positive = active_if("conv_blocks", 2)
     """Side of the square pooling window, in pixels."""
+    global_pooling: Literal["none", "average", "max"] = added(
+        default="none", neutral="none", active_if="conv_blocks"
+    )
+    """What makes one number of each final feature map; `none` flattens the maps."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ResnetModel:
+    """A residual network with batch norm and global average pooling."""
+
+    name: Literal["resnet"] = "resnet"
+    """Which builder makes the network."""
+    depth: Annotated[int, Field(ge=4, le=1202)] = 8
+    """Layers with weights, 2 * stages * n + 2 for n blocks in each stage: 8, 14, 20, ... for 3."""
+    width: Positive = 16
+    """Filters of the first stage; each further one has twice as many."""
+    stages: Annotated[int, Field(ge=1, le=8)] = 3
+    """Stages; each one after the first halves the feature maps."""
+    dropout: Fraction = 0.0
+    """Share of features dropped before the class scores while training."""
+    activation: Activation = "relu"
+    """Activation of every hidden layer, by its Keras name."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -145,7 +167,7 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Model = Annotated[DnnModel | CnnModel | CustomModel, Field(discriminator="name")]
+Model = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -252,17 +274,33 @@ class Optimizer:
         Raises:
             ConfigError: the two keys have different values.
         """
-        given, inner = self.weight_decay, self.params.get("weight_decay")
-        if given is None:
-            number = isinstance(inner, int | float) and not isinstance(inner, bool)
-            object.__setattr__(self, "weight_decay", inner if number else None)
-        elif "weight_decay" not in self.params:
-            object.__setattr__(self, "params", {**self.params, "weight_decay": given})
-        elif inner != given:
-            raise ConfigError(
-                f"trainer.optimizer.weight_decay={given} and trainer.optimizer.params.weight_decay="
-                f"{'null' if inner is None else inner} are one setting with two values; type one."
-            )
+        value, params = _one_setting(
+            "trainer.optimizer.weight_decay", self.weight_decay, "weight_decay", self.params
+        )
+        object.__setattr__(self, "weight_decay", value)
+        object.__setattr__(self, "params", params)
+
+
+def _one_setting(
+    key: str, given: Any, name: str, params: dict[str, Any]
+) -> tuple[int | float | None, dict[str, Any]]:
+    """The value of a key that is also a parameter of the optimizer, and the parameters with it.
+
+    Raises:
+        ConfigError: the two have different values.
+    """
+    inner = params.get(name)
+    if given is None:
+        number = isinstance(inner, int | float) and not isinstance(inner, bool)
+        return (inner if number else None), params
+    if name not in params:
+        return given, {**params, name: given}
+    if inner != given:
+        raise ConfigError(
+            f"{key}={given} and trainer.optimizer.params.{name}="
+            f"{'null' if inner is None else inner} are one setting with two values; type one."
+        )
+    return given, params
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -303,8 +341,17 @@ class TrainerConfig:
     """Images in a step."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     """The optimizer."""
+    clip_norm: int | float | None = added(default=None, neutral=None, identity=False)
+    """Norm to which the gradients together are scaled down where theirs is larger; null for off.
+    The same value as `optimizer.params.global_clipnorm`."""
     schedule: Schedule = field(default_factory=Schedule)
     """The learning rate over time."""
+    loss: str | None = added(default=None, neutral=None)
+    """The user's own loss of training, `package.module:function`, called with (y_true, y_pred);
+    null for cross-entropy."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = added(default=None, neutral=None)
+    """Decay of an average of the weights over the steps, which is what is evaluated and stored;
+    null for the weights themselves."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
     """Keras dtype policy of the layers."""
     stop_at_loss: Annotated[float, Field(ge=0)] | None = stopping_only(None)
@@ -323,6 +370,19 @@ class TrainerConfig:
     """Steps in one call of TensorFlow; null for as many as a third of a second has room for."""
     progress: Literal["auto", "bar", "none"] = not_identity("auto")
     """The progress bar: `auto` shows it where the output is a terminal."""
+
+    def __post_init__(self) -> None:
+        """Let the norm of the gradients be one value, whichever of the two keys was typed.
+
+        Raises:
+            ConfigError: the two keys have different values.
+        """
+        value, params = _one_setting(
+            "trainer.clip_norm", self.clip_norm, "global_clipnorm", self.optimizer.params
+        )
+        object.__setattr__(self, "clip_norm", value)
+        if params is not self.optimizer.params:
+            object.__setattr__(self, "optimizer", replace(self.optimizer, params=params))
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

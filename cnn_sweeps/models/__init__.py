@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from cnn_sweeps.config.schema import Model
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import cnn, custom, dnn
+from cnn_sweeps.models import cnn, custom, dnn, resnet
 from cnn_sweeps.models.network import Network, Shape
 
 NETWORKS: Final[Mapping[str, Network[Any]]] = {
     "dnn": dnn.NETWORK,
     "cnn": cnn.NETWORK,
+    "resnet": resnet.NETWORK,
     "custom": custom.NETWORK,
 }
 """`model.name` and who builds it."""
@@ -49,8 +50,14 @@ def check(model: Model, shape: Shape | None) -> None:
     if total > MOST_PARAMS:  # a slip of the keyboard, most likely
         raise ConfigError(
             f"The network would have {total:.2g} parameters, but the limit is {MOST_PARAMS:,}.\n"
-            "Type smaller numbers for model.dense_units or model.filters."
+            f"Type smaller numbers for {_sizes(model)}."
         )
+
+
+def _sizes(model: Model) -> str:
+    """The keys that make a network large."""
+    sizes = ("dense_units", "filters", "width", "depth")
+    return " or ".join(f"model.{size}" for size in sizes if hasattr(model, size))
 
 
 def count_params(model: Model, shape: Shape, num_classes: int) -> int | None:

@@ -14,10 +14,13 @@ from cnn_sweeps.models import dense
 from cnn_sweeps.models.network import Network, Shape, Tensor
 
 POOLINGS = {"max": "MaxPooling2D", "average": "AveragePooling2D"}
+GLOBAL_POOLINGS = {"max": "GlobalMaxPooling2D", "average": "GlobalAveragePooling2D"}
 
 
 def build(model: CnnModel, x: Tensor, num_classes: int) -> Tensor:
     """Convolution, batch norm if there is one, activation, pooling, and again; then the head.
+
+    Global pooling stands between the two if it is asked for.
 
     Raises:
         ConfigError: the blocks do not fit the images.
@@ -31,6 +34,8 @@ def build(model: CnnModel, x: Tensor, num_classes: int) -> Tensor:
         if model.pooling != "none":
             pooling = getattr(layers, POOLINGS[model.pooling])
             x = pooling(model.pool_size, name=f"pool_{number}")(x)
+    if _is_pooled_globally(model):
+        x = getattr(layers, GLOBAL_POOLINGS[model.global_pooling])(name="global_pool")(x)
     return dense.head(model, x, num_classes, batch_norm=False)
 
 
@@ -63,8 +68,8 @@ def count_params(model: CnnModel, shape: Shape, num_classes: int) -> int:
     for count in filters(model):
         total += count * (model.kernel_size**2 * channels + extra)
         channels = count
-    height, width = (feature_maps(model, shape) or [shape[:2]])[-1]
-    features = height * width * channels
+    maps = (feature_maps(model, shape) or [shape[:2]])[-1]
+    features = _features(model, *maps, channels)
     return total + dense.head_params(model, features, num_classes, batch_norm=False)
 
 
@@ -75,7 +80,8 @@ def multiply_adds(model: CnnModel, shape: Shape, num_classes: int) -> int:
         height, width = _convolved(model, height), _convolved(model, width)
         total += height * width * model.kernel_size**2 * channels * count
         height, width, channels = _pooled(model, height), _pooled(model, width), count
-    return total + dense.head_multiply_adds(model, height * width * channels, num_classes)
+    features = _features(model, height, width, channels)
+    return total + dense.head_multiply_adds(model, features, num_classes)
 
 
 def filters(model: CnnModel) -> tuple[int, ...]:
@@ -108,6 +114,15 @@ def max_blocks(model: CnnModel, shape: Shape) -> int | None:
         if after == side:
             return None
         side, blocks = after, blocks + 1
+
+
+def _is_pooled_globally(model: CnnModel) -> bool:
+    return model.conv_blocks > 0 and model.global_pooling != "none"
+
+
+def _features(model: CnnModel, height: int, width: int, channels: int) -> int:
+    """What the head gets of each image."""
+    return channels if _is_pooled_globally(model) else height * width * channels
 
 
 def _convolved(model: CnnModel, side: int) -> int:

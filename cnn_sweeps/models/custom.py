@@ -30,6 +30,7 @@ from cnn_sweeps.models.source import Source, is_own
 if TYPE_CHECKING:
     from cnn_sweeps.models.probe import Outputs
 
+KEY = "model.function"
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 """How Keras makes a part of a message bold."""
@@ -39,54 +40,66 @@ SUM_TOLERANCE = 0.03
 """How far the probabilities of an image may sum up to something other than 1, in bfloat16."""
 
 
-def check_function_name(text: str) -> None:
+def check_function_name(text: str, *, key: str = KEY) -> None:
     """Refuse anything that is not `package.module:function`; nothing is imported.
+
+    Args:
+        text: what was typed.
+        key: behind which key.
 
     Raises:
         ConfigError: the text has another form.
     """
     if not NAME.fullmatch(text):
         raise ConfigError(
-            f"model.function={text} is not of the form package.module:function.\n"
-            "Type for example model.function=my_nets:build for `def build` in my_nets.py."
+            f"{key}={text} is not of the form package.module:function.\n"
+            f"Type for example {key}=my_nets:build for `def build` in my_nets.py."
         )
 
 
-def check_there(text: str) -> None:
+def check_there(text: str, *, key: str = KEY) -> None:
     """Refuse a function whose module or package is nowhere; nothing is imported.
+
+    Args:
+        text: what was typed.
+        key: behind which key.
 
     Raises:
         ConfigError: there is no such module.
     """
-    check_function_name(text)
+    check_function_name(text, key=key)
     look_here()
     module_name = text.partition(":")[0]
     # Deeper than the first name, Python would import the package to look into it.
     root = module_name.partition(".")[0]
     if root not in sys.modules and importlib.util.find_spec(root) is None:
-        raise ConfigError(_no_module(text, module_name))
+        raise ConfigError(_no_module(f"{key}={text}", module_name))
 
 
-def find(model: CustomModel) -> Callable[..., Any]:
-    """Import the function; modules in the current directory are found.
+def find(text: str, *, key: str = KEY) -> Callable[..., Any]:
+    """Import a function; modules in the current directory are found.
+
+    Args:
+        text: `package.module:function`.
+        key: behind which key it was typed.
 
     Raises:
         ConfigError: no such module or function.
         ModelError: the module itself fails while it is imported.
     """
-    check_function_name(model.function)
-    module_name, _, name = model.function.partition(":")
+    check_function_name(text, key=key)
+    module_name, _, name = text.partition(":")
     look_here()
     try:
-        with _blame(f"importing {module_name} for model.function"):
+        with blame(f"importing {module_name} for {key}"):
             module = importlib.import_module(module_name)
     except ModelError as error:
         if _is_missing(error.__cause__, module_name):
-            raise ConfigError(_no_module(model.function, module_name)) from None
+            raise ConfigError(_no_module(f"{key}={text}", module_name)) from None
         raise
     function = getattr(module, name, None)
     if not callable(function):
-        raise ConfigError(_no_function(model.function, vars(module)))
+        raise ConfigError(_no_function(f"{key}={text}", vars(module)))
     return function  # type: ignore[no-any-return]  # any callable of the user's
 
 
@@ -101,9 +114,9 @@ def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
 
     look_here()
     with imports.fresh(Source.find(model.function)):
-        function = find(model)
+        function = find(model.function)
         _check_params(function, model, shape, num_classes)
-        with _blame(f"model.function={model.function}"):
+        with blame(f"model.function={model.function}"):
             network = function(shape, num_classes, **model.params)
     if not isinstance(network, keras.Model):
         raise ModelError(
@@ -131,7 +144,7 @@ def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
 
     shape = tuple(scaled.shape[1:])
     network = call(model, shape, num_classes)
-    with _blame(f"model.function={model.function} on images of {shape}"):
+    with blame(f"model.function={model.function} on images of {shape}"):
         scores = network(scaled)
     _check_scores(model, scores, num_classes)
     if model.from_logits:
@@ -158,7 +171,7 @@ def examine(model: CustomModel, built: Any) -> str:
     from cnn_sweeps.models import probe  # noqa: PLC0415 - as above
 
     own = keras.Model(built.inputs, built.layers[-1].input) if model.from_logits else built
-    with _blame(f"model.function={model.function}"):
+    with blame(f"model.function={model.function}"):
         seen = probe.outputs(own)
     if seen is not None:
         _check_probabilities(model, seen)
@@ -166,8 +179,12 @@ def examine(model: CustomModel, built: Any) -> str:
 
 
 @contextmanager
-def user_code_errors(model: Model) -> Iterator[None]:
-    """Say in one line what fails in the user's own layers while they are trained.
+def user_code_errors(model: Model, loss: str | None = None) -> Iterator[None]:
+    """Say in one line what fails in the user's own layers, or loss, while they are trained.
+
+    Args:
+        model: the network.
+        loss: the user's own loss, if there is one.
 
     Raises:
         ModelError: an error that went through a file of the user's.
@@ -177,9 +194,11 @@ def user_code_errors(model: Model) -> Iterator[None]:
     except CnnSweepsError:
         raise
     except Exception as error:
-        if not isinstance(model, CustomModel) or not _place(error):
+        own = {KEY: getattr(model, "function", None), "trainer.loss": loss}
+        typed = " ".join(f"{key}={function}" for key, function in own.items() if function)
+        if not typed or not _place(error):
             raise
-        with _blame(f"training model.function={model.function}"):
+        with blame(f"training {typed}"):
             raise
 
 
@@ -263,10 +282,12 @@ def _article(value: Any) -> str:
 
 
 @contextmanager
-def _blame(doing: str) -> Iterator[None]:
+def blame(doing: str) -> Iterator[None]:
     """Turn whatever the user's code raises into one line that names file and line."""
     try:
         yield
+    except CnnSweepsError:
+        raise
     except (Exception, SystemExit) as error:
         raise ModelError(
             f"{doing} failed{_place(error)}: {type(error).__name__}: {_message(error)}"
@@ -317,23 +338,20 @@ def _is_missing(error: BaseException | None, module_name: str) -> bool:
     )
 
 
-def _no_module(function: str, module_name: str) -> str:
+def _no_module(typed: str, module_name: str) -> str:
     path = module_name.replace(".", os.sep)
     return (
-        f"model.function={function}: there is no module {module_name}.\n"
+        f"{typed}: there is no module {module_name}.\n"
         f"Looked for {path}.py in {Path.cwd()} and among the installed packages; "
         "run the command in the folder that holds it."
     )
 
 
-def _no_function(function: str, members: dict[str, Any]) -> str:
-    module_name, _, name = function.partition(":")
+def _no_function(typed: str, members: dict[str, Any]) -> str:
+    module_name, _, name = typed.partition("=")[2].partition(":")
     known = [key for key, value in members.items() if inspect.isfunction(value)]
     listed = ", ".join(known) or "none"
-    return (
-        f"model.function={function}: {module_name} has no function {name}.\n"
-        f"Its functions: {listed}."
-    )
+    return f"{typed}: {module_name} has no function {name}.\nIts functions: {listed}."
 
 
 def title(model: CustomModel) -> str:

@@ -25,6 +25,13 @@ def head(model: DenseHead, x: Tensor, num_classes: int, *, batch_norm: bool) -> 
         x = hidden(model, x, dense, f"dense_{number}", batch_norm=batch_norm)
         if model.dropout:
             x = layers.Dropout(model.dropout, name=f"dropout_{number}")(x)
+    return class_scores(x, num_classes)
+
+
+def class_scores(x: Tensor, num_classes: int) -> Tensor:
+    """One probability for each class."""
+    from keras import layers  # noqa: PLC0415 - as above
+
     return layers.Dense(num_classes, activation="softmax", dtype=scores_dtype(), name="scores")(x)
 
 

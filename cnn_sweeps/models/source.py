@@ -20,7 +20,9 @@ from typing import Final
 from cnn_sweeps.text.json import sha256
 
 FOLDER: Final = "source"
-"""Where a run, or a folder that was exported, keeps such files."""
+"""Where a run, or a folder that was exported, keeps the files of a network."""
+LOSS_FOLDER: Final = "loss_source"
+"""Where it keeps those of a loss."""
 SUFFIX: Final = ".py"
 INSTALLED: Final = {"site-packages", "dist-packages"}
 LIBRARIES: Final = (Path(os.__file__).parent, Path(__file__).parents[1])

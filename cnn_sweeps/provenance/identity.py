@@ -12,6 +12,7 @@ code of the user's is run for a hash, and nothing that is built counts.
 """
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +50,27 @@ class Identity:
         return self.config_hash[:SHOWN]
 
 
-def identify(config: Config, data_digest: str, *, source: Source | None = None) -> Identity:
+def identify(
+    config: Config,
+    data_digest: str,
+    *,
+    source: Source | None = None,
+    loss_source: Source | None = None,
+) -> Identity:
     """Name the experiment that a config describes on this data.
 
     Args:
         config: what is trained.
         data_digest: SHA-256 of the images and labels.
-        source: the files of a user's own function; looked for among the modules when None.
+        source: the files of a user's own network; looked for among the modules when None.
+        loss_source: those of a user's own loss, in the same way.
     """
     if source is None and isinstance(config.model, CustomModel):
         source = Source.find(config.model.function)
-    whole = content(config, data_digest, source=source)
-    endless = content(config, data_digest, source=source, trajectory=True)
+    if loss_source is None and config.trainer.loss is not None:
+        loss_source = Source.find(config.trainer.loss)
+    named = partial(content, config, data_digest, source=source, loss_source=loss_source)
+    whole, endless = named(), named(trajectory=True)
     return Identity(
         config_hash=sha256(whole, compact=True),
         trajectory_hash=sha256(endless, compact=True),
@@ -69,7 +79,12 @@ def identify(config: Config, data_digest: str, *, source: Source | None = None) 
 
 
 def content(
-    config: Config, data_digest: str, *, source: Source | None = None, trajectory: bool = False
+    config: Config,
+    data_digest: str,
+    *,
+    source: Source | None = None,
+    loss_source: Source | None = None,
+    trajectory: bool = False,
 ) -> dict[str, Any]:
     """Everything that the hash covers, as plain values.
 
@@ -79,10 +94,19 @@ def content(
     """
     plain = _fields(config, trajectory=trajectory)
     if isinstance(config.model, CustomModel):
-        plain["model"]["source_sha256"] = source.sha256 if source else None
-        if source is not None and source.imports_sha256 is not None:
-            plain["model"]["imports_sha256"] = source.imports_sha256
+        plain["model"] |= _digests(source)
+    if config.trainer.loss is not None:
+        digests = _digests(loss_source)
+        plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}
     return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}
+
+
+def _digests(source: Source | None) -> dict[str, str | None]:
+    """What names the files of a user's own function."""
+    digests = {"source_sha256": source.sha256 if source else None}
+    if source is not None and source.imports_sha256 is not None:
+        digests["imports_sha256"] = source.imports_sha256
+    return digests
 
 
 def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 import yaml
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.schema import CustomModel
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.models.source import FOLDER
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER
 from cnn_sweeps.provenance import requirements
-from cnn_sweeps.runs.record import CONFIG, Record, check_finished, verify
+from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_passwords
 
@@ -51,8 +50,8 @@ def read(folder: Path) -> Record:
         RecordError: it is no such folder, or something in it was damaged or changed.
     """
 
-    def sources() -> dict[str, bytes]:
-        root = folder / FOLDER
+    def sources(name: str) -> dict[str, bytes]:
+        root = folder / name
         return {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*.py")}
 
     try:
@@ -71,7 +70,7 @@ def read(folder: Path) -> Record:
 
 def command(folder: str, record: Record) -> str:
     """The line that does an exported run again."""
-    trust = " --trust" if isinstance(record.config.model, CustomModel) else ""
+    trust = " --trust" if functions_of(record) else ""
     return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}"
 
 
@@ -85,8 +84,9 @@ def _files(record: Record) -> dict[str, str | bytes]:
         REQUIREMENTS: requirements.text(record.environment.packages),
         README: _readme(record),
     }
-    for each in record.source.files if record.source else ():
-        files[f"{FOLDER}/{each.path}"] = each.content
+    for name, source in ((FOLDER, record.source), (LOSS_FOLDER, record.loss_source)):
+        for each in source.files if source else ():
+            files[f"{name}/{each.path}"] = each.content
     return files
 
 
@@ -98,6 +98,7 @@ def _readme(record: Record) -> str:
     environment, data = record.environment, record.config.data
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
+    loss = f"| `{LOSS_FOLDER}/` | its own loss and what that imports; read it first |\n"
     commit = f", commit {environment.git_commit}" if environment.git_commit else ""
     program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip()
     return f"""# {record.name}
@@ -125,4 +126,4 @@ final weights with the record.
 | `{CONFIG}` | the whole config |
 | `{RECORD}` | hashes, environment, every epoch's metrics, the digest of the weights |
 | `{REQUIREMENTS}` | the exact versions of the packages |
-{source if record.source else ""}"""
+{source if record.source else ""}{loss if record.loss_source else ""}"""

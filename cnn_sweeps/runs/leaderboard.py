@@ -30,7 +30,8 @@ NO_SETTINGS = frozenset(
     {
         *("data.root", "data.download"),
         *("trainer.threads", "trainer.deterministic", "trainer.steps_per_execution"),
-        *("trainer.progress", "trainer.optimizer.weight_decay"),  # the latter is one of the params
+        "trainer.progress",
+        *("trainer.optimizer.weight_decay", "trainer.clip_norm"),  # they are among the params
     }
 )
 """Params that say where things lay, or how a result was computed, and not what was tried."""

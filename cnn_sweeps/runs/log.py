@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel
-from cnn_sweeps.models import build, source
+from cnn_sweeps.models import build
 from cnn_sweeps.models.names import title
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION
 from cnn_sweeps.runs.experiment import Experiment
@@ -59,9 +60,11 @@ def log_setup(
     logged = {key: value for key, value in plain.items() if key not in APART}
     tracked.log_params(flatten(logged))
     tracked.log_config(plain)
-    if isinstance(config.model, CustomModel) and (own := source.Source.find(config.model.function)):
-        for file in own.files:
-            artifacts.write_bytes(tracked, file.content, f"{source.FOLDER}/{file.path}")
+    network = config.model.function if isinstance(config.model, CustomModel) else None
+    for folder, function in ((FOLDER, network), (LOSS_FOLDER, config.trainer.loss)):
+        own = Source.find(function) if function is not None else None
+        for file in own.files if own else ():
+            artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")
     tracked.log_dataset(experiment.dataset)
     tracked.log_text(build.summary_text(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)

@@ -9,7 +9,6 @@ import yaml
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RecordError, UnknownHashError
-from cnn_sweeps.models.source import FOLDER
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.redact import without_password
@@ -152,7 +151,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
             "metrics": run.metrics,
         },
         config=_as_trained(_parsed(store, run, CONFIG, yaml.safe_load), run),
-        sources=lambda: artifacts.read_folder(store, run.run_id, FOLDER),
+        sources=lambda folder: artifacts.read_folder(store, run.run_id, folder),
     )
 
 

@@ -12,7 +12,7 @@ from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
 from cnn_sweeps.models import custom
-from cnn_sweeps.models.source import Source
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.text.format import first_line
@@ -22,6 +22,7 @@ from cnn_sweeps.training.epoch import Epoch
 CONFIG, ENVIRONMENT = CONFIG_FILE, ENVIRONMENT_FILE
 """Where a run's config and environment are stored."""
 FINISHED = "FINISHED"
+LOSS = "trainer.loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class Record:
         status: RUNNING, FINISHED, FAILED or KILLED.
         identity: the hashes and the digests of data and network, as stored.
         config: what was trained.
-        source: the files of a user's own function; None where there is none, or none was stored.
+        source: the files of a user's own network; None where there is none, or none was stored.
+        loss_source: those of a user's own loss, in the same way.
         environment: where it ran.
         epochs: every epoch, in order.
         metrics: the last value of each metric.
@@ -53,17 +55,19 @@ class Record:
     metrics: Mapping[str, float]
     weights_sha256: str | None
     stopped: str | None
+    loss_source: Source | None = None
 
     @classmethod
     def read(
-        cls, stored: Mapping[str, Any], config: Any, sources: Callable[[], Mapping[str, bytes]]
+        cls, stored: Mapping[str, Any], config: Any, sources: Callable[[str], Mapping[str, bytes]]
     ) -> "Record":
         """Make a record of plain values.
 
         Args:
             stored: everything but config and source, by name; environment and epochs nested.
             config: what the stored config says.
-            sources: gives the contents of the user's files that were stored, by their paths.
+            sources: gives the contents of the user's files that were stored in a folder, by their
+                paths.
 
         Raises:
             RecordError: something is missing, no value of its kind, or of another release.
@@ -82,6 +86,7 @@ class Record:
                 ),
                 config=checked,
                 source=_source(checked, sources),
+                loss_source=_loss_source(checked, sources),
                 environment=Environment.from_dict(stored["environment"]),
                 epochs=tuple(map(_epoch, stored["epochs"])),
                 metrics={name: float(value) for name, value in stored["metrics"].items()},
@@ -138,17 +143,23 @@ def verify(record: Record) -> None:
     """
     custom.look_here()
     hashes = replace(record.identity, network_sha256=None)  # known once it is built
-    made = identify(record.config, hashes.data_digest, source=record.source)
+    made = identify(
+        record.config,
+        hashes.data_digest,
+        source=record.source,
+        loss_source=record.loss_source,
+    )
     if made == hashes or (record.source is None and _made_alone(record) == hashes):
         return
-    model = record.config.model
-    if isinstance(model, CustomModel) and record.source is None:
-        raise RecordError(
-            f"Run {record.run_id} did not store the file of model.function={model.function}, and "
-            f"no file here matches.\nRestore the file in the current "
-            f"folder; config and data give {made.short} now instead of {record.identity.short}."
-        )
-    parts = "config, digest of the data and source" if record.source else "config and data digest"
+    for key, function, source in functions_of(record):
+        if source is None:
+            raise RecordError(
+                f"Run {record.run_id} did not store the file of {key}={function}, and "
+                f"no file here matches.\nRestore the file in the current "
+                f"folder; config and data give {made.short} now instead of {record.identity.short}."
+            )
+    own = record.source or record.loss_source
+    parts = "config, digest of the data and source" if own else "config and data digest"
     same = made.config_hash == record.identity.config_hash
     name = "trajectory_hash" if same else "config_hash"
     gives, stored = (getattr(each, name)[:SHOWN] for each in (made, record.identity))
@@ -192,11 +203,25 @@ def _epoch(stored: Mapping[str, Any]) -> Epoch:
     )
 
 
-def _source(config: Config, sources: Callable[[], Mapping[str, bytes]]) -> Source | None:
+def functions_of(record: Record) -> list[tuple[str, str, Source | None]]:
+    """The user's own functions that a run was made with: key, function, and its stored files."""
+    model, loss = record.config.model, record.config.trainer.loss
+    own = [(custom.KEY, model.function, record.source)] if isinstance(model, CustomModel) else []
+    return own if loss is None else [*own, (LOSS, loss, record.loss_source)]
+
+
+def _source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
     if not isinstance(config.model, CustomModel):
         return None
     custom.check_function_name(config.model.function)
-    return Source.stored(config.model.function, sources())
+    return Source.stored(config.model.function, sources(FOLDER))
+
+
+def _loss_source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
+    if config.trainer.loss is None:
+        return None
+    custom.check_function_name(config.trainer.loss, key=LOSS)
+    return Source.stored(config.trainer.loss, sources(LOSS_FOLDER))
 
 
 def _made_alone(record: Record) -> Identity | None:
@@ -205,7 +230,12 @@ def _made_alone(record: Record) -> Identity | None:
     found = Source.find(model.function) if isinstance(model, CustomModel) else None
     if found is None:
         return None
-    return identify(record.config, record.identity.data_digest, source=replace(found, imports=()))
+    return identify(
+        record.config,
+        record.identity.data_digest,
+        source=replace(found, imports=()),
+        loss_source=record.loss_source,
+    )
 
 
 def _said(error: Exception) -> str:

@@ -82,13 +82,13 @@ def reproduce(
         tracking: where to log.
         beside: the store that the record is in; None for one that was exported.
         places: `data.root=FOLDER` and the like, where the images lie elsewhere.
-        trust: whether the recorded code of `model.function` may run.
+        trust: whether the recorded code of `model.function` and `trainer.loss` may run.
         tolerance: how far any metric may be apart in another environment; the measured ones
             when None.
 
     Raises:
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model is the user's own and `trust` was not given.
+        ConfigError: its model or loss is the user's own and `trust` was not given.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
@@ -96,7 +96,7 @@ def reproduce(
     check_finished(record)
     verify(record)
     config = restored(record, tracking, list(places))
-    with importable(record, trust=trust) as laid:
+    with importable(record, trust=trust, to_train=True) as laid:
         validate.check(config)
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)

@@ -7,7 +7,7 @@ experiment follows the machine: where its images lie, where it is logged, how it
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.record import LOSS, Record, functions_of
 
 
 def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
@@ -112,33 +112,44 @@ def _typed(variables: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def importable(record: Record, *, trust: bool) -> Iterator[bool]:
-    """Let the recorded files of a user's own function be imported inside the block.
+def importable(record: Record, *, trust: bool, to_train: bool = False) -> Iterator[bool]:
+    """Let the recorded files of the user's own functions be imported inside the block.
 
     Files with the same content here are taken as they are, with the files around them; else the
     recorded ones are laid before all others. Gives whether that was done.
+
+    Args:
+        record: the run.
+        trust: whether the user has said that the code may run.
+        to_train: whether the loss is needed as well as the network.
 
     Raises:
         ConfigError: the user has not said that the code may run.
         RecordError: another file of that name comes first all the same.
     """
-    model, source = record.config.model, record.source
-    if not isinstance(model, CustomModel):
-        yield False
-        return
-    if not trust:
+    needed = [each for each in functions_of(record) if to_train or each[0] != LOSS]
+    if needed and not trust:
+        typed = " and ".join(f"{key}={function}" for key, function, _ in needed)
         raise ConfigError(
-            f"{record.name} uses the recorded function model.function={model.function}; "
+            f"{record.name} uses the recorded function {typed}; "
             "importing it executes its code.\nRead it first (cnn-sweeps export HASH FOLDER writes "
             "it), then pass --trust to run it."
         )
+    with ExitStack() as stack:
+        laid = [stack.enter_context(_laid(*each)) for each in needed]
+        yield any(laid)
+
+
+@contextmanager
+def _laid(key: str, function: str, source: Source | None) -> Iterator[bool]:
+    """Let one function be imported as it was recorded; gives whether files were laid for it."""
     with TemporaryDirectory() as folder:
-        laid = source is not None and not _is_here(model, source)
+        laid = source is not None and not _is_here(function, source)
         if source is not None and laid:
             source.lay(Path(folder))
-            if not _is_here(model, source):
+            if not _is_here(function, source):
                 raise RecordError(
-                    f"model.function={model.function}: the file here is not the one that was "
+                    f"{key}={function}: the file here is not the one that was "
                     "trained, and as part of a package it cannot be replaced for the time of a "
                     f"run.\nRestore its content ({source.path}, which cnn-sweeps "
                     "export HASH FOLDER writes)."
@@ -162,9 +173,9 @@ def not_recorded(record: Record) -> tuple[str, ...]:
     return tuple(each.path for each in imports if each.path not in stored and not each.is_empty)
 
 
-def _is_here(model: CustomModel, source: Source) -> bool:
+def _is_here(function: str, source: Source) -> bool:
     """Whether Python would import just this content; of imports only what was stored counts."""
-    found = Source.find(model.function)
+    found = Source.find(function)
     if found is None or found.sha256 != source.sha256:
         return False
     return not source.imports or found.imports_sha256 == source.imports_sha256

@@ -172,7 +172,7 @@ def _train(
     with (
         _progress_bar(config, dataset) as bar,
         EpochLog(tracked) as epoch_log,
-        custom.user_code_errors(config.model),
+        custom.user_code_errors(config.model, config.trainer.loss),
     ):
         trainer = loop.Trainer.compile(
             model, dataset, config.trainer, config.seed, on_step=bar.counts_steps

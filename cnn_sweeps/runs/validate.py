@@ -14,6 +14,7 @@ from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import optimizers, stopping
 
@@ -114,6 +115,8 @@ def check(config: Config) -> None:
     data.check_there(config.data)
     models.check(config.model, data.peek_shape(config.data))
     optimizers.check(config.trainer)
+    if config.trainer.loss is not None:
+        custom.check_there(config.trainer.loss, key="trainer.loss")
     stopping.check(config.trainer, config.data.validation_fraction)
 
 

@@ -45,7 +45,7 @@ from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.study.catalog import address_of
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
-from cnn_sweeps.sweeps.swept import DEFAULT_SEARCH, Swept, Typed, what_is_swept
+from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import from_text
@@ -60,8 +60,8 @@ OF_APPLICATIONS = {
 }
 """Settings that a sweep of experiments does not have, and what to type instead."""
 OF_DEFAULT = (
-    f"Nothing was typed, so search={DEFAULT_SEARCH} is swept, the default: type values, such as "
-    f"model.dense_units=64,128, or search=NAME."
+    "Nothing was typed, so search={space} is swept, the default: type values, such as "
+    "trainer.batch_size=32,64, or search=NAME."
 )
 
 
@@ -113,7 +113,8 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         if not swept.by_default:
             raise
         # Whoever typed no space has not seen the keys that the error speaks of.
-        raise ConfigError(f"{error}\n  {OF_DEFAULT}") from error
+        of_default = OF_DEFAULT.format(space=swept.by_default)
+        raise ConfigError(f"{error}\n  {of_default}") from error
     place = None if call.is_local else partial(place_by_launcher, call.launcher())
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=swept.notes)
 

@@ -1,7 +1,8 @@
 """What is swept: the command line, `hydra.sweeper.params`, and the space of `search`.
 
 All that somebody asked for is swept together. The space of the shipped default, `search=exercise`,
-was asked for by nobody: it counts only where nothing else says what is swept.
+was asked for by nobody: it counts only where nothing else says what is swept, and gives way to a
+space that has the name of the network.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,12 +68,13 @@ class Swept:
 
     Attributes:
         expressions: the dimensions, for `parse_space`.
-        by_default: whether it is the space of the default, which nobody asked for.
+        by_default: the space of `search` that is swept though nobody asked for it; None where
+            somebody asked for something.
         notes: what was left out or added, for the heading of the sweep.
     """
 
     expressions: Sequence[str | dict[str, Any]]
-    by_default: bool = False
+    by_default: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -90,8 +92,9 @@ def what_is_swept(call: HydraCall, typed: Typed, *, exercise: bool) -> Swept:
     if SEARCH in typed.sweeps:
         raise ConfigError("search cannot be swept: type one search=NAME.")
     asked = _asked_for(call, typed)
-    by_default = asked is None and not typed.sweeps and not exercise
-    params = _params(call) if by_default else asked or {}
+    nothing_asked = asked is None and not typed.sweeps and not exercise
+    by_default = _default_space(call) if nothing_asked else None
+    params = _params(_with_space(call, by_default)) if by_default else asked or {}
     open_ = {key: value for key, value in params.items() if key not in typed.fixed}
     if not open_ and not typed.sweeps and not exercise:
         raise ConfigError(
@@ -103,6 +106,18 @@ def what_is_swept(call: HydraCall, typed: Typed, *, exercise: bool) -> Swept:
         by_default=by_default,
         notes=() if exercise else tuple(_notes(call, typed, params, dropped=bool(asked))),
     )
+
+
+def _default_space(call: HydraCall) -> str:
+    """The space that is named after the chosen network, or the one of the config."""
+    network = str(call.config.hydra.runtime.choices.get("model"))
+    spaces = call.context.config_loader.get_group_options(SEARCH)
+    return network if network in spaces else DEFAULT_SEARCH
+
+
+def _with_space(call: HydraCall, space: str) -> HydraCall:
+    """The same call with another space in place of the default."""
+    return call if space == DEFAULT_SEARCH else call.recomposed(f"{SEARCH}={space}")
 
 
 def _asked_for(call: HydraCall, typed: Typed) -> dict[str, Any] | None:

@@ -22,9 +22,9 @@ from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import optimizers, stopping
+from cnn_sweeps.training import ema, optimizers, stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
-from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch
+from cnn_sweeps.training.steps import Evaluate, OnStep, Step, TrainEpoch, make_step
 
 
 class Callback(Protocol):
@@ -69,6 +69,7 @@ class Trainer:
         trainer: how it is trained.
         seed: where every random choice begins.
         on_step: is told how many steps of an epoch have begun.
+        step: what a step is; that of Keras where it is None.
     """
 
     model: keras.Model
@@ -76,6 +77,7 @@ class Trainer:
     config: TrainerConfig
     seed: int
     on_step: OnStep | None = None
+    step: Step | None = None
 
     @cached_property
     def evaluate(self) -> Evaluate:
@@ -86,7 +88,10 @@ class Trainer:
     def _train(self) -> TrainEpoch:
         config = self.config
         return TrainEpoch(
-            model=self.model, batch_size=config.batch_size, steps=config.steps_per_execution
+            model=self.model,
+            batch_size=config.batch_size,
+            steps=config.steps_per_execution,
+            step=self.step,
         )
 
     @classmethod
@@ -102,13 +107,18 @@ class Trainer:
         """Compile a built network, ready to be trained.
 
         Raises:
-            ConfigError: early stopping without validation images, or an impossible optimizer.
+            ConfigError: early stopping without validation images, an impossible optimizer, or no
+                such loss.
+            ModelError: a loss of the user's own cannot be minimised.
             RunFailedError: memory ran out.
         """
         stopping.check(config, len(dataset.x_val))
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
-        return cls(model=model, dataset=dataset, config=config, seed=seed, on_step=on_step)
+        step = make_step(model, dataset, config)
+        return cls(
+            model=model, dataset=dataset, config=config, seed=seed, on_step=on_step, step=step
+        )
 
     def epochs(self, start: int = 1) -> Iterator[Epoch]:
         """Train for one epoch each time the next one is asked for; no end.
@@ -129,7 +139,8 @@ class Trainer:
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
-            logs = self._train(data.x_train, data.y_train, order, self.on_step)
+            with ema.trained_weights(self.model):
+                logs = self._train(data.x_train, data.y_train, order, self.on_step)
             trained = time.perf_counter()
             val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
@@ -229,6 +240,7 @@ def compile_model(model: keras.Model, config: TrainerConfig, images: int) -> Non
         jit_compile=False,  # slower on CPU for networks of this size
     )
     model.optimizer.build(model.trainable_variables)
+    ema.start(model)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

@@ -14,12 +14,14 @@ from cnn_sweeps.text.format import first_line
 if TYPE_CHECKING:
     import keras
 
-# Keras also takes `use_ema`, which writes averaged weights into the model at the end of each
-# `fit`. Here each epoch is one `fit`, so that would mean something else: left out.
+# Keras also takes `use_ema`: here that is `trainer.ema`, see `training.ema`.
 COMMON = (
     "weight_decay clipnorm clipvalue global_clipnorm loss_scale_factor gradient_accumulation_steps"
 )
 """Parameters of every optimizer; null, the default of them all, switches each off."""
+CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+"""Those that clip gradients; `trainer.clip_norm` is the last of them."""
+PARAMS = "trainer.optimizer.params"
 FLAGS = ("amsgrad", "centered", "nesterov")
 """Parameters that are true or false."""
 OPTIMIZERS: dict[str, tuple[str, str]] = {
@@ -65,8 +67,10 @@ def make(trainer: TrainerConfig, steps_per_epoch: int) -> "keras.optimizers.Opti
     check(trainer)
     optimizer = trainer.optimizer
     kind = getattr(keras.optimizers, OPTIMIZERS[optimizer.name][0])
+    ema = {} if trainer.ema is None else {"use_ema": True, "ema_momentum": trainer.ema}
+    rate = _learning_rate(trainer, steps_per_epoch)
     try:
-        return kind(learning_rate=_learning_rate(trainer, steps_per_epoch), **optimizer.params)
+        return kind(learning_rate=rate, **optimizer.params, **ema)
     except (ValueError, TypeError) as error:
         reason = first_line(error)
         given = ", ".join(f"{key}={value}" for key, value in optimizer.params.items())
@@ -105,6 +109,20 @@ def _check_params(trainer: TrainerConfig) -> None:
         )
     for key, value in params.items():
         _check_param(key, value)
+    clipped = [key for key in CLIPPING if params.get(key) is not None]
+    for key in clipped:
+        if params[key] <= 0:
+            typed = "trainer.clip_norm" if key == "global_clipnorm" else f"{PARAMS}.{key}"
+            raise ConfigError(
+                f"{typed}={params[key]} would leave nothing of the gradients.\n"
+                f"Type a number above 0, such as {typed}=1.0, or null to switch it off."
+            )
+    if len(clipped) > 1:
+        given = " ".join(f"{PARAMS}.{key}={params[key]}" for key in clipped)
+        raise ConfigError(
+            f"{given}: Keras clips gradients in one way only, and trainer.clip_norm is "
+            "global_clipnorm.\nType one of them."
+        )
 
 
 def _check_param(key: str, value: Any) -> None:

@@ -17,7 +17,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.data.arrays import Images, Labels
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.training import own_loss
 
 EVALUATION_BATCH = 512
 """Images in a step of evaluation; fixed, because it moves the last bits of a metric."""
@@ -30,6 +33,8 @@ CALL_SECONDS = 0.3
 
 OnStep = Callable[[int], None]
 Steps = Callable[[Any, Any], None]
+Step = Callable[[Any], Any]
+"""Trains on a batch `(images, labels)`."""
 
 
 @dataclass(kw_only=True)
@@ -40,11 +45,13 @@ class TrainEpoch:
         model: built, its optimizer too.
         batch_size: images in a step.
         steps: steps in a call; None for as many as `CALL_SECONDS` have room for.
+        step: what a step is; that of Keras where it is None.
     """
 
     model: keras.Model
     batch_size: int
     steps: int | None = None
+    step: Step | None = None
     _next: int = field(default=FIRST_STEPS, init=False)
     _run: Steps | None = field(default=None, init=False)
 
@@ -54,7 +61,8 @@ class TrainEpoch:
         """One pass in that order; the metrics over it, by name."""
         if self._run is None:
             _make_metrics(self.model, x, y)
-            self._run = make_train_function(self.model.train_step, self.batch_size, x, y)
+            step = self.step or self.model.train_step
+            self._run = make_train_function(step, self.batch_size, x, y)
         self.model.reset_metrics()
         for done, part in self._parts(order):
             if on_step is not None:
@@ -117,7 +125,44 @@ def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
     return np.concatenate([run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
 
 
-def make_train_function(step: Callable[[Any], Any], batch_size: int, x: Images, y: Labels) -> Steps:
+def make_step(model: keras.Model, dataset: Dataset, config: TrainerConfig) -> Step | None:
+    """A step of a training with a loss of the user's own; None where that of Keras will do.
+
+    Raises:
+        ConfigError: there is no such function.
+        ModelError: it failed, or what it returns cannot be minimised.
+    """
+    if config.loss is None:
+        return None
+    return train_step(model, own_loss.find(config.loss, dataset.num_classes))
+
+
+def train_step(model: keras.Model, loss: own_loss.TrainingLoss) -> Step:
+    """Keras' own step with a loss that only training has.
+
+    Args:
+        model: compiled; its own loss and metrics are those of evaluation.
+        loss: what is minimised, beside what layers add.
+    """
+    tracker = next(metric for metric in model.metrics if metric.name == "loss")
+
+    def step(batch: Any) -> None:
+        images, labels = batch
+        with tf.GradientTape() as tape:
+            scores = model(images, training=True)
+            value = loss(labels, scores, None)
+            value += sum(keras.ops.sum(keras.ops.cast(each, value.dtype)) for each in model.losses)
+            tracker.update_state(value, sample_weight=tf.shape(images)[0])
+            scaled = model.optimizer.scale_loss(value)
+        variables = model.trainable_weights
+        gradients = tape.gradient(scaled, variables)
+        model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        model.compute_metrics(images, labels, scores)
+
+    return step
+
+
+def make_train_function(step: Step, batch_size: int, x: Images, y: Labels) -> Steps:
     """A graph that takes a step for each batch of what it is given, the last one may be smaller."""
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped

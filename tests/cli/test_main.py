@@ -86,7 +86,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["-m", "data.validation_fraction=0"], "validation split", id="no-split"),
         pytest.param(["-m", "hydra.sweeper.n_trials=0"], "n_trials=0 is invalid", id="budget"),
         pytest.param(["-m", "hydra/sweeper/sampler=tep"], "sampler", id="sampler"),
-        pytest.param(["-m", "model=dnn"], "there is no such key", id="space-of-another-model"),
+        pytest.param(
+            ["-m", "model=custom", "model.function=os:getcwd"],
+            "there is no such key",
+            id="space-of-another-model",
+        ),
     ],
 )
 def test_refusals_are_short_and_exit_with_2(

@@ -30,6 +30,14 @@ from cnn_sweeps.runs.record import FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store
 
 TINY = ("data=digits", "data.limit=200", "model.filters=4", "model.conv_blocks=1")
+LOSS = """\
+from keras import losses, ops
+
+
+def smooth(y_true, y_pred):
+    labels = ops.one_hot(y_true, y_pred.shape[1])
+    return losses.categorical_crossentropy(labels, y_pred, label_smoothing=0.1)
+"""
 NET = """
 import keras
 
@@ -352,6 +360,7 @@ def own_net(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (in_tmp / "own_net_again.py").write_text(NET)
     yield
     sys.modules.pop("own_net_again", None)
+    sys.modules.pop("own_loss_again", None)
 
 
 @pytest.fixture(scope="module")
@@ -363,12 +372,16 @@ def trained_own_net(
 
     folder = tmp_path_factory.mktemp("own_net")
     (folder / "own_net_again.py").write_text(NET)
+    (folder / "own_loss_again.py").write_text(LOSS)
+    loss = {"loss": "own_loss_again:smooth"}
     own = {"name": "custom", "function": "own_net_again:build"}
     with ready(folder, migrated_database) as tracking:
         with pytest.MonkeyPatch.context() as path:
             path.syspath_prepend(folder)
-            done = run(config(tracking={"log_model": False}, model=own), Store.open(tracking))
-        sys.modules.pop("own_net_again")
+            asked = config(tracking={"log_model": False}, model=own, trainer=loss)
+            done = run(asked, Store.open(tracking))
+        sys.modules.pop("own_net_again", None)
+        sys.modules.pop("own_loss_again", None)
         yield Finished(home=tracking.dir, result=done)
 
 
@@ -388,9 +401,9 @@ def own(trained_own_net: Finished) -> str:
 @pytest.mark.usefixtures("own_store")
 def test_foreign_code_runs_only_when_it_is_trusted(own: str, in_tmp: Path) -> None:
     """With --trust the recorded file is imported, also where the one here has changed."""
-    with pytest.raises(ConfigError, match="pass --trust to run it"):
+    with pytest.raises(ConfigError, match="(?s)again:smooth; importing .*pass --trust to"):
         command.main([own])
-    assert "own_net_again" not in sys.modules
+    assert not {"own_net_again", "own_loss_again"} & sys.modules.keys()
     (in_tmp / "own_net_again.py").write_text("raise RuntimeError('changed')")
     assert command.main([own, "--trust"]) == 0
 
@@ -407,6 +420,18 @@ def test_changed_foreign_code_is_refused(own_store: Store, own: str, in_tmp: Pat
     edit(in_tmp / "own_net_again.py", "relu", "tanh")
     with pytest.raises(RecordError, match="did not store the file of model.function=own_net_again"):
         command.main(arguments)
+
+
+def test_changed_foreign_losses_are_refused(own_store: Store, own: str) -> None:
+    """The files of the loss are held to the hash as those of the network are."""
+    (run,) = own_store.find(own)
+    stored = artifact(own_store, run, "loss_source/own_loss_again.py")
+    edit(stored, "0.1", "0.2")
+    with pytest.raises(RecordError, match="its config, digest of the data and source give"):
+        command.main([own, "--trust"])
+    stored.unlink()
+    with pytest.raises(RecordError, match="did not store the file of trainer.loss=own_loss_again"):
+        command.main([own, "--trust"])
 
 
 def test_an_exported_run_is_done_again_elsewhere(
@@ -430,6 +455,7 @@ def test_an_exported_run_brings_its_foreign_code(own: str, in_tmp: Path) -> None
     """The file is in the folder, and is the one that is trained."""
     exporting.main([own, "out"])
     assert Path("out/source/own_net_again.py").read_text() == NET
+    assert Path("out/loss_source/own_loss_again.py").read_text() == LOSS
     assert "--from . --trust" in Path("out/README.md").read_text()
     (in_tmp / "own_net_again.py").unlink()
     with pytest.raises(ConfigError, match="pass --trust"):

@@ -50,7 +50,7 @@ def test_name_selects_the_kind_of_data() -> None:
         ),
         pytest.param(
             {"model": {"name": "rnn"}},
-            r"model\.name=rnn is invalid: model\.name takes dnn, cnn, custom",
+            r"model\.name=rnn is invalid: model\.name takes dnn, cnn, resnet, custom",
             id="unknown-kind",
         ),
         pytest.param(
@@ -95,6 +95,9 @@ def test_name_selects_the_kind_of_data() -> None:
         pytest.param(
             {"trainer": {"batch_size": 10**20}}, r"an integer from 1 up to 1000000", id="huge"
         ),
+        pytest.param(
+            {"trainer": {"ema": 1}}, "trainer.ema takes a number above 0 below 1", id="ema"
+        ),
         pytest.param({"trainer": {"threads": 10**9}}, r"from 0 up to 1024", id="huge-threads"),
         pytest.param({"seed": -1}, r"seed=-1 is invalid: .* from 0 below", id="seed"),
     ],
@@ -114,6 +117,8 @@ def test_refusals_say_what_was_given_and_what_is_possible(
         (("trainer.optimizer", "lr"), "trainer.optimizer.learning_rate"),
         (("", "lr"), "trainer.optimizer.learning_rate"),
         (("trainer", "weight_decay"), "trainer.optimizer.weight_decay"),
+        (("trainer.optimizer", "global_clipnorm"), "trainer.clip_norm"),
+        (("trainer.optimizer", "use_ema"), "trainer.ema"),
         (("trainer.optimizer", "momentum"), r"\+trainer.optimizer.params.momentum"),
         (("model", "batch_size"), "trainer.batch_size"),
         (("trainer", "seed"), "seed"),
@@ -123,7 +128,23 @@ def test_refusals_say_what_was_given_and_what_is_possible(
 )
 def test_an_unknown_key_points_to_the_one_that_is_meant(typed: tuple[str, str], meant: str) -> None:
     """Other programs' names, and keys that stand in another group, lead to the key."""
-    assert re.search(rf"Did you mean {meant}\?\n", unknown_key(*typed, ["epochs", "name"]))
+    known = ["epochs", "learning_rate", "name", "validation_fraction"]
+    assert re.search(rf"Did you mean {meant}\?\n", unknown_key(*typed, known))
+
+
+@pytest.mark.parametrize(
+    ("network", "typed", "meant"),
+    [
+        ("cnn", "depth", "conv_blocks"),
+        ("resnet", "blocks", "depth"),
+        ("resnet", "filters", "width"),
+        ("cnn", "width", "filters"),
+    ],
+)
+def test_a_key_points_to_one_that_this_network_has(network: str, typed: str, meant: str) -> None:
+    """What one network calls so has another name in another one."""
+    with pytest.raises(ConfigError, match=rf"Did you mean model\.{meant}\?"):
+        load(values(model={"name": network, typed: 3}))
 
 
 def test_a_key_of_another_option_is_not_offered_again() -> None:
@@ -168,6 +189,22 @@ def test_two_weight_decays_are_refused(inner: float | None) -> None:
     both = {"weight_decay": 0.2, "params": {"weight_decay": inner}}
     with pytest.raises(ConfigError, match="one setting with two values; type one"):
         load(values(trainer={"optimizer": both}))
+
+
+@pytest.mark.parametrize("value", [1, 0.5])
+def test_clipping_by_norm_is_one_value_with_one_hash(value: float) -> None:
+    """Typed as a key of the trainer or among the params of the optimizer, it is one experiment."""
+    others = {"name": "sgd", "params": {"momentum": 0.9}}
+    params = {"momentum": 0.9, "global_clipnorm": value}
+    key = config(trainer={"clip_norm": value, "optimizer": others})
+    param = config(trainer={"optimizer": {"name": "sgd", "params": params}})
+    assert key == param
+    assert (key.trainer.clip_norm, key.trainer.optimizer.params) == (value, params)
+    assert identify(key, "0" * 64) == identify(param, "0" * 64)
+    assert identify(key, "0" * 64) != identify(config(trainer={"optimizer": others}), "0" * 64)
+    assert load(to_json(key)) == key
+    with pytest.raises(ConfigError, match="one setting with two values; type one"):
+        load(values(trainer={"clip_norm": 2 * value, "optimizer": {"params": params}}))
 
 
 def test_several_refusals_come_together() -> None:
@@ -278,5 +315,5 @@ def test_a_text_that_is_no_such_value_is_shown_as_text(
 
 def test_what_is_no_option_is_refused_with_the_options() -> None:
     """Also where a file of a group has no name at all."""
-    with pytest.raises(ConfigError, match=r"model\.name takes dnn, cnn, custom"):
+    with pytest.raises(ConfigError, match=r"model\.name takes dnn, cnn, resnet, custom"):
         load({**values(), "model": {"hello world": None}})

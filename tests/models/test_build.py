@@ -7,7 +7,7 @@ import pytest
 
 from cnn_sweeps.config.schema import CnnModel, DnnModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import count_params
+from cnn_sweeps.models import count_params, multiply_adds
 from cnn_sweeps.models.cnn import feature_maps
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.training import backend
@@ -39,6 +39,9 @@ GRID = [
     CnnModel(filters=4, batch_norm=True, dropout=0.25, activation="gelu", pooling="average"),
     CnnModel(filters=4, kernel_size=5, pooling="none", dense_units=(16, 8)),
     CnnModel(filters=4, kernel_size=2, pool_size=3, padding="same", activation="selu"),
+    CnnModel(filters=(4, 8), global_pooling="average", dense_units=0),
+    CnnModel(filters=4, global_pooling="max", pooling="none", batch_norm=True),
+    CnnModel(conv_blocks=0, global_pooling="max"),
 ]
 
 
@@ -49,8 +52,16 @@ def test_parameters_and_sizes_are_those_worked_out_before(model: Any, shape: Sha
     network = build(model, shape, 7)
     assert network.count_params() == count_params(model, shape, 7)
     if isinstance(model, CnnModel) and model.conv_blocks:
-        flat = network.get_layer("flatten").input.shape[1:3]
-        assert flat == feature_maps(model, shape)[-1]
+        pooled = model.global_pooling != "none"
+        last = network.get_layer("global_pool" if pooled else "flatten").input
+        assert last.shape[1:3] == feature_maps(model, shape)[-1]
+    assert multiply_adds(model, shape, 7) == sum(map(multiplications, network.layers))
+
+
+def multiplications(layer: Any) -> int:
+    """Of one image, by the kernel and the map that Keras made."""
+    kernel = getattr(layer, "kernel", None)
+    return 0 if kernel is None else int(np.prod(kernel.shape) * np.prod(layer.output.shape[1:-1]))
 
 
 def test_layer_names_do_not_depend_on_what_was_built_before() -> None:

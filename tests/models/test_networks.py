@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from cnn_sweeps.config.fields import dataclasses_of
-from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel, Model
+from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel, Model, ResnetModel
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import NETWORKS, check, count_params, multiply_adds
 from cnn_sweeps.models.names import title
@@ -15,6 +15,7 @@ SHAPE = (28, 28, 1)
 SMALL: dict[str, Any] = {
     "dnn": DnnModel(dense_units=4),
     "cnn": CnnModel(filters=2, conv_blocks=1, dense_units=4),
+    "resnet": ResnetModel(width=2, stages=2, depth=6),
     "custom": CustomModel(function="small_net:build"),
 }
 """A small network of each kind."""
@@ -100,6 +101,7 @@ def test_count_params_of_the_notebook(model: Any, params: int | None) -> None:
     [
         pytest.param(CnnModel(conv_blocks=1, filters=10**15), id="filters"),
         pytest.param(DnnModel(dense_units=10**9), id="dense units"),
+        pytest.param(ResnetModel(width=10**6), id="width"),
     ],
 )
 def test_a_network_that_no_machine_holds_is_refused(model: CnnModel | DnnModel) -> None:

@@ -75,7 +75,17 @@ def test_two_spellings_of_the_same_filters_are_one_experiment() -> None:
 def test_fields_of_blocks_mean_nothing_without_blocks() -> None:
     """Without a convolution, filters and kernels are no part of the experiment."""
     none = {"name": "cnn", "conv_blocks": 0, "filters": 16}
-    assert hash_of(model=none) == hash_of(model={**none, "filters": 64, "kernel_size": 5})
+    others = {"filters": 64, "kernel_size": 5, "global_pooling": "max"}
+    assert hash_of(model=none) == hash_of(model={**none, **others})
+
+
+def test_neutral_values_are_no_part_of_the_hash() -> None:
+    """Global pooling counts where there is some, and only then."""
+    flat, average, largest = (
+        hash_of(model={**TWO_BLOCKS, "global_pooling": each}) for each in ("none", "average", "max")
+    )
+    assert flat == hash_of(model=TWO_BLOCKS)
+    assert len({flat, average, largest}) == 3
 
 
 def test_data_is_named_by_its_content() -> None:

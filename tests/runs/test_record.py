@@ -27,7 +27,7 @@ SEVERAL = Source(
 )
 
 
-def nothing() -> dict[str, bytes]:
+def nothing(folder: str) -> dict[str, bytes]:
     """A place where no file of the user's is stored."""
     return {}
 
@@ -46,7 +46,7 @@ def stored_in(**changes: Any) -> dict[str, Any]:
 def read(
     plain: dict[str, Any] | None = None,
     made: Any = None,
-    sources: Callable[[], dict[str, bytes]] = nothing,
+    sources: Callable[[str], dict[str, bytes]] = nothing,
 ) -> Record:
     """A record of these plain values, of the small experiment."""
     return Record.read(plain or stored(), made or to_json(config()), sources)
@@ -162,7 +162,7 @@ def test_the_files_of_a_users_own_function_are_read(in_tmp: Path, source: Source
     (in_tmp / "own_net_on_record.py").write_text("something else")
     made = custom(source, hashed=source)
     found = {each.path: each.content for each in source.files}
-    again = read(json.loads(json.dumps(made.to_json())), to_json(made.config), lambda: found)
+    again = read(json.loads(json.dumps(made.to_json())), to_json(made.config), lambda _: found)
     assert again == made
     verify(again)
 
@@ -207,7 +207,7 @@ def test_the_digest_of_the_network_is_no_part_of_the_hash() -> None:
     built = replace(made, identity=replace(made.identity, network_sha256="f" * 64))
     verify(built)
     found = {SOURCE.path: SOURCE.content}
-    assert read(built.to_json(), to_json(made.config), lambda: found) == built
+    assert read(built.to_json(), to_json(made.config), lambda _: found) == built
 
 
 def test_a_file_that_was_not_stored_has_to_be_here(

@@ -1,5 +1,6 @@
 """What is swept: what somebody asked for, and the default only where nobody did."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,25 @@ def test_nothing_to_sweep_is_refused() -> None:
 def test_a_default_that_does_not_fit_is_named() -> None:
     """The refusal of a key that nobody typed says where it comes from."""
     with pytest.raises(ConfigError, match="search=exercise is swept, the default"):
-        request("model=dnn")
+        request("model=custom", "model.function=os:getcwd")
+
+
+@pytest.mark.parametrize("network", ["dnn", "resnet"])
+def test_the_default_is_that_of_the_network(network: str) -> None:
+    """The keys of the convolutions are imposed on no other network; a value takes its key out."""
+    assert set(keys(request(f"model={network}"))) <= {
+        f"model.{field.name}" for field in fields(type(request(f"model={network}").config.model))
+    } | {"trainer.epochs"}
+    assert "trainer.epochs" not in keys(request(f"model={network}", "trainer.epochs=1"))
+
+
+def test_networks_are_swept_with_keys_of_their_own() -> None:
+    """The ready-made space of plain and residual networks: 3 + 2 x 2 cells."""
+    asked = request("search=networks")
+    assert asked.plan.space.size == 7
+    assert keys(request("model=cnn,resnet", "trainer.epochs=1,2")) == ["model", "trainer.epochs"]
+    with pytest.raises(ConfigError, match=r"when: \{model: resnet\}"):
+        request("model=cnn,resnet", "model.depth=8,14")
 
 
 def test_a_space_that_is_swept_is_refused() -> None:

@@ -63,6 +63,9 @@ def test_params_reach_the_optimizer() -> None:
         pytest.param("sgd", {"momentum": "0,9"}, "momentum=0,9 is not a number", id="text"),
         pytest.param("sgd", {"momentum": None}, "momentum=null is not a number", id="null"),
         pytest.param("sgd", {"momentum": True}, "momentum=true is not a number", id="flag"),
+        pytest.param("adam", {"global_clipnorm": 0}, "trainer.clip_norm=0 would", id="clipped"),
+        pytest.param("sgd", {"clipvalue": -1.0}, "params.clipvalue=-1.0 would", id="below 0"),
+        pytest.param("sgd", {"clipnorm": 1, "global_clipnorm": 2}, "Type one of", id="two ways"),
         pytest.param("adam", {"amsgrad": "yes"}, "amsgrad=yes is not true or false", id="no flag"),
     ],
 )

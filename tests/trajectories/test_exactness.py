@@ -13,6 +13,7 @@ import pytest
 from exactness import Case, first_process, second_process
 
 from cnn_sweeps.config.schema import Schedule, TrainerConfig
+from cnn_sweeps.models import NETWORKS
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.optimizers import OPTIMIZERS
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 DNN = {"name": "dnn", "dense_units": 6, "dropout": 0.3}
 CNN = {"name": "cnn", "filters": 3, "conv_blocks": 1, "dense_units": 6}
+RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 3, "dropout": 0.3}
 FULL = {**CNN, "dropout": 0.3, "batch_norm": True}
 
 
@@ -43,6 +45,8 @@ CASES = {
     "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
     "cnn": Case(model=CNN, split=1, kill=2),
     "cnn, dropout, batch norm": Case(model=FULL, split=3, kill=4),
+    "resnet": Case(model=RESNET),
+    "global pooling": Case(model={**CNN, "global_pooling": "average"}),
     "augmentation": Case(model=custom("augmented"), seed=7),
     "recurrent": Case(model=custom("recurrent")),
     "bfloat16 weights": Case(model=custom("narrow")),
@@ -55,6 +59,16 @@ CASES = {
     "rmsprop, centred": Case(model=DNN, trainer=optimizer("rmsprop", momentum=0.9, centered=True)),
     "sgd, nesterov": Case(model=FULL, trainer=optimizer("sgd", momentum=0.9, nesterov=True)),
     "adagrad, clipped": Case(model=DNN, trainer=optimizer("adagrad", global_clipnorm=1.0)),
+    "own loss": Case(model=FULL, trainer={"loss": "exact_nets:focal"}),
+    "own loss, mixed_float16, averaged": Case(
+        model=DNN, trainer={"loss": "exact_nets:focal", "precision": "mixed_float16", "ema": 0.9}
+    ),
+    "clipped by one key": Case(model=DNN, trainer={"clip_norm": 0.1}),
+    "averaged weights": Case(model=FULL, trainer={"ema": 0.9}),
+    "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
+    "averaged weights, mixed_float16": Case(
+        model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    ),
     "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
     "accumulated gradients": Case(
         model=DNN, trainer=optimizer("adam", gradient_accumulation_steps=3)
@@ -91,7 +105,7 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     """What is added to the program has to be added to the cases."""
     configs = [case.config(1, reuse=False) for case in CASES.values()]
     trainers = [config.trainer for config in configs]
-    assert {config.model.name for config in configs} == {"dnn", "cnn", "custom"}
+    assert {config.model.name for config in configs} == NETWORKS.keys()
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")

@@ -1,0 +1,97 @@
+"""A user's own loss of training, `package.module:function`: found, tried once, and wrapped.
+
+The function is called with (y_true, y_pred), classes (n,) and probabilities (n, classes), and
+returns one number for each image, (n,), or one for all. Only training has it: what is reported of
+validation and test images is the plain cross-entropy. Import this module late: it imports
+TensorFlow.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_sweeps.errors import ConfigError, ModelError
+from cnn_sweeps.models import custom, imports
+from cnn_sweeps.models.network import scores_dtype
+from cnn_sweeps.models.probe import operations, undisturbed
+from cnn_sweeps.models.source import Source
+from cnn_sweeps.training.state import STATEFUL
+
+KEY = "trainer.loss"
+Loss = Callable[[Any, Any], Any]
+TrainingLoss = Callable[[Any, Any, Any | None], Any]
+"""From classes (n,), probabilities (n, classes) and a weight for each image, (n,) or None, to the
+mean over the batch."""
+
+
+def find(function: str, classes: int) -> TrainingLoss:
+    """Import the function, and try it on an image of each class.
+
+    Args:
+        function: `package.module:function`.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: no such module or function.
+        ModelError: it failed, or what it returns cannot be minimised.
+    """
+    with imports.fresh(Source.find(function)):
+        found = custom.find(function, key=KEY)
+    _check_signature(found, function)
+    with undisturbed():
+        _check(found, f"{KEY}={function}", classes)
+
+    def loss(y_true: Any, y_pred: Any, sample_weight: Any | None = None) -> Any:
+        value = tf.convert_to_tensor(found(tf.cast(y_true, "int64"), y_pred))
+        if sample_weight is not None:
+            value *= tf.cast(sample_weight, value.dtype)
+        return tf.reduce_mean(value)
+
+    return loss
+
+
+def _check_signature(found: Loss, function: str) -> None:
+    try:
+        inspect.signature(found).bind("y_true", "y_pred")
+    except TypeError as error:
+        raise ConfigError(
+            f"{KEY}={function} cannot be called with (y_true, y_pred): {error}.\n"
+            f"Its signature is {found.__name__}{inspect.signature(found)}."
+        ) from None
+
+
+def _check(found: Loss, typed: str, classes: int) -> None:
+    """Refuse a loss that cannot be minimised, or that a training could not go on with.
+
+    Raises:
+        ModelError: it failed, or is no such loss.
+    """
+    labels = tf.range(classes, dtype="int64")
+    spread = np.linspace(-1, 1, classes * classes).reshape(classes, classes)
+    scores = tf.nn.softmax(tf.constant(spread, scores_dtype()))
+    with custom.blame(typed):
+        step = tf.function(found).get_concrete_function(
+            tf.TensorSpec((None,), "int64"), tf.TensorSpec((None, classes), scores.dtype)
+        )
+        if step.variables or any(map(STATEFUL.match, operations(step))):
+            raise ModelError(
+                f"{typed} draws random numbers, keeps a state or calls Python for each batch, with "
+                "which a training could not be resumed.\nLet it compute from its arguments alone."
+            )
+        with tf.GradientTape() as tape:
+            tape.watch(scores)
+            value = tf.convert_to_tensor(found(labels, scores))
+        gradient = tape.gradient(value, scores) if value.dtype.is_floating else None
+    if value.shape not in ((), (classes,)):
+        raise ModelError(
+            f"{typed} returned values of shape {tuple(value.shape)} for {classes} images.\n"
+            f"Return one number for each image, of shape ({classes},), or one for all."
+        )
+    if gradient is None or not np.isfinite(gradient).all() or not np.isfinite(value).all():
+        raise ModelError(
+            f"{typed} has no finite value with a gradient: nothing could be learnt from it.\n"
+            "Compute it from y_pred by functions of TensorFlow or keras.ops."
+        )

@@ -1,0 +1,109 @@
+"""The average of the weights: what is evaluated and stored, while training goes on without it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import dataset, network, settings
+
+from cnn_sweeps.config.schema import CnnModel, TrainerConfig
+
+FULL = CnnModel(filters=2, conv_blocks=1, dense_units=0, batch_norm=True)
+DECAY = 0.8
+ONE_BY_ONE = settings(epochs=3, steps_per_execution=1)
+AVERAGED = settings(epochs=3, steps_per_execution=1, ema=DECAY)
+
+
+class Training:
+    """A real training, seen from within.
+
+    Attributes:
+        model: the network.
+        trainer: what trains it.
+        seen: the trained weights of the model at each step of a pass, the first before it.
+    """
+
+    def __init__(self, config: TrainerConfig) -> None:
+        from cnn_sweeps.training import loop
+
+        self.model = network(FULL)
+        self.seen: list[Any] = []
+        self.trainer = loop.Trainer.compile(self.model, dataset(), config, 0, on_step=self.on_step)
+        self.config = config
+
+    def on_step(self, step: int) -> None:
+        """Keep the weights."""
+        self.seen.append(self.weights())
+
+    def weights(self) -> list[Any]:
+        """The trained ones that the model carries now."""
+        return [np.array(weight.numpy()) for weight in self.model.trainable_weights]
+
+
+def test_the_model_carries_the_average_of_the_weights_of_each_step() -> None:
+    """The formula of the average, from the weights that were there after the first step."""
+    training = Training(AVERAGED)
+    path = training.trainer.epochs()
+    first, second = next(path), next(path)
+    after = training.weights()
+    next(path)  # shows what the weights were at the end of the second epoch
+    steps = len(training.seen) // 3
+    averages = training.seen[1]
+    for weights in training.seen[2 : 2 * steps + 1]:
+        averages = [DECAY * a + (1 - DECAY) * w for a, w in zip(averages, weights, strict=True)]
+    for average, carried, raw in zip(averages, after, training.seen[2 * steps], strict=True):
+        np.testing.assert_allclose(carried, average, rtol=1e-4, atol=1e-6)
+        assert not np.array_equal(carried, raw)
+    assert (first.number, second.number) == (1, 2)
+
+
+def test_training_goes_on_from_the_weights_themselves() -> None:
+    """The steps are those of a training without an average, to the last bit; its scores are not."""
+    plain, averaged = Training(ONE_BY_ONE), Training(AVERAGED)
+    epochs = [
+        [next(path) for _ in range(3)]
+        for path in (plain.trainer.epochs(), averaged.trainer.epochs())
+    ]
+    for one, other in zip(plain.seen, averaged.seen, strict=True):
+        assert all(map(np.array_equal, one, other))
+    for one, other in zip(*epochs, strict=True):
+        assert one.loss == other.loss
+        assert one.val_loss != other.val_loss
+    data = dataset()
+    assert averaged.trainer.evaluate(data.x_val, data.y_val)[0] == epochs[1][-1].val_loss
+
+
+def test_an_interrupted_pass_leaves_the_average() -> None:
+    """Whoever stops a training in the middle finds the weights that count in the model."""
+    training = Training(AVERAGED)
+
+    def stop(step: int) -> None:
+        training.on_step(step)
+        if step > 1:
+            raise KeyboardInterrupt
+
+    object.__setattr__(training.trainer, "on_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        next(training.trainer.epochs())
+    first, last = training.seen[1:]
+    for carried, one, other in zip(training.weights(), first, last, strict=True):
+        np.testing.assert_allclose(carried, DECAY * one + (1 - DECAY) * other, rtol=1e-4, atol=1e-6)
+
+
+def test_the_best_weights_are_averages_of_the_best_epoch() -> None:
+    """What early stopping brings back has the scores of that epoch."""
+    from cnn_sweeps.config.schema import EarlyStopping, Optimizer
+    from cnn_sweeps.training import loop
+
+    config = settings(
+        epochs=6,
+        ema=DECAY,
+        optimizer=Optimizer(name="sgd", learning_rate=3.0),
+        early_stopping=EarlyStopping(patience=2),
+    )
+    training = Training(config)
+    done = loop.train(loop.FreshTraining(trainer=training.trainer), config)
+    assert done.best < len(done.epochs)
+    data = dataset()
+    val_loss, _ = training.trainer.evaluate(data.x_val, data.y_val)
+    assert val_loss == done.epochs[done.best - 1].val_loss
