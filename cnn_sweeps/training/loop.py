@@ -18,13 +18,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import optimizers, stopping
+from cnn_sweeps.training import no_effect, optimizers, stopping
+from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
-from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch
+from cnn_sweeps.training.steps import Evaluate, OnStep, Step, TrainEpoch, make_step
 
 
 class Callback(Protocol):
@@ -69,6 +70,7 @@ class Trainer:
         trainer: how it is trained.
         seed: where every random choice begins.
         on_step: is told how many steps of an epoch have begun.
+        step: what a step is; that of Keras where it is None.
     """
 
     model: keras.Model
@@ -76,6 +78,7 @@ class Trainer:
     config: TrainerConfig
     seed: int
     on_step: OnStep | None = None
+    step: Step | None = None
 
     @cached_property
     def evaluate(self) -> Evaluate:
@@ -86,7 +89,10 @@ class Trainer:
     def _train(self) -> TrainEpoch:
         config = self.config
         return TrainEpoch(
-            model=self.model, batch_size=config.batch_size, steps=config.steps_per_execution
+            model=self.model,
+            batch_size=config.batch_size,
+            steps=config.steps_per_execution,
+            step=self.step,
         )
 
     @classmethod
@@ -97,18 +103,25 @@ class Trainer:
         config: TrainerConfig,
         seed: int,
         *,
+        augment: Augment | None = None,
         on_step: OnStep | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained.
 
         Raises:
-            ConfigError: early stopping without validation images, or an impossible optimizer.
+            ConfigError: early stopping without validation images, an impossible optimizer, a
+                class that there is not, or augmentation without effect.
             RunFailedError: memory ran out.
         """
+        augment = augment or Augment()
         stopping.check(config, len(dataset.x_val))
+        no_effect.check(augment, config, dataset.shape)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
-        return cls(model=model, dataset=dataset, config=config, seed=seed, on_step=on_step)
+        step = make_step(model, dataset, config, augment)
+        return cls(
+            model=model, dataset=dataset, config=config, seed=seed, on_step=on_step, step=step
+        )
 
     def epochs(self, start: int = 1) -> Iterator[Epoch]:
         """Train for one epoch each time the next one is asked for; no end.
@@ -129,7 +142,9 @@ class Trainer:
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
-            logs = self._train(data.x_train, data.y_train, order, self.on_step)
+            steps = steps_per_epoch(len(order), config.batch_size)
+            seeds = step_seeds(self.seed, number, steps) if self.step else None
+            logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
             val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
