@@ -79,6 +79,7 @@ class Augmentation:
     config: Augment
     num_classes: int
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]  # nothing to convert
     def __call__(self, images: Tensor, labels: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
         """Augment a batch.
 

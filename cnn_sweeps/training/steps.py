@@ -181,7 +181,7 @@ def train_step(
     tracker = next(metric for metric in model.metrics if metric.name == "loss")
 
     def step(batch: Any, seed: Any) -> None:
-        images, labels = augmentation(*batch, seed)
+        images, labels = augmentation(batch[0], batch[1], seed)
         mixed = len(labels.shape) > 1
         weight = None
         if weights is not None:
@@ -210,7 +210,7 @@ def make_train_function(step: Step, batch_size: int, x: Images, y: Labels, *seed
         y: labels as they will be given.
         seeds: seeds as they will be given, one for each step; where the step takes any.
     """
-    given = (x, y, *seeds)
+    given: tuple[NDArray[Any], ...] = (x, y, *seeds)
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
         input_signature=[tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in given]
