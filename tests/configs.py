@@ -18,7 +18,7 @@ def values(**groups: Any) -> dict[str, Any]:
     }
     for name, given in groups.items():
         replaces = isinstance(given, dict) and "name" not in given
-        base[name] = {**base[name], **given} if replaces else given
+        base[name] = {**base.get(name, {}), **given} if replaces else given
     return base
 
 

@@ -27,6 +27,7 @@ class Case:
     Attributes:
         model: the network, as plain values.
         trainer: how it is trained, but for the epochs; one step in a call where it does not say.
+        augment: what is done to the images at random.
         images: training images; with batches of 16, 50 leave a smaller last one.
         held_out: validation images.
         seed: where its random choices begin.
@@ -37,6 +38,7 @@ class Case:
 
     model: dict[str, Any]
     trainer: dict[str, Any] = field(default_factory=dict)
+    augment: dict[str, Any] = field(default_factory=dict)
     images: int = 50
     held_out: int = 12
     seed: int = 0
@@ -49,7 +51,13 @@ class Case:
         trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
         trainer |= {**self.trainer, "epochs": epochs}
         trajectory = {"reuse": reuse}
-        return config(model=self.model, trainer=trainer, trajectory=trajectory, seed=self.seed)
+        return config(
+            model=self.model,
+            trainer=trainer,
+            augment=self.augment,
+            trajectory=trajectory,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ def train(
         dataset(case.images, case.held_out),
         asked.trainer,
         asked.seed,
+        augment=asked.augment,
         on_step=killer(kill) if kill else None,
     )
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)

@@ -13,7 +13,10 @@ from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain
 from cnn_sweeps.sweeps.comparison.definition import NODE
 
 CONF = Path(config_dir())
-GROUPS = ("model", "data", "trainer", "tracking", "trajectory", "search", "experiment", "exercise")
+GROUPS = (
+    *("model", "data", "trainer", "augment", "tracking", "trajectory"),
+    *("search", "experiment", "exercise"),
+)
 ADDED = ("experiment", "exercise")
 """Groups from which nothing is chosen where nothing is typed."""
 THERE = {"function": "configs:config", "path": f"'{CONF}'"}
@@ -46,7 +49,7 @@ def test_every_option_composes_and_validates(option: str) -> None:
     assert isinstance(composed(option), Config)
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] in GROUPS[:5]])
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] in GROUPS[:6]])
 def test_every_option_spells_out_every_field(option: str) -> None:
     """A YAML file shows all that can be set, with the defaults of the schema."""
     group = option.split("/", maxsplit=1)[0]
@@ -75,7 +78,7 @@ def test_presets_are_the_notebooks_networks(preset: str, params: int, epochs: in
 def test_defaults_of_yaml_and_schema_agree() -> None:
     """A field left out of a config has the value that the shipped files show."""
     made = composed("model/cnn")
-    for part in (made.model, made.trainer, made.tracking):
+    for part in (made.model, made.trainer, made.augment, made.tracking):
         defaults = type(part)()
         for field in dataclasses.fields(part):
             assert getattr(part, field.name) == getattr(defaults, field.name), field.name

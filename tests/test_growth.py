@@ -63,16 +63,16 @@ def grown(folder: Path, *, default: str = "none", mark: str = "neutral='none'") 
     for part in ("cnn_sweeps", "hydra_plugins", "conf"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     field = f"added(default={default!r}, {mark})" if mark else repr(default)
-    group = f"added(default=Augment(name={default!r}), neutral=Augment())"
+    group = f"added(default=Teacher(name={default!r}), neutral=Teacher())"
     schema = folder / "cnn_sweeps" / "config" / "schema.py"
     text = schema.read_text("utf-8")
     for old, new in (
         (FIELD, f"    augmentation: Literal['none', 'light'] = {field}\n{FIELD}"),
         (
             GROUP,
-            f"{HEAD}class Augment:\n    name: Literal['none', 'light'] = 'none'\n\n\n{GROUP}",
+            f"{HEAD}class Teacher:\n    name: Literal['none', 'light'] = 'none'\n\n\n{GROUP}",
         ),
-        (MEMBER, f"{MEMBER}    augment: Augment = {group}\n"),
+        (MEMBER, f"{MEMBER}    teacher: Teacher = {group}\n"),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -160,7 +160,7 @@ from cnn_sweeps.runs.record import verify
 store = lookup.open_store(compose_tracking([]))
 record = lookup.record_of(store, lookup.one_run(store, "{PLAIN_RUN}"))
 verify(record)
-print(record.config.trainer.augmentation, record.config.augment.name, record.config.data.rules)
+print(record.config.trainer.augmentation, record.config.teacher.name, record.config.data.rules)
 """
 CONTINUE = """
 from cnn_sweeps.sweeps.study.storage import Address
@@ -224,7 +224,7 @@ def test_what_is_going_to_be_stored_says_all(monkeypatch: pytest.MonkeyPatch) ->
     ("changed", "key"),
     [
         pytest.param({"trainer": {"augmentation": "light"}}, "trainer.augmentation", id="field"),
-        pytest.param({"augment": {"name": "light"}}, "augment", id="group"),
+        pytest.param({"teacher": {"name": "light"}}, "teacher", id="group"),
         pytest.param({"trainer": {"schedule": {"steps": 3}}}, "trainer.schedule.steps", id="deep"),
         pytest.param({"model": {"name": "vit"}}, "model.name=vit", id="model"),
         pytest.param(
@@ -235,7 +235,7 @@ def test_what_is_going_to_be_stored_says_all(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_what_a_newer_version_stored_is_told_apart(changed: dict[str, Any], key: str) -> None:
     """Neither changed nor damaged: it names what is not known, in records and in studies."""
-    stored = {**values(), **(changed if "augment" in changed else {})}
+    stored = {**values(), **(changed if "teacher" in changed else {})}
     stored |= {group: {**stored[group], **given} for group, given in changed.items()}
     with pytest.raises(NewerVersionError, match=f"newer version of cnn_sweeps: {key} is not known"):
         load_stored(stored)

@@ -87,6 +87,7 @@ MOVES_NOTHING = (
     "models.source",
     "text",
     "training.epoch",
+    "training.no_effect",
     "training.stopping",
 )
 """What the modules that compute import, and what moves no bit of an epoch."""

@@ -38,8 +38,11 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Alpha = Annotated[float, Field(ge=0, le=100)]
 DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
 LabelsMode = Literal["as_is", "renumber"]
+Weight = Annotated[float, Field(ge=0)]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
@@ -352,6 +355,13 @@ class TrainerConfig:
     ema: Annotated[float, Field(gt=0, lt=1)] | None = added(default=None, neutral=None)
     """Decay of an average of the weights over the steps, which is what is evaluated and stored;
     null for the weights themselves."""
+    label_smoothing: Fraction = added(default=0.0, neutral=0.0)
+    """Share of each label that is spread evenly over all classes in the training loss."""
+    class_weight: Literal["none", "balanced"] | dict[str, Weight] = added(
+        default="none", neutral="none"
+    )
+    """How much each class counts in the training loss: `balanced`, or class (name or number) to
+    weight; 1 for those that are left out."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
     """Keras dtype policy of the layers."""
     stop_at_loss: Annotated[float, Field(ge=0)] | None = stopping_only(None)
@@ -383,6 +393,42 @@ class TrainerConfig:
         object.__setattr__(self, "clip_norm", value)
         if params is not self.optimizer.params:
             object.__setattr__(self, "optimizer", replace(self.optimizer, params=params))
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Augment:
+    """What is done to the training images at random, anew in each step; neutral is nothing."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """Along which axis an image is mirrored, each with probability 1/2."""
+    crop: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Largest shift along each axis, as a share of the side; what is missing is mirrored."""
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest rotation either way, in degrees."""
+    zoom: Fraction = 0.0
+    """Largest change of size either way, as a share."""
+    color: Share = 0.0
+    """Largest change of brightness, contrast and saturation either way, as a share."""
+    randaugment: Annotated[int, Field(ge=0, le=10)] = 0
+    """Operations of RandAugment that each image goes through, drawn anew for each; 0 for none."""
+    magnitude: Annotated[float, Field(gt=0, le=1)] = active_if("randaugment", 0.3)
+    """Strength of these operations, as a share of the strongest."""
+    erasing: Share = 0.0
+    """Probability that a rectangle of an image is filled with noise."""
+    mixup: Alpha = 0.0
+    """Images are blended in pairs, labels too, by a share from Beta(mixup, mixup); 0 for off."""
+    cutmix: Alpha = 0.0
+    """A rectangle of another image is pasted in, its area from Beta(cutmix, cutmix); 0 for off."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is done to the images."""
+        return replace(self, magnitude=Augment.magnitude) != Augment()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images and labels are made of two."""
+        return bool(self.mixup or self.cutmix)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -429,3 +475,5 @@ class Config:
     """What of its training is kept."""
     seed: Seed = 0
     """Start of every random choice in training: weights, order of images, dropout."""
+    augment: Augment = added(default=Augment(), neutral=Augment())
+    """What is done to the training images at random."""

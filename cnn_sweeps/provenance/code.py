@@ -35,9 +35,10 @@ MODULES: Final = (
     *("data/arrays.py", "data/dataset.py", "data/loading.py", "data/split.py"),
     # from config to network: what the kinds share
     *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
-    # from network to epochs: steps, loop, optimizers, backend, variables
-    *("training/backend.py", "training/ema.py", "training/loop.py", "training/optimizers.py"),
-    "training/own_loss.py",
+    # from network to epochs: what is trained on, steps, loop, optimizers, backend, variables
+    *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
+    *("training/own_loss.py", "training/ema.py"),
+    *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),

@@ -7,6 +7,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.training import class_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,8 @@ class Experiment:
     """A config, with what only its images tell.
 
     Attributes:
-        config: with the rules number that made a difference for the images.
+        config: with the rules number that made a difference for the images, and with weights of
+            classes by their names.
         dataset: the images.
         identity: the hashes.
     """
@@ -28,10 +30,15 @@ class Experiment:
         """Read the images, and identify.
 
         Raises:
+            ConfigError: a weight for a class that there is not.
             DataError: the images cannot be read.
         """
         dataset = data.load_cached(config.data)
-        config = replace(config, data=data.as_read(config.data, dataset))
+        config = replace(
+            config,
+            data=data.as_read(config.data, dataset),
+            trainer=class_weights.named(config.trainer, dataset.class_names),
+        )
         return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
 
     @property

@@ -175,7 +175,12 @@ def _train(
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
         trainer = loop.Trainer.compile(
-            model, dataset, config.trainer, config.seed, on_step=bar.counts_steps
+            model,
+            dataset,
+            config.trainer,
+            config.seed,
+            augment=config.augment,
+            on_step=bar.counts_steps,
         )
         with logged_epoch_source(
             trainer, config, experiment.identity, environment, tracked

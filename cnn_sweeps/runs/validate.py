@@ -16,7 +16,7 @@ from cnn_sweeps.config.schema import Config, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import optimizers, stopping
+from cnn_sweeps.training import no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -113,11 +113,13 @@ def _compose_only(overrides: list[str], *groups: str, also: Sequence[str] = ()) 
 def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
     data.check_there(config.data)
-    models.check(config.model, data.peek_shape(config.data))
+    shape = data.peek_shape(config.data)
+    models.check(config.model, shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     stopping.check(config.trainer, config.data.validation_fraction)
+    no_effect.check(config.augment, config.trainer, shape)
 
 
 def explain(error: OmegaConfBaseException) -> str:

@@ -18,11 +18,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, optimizers, stopping
+from cnn_sweeps.training import ema, no_effect, optimizers, stopping
+from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.steps import Evaluate, OnStep, Step, TrainEpoch, make_step
 
@@ -102,20 +103,23 @@ class Trainer:
         config: TrainerConfig,
         seed: int,
         *,
+        augment: Augment | None = None,
         on_step: OnStep | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained.
 
         Raises:
-            ConfigError: early stopping without validation images, an impossible optimizer, or no
-                such loss.
+            ConfigError: early stopping without validation images, an impossible optimizer, a
+                class or a loss that there is not, or augmentation without effect.
             ModelError: a loss of the user's own cannot be minimised.
             RunFailedError: memory ran out.
         """
+        augment = augment or Augment()
         stopping.check(config, len(dataset.x_val))
+        no_effect.check(augment, config, dataset.shape)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
-        step = make_step(model, dataset, config)
+        step = make_step(model, dataset, config, augment)
         return cls(
             model=model, dataset=dataset, config=config, seed=seed, on_step=on_step, step=step
         )
@@ -139,8 +143,10 @@ class Trainer:
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
+            steps = steps_per_epoch(len(order), config.batch_size)
+            seeds = step_seeds(self.seed, number, steps) if self.step else None
             with ema.trained_weights(self.model):
-                logs = self._train(data.x_train, data.y_train, order, self.on_step)
+                logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
             val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(

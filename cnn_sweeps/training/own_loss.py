@@ -18,13 +18,11 @@ from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.network import scores_dtype
 from cnn_sweeps.models.probe import operations, undisturbed
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.training.losses import TrainingLoss
 from cnn_sweeps.training.state import STATEFUL
 
 KEY = "trainer.loss"
 Loss = Callable[[Any, Any], Any]
-TrainingLoss = Callable[[Any, Any, Any | None], Any]
-"""From classes (n,), probabilities (n, classes) and a weight for each image, (n,) or None, to the
-mean over the batch."""
 
 
 def find(function: str, classes: int) -> TrainingLoss:

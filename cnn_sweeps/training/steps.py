@@ -17,10 +17,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.arrays import Images, Labels
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.training import own_loss
+from cnn_sweeps.training import class_weights, own_loss
+from cnn_sweeps.training.augmentation import Augmentation
+from cnn_sweeps.training.losses import TrainingLoss, cross_entropy
 
 EVALUATION_BATCH = 512
 """Images in a step of evaluation; fixed, because it moves the last bits of a metric."""
@@ -32,9 +34,10 @@ CALL_SECONDS = 0.3
 """What a call may take, so that a progress bar moves and Ctrl-C is heard."""
 
 OnStep = Callable[[int], None]
-Steps = Callable[[Any, Any], None]
-Step = Callable[[Any], Any]
-"""Trains on a batch `(images, labels)`."""
+Steps = Callable[..., None]
+Step = Callable[..., Any]
+"""Trains on a batch `(images, labels)`; one of ours also takes the seed of the step, (2,)."""
+Seeds = NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
@@ -56,18 +59,32 @@ class TrainEpoch:
     _run: Steps | None = field(default=None, init=False)
 
     def __call__(
-        self, x: Images, y: Labels, order: NDArray[np.int64], on_step: OnStep | None = None
+        self,
+        x: Images,
+        y: Labels,
+        order: NDArray[np.int64],
+        on_step: OnStep | None = None,
+        seeds: Seeds | None = None,
     ) -> Mapping[str, float]:
-        """One pass in that order; the metrics over it, by name."""
+        """One pass in that order; the metrics over it, by name.
+
+        Args:
+            x: images, (n, height, width, channels).
+            y: their classes, (n,).
+            order: their numbers, as they are trained on.
+            on_step: is told how many steps of the pass have begun.
+            seeds: of each step of the pass, (steps, 2), where `step` takes them.
+        """
+        beside = () if seeds is None else (seeds,)
         if self._run is None:
             _make_metrics(self.model, x, y)
             step = self.step or self.model.train_step
-            self._run = make_train_function(step, self.batch_size, x, y)
+            self._run = make_train_function(step, self.batch_size, x, y, *beside)
         self.model.reset_metrics()
         for done, part in self._parts(order):
             if on_step is not None:
                 on_step(done)
-            self._run(x[part], y[part])
+            self._run(x[part], y[part], *(each[done:] for each in beside))
         return _metrics(self.model)
 
     def _parts(self, order: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -125,53 +142,85 @@ def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
     return np.concatenate([run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
 
 
-def make_step(model: keras.Model, dataset: Dataset, config: TrainerConfig) -> Step | None:
-    """A step of a training with a loss of the user's own; None where that of Keras will do.
+def make_step(
+    model: keras.Model, dataset: Dataset, config: TrainerConfig, augment: Augment
+) -> Step | None:
+    """A step of a training that does more than Keras' own; None where that one does all.
 
     Raises:
-        ConfigError: there is no such function.
-        ModelError: it failed, or what it returns cannot be minimised.
+        ConfigError: weights of classes that there are not, or no such loss.
+        ModelError: a loss of the user's own failed, or cannot be minimised.
     """
-    if config.loss is None:
+    weights, classes = class_weights.of_classes(config, dataset), dataset.num_classes
+    own = None if config.loss is None else own_loss.find(config.loss, classes)
+    if not augment.is_on and not config.label_smoothing and weights is None and own is None:
         return None
-    return train_step(model, own_loss.find(config.loss, dataset.num_classes))
+    return train_step(
+        model,
+        own or cross_entropy(config.label_smoothing, classes),
+        Augmentation(config=augment, num_classes=classes),
+        weights,
+    )
 
 
-def train_step(model: keras.Model, loss: own_loss.TrainingLoss) -> Step:
-    """Keras' own step with a loss that only training has.
+def train_step(
+    model: keras.Model,
+    loss: TrainingLoss,
+    augmentation: Augmentation,
+    weights: NDArray[np.float32] | None = None,
+) -> Step:
+    """Keras' own step, on augmented images and with a loss that only training has.
+
+    Its loss and accuracy are those of what it is trained on; of an image made of two, accuracy
+    counts the class that has the larger share.
 
     Args:
         model: compiled; its own loss and metrics are those of evaluation.
         loss: what is minimised, beside what layers add.
+        augmentation: what is done to a batch before.
+        weights: of each class in the loss, (classes,); all 1 where None.
     """
     tracker = next(metric for metric in model.metrics if metric.name == "loss")
 
-    def step(batch: Any) -> None:
-        images, labels = batch
+    def step(batch: Any, seed: Any) -> None:
+        images, labels = augmentation(batch[0], batch[1], seed)
+        mixed = len(labels.shape) > 1
+        weight = None
+        if weights is not None:
+            weight = tf.linalg.matvec(labels, weights) if mixed else tf.gather(weights, labels)
         with tf.GradientTape() as tape:
             scores = model(images, training=True)
-            value = loss(labels, scores, None)
+            value = loss(labels, scores, weight)
             value += sum(keras.ops.sum(keras.ops.cast(each, value.dtype)) for each in model.losses)
             tracker.update_state(value, sample_weight=tf.shape(images)[0])
             scaled = model.optimizer.scale_loss(value)
         variables = model.trainable_weights
         gradients = tape.gradient(scaled, variables)
         model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        model.compute_metrics(images, labels, scores)
+        model.compute_metrics(images, tf.argmax(labels, axis=1) if mixed else labels, scores)
 
     return step
 
 
-def make_train_function(step: Step, batch_size: int, x: Images, y: Labels) -> Steps:
-    """A graph that takes a step for each batch of what it is given, the last one may be smaller."""
+def make_train_function(step: Step, batch_size: int, x: Images, y: Labels, *seeds: Seeds) -> Steps:
+    """A graph that takes a step for each batch of what it is given, the last one may be smaller.
+
+    Args:
+        step: what it takes.
+        batch_size: images in a step.
+        x: images as they will be given.
+        y: labels as they will be given.
+        seeds: seeds as they will be given, one for each step; where the step takes any.
+    """
+    given: tuple[NDArray[Any], ...] = (x, y, *seeds)
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-        input_signature=[tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in (x, y)]
+        input_signature=[tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in given]
     )
-    def run(images: Any, labels: Any) -> None:
+    def run(images: Any, labels: Any, *beside: Any) -> None:
         for number in tf.range(-(-tf.shape(labels)[0] // batch_size)):
             batch = slice(number * batch_size, (number + 1) * batch_size)
-            step((images[batch], labels[batch]))
+            step((images[batch], labels[batch]), *(each[number] for each in beside))
 
     return run  # type: ignore[no-any-return]
 

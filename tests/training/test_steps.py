@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from networks import SHAPE, augmented, dataset, network, settings
 
-from cnn_sweeps.config.schema import CnnModel, Optimizer, Schedule
+from cnn_sweeps.config.schema import Augment, CnnModel, Optimizer, Schedule
 
 Trained = tuple[dict[str, float], str]
 """The metrics of the last epoch, and the hash of the weights."""
@@ -70,6 +70,72 @@ def test_a_pass_gives_the_bits_of_fit(
 ) -> None:
     """Augmentation, batch norm, dropout, a schedule and a smaller last batch, in any call."""
     assert by_passes(steps) == by_keras
+
+
+EVERYTHING = Augment(
+    flip="both", crop=0.25, rotate=20.0, color=0.4, erasing=0.5, mixup=0.3, cutmix=1.0
+)
+
+
+def test_with_nothing_on_a_step_is_keras_own() -> None:
+    """The graph and the bits of a training without augmentation, smoothing and weights stay."""
+    from cnn_sweeps.training import loop, steps
+
+    model = network()
+    loop.compile_model(model, settings(), 50)
+    neutral = settings(class_weight={"dark": 1.0})
+    assert steps.make_step(model, IMAGES, neutral, Augment(magnitude=0.9)) is None
+    for other in ({"label_smoothing": 0.1}, {"class_weight": "balanced"}):
+        assert steps.make_step(model, IMAGES, settings(**other), Augment()) is not None
+    assert steps.make_step(model, IMAGES, settings(), Augment(crop=0.2)) is not None
+
+
+def test_an_own_step_gives_the_same_in_any_call() -> None:
+    """All switches on: the same weights and metrics with 1, 3 or many steps in a call."""
+    from cnn_sweeps.training import loop, state, steps
+    from cnn_sweeps.training.augmentation import step_seeds
+
+    config = settings(label_smoothing=0.1, class_weight={"dark": 2.0, "2": 0.5})
+    model = augmented()
+    loop.compile_model(model, config, len(IMAGES.x_train))
+    train = steps.TrainEpoch(
+        model=model,
+        batch_size=config.batch_size,
+        step=steps.make_step(model, IMAGES, config, EVERYTHING),
+    )
+    new, seen = state.snapshot(model), []
+    for train.steps in (1, 3, None):
+        state.restore(model, new)
+        for number, order in orders():
+            seeds = step_seeds(0, number, 4)
+            logs = train(IMAGES.x_train, IMAGES.y_train, order, None, seeds)
+        seen.append((dict(logs), state.weights_sha256(model)))
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_a_loss_of_training_is_not_that_of_evaluation() -> None:
+    """Smoothed and weighted in training, as the formulas say; plain cross-entropy in evaluation."""
+    from cnn_sweeps.training import loop, steps
+
+    weights, smoothing = np.array([2.0, 1.0, 0.5], dtype=np.float32), 0.2
+    config = settings(
+        label_smoothing=smoothing,
+        class_weight={"dark": 2.0, "bright": 0.5},
+        optimizer=Optimizer(name="sgd", learning_rate=1e-20),
+        batch_size=50,
+    )
+    model, x, y = network(), IMAGES.x_train, IMAGES.y_train
+    loop.compile_model(model, config, len(x))
+    step = steps.make_step(model, IMAGES, config, Augment())
+    train = steps.TrainEpoch(model=model, batch_size=50, step=step)
+    logs = train(x, y, np.arange(50), None, np.zeros((1, 2), np.int64))
+    logarithms = np.log(steps.scores(model, x))
+    shares = np.eye(3)[y] * (1 - smoothing) + smoothing / 3
+    smoothed = -(shares * logarithms).sum(axis=1)
+    assert logs["loss"] == pytest.approx((weights[y] * smoothed).mean(), rel=1e-5)
+    assert logs["accuracy"] == pytest.approx((logarithms.argmax(axis=1) == y).mean())
+    plain, _ = steps.Evaluate(model=model)(x, y)
+    assert plain == pytest.approx(-logarithms[np.arange(50), y].mean(), rel=1e-5)
 
 
 def test_evaluation_gives_the_bits_of_keras() -> None:

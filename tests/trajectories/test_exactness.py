@@ -6,13 +6,14 @@ middle of an epoch: weights, optimizer, random generators and every metric must 
 
 import random
 import signal
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from exactness import Case, first_process, second_process
 
-from cnn_sweeps.config.schema import Schedule, TrainerConfig
+from cnn_sweeps.config.schema import Augment, Schedule, TrainerConfig
 from cnn_sweeps.models import NETWORKS
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.optimizers import OPTIMIZERS
@@ -39,6 +40,21 @@ def schedule(name: str, **fields: Any) -> dict[str, Any]:
     """The trainer's schedule, which reaches its end within the training."""
     return {"schedule": {"name": name, "decay_epochs": 3, **fields}}
 
+
+AUGMENT: dict[str, dict[str, Any]] = {
+    "flip": {"flip": "both"},
+    "crop": {"crop": 0.25},
+    "rotate": {"rotate": 20.0},
+    "zoom": {"zoom": 0.3},
+    "color": {"color": 0.4},
+    "randaugment": {"randaugment": 2},
+    "erasing": {"erasing": 0.5},
+    "mixup": {"mixup": 0.3},
+    "cutmix": {"cutmix": 1.0},
+}
+"""A value of each switch."""
+EVERYTHING = {key: value for given in AUGMENT.values() for key, value in given.items()}
+LOSS = {"label_smoothing": 0.1, "class_weight": {"dark": 2.0, "1": 0.5}}
 
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
@@ -93,6 +109,16 @@ CASES = {
     "whole batches": Case(model=DNN, images=48),
     "two threads": Case(model=FULL, trainer={"threads": 2}),
     "best weights": Case(model=FULL, trainer=BEST),
+    **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
+    "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
+    "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
+    "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
+    "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
+    "everything, mixed_float16, steps in one call": Case(
+        model=FULL,
+        augment=EVERYTHING,
+        trainer={**LOSS, "precision": "mixed_float16", "steps_per_execution": 3},
+    ),
 }
 
 
@@ -108,6 +134,7 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {config.model.name for config in configs} == NETWORKS.keys()
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
+    assert {field.name for field in fields(Augment)} - {"magnitude"} == AUGMENT.keys()
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")
 
 
@@ -137,9 +164,11 @@ def drawn(seed: int) -> Case:
             "warmup_epochs": draw.randint(0, 1),
         },
     }
+    switches = draw.sample(sorted(AUGMENT), draw.randint(0, 4))
     return Case(
         model=shared,
         trainer=trainer,
+        augment={key: value for name in switches for key, value in AUGMENT[name].items()},
         images=draw.randint(30, 60),
         held_out=draw.choice([0, 9]),
         seed=draw.randrange(2**32),
