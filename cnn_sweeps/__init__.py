@@ -8,15 +8,16 @@ outcome = cs.sweep("data=digits", "model.filters=16,32", "trainer.epochs=1,2,5")
 record = cs.load(result.identity.short)
 cs.compare(metric="val_accuracy")
 cs.reproduce(result.identity.short).verdict
+cs.fork(f"{result.identity.short}@3", "trainer.optimizer.learning_rate=1e-4")
 """
 
 import logging
 import os
 
-from cnn_sweeps.api import compare, compose, load, reproduce, run, sweep
+from cnn_sweeps.api import compare, compose, fork, load, reproduce, run, sweep
 from cnn_sweeps.text import notebook
 
-__all__ = ["compare", "compose", "load", "reproduce", "run", "sweep"]
+__all__ = ["compare", "compose", "fork", "load", "reproduce", "run", "sweep"]
 
 # Whoever runs a sweep reads the terminal; `sweeps.study.log` is what writes the records down.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cnn_sweeps.config import Config
     from cnn_sweeps.config.schema import Tracking
+    from cnn_sweeps.runs.fork import Fork
     from cnn_sweeps.runs.leaderboard import Leaderboard
     from cnn_sweeps.runs.loaded import LoadedRun
     from cnn_sweeps.runs.reproduce import Reproduction
@@ -213,6 +214,48 @@ def reproduce(
     else:
         record, beside = runs.find(lookup.open_store(tracking, run_id or name), name, run_id)
     return runs.reproduce(record, tracking, beside, places=places, trust=trust, tolerance=tolerance)
+
+
+def fork(
+    name: str, *overrides: str, callbacks: Sequence[Callback] = (), **settings: Any
+) -> RunResult:
+    """Train an experiment as another was trained up to an epoch, with something changed then.
+
+    Args:
+        name: `HASH@8`: a unique prefix of a config hash, and the epoch; after the last one
+            without `@8`.
+        overrides: what is changed, as it is typed: `"trainer.optimizer.learning_rate=1e-4"`;
+            `"trainer.epochs=12"` where there are to be more (or fewer) in all; `"data.root=FOLDER"`
+            and `"tracking.dir=FOLDER"` as for a run.
+        callbacks: see each epoch, after the log.
+        settings: overrides as keywords; see `compose`.
+
+    Raises:
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        ConfigError: what is given cannot be changed, or the epochs do not fit.
+        RecordError: the run cannot be taken up.
+        DataError: the images are missing.
+        RunFailedError: training began and failed; the run is logged as failed.
+        StoreError: the store refuses.
+    """
+    made = plan_fork(name, *overrides, *_typed(settings))
+    return run(made.config, callbacks=callbacks)
+
+
+def plan_fork(name: str, *overrides: str) -> Fork:
+    """What a fork would be, trained by nobody yet; see `fork`."""
+    from cnn_sweeps.runs import fork as runs
+    from cnn_sweeps.runs import lookup
+    from cnn_sweeps.runs.hydra_errors import explained
+
+    where = [text for text in overrides if text.lstrip("+").startswith("tracking.")]
+    tracking = _tracking(where)
+    prefix, epoch = runs.at(name)
+    store = lookup.open_store(tracking, prefix)
+    record = lookup.record_of(store, lookup.one_run(store, prefix))
+    changes = [text for text in overrides if text not in where]
+    with explained(changes):
+        return runs.fork(record, epoch, changes, tracking)
 
 
 def config_of(composed: DictConfig) -> Config:

@@ -34,6 +34,8 @@ class Case:
         epochs: of the whole training.
         split: epochs of the first of two pieces.
         kill: the epoch in the middle of which the process is killed.
+        stopped: whether the first piece is all of the training, stopped on its way, because one
+            with fewer epochs would be another.
     """
 
     model: dict[str, Any]
@@ -45,6 +47,7 @@ class Case:
     epochs: int = 4
     split: int = 2
     kill: int = 3
+    stopped: bool = False
 
     def config(self, epochs: int, *, reuse: bool) -> Config:
         """The experiment with so many epochs."""
@@ -79,11 +82,18 @@ class SeedResult:
 
 
 def train(
-    case: Case, folder: str, *, epochs: int, reuse: bool = True, kill: int | None = None
+    case: Case,
+    folder: str,
+    *,
+    epochs: int,
+    reuse: bool = True,
+    kill: int | None = None,
+    stop: int | None = None,
 ) -> tuple[SeedResult, list[int]]:
     """Train in this process as a run does; the outcome, and the epochs that were trained here."""
     from networks import dataset
 
+    from cnn_sweeps.config.path import segments
     from cnn_sweeps.models import build
     from cnn_sweeps.training import backend, loop
     from cnn_sweeps.training import state as variables
@@ -99,6 +109,7 @@ def train(
         asked.seed,
         augment=asked.augment,
         on_step=killer(kill) if kill else None,
+        path=segments(asked),
     )
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
     with open_epoch_source(
@@ -109,12 +120,26 @@ def train(
         folder=Path(folder),
         run_id="run",
     ) as source:
-        done = loop.train(source, asked.trainer)
+        done = loop.train(source, asked.trainer, callbacks=[Stopper(stop)] if stop else [])
     here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]
     state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
     weights = variables.weights_sha256(model)
     return SeedResult(weights, state, epochs_seen, done.stopped), here
+
+
+class Stopper:
+    """Stops a training after an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch(self, epoch: Any) -> None:
+        """Stop there."""
+        from cnn_sweeps.training.stopping import StopTraining
+
+        if epoch.number == self.epoch:
+            raise StopTraining("stopped")
 
 
 def digest(snapshot: dict[str, Any]) -> str:
@@ -148,7 +173,10 @@ def first_process(case: Case, folder: str, pipe: Connection) -> None:
     """The whole training from scratch; then the first of two pieces; then one that is killed."""
     whole, _ = train(case, f"{folder}/none", epochs=case.epochs, reuse=False)
     pipe.send(whole)
-    train(case, f"{folder}/pieces", epochs=case.split)
+    if case.stopped:
+        train(case, f"{folder}/pieces", epochs=case.epochs, stop=case.split)
+    else:
+        train(case, f"{folder}/pieces", epochs=case.split)
     train(case, f"{folder}/killed", epochs=case.epochs, kill=case.kill)
 
 

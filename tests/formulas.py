@@ -5,7 +5,7 @@ training that goes on from anywhere but the right place gives other numbers.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class Formula:
         self.done: list[int] = []
         self._during, self._nan_at = during, nan_at
 
-    def epochs(self, start: int = 1) -> Iterator[Epoch]:
+    def epochs(self, start: int = 1, _history: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Go on from what the numbers are now."""
         (weights,), (momentum,) = self.model.variables, self.model.optimizer.variables
         number = start
@@ -91,6 +91,9 @@ class Formula:
                 images_per_second=1.0,
             )
             number += 1
+
+    def prepare(self, number: int) -> None:
+        """Whichever segment an epoch belongs to, the formula is the same."""
 
     @property
     def weights(self) -> list[float]:

@@ -11,6 +11,7 @@ from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.display import View, view_of
 from cnn_sweeps.sweeps.outcome import SweepOutcome
 from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.preview import saved_by_wsd
 from cnn_sweeps.sweeps.results.commands import report_again
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -39,6 +40,8 @@ class TerminalDisplay:
         trials = pluralize(counts.total, "trial")
         before = f", {counts.finished} done before" if counts.finished else ""
         out.print(f"  {cells}{trials}{before}  sampler {plan.sampler.name}")
+        if told := saved_by_wsd(plan):
+            out.print(f"  {told}", soft_wrap=True)
 
     def view(
         self,

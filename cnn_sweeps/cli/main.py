@@ -33,6 +33,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 COMMANDS = {
     "show": "cnn_sweeps.cli.show",
     "reproduce": "cnn_sweeps.cli.reproduce",
+    "fork": "cnn_sweeps.cli.fork",
     "diff": "cnn_sweeps.cli.diff",
     "export": "cnn_sweeps.cli.export",
     "figures": "cnn_sweeps.cli.figures",

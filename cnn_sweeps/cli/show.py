@@ -22,6 +22,7 @@ from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
     GIT_COMMIT,
     IMAGES_FILE,
+    LINEAGE,
     REPRODUCED_BY,
     TRAJECTORY_HASH,
     WEIGHTS,
@@ -56,6 +57,8 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
+    for line in newest.tags.get(LINEAGE, "").splitlines():
+        out.print(f"{'lineage':<16} {line}", soft_wrap=True)
     _section(out, "config", _stored(store, newest, CONFIG_FILE))
     _section(out, "images", _images(store, newest))
     _section(out, "metrics", _metrics(newest))

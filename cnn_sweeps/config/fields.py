@@ -96,6 +96,14 @@ def _names(cls: type) -> tuple[Any, ...]:
     return get_args(get_type_hints(cls).get("name", Literal[None]))
 
 
+def active(owner: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field has an effect, given the others of its dataclass."""
+    sibling, options = field.metadata.get("active_if"), field.metadata.get("active_for")
+    return (sibling is None or bool(getattr(owner, sibling))) and (
+        options is None or owner.name in options
+    )
+
+
 def locations(value: Any) -> list[str]:
     """The fields of a dataclass that say where on this machine something lies."""
     return [f.name for f in dataclasses.fields(value) if f.metadata.get("location")]

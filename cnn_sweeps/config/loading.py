@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from cnn_sweeps.config.fields import (
@@ -17,11 +17,11 @@ from cnn_sweeps.config.fields import (
     typed,
     unknown_key,
 )
+from cnn_sweeps.config.path import ADAPTER, canonical
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.json import from_text
 
-ADAPTER = TypeAdapter(Config)
 UNKNOWN = ("unexpected_keyword_argument",)
 MISSING = "???"
 """How OmegaConf writes a value that must be given."""
@@ -30,7 +30,7 @@ MOST_LINES = 4
 
 
 def load(container: Mapping[str, Any]) -> Config:
-    """Check plain values (as JSON has them) and freeze them.
+    """Check plain values (as JSON has them) and freeze them, with phases in their canonical form.
 
     A text where a number, a truth value or a list of numbers is wanted is read as that, as an
     environment variable (`${oc.env:NAME}`) gives it.
@@ -49,7 +49,7 @@ def load(container: Mapping[str, Any]) -> Config:
             container = _with_texts_read(text, wanted - _keys(checked, container))
             checked = _check(container)
     if isinstance(checked, Config):
-        return checked
+        return canonical(checked, load) if checked.trainer.phases else checked
     raise ConfigError(_explain_first(checked, container))
 
 

@@ -9,10 +9,14 @@ experiment (see `cnn_sweeps.provenance.identity`):
   thread counts, and whatever the digest of the data already covers);
 - `stopping_only()`: the field only says when to stop; it belongs to the run but not to the
   trajectory that the run is a prefix of;
-- `active_if()`: the field counts only where another one is set;
+- `active_if()`: the field counts only where another one is set; `active_for=` names the options of
+  its group for which it does;
 - `added()`: the field came after version 1. It names its neutral value: what every earlier
   experiment had without saying so. While a config holds that value, the field is no part of the
   hashed content, and a record without the field reads so, whatever the default is today.
+
+`changes=` says whether a field may differ between the phases of a training, where that is not just
+because it is part of the trajectory's identity (see `cnn_sweeps.config.path`).
 
 Two more marks are for the fields of `data`: `location=True` says where the images lie, which may
 be elsewhere when a run is reproduced; `selects=False` that the field does not help to say which
@@ -45,6 +49,10 @@ LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
+DECAYING = ("cosine", "exponential", "linear", "sqrt")
+"""Schedules that go to an end value over `decay_epochs`."""
+DROPPING = ("step", "reduce_on_plateau")
+"""Schedules that multiply the learning rate by `drop_factor` again and again."""
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
 
 
@@ -84,7 +92,8 @@ def added(*, default: Any, neutral: Any, **marks: Any) -> Any:
     Args:
         default: what a new experiment gets; it may change later.
         neutral: what every earlier experiment had; it never changes.
-        marks: as the other functions set them: `identity`, `trajectory`, `active_if`.
+        marks: as the other functions set them: `identity`, `trajectory`, `active_if`,
+            `active_for`, `changes`.
     """
     metadata = {"neutral": neutral, **marks}
     if is_dataclass(default):  # dataclasses refuse an instance as the default of all
@@ -264,7 +273,9 @@ class Optimizer:
     """Which optimizer."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     """Learning rate, or its value at the start when there is a schedule."""
-    weight_decay: int | float | None = added(default=None, neutral=None, identity=False)
+    weight_decay: int | float | None = added(
+        default=None, neutral=None, identity=False, changes=True
+    )
     """Weight decay; null for the default of Keras. The same value as `params.weight_decay`."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that Keras optimizer, such as `momentum`."""
@@ -310,14 +321,34 @@ def _one_setting(
 class Schedule:
     """How the learning rate changes over training."""
 
-    name: Literal["constant", "cosine", "exponential", "linear"] = "constant"
+    name: Literal[
+        "constant", "cosine", "exponential", "linear", "sqrt", "wsd", "step", "reduce_on_plateau"
+    ] = "constant"
     """The shape of the change."""
     decay_epochs: Positive | None = None
-    """Epochs until the end value is reached; `trainer.epochs` when null."""
+    """Epochs until the end value is reached; all of the training, or of its phase, when null."""
     end_factor: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The end value as a share of the start value."""
     warmup_epochs: Count = 0
     """Epochs of linear rise from zero before the change starts."""
+    cooldown_epochs: Positive | None = added(default=None, neutral=None, active_for=("wsd",))
+    """`wsd`: epochs of the fall at the end; a fifth of all when null, at least one."""
+    drop_epochs: Positive = added(default=10, neutral=10, active_for=("step",))
+    """`step`: epochs between two drops."""
+    drop_factor: Annotated[float, Field(gt=0, lt=1)] = added(
+        default=0.1, neutral=0.1, active_for=DROPPING
+    )
+    """`step`, `reduce_on_plateau`: what a drop multiplies the learning rate by."""
+    patience: Positive = added(default=5, neutral=5, active_for=("reduce_on_plateau",))
+    """`reduce_on_plateau`: epochs without improvement before a drop."""
+    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = added(
+        default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",)
+    )
+    """`reduce_on_plateau`: the metric that must improve: a loss falls, an accuracy rises."""
+    min_delta: Annotated[float, Field(ge=0)] = added(
+        default=0.0, neutral=0.0, active_for=("reduce_on_plateau",)
+    )
+    """`reduce_on_plateau`: the least change that counts as an improvement."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -344,15 +375,17 @@ class TrainerConfig:
     """Images in a step."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     """The optimizer."""
-    clip_norm: int | float | None = added(default=None, neutral=None, identity=False)
+    clip_norm: int | float | None = added(default=None, neutral=None, identity=False, changes=True)
     """Norm to which the gradients together are scaled down where theirs is larger; null for off.
     The same value as `optimizer.params.global_clipnorm`."""
     schedule: Schedule = field(default_factory=Schedule)
     """The learning rate over time."""
-    loss: str | None = added(default=None, neutral=None)
+    loss: str | None = added(default=None, neutral=None, changes=False)
     """The user's own loss of training, `package.module:function`, called with (y_true, y_pred);
     null for cross-entropy."""
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = added(default=None, neutral=None)
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = added(
+        default=None, neutral=None, changes=False
+    )
     """Decay of an average of the weights over the steps, which is what is evaluated and stored;
     null for the weights themselves."""
     label_smoothing: Fraction = added(default=0.0, neutral=0.0)
@@ -362,7 +395,11 @@ class TrainerConfig:
     )
     """How much each class counts in the training loss: `balanced`, or class (name or number) to
     weight; 1 for those that are left out."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
+    phases: tuple[dict[str, Any], ...] = added(default=(), neutral=(), changes=False)
+    """What changes in the middle: a mapping each, of `epochs` or `first` and keys of `trainer`."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = field(
+        default="float32", metadata={"changes": False}
+    )
     """Keras dtype policy of the layers."""
     stop_at_loss: Annotated[float, Field(ge=0)] | None = stopping_only(None)
     """Stop after the first epoch whose training loss is at or below this."""

@@ -33,15 +33,18 @@ MODULES: Final = (
     *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
     "data/readers/split_names.py",
     *("data/arrays.py", "data/dataset.py", "data/loading.py", "data/split.py"),
+    # from phases and schedules to what is trained in each epoch
+    "config/path.py",
     # from config to network: what the kinds share
     *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
     # from network to epochs: what is trained on, steps, loop, optimizers, backend, variables
     *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
     *("training/own_loss.py", "training/ema.py"),
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
-    *("training/schedules.py", "training/state.py", "training/steps.py"),
+    *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
+    "trajectories/chain.py",
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16

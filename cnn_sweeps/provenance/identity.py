@@ -6,18 +6,26 @@ version of this schema. It is not made of the differences to the defaults: editi
 never changes what an old hash means. The *trajectory hash* leaves out the fields that only
 say when to stop.
 
+A training that changes on its way (`config.path`) is a chain: its first segment has the trajectory
+hash of a training that never changes, and each further one is named by the one before it, the
+epoch with which it begins and what changes then. The last is the trajectory hash of the whole.
+
 The content can grow. A field that was added after version 1 is part of it only where it differs
 from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
 code of the user's is run for a hash, and nothing that is built counts.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cnn_sweeps.config import rules
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split, TrainerConfig
+from cnn_sweeps.config.fields import active
+from cnn_sweeps.config.path import Segment, segments
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.text.json import sha256
@@ -33,7 +41,8 @@ class Identity:
 
     Attributes:
         config_hash: 64 hex digits; the same for the same experiment, wherever it runs.
-        trajectory_hash: the same without the fields that say when to stop.
+        trajectory_hash: the same without the fields that say when to stop; where the training
+            changes on its way, that of its last segment.
         data_digest: SHA-256 of the images and labels.
         network_sha256: digest of a user's own network as its function built it, which no config
             tells (`models.custom.examine`); None before that, and for a network of ours.
@@ -70,12 +79,29 @@ def identify(
     if loss_source is None and config.trainer.loss is not None:
         loss_source = Source.find(config.trainer.loss)
     named = partial(content, config, data_digest, source=source, loss_source=loss_source)
-    whole, endless = named(), named(trajectory=True)
+    first = sha256(named(trajectory=True), compact=True)
     return Identity(
-        config_hash=sha256(whole, compact=True),
-        trajectory_hash=sha256(endless, compact=True),
+        config_hash=sha256(named(), compact=True),
+        trajectory_hash=chained(first, segments(config))[-1],
         data_digest=data_digest,
     )
+
+
+def lineage(config: Config, data_digest: str) -> tuple[str, ...]:
+    """The trajectory hash of each segment of a training, in order; see `identify`."""
+    path = segments(config)
+    held = path[0].config.trainer
+    alone = replace(config, trainer=replace(held, epochs=config.trainer.epochs))
+    return chained(identify(alone, data_digest).trajectory_hash, path)
+
+
+def chained(first: str, path: Sequence[Segment]) -> tuple[str, ...]:
+    """The hash of each segment, from that of the first one on."""
+    hashes = [first]
+    for segment in path[1:]:
+        link = {"previous": hashes[-1], **_link(segment)}
+        hashes.append(sha256(link, compact=True))
+    return tuple(hashes)
 
 
 def content(
@@ -86,13 +112,17 @@ def content(
     loss_source: Source | None = None,
     trajectory: bool = False,
 ) -> dict[str, Any]:
-    """Everything that the hash covers, as plain values.
+    """Everything that the hash covers, as plain values; of its first segment for a trajectory.
 
     Two spellings of one experiment give one content: `filters: 64` and `filters: [64, 64]`
     with two blocks, or any kernel size where there is no block at all. Editing a file of a
     user's own function makes another experiment: the one that it stands in, or one that it imports.
     """
-    plain = _fields(config, trajectory=trajectory)
+    first, *later = segments(config)
+    trainer = replace(first.config.trainer, epochs=config.trainer.epochs)
+    plain = _fields(replace(first.config, trainer=trainer), trajectory=trajectory)
+    if later and not trajectory:
+        plain["trainer"]["phases"] = list(map(_link, later))
     if isinstance(config.model, CustomModel):
         plain["model"] |= _digests(source)
     if config.trainer.loss is not None:
@@ -109,6 +139,10 @@ def _digests(source: Source | None) -> dict[str, str | None]:
     return digests
 
 
+def _link(segment: Segment) -> dict[str, Any]:
+    return {"first": segment.first, "changes": dict(segment.changes)}
+
+
 def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
     plain = {
         f.name: _plain(getattr(value, f.name), trajectory=trajectory)
@@ -117,8 +151,6 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
         plain["filters"] = list(filters(value))
-    if isinstance(value, TrainerConfig) and value.schedule.name != "constant":
-        plain["schedule"]["decay_epochs"] = value.schedule.decay_epochs or value.epochs
     if isinstance(value, Split):
         kind = str(getattr(value, "name", ""))
         plain["rules"] = rules.least(rules.DATA, value.rules, kind)
@@ -132,11 +164,10 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
 
 def _counts(value: Any, field: dataclasses.Field[Any], *, trajectory: bool) -> bool:
     marks = field.metadata
-    depends_on = marks.get("active_if")
     return (
         marks.get("identity", True)
         and (marks.get("trajectory", True) or not trajectory)
-        and (depends_on is None or bool(getattr(value, depends_on)))
+        and active(value, field)
     )
 
 

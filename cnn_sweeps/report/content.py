@@ -44,6 +44,7 @@ def answer(results: SweepResults) -> list[str]:
         tied = tied_best(results.trials)
         return [
             f"The best{so_far} is {settings(best)}: {scores(results, best)}.",
+            *([f"Its training has parts: {'; '.join(best.lineage)}."] if best.lineage else []),
             *([tied] if tied else []),
         ]
     named = results.winners[:MOST_NAMED]

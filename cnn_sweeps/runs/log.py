@@ -11,6 +11,7 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION
+from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names, params
 from cnn_sweeps.tracking.names import (
@@ -40,12 +41,14 @@ APART = ("tracking", "trajectory")
 def tags_of(experiment: Experiment) -> dict[str, object]:
     """The tags by which a run is found: the user's own, network, data and hashes."""
     config, identity = experiment.config, experiment.identity
+    lines = lineage.described(config, identity.data_digest)
     return {
         **config.tracking.tags,
         NETWORK: title(config.model),
         DATA: config.data.name,
         CONFIG_HASH: identity.config_hash,
         TRAJECTORY_HASH: identity.trajectory_hash,
+        **({names.LINEAGE: "\n".join(lines)} if lines else {}),
         DATA_DIGEST: identity.data_digest,
         names.SCHEMA_VERSION: SCHEMA_VERSION,
     }

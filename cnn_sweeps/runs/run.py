@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
@@ -179,8 +180,9 @@ def _train(
             dataset,
             config.trainer,
             config.seed,
-            augment=config.augment,
             on_step=bar.counts_steps,
+            augment=config.augment,
+            path=segments(config),
         )
         with logged_epoch_source(
             trainer, config, experiment.identity, environment, tracked

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import RecordError
@@ -116,7 +117,7 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -
     """
     dataset = load_cached(config.data)
     model = load(store, run, config, dataset.shape, dataset.num_classes)
-    loop.compile_model(model, config.trainer, len(dataset.x_train))
+    loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
     tests = evaluate_test(Evaluate(model=model), dataset)
     if drawn:
         gallery = Gallery(model=model, dataset=dataset, about=run.name)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
@@ -48,6 +50,19 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     values = cast("dict[str, Any]", container)
     values.pop("hydra", None)
     return values
+
+
+def values_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """The keys and values that were typed.
+
+    Raises:
+        ConfigError: one is no `KEY=VALUE` with one value.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for text, override in zip(overrides, parsed, strict=True):
+        if override.is_delete() or override.is_sweep_override():
+            raise ConfigError(f"{text} is invalid here. Type KEY=VALUE, with one value.")
+    return {str(override.key_or_group): override.value() for override in parsed}
 
 
 def make_config(values: dict[str, Any]) -> Config:
@@ -115,11 +130,13 @@ def check(config: Config) -> None:
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
     models.check(config.model, shape)
-    optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
-    stopping.check(config.trainer, config.data.validation_fraction)
-    no_effect.check(config.augment, config.trainer, shape)
+    for segment in segments(config):
+        held = segment.config
+        optimizers.check(held.trainer)
+        stopping.check(held.trainer, config.data.validation_fraction)
+        no_effect.check(held.augment, held.trainer, shape)
 
 
 def explain(error: OmegaConfBaseException) -> str:

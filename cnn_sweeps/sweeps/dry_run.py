@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.preview import MOST_CELLS, Experiment, Remaining, SpacePreview
+from cnn_sweeps.sweeps.preview import (
+    MOST_CELLS,
+    Experiment,
+    Remaining,
+    SpacePreview,
+    saved_by_wsd,
+)
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.attributes import metrics_of
 from cnn_sweeps.text.format import first_line, pluralize
@@ -66,6 +72,7 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
         ("goal", str(plan.objectives)),
         ("chosen by", _chooser(plan, budget)),
         ("pruner", str(plan.pruner)),
+        *([("schedule", told)] if (told := saved_by_wsd(plan)) else []),
         ("duplicates", plan.duplicates),
         ("networks", _networks(preview)),
         ("time", _time(rest, budget, _timings(finished))),

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
+from operator import sub
 from statistics import fmean
 from typing import Any
 
-from cnn_sweeps.config.schema import Config, Data
+from cnn_sweeps.config.path import cooldown_epochs, segments
+from cnn_sweeps.config.schema import DECAYING, Config, Data, Schedule
 from cnn_sweeps.data import peek_classes, peek_shape
 from cnn_sweeps.errors import InputError
 from cnn_sweeps.models import count_params
@@ -17,9 +19,10 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost
-from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.plan.plan import EPOCHS, Plan
 from cnn_sweeps.sweeps.space.space import Space
 
+SCHEDULE = "trainer.schedule.name"
 MOST_CELLS = 1_000
 """Cells that are looked at one by one; of a larger space, so many drawn at random."""
 
@@ -33,8 +36,9 @@ class Experiment:
         title: the network, for a person; empty for a cell that cannot be carried out.
         epochs: how many are trained at most; 0 for such a cell.
         params: parameters of the network; None where only building it can tell.
-        course: the trajectory that it is a prefix of, where known epochs are read and not
-            trained again; None where each experiment is trained by itself.
+        parts: the trajectory of each of its segments, with the epochs before it and the last one
+            in it, where known epochs are read and not trained again; none where each experiment is
+            trained by itself.
         refusal: why it cannot be carried out.
     """
 
@@ -42,8 +46,18 @@ class Experiment:
     title: str = ""
     epochs: int = 0
     params: int | None = None
-    trajectory_key: str | None = None
+    parts: Sequence[tuple[str, int, int]] = ()
     refusal: str | None = None
+
+    def missing(self, reached: dict[str, int]) -> int:
+        """Epochs that it takes where these are trained; they are `reached` then."""
+        if not self.parts:
+            return self.epochs
+        missing = 0
+        for key, before, last in self.parts:
+            missing += max(last - reached.get(key, before), 0)
+            reached[key] = max(last, reached.get(key, before))
+        return missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +159,14 @@ class Remaining:
         """
         if not self.exact:
             return [(e.epochs, e.params) for e in self.experiments]
-        reached: dict[str | None, int] = {}
+        reached: dict[str, int] = {}
         for e in self.known:
-            reached[e.trajectory_key] = max(reached.get(e.trajectory_key, 0), e.epochs)
+            e.missing(reached)
         trainings = []
         for e in sorted(self.experiments, key=lambda e: -e.epochs):
-            before = reached.get(e.trajectory_key, 0) if e.trajectory_key else 0
-            if e.epochs > before:
-                trainings.append((e.epochs - before, e.params))
-                reached[e.trajectory_key] = e.epochs
+            missing = e.missing(reached)
+            if missing:
+                trainings.append((missing, e.params))
         return trainings
 
     @property
@@ -166,6 +179,29 @@ class Remaining:
         each = [pace.seconds(epochs, params) for epochs, params in self.trainings]
         total = sum(each) if self.exact else fmean(each or [0.0]) * self.trials
         return total / max(min(workers, self.trials), 1)
+
+
+def saved_by_wsd(plan: Plan) -> str | None:
+    """What a sweep over epochs would save by sharing them; None where it does share them.
+
+    A decay that ends with the last epoch makes another training of each number of epochs.
+    """
+    swept = {dimension.key: dimension for dimension in plan.space.dimensions}
+    lengths = swept[EPOCHS].values if EPOCHS in swept else None
+    if not lengths or SCHEDULE in swept:
+        return None
+    schedule = plan.first.trainer.schedule
+    if schedule.name not in DECAYING or schedule.decay_epochs is not None:
+        return None
+    each = [length for length in lengths if isinstance(length, int)]
+    cooldowns = [cooldown_epochs(Schedule(name="wsd"), epochs) for epochs in each]
+    shared = max(map(sub, each, cooldowns)) + sum(cooldowns)
+    if shared >= sum(each):
+        return None
+    return (
+        f"{schedule.name} shares no epochs between numbers of them: {sum(each)} epochs for "
+        f"{', '.join(map(str, each))}; {SCHEDULE}=wsd would train {shared}"
+    )
 
 
 def _pinned(space: Space) -> Space:
@@ -200,8 +236,15 @@ def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experime
         title=title(config.model),
         epochs=config.trainer.epochs,
         params=params,
-        trajectory_key=plan.trajectory_key(config) if config.trajectory.reuse else None,
+        parts=tuple(_parts(plan, config)) if config.trajectory.reuse else (),
     )
+
+
+def _parts(plan: Plan, config: Config) -> Iterator[tuple[str, int, int]]:
+    path = segments(config)
+    ends = [after.first - 1 for after in path[1:]] + [config.trainer.epochs]
+    for key, segment, end in zip(plan.trajectory_keys(config), path, ends, strict=True):
+        yield key, segment.first - 1, end
 
 
 @cache

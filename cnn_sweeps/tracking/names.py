@@ -53,6 +53,8 @@ WRITE_CHECK = "write_check"
 """Tag that is set and taken away at once, to see whether a run can be written to."""
 
 TRAJECTORY_HASH = "trajectory_hash"
+LINEAGE = "lineage"
+"""Tag of a run that changes on its way: a line for each segment, with its trajectory hash."""
 DATA_DIGEST = "data_digest"
 SCHEMA_VERSION = "schema_version"
 WEIGHTS = "weights_sha256"

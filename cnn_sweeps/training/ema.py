@@ -32,6 +32,19 @@ def trained_weights(model: keras.Model) -> Iterator[None]:
         _swap(model)
 
 
+def carry(before: "keras.Optimizer", model: keras.Model) -> None:
+    """Let training go on from the weights that were trained, with another optimizer.
+
+    Args:
+        before: the optimizer of the model until now.
+        model: compiled with the new one; it carries the average.
+    """
+    known = {variable.path: kept for variable, kept in _pairs_of(before, model)}
+    for variable, kept in _pairs(model):
+        if variable.path in known:
+            kept.assign(known[variable.path].numpy())
+
+
 def _swap(model: keras.Model) -> None:
     for variable, average in _pairs(model):
         before = np.array(variable.numpy())
@@ -41,8 +54,13 @@ def _swap(model: keras.Model) -> None:
 
 def _pairs(model: keras.Model) -> Iterator[tuple[Any, Any]]:
     """Each trained variable with its average; none where nothing is averaged."""
+    return _pairs_of(model.optimizer, model)
+
+
+def _pairs_of(optimizer: "keras.Optimizer", model: keras.Model) -> Iterator[tuple[Any, Any]]:
+    """The same for any optimizer that was built for the model."""
     # Under mixed_float16 an optimizer that scales the loss is around it.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema:
         averages = optimizer._model_variables_moving_average  # Keras has no public way to it
         for variable, average in zip(model.trainable_variables, averages, strict=True):

@@ -1,16 +1,18 @@
 """Training, one epoch after another. Import this module late: it imports Keras.
 
 `Trainer.epochs` goes on for as long as somebody asks, and each epoch depends on nothing but the
-state of model and optimizer, the seed and the number of the epoch. `train` walks along a course
-of such epochs until a rule, an observer or the config says stop.
+state of model and optimizer, the seed, the number of the epoch and, where the learning rate drops
+on a plateau, the metrics before it. Where a new segment of the training begins (`config.path`), it
+gets an optimizer of its own, which goes on with the state of the one before. `train` walks along a
+course of such epochs until a rule, an observer or the config says stop.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -18,14 +20,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.path import Segment, holding
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, no_effect, optimizers, stopping
+from cnn_sweeps.training import ema, no_effect, optimizers, plateau, stopping
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
-from cnn_sweeps.training.steps import Evaluate, OnStep, Step, TrainEpoch, make_step
+from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch, make_step
 
 
 class Callback(Protocol):
@@ -60,17 +63,19 @@ class EpochSource(Protocol):
         """Let the model carry the weights after the last epoch, or after the one kept last."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Trainer:
     """What is trained.
 
     Attributes:
-        model: the network, compiled for this data.
+        model: the network, compiled for this data and the segment that is trained now.
         dataset: the images.
-        trainer: how it is trained.
+        config: how that segment is trained.
         seed: where every random choice begins.
         on_step: is told how many steps of an epoch have begun.
-        step: what a step is; that of Keras where it is None.
+        augment: what is done to the training images in that segment.
+        path: the segments of the training; none where all of it is one.
+        evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
 
     model: keras.Model
@@ -78,25 +83,15 @@ class Trainer:
     config: TrainerConfig
     seed: int
     on_step: OnStep | None = None
-    step: Step | None = None
+    augment: Augment = field(default_factory=Augment)
+    path: Sequence[Segment] = ()
 
-    @cached_property
-    def evaluate(self) -> Evaluate:
-        """Scores images with the network as it is: loss and accuracy of `(x, y)`."""
-        return Evaluate(model=self.model)
-
-    @cached_property
-    def _train(self) -> TrainEpoch:
-        config = self.config
-        return TrainEpoch(
-            model=self.model,
-            batch_size=config.batch_size,
-            steps=config.steps_per_execution,
-            step=self.step,
-        )
+    def __post_init__(self) -> None:
+        self._segment = self.path[0] if self.path else None
+        self._renew()
 
     @classmethod
-    def compile(
+    def compile(  # noqa: PLR0913 -- a training is all of these
         cls,
         model: keras.Model,
         dataset: Dataset,
@@ -105,8 +100,9 @@ class Trainer:
         *,
         augment: Augment | None = None,
         on_step: OnStep | None = None,
+        path: Sequence[Segment] = (),
     ) -> "Trainer":
-        """Compile a built network, ready to be trained.
+        """Compile a built network, ready to be trained from its first epoch.
 
         Raises:
             ConfigError: early stopping without validation images, an impossible optimizer, a
@@ -114,29 +110,95 @@ class Trainer:
             ModelError: a loss of the user's own cannot be minimised.
             RunFailedError: memory ran out.
         """
-        augment = augment or Augment()
+        augment = path[0].config.augment if path else augment or Augment()
+        config = path[0].config.trainer if path else config
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
-        step = make_step(model, dataset, config, augment)
         return cls(
-            model=model, dataset=dataset, config=config, seed=seed, on_step=on_step, step=step
+            model=model,
+            dataset=dataset,
+            config=config,
+            seed=seed,
+            on_step=on_step,
+            augment=augment,
+            path=path,
         )
 
-    def epochs(self, start: int = 1) -> Iterator[Epoch]:
+    def epochs(self, start: int = 1, history: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Train for one epoch each time the next one is asked for; no end.
 
-        Continuing from `start` after `training.state.restore` gives the same bits as never having
-        stopped.
+        Continuing from `start` after `prepare` for the epoch before it and
+        `training.state.restore` gives the same bits as never having stopped.
+
+        Args:
+            start: number of the first epoch that is trained.
+            history: the epochs before it.
 
         Raises:
             RunFailedError: memory ran out.
         """
-        number = start
-        while True:
-            yield self._epoch(number)
-            number += 1
+        done = list(history)
+        for number in itertools.count(start):
+            self._enter(number)
+            self._drop_rate(number, done)
+            done.append(self._epoch(number))
+            yield done[-1]
+
+    def prepare(self, number: int) -> None:
+        """Compile the model as it was in that epoch, so that a state after it can be restored."""
+        segment = holding(self.path, number) if self.path else None
+        if segment is not None and segment is not self._segment:
+            self._compile(segment)
+
+    def _enter(self, number: int) -> None:
+        """Where a segment begins with that epoch, let its optimizer follow the one before."""
+        before = self.model.optimizer
+        self.prepare(number)
+        if self.model.optimizer is not before:
+            optimizers.carry(before, self.model.optimizer)
+            ema.carry(before, self.model)
+
+    def _compile(self, segment: Segment) -> None:
+        self._segment, self.config = segment, segment.config.trainer
+        self.augment = segment.config.augment
+        steps = self._steps_before(segment)
+        with memory_remedy(self.config):
+            compile_model(self.model, self.config, len(self.dataset.x_train), first_step=steps)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Forget the graphs, which have the optimizer and the metrics of one compilation."""
+        self.evaluate = Evaluate(model=self.model)
+        self._step = make_step(self.model, self.dataset, self.config, self.augment)
+        self._train = TrainEpoch(
+            model=self.model,
+            batch_size=self.config.batch_size,
+            steps=self.config.steps_per_execution,
+            step=self._step,
+        )
+
+    def _steps_before(self, segment: Segment) -> int:
+        """Steps that the optimizer has counted when a segment begins."""
+        steps = 0
+        for before, after in itertools.pairwise(self.path):
+            if before is segment:
+                break
+            trained, then = before.config.trainer, after.config.trainer
+            each = steps_per_epoch(len(self.dataset.x_train), trained.batch_size)
+            same = trained.optimizer.name == then.optimizer.name
+            steps = steps + trained.epochs * each if same else 0
+        return steps
+
+    def _drop_rate(self, number: int, history: Sequence[Epoch]) -> None:
+        """Where the learning rate follows a metric, set that of an epoch."""
+        schedule = self.config.schedule
+        if schedule.name == "reduce_on_plateau":
+            first = self._segment.first if self._segment else 1
+            dropped = plateau.drops(schedule, [e for e in history if first <= e.number < number])
+            rate = self.config.optimizer.learning_rate * schedule.drop_factor**dropped
+            self.model.optimizer.learning_rate = rate
 
     def _epoch(self, number: int) -> Epoch:
         data, config = self.dataset, self.config
@@ -144,7 +206,7 @@ class Trainer:
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
             steps = steps_per_epoch(len(order), config.batch_size)
-            seeds = step_seeds(self.seed, number, steps) if self.step else None
+            seeds = step_seeds(self.seed, number, steps) if self._step else None
             with ema.trained_weights(self.model):
                 logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
@@ -231,16 +293,21 @@ def train(
     return TrainingResult(epochs=tuple(history), best=best, stopped=stopped)
 
 
-def compile_model(model: keras.Model, config: TrainerConfig, images: int) -> None:
+def compile_model(
+    model: keras.Model, config: TrainerConfig, images: int, *, first_step: int = 0
+) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
     The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
+    `first_step` are the steps that the optimizer has counted when its schedule begins.
 
     Raises:
         ConfigError: an impossible optimizer or schedule.
     """
     model.compile(
-        optimizer=optimizers.make(config, steps_per_epoch(images, config.batch_size)),
+        optimizer=optimizers.make(
+            config, steps_per_epoch(images, config.batch_size), first_step=first_step
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # slower on CPU for networks of this size

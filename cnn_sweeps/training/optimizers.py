@@ -5,9 +5,11 @@ here as a table; a test holds the table against the signatures of Keras.
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.config.schema import DECAYING, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.format import first_line
 
@@ -36,6 +38,9 @@ OPTIMIZERS: dict[str, tuple[str, str]] = {
 }
 """Name in the config: class in `keras.optimizers`, and the parameters of its own."""
 
+RATE = "learning_rate"
+"""What every optimizer calls its variable of that."""
+
 ASYMPTOTIC = ("exponential",)
 """Schedules that come ever nearer to 0 and never reach it."""
 
@@ -56,8 +61,15 @@ def check(trainer: TrainerConfig) -> None:
     _check_schedule(trainer)
 
 
-def make(trainer: TrainerConfig, steps_per_epoch: int) -> "keras.optimizers.Optimizer":
+def make(
+    trainer: TrainerConfig, steps_per_epoch: int, *, first_step: int = 0
+) -> "keras.optimizers.Optimizer":
     """Build the optimizer; the schedule counts in steps, `steps_per_epoch` for an epoch.
+
+    Args:
+        trainer: what it is made of; no schedule of several parts.
+        steps_per_epoch: steps for each epoch of the schedule.
+        first_step: steps that the optimizer has counted when the schedule begins.
 
     Raises:
         ConfigError: see `check`; or Keras refuses a value.
@@ -68,8 +80,8 @@ def make(trainer: TrainerConfig, steps_per_epoch: int) -> "keras.optimizers.Opti
     optimizer = trainer.optimizer
     kind = getattr(keras.optimizers, OPTIMIZERS[optimizer.name][0])
     ema = {} if trainer.ema is None else {"use_ema": True, "ema_momentum": trainer.ema}
-    rate = _learning_rate(trainer, steps_per_epoch)
     try:
+        rate = _learning_rate(trainer, steps_per_epoch, first_step)
         return kind(learning_rate=rate, **optimizer.params, **ema)
     except (ValueError, TypeError) as error:
         reason = first_line(error)
@@ -79,18 +91,52 @@ def make(trainer: TrainerConfig, steps_per_epoch: int) -> "keras.optimizers.Opti
         ) from None
 
 
-def _learning_rate(trainer: TrainerConfig, steps_per_epoch: int) -> Any:
+def carry(before: "keras.Optimizer", after: "keras.Optimizer") -> None:
+    """Let an optimizer go on with the state of the one before it, for the same network.
+
+    Both are built. The variables are paired by the paths of what they belong to: of those that
+    only one of the two trains, nothing is carried, nor is anything to an optimizer of another
+    kind. The number of steps is carried, the learning rate is not.
+    """
+    if type(_inner(before)) is not type(_inner(after)):
+        return
+    known = dict(_by_path(before))
+    for path, variable in _by_path(after):
+        if path in known and path[0] != RATE:
+            variable.assign(known[path].numpy())
+
+
+def _inner(optimizer: "keras.Optimizer") -> Any:
+    """The optimizer itself, within what scales its losses for float16."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _by_path(optimizer: "keras.Optimizer") -> Iterator[tuple[tuple[str, int], Any]]:
+    """The variables by what they belong to: names of optimizers are numbered, and count not."""
+    seen: Counter[str] = Counter()
+    for variable in optimizer.variables:
+        path = variable.path.partition("/")[2]
+        yield (path, seen[path]), variable
+        seen[path] += 1
+
+
+def _learning_rate(trainer: TrainerConfig, steps_per_epoch: int, first_step: int) -> Any:
     schedule, start = trainer.schedule, trainer.optimizer.learning_rate
+    if schedule.name == "reduce_on_plateau":  # set before each epoch
+        return start
     if schedule.name == "constant" and not schedule.warmup_epochs:
         return start
     from cnn_sweeps.training.schedules import Planned  # noqa: PLC0415 - imports Keras
 
+    drops = schedule.name == "step"
+    end = schedule.warmup_epochs + schedule.drop_epochs if drops else _end_epoch(trainer)
     return Planned(
         start,
         schedule.name,
-        end_factor=schedule.end_factor,
+        end_factor=schedule.drop_factor if drops else schedule.end_factor,
         warmup_steps=schedule.warmup_epochs * steps_per_epoch,
-        end_step=_end_epoch(trainer) * steps_per_epoch,
+        end_step=end * steps_per_epoch,
+        first_step=first_step,
     )
 
 
@@ -142,7 +188,8 @@ def _check_param(key: str, value: Any) -> None:
 
 def _check_schedule(trainer: TrainerConfig) -> None:
     schedule = trainer.schedule
-    if schedule.name == "constant":
+    if schedule.name not in DECAYING:
+        _check_unused(trainer)
         return
     if schedule.name in ASYMPTOTIC and schedule.end_factor == 0:
         raise ConfigError(
@@ -156,3 +203,23 @@ def _check_schedule(trainer: TrainerConfig) -> None:
             f"{schedule.name} decay, which ends with {end}={_end_epoch(trainer)}.\n"
             f"Type trainer.schedule.warmup_epochs={_end_epoch(trainer) - 1} or fewer."
         )
+
+
+def _check_unused(trainer: TrainerConfig) -> None:
+    """Refuse what a schedule without an end value would not look at."""
+    schedule = trainer.schedule
+    if schedule.name == "constant":  # whose hashes have these fields, since the first version
+        return
+    unused = {
+        "decay_epochs": schedule.decay_epochs is not None,
+        "end_factor": schedule.name != "wsd" and schedule.end_factor != 0,
+        "warmup_epochs": schedule.name == "reduce_on_plateau" and schedule.warmup_epochs > 0,
+    }
+    instead = {"wsd": "cooldown_epochs", "step": "drop_epochs", "reduce_on_plateau": "patience"}
+    for key, given in unused.items():
+        if given:
+            raise ConfigError(
+                f"trainer.schedule.{key}={getattr(schedule, key)} has no effect with "
+                f"trainer.schedule.name={schedule.name}.\n"
+                f"Leave it out; trainer.schedule.{instead[schedule.name]} says how long it takes."
+            )

@@ -24,17 +24,25 @@ class StopTraining(Exception):  # noqa: N818 - a signal, not an error, as StopIt
 
 
 def check(trainer: TrainerConfig, validation_fraction: float) -> None:
-    """Refuse early stopping without validation images, before anything is loaded.
+    """Refuse what watches validation images without any, before anything is loaded.
 
     Raises:
-        ConfigError: patience is set and no image would be held out.
+        ConfigError: early stopping, or a schedule, and no image would be held out.
     """
-    early = trainer.early_stopping
-    if early.patience is not None and validation_fraction == 0:
+    if validation_fraction:
+        return
+    early, schedule = trainer.early_stopping, trainer.schedule
+    if early.patience is not None:
         raise ConfigError(
             f"trainer.early_stopping.patience={early.patience} watches {early.monitor}, but "
             "data.validation_fraction=0 holds out no images.\n"
             "Type data.validation_fraction=0.1, or trainer.early_stopping.patience=null."
+        )
+    if schedule.name == "reduce_on_plateau" and schedule.monitor.startswith("val_"):
+        raise ConfigError(
+            f"trainer.schedule.name=reduce_on_plateau watches {schedule.monitor}, but "
+            "data.validation_fraction=0 holds out no images.\n"
+            "Type data.validation_fraction=0.1, or trainer.schedule.monitor=loss."
         )
 
 

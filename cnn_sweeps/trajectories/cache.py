@@ -39,9 +39,9 @@ class TrajectoryStore:
         """The trajectories that belong to the runs of a folder."""
         return cls(tracking_dir / FOLDER)
 
-    def entry(self, trajectory_hash: str, fingerprint: str) -> Entry:
+    def entry(self, trajectory_hash: str, fingerprint: str, first: int = 1) -> Entry:
         """Where a trajectory is kept in one environment; there may be nothing yet."""
-        return Entry(self.folder / trajectory_hash / fingerprint[:SHOWN])
+        return Entry(self.folder / trajectory_hash / fingerprint[:SHOWN], first)
 
     def entries(self) -> list[Entry]:
         """What is kept, the least recently used first."""

@@ -4,6 +4,8 @@
     <folder>/history.json        every epoch so far, with the digests of its files
     <folder>/weights/0004.npz    the variables of the model after epoch 4
     <folder>/optimizer/0004.npz  those of the optimizer; kept for the last epochs only
+    <folder>/kept/0004           says that the optimizer after epoch 4 is kept: another segment
+                                 of a training begins with it
     <folder>/lock                held by the process that trains it
 
 Files are written under another name first and then renamed, the history last: a file counts
@@ -15,9 +17,9 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ LAST_STATES = 2
 HISTORY = "history.json"
 ABOUT = "about.json"
 LOCK = "lock"
-WEIGHTS, OPTIMIZER = "weights", "optimizer"
+WEIGHTS, OPTIMIZER, KEPT = "weights", "optimizer", "kept"
 MODEL = "model/"
 """Keys of a snapshot that are the model's own begin so; the others go with the optimizer."""
 REMOVED = ".removed-"
@@ -62,18 +64,24 @@ class EpochRecord:
         return self.epoch.number
 
 
-def drop_old_optimizer_state(history: Sequence[EpochRecord]) -> list[EpochRecord]:
-    """The epochs, with the optimizer of the last ones only."""
-    last = len(history) - LAST_STATES
-    return [one if one.number > last else replace(one, optimizer=None) for one in history]
+def drop_old_optimizer_state(
+    history: Sequence[EpochRecord], kept: Container[int] = ()
+) -> list[EpochRecord]:
+    """The epochs, with the optimizer of the last ones and of those that are kept only."""
+    last = {one.number for one in history[-LAST_STATES:]}
+    return [
+        one if one.number in last or one.number in kept else replace(one, optimizer=None)
+        for one in history
+    ]
 
 
-def encode_history(history: Sequence[EpochRecord]) -> bytes:
-    """The epochs as JSON that carries its own digest."""
+def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
+    """The epochs as JSON that carries its own digest; `first` is the number of the first one."""
     stored = {
         "format": FORMAT,
         "sha256": _digest_of(history),
         "epochs": [asdict(one) for one in history],
+        **({"first": first} if first > 1 else {}),
     }
     return json.dumps(stored).encode()
 
@@ -88,9 +96,11 @@ def decode_history(data: bytes) -> list[EpochRecord]:
         stored = json.loads(data)
         history = [_kept(plain) for plain in stored["epochs"]]
         whole = (stored["format"], stored["sha256"]) == (FORMAT, _digest_of(history))
+        first = stored.get("first", 1)
+        numbers = list(range(first, first + len(history)))
     except (KeyError, TypeError) as error:
         raise ValueError("not a history") from error
-    if not whole or [one.number for one in history] != list(range(1, len(history) + 1)):
+    if not whole or [one.number for one in history] != numbers:
         raise ValueError("not the history that was written")
     return history
 
@@ -109,9 +119,11 @@ class Entry:
 
     Attributes:
         folder: where it is.
+        first: number of its first epoch; not 1 where another trajectory goes on in it.
     """
 
     folder: Path
+    first: int = field(default=1, compare=False)
 
     @property
     def trajectory_hash(self) -> str:
@@ -124,7 +136,7 @@ class Entry:
         return self.folder.name
 
     def history(self) -> list[EpochRecord]:
-        """The epochs that are known, from the first on without a gap; none where damaged."""
+        """The epochs that are known, from its first on without a gap; none where damaged."""
         path = self.folder / HISTORY
         try:
             return decode_history(path.read_bytes())
@@ -162,11 +174,17 @@ class Entry:
             optimizer=self._write_arrays(OPTIMIZER, epoch.number, rest) if rest else None,
         )
         before = max(self.history(), [*known], key=len)
-        if epoch.number <= len(before):
-            first = before[epoch.number - 1]
-            new = replace(new, epoch=first.epoch, run_id=first.run_id)
-        self._write_history([*before[: epoch.number - 1], new, *before[epoch.number :]])
+        at = epoch.number - self.first
+        if at < len(before):
+            new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
+        self._write_history([*before[:at], new, *before[at + 1 :]])
         return new
+
+    def keep_state(self, number: int) -> None:
+        """Keep the optimizer after an epoch, now or when it will be trained: it is begun with."""
+        with suppress(OSError):  # what cannot be written may still be read
+            (self.folder / KEPT).mkdir(parents=True, exist_ok=True)
+            self._note(number).touch()
 
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; None where the file is lost or damaged."""
@@ -225,7 +243,7 @@ class Entry:
     def prune(self) -> None:
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
         named = {self.folder / name for name in (ABOUT, HISTORY, LOCK)}
-        named |= {path for path, _ in self._named()}
+        named |= {path for path, _ in self._named()} | set((self.folder / KEPT).glob("*"))
         for path, _ in files.sizes(self.folder):
             if path not in named:
                 files.delete(path)
@@ -270,11 +288,15 @@ class Entry:
         return None if data is None else files.decode_arrays(data)
 
     def _write_history(self, history: Sequence[EpochRecord]) -> None:
-        shorter = drop_old_optimizer_state(history)
-        files.write(self.folder / HISTORY, encode_history(shorter))
+        kept = {one.number for one in history if self._note(one.number).exists()}
+        shorter = drop_old_optimizer_state(history, kept)
+        files.write(self.folder / HISTORY, encode_history(shorter, self.first))
         for before, after in zip(history, shorter, strict=True):
             if before != after:
                 files.delete(self._path(OPTIMIZER, after.number))
+
+    def _note(self, number: int) -> Path:
+        return self.folder / KEPT / f"{number:04}"
 
     def _path(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"{number:04}.npz"

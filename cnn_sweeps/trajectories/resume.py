@@ -10,13 +10,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.provenance.identity import Identity, lineage
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
@@ -25,6 +26,7 @@ from cnn_sweeps.training.epoch import Epoch, TrainingCost
 from cnn_sweeps.training.loop import EpochSource, FreshTraining, Trainer
 from cnn_sweeps.training.state import has_untracked_state
 from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
 
@@ -59,7 +61,8 @@ def open_epoch_source(
         yield FreshTraining(trainer=trainer)
         return
     trajectories = TrajectoryStore.under(folder)
-    entry = _entry(trajectories, config, identity, environment)
+    entry = chain(trajectories, config, identity, environment)
+    _describe(entry, config, environment)
     goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
     resumed = ResumedTraining(trainer=trainer, entry=entry, run_id=run_id, goes_on=goes_on)
     try:
@@ -70,31 +73,42 @@ def open_epoch_source(
             trajectories.evict_at_times(config.trajectory.max_gb)
 
 
-def _entry(
+def chain(
     trajectories: TrajectoryStore, config: Config, identity: Identity, environment: Environment
-) -> Entry:
+) -> Chain:
+    """Where the segments of a training are stored; there may be nothing yet."""
     steps = config.trainer.steps_per_execution
     where = fingerprint(environment, steps_per_execution=steps, network=identity.network_sha256)
-    entry = trajectories.entry(identity.trajectory_hash, where)
-    with suppress(StoreError):  # what cannot be written may still be read
-        entry.describe(
-            {
-                "title": title(config.model),
-                "data": config.data.name,
-                "trajectory_hash": identity.trajectory_hash,
-                "environment": environment.numerics,
-            }
-        )
-    return entry
+    path = segments(config)
+    hashes = lineage(config, identity.data_digest) if path[1:] else (identity.trajectory_hash,)
+    named = zip(hashes, path, strict=True)
+    return Chain(tuple(trajectories.entry(name, where, part.first) for name, part in named))
+
+
+def _describe(stored: Chain, config: Config, environment: Environment) -> None:
+    """Say with each segment what it is, for people."""
+    after: dict[str, Any] = {}
+    for entry in stored.entries:
+        with suppress(StoreError):  # what cannot be written may still be read
+            entry.describe(
+                {
+                    "title": title(config.model),
+                    "data": config.data.name,
+                    "trajectory_hash": entry.trajectory_hash,
+                    **({**after, "first": entry.first} if after else {}),
+                    "environment": environment.numerics,
+                }
+            )
+        after = {"previous": entry.trajectory_hash}
 
 
 @dataclass(kw_only=True)
 class ResumedTraining:
-    """The epochs of one trajectory for one run, a `training.loop.EpochSource`.
+    """The epochs of one training for one run, a `training.loop.EpochSource`.
 
-    An epoch that is known is read. One that is not is trained by whoever has the lock;
-    everybody else waits for it, and takes over when the one that has it dies. Use it as a
-    context manager: the lock is given back at its end.
+    An epoch that is known is read. One that is not is trained by whoever has the lock of its
+    segment; everybody else waits for it, and takes over when the one that has it dies. Use it as a
+    context manager: the locks are given back at its end.
 
     Attributes:
         trainer: what is trained, freshly built and compiled.
@@ -108,7 +122,7 @@ class ResumedTraining:
     """
 
     trainer: loop.Trainer
-    entry: Entry
+    entry: Entry | Chain
     run_id: str
     goes_on: bool = True
     trained: set[int] = field(default_factory=set)
@@ -117,7 +131,8 @@ class ResumedTraining:
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._lock = Lock(self.entry.folder)
+        self._chain = Chain((self.entry,)) if isinstance(self.entry, Entry) else self.entry
+        self._locks = {entry: Lock(entry.folder) for entry in self._chain.entries}
         self._known = self._usable_history()
         self._live: Iterator[Epoch] | None = None
         self._at = 0
@@ -150,7 +165,8 @@ class ResumedTraining:
         trace: TracebackType | None,
     ) -> None:
         """Let others go on."""
-        self._lock.release()
+        for lock in self._locks.values():
+            lock.release()
 
     def epochs(self) -> Iterator[Epoch]:
         """Every epoch from the first, read or trained, for as long as they are asked for."""
@@ -169,7 +185,7 @@ class ResumedTraining:
         weights = self.entry.weights(self._known[number - 1])
         self._live = None
         if weights is None:
-            self._wait_for_lock()
+            self._wait_for_lock(number)
             self._train_to(number)
         else:
             variables.restore_model(self.trainer.model, weights)
@@ -199,22 +215,42 @@ class ResumedTraining:
                 if number not in self.trained:
                     self.read[number] = kept
                 return kept.epoch
-            if self._lock.held:
+            lock = self._lock(number)
+            self._release_but(lock)
+            if lock.held:
                 self._train_to(number)
-            elif not self._lock.acquire():
+            elif not lock.acquire():
                 time.sleep(PATIENCE)
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""
         if self._live is None:
             self._at = self._go_back(number - 1)
-            self._live = self.trainer.epochs(start=self._at + 1)
+            if not self._lock(self._at + 1).held:  # whoever has it may train on meanwhile
+                self._wait_for_lock(self._at + 1)
+                self._at = self._go_back(number - 1)
+            self._live = self._trained_from(self._at + 1)
         while self._at < number:
+            self._release_but(self._lock(self._at + 1), self._lock(number))
+            self._wait_for_lock(self._at + 1)
             epoch = next(self._live)
             self._at = epoch.number
             self.trained.add(epoch.number)
             self.seconds += epoch.seconds
             self._checkpoint(epoch)
+
+    def _trained_from(self, number: int) -> Iterator[Epoch]:
+        return self.trainer.epochs(number, [kept.epoch for kept in self._known[: number - 1]])
+
+    def _lock(self, number: int) -> Lock:
+        """The lock on the segment of an epoch."""
+        return self._locks[self._chain.holding(number)]
+
+    def _release_but(self, *locks: Lock) -> None:
+        """Let others have all locks but these: nobody waits for a later segment with an earlier."""
+        for lock in self._locks.values():
+            if lock.held and lock not in locks:
+                lock.release()
 
     def _checkpoint(self, epoch: Epoch) -> None:
         state = variables.snapshot(self.trainer.model)
@@ -231,7 +267,10 @@ class ResumedTraining:
         """
         for kept in reversed(self._known[:number]):
             state = self.entry.state(kept)
-            if state is not None and variables.fits(self.trainer.model, state):
+            if state is None:
+                continue
+            self._prepare(kept.number)
+            if variables.fits(self.trainer.model, state):
                 variables.restore(self.trainer.model, state)
                 return kept.number
         if self.trained and not self.goes_on:
@@ -239,11 +278,16 @@ class ResumedTraining:
                 f"What was stored in {self.entry.folder} was deleted while it was in use, and this "
                 "network cannot be reset to its initial state.\nRun it again."
             )
+        self._prepare(1)
         variables.restore(self.trainer.model, self._start)
         return 0
 
-    def _wait_for_lock(self) -> None:
-        while not self._lock.acquire():
+    def _prepare(self, number: int) -> None:
+        if len(self._chain.entries) > 1:
+            self.trainer.prepare(number)
+
+    def _wait_for_lock(self, number: int) -> None:
+        while not self._lock(number).acquire():
             time.sleep(PATIENCE)
 
 

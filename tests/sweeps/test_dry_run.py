@@ -117,6 +117,34 @@ def test_epochs_are_added_up() -> None:
     assert "to do 3 trials, 4 epochs, of which 3 are trained\n" in three
 
 
+def test_shared_segments_are_trained_once() -> None:
+    """The stable part of a schedule, and all phases before they differ."""
+    epochs = {"trainer.epochs": "choice(5,10,20)"}
+    wsd = told(plan(epochs, trainer={"schedule": {"name": "wsd"}}))
+    assert "to do 3 trials, 35 epochs, of which 23 are trained\n" in wsd
+    assert "schedule" not in wsd
+    phases = [{"first": 4, "batch_size": 8}, {"first": 9, "batch_size": 4}]
+    rates = {"trainer.epochs": "choice(9,12)"}
+    assert "of which 12 are trained\n" in told(
+        plan(rates, trainer={"phases": phases, "epochs": 12})
+    )
+    both = {**epochs, "trainer.schedule.name": "choice(constant,wsd)"}
+    assert "70 epochs, of which 27 are trained\n" in told(plan(both))
+
+
+def test_a_decay_says_what_it_costs() -> None:
+    """Where its end is that of the training, and epochs are swept."""
+    epochs = {"trainer.epochs": "choice(5,10,20)"}
+    said = "schedule cosine shares no epochs between numbers of them: 35 epochs for 5, 10, 20; "
+    said += "trainer.schedule.name=wsd would train 23\n"
+    assert said in told(plan(epochs, trainer={"schedule": {"name": "cosine"}}))
+    for trainer in ({"name": "cosine", "decay_epochs": 5}, {"name": "step"}):
+        assert "would train" not in told(plan(epochs, trainer={"schedule": trainer}))
+    for swept in ({"trainer.epochs": "choice(1,2)"}, {"model.filters": "choice(4,8)"}):
+        alone = plan(swept, trainer={"schedule": {"name": "linear"}})
+        assert "would train" not in told(alone)
+
+
 def test_without_reuse_every_epoch_is_trained() -> None:
     """There is nothing to tell apart then."""
     alone = plan(EPOCHS, trajectory={"reuse": False})

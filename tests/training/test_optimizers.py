@@ -24,7 +24,8 @@ def test_every_name_of_the_schema_is_in_a_table() -> None:
     from cnn_sweeps.training.schedules import SHAPES
 
     assert get_args(get_type_hints(Optimizer)["name"]) == tuple(optimizers.OPTIMIZERS)
-    assert set(get_args(get_type_hints(Schedule)["name"])) == set(SHAPES)
+    apart = {"wsd", "reduce_on_plateau"}  # of several shapes, and none: its rate is set
+    assert set(get_args(get_type_hints(Schedule)["name"])) == set(SHAPES) | apart
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
@@ -96,6 +97,15 @@ def test_a_value_that_keras_refuses() -> None:
             r"ends with decay_epochs=3\.\nType .*warmup_epochs=2",
             id="warm-up longer than the decay",
         ),
+        pytest.param(
+            {"name": "step", "end_factor": 0.1}, "end_factor=0.1 has no effect", id="no end"
+        ),
+        pytest.param(
+            {"name": "reduce_on_plateau", "warmup_epochs": 1}, "warmup_epochs=1 has no", id="set"
+        ),
+        pytest.param(
+            {"name": "wsd", "decay_epochs": 3}, r"\.cooldown_epochs says how long", id="wsd"
+        ),
     ],
 )
 def test_check_refuses_a_schedule(schedule: dict[str, Any], message: str) -> None:
@@ -127,6 +137,17 @@ def test_check_refuses_a_schedule(schedule: dict[str, Any], message: str) -> Non
             {0: 0, 10: 0.5, 20: 1, 60: 0.6, 100: 0.2},
             id="cosine after a warm-up",
         ),
+        pytest.param({"name": "sqrt"}, {0: 1, 25: 0.5, 100: 0, 150: 0}, id="square root"),
+        pytest.param(
+            {"name": "step", "drop_epochs": 2, "drop_factor": 0.5},
+            {0: 1, 19: 1, 20: 0.5, 39: 0.5, 40: 0.25, 100: 0.5**5, 140: 0.5**7},
+            id="step",
+        ),
+        pytest.param(
+            {"name": "step", "drop_epochs": 1, "warmup_epochs": 1},
+            {0: 0, 5: 0.5, 10: 1, 19: 1, 20: 0.1},
+            id="step after a warm-up",
+        ),
     ],
 )
 def test_the_rate_over_time(schedule: dict[str, Any], rates: dict[int, float]) -> None:
@@ -152,3 +173,41 @@ def test_only_what_may_be_null_in_keras_is_a_common_parameter() -> None:
             assert isinstance(default, bool) == (param in optimizers.FLAGS), (name, param)
             if default is None:
                 assert param in optimizers.COMMON.split(), (name, param)
+
+
+def test_a_plan_may_begin_in_the_middle() -> None:
+    """Its steps are counted from there on, and nothing before is negative."""
+    from cnn_sweeps.training.schedules import Planned
+
+    here, later = (
+        optimizers.make(trainer(name="linear", warmup_epochs=2), 10, first_step=n)._learning_rate
+        for n in (0, 70)
+    )
+    steps = (0, 5, 20, 55, 100)
+    assert [float(later(70 + n)) for n in steps] == [float(here(n)) for n in steps]
+    assert float(later(60)) == 0
+    assert Planned.from_config(later.get_config()).first_step == 70
+
+
+def test_state_is_carried_by_the_paths_of_variables() -> None:
+    """To an optimizer of the same kind, for what both train; the learning rate is its own."""
+    import keras
+    import numpy as np
+
+    kernel, bias = (keras.Variable(np.ones(2), name=name) for name in ("kernel", "bias"))
+    before = keras.optimizers.SGD(0.5, momentum=0.9)
+    before.build([kernel])
+    for _ in range(3):
+        before.apply([keras.ops.ones(2)], [kernel])
+    after = keras.optimizers.SGD(0.25, momentum=0.8)
+    after.build([bias, kernel])
+    optimizers.carry(before, after)
+    carried = {v.path.partition("/")[2]: v.numpy().tolist() for v in after.variables}
+    was = {v.path.partition("/")[2]: v.numpy().tolist() for v in before.variables}
+    assert carried["kernel_momentum"] == was["kernel_momentum"] != [0, 0]
+    assert carried["bias_momentum"] == [0, 0]
+    assert (carried["iteration"], carried["learning_rate"]) == (3, 0.25)
+    other = keras.optimizers.Adam()
+    other.build([kernel])
+    optimizers.carry(before, other)
+    assert int(other.iterations) == 0

@@ -162,3 +162,85 @@ def test_only_a_network_of_the_users_is_looked_into(
     assert looked == [trainer.model]
     longer = config(model={"name": "custom", "function": "nowhere:build"}, trainer={"epochs": 3})
     assert ran(tracked, longer)[1].done == ([1, 2, 3] if hidden else [3])
+
+
+def wsd(epochs: int) -> Config:
+    """An experiment that cools down at its end."""
+    return config(trainer={"epochs": epochs, "schedule": {"name": "wsd"}})
+
+
+def test_the_stable_part_is_trained_once_for_all_lengths(tracked: Tracked) -> None:
+    """5, 10 and 20 epochs as a sweep has them: 16 stable ones, and 1, 2 and 4 that cool down."""
+    trained = [ran(tracked, wsd(epochs))[1].done for epochs in (5, 10, 20)]
+    assert trained == [[1, 2, 3, 4, 5], [5, 6, 7, 8, 9, 10], list(range(9, 21))]
+    assert sum(map(len, trained)) == 23
+    again = [ran(tracked, wsd(epochs)) for epochs in (20, 10, 5)]
+    assert [trainer.done for _, trainer in again] == [[], [], []]
+    assert [(losses(done), trainer.weights) for done, trainer in again] == [
+        expected(epochs) for epochs in (20, 10, 5)
+    ]
+
+
+def test_where_a_segment_begins_the_state_is_kept(tracked: Tracked) -> None:
+    """However far the one before is trained afterwards; from elsewhere it is trained again."""
+    ran(tracked, wsd(5))
+    ran(tracked, config(trainer={"epochs": 9}))
+    shorter = config(trainer={"epochs": 6, "phases": [{"first": 5, "batch_size": 8}]})
+    assert ran(tracked, shorter)[1].done == [5, 6]
+    elsewhere = config(trainer={"epochs": 7, "phases": [{"first": 7, "batch_size": 8}]})
+    assert ran(tracked, elsewhere)[1].done == [5, 6, 7]
+    assert ran(tracked, elsewhere)[1].done == []
+
+
+def test_segments_that_are_lost_are_trained_again(tracked: Tracked) -> None:
+    """The first, the second or both, whole or in part: the numbers are the same."""
+    asked = config(
+        trainer={
+            "epochs": 7,
+            "phases": [{"first": 3, "batch_size": 8}, {"first": 6, "batch_size": 4}],
+        }
+    )
+    ran(tracked, asked)
+    store = TrajectoryStore.under(tracked.address.dir)
+    folders = {entry.about.get("first", 1): entry.folder for entry in store.entries()}
+    assert sorted(folders) == [1, 3, 6]
+    assert [entry.verify() for entry in store.entries()] == [{}, {}, {}]
+    for lost in ([1], [3], [6], [1, 3], [3, 6], [1, 6]):
+        for first in lost:
+            shutil.rmtree(folders[first])
+        done, trainer = ran(tracked, asked)
+        assert (losses(done), trainer.weights) == expected(7)
+        assert {first for first in lost if not folders[first].exists()} == set()
+        again, unmoved = ran(tracked, asked)
+        assert (losses(again), unmoved.weights, unmoved.done) == (*expected(7), [])
+
+
+def test_an_entry_says_what_it_goes_on_from(tracked: Tracked) -> None:
+    """For people, and for the list."""
+    asked = wsd(5)
+    ran(tracked, asked)
+    named = {
+        entry.about["trajectory_hash"]: entry
+        for entry in TrajectoryStore.under(tracked.address.dir).entries()
+    }
+    last = named[identify(asked, "d" * 64).trajectory_hash].about
+    assert (last["first"], last["previous"]) == (5, identify(config(), "d" * 64).trajectory_hash)
+
+
+def test_damaged_weights_of_an_earlier_segment_are_trained_again(tracked: Tracked) -> None:
+    """Where the best epoch lies before the last change."""
+    early = {"patience": 6, "min_delta": 99.0}
+    asked = config(
+        trainer={
+            "epochs": 5,
+            "phases": [{"first": 3, "batch_size": 8}],
+            "early_stopping": early,
+        }
+    )
+    first, trainer = ran(tracked, asked)
+    best = trainer.weights
+    assert first.best == 1
+    for entry in TrajectoryStore.under(tracked.address.dir).entries():
+        (entry.folder / "weights" / "0001.npz").unlink(missing_ok=True)
+    _, trainer = ran(tracked, asked)
+    assert (trainer.weights, trainer.done) == (best, [1])

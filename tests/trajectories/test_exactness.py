@@ -56,6 +56,17 @@ AUGMENT: dict[str, dict[str, Any]] = {
 EVERYTHING = {key: value for given in AUGMENT.values() for key, value in given.items()}
 LOSS = {"label_smoothing": 0.1, "class_weight": {"dark": 2.0, "1": 0.5}}
 
+
+def dropping(name: str, **fields: Any) -> dict[str, Any]:
+    """The trainer's schedule that has no end value."""
+    return {"schedule": {"name": name, **fields}}
+
+
+def phases(*each: dict[str, Any]) -> dict[str, Any]:
+    """The trainer's phases."""
+    return {"phases": list(each)}
+
+
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
     "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
@@ -95,6 +106,44 @@ CASES = {
     "exponential, warm-up": Case(
         model=DNN, trainer=schedule("exponential", end_factor=0.1, warmup_epochs=1)
     ),
+    "square root": Case(model=DNN, trainer=schedule("sqrt")),
+    "step": Case(model=DNN, trainer=dropping("step", drop_epochs=2, warmup_epochs=1)),
+    "wsd, warm-up": Case(
+        model=FULL,
+        trainer={"schedule": {"name": "wsd", "cooldown_epochs": 2, "warmup_epochs": 1}},
+        stopped=True,
+    ),
+    "reduce on plateau": Case(
+        model=DNN, trainer=dropping("reduce_on_plateau", patience=1, min_delta=99.0)
+    ),
+    "phases: learning rate, broken off in the first": Case(
+        model=FULL, trainer=phases({"first": 4, "optimizer.learning_rate": 1e-4}), stopped=True
+    ),
+    "phases: broken off where one begins": Case(
+        model=FULL,
+        trainer=phases({"first": 3, "batch_size": 5, "schedule.name": "linear"}),
+        stopped=True,
+    ),
+    "phases: broken off after two began": Case(
+        model=DNN,
+        trainer=phases({"epochs": 1}, {"epochs": 1, "optimizer.name": "lion"}, {"batch_size": 7}),
+        split=3,
+        kill=4,
+    ),
+    "phases: another optimizer": Case(
+        model=DNN,
+        trainer=phases({"first": 2, "optimizer.name": "sgd", "optimizer.params.momentum": 0.9}),
+        kill=2,
+    ),
+    "phases: plateaus, mixed_float16": Case(
+        model=FULL,
+        trainer={
+            **dropping("reduce_on_plateau", patience=1, monitor="loss", min_delta=99.0),
+            **phases({"epochs": 2}, {"schedule.patience": 2}),
+            "precision": "mixed_float16",
+        },
+        stopped=True,
+    ),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
     "float64": Case(model=FULL, trainer={"precision": "float64"}),
@@ -129,7 +178,7 @@ def choices(section: type, name: str) -> set[str]:
 
 def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     """What is added to the program has to be added to the cases."""
-    configs = [case.config(1, reuse=False) for case in CASES.values()]
+    configs = [case.config(case.epochs, reuse=False) for case in CASES.values()]
     trainers = [config.trainer for config in configs]
     assert {config.model.name for config in configs} == NETWORKS.keys()
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()

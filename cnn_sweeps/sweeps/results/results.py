@@ -83,6 +83,7 @@ class Trial:
         epochs_asked: how many it would have had, had it not been pruned.
         seconds_paid: what was spent on training it; None where the store does not say.
         reused: whether it was answered as a whole from another run.
+        lineage: a line for each segment of a training that changes on its way.
         retries: how it came to be tried again, the first time in front; empty where it was not.
         reported: the objective after each epoch, by its number from 1; empty where none is known
             before the end.
@@ -108,6 +109,7 @@ class Trial:
     epochs_asked: int = 0
     seconds_paid: float | None = None
     reused: bool = False
+    lineage: tuple[str, ...] = ()
     retries: tuple[Retry, ...] = ()
     reported: Mapping[int, float] = field(default_factory=dict)
     last: Mapping[str, float] = field(default_factory=dict)

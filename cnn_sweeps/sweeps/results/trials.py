@@ -84,7 +84,7 @@ class TrialReader:
         )
 
     def _cost(self, frozen: FrozenTrial, epochs: int) -> dict[str, Any]:
-        """What was trained for a trial, and what came from elsewhere."""
+        """What was trained for a trial, and how, and what came from elsewhere."""
         known = frozen.user_attrs
         run = self._runs.get(known.get(RUN_ID, ""))
         tags = run.tags if run else {}
@@ -97,6 +97,7 @@ class TrialReader:
             "epochs_trained": 0 if REUSED_FROM in known else trained,
             "seconds_paid": 0.0 if reused else None if paid is None else float(paid),
             "reused": reused,
+            "lineage": tuple(tags.get(names.LINEAGE, "").splitlines()),
         }
 
     def _epochs_asked(self, params: Mapping[str, Any]) -> int:

@@ -2,11 +2,13 @@
 
 A trial is a prefix of its trajectory (its *course*). When the longest has been trained the
 others need only be read, so the longest goes first, and nobody trains what somebody else is
-training at that moment. Of several courses the one with the most work goes first: one that began
-last and alone would keep everybody waiting (Graham, "Bounds on Multiprocessing Timing
-Anomalies", 1969).
+training at that moment. Before it go those that leave the course on its way, the earliest first:
+what their own part begins with is then the last that was trained. Of several courses the one with
+the most work goes first: one that began last and alone would keep everybody waiting (Graham,
+"Bounds on Multiprocessing Timing Anomalies", 1969).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +16,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Data, Model
 from cnn_sweeps.data import peek_shape
 from cnn_sweeps.errors import InputError
@@ -35,6 +38,7 @@ class Prefix:
         meaning: which experiment it is; None where that is not known yet.
         course: which trajectory it is a prefix of; None also where it cannot be carried out.
         epochs: how far along it.
+        leaves: the epoch after which it is on a course of its own; None where it never leaves.
         work: what an epoch takes, in no particular unit.
     """
 
@@ -42,6 +46,7 @@ class Prefix:
     experiment_key: str | None = None
     trajectory_key: str | None = None
     epochs: int = 0
+    leaves: int | None = None
     work: float = 0.0
 
     @classmethod
@@ -51,11 +56,13 @@ class Prefix:
             config = plan.config(cell)
         except InputError:
             return cls(cell=cell, experiment_key=experiment_key)
+        path = segments(config)
         return cls(
             cell=cell,
             experiment_key=experiment_key,
             trajectory_key=plan.trajectory_key(config),
             epochs=config.trainer.epochs,
+            leaves=path[1].first - 1 if len(path) > 1 else None,
             work=_work(config.model, config.data),
         )
 
@@ -65,11 +72,12 @@ def queued(cells: Iterable[Prefix]) -> Iterator[Prefix]:
     trajectories: dict[str | None, list[Prefix]] = {}
     for prefix in cells:
         trajectories.setdefault(prefix.trajectory_key or prefix.experiment_key, []).append(prefix)
-    longest_first = [
-        sorted(some, key=lambda prefix: -prefix.epochs) for some in trajectories.values()
-    ]
-    for prefixes in sorted(longest_first, key=lambda some: -some[0].epochs * some[0].work):
-        yield from prefixes
+    most_work = sorted(
+        trajectories.values(),
+        key=lambda some: -max(prefix.epochs for prefix in some) * some[0].work,
+    )
+    for prefixes in most_work:
+        yield from sorted(prefixes, key=lambda one: (one.leaves or math.inf, -one.epochs))
 
 
 def claimable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -25,6 +25,17 @@ def test_those_of_a_trajectory_stand_together_with_the_longest_first() -> None:
     assert order(plan(EPOCHS_AND_FILTERS)) == [(8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1)]
 
 
+def test_those_that_leave_a_trajectory_early_go_first() -> None:
+    """What they leave with is the last that was trained; the others follow, the longest first."""
+    wsd = plan({"trainer.epochs": "20,5,10"}, trainer={"schedule": {"name": "wsd"}})
+    cells = list(queued(Prefix.of(wsd, *entry) for entry in wsd.distinct_cells().items()))
+    assert [(p.epochs, p.leaves) for p in cells] == [(5, 4), (10, 8), (20, 16)]
+    assert len({p.trajectory_key for p in cells}) == 1
+    both = plan({"trainer.schedule.name": "constant,wsd", "trainer.epochs": "5,10"})
+    cells = list(queued(Prefix.of(both, *entry) for entry in both.distinct_cells().items()))
+    assert [(p.epochs, p.leaves) for p in cells] == [(5, 4), (10, 8), (10, None), (5, None)]
+
+
 def test_epochs_that_set_the_schedule_make_other_trajectories() -> None:
     """A learning rate that decays until the last epoch is another one for each number of them."""
     made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})

@@ -1,0 +1,25 @@
+"""A training that changes on its way, told to a person: which epochs are trained how."""
+
+from cnn_sweeps.config.path import segments
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.provenance.identity import SHOWN, lineage
+from cnn_sweeps.tracking.params import as_text
+
+
+def described(config: Config, data_digest: str) -> tuple[str, ...]:
+    """A line for each segment: its epochs, its trajectory and what changes; none for a single one.
+
+    Args:
+        config: what is trained.
+        data_digest: SHA-256 of the images and labels.
+    """
+    path = segments(config)
+    if not path[1:]:
+        return ()
+    ends = [after.first - 1 for after in path[1:]] + [config.trainer.epochs]
+    lines = []
+    for segment, end, name in zip(path, ends, lineage(config, data_digest), strict=True):
+        epochs = f"epoch {end}" if segment.first == end else f"epochs {segment.first} to {end}"
+        changes = " ".join(f"{key}={as_text(value)}" for key, value in segment.changes.items())
+        lines.append(f"{epochs}: trajectory {name[:SHOWN]}{changes and f', {changes}'}")
+    return tuple(lines)

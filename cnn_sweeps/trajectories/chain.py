@@ -1,0 +1,77 @@
+"""The stored segments of one training, one after another, as if they were one trajectory.
+
+Each segment is stored by itself, under its own hash, so that trainings which change in different
+ways share what they have in common. What a later segment begins with is the last state of the one
+before, which is kept there for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.entry import Entry, EpochRecord
+from cnn_sweeps.trajectories.files import Arrays
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The entries of the segments of a training; it is used as one `Entry`.
+
+    Attributes:
+        entries: where each segment is stored, in order; each knows its first epoch.
+    """
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where its last segment is stored."""
+        return self.entries[-1].folder
+
+    def holding(self, number: int) -> Entry:
+        """Where an epoch is stored."""
+        return [entry for entry in self.entries if entry.first <= number][-1]
+
+    def history(self) -> list[EpochRecord]:
+        """The epochs that are known, from the first on without a gap."""
+        known: list[EpochRecord] = []
+        for entry in self.entries:
+            if len(known) < entry.first - 1:
+                break
+            known = [*known[: entry.first - 1], *entry.history()]
+        return known
+
+    def put(
+        self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
+    ) -> EpochRecord:
+        """Add an epoch; see `Entry.put`."""
+        entry = self.holding(epoch.number)
+        own = [one for one in known if self.holding(one.number) is entry]
+        return entry.put(epoch, state, run_id=run_id, known=own)
+
+    def weights(self, one: EpochRecord) -> Arrays | None:
+        """The model's variables after an epoch; see `Entry.weights`."""
+        return self.holding(one.number).weights(one)
+
+    def state(self, one: EpochRecord) -> Arrays | None:
+        """All variables after an epoch; see `Entry.state`."""
+        return self.holding(one.number).state(one)
+
+    def nearest_state(self, number: int) -> int:
+        """The last epoch up to that one from which training can go on; 0 for the start."""
+        known = self.history()[:number]
+        return next((one.number for one in reversed(known) if self.state(one) is not None), 0)
+
+    def mark_used(self) -> None:
+        """Note that all of it is used, and that the last state of a segment is begun with."""
+        for before, after in pairwise(self.entries):
+            before.keep_state(after.first - 1)
+        for entry in self.entries:
+            entry.mark_used()
+
+    def quarantine(self) -> None:
+        """Keep the epochs under other names, where they are never read."""
+        for entry in self.entries:
+            entry.quarantine()
