@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ __all__ = ["finished", "in_tmp", "isolated", "migrated_database", "store", "trac
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Decoded images of the tests stay out of the cache of whoever runs them.
+os.environ["CNN_SWEEPS_CACHE"] = str(Path(tempfile.gettempdir(), f"cnn-sweeps-tests-{os.getuid()}"))
 
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()

@@ -31,8 +31,8 @@ MODULES: Final = (
     *sorted(set(_kinds())),
     # from files to arrays: what the readers share, split
     *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
-    "data/readers/split_names.py",
-    *("data/arrays.py", "data/dataset.py", "data/loading.py", "data/split.py"),
+    *("data/readers/listed.py", "data/readers/split_names.py"),
+    *("data/arrays.py", "data/dataset.py", "data/decoded.py", "data/loading.py", "data/split.py"),
     # from config to network: what the kinds share
     *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
     # from network to epochs: steps, loop, optimizers, backend, variables
