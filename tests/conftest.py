@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
 # imported with, unless it is one of the process: in a test that would be pytest's own.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+# Decoded images of the tests stay out of the cache of whoever runs them.
+os.environ["CNN_SWEEPS_CACHE"] = str(Path(tempfile.gettempdir(), f"cnn-sweeps-tests-{os.getuid()}"))
 
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()

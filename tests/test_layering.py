@@ -75,6 +75,7 @@ MOVES_NOTHING = (
     "config",
     "data.download",
     "data.files",
+    "data.manifest",
     "data.notices",
     "data.progress",
     "data.readers.unreadable",

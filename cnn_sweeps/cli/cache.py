@@ -8,6 +8,9 @@ from typing import Any
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.data import decoded
+from cnn_sweeps.data.decoded import DecodedStore
+from cnn_sweeps.data.decoded import Entry as DecodedEntry
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.validate import compose_trajectories
@@ -20,6 +23,7 @@ from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
 
 MB = 10**6
+CACHE = "data.cache="
 REMEDY = "damaged files are quarantined, and their epochs trained again when needed"
 
 
@@ -29,12 +33,14 @@ class Asked:
 
     Attributes:
         store: where to look.
+        decoded: where decoded images are.
         max_gb: how much may be kept there.
         prefix: the beginning of one trajectory hash; None for all.
         json: whether a program reads the answer.
     """
 
     store: TrajectoryStore
+    decoded: DecodedStore
     max_gb: float
     prefix: str | None
     json: bool
@@ -64,6 +70,11 @@ class Asked:
         return meant
 
     @property
+    def images(self) -> list[DecodedEntry]:
+        """The decoded images, the least recently used first; none beside one trajectory."""
+        return self.decoded.entries() if self.prefix is None else []
+
+    @property
     def place(self) -> Path:
         """Where it looks, for a person."""
         return self.store.folder.absolute()
@@ -79,10 +90,11 @@ def main(typed: list[str]) -> int:
     parser = Arguments(
         "cache",
         f"[{' | '.join(ACTIONS)}] [HASH] [--json]",
-        "List cached epochs (the default), verify every file by its "
+        "List cached epochs and decoded images (the default), verify every file by its "
         "checksum, or delete them. Trajectories in use are not deleted.",
         names=(0, 2),
-        epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all.",
+        epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all "
+        "and the decoded images. Theirs is another folder with data.cache=FOLDER.",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     asked = parser.read(typed)
@@ -90,19 +102,33 @@ def main(typed: list[str]) -> int:
     if action not in ACTIONS:
         parser.refuse(asked.names)
     prefix = checked_prefix(hashes[0], "trajectory") if hashes else None
-    tracking, trajectory = compose_trajectories(asked.overrides)
+    cache = [each.removeprefix(CACHE) for each in asked.overrides if each.startswith(CACHE)]
+    others = [each for each in asked.overrides if not each.startswith(CACHE)]
+    tracking, trajectory = compose_trajectories(others)
+    folder = decoded.cache_folder(Path(cache[-1]) if cache and cache[-1] else None)
     store = TrajectoryStore.under(tracking.dir)
     return ACTIONS[action](
-        Asked(store=store, max_gb=trajectory.max_gb, prefix=prefix, json=asked.json)
+        Asked(
+            store=store,
+            decoded=DecodedStore(folder),
+            max_gb=trajectory.max_gb,
+            prefix=prefix,
+            json=asked.json,
+        )
     )
 
 
 def show(asked: Asked) -> int:
     """Print a row for each trajectory, the one that would be deleted first at the top."""
     rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
+    images = [_images(entry) for entry in asked.images]
     if asked.json:
-        _print_json(folder=str(asked.place), max_gb=asked.max_gb, bytes=taken, entries=rows)
-    elif not rows:
+        place = str(asked.place)
+        _print_json(
+            folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **_some(images=images)
+        )
+        return 0
+    if not rows:
         say(f"the cache in {asked.place} is empty.")
     else:
         out = output.console()
@@ -110,19 +136,32 @@ def show(asked: Asked) -> int:
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
         out.print(f"{_count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
+    if images:
+        out = output.console()
+        out.print()
+        _images_table(images).show(out)
+        size = _size(sum(row["bytes"] for row in images))
+        out.print(f"decoded images in {asked.decoded.folder}; {size} (data.cache_gb)")
     return 0
 
 
 def verify(asked: Asked) -> int:
     """Check every file; what does not fit its checksum is set aside."""
-    entries = asked.entries
+    entries, images = asked.entries, asked.images
     faults = [
         {**_name(entry), "file": file, "fault": fault}
         for entry in entries
         for file, fault in sorted(entry.verify().items())
     ]
+    damaged = _verified(images)
+    changed = asked.decoded.changed_files() if asked.prefix is None else []
     if asked.json:
-        _print_json(folder=str(asked.place), checked=len(entries), faults=faults)
+        _print_json(
+            folder=str(asked.place),
+            checked=len(entries),
+            faults=faults,
+            **_some(images_checked=len(images), images_damaged=damaged, files_changed=changed),
+        )
     elif not entries:
         say(f"the cache in {asked.place} is empty.")
     else:
@@ -130,7 +169,20 @@ def verify(asked: Asked) -> int:
             where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
             say(f"{where}  {each['file']} is {each['fault']}")
         say(f"{_count(entries)} checked: {REMEDY if faults else 'all files are intact'}.")
-    return 1 if faults else 0
+    if images and not asked.json:
+        what = f"{len(damaged)} damaged and deleted; decoded again when needed"
+        say(f"{pluralize(len(images), 'set')} of decoded images checked: {what}.")
+        for path in changed:
+            say(f"{path} has changed, while its size and time have not: it is read again.")
+    return 1 if faults or damaged or changed else 0
+
+
+def _verified(images: list[DecodedEntry]) -> list[str]:
+    """Read all decoded images again, and delete those that are not as they were written."""
+    damaged = [entry for entry in images if entry.verify()]
+    for entry in damaged:
+        entry.remove()
+    return [entry.folder.name for entry in damaged]
 
 
 def clear(asked: Asked) -> int:
@@ -140,10 +192,16 @@ def clear(asked: Asked) -> int:
     gone = asked.store.clear(rows)
     stay = [entry for entry in rows if entry not in gone]
     freed = max(before - asked.store.size, 0)
+    images = [_images(entry) for entry in asked.images]
+    if asked.images:
+        asked.decoded.evict(0)
     if asked.json:
         lists = {"deleted": [rows[e] for e in gone], "stay": [rows[e] for e in stay]}
-        _print_json(folder=str(asked.place), freed_bytes=freed, **lists)
+        _print_json(folder=str(asked.place), freed_bytes=freed, **_some(images=images), **lists)
         return 0
+    if images:
+        size = _size(sum(row["bytes"] for row in images))
+        say(f"{pluralize(len(images), 'set')} of decoded images deleted, {size} freed.")
     if not rows:
         say(f"the cache in {asked.place} is empty.")
         return 0
@@ -194,12 +252,50 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     )
 
 
+def _images(entry: DecodedEntry) -> dict[str, Any]:
+    """What is known of decoded images, ready for JSON."""
+    about = entry.about
+    return {
+        "key": entry.folder.name,
+        "source": str(about.get("source", "")),
+        "shape": list(about.get("shape", ())),
+        "resize": str(about.get("resize", "")),
+        "bytes": entry.size,
+        "last_used": datetime.fromtimestamp(entry.used, tz=UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _images_table(rows: list[dict[str, Any]]) -> Table:
+    columns = {
+        "images of": [row["source"] for row in rows],
+        "images": [f"{row['shape'][0]:,}" if row["shape"] else "" for row in rows],
+        "shape": ["x".join(map(str, row["shape"][1:])) for row in rows],
+        "resize": [row["resize"] for row in rows],
+        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
+        "last used (UTC)": [
+            f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}" for row in rows
+        ],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - {"images", "size MB"}),
+        first=("images of", "size MB", "images", "shape"),
+        every="cnn-sweeps cache --json",
+    )
+
+
 def _size(taken: int) -> str:
     return f"{taken / GB:.2f} GB" if taken >= GB else f"{taken / MB:.1f} MB"
 
 
 def _count(entries: Sized) -> str:
     return pluralize(len(entries), "trajectory", "trajectories")
+
+
+def _some(**values: Any) -> dict[str, Any]:
+    """What is not empty: most users have no decoded images."""
+    return {name: value for name, value in values.items() if value}
 
 
 def _print_json(**values: Any) -> None:

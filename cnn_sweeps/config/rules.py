@@ -39,8 +39,8 @@ DATA: Final = (
         number=2,
         changed="the user's own validation images are the validation split; every class is in "
         "each split, and its name in the digest; 16-bit images are scaled by their range, and "
-        "black ones refused",
-        kinds=frozenset({"image_folder", "idx", "npz"}),
+        "black ones refused; image files are named by their own digests, not by their pixels",
+        kinds=frozenset({"image_folder", "table", "idx", "npz"}),
     ),
 )
 """`data.rules`: how images are read, scaled, split and counted into the digest."""

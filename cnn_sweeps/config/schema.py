@@ -45,8 +45,10 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(ge=0, le=100)]
 DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
+Resize = Literal["stretch", "crop", "pad"]
 LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
+Column = Annotated[str, Field(min_length=1)]
 Numbers = tuple[Positive, ...]
 Size = tuple[Positive, Positive]
 DECAYING = ("cosine", "exponential", "linear", "sqrt")
@@ -219,21 +221,59 @@ class DigitsData(Split):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class FolderData(Split):
+class ImageFiles(Split):
+    """A user's own images, a file each: how they are decoded, and where that is kept."""
+
+    path: Place = not_identity(..., location=True)
+    """What names the files."""
+    name: str = not_identity("")
+    """Which reader."""
+    image_size: Size = not_identity((28, 28))
+    """Height and width every image is brought to, in pixels."""
+    color: Literal["rgb", "grayscale"] = not_identity("rgb")
+    """Three channels or one."""
+    resize: Resize = added(default="stretch", neutral="stretch", identity=False)
+    """An image of another aspect ratio: `stretch` it, `crop` to its middle, `pad` it with black."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
+    """Share of each class that makes the test split when there are no test images."""
+    skip_unreadable: bool = added(default=False, neutral=False, identity=False)
+    """Whether files that cannot be read as images are left out, instead of refused."""
+    cache: Place | None = added(
+        default=None, neutral=None, identity=False, location=True, selects=False
+    )
+    """Folder of decoded images; CNN_SWEEPS_CACHE or `~/.cache/cnn_sweeps` when null."""
+    cache_gb: Annotated[float, Field(ge=0)] = added(
+        default=20.0, neutral=20.0, identity=False, selects=False
+    )
+    """Its size in GB (10^9 bytes), the least recently used go first; 0 decodes into memory."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FolderData(ImageFiles):
     """A user's own images, one sub-folder for each class."""
 
     path: Place = not_identity(..., location=True)
     """Folder with `train/` and `test/`, or with the class folders themselves."""
     name: Literal["image_folder"] = not_identity("image_folder")
     """Which reader."""
-    image_size: Size = not_identity((28, 28))
-    """Height and width every image is brought to, in pixels."""
-    color: Literal["rgb", "grayscale"] = not_identity("rgb")
-    """Three channels or one."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = not_identity(0.2)
-    """Share of each class that makes the test split when there is no `test/`."""
-    skip_unreadable: bool = added(default=False, neutral=False, identity=False)
-    """Whether files that cannot be read as images are left out, instead of refused."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TableData(ImageFiles):
+    """A user's own images, listed in a CSV or Parquet file."""
+
+    path: Place = not_identity(..., location=True)
+    """The table: a row for each image; paths in it begin at its folder."""
+    name: Literal["table"] = not_identity("table")
+    """Which reader."""
+    path_column: Column = not_identity("path")
+    """The column of image files."""
+    label_column: Column = not_identity("label")
+    """The column of labels: text or numbers, each different one a class, in sorted order."""
+    split_column: Column | None = not_identity(None)
+    """The column of `train`, `val` and `test`; `split` when null, if there is one."""
+    group_column: Column | None = not_identity(None)
+    """The column of groups, none of which is divided; `group` when null, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -261,7 +301,8 @@ class NpzData(Split):
 
 
 Data = Annotated[
-    ArchiveData | DigitsData | FolderData | IdxData | NpzData, Field(discriminator="name")
+    ArchiveData | DigitsData | FolderData | TableData | IdxData | NpzData,
+    Field(discriminator="name"),
 ]
 
 

@@ -1,7 +1,7 @@
 """Raw arrays from a file, checked and brought to the one form that the program knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import LabelsMode
 from cnn_sweeps.errors import DataError
 
-Images = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 Shape = tuple[int, int, int]
@@ -25,6 +25,63 @@ MOST_CHANNELS = 4
 """A picture has at most so many: red, green, blue and transparency."""
 FLAT_DIMENSIONS = 2
 RENUMBER = "type data.labels=renumber to make each different one a class, in sorted order"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Some of the images of an array, in an order of their own; nothing is copied before its use.
+
+    Where the array is a file that is mapped into memory, only those that are used are read, and
+    all processes share them.
+
+    Attributes:
+        base: all images, (n, height, width, channels).
+        places: which of them, (m,).
+        prints: 16 bytes for each image of `base`, (n, 16); equal images have equal ones.
+    """
+
+    base: Pixels
+    places: NDArray[np.int64]
+    prints: NDArray[np.uint8]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(m, height, width, channels)."""
+        return len(self.places), *self.base.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """That of an array."""
+        return self.base.dtype
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.places)
+
+    def __getitem__(self, which: Any) -> Pixels:
+        """One image, or those of a slice, an array of indices or a mask, as an array."""
+        first, *rest = which if isinstance(which, tuple) else (which,)
+        places = self.places[first]
+        found: Pixels = self.base[places]
+        return found[(slice(None),) * np.ndim(places) + tuple(rest)] if rest else found
+
+    def pick(self, which: slice | NDArray[Any]) -> "View":
+        """Those of a slice, an array of indices or a mask, as a view."""
+        return replace(self, places=self.places[which])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them, in memory."""
+        if copy is False:
+            raise ValueError("a view of images cannot become one array without a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+Images = Pixels | View
+
+
+def pick(images: Images, which: slice | NDArray[Any]) -> Images:
+    """Those of a slice, an array of indices or a mask; of a view a view."""
+    return images.pick(which) if isinstance(images, View) else images[which]
 
 
 @dataclass(frozen=True)
@@ -60,7 +117,7 @@ def _channels_first(shape: tuple[int, ...], rules: int) -> bool:
     return few and last > MOST_CHANNELS
 
 
-def images(part: Part, rules: int = 1) -> Images:
+def images(part: Part, rules: int = 1) -> Pixels:
     """Images as uint8 of shape (n, height, width, channels); not copied where they are.
 
     Raises:
@@ -92,7 +149,7 @@ def _reshape(shape: tuple[int, ...]) -> str:
     return f": x = x.reshape(-1, {side}, {side})"
 
 
-def _pixels(array: NDArray[Any], where: str) -> Images:
+def _pixels(array: NDArray[Any], where: str) -> Pixels:
     """The same values as uint8, refused where that would change them."""
     if array.dtype == np.uint8:
         return array
@@ -134,7 +191,7 @@ def _scaling(low: float, high: float) -> str:
     ).replace("- -", "+ ")
 
 
-def check_visible(found: Images, where: str) -> None:
+def check_visible(found: Pixels, where: str) -> None:
     """Refuse images that are black from the first to the last.
 
     Raises:

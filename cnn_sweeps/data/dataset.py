@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cnn_sweeps.data.arrays import RENUMBER, Images, Labels, Part, check_visible, images, labels
+from cnn_sweeps.data.arrays import (
+    RENUMBER,
+    Images,
+    Labels,
+    Part,
+    Pixels,
+    check_visible,
+    images,
+    labels,
+)
 from cnn_sweeps.errors import DataError
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -32,6 +42,10 @@ class Content:
         rules: the lowest `data.rules` under which these are the images; a reader that does
             something in a newer way says so here, where that made a difference.
         notices: what a person should know of how they were read, a sentence each.
+        groups: a group for each training image; one group is never divided.
+        digest: what names the content, where that is not the arrays (see `digest`).
+        decoded: digest of the pixels that image files were decoded to, where these are not in
+            `digest`: another decoder may make others of the same files.
     """
 
     name: str
@@ -45,6 +59,9 @@ class Content:
     y_val: Labels | None = None
     rules: int = 1
     notices: tuple[str, ...] = ()
+    groups: NDArray[np.str_] | None = None
+    digest: str | None = None
+    decoded: str | None = None
 
 
 def assemble(
@@ -98,7 +115,7 @@ def _splits(parts: Mapping[str, Part]) -> list[str]:
     return [name.removeprefix("x_") for name in parts if name.startswith("x_")]
 
 
-def _same_shape(parts: Mapping[str, Part], split: str, x: Mapping[str, Images]) -> None:
+def _same_shape(parts: Mapping[str, Part], split: str, x: Mapping[str, Pixels]) -> None:
     """Images of one height, width and number of channels."""
     if x["train"].shape[1:] != x[split].shape[1:]:
         raise DataError(
@@ -142,7 +159,7 @@ def _within(y: Labels, count: int, where: str) -> None:
 
 
 def digest(content: Content) -> str:
-    """SHA-256 (64 hex digits) over the arrays with name, type and shape.
+    """SHA-256 (64 hex digits) over the arrays with name, type and shape, if the reader gave none.
 
     From the second rules on the user's own validation images and the names of the classes count
     as well.
@@ -151,6 +168,8 @@ def digest(content: Content) -> str:
     themselves. Bytes are hashed in little-endian order, so every machine agrees. About
     0.05 s for 70,000 images of 28x28.
     """
+    if content.digest is not None:
+        return content.digest
     sha = hashlib.sha256()
     own = () if content.x_val is None else VALIDATION_PARTS
     for name in (*PARTS, *own):
@@ -177,9 +196,10 @@ class Dataset:
         y_test: their labels.
         class_names: one name for each class, in the order of the labels.
         digest: SHA-256 (64 hex digits) over the content before the split:
-            `x_train y_train x_test y_test`, with shape and type; see `digest`.
+            `x_train y_train x_test y_test`, with shape and type, or the image files; see `digest`.
         rules: the lowest `data.rules` that gives just these images, divided in just this way.
         notices: what a person should know of the images and their splits, a sentence each.
+        decoded: SHA-256 of the pixels, where `digest` names files; part of the environment.
     """
 
     name: str
@@ -194,6 +214,7 @@ class Dataset:
     digest: str
     rules: int = 1
     notices: tuple[str, ...] = ()
+    decoded: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

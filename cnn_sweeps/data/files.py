@@ -77,12 +77,13 @@ def links_out(folder: Path, paths: Iterable[Path]) -> tuple[str, ...]:
     return (f"{told}, such as {out[0]}.",) if out else ()
 
 
-def check_memory(needed: int, what: object) -> None:
+def check_memory(needed: int, what: object, remedy: str = "") -> None:
     """Refuse, before it is read, what would not fit into the memory that is free.
 
     Args:
         needed: bytes.
         what: the file, or the array in it, for the message.
+        remedy: what else can be done.
 
     Raises:
         DataError: it needs more.
@@ -94,7 +95,7 @@ def check_memory(needed: int, what: object) -> None:
     if needed > free:
         raise DataError(
             f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
-            "use fewer or smaller images."
+            f"use fewer or smaller images{remedy and ', or '}{remedy}."
         )
 
 

@@ -34,6 +34,7 @@ def load(config: Data) -> Dataset:
         class_names=content.class_names,
         digest=digest(content),
         rules=max(content.rules, divided.rules),
+        decoded=content.decoded,
     )
     # What was published is known; only a user's own images are looked at.
     own = tuple(notices_of(dataset)) if rules > 1 else ()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from cnn_sweeps.data.arrays import Images
+from cnn_sweeps.data.arrays import Images, View
 from cnn_sweeps.data.dataset import Dataset
 
 MOST_NAMED = 5
@@ -24,7 +24,7 @@ def notices_of(dataset: Dataset) -> Iterator[str]:
         if absent and any(counts[split]):
             yield f"The {split} split has no image of {_listed(absent)}."
     images = {"training": dataset.x_train, "validation": dataset.x_val, "test": dataset.x_test}
-    prints = {split: _fingerprints(x) for split, x in images.items()}
+    prints = {split: fingerprints(x) for split, x in images.items()}
     for split, other in (("validation", "training"), ("test", "training"), ("test", "validation")):
         known = set(prints[other])
         if copies := sum(each in known for each in prints[split]):
@@ -39,6 +39,8 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _fingerprints(images: Images) -> list[bytes]:
+def fingerprints(images: Images) -> list[bytes]:
     """16 bytes for each image; equal images have equal ones."""
+    if isinstance(images, View):
+        return [each.tobytes() for each in images.prints[images.places]]
     return [blake2b(image.tobytes(), digest_size=16).digest() for image in images]

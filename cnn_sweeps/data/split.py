@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import Split
-from cnn_sweeps.data.arrays import Images, Labels
+from cnn_sweeps.data.arrays import Images, Labels, pick
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import ConfigError, DataError
 
@@ -48,21 +48,24 @@ def divide(content: Content, config: Split, rules: int = 1) -> Division:
         DataError: a class would have no training image, or validation no image.
         ConfigError: a setting has no effect beside the user's own validation images.
     """
-    x, y = content.x_train[: config.limit], content.y_train[: config.limit]
+    limit = slice(config.limit)
+    x, y = pick(content.x_train, limit), content.y_train[limit]
     _complete(content, y, config.limit)
     if content.x_val is not None and content.y_val is not None:
         for option in ("validation_fraction", "split_seed"):
             refuse_unused(config, option, f"{content.source} has its own validation images")
         return Division(x_train=x, y_train=y, x_val=content.x_val, y_val=content.y_val, rules=rules)
     if config.validation_fraction == 0:
-        return Division(x_train=x, y_train=y, x_val=x[:0], y_val=y[:0])
+        return Division(x_train=x, y_train=y, x_val=pick(x, slice(0)), y_val=y[:0])
     fraction, option = config.validation_fraction, "data.validation_fraction"
-    held = hold_out(y, fraction, seed=config.split_seed, option=option, rules=rules)
+    groups = None if content.groups is None else content.groups[limit]
+    seed = config.split_seed
+    held = hold_out(y, fraction, seed=seed, option=option, rules=rules, groups=groups)
     first = hold_out(y, fraction, seed=config.split_seed, option=option)
     return Division(
-        x_train=x[~held],
+        x_train=pick(x, ~held),
         y_train=y[~held],
-        x_val=x[held],
+        x_val=pick(x, held),
         y_val=y[held],
         rules=rules if (held != first).any() else 1,
     )
@@ -93,7 +96,13 @@ def _complete(content: Content, y: Labels, limit: int | None) -> None:
 
 
 def hold_out(
-    y: Labels, fraction: float, *, seed: int, option: str, rules: int = 1
+    y: Labels,
+    fraction: float,
+    *,
+    seed: int,
+    option: str,
+    rules: int = 1,
+    groups: NDArray[np.str_] | None = None,
 ) -> NDArray[np.bool_]:
     """Mark the share of the images that is held out, in proportion to the classes.
 
@@ -106,6 +115,7 @@ def hold_out(
         seed: which images; the same seed marks the same ones on every machine.
         option: name of the setting, for messages.
         rules: the `data.rules` to go by.
+        groups: one for each image, none of which is divided; None where there are none.
 
     Raises:
         DataError: no image would be held out, or a class would have none left.
@@ -122,12 +132,46 @@ def hold_out(
             f"{option}={fraction} of {len(y)} images leaves a class without a training image; "
             f"{_at_most(most / len(y))}."
         )
+    if groups is not None:
+        return _whole_groups(y, groups, fraction, seed=seed, option=option)
     least = np.minimum(counts - 1, 1 if rules > 1 else 0)
     rng = np.random.RandomState(seed)
     held = np.zeros(len(y), dtype=np.bool_)
     for label, share in enumerate(_shares(counts, fraction, total, least)):
         held[rng.permutation(np.flatnonzero(y == label))[:share]] = True
     return held
+
+
+def _whole_groups(
+    y: Labels, groups: NDArray[np.str_], fraction: float, *, seed: int, option: str
+) -> NDArray[np.bool_]:
+    """Mark whole groups, so that each class is held out in proportion as nearly as they allow.
+
+    The groups come in a random order, large ones first; one is held out where that brings the
+    counts of the classes nearer to what is wanted, and no class loses its last training image.
+
+    Raises:
+        DataError: no group can be held out.
+    """
+    names, numbers = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), y.max() + 1))
+    np.add.at(counts, (numbers, y), 1)
+    order = np.random.RandomState(seed).permutation(len(names))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    wanted, left = counts.sum(axis=0) * fraction, counts.sum(axis=0)
+    chosen = np.zeros(len(names), dtype=np.bool_)
+    for group in order:
+        own = counts[group]
+        nearer = ((wanted - own) ** 2).sum() < (wanted**2).sum()
+        if nearer and (left - own > 0).all():
+            chosen[group], wanted, left = True, wanted - own, left - own
+    if not chosen.any():
+        raise DataError(
+            f"{option}={fraction}: none of {len(names)} groups can be held out, since each is too "
+            f"large a share of the images, or the last of a class; use a greater {option} or "
+            "smaller groups."
+        )
+    return chosen[numbers]
 
 
 def _shares(

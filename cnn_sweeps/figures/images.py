@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.data.arrays import Images
 from cnn_sweeps.figures import style
 from cnn_sweeps.figures.canvas import Canvas, as_rgb
 
@@ -31,7 +32,7 @@ STEP: Final = 216
 
 
 def samples(
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     names: Sequence[str],
     about: str,
@@ -82,7 +83,7 @@ def most_confident(
 
 
 def mistakes(
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     scores: NDArray[np.floating[Any]],
     names: Sequence[str],

@@ -31,8 +31,8 @@ MODULES: Final = (
     *sorted(set(_kinds())),
     # from files to arrays: what the readers share, split
     *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
-    "data/readers/split_names.py",
-    *("data/arrays.py", "data/dataset.py", "data/loading.py", "data/split.py"),
+    *("data/readers/listed.py", "data/readers/split_names.py"),
+    *("data/arrays.py", "data/dataset.py", "data/decoded.py", "data/loading.py", "data/split.py"),
     # from phases and schedules to what is trained in each epoch
     "config/path.py",
     # from config to network: what the kinds share

@@ -24,6 +24,7 @@ PACKAGES: Final = (
     "hydra-core",
     "optuna",
     "mlflow",
+    "pillow",
 )
 COMPUTING: Final = ("tensorflow", "keras", "numpy")
 """The packages that compute; the others only compose, search and remember.
@@ -115,6 +116,8 @@ class Environment:
             has changed, by their names in `tf.config`.
         watching: the version of `WATCHED` that was looked for.
         precision: Keras dtype policy; None before Keras is imported.
+        decoded: digest of the pixels that image files were decoded to, where the data are named
+            by the files: another decoder may have made others; None for all other data.
         git_commit: commit of the repository around the working directory; outside of one,
             of the checkout that this package was installed from in place, if it was.
         git_dirty: whether tracked files differ from that commit.
@@ -139,9 +142,12 @@ class Environment:
     precision: str | None
     git_commit: str | None
     git_dirty: bool | None
+    decoded: str | None = None
 
     @classmethod
-    def capture(cls, *, threads: int, deterministic: bool) -> "Environment":
+    def capture(
+        cls, *, threads: int, deterministic: bool, decoded: str | None = None
+    ) -> "Environment":
         """The environment of this process, now; never fails and imports nothing heavy."""
         cpu, flags = _processor()
         devices, intra, inter = _tensorflow()
@@ -165,6 +171,7 @@ class Environment:
             precision=_precision(),
             git_commit=commit,
             git_dirty=dirty,
+            decoded=decoded,
         )
 
     @classmethod
@@ -177,7 +184,7 @@ class Environment:
         """
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 -- for what is stored
 
-        values = {"variables": {}, "code": None, "watching": 1, **stored}
+        values = {"variables": {}, "code": None, "watching": 1, "decoded": None, **stored}
         known = {field.name: values[field.name] for field in fields(cls)}
         try:
             read = TypeAdapter(cls).validate_python(known)
@@ -204,7 +211,9 @@ class Environment:
         may, but must not, so neither it nor its version is part of this: they excuse nothing.
         """
         values = self.as_dict()
+        pixels = {} if self.decoded is None else {"decoded": self.decoded}
         return {
+            **pixels,
             "python": _minor(self.python),
             "system": _system(self.platform),
             "packages": {name: self.packages.get(name) for name in COMPUTING},

@@ -84,7 +84,7 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
         model = model or _build(experiment, clock)
-        environment = _environment(config.trainer)
+        environment = _environment(config.trainer, experiment.dataset)
         log.log_setup(tracked, experiment, model, environment)
         # Train
         with clock("train"):
@@ -157,8 +157,10 @@ def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
         return build.build(config.model, dataset.shape, dataset.num_classes)
 
 
-def _environment(trainer: TrainerConfig) -> Environment:
-    return Environment.capture(threads=trainer.threads, deterministic=trainer.deterministic)
+def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:
+    return Environment.capture(
+        threads=trainer.threads, deterministic=trainer.deterministic, decoded=dataset.decoded
+    )
 
 
 def _train(

@@ -38,6 +38,8 @@ oneDNN kernels and other instruction sets: at most 0.025 and 0.013 for the train
 metrics by 0.02 to 0.13 and by 0.01 to 0.15. So this catches an environment that computes
 something else; telling experiments apart is what their hashes are for.
 """
+DECODED, DECODED_NAME = "decoded", "the decoder of the image files: pixels"
+"""A field of the environment, and what a person reads of it."""
 FINAL_METRICS = ("test_loss", "test_accuracy")
 
 
@@ -107,7 +109,8 @@ class Verdict:
     @property
     def reasons(self) -> str:
         """What differs in the environment, for a person."""
-        listed = [f"{k} ({_short(a)}, now {_short(b)})" for k, (a, b) in self.environment.items()]
+        named = {DECODED_NAME if k == DECODED else k: pair for k, pair in self.environment.items()}
+        listed = [f"{k} ({_short(a)}, now {_short(b)})" for k, (a, b) in named.items()]
         if not self.deterministic:
             listed.append("no deterministic kernels (trainer.deterministic=false)")
         return ", ".join(listed)

@@ -32,6 +32,8 @@ FIRST_STEPS = 8
 """Steps of the first call of a training; how long they take decides on the next."""
 CALL_SECONDS = 0.3
 """What a call may take, so that a progress bar moves and Ctrl-C is heard."""
+CALL_BYTES = 1 << 26
+"""What the images of a call may take: they are copied out of the array or file that has them."""
 
 OnStep = Callable[[int], None]
 Steps = Callable[..., None]
@@ -81,17 +83,19 @@ class TrainEpoch:
             step = self.step or self.model.train_step
             self._run = make_train_function(step, self.batch_size, x, y, *beside)
         self.model.reset_metrics()
-        for done, part in self._parts(order):
+        for done, part in self._parts(order, steps_in_call(x, self.batch_size)):
             if on_step is not None:
                 on_step(done)
             self._run(x[part], y[part], *(each[done:] for each in beside))
         return _metrics(self.model)
 
-    def _parts(self, order: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """The images of each call, behind the number of steps before it."""
+    def _parts(
+        self, order: NDArray[np.int64], most: int
+    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The images of each call, at most so many steps, behind the number of steps before it."""
         done, steps = 0, math.ceil(len(order) / self.batch_size)
         while done < steps:
-            now = self.steps or self._next
+            now = self.steps or min(self._next, most)
             began = time.perf_counter()
             yield done, order[done * self.batch_size : (done + now) * self.batch_size]
             self._learn(time.perf_counter() - began)
@@ -122,11 +126,16 @@ class Evaluate:
             _make_metrics(self.model, x, y)
             self._run = make_train_function(self.model.test_step, EVALUATION_BATCH, x, y)
         self.model.reset_metrics()
-        images = EVALUATION_BATCH * EVALUATION_STEPS
+        images = EVALUATION_BATCH * min(EVALUATION_STEPS, steps_in_call(x, EVALUATION_BATCH))
         for start in range(0, len(x), images):
             self._run(x[start : start + images], y[start : start + images])
         logs = _metrics(self.model)
         return logs["loss"], logs["accuracy"]
+
+
+def steps_in_call(x: Images, batch_size: int) -> int:
+    """As many steps as `CALL_BYTES` have room for, and at least one."""
+    return max(CALL_BYTES // (batch_size * math.prod(x.shape[1:]) * x.dtype.itemsize), 1)
 
 
 def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from damage import damage
+from PIL import Image
 from plans import epoch
 
 from cnn_sweeps.cli import cache, output
-from cnn_sweeps.config.schema import Tracking, Trajectory
+from cnn_sweeps.config.schema import FolderData, Tracking, Trajectory
+from cnn_sweeps.data import decoded, load
+from cnn_sweeps.data.manifest import Manifest
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.trajectories.cache import TrajectoryStore
@@ -26,7 +29,8 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 
 @pytest.fixture(autouse=True)
 def defaults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default settings without Hydra's help, unless a test asks for Hydra."""
+    """The default settings without Hydra's help, unless a test asks for Hydra; no images yet."""
+    monkeypatch.setenv(decoded.VARIABLE, "images")
     if "hydra_restore_singletons" not in request.fixturenames:
         monkeypatch.setattr(cache, "compose_trajectories", lambda _: (Tracking(), Trajectory()))
 
@@ -246,3 +250,51 @@ def test_an_entry_that_nobody_described_is_listed(
     _head, first, second, *_ = said(capsys)
     assert second.split()[:4] == ["abcd22222222", "-", "-", "1"]
     assert first.split()[1:3] == ["[bold]x", "7"]
+
+
+@pytest.fixture
+def images(in_tmp: Path) -> Path:
+    """Twelve photographs, decoded into the default cache."""
+    for number in range(12):
+        file = in_tmp / "pets" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (200, number, 0)).save(file)
+    load(FolderData(path=in_tmp / "pets"))
+    return in_tmp / "images"
+
+
+def test_decoded_images_are_listed_with_their_size(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where no epoch is cached, and in another folder when that is named."""
+    empty, _, _, row, total = said(capsys)
+    assert empty.endswith("is empty.")
+    assert " 12 " in row
+    assert "28x28x3" in row
+    assert str(images.parent / "pets") in row
+    assert total.startswith("decoded images in images/decoded; 0.0 MB")
+    (listed,) = json.loads("\n".join(said(capsys, "--json")))["images"]
+    assert (listed["shape"], listed["resize"]) == ([12, 28, 28, 3], "stretch")
+    assert len(said(capsys, "data.cache=elsewhere")) == 1
+
+
+def test_verify_reads_images_and_files_again(
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is damaged is deleted; files whose size and time have not changed are named."""
+    assert "0 damaged" in said(capsys, "verify")[-1]
+    (file,) = images.glob("decoded/*/images.npy")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(Manifest, "changed", lambda _: iter(["pets/a/0.png"]))
+    assert cache.main(["verify"]) == 1
+    out = capsys.readouterr().out
+    assert "1 damaged and deleted" in out
+    assert "pets/a/0.png has changed, while its size and time have not" in out
+    assert not list(images.glob("decoded/*/images.npy"))
+    assert not list(images.glob("manifests/*.json"))
+
+
+def test_clear_deletes_the_images_too(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says so."""
+    assert "1 set of decoded images deleted, 0.0 MB freed." in said(capsys, "clear")
+    assert not list(images.glob("decoded/*"))

@@ -323,3 +323,16 @@ def test_threads_are_those_that_there_are() -> None:
     all_of_eight = replace(all_of_two, cpu_count=8)
     assert all_of_two.difference_in_numerics(two_of_eight) == {}
     assert all_of_two.difference_in_numerics(all_of_eight) == {"threads": (2, 8)}
+
+
+def test_other_pixels_of_the_same_files_excuse_other_bits() -> None:
+    """They are recorded where files name the data, and nothing changes for all other data."""
+    plain = capture()
+    here = replace(plain, decoded="1" * 64)
+    assert Environment.from_dict(json.loads(json.dumps(here.as_dict()))).decoded == "1" * 64
+    there = replace(plain, decoded="2" * 64)
+    assert here.difference_in_numerics(there) == {"decoded": ("1" * 64, "2" * 64)}
+    assert (
+        here.difference_in_numerics(replace(here, packages={**here.packages, "pillow": "1"})) == {}
+    )
+    assert "decoded" not in plain.numerics

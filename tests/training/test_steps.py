@@ -1,6 +1,7 @@
 """Many steps in one graph: the bits of Keras' own loop, whatever the number of steps."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from networks import SHAPE, augmented, dataset, network, settings
 
 from cnn_sweeps.config.schema import Augment, CnnModel, Optimizer, Schedule
+from cnn_sweeps.data.arrays import View
 
 Trained = tuple[dict[str, float], str]
 """The metrics of the last epoch, and the hash of the weights."""
@@ -138,6 +140,20 @@ def test_a_loss_of_training_is_not_that_of_evaluation() -> None:
     assert plain == pytest.approx(-logarithms[np.arange(50), y].mean(), rel=1e-5)
 
 
+def test_a_view_gives_the_bits_of_an_array(
+    by_keras: Trained, by_passes: Callable[[int | None], Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that are gathered from a file, in calls that hold few of them."""
+    count = len(IMAGES.x_train)
+    places = np.random.RandomState(1).permutation(count)
+    base = np.empty_like(IMAGES.x_train)
+    base[places] = IMAGES.x_train
+    view = View(base=base, places=places, prints=np.zeros((count, 16), np.uint8))
+    monkeypatch.setattr(f"{__name__}.IMAGES", replace(IMAGES, x_train=view))
+    monkeypatch.setattr("cnn_sweeps.training.steps.CALL_BYTES", view[:40].nbytes)
+    assert by_passes(None) == by_keras
+
+
 def test_evaluation_gives_the_bits_of_keras() -> None:
     """More images than a call takes, and a smaller last batch."""
     from cnn_sweeps.training import loop
@@ -162,6 +178,6 @@ def test_calls_grow_until_they_take_long(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
     train = passes.TrainEpoch(model=None, batch_size=2)
     order = np.arange(100)
-    parts = list(train._parts(order))
+    parts = list(train._parts(order, 1000))
     assert [done for done, _ in parts] == [0, 8, 24, 56][: len(parts)]
     assert np.concatenate([part for _, part in parts]).tolist() == order.tolist()

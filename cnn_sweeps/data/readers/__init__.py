@@ -9,7 +9,7 @@ from typing import Any, Final
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.arrays import Shape
 from cnn_sweeps.data.files import expanded, kind
-from cnn_sweeps.data.readers import digits, idx, image_folder, npz, published
+from cnn_sweeps.data.readers import digits, idx, image_folder, npz, published, table
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import ConfigError, DataError
 
@@ -19,6 +19,7 @@ READERS: Final[Mapping[str, Reader[Any]]] = {
     "cifar10": published.READER,
     "digits": digits.READER,
     "image_folder": image_folder.READER,
+    "table": table.READER,
     "idx": idx.READER,
     "npz": npz.READER,
 }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import DigitsData
-from cnn_sweeps.data.arrays import Images, Part
+from cnn_sweeps.data.arrays import Part, Pixels
 from cnn_sweeps.data.dataset import Content, assemble
 from cnn_sweeps.data.files import read_bytes
 from cnn_sweeps.data.readers.reader import Reader
@@ -69,7 +69,7 @@ def _shipped() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return rows[:, :-1].reshape(-1, SMALL, SMALL), rows[:, -1]
 
 
-def enlarge(images: NDArray[np.int64]) -> Images:
+def enlarge(images: NDArray[np.int64]) -> Pixels:
     """Bilinear interpolation from 8x8 values of 0 to 16 to 28x28 of 0 to 255.
 
     In whole numbers from end to end, rounded half up once, so that no version of any

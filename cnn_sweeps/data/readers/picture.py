@@ -1,6 +1,8 @@
 """One image file as an array of one size and colour."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data.arrays import DARK, DEPTHS, WHITEST
 from cnn_sweeps.data.files import check_regular, told
 from cnn_sweeps.errors import DataError, UnreadableImageError
@@ -61,24 +64,37 @@ class Picture:
     brightest: int
 
 
+@contextmanager
+def careful() -> Iterator[None]:
+    """What `read` needs around it, once for all threads: an image that could be an attack fails.
+
+    Other warnings are of odd metadata, which does not matter: pixels decide.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def read(
     path: Path,
     size: tuple[int, int],
     *,
     color: Literal["rgb", "grayscale"],
+    resize: Resize = "stretch",
     white: int = DEEPEST,
 ) -> Picture:
-    """Decode, turn upright, flatten, bring to size.
+    """Decode, turn upright, flatten, bring to size; many threads may, inside of `careful`.
 
     The camera's EXIF orientation is applied; transparency is flattened onto white; of an
     animation the first frame counts; 16-bit gray values are scaled and rounded (16-bit colour is
-    cut to its high byte by Pillow). The size is reached by antialiased bilinear resampling,
-    without keeping the aspect ratio.
+    cut to its high byte by Pillow). The size is reached by antialiased bilinear resampling.
 
     Args:
         path: the image file.
         size: height and width in pixels.
         color: three channels or one.
+        resize: what becomes of an image of another aspect ratio.
         white: the value that is white in 16-bit gray.
 
     Raises:
@@ -88,23 +104,20 @@ def read(
     check_regular(path)  # also so that a missing or forbidden file is not called damaged
     height, width = size
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata does not matter: pixels decide
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-                if image.mode == "F":
-                    raise UnreadableImageError(
-                        path, "floating-point values", "save it with 8 bits a channel"
-                    )
-                depth = _depth(image)
-                # In place: a photograph may be large, and each copy of it as well.
-                ImageOps.exif_transpose(image, in_place=True)
-                brightest = _brightest(image, path) if depth == "16-bit gray" else 0
-                flat = _flat(image, white=white if depth == "16-bit gray" else None)
-                flat = flat.convert("L" if color == "grayscale" else "RGB")
-            if depth != "16-bit gray":  # before thin lines are averaged away
-                brightest = _whitest(flat) * (WHITE[depth] // WHITEST)
-            flat = flat.resize((width, height), Image.Resampling.BILINEAR)
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            if image.mode == "F":
+                raise UnreadableImageError(
+                    path, "floating-point values", "save it with 8 bits a channel"
+                )
+            depth = _depth(image)
+            # In place: a photograph may be large, and each copy of it as well.
+            ImageOps.exif_transpose(image, in_place=True)
+            brightest = _brightest(image, path) if depth == "16-bit gray" else 0
+            flat = _flat(image, white=white if depth == "16-bit gray" else None)
+            flat = flat.convert("L" if color == "grayscale" else "RGB")
+        if depth != "16-bit gray":  # before thin lines are averaged away
+            brightest = _whitest(flat) * (WHITE[depth] // WHITEST)
+        flat = _resized(flat, (width, height), resize)
     except (DataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -204,6 +217,20 @@ def _flat(image: Image.Image, *, white: int | None) -> Image.Image:
         return image
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Image.Image:
+    """The image in that width and height: stretched, its middle cut out, or black added."""
+    if resize == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    if resize == "stretch":
+        return image.resize(size, Image.Resampling.BILINEAR)
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = [max(round(side * scale), 1) for side in image.size]
+    whole = Image.new(image.mode, size)
+    left, top = ((side - part) // 2 for side, part in zip(size, inner, strict=True))
+    whole.paste(image.resize((inner[0], inner[1]), Image.Resampling.BILINEAR), (left, top))
+    return whole
 
 
 def _eight_bits(values: NDArray[Any], white: int) -> NDArray[np.uint8]:

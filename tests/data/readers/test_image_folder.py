@@ -15,7 +15,7 @@ from PIL import Image
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data import load, peek_classes, progress
-from cnn_sweeps.data.readers import image_folder, picture
+from cnn_sweeps.data.readers import listed, picture
 from cnn_sweeps.errors import ConfigError, DataError
 
 Write = Callable[..., Path]
@@ -87,7 +87,7 @@ def test_each_format_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     mode = "L" if suffix == ".PGM" else "RGB"
     Image.new("L", (8, 8), 100).convert(mode).save(path)
-    assert image_folder._is_image(path)
+    assert listed.is_image(path)
     assert np.abs(decode(path).astype(int) - 100).max() <= 2
 
 
@@ -145,6 +145,47 @@ def test_height_comes_before_width(tmp_path: Path) -> None:
     """`image_size` is (height, width)."""
     Image.new("L", (8, 8)).save(tmp_path / "x.png")
     assert picture.read(tmp_path / "x.png", (3, 5), color="rgb").pixels.shape == (3, 5, 3)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "I;16"])
+@pytest.mark.parametrize(
+    ("size", "resize", "corners", "middle"),
+    [
+        ((12, 4), "stretch", (200, 200), 100),
+        ((12, 4), "crop", (100, 100), 100),
+        ((12, 4), "pad", (0, 0), 100),
+        ((4, 12), "crop", (200, 200), 100),
+        ((8, 8), "pad", (200, 200), 100),
+        ((8, 8), "crop", (200, 200), 100),
+    ],
+)
+def test_another_aspect_ratio_is_stretched_cut_or_padded(
+    tmp_path: Path, kind: str, size: tuple[int, int], resize: Any, corners: Any, middle: int
+) -> None:
+    """A quarter of the width on each side is bright; 8 and 16 bits alike."""
+    width, height = size
+    values = np.full((height, width), 100)
+    values[:, : width // 4] = values[:, -(width // 4) :] = 200
+    if kind == "I;16":
+        image = Image.fromarray((values * 257).astype("u2"))
+    else:
+        image = Image.fromarray(values.astype("u1")).convert(kind)
+    image.save(tmp_path / "x.png")
+    found = picture.read(tmp_path / "x.png", (8, 8), color="grayscale", resize=resize).pixels
+    assert found.shape == (8, 8, 1)
+    assert (found[0, 0, 0], found[-1, -1, 0]) == corners
+    assert abs(int(found[4, 4, 0]) - middle) <= 1
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(400, 1), (1, 400)])
+def test_the_narrowest_image_is_brought_to_size(
+    tmp_path: Path, size: tuple[int, int], resize: Any
+) -> None:
+    """At least a pixel of it is seen."""
+    Image.new("RGB", size, (90, 90, 90)).save(tmp_path / "x.png")
+    found = picture.read(tmp_path / "x.png", (8, 8), color="rgb", resize=resize).pixels
+    assert (found.shape, found.max()) == ((8, 8, 3), 90)
 
 
 def test_odd_metadata_is_no_fault(tmp_path: Path) -> None:
@@ -305,7 +346,8 @@ def test_reading_gives_a_sign_of_life(tmp_path: Path, write_images: Write) -> No
     told: list[tuple[str, int, int]] = []
     with progress.shown_by(lambda *each: told.append(each)):
         load(FolderData(path=write_images(tmp_path, {"a": 5, "b": 5})))
-    assert told == [("images read", number, 10) for number in range(10)]
+    looked = [("files looked at", number, 10) for number in range(10)]
+    assert told == [*looked, *(("images decoded", number, 10) for number in range(10))]
 
 
 @pytest.mark.parametrize(
@@ -421,7 +463,7 @@ def test_the_range_of_the_whole_set_tells_the_depth(
     told = f"12 16-bit gray images have values up to {brightest}: {white} was taken as white."
     assert (told in data.notices) is (white < 65535)
     first = load(FolderData(path=tmp_path, color="grayscale", rules=1))
-    assert max(first.x_train.max(), first.x_test.max()) <= (brightest + 128) // 257
+    assert max(first.x_train[:].max(), first.x_test[:].max()) <= (brightest + 128) // 257
 
 
 def test_integers_of_any_width_are_scaled_alike(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cnn_sweeps.config.schema import (
     FolderData,
     IdxData,
     NpzData,
+    TableData,
 )
 from cnn_sweeps.data import check_there, load, peek_classes, peek_shape
 from cnn_sweeps.data.readers import READERS, catalog, cifar
@@ -70,12 +71,19 @@ def made(
         np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
         return NpzData(path=tmp_path / "a.npz")
 
+    def table() -> TableData:
+        files = sorted(write_images(tmp_path / "t", {"a": 9, "b": 9}).glob("*/*"))
+        rows = "".join(f"{f.parent.name}/{f.name},{f.parent.name}\n" for f in files)
+        (tmp_path / "t" / "table.csv").write_text(f"path,label\n{rows}")
+        return TableData(path=tmp_path / "t" / "table.csv")
+
     return {
         "fashion_mnist": lambda: idx_set("fashion_mnist"),
         "mnist": lambda: idx_set("mnist"),
         "cifar10": cifar_set,
         "digits": DigitsData,
         "image_folder": lambda: FolderData(path=write_images(tmp_path / "p", {"a": 9, "b": 9})),
+        "table": table,
         "idx": lambda: IdxData(path=write_idx(tmp_path / "idx", arrays)),
         "npz": npz,
     }

@@ -1,0 +1,506 @@
+"""Image files, decoded once: kept as one array in a file that all processes map into memory.
+
+    <cache>/decoded/<key>/images.npy    the images, (n, height, width, channels), uint8
+    <cache>/decoded/<key>/prints.npy    16 bytes for each image, by which it is checked and compared
+    <cache>/decoded/<key>/about.json    what they are, what could not be read; its time is their use
+    <cache>/decoded/<key>.lock          held by the process that decodes them
+
+The key is made of the digests of the files, how they are decoded, and by what. A folder is written
+under another name and renamed when it is whole, so that a process that is killed leaves nothing
+that anybody would read. Where there is no room for them, they are decoded into memory.
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b, sha256
+from itertools import chain
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from cnn_sweeps.config.schema import ImageFiles, Resize
+from cnn_sweeps.data import manifest, progress
+from cnn_sweeps.data.arrays import Pixels, View
+from cnn_sweeps.data.files import check_memory, expanded, told
+from cnn_sweeps.errors import DataError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from cnn_sweeps.data.readers import picture
+
+VARIABLE: Final = "CNN_SWEEPS_CACHE"
+FOLDER: Final = "decoded"
+IMAGES, PRINTS, ABOUT = "images.npy", "prints.npy", "about.json"
+FORMAT: Final = 1
+PART: Final = ".part-"
+"""Stands in the name of a folder that is not whole, or is being deleted."""
+GB: Final = 10**9
+PRINT: Final = 16
+"""Bytes of an image's print."""
+PAUSE: Final = 0.05
+"""Seconds between two attempts to take a lock."""
+CHUNK: Final = 32
+"""Images that a thread decodes at a time."""
+NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EROFS, errno.EACCES)
+"""What a drive says that knows no locks, or cannot be written."""
+
+Faults = dict[int, UnreadableImageError]
+Put = Callable[[int, Pixels], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How files become arrays.
+
+    Attributes:
+        size: height and width, in pixels.
+        color: three channels or one.
+        resize: what becomes of an image of another aspect ratio.
+        scaled: whether images of which all are nearly black are scaled by their range.
+    """
+
+    size: tuple[int, int]
+    color: Literal["rgb", "grayscale"]
+    resize: Resize
+    scaled: bool
+
+    @classmethod
+    def of(cls, config: ImageFiles) -> "Decoding":
+        """As a config has it."""
+        return cls(
+            size=config.image_size,
+            color=config.color,
+            resize=config.resize,
+            scaled=config.rules > 1,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image."""
+        return *self.size, 1 if self.color == "grayscale" else 3
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"image_size": list(self.size), "color": self.color, "resize": self.resize}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """The images of many files.
+
+    Attributes:
+        images: one for each file; black for one that could not be read.
+        faults: what is wrong with those, by place.
+        notices: a sentence on each scaling.
+    """
+
+    images: View
+    faults: Faults
+    notices: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the pixels of all: what this decoder has made of the files."""
+        return sha256(self.images.prints.tobytes()).hexdigest()
+
+
+def read(
+    paths: Sequence[Path], digests: Sequence[str], config: ImageFiles, source: Path
+) -> Decoded:
+    """The images of these files, from the cache, or decoded into it.
+
+    Args:
+        paths: the files.
+        digests: SHA-256 of each.
+        config: how they are decoded, where the cache is, and how large it may become.
+        source: the folder or table that names them.
+
+    Raises:
+        DataError: all images of one depth are black, or there is no room for them.
+    """
+    decoding, needed = Decoding.of(config), len(paths) * prod(Decoding.of(config).shape)
+    if needed > config.cache_gb * GB:
+        return _in_memory(paths, decoding, source, f"type data.cache_gb={needed / GB * 1.1:.2g}")
+    store = DecodedStore(cache_folder(config.cache))
+    entry = store.entry(key_of(digests, decoding))
+    why = f"{entry.folder} is gone"
+    try:
+        with _locked(entry.lock):
+            known = entry.load()
+            if known is None:
+                entry.write(paths, decoding, source)
+                store.evict(config.cache_gb, keep=entry)
+                known = entry.load()
+    except OSError as error:
+        known, why = None, f"{store.folder} cannot be written ({error.strerror or error})"
+    if known is not None:  # the same files may lie elsewhere than when they were decoded
+        named = {
+            at: UnreadableImageError(paths[at], f.kind, f.remedy) for at, f in known.faults.items()
+        }
+        return replace(known, faults=named)
+    remedy = f"{why}; choose another folder with data.cache"
+    found = _in_memory(paths, decoding, source, remedy)
+    kept = f"The decoded images are kept in memory: {remedy}."
+    return replace(found, notices=(*found.notices, kept))
+
+
+def cache_folder(chosen: Path | None) -> Path:
+    """Where decoded images are kept."""
+    named = chosen or os.environ.get(VARIABLE)
+    if named:
+        return expanded(Path(named))
+    return expanded(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
+
+
+def key_of(digests: Sequence[str], decoding: Decoding) -> str:
+    """The name of what is made of these files in this way by the decoder that is installed."""
+    from PIL import __version__, features  # noqa: PLC0415  imports Pillow
+
+    turbo = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
+    how = [FORMAT, decoding.as_dict(), decoding.scaled, f"Pillow {__version__}, libjpeg {turbo}"]
+    return sha256(json.dumps([how, list(digests)]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The images of some files in the cache; they need not be there.
+
+    Attributes:
+        folder: where they are.
+    """
+
+    folder: Path
+
+    @property
+    def lock(self) -> Path:
+        """The file that is locked by whoever decodes them."""
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What they are; empty where that cannot be read."""
+        try:
+            told = json.loads((self.folder / ABOUT).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        with suppress(OSError):
+            return sum(path.stat().st_size for path in self.folder.iterdir())
+        return 0
+
+    @property
+    def used(self) -> float:
+        """When it was last used, in seconds since 1970."""
+        with suppress(OSError):
+            return (self.folder / ABOUT).stat().st_mtime
+        return 0.0
+
+    def load(self) -> Decoded | None:
+        """The images, mapped into memory; None where they are not there, or not whole."""
+        about = self.about
+        try:
+            images = np.load(self.folder / IMAGES, mmap_mode="r").view(np.ndarray)
+            prints = np.load(self.folder / PRINTS)
+            if about["format"] != FORMAT or list(images.shape) != about["shape"]:
+                return None
+            faults = {
+                int(place): UnreadableImageError(place, kind, remedy)
+                for place, (kind, remedy) in about["faults"].items()
+            }
+            notices = tuple(about["notices"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError):
+            return None
+        with suppress(OSError):
+            os.utime(self.folder / ABOUT)
+        view = View(base=images, places=np.arange(len(images)), prints=prints)
+        return Decoded(images=view, faults=faults, notices=notices)
+
+    def write(self, paths: Sequence[Path], decoding: Decoding, source: Path) -> None:
+        """Decode the files. Only for who has the lock.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+            DataError: all images of one depth are black.
+        """
+        self.remove()
+        part = self.folder.with_name(f"{self.folder.name}{PART}{os.getpid()}")
+        part.mkdir(parents=True)
+        try:
+            shape = (len(paths), *decoding.shape)
+            with _image_file(part / IMAGES, shape) as put:
+                prints, faults, notices = _decode(paths, decoding, put, source)
+            np.save(part / PRINTS, prints)
+            about = {
+                "format": FORMAT,
+                "source": str(source.resolve()),
+                "shape": shape,
+                **decoding.as_dict(),
+                "faults": {place: [f.kind, f.remedy] for place, f in faults.items()},
+                "notices": notices,
+            }
+            (part / ABOUT).write_text(json.dumps(about))
+            part.rename(self.folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Delete it, and what killed processes have left of it; who has it mapped keeps it."""
+        gone = self.folder.with_name(f"{self.folder.name}{PART}gone")
+        with suppress(OSError):
+            self.folder.rename(gone)
+        for left in self.folder.parent.glob(f"{self.folder.name}{PART}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def verify(self) -> list[int]:
+        """Read all images again; the places of those that are not as they were written."""
+        known = self.load()
+        if known is None:
+            return [0]
+        images, prints = known.images.base, known.images.prints
+        return [
+            place
+            for place, pixels in enumerate(images)
+            if place not in known.faults and print_of(pixels) != prints[place].tobytes()
+        ]
+
+
+@dataclass(frozen=True)
+class DecodedStore:
+    """The cache of decoded images; it need not exist.
+
+    Attributes:
+        root: the folder of the cache.
+    """
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its entries."""
+        return self.root / FOLDER
+
+    def entry(self, key: str) -> Entry:
+        """Where the images of a key are; there may be nothing yet."""
+        return Entry(self.folder / key)
+
+    def entries(self) -> list[Entry]:
+        """What is there, the least recently used first."""
+        with suppress(OSError):
+            folders = [path for path in self.folder.iterdir() if path.is_dir()]
+            found = [Entry(path) for path in folders if PART not in path.name]
+            return sorted(found, key=lambda entry: entry.used)
+        return []
+
+    def evict(self, max_gb: float, *, keep: Entry | None = None) -> list[Entry]:
+        """Delete what was not used for longest until the rest fits.
+
+        A process that has them mapped keeps them.
+
+        Returns:
+            The entries that were deleted.
+        """
+        self._prune()
+        entries = [(entry, entry.size) for entry in self.entries()]
+        surplus = sum(size for _, size in entries) - max_gb * GB
+        gone = []
+        for entry, size in entries:
+            if surplus > 0 and entry != keep:
+                entry.remove()
+                entry.lock.unlink(missing_ok=True)
+                surplus -= size
+                gone.append(entry)
+        return gone
+
+    def changed_files(self) -> list[str]:
+        """Read again all files of which digests are remembered; those that nobody saw change.
+
+        What is remembered of their data sets is forgotten, so that all their files are read next.
+        """
+        found: list[str] = []
+        for file in sorted((self.root / manifest.FOLDER).glob("*.json")):
+            if changed := list(manifest.Manifest.read(file).changed()):
+                found += changed
+                file.unlink(missing_ok=True)
+        return found
+
+    def _prune(self) -> None:
+        """Delete what processes that were killed have left, of any key that nobody decodes."""
+        for part in self.folder.glob(f"*{PART}*"):
+            entry = self.entry(part.name.partition(PART)[0])
+            with suppress(OSError, Timeout), FileLock(entry.lock, blocking=False):
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def print_of(pixels: Pixels) -> bytes:
+    """16 bytes; equal images have equal ones."""
+    return blake2b(pixels.tobytes(), digest_size=PRINT).digest()
+
+
+def _in_memory(paths: Sequence[Path], decoding: Decoding, source: Path, why: str) -> Decoded:
+    """Decode into an array of this process.
+
+    Args:
+        paths: the files.
+        decoding: how.
+        source: that names them.
+        why: what is said behind the refusal of so many.
+
+    Raises:
+        DataError: they do not fit into memory, or all of one depth are black.
+    """
+    shape = (len(paths), *decoding.shape)
+    check_memory(prod(shape), source, why)
+    with told(source):
+        images = np.zeros(shape, dtype=np.uint8)
+    prints, faults, notices = _decode(paths, decoding, images.__setitem__, source)
+    view = View(base=images, places=np.arange(len(images)), prints=prints)
+    return Decoded(images=view, faults=faults, notices=notices)
+
+
+@contextmanager
+def _image_file(path: Path, shape: tuple[int, ...]) -> Iterator[Put]:
+    """Make an NPY file of that shape, with room for all of it, and write images to their places.
+
+    Raises:
+        OSError: the disk has no room; a mapped file would end the process instead.
+    """
+    mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    start, size = mapped.offset, prod(shape[1:])
+    del mapped
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, start + prod(shape))
+
+        def put(place: int, pixels: Pixels) -> None:
+            os.pwrite(file.fileno(), pixels.tobytes(), start + place * size)
+
+        yield put
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a key; on a drive that knows no locks, two processes decode the same.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, poll_interval=PAUSE, fallback_to_soft=False)
+    with suppress_errno(*NO_LOCKS):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def suppress_errno(*numbers: int) -> Iterator[None]:
+    """Go on after these errors of the system.
+
+    Raises:
+        OSError: any other.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+
+
+@dataclass
+class _Depth:
+    """The images of one depth: where they are, and their greatest value."""
+
+    places: list[int] = field(default_factory=list)
+    brightest: int = 0
+
+
+def _decode(
+    paths: Sequence[Path], decoding: Decoding, put: Put, source: Path
+) -> tuple[NDArray[np.uint8], Faults, tuple[str, ...]]:
+    """Decode files in threads: a print of each, those that cannot be read, sentences on scaling."""
+    from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
+
+    prints = np.zeros((len(paths), PRINT), dtype=np.uint8)
+    faults: Faults = {}
+    depths: dict[picture.Depth, _Depth] = {}
+
+    def one(place: int, white: int = picture.DEEPEST) -> Any:
+        try:
+            found = picture.read(
+                paths[place],
+                decoding.size,
+                color=decoding.color,
+                resize=decoding.resize,
+                white=white,
+            )
+        except UnreadableImageError as fault:
+            return fault
+        put(place, found.pixels)
+        prints[place] = np.frombuffer(print_of(found.pixels), np.uint8)
+        return found.depth, found.brightest
+
+    with picture.careful():
+        for place, found in enumerate(_in_threads(one, len(paths))):
+            if isinstance(found, UnreadableImageError):
+                faults[place] = found
+                continue
+            depth = depths.setdefault(found[0], _Depth())
+            depth.places.append(place)
+            depth.brightest = max(depth.brightest, found[1])
+        notices = tuple(_scale(paths, depths, one, source)) if decoding.scaled else ()
+    return prints, faults, notices
+
+
+def _in_threads(one: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """What a function gives for each number, in order; each is shown where somebody shows it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ThreadPoolExecutor(cores)
+    try:
+        chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+        found = chain.from_iterable(pool.map(lambda chunk: [one(place) for place in chunk], chunks))
+        for _ in progress.counted(range(count), "images decoded"):
+            yield next(found)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _scale(
+    paths: Sequence[Path],
+    depths: "Mapping[picture.Depth, _Depth]",
+    one: Callable[[int, int], Any],
+    source: Path,
+) -> Iterator[str]:
+    """Read images of which all are nearly black again, by their range; a sentence on each depth.
+
+    Raises:
+        DataError: all of one depth are black.
+    """
+    from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
+
+    for name, depth in depths.items():
+        white = picture.white_of(name, depth.brightest)
+        many = f"{len(depth.places):,} {name} images"
+        if white is None:
+            raise DataError(
+                f"{many} of {source}, such as {paths[depth.places[0]]}, have values up to "
+                f"{depth.brightest}, which is black: scale them, and save them with 8 bits each."
+            )
+        if white != picture.WHITE[name]:
+            for place in depth.places:
+                one(place, white)
+            yield f"{many} have values up to {depth.brightest}: {white} was taken as white."

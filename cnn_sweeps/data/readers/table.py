@@ -1,0 +1,250 @@
+"""A table of image files, CSV or Parquet: path, label, and where there are any, split and group."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from cnn_sweeps.config.schema import TableData
+from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
+from cnn_sweeps.data.files import expanded, kind, told
+from cnn_sweeps.data.readers import listed
+from cnn_sweeps.data.readers.listed import Item, Listing
+from cnn_sweeps.data.readers.reader import Reader
+from cnn_sweeps.data.readers.split_names import SplitName, split_of
+from cnn_sweeps.data.split import refuse_unused
+from cnn_sweeps.errors import ConfigError, DataError
+
+PARQUET = (".parquet", ".pq")
+DELIMITERS = (",", ";", "\t")
+HEAD = 2
+"""The number of the first row of a CSV file: it has a head above, and people count from 1."""
+Columns = Mapping[str, Sequence[str]]
+
+
+def read(config: TableData) -> Content:
+    """Read the images of a table.
+
+    A given split column is taken as it is; without rows for testing, and for validation, whole
+    groups are held out where there are groups, else images, in proportion to the classes.
+
+    Raises:
+        DataError: the table, a column, a path or a label is missing; a file is outside of the
+            folder or listed twice; a group is in two splits; or files cannot be read as images.
+        ConfigError: a setting has no effect, or `data.rules=1`, which has no tables.
+    """
+    if config.rules == 1:
+        raise ConfigError("data=table came with data.rules=2; leave data.rules out.")
+    path = expanded(config.path)
+    columns = read_columns(path)
+    labels = _labels(config, path, columns)
+    classes = tuple(sorted(set(labels), key=_in_order))
+    numbers = {name: number for number, name in enumerate(classes)}
+    items = _items(config, path, columns, [numbers[label] for label in labels])
+    splits = _splits(config, path, columns, items)
+    _check(path, items, splits, classes)
+    if "test" in splits:
+        refuse_unused(config, "test_fraction", f"{path} has rows for testing")
+    return listed.read(
+        Listing(
+            name=path.stem, source=path, folder=path.parent, class_names=classes, splits=splits
+        ),
+        config,
+    )
+
+
+def num_classes(config: TableData) -> int:
+    """As many as there are different labels."""
+    path = expanded(config.path)
+    return len(set(_labels(config, path, read_columns(path))))
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns of a table by name, as text; what is missing is empty.
+
+    Raises:
+        DataError: it is missing or damaged, or has no rows.
+    """
+    if (found := kind(path)) != "file":
+        fault = "is a folder" if found == "folder" else "does not exist"
+        raise DataError(f"data.path={path} {fault}; data=table reads one CSV or Parquet file.")
+    with told(path):
+        return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: Path, _changed: int) -> Columns:
+    columns = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
+    if not columns or not len(next(iter(columns.values()))):
+        raise DataError(f"{path} has no rows; a table has a head and a row for each image.")
+    return columns
+
+
+def _csv(path: Path) -> Columns:
+    """Values with commas, semicolons or tabs between them, whichever the head has most of."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+    lines = io.StringIO(text, newline="")
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV file ({error}); write it anew.") from error
+    names = [name.strip() for name in rows[0]] if rows else []
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path} has two columns {twice!r}; rename one.")
+    for number, row in enumerate(rows[1:], HEAD):
+        if len(row) != len(names):
+            raise DataError(
+                f"row {number} of {path} has {len(row)} values, and the head {len(names)}; "
+                "put quotes around values with a comma."
+            )
+    return {name: [row[at].strip() for row in rows[1:]] for at, name in enumerate(names)}
+
+
+def _parquet(path: Path) -> Columns:
+    try:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415  heavy, and few need it
+    except ImportError:
+        raise DataError(
+            f"{path} is Parquet, for which pyarrow is missing; type pip install pyarrow."
+        ) from None
+    try:
+        columns = parquet.read_table(path).to_pydict()
+    except (ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} is no Parquet file, or is damaged ({reason}).") from error
+    return {
+        name: ["" if value is None or str(value) == "nan" else str(value) for value in values]
+        for name, values in columns.items()
+    }
+
+
+def _column(config: TableData, path: Path, columns: Columns, role: str) -> Sequence[str] | None:
+    """The values of a column; None where an optional one is not there.
+
+    Raises:
+        DataError: it is missing, and needed or named.
+    """
+    option = f"{role}_column"
+    named = getattr(config, option)
+    name = named or role
+    if name in columns:
+        return columns[name]
+    if named is None:
+        return None
+    raise DataError(
+        f"{path} has no column {name!r} (it has {', '.join(map(repr, columns))}); type "
+        f"data.{option}=NAME."
+    )
+
+
+def _labels(config: TableData, path: Path, columns: Columns) -> Sequence[str]:
+    labels = _column(config, path, columns, "label") or ()
+    if "" in labels:
+        raise DataError(f"row {labels.index('') + HEAD} of {path} has no label; fill it in.")
+    return labels
+
+
+def _in_order(label: str) -> tuple[bool, float, str]:
+    """Numbers by their value, before all other text."""
+    try:
+        value = float(label)
+    except ValueError:
+        value = math.nan
+    return (False, value, label) if math.isfinite(value) else (True, 0.0, label)
+
+
+def _items(
+    config: TableData, path: Path, columns: Columns, labels: Sequence[int]
+) -> Sequence[Item]:
+    """A file, label and group for each row.
+
+    Raises:
+        DataError: no path, one that leaves the folder, or one that is there twice.
+    """
+    names = _column(config, path, columns, "path") or ()
+    groups = _column(config, path, columns, "group")
+    seen: dict[Path, int] = {}
+    items = []
+    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+        where = f"row {row + HEAD} of {path}"
+        if not name:
+            raise DataError(f"{where} has no path; fill it in.")
+        file = Path(name)
+        if file.is_absolute() or ".." in file.parts:
+            raise DataError(
+                f"{where} has the path {name}, which leaves the folder of the table; write paths "
+                f"from {path.parent} on, and move the table to the folder above its images."
+            )
+        file = path.parent / file
+        if (first := seen.setdefault(file, row)) != row:
+            raise DataError(f"{where} has the file of row {first + HEAD}, {name}; remove one.")
+        if groups is not None and not groups[row]:
+            raise DataError(f"{where} has no group; fill it in, if only with the path.")
+        items.append(Item(path=file, label=label, group=groups[row] if groups else None))
+    return items
+
+
+def _splits(
+    config: TableData, path: Path, columns: Columns, items: Sequence[Item]
+) -> dict[SplitName, list[Item]]:
+    """The rows of each split; all are for training where no column says otherwise.
+
+    Raises:
+        DataError: an unknown name of a split, or none is for training.
+    """
+    given = _column(config, path, columns, "split")
+    if given is None:
+        return {"train": list(items)}
+    splits: dict[SplitName, list[Item]] = {"train": []}
+    for row, (name, item) in enumerate(zip(given, items, strict=True), HEAD):
+        split = split_of(name)
+        if split is None:
+            raise DataError(
+                f"row {row} of {path} has the split {name!r}; splits are train, val and test."
+            )
+        splits.setdefault(split, []).append(item)
+    if not splits["train"]:
+        raise DataError(f"{path} has no row whose split is train; there is nothing to learn from.")
+    return splits
+
+
+def _check(
+    path: Path,
+    items: Sequence[Item],
+    splits: Mapping[SplitName, Sequence[Item]],
+    classes: Sequence[str],
+) -> None:
+    """Refuse what no network learns from, and what would let a test see training images.
+
+    Raises:
+        DataError: one class, a class without training rows, or a group in two splits.
+    """
+    if len(classes) < FEWEST_CLASSES:
+        raise DataError(
+            f"{path} has only the label {classes[0]!r}; there must be at least two classes."
+        )
+    trained = {item.label for item in splits["train"]}
+    for item in items:
+        if item.label not in trained:
+            raise DataError(
+                f"{path} has the label {classes[item.label]!r}, which no training image has; add "
+                "some, or remove its rows."
+            )
+    home: dict[str, SplitName] = {}
+    for split, rows in splits.items():
+        for item in rows:
+            if item.group is not None and home.setdefault(item.group, split) != split:
+                raise DataError(
+                    f"{path} has the group {item.group!r} in two splits, {home[item.group]} and "
+                    f"{split}; give all of its rows one split."
+                )
+
+
+READER: Reader[TableData] = Reader(read=read, shape=listed.shape, num_classes=num_classes)
