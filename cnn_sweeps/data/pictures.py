@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_sweeps.data.files import expanded, kind, visible
-from cnn_sweeps.data.readers.image_folder import SUFFIXES
+from cnn_sweeps.data.readers.listed import SUFFIXES
 from cnn_sweeps.errors import DataError
 
 

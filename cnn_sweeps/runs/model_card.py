@@ -3,9 +3,10 @@
 The card follows Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from cnn_sweeps.config.schema import CustomModel
+from cnn_sweeps.config.schema import CustomModel, Resize
 from cnn_sweeps.data import Dataset
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.models.names import title
@@ -30,13 +31,20 @@ IMPORTS: Final = {
     "savedmodel": "import tensorflow as tf",
     "model.tflite": "import tensorflow as tf",
 }
+RESIZING: Final[Mapping[Resize, str]] = {
+    "stretch": "picture.convert(mode).resize(size, Image.Resampling.BILINEAR)",
+    "crop": "ImageOps.fit(picture.convert(mode), size, Image.Resampling.BILINEAR)",
+    "pad": "ImageOps.pad(picture.convert(mode), size, Image.Resampling.BILINEAR)",
+}
+"""How a picture is brought to size, as `data.readers.picture` does it."""
 
 
-def script(file: str) -> str:
+def script(file: str, resize: Resize = "stretch") -> str:
     """A program that names the class of pictures; it needs requirements.txt and nothing else.
 
     Args:
         file: the network, as it is called in the folder.
+        resize: what becomes of a picture of another aspect ratio.
     """
     imports = sorted((IMPORTS[file], "import numpy as np"))
     return f'''"""Classes of pictures: python predict.py PICTURE ..."""
@@ -57,7 +65,7 @@ for name in sys.argv[1:]:
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = picture.convert(mode).resize(size, Image.Resampling.BILINEAR)
+    picture = {RESIZING[resize]}
     pixels = np.asarray(picture, "float32").reshape(1, size[1], size[0], -1)
     (row,) = scores(pixels)
     print(f"{{name}}: {{about['class_names'][row.argmax()]}} {{row.max():.1%}}")

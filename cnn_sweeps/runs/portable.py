@@ -249,7 +249,9 @@ def _texts(
         "model.json": dumped(about) + "\n",
         "evaluation.json": dumped(evaluation) + "\n",
         "requirements.txt": "".join(f"{name}=={each}\n" for name, each in versions.items()),
-        "predict.py": model_card.script(chosen.file),
+        "predict.py": model_card.script(
+            chosen.file, getattr(record.config.data, "resize", "stretch")
+        ),
         "README.md": model_card.text(record, data, evaluation, chosen.file, apart),
     }
 

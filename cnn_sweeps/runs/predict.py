@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data import progress
 from cnn_sweeps.data.arrays import WHITEST, Images
 from cnn_sweeps.data.readers import picture
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 512
 """Pictures that are decoded before the network sees them; they need not all fit into memory."""
-COLORS = {1: "grayscale", 3: "rgb"}
-"""How a picture is decoded for a network that takes so many channels."""
+Color = Literal["rgb", "grayscale"]
+CHANNELS = (1, 3)
+"""Channels that a picture file can have."""
 GRAY, COLOR = 3, 4
 """Dimensions of an array of grayscale pictures, and of one with channels."""
 
@@ -48,11 +50,13 @@ class Predictor:
         model: takes uint8 (n, height, width, channels), gives probabilities (n, classes).
         shape: height, width and channels that every picture is brought to.
         class_names: in the order of the probabilities.
+        resize: what becomes of a picture of another aspect ratio.
     """
 
     model: "keras.Model"
     shape: Shape
     class_names: tuple[str, ...]
+    resize: Resize = "stretch"
 
     @classmethod
     def of(cls, store: Store, record: Record, *, trust: bool = False) -> "Predictor":
@@ -75,7 +79,8 @@ class Predictor:
         with importable(record, trust=trust):
             configure_backend(record.config.trainer, record.config.seed)
             model = stored_model.load(store, run, record.config, shape, len(class_names))
-        return cls(model=model, shape=shape, class_names=class_names)
+        resize: Resize = getattr(record.config.data, "resize", "stretch")
+        return cls(model=model, shape=shape, class_names=class_names, resize=resize)
 
     def files(self, paths: Sequence[Path]) -> Predictions:
         """Decode picture files and predict; those that cannot be read are told in `unreadable`."""
@@ -129,23 +134,24 @@ class Predictor:
 
     def _decoded(self, path: Path) -> NDArray[np.uint8]:
         size, channels = self.shape[:2], self.shape[2]
-        if channels not in COLORS:
+        if channels not in CHANNELS:
             raise DataError(
                 f"The network takes images of {channels} channels, which no picture file has; "
                 "predict arrays with cs.load(HASH).predict(images)."
             )
-        color = "grayscale" if channels == 1 else "rgb"
-        return picture.read(path, size, color=color).pixels  # type: ignore[arg-type]
+        color: Color = "grayscale" if channels == 1 else "rgb"
+        with picture.careful():
+            return picture.read(path, size, color=color, resize=self.resize).pixels
 
     def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture in memory, brought to the shape that the network takes."""
         if image.shape == self.shape:
             return image
-        if image.shape[2] not in COLORS or self.shape[2] not in COLORS:
+        if image.shape[2] not in CHANNELS or self.shape[2] not in CHANNELS:
             raise DataError(
                 f"The images have {image.shape[2]} channels; the network takes {self.shape}."
             )
-        return picture.brought_to(image, self.shape)
+        return picture.brought_to(image, self.shape, self.resize)
 
 
 def _described(store: Store, record: Record) -> tuple[Shape, tuple[str, ...]]:

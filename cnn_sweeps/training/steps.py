@@ -221,7 +221,7 @@ def make_train_function(step: Step, batch_size: int, x: Images, y: Labels, *seed
         y: labels as they will be given.
         seeds: seeds as they will be given, one for each step; where the step takes any.
     """
-    given: tuple[NDArray[Any], ...] = (x, y, *seeds)
+    given = (x, y, *seeds)
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
         input_signature=[tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in given]

@@ -131,18 +131,20 @@ def read(
     return Picture(pixels=pixels, depth=depth, brightest=brightest)
 
 
-def brought_to(pixels: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def brought_to(
+    pixels: NDArray[np.uint8], shape: tuple[int, int, int], resize: Resize = "stretch"
+) -> NDArray[np.uint8]:
     """A picture in memory, brought to size and colour as one from a file is.
 
     Args:
         pixels: (height, width, 1 or 3), uint8.
         shape: the height, width and channels it shall have.
+        resize: what becomes of one of another aspect ratio.
     """
     height, width, channels = shape
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image = image.convert("L" if channels == 1 else "RGB")
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(shape)
+    return np.asarray(_resized(image, (width, height), resize)).reshape(shape)
 
 
 def foreign(path: Path, otherwise: str, remedy: str = "fix or remove it") -> UnreadableImageError:
@@ -228,7 +230,8 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Image
     scale = min(size[0] / image.width, size[1] / image.height)
     inner = [max(round(side * scale), 1) for side in image.size]
     whole = Image.new(image.mode, size)
-    left, top = ((side - part) // 2 for side, part in zip(size, inner, strict=True))
+    # As `ImageOps.pad` does, which has no place for an image that would be thinner than a pixel.
+    left, top = (round((side - part) / 2) for side, part in zip(size, inner, strict=True))
     whole.paste(image.resize((inner[0], inner[1]), Image.Resampling.BILINEAR), (left, top))
     return whole
 
