@@ -38,6 +38,49 @@ RESIZING: Final[Mapping[Resize, str]] = {
 }
 """How a picture is brought to size, as `data.readers.picture` does it."""
 
+CARD: Final = """\
+# {name}
+
+An image classifier: {network}, trained by {program}.
+
+## Use
+
+    pip install -r requirements.txt
+    python predict.py PICTURE ...
+
+`{file}` takes images of shape (n, {shape[0]}, {shape[1]}, {shape[2]}), float32, from 0 to 255 or
+divided by 255, and returns a probability for each class. `model.json` has the names of the
+classes in that order. `predict.py` brings a picture to size as in training.
+
+## Data
+
+- {data}: {counted} images, {classes} classes.
+- Classes: {names}.
+- SHA-256 of the data: `{digest}`.
+{notices}
+## Metrics
+
+On the {images:,} test images, which were not used to choose or train the network.
+Intervals are 95 % bootstrap intervals over images.
+
+{overall}
+{by_class}
+The probabilities of this file and those of the original differ by at most {apart:.2g} on the
+test images.
+
+## Limits
+
+- It knows the classes above and nothing else: a picture of anything gets one of them.
+- The metrics hold for pictures like those of the test split.
+- One training with one seed: another seed gives another network.
+
+## Origin
+
+- Config hash: `{config_hash}`.
+- MLflow run: `{run_id}`.
+- Weights: `{weights}`.
+"""
+
 
 def script(file: str, resize: Resize = "stretch") -> str:
     """A program that names the class of pictures; it needs requirements.txt and nothing else.
@@ -82,56 +125,26 @@ def text(record: Record, data: Dataset, evaluation: Evaluation, file: str, apart
         file: the network, as it is called in the folder.
         apart: largest difference of its probabilities from those of the original.
     """
-    config = record.config
-    height, width, channels = data.shape
-    own = (
-        f" of the function `{config.model.function}`"
-        if isinstance(config.model, CustomModel)
-        else ""
+    model, packages = record.config.model, record.environment.packages
+    own = f" of the function `{model.function}`" if isinstance(model, CustomModel) else ""
+    counts = {split: sum(each) for split, each in data.images_per_class.items()}
+    return CARD.format(
+        name=plain(record.name),
+        network=title(model) + own,
+        program=f"cnn-sweeps {packages.get('cnn-sweeps', '')}".rstrip(),
+        file=file,
+        shape=data.shape,
+        data=plain(data.name),
+        counted=", ".join(f"{count:,} {split}" for split, count in counts.items()),
+        classes=len(data.class_names),
+        names=", ".join(map(plain, data.class_names)),
+        digest=record.identity.data_digest,
+        notices="".join(f"- {plain(each)}\n" for each in data.notices),
+        images=evaluation.images,
+        overall=evaluation.overall_table().to_markdown(),
+        by_class=evaluation.class_table().to_markdown(),
+        apart=apart,
+        config_hash=record.identity.config_hash,
+        run_id=record.run_id,
+        weights=record.weights_sha256,
     )
-    packages = record.environment.packages
-    program = f"cnn-sweeps {packages.get('cnn-sweeps', '')}".rstrip()
-    images = {split: sum(counts) for split, counts in data.images_per_class.items()}
-    counted = ", ".join(f"{count:,} {split}" for split, count in images.items())
-    notices = "".join(f"- {plain(each)}\n" for each in data.notices)
-    return f"""# {plain(record.name)}
-
-An image classifier: {title(config.model)}{own}, trained by {program}.
-
-## Use
-
-    pip install -r requirements.txt
-    python predict.py PICTURE ...
-
-`{file}` takes images of shape (n, {height}, {width}, {channels}), float32, from 0 to 255 or
-divided by 255, and returns a probability for each class. `model.json` has the names of the
-classes in that order. `predict.py` brings a picture to size as in training.
-
-## Data
-
-- {plain(data.name)}: {counted} images, {len(data.class_names)} classes.
-- Classes: {", ".join(map(plain, data.class_names))}.
-- SHA-256 of the data: `{record.identity.data_digest}`.
-{notices}
-## Metrics
-
-On the {evaluation.images:,} test images, which were not used to choose or train the network.
-Intervals are 95 % bootstrap intervals over images.
-
-{evaluation.overall_table().to_markdown()}
-{evaluation.class_table().to_markdown()}
-The probabilities of this file and those of the original differ by at most {apart:.2g} on the
-test images.
-
-## Limits
-
-- It knows the classes above and nothing else: a picture of anything gets one of them.
-- The metrics hold for pictures like those of the test split.
-- One training with one seed: another seed gives another network.
-
-## Origin
-
-- Config hash: `{record.identity.config_hash}`.
-- MLflow run: `{record.run_id}`.
-- Weights: `{record.weights_sha256}`.
-"""

@@ -130,6 +130,7 @@ def check(config: Config) -> None:
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
     models.check(config.model, shape)
+    optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     for segment in segments(config):

@@ -144,6 +144,16 @@ CASES = {
         },
         stopped=True,
     ),
+    "phases: averaged weights, another optimizer": Case(
+        model=FULL,
+        trainer={"ema": 0.9, **phases({"first": 3, "optimizer.name": "sgd", "clip_norm": 1.0})},
+        stopped=True,
+    ),
+    "phases: other augmentation and loss": Case(
+        model=FULL,
+        augment={"flip": "horizontal", "mixup": 0.3},
+        trainer=phases({"first": 3, "augment.mixup": 0.0, "label_smoothing": 0.1}),
+    ),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
     "float64": Case(model=FULL, trainer={"precision": "float64"}),
