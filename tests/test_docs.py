@@ -90,6 +90,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             runpy.run_path(str(script))
     (network,) = blocks("docs/models.md", "python")
     (folder / "my_nets.py").write_text(network, encoding="utf-8")
+    (loss,) = blocks("docs/training.md", "python")
+    (folder / "my_losses.py").write_text(loss, encoding="utf-8")
     *_, space = blocks("docs/sweeps.md", "yaml")
     (folder / "my_conf" / "search").mkdir(parents=True)
     (folder / "my_conf" / "search" / "wide.yaml").write_text(space, encoding="utf-8")

@@ -88,6 +88,17 @@ def test_neutral_values_are_no_part_of_the_hash() -> None:
     assert len({flat, average, largest}) == 3
 
 
+@pytest.mark.parametrize(("field", "value"), [("ema", 0.9), ("clip_norm", 1), ("loss", "m:f")])
+def test_neutral_values_of_the_trainer_are_no_part_of_the_hash(field: str, value: Any) -> None:
+    """What every earlier experiment had moves neither hash; any other value moves both."""
+    before, neutral, other = (
+        identify(config(trainer=trainer), DIGEST) for trainer in ({}, {field: None}, {field: value})
+    )
+    assert neutral == before
+    assert other.config_hash != before.config_hash
+    assert other.trajectory_hash != before.trajectory_hash
+
+
 def test_data_is_named_by_its_content() -> None:
     """The digest counts; the way to the images does not."""
     here = config(data={"name": "npz", "path": "here.npz"})

@@ -73,6 +73,15 @@ def test_training_goes_on_from_the_weights_themselves() -> None:
     assert averaged.trainer.evaluate(data.x_val, data.y_val)[0] == epochs[1][-1].val_loss
 
 
+def test_without_an_average_nothing_is_kept_of_one() -> None:
+    """A step is that of Keras, and no variable is there that was not before."""
+    plain, averaged = Training(ONE_BY_ONE), Training(AVERAGED)
+    assert plain.trainer.step is None
+    assert not plain.model.optimizer.use_ema
+    more = len(averaged.model.optimizer.variables) - len(plain.model.optimizer.variables)
+    assert more == len(plain.model.trainable_variables)
+
+
 def test_an_interrupted_pass_leaves_the_average() -> None:
     """Whoever stops a training in the middle finds the weights that count in the model."""
     training = Training(AVERAGED)
