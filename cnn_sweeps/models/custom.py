@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,14 +142,28 @@ def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
     return scores
 
 
-def examine(model: CustomModel, built: Any) -> str:
-    """Look at what a built network gives for a few images; returns the digest that names it.
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What is known of a user's own network once it is built.
+
+    Attributes:
+        sha256: the digest that names it, 64 hex digits.
+        remarks: what could not be looked at, a sentence each.
+    """
+
+    sha256: str
+    remarks: tuple[str, ...]
+
+
+def examine(model: CustomModel, built: Any) -> Examined:
+    """Look at what a built network gives for a few images.
 
     Only building tells what a function makes: it may read a file, or a variable of the system.
 
     Args:
         model: which function, and its params.
-        built: the network that is trained, as `models.build.build` gives it; it is left as it is.
+        built: the network that is trained, as `models.build.build` gave it last; it is left as it
+            is.
 
     Raises:
         ModelError: raw scores where probabilities are expected, or the other way round.
@@ -159,10 +174,25 @@ def examine(model: CustomModel, built: Any) -> str:
 
     own = keras.Model(built.inputs, built.layers[-1].input) if model.from_logits else built
     with _blame(f"model.function={model.function}"):
-        seen = probe.outputs(own)
-    if seen is not None:
-        _check_probabilities(model, seen)
-    return probe.network_sha256(built, seen)
+        seen = probe.look_at(own)
+    remarks = []
+    if seen.outputs is not None:
+        _check_probabilities(model, seen.outputs)
+    else:
+        remarks.append(
+            f"model.function={model.function} calls Python code to compute (tf.py_function, "
+            "tf.numpy_function): whether it gives probabilities was not checked, and a change of "
+            "what that code reads is not noticed. trajectory.reuse=false trains it again."
+        )
+    unseen = imports.unseen(Source.find(model.function))
+    if unseen:
+        remarks.append(
+            f"model.function={model.function} imports {', '.join(each.path for each in unseen)} "
+            "under a computed name or from a folder that it adds to sys.path: not in the hash, and "
+            "not stored with the run. An import statement and PYTHONPATH make it both."
+        )
+    digest = probe.network_sha256(built, seen, [each.sha256 for each in unseen])
+    return Examined(sha256=digest, remarks=tuple(remarks))
 
 
 @contextmanager

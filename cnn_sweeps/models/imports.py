@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
-from cnn_sweeps.models.source import SUFFIX, Source, is_own
+from cnn_sweeps.models.source import SUFFIX, Source, SourceFile, added_by_code, is_own
 
 _imported: set[str] = set()
 """The user's modules that the last network was built with, by name."""
@@ -33,6 +33,7 @@ def fresh(source: Source | None) -> Iterator[None]:
         sys.modules.pop(name, None)
     invalidate_caches()
     before, writes_bytecode = set(sys.modules), sys.dont_write_bytecode
+    path = {*sys.path}
     # Python takes byte code for current if the source has its size and second.
     sys.dont_write_bytecode = True
     _importing.append(source)
@@ -43,6 +44,22 @@ def fresh(source: Source | None) -> Iterator[None]:
         sys.dont_write_bytecode = writes_bytecode
         _imported.clear()
         _imported.update(name for name in set(sys.modules) - before if _is_own(name))
+        added_by_code.update({*sys.path} - path)
+
+
+def unseen(source: Source | None) -> tuple[SourceFile, ...]:
+    """The user's modules that the last network was built with, and that reading did not find.
+
+    They were imported under a name that is computed, or from a folder that the code itself put on
+    Python's path. Those that hold no code are left out.
+
+    Args:
+        source: what reading found.
+    """
+    seen = {each.module for each in source.files} if source is not None else set()
+    files = {str(sys.modules[name].__file__) for name in _imported - seen if name in sys.modules}
+    found = [SourceFile(path=file, content=Path(file).read_bytes()) for file in sorted(files)]
+    return tuple(each for each in found if not each.is_empty)
 
 
 def _is_own(name: str) -> bool:

@@ -79,9 +79,11 @@ def run(
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, tracked, clock)
-        known = reuse.finished(experiment, store, timed=trial.timed) if trial else None
-        if known is not None:
-            return reuse.answer(known, experiment, tracked, callbacks)
+        if trial is not None:
+            known, passed_over = reuse.finished(experiment, store, timed=trial.timed)
+            experiment = experiment.noting(passed_over)
+            if known is not None:
+                return reuse.answer(known, experiment, tracked, callbacks)
         model = model or _build(experiment, clock)
         environment = _environment(config.trainer)
         log.log_setup(tracked, experiment, model, environment)
@@ -140,12 +142,12 @@ def _built_first(
         return None, experiment
     model = _build(experiment, clock)
     with clock("build"):
-        digest = custom.examine(experiment.config.model, model)
+        examined = custom.examine(experiment.config.model, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
-    tracked.set_tags({NETWORK_SHA256: digest})
-    identity = replace(experiment.identity, network_sha256=digest)
-    return model, replace(experiment, identity=identity)
+    tracked.set_tags({NETWORK_SHA256: examined.sha256})
+    identity = replace(experiment.identity, network_sha256=examined.sha256)
+    return model, replace(experiment, identity=identity).noting(examined.remarks)
 
 
 def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
