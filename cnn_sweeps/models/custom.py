@@ -36,6 +36,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 """How Keras makes a part of a message bold."""
 GENERATED = "__autograph_generated_file"
 """In the name of the files that TensorFlow writes of functions that it traces."""
+MOST_NAMED = 5
+"""Files that a remark names."""
 SUM_TOLERANCE = 0.03
 """How far the probabilities of an image may sum up to something other than 1, in bfloat16."""
 
@@ -186,8 +188,10 @@ def examine(model: CustomModel, built: Any) -> Examined:
         )
     unseen = imports.unseen(Source.find(model.function))
     if unseen:
+        named = [each.path for each in unseen[:MOST_NAMED]]
+        named += [f"{len(unseen) - MOST_NAMED} more"] * (len(unseen) > MOST_NAMED)
         remarks.append(
-            f"model.function={model.function} imports {', '.join(each.path for each in unseen)} "
+            f"model.function={model.function} imports {', '.join(named)} "
             "under a computed name or from a folder that it adds to sys.path: not in the hash, and "
             "not stored with the run. An import statement and PYTHONPATH make it both."
         )
@@ -271,10 +275,15 @@ def _check_probabilities(model: CustomModel, seen: "Outputs") -> None:
             "softmax."
         )
     if not model.from_logits and not are_probabilities:
+        remedy = "Type model.from_logits=true, or end the network with a softmax."
+        if seen.inference.min() > 0 and seen.inference.max() < 1:
+            remedy = (
+                "End the network with a softmax: a sigmoid for each class does not sum up to 1."
+            )
         raise ModelError(
             f"{function} gives raw scores and no probabilities: for one image they are from "
             f"{seen.inference[0].min():.2g} to {seen.inference[0].max():.2g} and sum up to "
-            f"{sums[0]:.2g}.\nType model.from_logits=true, or end the network with a softmax."
+            f"{sums[0]:.2g}.\n{remedy}"
         )
     if not model.from_logits and seen.training.min() < 0:
         raise ModelError(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from cnn_sweeps.models.source import SUFFIX, Source, SourceFile, added_by_code, is_own
 
@@ -57,9 +59,14 @@ def unseen(source: Source | None) -> tuple[SourceFile, ...]:
         source: what reading found.
     """
     seen = {each.module for each in source.files} if source is not None else set()
-    files = {str(sys.modules[name].__file__) for name in _imported - seen if name in sys.modules}
-    found = [SourceFile(path=file, content=Path(file).read_bytes()) for file in sorted(files)]
-    return tuple(each for each in found if not each.is_empty)
+    found = [_file(sys.modules[name]) for name in _imported - seen if name in sys.modules]
+    return tuple(sorted((each for each in found if not each.is_empty), key=lambda each: each.path))
+
+
+def _file(module: ModuleType) -> SourceFile:
+    file = str(module.__file__)
+    loader: Any = module.__loader__  # of the file system, or of an archive
+    return SourceFile(path=file, content=loader.get_data(file))
 
 
 def _is_own(name: str) -> bool:

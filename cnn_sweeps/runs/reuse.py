@@ -36,7 +36,7 @@ TEST = "test_"
 
 def finished(
     experiment: Experiment, store: Store, *, timed: bool = False
-) -> tuple[RunRecord | None, tuple[str, ...]]:
+) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
     One whose stored model was changed is passed over: what it logged may have been, too.
@@ -47,12 +47,11 @@ def finished(
         timed: whether its seconds are compared with those of others.
 
     Returns:
-        The run, and a sentence for each that was passed over.
+        The run, and the experiment with a remark on each that was passed over.
     """
     config, identity = experiment.config, experiment.identity
-    passed_over: list[str] = []
     if not config.trajectory.reuse:
-        return None, ()
+        return None, experiment
     threads = config.trainer.threads if timed else None
     for run in finished_runs.finished(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
@@ -60,14 +59,15 @@ def finished(
         if not model_files.has_model(store, run):
             if config.tracking.log_model:
                 continue
-            return run, tuple(passed_over)
+            return run, experiment
         try:
             stored_model.check(store, run, experiment)
         except RecordError as error:
-            passed_over.append(f"{first_line(error).rstrip('.')}: the run was not reused.")
+            said = f"{first_line(error).rstrip('.')}: the run was not reused."
+            experiment = experiment.noting([said])
         else:
-            return run, tuple(passed_over)
-    return None, tuple(passed_over)
+            return run, experiment
+    return None, experiment
 
 
 def answer(

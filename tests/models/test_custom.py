@@ -298,7 +298,8 @@ def examined(function: str, **fields: Any) -> str:
 )
 def test_raw_scores_are_not_trained_as_probabilities(function: str) -> None:
     """What comes out counts, whatever layer is the last; what is to be typed is told."""
-    with pytest.raises(ModelError, match="gives raw scores .*\nType model.from_logits=true, or"):
+    remedy = "End the .* softmax: a sigmoid" if function == "sigmoid" else "Type model.from_logits="
+    with pytest.raises(ModelError, match=f"gives raw scores .*\n{remedy}"):
         examined(f"own_nets:{function}")
     assert examined(f"own_nets:{function}", from_logits=True)
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -80,6 +81,7 @@ def test_a_module_that_no_statement_names_is_followed(folder: Path) -> None:
         "importlib.import_module(f'own_{\"part\"}')",
         "sys.path.insert(0, str(Path(__file__).parent / 'lib')); import own_in_lib",
         "own_lazy = importlib.import_module('own_p'); own_lazy.part",
+        "sys.path.append('own.zip'); import own_zipped",
         "__import__(os.environ.get('OWN_PART', 'own_part'))",
     ],
 )
@@ -91,6 +93,8 @@ def test_what_no_reading_tells_is_told_each_time(folder: Path, line: str) -> Non
     (folder / "own_part.py").write_text("PART = 1")
     (folder / "lib").mkdir()
     (folder / "lib" / "own_in_lib.py").write_text("PART = 1")
+    with ZipFile(folder / "own.zip", "w") as archive:
+        archive.writestr("own_zipped.py", "PART = 1")
     (folder / "own_p").mkdir()
     (folder / "own_p" / "__init__.py").write_text(
         "import importlib\ndef __getattr__(name):\n"
