@@ -192,8 +192,8 @@ def examine(model: CustomModel, built: Any) -> Examined:
         named += [f"{len(unseen) - MOST_NAMED} more"] * (len(unseen) > MOST_NAMED)
         remarks.append(
             f"model.function={model.function} imports {', '.join(named)} "
-            "under a computed name or from a folder that it adds to sys.path: not in the hash, and "
-            "not stored with the run. An import statement and PYTHONPATH make it both."
+            "under a computed name, by its path, or from a folder that it adds to sys.path: "
+            "neither in the hash nor stored. An import statement and PYTHONPATH make it both."
         )
     digest = probe.network_sha256(built, seen, [each.sha256 for each in unseen])
     return Examined(sha256=digest, remarks=tuple(remarks))

@@ -81,6 +81,7 @@ def test_a_module_that_no_statement_names_is_followed(folder: Path) -> None:
         "importlib.import_module(f'own_{\"part\"}')",
         "sys.path.insert(0, str(Path(__file__).parent / 'lib')); import own_in_lib",
         "own_lazy = importlib.import_module('own_p'); own_lazy.part",
+        "x = spec_from_file_location('x', 'own_part.py'); x.loader.exec_module(made(x))",
         "sys.path.append('own.zip'); import own_zipped",
         "__import__(os.environ.get('OWN_PART', 'own_part'))",
     ],
@@ -88,7 +89,9 @@ def test_a_module_that_no_statement_names_is_followed(folder: Path) -> None:
 def test_what_no_reading_tells_is_told_each_time(folder: Path, line: str) -> None:
     """It is in no hash, neither at first nor when Python knows the way to it."""
     (folder / "own_lib.py").write_text(
-        f"import importlib, os, sys\nfrom pathlib import Path\n{line}\n"
+        "import importlib, os, sys\nfrom pathlib import Path\n"
+        "from importlib.util import module_from_spec as made, spec_from_file_location\n"
+        f"{line}\n"
     )
     (folder / "own_part.py").write_text("PART = 1")
     (folder / "lib").mkdir()
