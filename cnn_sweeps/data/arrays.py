@@ -205,6 +205,14 @@ def check_visible(found: Pixels, where: str) -> None:
         )
 
 
+def nearly_black(count: int, total: int) -> str:
+    """A sentence on images of which no value is bright."""
+    return (
+        f"{count:,} of {total:,} images are nearly black: none of their values is above {DARK} "
+        "of 255."
+    )
+
+
 def _brightening(high: int) -> str:
     return f"scale them: x = (x * (255 / {high})).round().astype('uint8')"
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
-from cnn_sweeps.data.arrays import Pixels, View
+from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
 from cnn_sweeps.data.files import check_memory, expanded, told
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
@@ -436,6 +436,7 @@ def _decode(
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
     prints = np.zeros((len(paths), PRINT), dtype=np.uint8)
+    dark = np.zeros(len(paths), dtype=np.bool_)
     faults: Faults = {}
     depths: dict[picture.Depth, _Depth] = {}
 
@@ -452,6 +453,7 @@ def _decode(
             return fault
         put(place, found.pixels)
         prints[place] = np.frombuffer(print_of(found.pixels), np.uint8)
+        dark[place] = found.pixels.max() <= DARK
         return found.depth, found.brightest
 
     with picture.careful():
@@ -463,6 +465,8 @@ def _decode(
             depth.places.append(place)
             depth.brightest = max(depth.brightest, found[1])
         notices = tuple(_scale(paths, depths, one, source)) if decoding.scaled else ()
+    if dark.any():
+        notices = (*notices, nearly_black(int(dark.sum()), len(paths)))
     return prints, faults, notices
 
 

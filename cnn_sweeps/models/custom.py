@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 """How Keras makes a part of a message bold."""
 GENERATED = "__autograph_generated_file"
 """In the name of the files that TensorFlow writes of functions that it traces."""
+MOST_NAMED = 5
+"""Files that a remark names."""
 SUM_TOLERANCE = 0.03
 """How far the probabilities of an image may sum up to something other than 1, in bfloat16."""
 
@@ -154,14 +157,28 @@ def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
     return scores
 
 
-def examine(model: CustomModel, built: Any) -> str:
-    """Look at what a built network gives for a few images; returns the digest that names it.
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What is known of a user's own network once it is built.
+
+    Attributes:
+        sha256: the digest that names it, 64 hex digits.
+        remarks: what could not be looked at, a sentence each.
+    """
+
+    sha256: str
+    remarks: tuple[str, ...]
+
+
+def examine(model: CustomModel, built: Any) -> Examined:
+    """Look at what a built network gives for a few images.
 
     Only building tells what a function makes: it may read a file, or a variable of the system.
 
     Args:
         model: which function, and its params.
-        built: the network that is trained, as `models.build.build` gives it; it is left as it is.
+        built: the network that is trained, as `models.build.build` gave it last; it is left as it
+            is.
 
     Raises:
         ModelError: raw scores where probabilities are expected, or the other way round.
@@ -172,10 +189,27 @@ def examine(model: CustomModel, built: Any) -> str:
 
     own = keras.Model(built.inputs, built.layers[-1].input) if model.from_logits else built
     with blame(f"model.function={model.function}"):
-        seen = probe.outputs(own)
-    if seen is not None:
-        _check_probabilities(model, seen)
-    return probe.network_sha256(built, seen)
+        seen = probe.look_at(own)
+    remarks = []
+    if seen.outputs is not None:
+        _check_probabilities(model, seen.outputs)
+    else:
+        remarks.append(
+            f"model.function={model.function} calls Python code to compute (tf.py_function, "
+            "tf.numpy_function): whether it gives probabilities was not checked, and a change of "
+            "what that code reads is not noticed. trajectory.reuse=false trains it again."
+        )
+    unseen = imports.unseen(Source.find(model.function))
+    if unseen:
+        named = [each.path for each in unseen[:MOST_NAMED]]
+        named += [f"{len(unseen) - MOST_NAMED} more"] * (len(unseen) > MOST_NAMED)
+        remarks.append(
+            f"model.function={model.function} imports {', '.join(named)} "
+            "under a computed name, by its path, or from a folder that it adds to sys.path: "
+            "neither in the hash nor stored. An import statement and PYTHONPATH make it both."
+        )
+    digest = probe.network_sha256(built, seen, [each.sha256 for each in unseen])
+    return Examined(sha256=digest, remarks=tuple(remarks))
 
 
 @contextmanager
@@ -260,10 +294,15 @@ def _check_probabilities(model: CustomModel, seen: "Outputs") -> None:
             "softmax."
         )
     if not model.from_logits and not are_probabilities:
+        remedy = "Type model.from_logits=true, or end the network with a softmax."
+        if seen.inference.min() > 0 and seen.inference.max() < 1:
+            remedy = (
+                "End the network with a softmax: a sigmoid for each class does not sum up to 1."
+            )
         raise ModelError(
             f"{function} gives raw scores and no probabilities: for one image they are from "
             f"{seen.inference[0].min():.2g} to {seen.inference[0].max():.2g} and sum up to "
-            f"{sums[0]:.2g}.\nType model.from_logits=true, or end the network with a softmax."
+            f"{sums[0]:.2g}.\n{remedy}"
         )
     if not model.from_logits and seen.training.min() < 0:
         raise ModelError(

@@ -37,11 +37,14 @@ def check(function: str, network: Any) -> None:
             "accuracy are those of cnn_sweeps.\nLeave it out; a further loss can be added by "
             "add_loss in a layer, or by a regularizer."
         )
-    if network.compiled:
+    given = [name for name in ("optimizer", "loss") if getattr(network, name, None) is not None]
+    if network.compiled or given:
+        what, out = "a compiled model, whose optimizer, loss and metrics", "model.compile(...)"
+        if not network.compiled:
+            what, out = f"a model with its own {' and '.join(given)}, which", "that"
         raise ModelError(
-            f"model.function={function} returned a compiled model, whose optimizer, loss and "
-            "metrics would not be used.\nLeave model.compile(...) out, and type for example "
-            "trainer.optimizer.name=sgd trainer.optimizer.learning_rate=0.01."
+            f"model.function={function} returned {what} would not be used.\nLeave {out} out, and "
+            "type for example trainer.optimizer.name=sgd trainer.optimizer.learning_rate=0.01."
         )
 
 

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import invalidate_caches
@@ -29,6 +29,9 @@ LIBRARIES: Final = (Path(os.__file__).parent, Path(__file__).parents[1])
 """Python's own modules, and those of this package."""
 BY_NAME: Final = {"import_module", "__import__"}
 """Functions that import what a text names."""
+added_by_code: Final[set[str]] = set()
+"""Folders that a user's own code put on Python's path as it was imported. What lies there is not
+looked for: it would be found, and be in the hash, from the second time on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +163,12 @@ def _spec(name: str) -> ModuleSpec | None:
     `importlib.util.find_spec` would tell what was imported, and import the packages around it.
     """
     root, *parts = name.split(".")
-    found = (finder.find_spec(root, None) for finder in sys.meta_path if root)
+    here = [folder for folder in sys.path if folder not in added_by_code]
+    found = (
+        finder.find_spec(root, here if finder is PathFinder else None)
+        for finder in sys.meta_path
+        if root
+    )
     spec = next((each for each in found if each is not None), None)
     for part in parts:
         if spec is None or spec.submodule_search_locations is None:
@@ -184,29 +192,50 @@ def _parents(name: str) -> list[str]:
 
 def _imports_of(file: SourceFile) -> tuple[str, ...]:
     package = file.module if file.is_package else file.module.rpartition(".")[0]
-    return _imported_names(file.content, package)
+    listed = (f"{package}.{name}" for name in _listed(file.content)) if file.is_package else ()
+    return (*_imported_names(file.content, package), *listed)
 
 
 @lru_cache(maxsize=256)
 def _imported_names(content: bytes, package: str) -> tuple[str, ...]:
     """What a module in a package may import, by absolute names; some may be no modules."""
+    nodes = _nodes(content)
+    froms = (alias for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+    functions = BY_NAME | {each.asname for each in froms if each.asname and each.name in BY_NAME}
+    return tuple(dict.fromkeys(n for node in nodes for n in _named(node, package, functions)))
+
+
+def _listed(content: bytes) -> tuple[str, ...]:
+    """What `from package import *` gives, as far as its `__all__` says so; it imports modules."""
+    values = (
+        node.value
+        for node in _nodes(content)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value
+        if "__all__"
+        in map(_called, node.targets if isinstance(node, ast.Assign) else [node.target])
+    )
+    return tuple(text for value in values for each in ast.walk(value) if (text := _text(each)))
+
+
+def _nodes(content: bytes) -> tuple[ast.AST, ...]:
     try:
-        tree = ast.parse(content)
+        return tuple(ast.walk(ast.parse(content)))
     except (SyntaxError, ValueError):  # importing it will say so
         return ()
-    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _named(node, package)))
 
 
-def _named(node: ast.AST, package: str) -> Iterator[str]:
+def _named(node: ast.AST, package: str, functions: Set[str]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         base = _absolute("." * node.level + (node.module or ""), package)
         if base:
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
-    elif isinstance(node, ast.Call) and _called(node.func) in BY_NAME and node.args:
-        name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
-        if isinstance(name, str) and (full := _absolute(name, package)):
+    elif isinstance(node, ast.Call) and _called(node.func) in functions:
+        given = dict(zip(("name", "package"), node.args, strict=False))
+        given |= {each.arg: each.value for each in node.keywords if each.arg}
+        name, base = (_text(given.get(key)) for key in ("name", "package"))
+        if name and (full := _absolute(name, base or package)):
             yield full
 
 
@@ -215,6 +244,11 @@ def _absolute(name: str, package: str) -> str | None:
         return resolve_name(name, package)
     except (ImportError, ValueError):  # beyond the outermost package
         return None
+
+
+def _text(node: ast.AST | None) -> str | None:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, str) else None
 
 
 def _called(function: ast.expr) -> str:

@@ -1,5 +1,6 @@
 """What is trained: a config on its data, under the hashes that identify it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cnn_sweeps import data
@@ -19,11 +20,13 @@ class Experiment:
             classes by their names.
         dataset: the images.
         identity: the hashes.
+        remarks: what a person should know of its network and its record, a sentence each.
     """
 
     config: Config
     dataset: Dataset
     identity: Identity
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, config: Config) -> "Experiment":
@@ -40,6 +43,11 @@ class Experiment:
             trainer=class_weights.named(config.trainer, dataset.class_names),
         )
         return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
+
+    def noting(self, sentences: Sequence[str]) -> "Experiment":
+        """The same, with more that a person should know; it is kept and shown with the images."""
+        dataset = replace(self.dataset, notices=(*self.dataset.notices, *sentences))
+        return replace(self, dataset=dataset, remarks=(*self.remarks, *sentences))
 
     @property
     def name(self) -> str:

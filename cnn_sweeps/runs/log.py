@@ -21,6 +21,7 @@ from cnn_sweeps.tracking.names import (
     DATA_DIGEST,
     LAYERS_FILE,
     NETWORK,
+    REMARKS,
     STOP_REASON,
     SUMMARY_FILE,
     TRAJECTORY_HASH,
@@ -69,9 +70,16 @@ def log_setup(
         for file in own.files if own else ():
             artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")
     tracked.log_dataset(experiment.dataset)
+    log_remarks(tracked, experiment)
     tracked.log_text(build.summary_text(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
+
+
+def log_remarks(tracked: TrackedRun, experiment: Experiment) -> None:
+    """Log what a person should know beside the images, where a sweep of many runs finds it."""
+    if experiment.remarks:
+        tracked.set_tags({REMARKS: "\n".join(experiment.remarks)})
 
 
 def cut_texts(config: Config) -> tuple[str, ...]:

@@ -5,9 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.errors import RecordError
+from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.log import log_remarks
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
+from cnn_sweeps.text.format import first_line
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
 from cnn_sweeps.tracking.names import (
     EPOCHS_TRAINED,
     GIT_COMMIT,
@@ -30,24 +34,40 @@ TEST = "test_"
 """Metrics that a search must not see begin so."""
 
 
-def finished(experiment: Experiment, store: Store, *, timed: bool = False) -> RunRecord | None:
-    """A finished run that is this experiment; None where there is none, or none is wanted.
+def finished(
+    experiment: Experiment, store: Store, *, timed: bool = False
+) -> tuple[RunRecord | None, Experiment]:
+    """The newest finished run that is this experiment; None where there is none, or none is wanted.
+
+    One whose stored model was changed is passed over: what it logged may have been, too.
 
     Args:
         experiment: with the digest of a user's own network, which was built for it.
         store: where to look.
         timed: whether its seconds are compared with those of others.
+
+    Returns:
+        The run, and the experiment with a remark on each that was passed over.
     """
     config, identity = experiment.config, experiment.identity
     if not config.trajectory.reuse:
-        return None
-    return finished_runs.finished(
-        store,
-        identity.config_hash,
-        with_model=config.tracking.log_model,
-        network=identity.network_sha256,
-        threads=config.trainer.threads if timed else None,
-    )
+        return None, experiment
+    threads = config.trainer.threads if timed else None
+    for run in finished_runs.finished(
+        store, identity.config_hash, network=identity.network_sha256, threads=threads
+    ):
+        if not model_files.has_model(store, run):
+            if config.tracking.log_model:
+                continue
+            return run, experiment
+        try:
+            stored_model.check(store, run, experiment)
+        except RecordError as error:
+            said = f"{first_line(error).rstrip('.')}: the run was not reused."
+            experiment = experiment.noting([said])
+        else:
+            return run, experiment
+    return None, experiment
 
 
 def answer(
@@ -69,6 +89,7 @@ def answer(
     tracked.log_params(known.params)
     tracked.log_config(to_json(experiment.config))
     tracked.log_dataset(experiment.dataset)
+    log_remarks(tracked, experiment)
     _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
     last = kept.keys() & epochs[-1].metrics

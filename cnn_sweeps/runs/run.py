@@ -18,7 +18,7 @@ from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
@@ -80,7 +80,7 @@ def run(
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, tracked, clock)
-        known = reuse.finished(experiment, store, timed=trial.timed) if trial else None
+        known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
         model = model or _build(experiment, clock)
@@ -141,12 +141,19 @@ def _built_first(
         return None, experiment
     model = _build(experiment, clock)
     with clock("build"):
-        digest = custom.examine(experiment.config.model, model)
+        examined = custom.examine(experiment.config.model, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
-    tracked.set_tags({NETWORK_SHA256: digest})
-    identity = replace(experiment.identity, network_sha256=digest)
-    return model, replace(experiment, identity=identity)
+    tracked.set_tags({NETWORK_SHA256: examined.sha256})
+    identity = replace(experiment.identity, network_sha256=examined.sha256)
+    return model, replace(experiment, identity=identity).noting(examined.remarks)
+
+
+def _finished_before(
+    experiment: Experiment, store: Store, trial: TrialContext | None
+) -> tuple[RunRecord | None, Experiment]:
+    """See `reuse.finished`; a single run is always trained."""
+    return reuse.finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
 
 
 def _build(experiment: Experiment, clock: Clock) -> "keras.Model":

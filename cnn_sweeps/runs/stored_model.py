@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.figures.gallery import Gallery, save
@@ -19,6 +19,7 @@ from cnn_sweeps.models.network import Shape
 from cnn_sweeps.models.probe import undisturbed
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import verify
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
 from cnn_sweeps.tracking.names import LAYERS_FILE, LEFT_OUT, WEIGHTS
@@ -61,6 +62,31 @@ def load(
                 f"{recorded[:SHOWN]}"
             )
     return model
+
+
+def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
+    """Hold the stored model of a run against what was recorded with it.
+
+    An earlier version recorded the digest of the weights alone. They are read into a network of
+    ours, for which TensorFlow is started.
+
+    Args:
+        store: where it is.
+        run: of the experiment, which stored its model.
+        experiment: to build the network.
+
+    Raises:
+        RecordError: it is damaged or was changed, or nothing tells.
+        StoreError: the store refuses.
+    """
+    config, dataset = experiment.config, experiment.dataset
+    if model_files.is_recorded(store, run):
+        model_files.check(store, run)
+    elif isinstance(config.model, CustomModel):
+        raise RecordError(f"The stored model of run {run.run_id} ({run.name}) has no digests.")
+    else:
+        backend.configure_backend(config.trainer, config.seed)
+        load(store, run, config, dataset.shape, dataset.num_classes)
 
 
 def check_storable(model: "keras.Model", dataset: Dataset) -> None:

@@ -43,7 +43,7 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.catalog import address_of
+from cnn_sweeps.sweeps.study.catalog import address_of, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
@@ -116,7 +116,9 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         of_default = OF_DEFAULT.format(space=swept.by_default)
         raise ConfigError(f"{error}\n  {of_default}") from error
     place = None if call.is_local else partial(place_by_launcher, call.launcher())
-    return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=swept.notes)
+    earlier = begun_earlier(plan, budget, config.tracking)
+    notes = (*swept.notes, *([earlier] if earlier else []))
+    return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)
 
 
 def _refuse_of_applications(settings: Mapping[str, Any]) -> None:

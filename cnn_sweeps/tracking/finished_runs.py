@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,21 +40,18 @@ def finished(
     store: Store,
     config_hash: str,
     *,
-    with_model: bool,
     network: str | None = None,
     threads: int | None = None,
-) -> RunRecord | None:
-    """The newest run of an experiment that came to its end, from any sweep or none.
+) -> Iterator[RunRecord]:
+    """The runs of an experiment that came to their end, from any sweep or none, newest first.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one whose files somebody has deleted: a copy of it would be incomplete; or whose
-    stored model is not the one that it stored. Nor one that other software has trained, which
-    might give other values today.
+    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
+    other software has trained, which might give other values today.
 
     Args:
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
-        with_model: whether only a run will do that has stored its model.
         network: digest of a user's own network as it is built now; None for one of ours.
         threads: the `trainer.threads` that it was trained with; None for any.
     """
@@ -65,7 +63,7 @@ def finished(
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with refusing(store.address):
-        return next((run for run in whole if _has_files(store, run, with_model)), None)
+        yield from (run for run in whole if _has_files(store, run))
 
 
 def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
@@ -113,9 +111,7 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _has_files(store: Store, run: RunRecord, with_model: bool) -> bool:
-    """Whether a run still has the files by which it can be done again, and a model if wanted."""
+def _has_files(store: Store, run: RunRecord) -> bool:
+    """Whether a run still has the files by which it can be done again."""
     files = store.client.list_artifacts(run.run_id)
-    return any(file.path == ENVIRONMENT_FILE for file in files) and (
-        not with_model or model_files.is_intact(store, run)
-    )
+    return any(file.path == ENVIRONMENT_FILE for file in files)

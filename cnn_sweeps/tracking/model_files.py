@@ -81,14 +81,6 @@ def check(store: "Store", run: RunRecord) -> str:
     return model_of(store, run)
 
 
-def is_intact(store: "Store", run: RunRecord) -> bool:
-    """Whether a run has a stored model that `check` lets pass."""
-    try:
-        return has_model(store, run) and bool(check(store, run))
-    except RecordError:
-        return False
-
-
 @contextmanager
 def downloaded(store: "Store", run: RunRecord) -> Iterator[Path]:
     """The files of a run's model, for as long as the block lasts.

@@ -29,6 +29,8 @@ SOFTWARE = "software"
 """Tag of a run: digest of the versions and the code that trained it."""
 NETWORK_SHA256 = "network_sha256"
 """Tag of a run with a user's own network: digest of what its function built."""
+REMARKS = "remarks"
+"""Tag of a run: what a person should know of its network and its record, a sentence a line."""
 LEFT_OUT = "figures_left_out"
 """Tag of a run of which a picture could not be made: which ones, and why."""
 

@@ -51,3 +51,38 @@ def test_classes_that_a_split_lacks_are_named(notices: Callable[..., tuple[str, 
     assert notices(y_test=np.arange(9) % 2) == (
         "The test split has no image of 2 (9 for training).",
     )
+
+
+def test_images_that_are_nearly_black_beside_bright_ones_are_counted(
+    notices: Callable[..., tuple[str, ...]], arrays: Arrays
+) -> None:
+    """One white pixel makes the range of the whole set that of the type."""
+    low = arrays["x_train"] // 8
+    low[0, 0, 0] = 255
+    assert notices(x_train=low) == (
+        "29 of 39 images are nearly black: none of their values is above 63 of 255.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((16, 12, 12), "16 x 12 pixels of 12 channels"),
+        ((12, 12, 12), "12 x 12 pixels of 12 channels"),
+        ((1, 4, 4), "1 x 4 pixels of 4 channels"),
+        ((12, 12, 5), "12 x 12 pixels of 5 channels"),
+        ((12, 12, 4), None),
+        ((12, 12, 2), None),
+        ((3, 12, 1), None),
+    ],
+)
+def test_odd_channels_are_told(
+    notices: Callable[..., tuple[str, ...]], shape: tuple[int, ...], told: str | None
+) -> None:
+    """Channels may come first where nothing else tells it."""
+    random = np.random.default_rng(0)
+    sizes = {"x_train": 30, "x_test": 9}
+    x = {name: random.integers(0, 256, (n, *shape), np.uint8) for name, n in sizes.items()}
+    assert [each.split(";")[0] for each in notices(**x)] == (
+        [f"The images are read as {told}"] if told else []
+    )

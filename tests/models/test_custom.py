@@ -289,7 +289,8 @@ def test_a_function_that_fails_is_blamed(function: str, message: str) -> None:
 
 def examined(function: str, **fields: Any) -> str:
     """The digest of a network of four classes, once it has passed."""
-    return custom.examine(CustomModel(function=function, **fields), build(function, **fields))
+    asked = CustomModel(function=function, **fields)
+    return custom.examine(asked, build(function, **fields)).sha256
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,8 @@ def examined(function: str, **fields: Any) -> str:
 )
 def test_raw_scores_are_not_trained_as_probabilities(function: str) -> None:
     """What comes out counts, whatever layer is the last; what is to be typed is told."""
-    with pytest.raises(ModelError, match="gives raw scores .*\nType model.from_logits=true, or"):
+    remedy = "End the .* softmax: a sigmoid" if function == "sigmoid" else "Type model.from_logits="
+    with pytest.raises(ModelError, match=f"gives raw scores .*\n{remedy}"):
         examined(f"own_nets:{function}")
     assert examined(f"own_nets:{function}", from_logits=True)
 
@@ -330,10 +332,29 @@ def test_a_network_is_left_as_it_was() -> None:
     before = [variable.numpy().copy() for variable in network.variables]
     assert len(before) > 6  # weights, moving averages and generators
     first = custom.examine(CustomModel(function="own_nets:random"), network)
+    assert first.remarks == ()
     after = [variable.numpy() for variable in network.variables]
     assert all(map(np.array_equal, before, after))
     assert generators == (random.getstate(), np.random.get_state()[1].tolist())
     assert custom.examine(CustomModel(function="own_nets:random"), network) == first
+
+
+@pytest.mark.parametrize("kind", ["py_function", "numpy_function"])
+@pytest.mark.parametrize("place", ["x", "keras.ops.cond(True, lambda: {}, lambda: x)"])
+def test_python_code_in_the_graph_is_told(folder: Path, kind: str, place: str) -> None:
+    """What it gives is not looked at: it may move a state that nobody can put back."""
+    called = f"tf.ensure_shape(tf.{kind}(lambda v: v, [x], tf.float32), x.shape)"
+    (folder / "own_python.py").write_text(
+        "import keras, tensorflow as tf\nfrom keras import layers\n\n"
+        "class Called(layers.Layer):\n    def call(self, x):\n"
+        f"        return {place.format(called) if '{}' in place else called}\n\n"
+        "def build(shape, classes):\n    return keras.Sequential([\n        layers.Flatten(), "
+        "layers.Dense(classes, 'softmax'), Called()])\n"
+    )
+    asked = CustomModel(function="own_python:build")
+    (remark,) = custom.examine(asked, build(asked.function)).remarks
+    assert "calls Python code to compute" in remark
+    assert "trajectory.reuse=false" in remark
 
 
 def fit(network: Any) -> None:

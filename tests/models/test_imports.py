@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -71,3 +72,45 @@ def test_a_module_that_no_statement_names_is_followed(folder: Path) -> None:
     assert vars(imported())["ACT"] == "relu"
     (folder / "own_part_now.py").write_text("ACT = 'tanh'\n")
     assert vars(imported())["ACT"] == "tanh"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "importlib.import_module('own_' + 'part')",
+        "importlib.import_module(f'own_{\"part\"}')",
+        "sys.path.insert(0, str(Path(__file__).parent / 'lib')); import own_in_lib",
+        "own_lazy = importlib.import_module('own_p'); own_lazy.part",
+        "x = spec_from_file_location('x', 'own_part.py'); x.loader.exec_module(made(x))",
+        "sys.path.append('own.zip'); import own_zipped",
+        "__import__(os.environ.get('OWN_PART', 'own_part'))",
+    ],
+)
+def test_what_no_reading_tells_is_told_each_time(folder: Path, line: str) -> None:
+    """It is in no hash, neither at first nor when Python knows the way to it."""
+    (folder / "own_lib.py").write_text(
+        "import importlib, os, sys\nfrom pathlib import Path\n"
+        "from importlib.util import module_from_spec as made, spec_from_file_location\n"
+        f"{line}\n"
+    )
+    (folder / "own_part.py").write_text("PART = 1")
+    (folder / "lib").mkdir()
+    (folder / "lib" / "own_in_lib.py").write_text("PART = 1")
+    with ZipFile(folder / "own.zip", "w") as archive:
+        archive.writestr("own_zipped.py", "PART = 1")
+    (folder / "own_p").mkdir()
+    (folder / "own_p" / "__init__.py").write_text(
+        "import importlib\ndef __getattr__(name):\n"
+        "    return importlib.import_module('.' + name, __name__)\n"
+    )
+    (folder / "own_p" / "part.py").write_text("PART = 1")
+    digests = set()
+    for _ in range(2):
+        source = Source.find("own_lib:build")
+        assert source is not None
+        digests.add(source.imports_sha256)
+        with imports.fresh(source):
+            import_module("own_lib")
+        (unseen,) = imports.unseen(source)
+        assert unseen.content == b"PART = 1"
+    assert len(digests) == 1

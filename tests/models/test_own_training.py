@@ -61,6 +61,15 @@ def test_a_compiled_network_is_refused() -> None:
         own_training.check("my:net", network)
 
 
+@pytest.mark.parametrize("name", ["optimizer", "loss"])
+def test_what_it_would_be_compiled_with_is_refused(name: str) -> None:
+    """Also where it was only set."""
+    network = sequential()
+    setattr(network, name, "sgd")
+    with pytest.raises(ModelError, match=f"its own {name}, which .*\nLeave that out, and type"):
+        own_training.check("my:net", network)
+
+
 @pytest.mark.parametrize("network", [Base, sequential])
 def test_a_network_without_passes(network: Any) -> None:
     """Layers, a forward pass and a nested network are nothing of the kind."""

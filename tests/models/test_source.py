@@ -135,6 +135,30 @@ def modules(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> Path:
             id="by name",
         ),
         pytest.param(
+            {
+                "own_a.py": "from importlib import import_module as get\nget('own_b')\n"
+                "get(name='own_c')\nget('.d', 'own_p')\nget(package='own_p', name='.e')",
+                **dict.fromkeys(("own_b.py", "own_c.py"), ""),
+                **dict.fromkeys(("own_p/__init__.py", "own_p/d.py", "own_p/e.py"), ""),
+            },
+            "own_a:f",
+            ["own_b.py", "own_c.py", "own_p/__init__.py", "own_p/d.py", "own_p/e.py"],
+            id="by name, called otherwise",
+        ),
+        pytest.param(
+            {
+                "own_a.py": "from own_p import *",
+                "own_p/__init__.py": "__all__ = ['b']\n__all__ += ('q', 'f')\ndef f(): ...",
+                "own_p/b.py": "",
+                "own_p/c.py": "",
+                "own_p/q/__init__.py": "__all__: list[str] = ['d']",
+                "own_p/q/d.py": "",
+            },
+            "own_a:f",
+            ["own_p/__init__.py", "own_p/b.py", "own_p/q/__init__.py", "own_p/q/d.py"],
+            id="by a star",
+        ),
+        pytest.param(
             {"own_p/__init__.py": "from .b import f", "own_p/b.py": ""},
             "own_p:f",
             ["own_p/b.py"],

@@ -15,13 +15,14 @@ from configs import config
 from stored_models import loaded
 from stores import Finished, copy_of
 
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError
 from cnn_sweeps.runs import reuse
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
-from cnn_sweeps.tracking import Store, finished_runs
-from cnn_sweeps.tracking.names import NETWORK_SHA256, REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.names import NETWORK_SHA256, REMARKS, REUSED_FROM, SOFTWARE
 from cnn_sweeps.training.epoch import Epoch
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
@@ -45,6 +46,12 @@ def again(store: Store, callbacks: tuple[Any, ...] = (), **groups: Any) -> RunRe
     """The same experiment, asked for by a sweep."""
     asked = config(**({"trainer": {"epochs": 2}} | groups))
     return run(asked, store, trial=AS_TRIAL, callbacks=callbacks)
+
+
+def found(asked: Experiment | Config, store: Store, *, timed: bool = False) -> RunRecord | None:
+    """The run that answers for an experiment."""
+    experiment = Experiment.load(asked) if isinstance(asked, Config) else asked
+    return reuse.finished(experiment, store, timed=timed)[0]
 
 
 def test_a_known_experiment_is_not_trained_again(home: Store, first: RunResult) -> None:
@@ -205,11 +212,8 @@ def test_seconds_are_compared_with_as_many_threads(
     home: Store, first: RunResult, more: int | None, *, answered: bool
 ) -> None:
     """A run with other threads answers a search, and no exercise, which compares its seconds."""
-    threads = None if more is None else config().trainer.threads + more
-    found = finished_runs.finished(
-        home, first.identity.config_hash, with_model=True, threads=threads
-    )
-    assert (found is not None) == answered
+    asked = config(trainer={"epochs": 2, "threads": config().trainer.threads + (more or 0)})
+    assert (found(asked, home, timed=more is not None) is not None) == answered
 
 
 def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
@@ -221,7 +225,8 @@ def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
 
 
 NET = """
-import keras, numpy as np
+import importlib, keras, numpy as np
+importlib.import_module("own_" + "part_for_reuse")
 from keras import layers
 
 def build(input_shape, num_classes):
@@ -239,6 +244,7 @@ def test_another_network_of_the_same_function_is_trained(
     """Neither runs nor epochs are reused for it; they are once it is the first one again."""
     monkeypatch.setattr(sys, "path", [str(in_tmp), *sys.path])
     Path("own_net_for_reuse.py").write_text(NET)
+    Path("own_part_for_reuse.py").write_text("PART = 1")
     model = {"name": "custom", "function": "own_net_for_reuse:build"}
     done = []
     for scale in (0.1, 0.2, 0.1):
@@ -252,6 +258,9 @@ def test_another_network_of_the_same_function_is_trained(
     assert tags[2][REUSED_FROM] == first.run_id
     assert tags[1][NETWORK_SHA256] != tags[0][NETWORK_SHA256] == tags[2][NETWORK_SHA256]
     assert tags[0][NETWORK_SHA256] == first.identity.network_sha256
+    for each, logged in zip(done, tags, strict=True):
+        assert [*each.notices] == [logged[REMARKS]]
+        assert f"imports {in_tmp / 'own_part_for_reuse.py'} under a computed" in each.notices[0]
 
 
 def test_a_network_that_an_earlier_version_did_not_name_answers_nothing(
@@ -260,9 +269,9 @@ def test_a_network_that_an_earlier_version_did_not_name_answers_nothing(
     """Its run does not say what its function built; one of ours is determined by its config."""
     asked = Experiment.load(config(trainer={"epochs": 2}))
     built = replace(asked, identity=replace(first.identity, network_sha256="f" * 64))
-    assert reuse.finished(built, home) is None
-    found = reuse.finished(asked, home)
-    assert found is not None
-    assert found.run_id == first.run_id
+    assert found(built, home) is None
+    known = found(asked, home)
+    assert known is not None
+    assert known.run_id == first.run_id
     home.reopen(first.run_id).set_tags({NETWORK_SHA256: "f" * 64})
-    assert reuse.finished(built, home) is not None
+    assert found(built, home) is not None

@@ -20,7 +20,9 @@ from stores import Finished, copy_of
 from cnn_sweeps.cli import figures, promote
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import CnnSweepsError, RecordError
-from cnn_sweeps.tracking import RunRecord, Store, finished_runs
+from cnn_sweeps.runs import reuse
+from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.names import MODEL_FILES
 
 CONFIG = config(trainer={"epochs": 2})
@@ -121,9 +123,13 @@ FILES: dict[str, Callable[[Path], object]] = {
 }
 
 
-def reused(store: Store, run: RunRecord) -> bool:
-    """Whether a sweep takes the run in place of a training."""
-    found = finished_runs.finished(store, str(run.config_hash), with_model=True)
+def reused(store: Store, run: RunRecord, *, log_model: bool = True) -> bool:
+    """Whether a sweep takes the run in place of a training; where not, it says why."""
+    asked = config(trainer={"epochs": 2}, tracking={"log_model": log_model})
+    found, experiment = reuse.finished(Experiment.load(asked), store)
+    begin = f"The stored model of run {run.run_id} ({run.name}) was changed or damaged: "
+    assert all(each.startswith(begin) and "\n" not in each for each in experiment.remarks)
+    assert len(experiment.remarks) == int(found is None)
     return found is not None and found.run_id == run.run_id
 
 
@@ -133,6 +139,8 @@ def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
 
     tests = stored_model.score_stored(home, run, CONFIG, drawn=False)
     assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
+    assert reused(home, run)
+    forget_digests(home, run)
     assert reused(home, run)
 
 
@@ -144,6 +152,9 @@ def test_other_weights_are_refused(
     rewrite(folder, change)
     with pytest.raises(RecordError, match=f"stored model of run {run.run_id} .* was changed"):
         load(home, run)
+    assert not reused(home, run)
+    assert not reused(home, run, log_model=False)  # the trial would point to that model
+    forget_digests(home, run)
     assert not reused(home, run)
 
 

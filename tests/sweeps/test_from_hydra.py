@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
@@ -29,6 +30,39 @@ def test_the_study_of_another_sweep_is_refused_first(in_tmp: Path) -> None:
     with pytest.raises(StoreError, match=r"`model\.filters=4,8` is now `model\.filters=4,8,16`"):
         asked(*SWEEP, "model.filters=4,8,16")
     assert not list(in_tmp.rglob("*.db"))
+
+
+def create(made: SweepRequest) -> str:
+    """Begin the study of a sweep; gives its name."""
+    address = address_of(made.plan, made.budget, made.config.tracking)
+    SweepStudy.create(address, made.plan)
+    return address.name
+
+
+@pytest.mark.parametrize("storage", [(), ("hydra.sweeper.storage=sqlite:///studies.db",)])
+def test_a_study_under_earlier_rules_is_named(in_tmp: Path, storage: tuple[str, ...]) -> None:
+    """The same command would begin another one; with what is told it goes on."""
+    for place in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (in_tmp / "images" / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (28, 28)).save(in_tmp / "images" / place)
+    typed = ("data=image_folder", "data.path=images", "model.filters=4,8", *storage)
+    assert asked(*typed).notes == ()
+    name = create(asked(*typed, "data.rules=1"))
+    (told,) = asked(*typed).notes
+    assert name in told
+    assert told.endswith("; type data.rules=1 to continue it.")
+    assert asked(*typed, "data.rules=1").notes == ()
+    assert asked(*typed, "seed=1").notes == ()
+    assert asked(*typed, "hydra.sweeper.study_name=mine").notes == ()
+    assert create(asked(*typed)) != name
+    assert asked(*typed).notes == ()
+
+
+def test_a_study_that_goes_on_by_itself_is_not_told(in_tmp: Path) -> None:
+    """The rules make no difference for published images: the name is the same."""
+    typed = ("data=digits", "data.limit=300", "model.filters=4,8")
+    create(asked(*typed, "data.rules=1"))
+    assert asked(*typed).notes == ()
 
 
 def test_numbers_come_out_of_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,14 @@
 """Models in MLflow's format, and back."""
 
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -104,8 +111,6 @@ def divided(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
 @pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16"])
 def test_images_of_either_scale_give_the_same_scores(store: Store, dtype: str) -> None:
     """In plain Keras, through MLflow, and from the JSON that is sent to a server."""
-    import json
-
     import mlflow.pyfunc
     from mlflow.pyfunc.scoring_server import infer_and_parse_data
 
@@ -233,6 +238,53 @@ def test_disk_that_refuses_the_model(store: Store, monkeypatch: pytest.MonkeyPat
         logged(store, plain(compiled=False))
     [model] = store.client.search_logged_models([store.experiment_id])
     assert model.status == "FAILED"
+
+
+def typed(begin: str) -> list[str]:
+    """The command of the documentation that begins so."""
+    text = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith(begin))
+    return shlex.split(line)
+
+
+def answered(command: list[str], *, within: float = 120) -> dict[str, Any]:
+    """What a server answers, once it listens."""
+    end = time.monotonic() + within
+    while True:
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode == 0 or time.monotonic() > end:
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_server_answers_as_documented(
+    store: Store, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes and floats that were divided by 255, under either key that MLflow knows."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    model = plain(compiled=False)
+    images = np.random.default_rng(0).integers(0, 256, (9, *SHAPE), dtype=np.uint8)
+    expected = model(images).numpy()
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    serve, curl = typed("mlflow models serve "), typed("curl ")
+    serve[serve.index("-m") + 1] = f"runs:/{logged(store, model)}/model"
+    serve[serve.index("--port") + 1] = str(port)
+    curl = [each.replace(":5001/", f":{port}/") for each in curl]
+    server = subprocess.Popen(serve, start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        for key in ("inputs", "instances"):
+            for given in (images, images / 255):
+                Path("images.json").write_text(json.dumps({key: given.tolist()}))
+                scores = np.array(answered(curl)["predictions"])
+                np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
 
 
 @pytest.mark.slow

@@ -66,6 +66,14 @@ class Plan:
         """The same plan where nothing is to be carried out: images and functions may be gone."""
         return replace(self, base_config=replace(self.base_config, checked=False))
 
+    def under_rules(self, number: int) -> "Plan":
+        """The same, looked at as it was asked when these were the newest `data.rules`."""
+        bases = {
+            choice: base | {"data": base["data"] | {"rules": number}}
+            for choice, base in self.base_config.bases.items()
+        }
+        return replace(self, base_config=replace(self.base_config, bases=bases)).unchecked()
+
     @property
     def size(self) -> int | None:
         """How many cells the space has; None where there are infinitely many."""

@@ -33,7 +33,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, flatten
 from cnn_sweeps.tracking.finished_runs import FIELDS
-from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE
+from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, REMARKS
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -90,7 +90,7 @@ class Runs:
         return found
 
     def notices(self) -> list[str]:
-        """What a person should know of the images of the trials, each sentence once."""
+        """What a person should know of the trials and their images, each sentence once."""
         if self.store is None:
             return []
         kinds = {}
@@ -101,6 +101,8 @@ class Runs:
         for run in kinds.values():
             with suppress(StoreError, ValueError, KeyError, TypeError):  # its report says so
                 found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
+        for run in self.by_id.values():
+            found += run.tags.get(REMARKS, "").splitlines()
         return [*dict.fromkeys(map(str, found))]
 
     def reconciled(self, study: SweepStudy) -> tuple[SweepStudy, tuple[str, ...]]:

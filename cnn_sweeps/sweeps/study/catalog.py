@@ -5,6 +5,7 @@ from pathlib import Path
 
 import optuna
 
+from cnn_sweeps.config.rules import DATA, newest
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.budget import LONGEST, Budget
@@ -30,6 +31,25 @@ def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> Address:
     name = budget.study_name or default_name(tracking.experiment, plan)
     file = studies_of(tracking) / f"{name}{SUFFIX}"
     return Address(storage=budget.storage or str(file), name=name)
+
+
+def begun_earlier(plan: Plan, budget: Budget, tracking: Tracking) -> str | None:
+    """A sentence on a study of the same command that was begun under other `data.rules`.
+
+    A sweep without a name is named by what it asks, so that it would begin anew. None where its own
+    study is there, and where nothing was begun.
+    """
+    own = address_of(plan, budget, tracking)
+    if budget.study_name or SweepStudy.existing(own, checked=False) is not None:
+        return None
+    for number in range(newest(DATA) - 1, 0, -1):
+        address = address_of(plan.under_rules(number), budget, tracking)
+        if SweepStudy.existing(address, checked=False) is not None:
+            return (
+                f"begins a new study: {address.name} is one of the same command, begun under "
+                f"data.rules={number}; type data.rules={number} to continue it."
+            )
+    return None
 
 
 def default_name(experiment: str, plan: Plan) -> str:

@@ -226,3 +226,7 @@ def test_each_notice_of_the_data_is_said_once() -> None:
     }
     store: Any = StoredImages({"a": ["x"], "b": ["x"], "c": ["y", "x"], "d": None})
     assert sorted(Runs(store=store, by_id=by_id, missing=()).notices()) == ["x", "y"]
+    for run_id, remarks in {"b": "of its network\nx", "d": "of its network"}.items():
+        by_id[run_id].tags["remarks"] = remarks
+    assert Runs(store=store, by_id=by_id, missing=()).notices()[-1] == "of its network"
+    assert len(Runs(store=store, by_id=by_id, missing=()).notices()) == 3
