@@ -184,8 +184,9 @@ class TrialQueue:
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all, by their place; not those that have given it on."""
-        stored = self.study.get_trials(deepcopy=False, states=states or None)
-        return standing([self.corrected.get(trial.number, trial) for trial in stored])
+        stored = self.study.get_trials(deepcopy=False)
+        shown = [self.corrected.get(trial.number, trial) for trial in stored]
+        return standing([trial for trial in shown if not states or trial.state in states])
 
     def counts(self) -> Counts:
         """How far the sweep is."""
