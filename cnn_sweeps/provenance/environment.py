@@ -79,6 +79,8 @@ UNWATCHED: Final = (
     *("KMP_SETTINGS", "KMP_WARNINGS"),
 )
 """Of these, what moves no bit, and what is recorded elsewhere."""
+SETTING: Final = "tf.config."
+"""Names of TensorFlow's settings that a program has changed begin so."""
 NOT_RECORDED: Final = "not recorded"
 """In place of the value of a variable that a record knows nothing of."""
 # The instruction sets by which TensorFlow and oneDNN choose their kernels.
@@ -232,8 +234,19 @@ class Environment:
         switch = {} if self.onednn == "default" else {ONEDNN: self.onednn}
         return {name: v for name, v in self.variables.items() if is_watched(name)} | switch
 
+    @property
+    def flags_are_here(self) -> bool:
+        """Whether this process has the variables and settings that were recorded.
+
+        What a record knows nothing of is taken for the same.
+        """
+        then, here = {**self.variables, **self.flags}, set_flags() | _changed_settings()
+        return all(then.get(n) == here.get(n) for n in {*then, *here} if self.knows(n))
+
     def knows(self, name: str) -> bool:
-        """Whether the value of a variable is recorded, set or not."""
+        """Whether the value of a variable or a setting is recorded, set or not."""
+        if name.startswith(SETTING) and self.watching == WATCHING:
+            return True
         return name == ONEDNN or name in self.variables or is_watched(name, self.watching)
 
     def _as_far_as_known(
@@ -384,7 +397,7 @@ def _changed_settings() -> dict[str, str]:
         "run_functions_eagerly": tf.config.functions_run_eagerly(),
         "no_tensor_float_32": not tf.config.experimental.tensor_float_32_execution_enabled(),
     }
-    return {f"tf.config.{name}": str(value) for name, value in found.items() if value}
+    return {f"{SETTING}{name}": str(value) for name, value in found.items() if value}
 
 
 def _device(tf: Any, device: Any) -> str:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-STARS: Final = r"\1***"
+HIDDEN: Final = "***"
+"""What stands where a password was."""
+STARS: Final = rf"\1{HIDDEN}"
 IN_A_WORD: Final = re.compile(
     r"(://(?:[^:/@\[\s,]*|[^:/@\[\s]*(?=:(?!//)))):(?!\d+(?:[/?#,]|$))\S*@"
 )
