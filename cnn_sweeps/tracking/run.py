@@ -16,7 +16,7 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
@@ -281,6 +281,6 @@ def verdict(error: BaseException) -> tuple[str, dict[str, object]]:
         case StoppedError():
             return "KILLED", {STATE: "stopped", "stopped_reason": first_line(error)}
         case Exception():
-            why = {"error": first_line(error), "error_type": type(error).__name__}
+            why = {"error": hidden_in(first_line(error)), "error_type": type(error).__name__}
             return "FAILED", {STATE: "failed", **why}
     return "KILLED", {STATE: "stopped"}
