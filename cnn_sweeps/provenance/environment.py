@@ -48,25 +48,30 @@ NUMERICS: Final = (
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
-WATCHED: Final = {
-    1: (
-        "DNNL_MAX_CPU_ISA",
-        "NVIDIA_TF32_OVERRIDE",
-        "OMP_NUM_THREADS",
-        "ONEDNN_DEFAULT_FPMATH_MODE",
-        "ONEDNN_MAX_CPU_ISA",
-        "TF_DETERMINISTIC_OPS",
-        "TF_NUM_INTEROP_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-    ),
-    2: (
-        *("CUBLAS_*", "CUDNN_*", "MIOPEN_*", "NVIDIA_TF32_OVERRIDE"),
-        *("DNNL_*", "KMP_*", "MKL_*", "OMP_*", "ONEDNN_*", "OPENBLAS_*"),
-        *("TF_AUTO*", "TF_CUBLAS_*", "TF_CUDNN_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*"),
-        *("TF_ENABLE_*", "TF_MATMUL_*", "TF_MKL_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_SET_*"),
-        *("TF_USE_*", "TF_XLA_*", "XLA_*"),
-    ),
-}
+AT_FIRST: Final = (
+    "DNNL_MAX_CPU_ISA",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF_DETERMINISTIC_OPS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+THEN: Final = (
+    *("CUBLAS_*", "CUDNN_*", "MIOPEN_*", "NVIDIA_TF32_OVERRIDE"),
+    *("DNNL_*", "KMP_*", "MKL_*", "OMP_*", "ONEDNN_*", "OPENBLAS_*"),
+    *("TF_AUTO*", "TF_CUBLAS_*", "TF_CUDNN_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*"),
+    *("TF_ENABLE_*", "TF_MATMUL_*", "TF_MKL_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_SET_*"),
+    *("TF_USE_*", "TF_XLA_*", "XLA_*"),
+)
+NOW: Final = (
+    *THEN,
+    *("BLIS_*", "CUDA_FORCE_*", "CUDA_MODULE_*", "GLIBC_TUNABLES", "GOMP_*", "GOTO_*"),
+    *("HIPBLASLT_*", "HSA_OVERRIDE_*", "NPY_*", "ROCBLAS_*", "TF_CPU_*"),
+    *("TF_FORCE_*", "TF_FP16_*", "TF_GPU_*", "TF_JIT*", "TF_ROCM_*", "VECLIB_*"),
+)
+WATCHED: Final = {1: AT_FIRST, 2: THEN, 3: NOW}
 """Variables, beside oneDNN's switch, by which the libraries choose what they run; by version.
 
 A record says which version it was made with (`Environment.watching`): what that did not watch it
@@ -76,9 +81,9 @@ WATCHING: Final = max(WATCHED)
 UNWATCHED: Final = (
     *(ONEDNN, "*_VERBOSE*", "*_LOG*", "OMP_DISPLAY_*", "TF_DISABLE_PROFILING"),
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them when it is imported
-    *("KMP_SETTINGS", "KMP_WARNINGS"),
+    *("KMP_SETTINGS", "KMP_WARNINGS", "OMP_TOOL*", "*_LIBRARY*", "*_LIBRARIES*"),
 )
-"""Of these, what moves no bit, and what is recorded elsewhere."""
+"""Of these, what moves no bit, what is recorded elsewhere, and what names code to load."""
 SETTING: Final = "tf.config."
 """Names of TensorFlow's settings that a program has changed begin so."""
 NOT_RECORDED: Final = "not recorded"
@@ -245,7 +250,7 @@ class Environment:
 
     def knows(self, name: str) -> bool:
         """Whether the value of a variable or a setting is recorded, set or not."""
-        if name.startswith(SETTING) and self.watching == WATCHING:
+        if name.startswith(SETTING) and self.watching > 1:
             return True
         return name == ONEDNN or name in self.variables or is_watched(name, self.watching)
 

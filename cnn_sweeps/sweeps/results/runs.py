@@ -65,7 +65,7 @@ class Runs:
 
     @classmethod
     def _none(cls, said: str) -> "Runs":
-        return cls(store=None, by_id={}, missing=(said,))
+        return cls(store=None, by_id={}, missing=(f"{said} This is made from the study alone.",))
 
     def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
         """Test metrics by trial number, of the trials that were scored."""
