@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from packaging.version import Version
 
 from cnn_sweeps.provenance import code as checkout
 from cnn_sweeps.text.json import sha256
@@ -35,6 +37,7 @@ SAME_BITS: Final = (({"cnn-sweeps": "0.1.0"}, "696e8ca94602cdf4"),)
 
 Each was shown to give the same bits: its stored runs are reproduced by the tests.
 """
+PACKAGE: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 NUMERICS: Final = (
     "cpu",
     "cpu_flags",
@@ -191,6 +194,10 @@ class Environment:
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"{first['loc'][0]}: {first['msg']}") from error
+        for name, number in read.packages.items():
+            if not PACKAGE.fullmatch(name):
+                raise ValueError(f"packages: {name!r} is not the name of a package")
+            Version(number)
         for name in COUNTS:
             if getattr(read, name) < 0:
                 raise ValueError(f"{name}: {known[name]} is less than nothing")

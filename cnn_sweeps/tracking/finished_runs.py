@@ -1,6 +1,5 @@
 """Finished runs, found by what they are and taken over into new ones."""
 
-import json
 import platform
 import shutil
 from contextlib import suppress
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import artifacts, model_files
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.names import (
@@ -122,5 +122,5 @@ def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
     """Whether a run's record of its environment is there, and names no other variables."""
     stored = artifacts.read_bytes(store, run.run_id, ENVIRONMENT_FILE)
     with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
-        return stored is not None and Environment.from_dict(json.loads(stored)).flags_are_here
+        return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
     return False
