@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from packaging.version import Version
 
 from cnn_sweeps.provenance import code as checkout
 from cnn_sweeps.text.json import sha256
@@ -36,6 +38,7 @@ SAME_BITS: Final = (({"cnn-sweeps": "0.1.0"}, "696e8ca94602cdf4"),)
 
 Each was shown to give the same bits: its stored runs are reproduced by the tests.
 """
+PACKAGE: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 NUMERICS: Final = (
     "cpu",
     "cpu_flags",
@@ -49,25 +52,30 @@ NUMERICS: Final = (
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
-WATCHED: Final = {
-    1: (
-        "DNNL_MAX_CPU_ISA",
-        "NVIDIA_TF32_OVERRIDE",
-        "OMP_NUM_THREADS",
-        "ONEDNN_DEFAULT_FPMATH_MODE",
-        "ONEDNN_MAX_CPU_ISA",
-        "TF_DETERMINISTIC_OPS",
-        "TF_NUM_INTEROP_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-    ),
-    2: (
-        *("CUBLAS_*", "CUDNN_*", "MIOPEN_*", "NVIDIA_TF32_OVERRIDE"),
-        *("DNNL_*", "KMP_*", "MKL_*", "OMP_*", "ONEDNN_*", "OPENBLAS_*"),
-        *("TF_AUTO*", "TF_CUBLAS_*", "TF_CUDNN_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*"),
-        *("TF_ENABLE_*", "TF_MATMUL_*", "TF_MKL_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_SET_*"),
-        *("TF_USE_*", "TF_XLA_*", "XLA_*"),
-    ),
-}
+AT_FIRST: Final = (
+    "DNNL_MAX_CPU_ISA",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF_DETERMINISTIC_OPS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+THEN: Final = (
+    *("CUBLAS_*", "CUDNN_*", "MIOPEN_*", "NVIDIA_TF32_OVERRIDE"),
+    *("DNNL_*", "KMP_*", "MKL_*", "OMP_*", "ONEDNN_*", "OPENBLAS_*"),
+    *("TF_AUTO*", "TF_CUBLAS_*", "TF_CUDNN_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*"),
+    *("TF_ENABLE_*", "TF_MATMUL_*", "TF_MKL_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_SET_*"),
+    *("TF_USE_*", "TF_XLA_*", "XLA_*"),
+)
+NOW: Final = (
+    *THEN,
+    *("BLIS_*", "CUDA_FORCE_*", "CUDA_MODULE_*", "GLIBC_TUNABLES", "GOMP_*", "GOTO_*"),
+    *("HIPBLASLT_*", "HSA_OVERRIDE_*", "NPY_*", "ROCBLAS_*", "TF_CPU_*"),
+    *("TF_FORCE_*", "TF_FP16_*", "TF_GPU_*", "TF_JIT*", "TF_ROCM_*", "VECLIB_*"),
+)
+WATCHED: Final = {1: AT_FIRST, 2: THEN, 3: NOW}
 """Variables, beside oneDNN's switch, by which the libraries choose what they run; by version.
 
 A record says which version it was made with (`Environment.watching`): what that did not watch it
@@ -77,9 +85,11 @@ WATCHING: Final = max(WATCHED)
 UNWATCHED: Final = (
     *(ONEDNN, "*_VERBOSE*", "*_LOG*", "OMP_DISPLAY_*", "TF_DISABLE_PROFILING"),
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them when it is imported
-    *("KMP_SETTINGS", "KMP_WARNINGS"),
+    *("KMP_SETTINGS", "KMP_WARNINGS", "OMP_TOOL*", "*_LIBRARY*", "*_LIBRARIES*"),
 )
-"""Of these, what moves no bit, and what is recorded elsewhere."""
+"""Of these, what moves no bit, what is recorded elsewhere, and what names code to load."""
+SETTING: Final = "tf.config."
+"""Names of TensorFlow's settings that a program has changed begin so."""
 NOT_RECORDED: Final = "not recorded"
 """In place of the value of a variable that a record knows nothing of."""
 # The instruction sets by which TensorFlow and oneDNN choose their kernels.
@@ -191,6 +201,10 @@ class Environment:
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"{first['loc'][0]}: {first['msg']}") from error
+        for name, number in read.packages.items():
+            if not PACKAGE.fullmatch(name):
+                raise ValueError(f"packages: {name!r} is not the name of a package")
+            Version(number)
         for name in COUNTS:
             if getattr(read, name) < 0:
                 raise ValueError(f"{name}: {known[name]} is less than nothing")
@@ -241,8 +255,19 @@ class Environment:
         switch = {} if self.onednn == "default" else {ONEDNN: self.onednn}
         return {name: v for name, v in self.variables.items() if is_watched(name)} | switch
 
+    @property
+    def flags_are_here(self) -> bool:
+        """Whether this process has the variables and settings that were recorded.
+
+        What a record knows nothing of is taken for the same.
+        """
+        then, here = {**self.variables, **self.flags}, set_flags() | _changed_settings()
+        return all(then.get(n) == here.get(n) for n in {*then, *here} if self.knows(n))
+
     def knows(self, name: str) -> bool:
-        """Whether the value of a variable is recorded, set or not."""
+        """Whether the value of a variable or a setting is recorded, set or not."""
+        if name.startswith(SETTING) and self.watching > 1:
+            return True
         return name == ONEDNN or name in self.variables or is_watched(name, self.watching)
 
     def _as_far_as_known(
@@ -393,7 +418,7 @@ def _changed_settings() -> dict[str, str]:
         "run_functions_eagerly": tf.config.functions_run_eagerly(),
         "no_tensor_float_32": not tf.config.experimental.tensor_float_32_execution_enabled(),
     }
-    return {f"tf.config.{name}": str(value) for name, value in found.items() if value}
+    return {f"{SETTING}{name}": str(value) for name, value in found.items() if value}
 
 
 def _device(tf: Any, device: Any) -> str:

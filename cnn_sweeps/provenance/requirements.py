@@ -5,6 +5,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from cnn_sweeps.provenance.environment import PACKAGES
 
 OWN = "cnn-sweeps"
 
@@ -39,7 +42,11 @@ def text(recorded: Mapping[str, str]) -> str:
         recorded: versions of some packages, from the environment of the run.
     """
     here = installed()
-    known: dict[str, str] = {canonicalize_name(name): number for name, number in recorded.items()}
+    known: dict[str, str] = {
+        canonicalize_name(name): str(Version(number))  # which says nothing to pip but a version
+        for name, number in recorded.items()
+        if name in PACKAGES  # others that a record names are none of ours
+    }
     own = known.pop(OWN, "of another release")
     lines = [
         f"# cnn-sweeps {own} itself is installed from its checkout or wheel.",

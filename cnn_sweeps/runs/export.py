@@ -13,7 +13,9 @@ from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER
 from cnn_sweeps.provenance import requirements
 from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
+from cnn_sweeps.text.foreign import json_of, yaml_of
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.markdown import plain
 from cnn_sweeps.text.redact import without_passwords
 
 RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
@@ -52,20 +54,26 @@ def read(folder: Path) -> Record:
 
     def sources(name: str) -> dict[str, bytes]:
         root = folder / name
-        return {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*.py")}
+        files = [file for file in root.rglob("*.py") if file.is_file()]
+        return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
     try:
-        stored = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        stored, config = json_of(_text(folder / RECORD)), yaml_of(_text(folder / CONFIG))
         if not isinstance(stored, dict):
             raise ValueError(f"{RECORD} holds no record")
         return Record.read(stored, config, sources)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else first_line(error)
         raise RecordError(
             f"{folder} is not a folder that cnn-sweeps export has written: {said}.\n"
             f"It has to hold {RECORD} and {CONFIG}."
         ) from error
+
+
+def _text(file: Path) -> str:
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise ValueError(f"{file.name} is not a regular file")
+    return file.read_text(encoding="utf-8")
 
 
 def command(folder: str, record: Record) -> str:
@@ -99,9 +107,10 @@ def _readme(record: Record) -> str:
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     loss = f"| `{LOSS_FOLDER}/` | its own loss and what that imports; read it first |\n"
-    commit = f", commit {environment.git_commit}" if environment.git_commit else ""
-    program = f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip()
-    return f"""# {record.name}
+    commit = f", commit {plain(environment.git_commit)}" if environment.git_commit else ""
+    program = plain(f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip())
+    python, cpu = plain(environment.python), plain(environment.cpu)
+    return f"""# {plain(record.name)}
 
 Everything needed to reproduce this run, except the images.
 
@@ -109,16 +118,16 @@ Everything needed to reproduce this run, except the images.
     pip install --no-deps CNN_SWEEPS
     {command(".", record)}
 
-Run them in this folder, in an environment of Python {environment.python}. `CNN_SWEEPS` stands
+Run them in this folder, in an environment of Python {python}. `CNN_SWEEPS` stands
 for the folder of a clone of {program}, or for its wheel: the second command
 installs the program. The third trains the network from scratch and compares every metric and the
 final weights with the record.
 
-- Program: {program}{commit}, Python {environment.python}.
+- Program: {program}{commit}, Python {python}.
 - Data: `data={data.name}`{where}. Its content has the SHA-256
   `{record.identity.data_digest}`; other data is rejected.
 - Config hash: `{record.identity.config_hash}`.
-- Expect the same bits on the same processor ({environment.cpu}) with the same versions;
+- Expect the same bits on the same processor ({cpu}) with the same versions;
   elsewhere equal metrics within a tolerance.
 
 | file | what it holds |

@@ -4,8 +4,6 @@ Plain values in, plain values out: few columns and rounded for a person, all wit
 a program.
 """
 
-import csv
-import io
 import json
 import math
 import re
@@ -21,6 +19,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, ties
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 
@@ -295,15 +294,11 @@ def records(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The records as RFC 4180 has it; metrics and params are columns of their own."""
+    """The records for a spreadsheet; metrics and params are columns of their own."""
     parts = ("metrics", "params")
     measured, given = ({name for row in rows for name in row[part]} for part in parts)
-    text = io.StringIO(newline="")
     heads = (*ABOUT, *sorted(measured), *sorted(given - measured))
-    writer = csv.DictWriter(text, fieldnames=heads, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({**row["params"], **row["metrics"], **row} for row in rows)
-    return text.getvalue()
+    return csv_text(heads, ({**row["params"], **row["metrics"], **row} for row in rows))
 
 
 def _differing(runs: Sequence[RunRecord]) -> Columns:

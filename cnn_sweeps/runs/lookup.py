@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import yaml
-
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
+from cnn_sweeps.text.foreign import json_of, yaml_of
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.names import (
@@ -146,11 +145,11 @@ def record_of(store: Store, run: RunRecord) -> Record:
             NETWORK_SHA256: tags.get(NETWORK_SHA256),
             WEIGHTS: tags.get(WEIGHTS),
             "stopped": stop_reason(tags),
-            "environment": _parsed(store, run, ENVIRONMENT, json.loads),
+            "environment": _parsed(store, run, ENVIRONMENT, json_of),
             "epochs": _epochs(store, run),
             "metrics": run.metrics,
         },
-        config=_as_trained(_parsed(store, run, CONFIG, yaml.safe_load), run),
+        config=_as_trained(_parsed(store, run, CONFIG, yaml_of), run),
         sources=lambda folder: artifacts.read_folder(store, run.run_id, folder),
     )
 
@@ -161,7 +160,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
         raise RecordError(f"Run {run.run_id} ({run.name}) ended before {path} was stored.")
     try:
         return parse(content.decode())
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise RecordError(
             f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
         ) from error

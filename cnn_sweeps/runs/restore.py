@@ -5,6 +5,7 @@ experiment follows the machine: where its images lie, where it is logged, how it
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,9 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import LOSS, Record, functions_of
+
+PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
+"""In the names of options that name a file or a folder."""
 
 
 def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
@@ -86,7 +90,7 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
     wanted = kept | {
         name: value
         for name, value in recorded.flags.items()
-        if os.sep not in value or here.get(name) == value
+        if here.get(name) == value or not _names_a_place(name, value)
     }
     if "tensorflow" in sys.modules and wanted != here:
         raise ConfigError(
@@ -99,6 +103,17 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
         yield {name: value for name, value in here.items() if wanted.get(name) != value}
     finally:
         _replace(wanted, here)
+
+
+def _names_a_place(name: str, value: str) -> bool:
+    """Whether a variable may name a file or a folder, which are of another machine, or a trap.
+
+    XLA's are options, or the name of a file with options in it.
+    """
+    if os.sep in value:
+        return True
+    options = value.split() if name.endswith("FLAGS") else []
+    return any(not each.startswith("-") or PLACE.search(each) for each in options)
 
 
 def _replace(old: Mapping[str, str], new: Mapping[str, str]) -> None:

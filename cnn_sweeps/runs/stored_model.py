@@ -4,7 +4,6 @@ A stored model is never believed. The network is built from the config of its ru
 the training; of the stored files only the weights are read, and held against their digest.
 """
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import verify
+from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
 from cnn_sweeps.tracking.names import LAYERS_FILE, LEFT_OUT, WEIGHTS
 from cnn_sweeps.training import backend, loop, state
@@ -123,7 +123,7 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
 def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
     """The shape of an image and the number of classes, from the layers that a run has logged."""
     try:
-        rows = json.loads(store.read_text(run.run_id, LAYERS_FILE))
+        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
         column = rows["columns"].index("output_shape")
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]

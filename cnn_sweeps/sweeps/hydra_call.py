@@ -6,16 +6,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.text.json import from_text
+from cnn_sweeps.text.redact import hidden_in, without_password
 
 OBJECTIVES = "hydra.sweeper.objectives"
+STORAGE = "hydra.sweeper.storage"
 NUMBERS = ("n_trials", "timeout", "n_jobs", "retries", "max_failures", "sampler", "pruner")
 """Settings that are numbers or hold some."""
 
@@ -56,11 +59,33 @@ class HydraCall:
         """Whether Hydra's own, sequential launcher is chosen."""
         return str(self.config.hydra.launcher._target_).endswith(".BasicLauncher")
 
+    @cached_property
+    def stored_config(self) -> DictConfig:
+        """The config as it may be written to files: no password in what is typed for a sweep."""
+        config = self.config.copy()
+        storage = self.sweeper["storage"]
+        hydra = config.hydra
+        with read_write(config), read_write(hydra), open_dict(hydra):
+            hydra.overrides.task = [*map(hidden_in, hydra.overrides.task)]
+            if dirname := hydra.job.get("override_dirname"):
+                hydra.job.override_dirname = hidden_in(dirname)
+            if uri := OmegaConf.select(config, "tracking.uri"):
+                config.tracking.uri = without_password(str(uri))
+            if storage and without_password(storage) != storage:
+                hydra.sweeper.storage = without_password(storage)
+                # A job is composed again, from these and from files; it does not look at the key.
+                typed = [line for line in hydra.overrides.hydra if not _sets_storage(line)]
+                hydra.overrides.hydra = [*typed, f"{STORAGE}=null"]
+        return config
+
     def launcher(self) -> Launcher:
-        """The chosen launcher, ready to launch jobs."""
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=self.context, task_function=self.task_function, config=self.config
+        """The chosen launcher, ready to launch jobs; what it writes down has no password."""
+        made = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task_function, config=self.stored_config
         )
+        if HydraConfig.initialized():  # launchers hand the state of all singletons on
+            HydraConfig.instance().set_config(self.stored_config)
+        return made
 
     def recomposed(self, *more: str) -> "HydraCall":
         """The same call with more overrides."""
@@ -83,7 +108,11 @@ class HydraCall:
         """Leave the sweep's config in its folder, as Hydra's own sweepers do."""
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        OmegaConf.save(self.stored_config, folder / "multirun.yaml")
+
+
+def _sets_storage(line: str) -> bool:
+    return line.lstrip("+").startswith(f"{STORAGE}=")
 
 
 def plain(node: Any) -> Any:

@@ -108,8 +108,8 @@ def _absolute(uri: str) -> tuple[str, Path]:
     name, mark, options = rest.partition("?")
     if not slashes or not name or ":memory:" in name:
         raise StoreError(
-            f"The tracking URI {uri!r} names no file, so nothing would be stored. "
-            "Type tracking.uri=sqlite:///FILE.db, or leave it out."
+            f"The tracking URI {without_password(uri)!r} names no file, so nothing would be "
+            "stored. Type tracking.uri=sqlite:///FILE.db, or leave it out."
         )
     path = _openable(Path(name).absolute())
     return f"{prefix}:///{path}{mark}{options}", path
@@ -136,8 +136,8 @@ def _unknown(uri: str) -> str:
     """What to say about a URI that MLflow cannot use, a plain folder above all."""
     if uri.startswith("file:") or ":" not in uri:
         return (
-            f"The tracking URI {uri!r} is a folder; MLflow no longer stores runs in plain files. "
-            "Type tracking.dir=FOLDER for a database in that folder, or tracking.uri=sqlite:///FILE.db."
+            f"The tracking URI {without_password(uri)!r} is a folder; MLflow no longer stores runs "
+            "in plain files. Type tracking.dir=FOLDER for a database in that folder, or tracking.uri=sqlite:///FILE.db."
         )
     known = ", ".join(f"{scheme}://" for scheme in (*DATABASES, "http", "https"))
     return (

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema
 from cnn_sweeps.tracking.address import Address
@@ -63,7 +64,10 @@ def connect(address: Address) -> "MlflowClient":
             ping(address.uri)
         from mlflow import MlflowClient
 
-        return MlflowClient(address.uri, registry_uri=address.uri)
+        try:
+            return MlflowClient(address.uri, registry_uri=address.uri)
+        except ValueError as error:
+            raise _unreadable(address.uri) from error
 
 
 def prepare(database: Path, *, artifacts: str) -> None:
@@ -108,13 +112,24 @@ def ping(uri: str) -> None:
     from sqlalchemy import create_engine, make_url
     from sqlalchemy.pool import NullPool
 
-    url = make_url(uri)
+    try:
+        url = make_url(uri)
+    except ValueError as error:
+        raise _unreadable(uri) from error
     if url.host:
         port = url.port or PORTS[url.get_backend_name()]
         socket.create_connection((url.host, port), timeout=5).close()
     with create_engine(url, poolclass=NullPool).connect() as connection:
         shown = without_password(uri)
         MLFLOW.check(*schema.of_database(connection, MLFLOW), place=shown, url=shown)
+
+
+def _unreadable(uri: str) -> StoreError:
+    return StoreError(
+        f"The tracking URI {without_password(uri)!r} cannot be read.\n"
+        "Its port is a number; in a name or a password type %40 for @, %2F for /, %3A for :, "
+        "%5B for [ and %25 for %."
+    )
 
 
 def _create(database: Path, artifacts: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.text.redact import hidden_in
 
 ELSEWHERE: Final = "choose another folder with tracking.dir=FOLDER"
 
@@ -106,7 +107,7 @@ def _plainly(error: BaseException) -> str:
             return (
                 f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
             )
-    return f"refuses: {first_line(error)}"
+    return f"refuses: {hidden_in(first_line(error))}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -3,12 +3,15 @@
 import platform
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cnn_sweeps import figures
 from cnn_sweeps.provenance import environment
-from cnn_sweeps.tracking import model_files
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.text.foreign import json_of
+from cnn_sweeps.tracking import artifacts, model_files
 from cnn_sweeps.tracking.errors import refusing
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
@@ -47,7 +50,8 @@ def finished(
 
     One that was made to be compared with another does not count: it may be the one that is off.
     Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
-    other software has trained, which might give other values today.
+    other software has trained, or that was trained with other variables by which TensorFlow chooses
+    what it runs: they might give other values today.
 
     Args:
         store: where to look, in all its experiments.
@@ -63,7 +67,7 @@ def finished(
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with refusing(store.address):
-        yield from (run for run in whole if _has_files(store, run))
+        yield from (run for run in whole if _was_trained_as_here(store, run))
 
 
 def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
@@ -111,7 +115,9 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _has_files(store: Store, run: RunRecord) -> bool:
-    """Whether a run still has the files by which it can be done again."""
-    files = store.client.list_artifacts(run.run_id)
-    return any(file.path == ENVIRONMENT_FILE for file in files)
+def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
+    """Whether a run's record of its environment is there, and names no other variables."""
+    stored = artifacts.read_bytes(store, run.run_id, ENVIRONMENT_FILE)
+    with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
+        return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
+    return False

@@ -33,6 +33,7 @@ ARCHIVE: Final = "data/model.keras"
 ARRAYS: Final = "model.weights.h5"
 """Where MLflow keeps the Keras file of a model, and that the weights."""
 VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+TOO_LARGE: Final = "it is larger than the weights of this network"
 MOST_OVERHEAD: Final = 16 * 2**20
 """Bytes of a file of weights that are not weights; about 2 kB for a layer."""
 
@@ -188,27 +189,37 @@ def read_weights(folder: Path, model: "keras.Model") -> None:
             warnings.catch_warnings(action="ignore"),
         ):
             if archive.getinfo(ARRAYS).file_size > limit:
-                raise ValueError("it is larger than the weights of this network")
+                raise ValueError(TOO_LARGE)
             file = archive.extract(ARRAYS, scratch)
-            _check_arrays(file)
+            _check_arrays(file, limit)
             model.load_weights(file)
     except Exception as error:  # a damaged file may raise anything in three libraries
         raise RecordError(f"{ARCHIVE} cannot be read: {first_line(error)}") from error
 
 
-def _check_arrays(file: str) -> None:
-    """Refuse a file in HDF5 that holds other than arrays of its own, before Keras reads it."""
+def _check_arrays(file: str, limit: int) -> None:
+    """Refuse a file in HDF5 that holds other than arrays of its own, before Keras reads it.
+
+    So are arrays of more bytes than the limit: compressed, or never written, they take no room.
+    """
     import h5py
 
+    left = limit
+
     def check(group: "h5py.Group") -> None:
+        nonlocal left
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise TypeError(f"{name} is a link")
             item = group[name]
             if isinstance(item, h5py.Group):
                 check(item)
-            elif item.dtype.hasobject or item.external or item.is_virtual:
+                continue
+            if item.dtype.hasobject or item.external or item.is_virtual:
                 raise TypeError(f"{item.name} is no array of numbers")
+            left -= item.nbytes
+            if left < 0:
+                raise ValueError(TOO_LARGE)
 
     with h5py.File(file, "r") as content:
         check(content)

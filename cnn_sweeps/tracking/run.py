@@ -16,7 +16,7 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.json import dumped
-from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import first_line, refusing
@@ -31,6 +31,7 @@ from cnn_sweeps.tracking.names import (
     GIT_DIRTY,
     IMAGES_FILE,
     MODEL_FILES,
+    PRUNED_EPOCH,
     REUSED_FROM,
     SECONDS_PAID,
     SOFTWARE,
@@ -51,7 +52,7 @@ LOGGED_TABLES = "mlflow.loggedArtifacts"
 BETWEEN_LOGS = 0.5
 """Least seconds between two calls."""
 
-OF_AN_END = {"error", "error_type", "pruned_epoch", "pruned_reason", "stopped_reason", STATE}
+OF_AN_END = {"error", "error_type", PRUNED_EPOCH, "pruned_reason", "stopped_reason", STATE}
 """Tags that say how and why a run ended."""
 COMPLETE = {STATE: "complete"}
 """The tags of a run that came to its end."""
@@ -275,11 +276,11 @@ def verdict(error: BaseException) -> tuple[str, dict[str, object]]:
     """The status and the tags of a run that an exception has ended."""
     match error:
         case PrunedError():
-            why = {"pruned_epoch": error.epoch, "pruned_reason": error.reason}
+            why = {PRUNED_EPOCH: error.epoch, "pruned_reason": error.reason}
             return "KILLED", {STATE: "pruned", **why}
         case StoppedError():
             return "KILLED", {STATE: "stopped", "stopped_reason": first_line(error)}
         case Exception():
-            why = {"error": first_line(error), "error_type": type(error).__name__}
+            why = {"error": hidden_in(first_line(error)), "error_type": type(error).__name__}
             return "FAILED", {STATE: "failed", **why}
     return "KILLED", {STATE: "stopped"}

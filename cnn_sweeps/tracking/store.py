@@ -7,6 +7,7 @@ import getpass
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,11 +30,14 @@ from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
 FILTERED = re.compile(r"[\w .:@+-]*")
 """Values of tags that a filter can be asked for."""
+RUNS_PER_QUERY = 100
+"""Runs whose metrics a database is asked for at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
 """Overrides that say where the runs are."""
 
@@ -297,16 +301,28 @@ class Store:
         experiment_id = self.reopen(parent_run_id).experiment_id
         return self.search(f"tags.`{PARENT}` = '{parent_run_id}'", [experiment_id])[::-1]
 
-    def history(self, run: RunRecord, metric: str) -> dict[int, float]:
-        """A metric of a run by epoch, the last value of each, bit for bit as it was logged."""
-        precision = run.params.get(params.PRECISION)
+    def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
+        """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
+        precision = {run.run_id: run.params.get(params.PRECISION) for run in runs}
+        found: dict[str, dict[int, float]] = {run_id: {} for run_id in precision}
         with refusing(self.address):
-            points = self.client.get_metric_history(run.run_id, metric)
-        return {
-            point.step: params.exact(metric, point.value, precision=precision)
-            for point in points
-            if point.step > 0
-        }
+            for run_id, point in self._points([*precision], metric):
+                if point.step > 0:
+                    value = params.exact(metric, point.value, precision=precision[run_id])
+                    found[run_id][point.step] = value
+        return found
+
+    def _points(self, run_ids: Sequence[str], metric: str) -> "Iterator[tuple[str, Metric]]":
+        """What was logged of a metric: of a database in few queries, of a server run by run."""
+        bulk = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
+        if bulk is None:
+            for run_id in run_ids:
+                for point in self.client.get_metric_history(run_id, metric):
+                    yield run_id, point
+            return
+        for some in params.batches(run_ids, RUNS_PER_QUERY):
+            for found in bulk(some, metric, sys.maxsize):
+                yield found.run_id, found
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""

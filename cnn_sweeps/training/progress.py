@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from cnn_sweeps.data.progress import shown_by
+from cnn_sweeps.text.format import rounded
 from cnn_sweeps.text.terminal import Output, can_redraw
 from cnn_sweeps.training.epoch import Epoch
 
@@ -122,7 +123,9 @@ def reading(mode: Mode, stream: TextIO | None = None) -> Iterator[None]:
 def _metrics(epoch: Epoch) -> tuple[str, ...]:
     """The metrics of an epoch for the bar, in the order in which they get room."""
     shown = {"loss": epoch.loss, "accuracy": epoch.accuracy, "val_accuracy": epoch.val_accuracy}
-    return tuple(f" · {name} {value:.4f}" for name, value in shown.items() if value is not None)
+    return tuple(
+        f" · {name} {rounded(value)}" for name, value in shown.items() if value is not None
+    )
 
 
 def _bar(stream: TextIO, *, transient: bool = False) -> "Progress":

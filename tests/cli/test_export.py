@@ -1,6 +1,8 @@
 """A run as a folder: what is written is what is read."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,9 @@ def test_a_folder_that_cannot_be_written(in_tmp: Path) -> None:
         pytest.param(export.RECORD, "[]", "holds no record", id="a-list"),
         pytest.param(export.CONFIG, "a: [", "while parsing", id="no-yaml"),
         pytest.param(export.RECORD, "{}", "cannot be read: .* is missing", id="empty"),
+        pytest.param(export.RECORD, "[" * 10**5, "nested too deeply", id="deep"),
+        pytest.param(export.CONFIG, "&a\nx: *a\n", "stands for more than", id="a-circle"),
+        pytest.param(export.RECORD, "a pipe", "is not a regular file", id="a-pipe"),
     ],
 )
 def test_a_damaged_folder_is_refused(in_tmp: Path, name: str, text: str | None, said: str) -> None:
@@ -83,6 +88,9 @@ def test_a_damaged_folder_is_refused(in_tmp: Path, name: str, text: str | None, 
     export.write(record(), in_tmp)
     if text is None:
         (in_tmp / name).unlink()
+    elif text == "a pipe":
+        (in_tmp / name).unlink()
+        os.mkfifo(in_tmp / name)
     else:
         (in_tmp / name).write_text(text)
     with pytest.raises(RecordError, match=said):
@@ -101,6 +109,32 @@ def test_the_page_says_all_that_a_reader_needs(in_tmp: Path) -> None:
     assert [part for part in expected if part not in page] == []
     assert "commit c0ffee" in page
     assert "--trust" not in page
+
+
+EVIL = "<script>alert(1)</script>[x](javascript:alert(1))\n# head"
+
+
+def test_a_stranger_cannot_write_into_page_or_requirements(in_tmp: Path) -> None:
+    """Names are text in Markdown; pip is told of no package but those that a run records."""
+    theirs = environment(
+        cpu=EVIL, git_commit=EVIL, python=EVIL, packages={"evil": "1", "keras": "3"}
+    )
+    export.write(record(name=EVIL, environment=theirs), in_tmp)
+    page = (in_tmp / export.README).read_text(encoding="utf-8")
+    assert page.count("\\<script") == 5
+    assert re.findall(r"(?<!\\)<script|[^\\]\(javascript|^# head", page, re.MULTILINE) == []
+    assert "evil" not in (in_tmp / export.REQUIREMENTS).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("packages", [{"a\n--index-url x": "1"}, {"keras": "1\nevil"}, {"": "1"}])
+def test_packages_that_are_none_are_refused(packages: dict[str, str], in_tmp: Path) -> None:
+    """They would be lines of a file for pip."""
+    export.write(record(), in_tmp)
+    stored = json.loads((in_tmp / export.RECORD).read_text())
+    stored["environment"]["packages"] = packages
+    (in_tmp / export.RECORD).write_text(json.dumps(stored))
+    with pytest.raises(RecordError, match="cannot be read"):
+        export.read(in_tmp)
 
 
 def test_without_a_commit_the_page_names_none(in_tmp: Path) -> None:

@@ -244,6 +244,8 @@ def test_variables_that_choose_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
         *("TF_SET_ONEDNN_FPMATH_MODE", "TF_USE_DETERMINISTIC_SEGMENT_REDUCTIONS"),
         *("TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS", "MKL_CBWR"),
         "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_LEVEL",
+        *("GLIBC_TUNABLES", "GOMP_CPU_AFFINITY", "BLIS_NUM_THREADS"),
+        *("TF_GPU_THREAD_MODE", "NPY_DISABLE_CPU_FEATURES", "VECLIB_MAXIMUM_THREADS"),
     ],
 )
 def test_every_variable_that_may_move_bits_is_recorded(

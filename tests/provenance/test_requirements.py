@@ -25,7 +25,8 @@ def test_recorded_versions_come_first() -> None:
     text = requirements.text({"cnn-sweeps": "0.0.9", "keras": "3.0.0", "gone": "1.0"})
     lines = [line.partition("  #")[0] for line in text.splitlines() if not line.startswith("#")]
     pins = {Requirement(line).name: str(Requirement(line).specifier) for line in lines}
-    assert (pins["keras"], pins["gone"]) == ("==3.0.0", "==1.0")
+    assert pins["keras"] == "==3.0.0"
+    assert "gone" not in pins  # a record may come from anywhere, and this file is for pip
     assert f"keras==3.0.0  # not {version('keras')}" in text
     assert "cnn-sweeps 0.0.9 itself" in text.splitlines()[0]
     assert "://" not in text

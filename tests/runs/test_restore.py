@@ -129,9 +129,13 @@ def test_a_variable_of_the_users_is_overridden(name: str, monkeypatch: pytest.Mo
 def test_a_record_sets_no_other_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come from anywhere: no other names, and no places of another machine."""
     flags = "--xla_gpu_cuda_data_dir=/tmp/theirs"
-    recorded = environment(variables={"LD_PRELOAD": "theirs.so", "XLA_FLAGS": flags})
+    others = {"LD_PRELOAD": "theirs.so", "OMP_TOOL_LIBRARIES": "theirs.so"}
+    recorded = environment(variables={**others, "XLA_FLAGS": flags})
     with recorded_flags(recorded):
-        assert not {"LD_PRELOAD", "XLA_FLAGS"} & os.environ.keys()
+        assert not {*others, "XLA_FLAGS"} & os.environ.keys()
+    for trap in ("theirs", "--xla_gpu_cuda_data_dir=theirs", "--a=1 theirs", "--xla_dump_to=x"):
+        with recorded_flags(environment(variables={"XLA_FLAGS": trap, "TF_XLA_FLAGS": trap})):
+            assert not {"XLA_FLAGS", "TF_XLA_FLAGS"} & os.environ.keys()
     monkeypatch.setenv("XLA_FLAGS", flags)
     with recorded_flags(recorded) as overridden:
         assert (os.environ["XLA_FLAGS"], overridden) == (flags, {})

@@ -1,5 +1,6 @@
 """A trial that some run has answered already: complete, honest about it, and free."""
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,12 +18,19 @@ from stores import Finished, copy_of
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError
+from cnn_sweeps.provenance import environment
 from cnn_sweeps.runs import reuse
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
-from cnn_sweeps.tracking import RunRecord, Store
-from cnn_sweeps.tracking.names import NETWORK_SHA256, REMARKS, REUSED_FROM, SOFTWARE
+from cnn_sweeps.tracking import RunRecord, Store, finished_runs
+from cnn_sweeps.tracking.names import (
+    ENVIRONMENT_FILE,
+    NETWORK_SHA256,
+    REMARKS,
+    REUSED_FROM,
+    SOFTWARE,
+)
 from cnn_sweeps.training.epoch import Epoch
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
@@ -222,6 +230,43 @@ def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
     home.reopen(second.run_id).set_tags({"reproduces": first.run_id})
     answered = home.get(again(home).run_id)
     assert answered.tags["reused_from"] == first.run_id
+
+
+XLA = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
+FLAGS: list[tuple[dict[str, str], dict[str, str], bool]] = [
+    ({}, XLA, False),
+    (XLA, {}, False),
+    ({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}, {"XLA_FLAGS": ""}, False),
+    ({"tf.config.optimizer.jit": "True"}, {}, False),
+    ({}, {"TF_ENABLE_ONEDNN_OPTS": "0"}, False),
+    ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, True),
+    ({}, {"TF_CPP_MIN_LOG_LEVEL": "2", "ONEDNN_VERBOSE": "1"}, True),
+]
+"""Variables of a run and of the process that asks, and whether the run answers."""
+
+
+def test_a_run_trained_with_other_variables_does_not_answer(
+    home: Store, first: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what moves bits, and in both directions; what a record does not say is as before."""
+    for name in environment.set_flags():
+        monkeypatch.delenv(name)
+    asked = Experiment.load(config(trainer={"epochs": 2}))
+    record = json.loads(home.read_text(first.run_id, ENVIRONMENT_FILE)) | {"onednn": "default"}
+
+    def answers(now: dict[str, str], **told: object) -> bool:
+        home.reopen(first.run_id).log_json(record | told, ENVIRONMENT_FILE)
+        with monkeypatch.context() as here:
+            for name, value in now.items():
+                here.setenv(name, value)
+            return reuse.finished(asked, home) is not None
+
+    for then, now, answered in FLAGS:
+        assert answers(now, variables=then) == answered, (then, now)
+    assert answers(XLA, variables={}, watching=1)
+    for damage in ("", "[]", '{"variables": 1}'):
+        home.reopen(first.run_id).log_text(damage, ENVIRONMENT_FILE)
+        assert reuse.finished(asked, home) is None
 
 
 NET = """

@@ -182,9 +182,26 @@ def test_damaged_files_are_refused(
     assert not reused(home, run)
 
 
-def test_a_large_file_is_not_unpacked(home: Store, run: RunRecord, folder: Path) -> None:
-    """Zeros that take little room in an archive would fill the memory."""
-    rewrite(folder, lambda opened: opened.create_dataset("more", data=np.zeros(4 * 2**20)))
+LARGE: dict[str, Callable[[h5py.File], object]] = {
+    "zeros": lambda opened: opened.create_dataset("more", data=np.zeros(4 * 2**20)),
+    "compressed": lambda opened: opened.create_dataset(
+        "more", data=np.zeros(4 * 2**20), compression="gzip"
+    ),
+    "never-written": lambda opened: opened.create_dataset("more", (2**40,), "f4", chunks=(2**20,)),
+    "in-place-of-an-array": lambda opened: (
+        replaced(opened, 0.0),
+        opened.__delitem__(KERNEL),
+        opened.create_dataset(KERNEL, (2**40,), "f4", chunks=(2**20,)),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", LARGE.values(), ids=LARGE)
+def test_a_large_file_is_not_unpacked(
+    home: Store, run: RunRecord, folder: Path, change: Callable[[h5py.File], object]
+) -> None:
+    """Zeros that take little room in an archive, or in HDF5, would fill the memory."""
+    rewrite(folder, change)
     with pytest.raises(RecordError, match="larger than the weights of this network"):
         load(home, run)
 

@@ -165,6 +165,9 @@ def test_trial_knows_its_hash_and_its_run(tmp_path: Path) -> None:
     [
         pytest.param(DivergedError("the loss became nan in epoch 2"), "epoch 2", id="diverged"),
         pytest.param(ZeroDivisionError("division"), "ZeroDivisionError: division", id="bug"),
+        pytest.param(
+            ValueError("no http://me:secret@h/x"), "ValueError: no http://me:***@h/x", id="password"
+        ),
         pytest.param(None, "val_accuracy", id="nan"),
     ],
 )
@@ -185,6 +188,7 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(
     Worker(study=made, execute=FakeRun(score), emit=outcomes.append).work()
     (failed,) = made.trials(TrialState.FAIL)
     assert reason in failed.user_attrs["reason"]
+    assert "secret" not in f"{failed.user_attrs} {outcomes}"
     assert [o.trial for o in outcomes if isinstance(o, TrialEnded) and o.state == "failed"] == [
         failed.number
     ]

@@ -207,6 +207,11 @@ def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:
         pytest.param(socket.gaierror(-2, "unknown name"), "does not respond", id="host"),
         pytest.param(sqlite3.OperationalError("odd"), "refuses: odd", id="sqlite-other"),
         pytest.param(
+            sqlite3.OperationalError("no http://me:secret@h"),
+            r"no http://me:\*{3}@h",
+            id="password",
+        ),
+        pytest.param(
             ModuleNotFoundError("no", name="psycopg2"), "package 'psycopg2'", id="no-driver"
         ),
     ],
@@ -246,6 +251,22 @@ def test_server_that_is_not_there(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"ann:\*\*\*@127.0.0.1:\d+/x does not respond"):
         Store.open(Tracking(uri=uri, dir=tmp_path))
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:[secret@127.0.0.1:1",
+        "http://me:secret@[::1",
+        "postgresql://me:secret@127.0.0.1:port/db",
+        "me:secret@127.0.0.1:5000",
+    ],
+)
+def test_an_address_that_cannot_be_read(uri: str, tmp_path: Path) -> None:
+    """One refusal without the password, and how to write what is in it."""
+    with pytest.raises(StoreError, match="cannot be read.*\n.*%5B|unknown scheme") as caught:
+        Store.open(Tracking(uri=uri, dir=tmp_path))
+    assert "secret" not in str(caught.value)
 
 
 def test_database_that_lets_us_in() -> None:

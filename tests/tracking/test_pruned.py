@@ -41,7 +41,8 @@ def test_a_run_that_was_asked_to_stop_is_killed(store: Store) -> None:
 
 def test_any_other_end_of_training_is_a_failure(store: Store) -> None:
     """The class above both still ends a run FAILED."""
-    assert ended(store, RunFailedError("memory ran out")).status == "FAILED"
+    run = ended(store, RunFailedError("memory ran out on http://me:secret@h/x"))
+    assert (run.status, run.tags["error"]) == ("FAILED", "memory ran out on http://me:***@h/x")
 
 
 def test_a_reporter_ends_the_run_it_watches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The progress bar: what it shows, and where it keeps quiet."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,12 @@ def test_it_shows_epoch_and_metrics() -> None:
     """After an epoch its numbers stand beside the next one's."""
     text = shown("bar", io.StringIO(), epoch(1))
     assert "epoch 2/3 · loss 0.2500 · accuracy 0.8750 " in text
+
+
+def test_a_diverging_loss_has_few_digits() -> None:
+    """And the numbers beside it keep theirs."""
+    text = shown("bar", io.StringIO(), replace(epoch(1), loss=7.75465e29))
+    assert "loss 7.75e+29 · accuracy 0.8750 " in text
 
 
 def test_it_shows_validation_where_there_is_one() -> None:

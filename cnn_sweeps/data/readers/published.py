@@ -1,6 +1,7 @@
 """Fashion-MNIST, MNIST and CIFAR-10: found on disk or downloaded, known by their content."""
 
 import hashlib
+import lzma
 import os
 import tarfile
 import zlib
@@ -144,7 +145,7 @@ def _unpacked(archive: Path, published: Published) -> Files:
                 if name in published.files and member.isreg() and member.size <= MOST:
                     stream = tar.extractfile(member)
                     files[name] = stream.read() if stream else b""
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(
             f"{archive} is damaged ({error}); delete it or download it again."
         ) from error

@@ -25,6 +25,8 @@ from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.attributes import REASON, RESAMPLED, REUSED_FROM
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
+from cnn_sweeps.text.escape import printable
+from cnn_sweeps.text.redact import hidden_in
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +192,7 @@ class JobRunner:
             values = self._values(trial, outcome)
         except Exception as error:  # noqa: BLE001 -- what a job raised, of any type
             study.failed(trial, error)
-            logger.warning("Failed experiment: %s", error)
+            logger.warning("Failed experiment: %s", printable(hidden_in(str(error))))
             return error
         if values is None:
             trial.set_user_attr(NO_VALUE, True)

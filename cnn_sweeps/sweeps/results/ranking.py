@@ -1,7 +1,5 @@
 """The ranked table of a sweep, for the terminal, for MLflow and for a spreadsheet."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +14,7 @@ from cnn_sweeps.sweeps.results.test_scores import best_trials, ranked_trials
 from cnn_sweeps.sweeps.results.trials import Scores, TrialReader
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import format as measures
+from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, params
 
@@ -79,11 +78,7 @@ class Ranking:
     def to_csv(self) -> str:
         """The table for a spreadsheet, with full hashes."""
         records = self.records()
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else ["rank"])
-        writer.writeheader()
-        writer.writerows(records)
-        return text.getvalue()
+        return csv_text(list(records[0]) if records else ["rank"], records)
 
     def to_markdown(self) -> str:
         """The table as it is shown in the terminal, in Markdown."""

@@ -4,49 +4,36 @@ Params and values of a trial are stored twice: in the study, for Optuna, and in 
 they are not the same, one of the two was changed or deleted after it was stored.
 """
 
-import copy
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.errors import ConfigError, InputError, StoreError
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
-from cnn_sweeps.sweeps.results import test_scores
-from cnn_sweeps.sweeps.space.conditions import bare
-from cnn_sweeps.sweeps.study.attributes import (
-    CELL,
-    CONFIG_HASH,
-    RUN_ID,
-    metric_attributes,
-    metrics_of,
-)
+from cnn_sweeps.sweeps.results import discrepancies, test_scores
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PLAN, RUN_ID
 from cnn_sweeps.sweeps.study.catalog import STUDIES
 from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.tracking import RunRecord, Store, flatten
+from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.finished_runs import FIELDS
-from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, REMARKS
+from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
 
 TEST = "test_"
 DATA_PARAMS = "data."
-HASH = "config hash"
 MOST = 10
 """Trials that are named one by one."""
-CLOSE = 1e-12
-"""Relative difference of one number in two databases."""
 
 RunStore = Store | StoreError | None
 """The store of a sweep's runs, or the error that opening it gave; None where there is none."""
-Change = tuple[str, Any, Any]
-"""What differs: its name, what the study says, and what the run says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +65,7 @@ class Runs:
 
     @classmethod
     def _none(cls, said: str) -> "Runs":
-        return cls(store=None, by_id={}, missing=(said,))
+        return cls(store=None, by_id={}, missing=(f"{said} This is made from the study alone.",))
 
     def scores(self, study: SweepStudy) -> dict[int, dict[str, float]]:
         """Test metrics by trial number, of the trials that were scored."""
@@ -108,59 +95,83 @@ class Runs:
     def reconciled(self, study: SweepStudy) -> tuple[SweepStudy, tuple[str, ...]]:
         """The study as its runs have it, and a sentence for each trial that differs.
 
-        A trial whose run is not there stays as it is in the study, and is named as well.
+        A trial whose run is not there stays as it is in the study, and is named as well; so is a
+        finished run that no trial has, and a plan that is not the one the sweep began with.
         """
         if self.store is None:
             return study, ()
-        gone: list[int] = []
+        ended = {t.number: t for t in study.trials() if t.state.is_finished()}
+        runs = {n: self.by_id.get(t.user_attrs.get(RUN_ID, "")) for n, t in ended.items()}
+        pairs = [(ended[n], run) for n, run in runs.items() if run is not None]
+        curves = self._curves(study, pairs)
         said: list[str] = []
         corrected = {}
-        for trial in study.trials():
-            run_id = trial.user_attrs.get(RUN_ID)
-            if run_id is None or not trial.state.is_finished():
-                continue
-            run = self.by_id.get(run_id)
-            if run is None:
-                gone.append(trial.number)
-                continue
-            run = replace(run, metrics=self._measured(run))
-            if changes := [*dict.fromkeys(self._changes(study, trial, run))]:
-                made = _corrected(study, trial, {name: there for name, _, there in changes})
-                corrected[trial.number] = made
-                kept = [key for key, *_ in _different_params(study, made, run)]
-                said.append(_sentence(trial, run, changes, kept))
+        for trial, run in pairs:
+            logged = {name: runs[run.run_id] for name, runs in curves.items() if run.run_id in runs}
+            measured = replace(run, metrics=_measured(run, logged))
+            if changes := discrepancies.changes(study, trial, measured, logged):
+                corrected[trial.number] = discrepancies.corrected(study, trial, measured, changes)
+                said.append(
+                    discrepancies.sentence(study, trial, corrected[trial.number], measured, changes)
+                )
         shown = [*said[:MOST], *([f"{len(said) - MOST} more trials differ."] * (len(said) > MOST))]
-        return replace(study, corrected=corrected), (*shown, *_without_runs(gone))
+        gone = [n for n, run in runs.items() if run is None and _had_run(ended[n])]
+        beside = (*_without_runs(gone), *self._without_trials(study), *self._another_plan(study))
+        return replace(study, corrected=corrected), (*shown, *beside)
 
-    def _changes(self, study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> Iterator[Change]:
-        known = metrics_of(trial.user_attrs)
-        pairs = zip(study.plan.objectives.names, trial.values or (), strict=False)
-        told = dict(pairs) if trial.values else {}
-        yield from _different({**known, **told}, run.metrics)
-        yield from _different({n: known[n] for n in told if n in known}, run.metrics)
-        yield from _different_params(study, trial, run)
-        hashes = trial.user_attrs.get(CONFIG_HASH), run.config_hash
-        if None not in hashes and hashes[0] != hashes[1]:
-            yield (HASH, *hashes)
-        metric = epoch_metric(study.plan.objectives)
-        if metric is not None and trial.intermediate_values:
-            by_epoch = {f"{metric} of epoch {n}": v for n, v in trial.intermediate_values.items()}
-            logged = {f"{metric} of epoch {n}": v for n, v in self._history(run, metric).items()}
-            yield from _different(by_epoch, logged)
+    def _curves(
+        self, study: SweepStudy, pairs: Sequence[tuple[FrozenTrial, RunRecord]]
+    ) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
+        """By metric and run id the epochs of the runs whose last values do not tell enough.
 
-    def _measured(self, run: RunRecord) -> Mapping[str, float]:
-        """The metrics of a run; where it went back to its best epoch, those of that epoch."""
-        best = run.metrics.get("best_epoch")
-        if best is None or best >= run.metrics.get("epochs", best):
-            return run.metrics
-        curves = {name: self._history(run, name) for name in FIELDS if name in run.metrics}
-        return {**run.metrics, **{n: c[int(best)] for n, c in curves.items() if int(best) in c}}
+        These are the reported metric of what was reported to a pruner, and all metrics of a run
+        that went back to its best epoch.
+        """
+        reported = epoch_metric(study.plan.objectives)
+        told = [run for trial, run in pairs if trial.intermediate_values]
+        wanted = {name: [run for _, run in pairs if _went_back(run)] for name in FIELDS}
+        if reported is not None:
+            wanted[reported] = [*{run.run_id: run for run in (*wanted[reported], *told)}.values()]
+        found: dict[str, Mapping[str, Mapping[int, float]]] = {}
+        for name, runs in wanted.items():
+            with suppress(StoreError):
+                found[name] = self.store.histories(runs, name) if self.store and runs else {}
+        return found
 
-    def _history(self, run: RunRecord, metric: str) -> Mapping[int, float]:
-        """A metric by epoch; empty where it cannot be read."""
-        with suppress(StoreError):
-            return self.store.history(run, metric) if self.store else {}
-        return {}
+    def _without_trials(self, study: SweepStudy) -> Iterator[str]:
+        """A sentence on the finished runs of experiments that no trial has; of a whole study."""
+        trials = study.trials()
+        if not all(trial.state.is_finished() for trial in trials):
+            return  # what still waits may be one of them
+        known = {trial.user_attrs.get(CONFIG_HASH) for trial in trials}
+        known |= {run.config_hash for run in map(self.by_id.get, _run_ids(trials)) if run}
+        left = [run for run in self.by_id.values() if run.status == FINISHED]
+        names = [r.run_id[:SHOWN] for r in left if r.config_hash and r.config_hash not in known]
+        if names:
+            which = (
+                f"run {_listed(names)} has" if len(names) == 1 else f"runs {_listed(names)} have"
+            )
+            yield (
+                f"The finished {which} no trial in the study any more, and "
+                f"{'is' if len(names) == 1 else 'are'} not shown."
+            )
+
+    def _another_plan(self, study: SweepStudy) -> Iterator[str]:
+        """A sentence where the study's plan is not the one that was logged when it began."""
+        here = study.study.user_attrs.get(PLAN)
+        try:
+            text = self.store.read_text(study.parent_run_id or "", PLAN_FILE) if self.store else ""
+            there = json.loads(text)
+        except (StoreError, ValueError):  # it was deleted, or never made
+            return
+        here = json.loads(dumped(without_passwords(here)))
+        parts = [key for key in here if here[key] != there.get(key)]
+        if parts:
+            yield (
+                f"The study's {' and '.join(parts)} is not what its sweep began with in MLflow "
+                f"({PLAN_FILE} of run {(study.parent_run_id or '')[:SHOWN]}); reports show "
+                "the study's."
+            )
 
 
 def differences(name: str, store: Store) -> tuple[str, ...]:
@@ -175,82 +186,40 @@ def differences(name: str, store: Store) -> tuple[str, ...]:
     return ()
 
 
-def _different(study: Mapping[str, float], run: Mapping[str, float]) -> Iterator[Change]:
-    for name, value in study.items():
-        if (
-            name in run
-            and math.isfinite(value)
-            and not math.isclose(value, run[name], rel_tol=CLOSE)
-        ):
-            yield name, value, run[name]
+def _had_run(trial: FrozenTrial) -> bool:
+    """Whether there was a run of a trial that has ended; one that failed may have had none."""
+    return RUN_ID in trial.user_attrs or trial.state != TrialState.FAIL
 
 
-def _different_params(study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> Iterator[Change]:
-    """The swept keys, and what a swept group is made of, where the run was given another value."""
-    values = study.carried_values(trial)
-    keys = [bare(key).partition("@")[0].replace("/", ".") for key in values]
-    try:
-        asked = flatten(to_json(study.plan.config(values)))
-    except InputError:
-        return
-    replicated = study.plan.duplicates == "replicate"  # then each repetition has its own seed
-    for key, text in asked.items():
-        swept = any(key == outer or key.startswith(f"{outer}.") for outer in keys)
-        if swept and not (key == "seed" and replicated) and run.params.get(key, text) != text:
-            yield key, text, run.params[key]
+def _run_ids(trials: Iterable[FrozenTrial]) -> Iterator[str]:
+    return (trial.user_attrs.get(RUN_ID, "") for trial in trials)
 
 
-def _corrected(study: SweepStudy, trial: FrozenTrial, changes: Mapping[str, Any]) -> FrozenTrial:
-    """The trial with what its run has in the place of what differs, by name."""
-    made = copy.deepcopy(trial)
-    if made.values:
-        pairs = zip(study.plan.objectives.names, made.values, strict=True)
-        made.values = [changes.get(name, value) for name, value in pairs]
-    metrics = metrics_of(made.user_attrs)
-    own = {name: changes.get(name, value) for name, value in metrics.items()}
-    params = {}
-    for dimension in study.plan.space.dimensions:
-        if (key := bare(dimension.key)) in changes:
-            with suppress(ConfigError):  # no value of the space: the study's own stays
-                params[dimension.key] = dimension.label(_parsed(changes[key]))
-    made.params = {key: params.get(key, value) for key, value in made.params.items()}
-    cell = {key: params.get(key, value) for key, value in made.user_attrs.get(CELL, {}).items()}
-    known = {
-        **metric_attributes(own),
-        CELL: cell or None,
-        CONFIG_HASH: changes.get(HASH, trial.user_attrs.get(CONFIG_HASH)),
-    }
-    made.user_attrs = {**made.user_attrs, **{k: v for k, v in known.items() if v is not None}}
-    return made
+def _went_back(run: RunRecord) -> bool:
+    """Whether a run took the weights of an epoch before its last one."""
+    best = run.metrics.get("best_epoch")
+    return best is not None and best < run.metrics.get("epochs", best)
 
 
-def _parsed(text: str) -> Any:
-    """A param of a run as the value that it was."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _sentence(trial: FrozenTrial, run: RunRecord, changes: list[Change], kept: list[str]) -> str:
-    told = [
-        f"{name} is {_text(here)}, and {_text(there)} in the run" for name, here, there in changes
-    ]
-    but = f", but the study's {' and '.join(kept)}" if kept else ""
-    return (
-        f"Trial {trial.number} in the study differs from its run {run.run_id[:SHOWN]} in MLflow: "
-        f"{'; '.join(told)}. What the run has is shown{but}."
-    )
-
-
-def _text(value: Any) -> str:
-    return value[:SHOWN] if isinstance(value, str) else repr(value)
+def _measured(run: RunRecord, curves: Mapping[str, Mapping[int, float]]) -> Mapping[str, float]:
+    """The metrics of a run; where it went back to its best epoch, those of that epoch."""
+    if not _went_back(run):
+        return run.metrics
+    best = int(run.metrics["best_epoch"])
+    return {**run.metrics, **{n: c[best] for n, c in curves.items() if best in c}}
 
 
 def _without_runs(numbers: list[int]) -> Iterator[str]:
     if numbers:
-        named = ", ".join(map(str, numbers[:MOST]))
-        more = f" and {len(numbers) - MOST} more" if len(numbers) > MOST else ""
         one = len(numbers) == 1
-        which = f"run of trial {named} is" if one else f"runs of trials {named}{more} are"
+        which = (
+            f"run of trial {_listed(numbers)} is"
+            if one
+            else f"runs of trials {_listed(numbers)} are"
+        )
         yield f"The {which} not in MLflow any more; reports show what the study has."
+
+
+def _listed(names: Sequence[object]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return f"{', '.join(map(str, names[:MOST]))}{more}"

@@ -2,8 +2,8 @@
 
 Values of the outer key are merged into the config, so that the inner one counts as well, as long as
 no value of the outer key sets it. Where one does, a trial would be shown with a value that was not
-trained, and the sweep is refused. An option of a config group is no such value: it is composed
-first, whatever is swept within it.
+trained, and the sweep is refused. The name of an option of a config group is no such value: it is
+composed first, whatever is swept within it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.value import Label
 
 IsGroup = Callable[[Dimension], bool]
-"""Whether a key chooses among the options of a config group."""
+"""Whether a key is a config group, where text is the name of an option."""
 
 
 def refuse_overlaps(
@@ -28,19 +28,19 @@ def refuse_overlaps(
     Args:
         dimensions: the swept keys, with their conditions.
         fixed: key to the override of what has one value.
-        is_group: of which keys the values are not looked at.
+        is_group: of which keys only mappings are looked at.
 
     Raises:
         ConfigError: one is set in two places.
     """
-    outer = [dimension for dimension in dimensions if not is_group(dimension)]
-    for parent, key in product(outer, fixed):
+    groups = {dimension.key for dimension in dimensions if is_group(dimension)}
+    for parent, key in product(dimensions, fixed):
         for value in parent.choices or (parent.low,):
-            _check(parent, value, key, fixed[key])
-    for parent, child in product(outer, dimensions):
+            _check(parent, value, key, fixed[key], group=parent.key in groups)
+    for parent, child in product(dimensions, dimensions):
         if _path_inside(parent.key, child.key):
             for value in _values_beside(parent, child, dimensions):
-                _check(parent, value, child.key, child.expression)
+                _check(parent, value, child.key, child.expression, group=parent.key in groups)
 
 
 def _values_beside(
@@ -54,10 +54,13 @@ def _values_beside(
                     yield value
 
 
-def _check(parent: Dimension, value: Label, key: str, typed: str) -> None:
+def _check(parent: Dimension, value: Label, key: str, typed: str, *, group: bool) -> None:
     path = _path_inside(parent.key, key)
+    if not path:
+        return
     text = parent.text(value)
-    if path and _sets(value_of(read_override(f"{parent.key}={text}")), path):
+    given = value_of(read_override(f"{parent.key}={text}"))
+    if (isinstance(given, Mapping) or not group) and _sets(given, path):
         raise ConfigError(
             f"`{parent.key}={text}` sets {bare(key)} as well, and so does `{typed}`: only one of "
             f"the two would be trained.\n  Leave {'.'.join(path)} out of the values of "

@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.redact import without_password
+from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.schema import Schema, of_database
 from cnn_sweeps.trajectories.lock import still_locked, taken
 
@@ -179,7 +179,7 @@ class Address:
                 f"hydra.sweeper.storage={self} needs the Python package {cause.name}: "
                 f"install it, or {ELSEWHERE}."
             )
-        said = first_line(cause) or type(cause).__name__
+        said = hidden_in(first_line(cause)) or type(cause).__name__
         return StoreError(
             f"the study's storage {self} cannot be used: {said}.\n"
             f"  Fix it or move it, then run the same command again, or {ELSEWHERE}."

@@ -38,6 +38,7 @@ from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.queue import Prefix, claimable
 from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.text.redact import hidden_in
 
 FIXED = "fixed_params"
 """Optuna's name of the values that a waiting trial has already."""
@@ -160,9 +161,10 @@ class TrialQueue:
 
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
-        trial.set_user_attr(REASON, reason_of(error))
+        trial.set_user_attr(REASON, hidden_in(reason_of(error)))
         if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
-            trial.set_user_attr(TRACEBACK, "".join(traceback.format_exception(error)))
+            text = "".join(traceback.format_exception(error))
+            trial.set_user_attr(TRACEBACK, hidden_in(text))
         self.study.tell(trial, state=TrialState.FAIL)
 
     def end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
@@ -184,8 +186,9 @@ class TrialQueue:
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all, by their place; not those that have given it on."""
-        stored = self.study.get_trials(deepcopy=False, states=states or None)
-        return standing([self.corrected.get(trial.number, trial) for trial in stored])
+        stored = self.study.get_trials(deepcopy=False)
+        shown = [self.corrected.get(trial.number, trial) for trial in stored]
+        return standing([trial for trial in shown if not states or trial.state in states])
 
     def counts(self) -> Counts:
         """How far the sweep is."""

@@ -6,6 +6,9 @@ A job is an ordinary Hydra job of this application with one more override,
 function sees that and pulls trials from the study until none is left. So a launcher needs no
 code of ours, and a worker needs nothing but the study's storage, the tracking URI and the data.
 They are started all at once, and watched by way of the study.
+
+Launchers write their jobs to files, so a job is told a storage without its password; with it the
+storage is in the variable CNN_SWEEPS_STORAGE, which jobs inherit.
 """
 
 import logging
@@ -43,11 +46,15 @@ from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
+from cnn_sweeps.text.redact import HIDDEN, without_password
 
 logger = logging.getLogger(__name__)
 
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
+
+IN_VARIABLE = "CNN_SWEEPS_STORAGE"
+"""The variable that holds a storage with its password."""
 
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
@@ -75,15 +82,47 @@ def place_by_launcher(launcher: Launcher, address: Address, workers: int, cpu_sl
     Raises:
         RunFailedError: a worker could not run.
     """
-    where = SEPARATOR.join(quote(part, safe="/") for part in (address.storage, address.name))
+    where = SEPARATOR.join(quote(part, safe="/") for part in (str(address), address.name))
     told = [
         [f"hydra.sweeper.worker='{number}/{cpu_slots}{SEPARATOR}{where}'"]
         for number in range(workers)
     ]
-    for result in launcher.launch(told, initial_job_idx=0):
+    with _in_variable(address):
+        results = launcher.launch(told, initial_job_idx=0)
+    for result in results:
         if result.status != JobStatus.COMPLETED:
             error = result._return_value
             raise RunFailedError(f"a worker of the launcher failed: {error}")
+
+
+@contextmanager
+def _in_variable(address: Address) -> Iterator[None]:
+    """Let what is started inside the block inherit a storage with a password."""
+    if str(address) == address.storage:
+        yield
+        return
+    os.environ[IN_VARIABLE] = address.storage
+    try:
+        yield
+    finally:
+        os.environ.pop(IN_VARIABLE, None)
+
+
+def _storage(told: str) -> str:
+    """The storage that a job was told, with the password that it has in the variable.
+
+    Raises:
+        ConfigError: it lacks one.
+    """
+    given = os.environ.get(IN_VARIABLE, "")
+    if without_password(given) == told:
+        return given
+    if HIDDEN in told:
+        raise ConfigError(
+            f"this worker has no password for {told}: its launcher does not pass variables on.\n"
+            f"Set {IN_VARIABLE} to the storage's URL where the worker runs."
+        )
+    return told
 
 
 def work_as_job(worker: str) -> None:
@@ -93,7 +132,7 @@ def work_as_job(worker: str) -> None:
         worker: what the controller told, NUMBER/SHARES@STORAGE@NAME.
 
     Raises:
-        ConfigError: the controller told something else.
+        ConfigError: the controller told something else, or the storage's password is not here.
     """
     from cnn_sweeps.sweeps.workers.worker import (  # noqa: PLC0415 -- imports mlflow
         Worker,
@@ -108,7 +147,7 @@ def work_as_job(worker: str) -> None:
         )
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping:
-        address = Address(storage=unquote(place[3]), name=unquote(place[4]))
+        address = Address(storage=_storage(unquote(place[3])), name=unquote(place[4]))
         study = SweepStudy.load(address)
         with logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())

@@ -132,7 +132,7 @@ class Worker:
             logger.warning("trial %d was requeued by another process meanwhile", trial.number)
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
-            self._ended(trial, error, state="failed", reason=reason_of(error))
+            self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
 
     def _train(self, trial: Trial, config: Config) -> None:
         study, plan = self.study, self.study.plan

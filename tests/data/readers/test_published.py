@@ -228,6 +228,23 @@ def test_a_truncated_tar_is_told(tmp_path: Path, kept: int) -> None:
         load(ArchiveData(name="cifar10", root=tmp_path, download=False))
 
 
+@pytest.mark.parametrize("mode", ["w:xz", "w:bz2", "w:gz"])
+def test_a_damaged_tar_of_any_compression_is_told(tmp_path: Path, mode: str) -> None:
+    """Its name says gzip; its bytes say what it is, and some of them are others."""
+    path = tmp_path / "cifar-10-python.tar.gz"
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        member.size = 2**20
+        tar.addfile(member, io.BytesIO(np.random.default_rng(0).bytes(2**20)))
+    content = bytearray(path.read_bytes())
+    content[2**19 : 2**19 + 64] = bytes(64)
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"cifar-10-python\.tar\.gz (is damaged|cannot be read|has no)"
+    ):
+        load(ArchiveData(name="cifar10", root=tmp_path, download=False))
+
+
 def test_a_tar_without_a_batch_is_told(tmp_path: Path) -> None:
     """The batch is named."""
     write_tar(tmp_path / "cifar-10-python.tar.gz", tuple(CIFAR10.files)[:-1])

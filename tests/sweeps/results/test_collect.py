@@ -61,7 +61,10 @@ def test_study_alone_has_most(tmp_path: Path) -> None:
     assert found.question == (
         "Which values of model.filters and model.conv_blocks give the highest val_accuracy?"
     )
-    assert found.missing == ("The MLflow store of its runs does not exist.",)
+    (missing,) = found.missing
+    assert missing == (
+        "The MLflow store of its runs does not exist. This is made from the study alone."
+    )
     assert [trial.rank for trial in found.trials] == list(range(1, len(found.trials) + 1))
     (best,) = found.winners
     assert best.params == {"model.filters": 8, "model.conv_blocks": 2}

@@ -23,6 +23,7 @@ from cnn_sweeps.sweeps.results import collect
 from cnn_sweeps.sweeps.results.collect import ranked
 from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, RUN_ID, metrics_of
+from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, flatten
@@ -60,9 +61,14 @@ class FakeStore:
         """Its curves are gone."""
         raise StoreError(f"there is no run {run_id}")
 
-    def history(self, run: RunRecord, metric: str) -> dict[int, float]:
-        """One epoch, as it was told."""
-        return {1: EPOCH} if run.run_id in self.runs and metric == "val_accuracy" else {}
+    def histories(self, runs: list[RunRecord], metric: str) -> dict[str, dict[int, float]]:
+        """One epoch of each, as it was told."""
+        told = {1: EPOCH} if metric == "val_accuracy" else {}
+        return {run.run_id: told for run in runs if run.run_id in self.runs}
+
+    def read_text(self, run_id: str, path: str) -> str:
+        """The plan, where the sweep has logged one."""
+        raise StoreError(f"run {run_id} has no {path}")
 
 
 def swept(folder: Path) -> dict[str, RunRecord]:
@@ -120,6 +126,11 @@ def opened(folder: Path) -> SweepStudy:
     return study(folder, plan({"model.filters": "4,8", "model.conv_blocks": "1,2"}))
 
 
+def opened_as_it_is(folder: Path) -> SweepStudy:
+    """The study with whatever plan is stored in it."""
+    return SweepStudy.load(Address(storage=str(folder / "study.journal"), name="study"))
+
+
 def test_a_study_that_agrees_with_its_runs_is_shown_as_it_is(tmp_path: Path) -> None:
     """Nothing is said, and nothing corrected."""
     store: Any = FakeStore(tmp_path, swept(tmp_path))
@@ -155,6 +166,26 @@ def test_a_study_that_agrees_with_its_runs_is_shown_as_it_is(tmp_path: Path) -> 
             in_run(metrics={"val_accuracy": 0.01}), "and 0.01 in the run", id="a value of the run"
         ),
         pytest.param(
+            in_journal('"state":1,"values"', '"state":2,"values"'),
+            "state is PRUNED, and COMPLETE in the run",
+            id="pruned instead of complete",
+        ),
+        pytest.param(
+            in_journal('"state":1,"values"', '"state":3,"values"'),
+            "state is FAIL, and COMPLETE in the run",
+            id="failed instead of complete",
+        ),
+        pytest.param(
+            in_journal(r'"values":\[0[^]]*', '"values":[Infinity'),
+            r"val_accuracy is inf, and 0\.\d+ in the run",
+            id="infinite",
+        ),
+        pytest.param(
+            in_journal(r'"metrics.train_seconds":3.0', '"metrics.train_seconds":NaN'),
+            "train_seconds is nan, and 3.0",
+            id="no number",
+        ),
+        pytest.param(
             in_run(params={"model.filters": "32"}),
             "model.filters is ., and 32 in the run",
             id="a param of the run",
@@ -188,6 +219,74 @@ def test_what_the_run_has_is_ranked_and_reported(
     found = collect.results(opened(tmp_path), store)
     assert found.missing == after.differences
     assert "0.99, and" in markdown.markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("ended", "shown"),
+    [
+        ({"status": "KILLED", "tags": {"pruned_epoch": "1"}}, "pruned"),
+        ({"status": "FAILED"}, "failed"),
+        ({"status": "RUNNING"}, "failed"),
+    ],
+)
+def test_how_a_run_ended_is_shown(ended: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    """What was made complete in the journal, or otherwise in MLflow, is no result."""
+    runs = swept(tmp_path)
+    best = ranked(opened(tmp_path), FakeStore(tmp_path, runs)).rows[0]  # type: ignore[arg-type]
+    runs[best.run_id or ""] = replace(runs[best.run_id or ""], **ended)
+    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    assert best.number not in [row.number for row in found.winners]
+    assert {row.number: row.state for row in found.rows}[best.number].startswith(shown[:4])
+    assert "state is COMPLETE, and " in found.differences[0]
+
+
+def test_a_trial_that_failed_without_a_value_is_as_its_run(tmp_path: Path) -> None:
+    """Its run came to its end, with a loss that is no number."""
+    runs = swept(tmp_path)
+    in_journal('"state":1,"values"', '"state":3,"values"')(tmp_path / "study.journal", runs)
+    runs |= {
+        n: replace(r, metrics={**r.metrics, "val_accuracy": float("nan")}) for n, r in runs.items()
+    }
+    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    assert not [each for each in found.differences if "state is FAIL" in each]
+
+
+def test_a_value_that_the_run_does_not_have_is_named(tmp_path: Path) -> None:
+    """The study's own is shown, and that is said."""
+    runs = swept(tmp_path)
+    metrics = {n: v for n, v in runs["run2"].metrics.items() if n != "val_accuracy"}
+    runs["run2"] = replace(runs["run2"], metrics=metrics)
+    (said,) = ranked(opened(tmp_path), FakeStore(tmp_path, runs)).differences  # type: ignore[arg-type]
+    assert re.search("val_accuracy is 0.*, and not there in the run", said)
+    assert said.endswith("but the study's val_accuracy.")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"mlflow_run_id":"run2"', '"mine":1', "The run of trial 1 is not in MLflow any more"),
+        ('"mlflow_run_id":"run2"', '"superseded":true', "The finished run run2 has no trial"),
+        (
+            r'"val_accuracy":"maximize"',
+            '"val_accuracy":"minimize"',
+            "The study's objectives is not",
+        ),
+        (r'"sampler":\{"name":"auto"', '"sampler":{"name":"random"', "The study's sampler is not"),
+    ],
+    ids=["no run", "hidden", "direction", "plan"],
+)
+def test_what_was_taken_out_or_turned_round_is_named(
+    before: str, after: str, said: str, tmp_path: Path
+) -> None:
+    """A trial without its run, a run without its trial, another question than was asked."""
+    runs = swept(tmp_path)
+    store: Any = FakeStore(tmp_path, runs)
+    plan_of = json.dumps(opened(tmp_path).plan.to_json())
+    store.read_text = lambda *_: plan_of
+    assert ranked(opened(tmp_path), store).differences == ()
+    in_journal(before, after)(tmp_path / "study.journal", runs)
+    address = opened_as_it_is(tmp_path)
+    assert said in ranked(address, store).differences[0]
 
 
 def test_a_run_that_was_deleted_is_named(tmp_path: Path) -> None:

@@ -101,3 +101,22 @@ def test_a_space_beside_what_is_typed_is_held_to_the_same() -> None:
         pytest.raises(ConfigError, match="only one of the two would be trained"),
     ):
         request_of(call, typed)
+
+
+@pytest.mark.parametrize("rate", ["0.1,0.2", "0.1"])
+@pytest.mark.parametrize(
+    "outer",
+    [
+        "trainer={optimizer:{learning_rate:0.5}},{epochs:1}",
+        "+trainer={optimizer:{name:sgd,learning_rate:0.5}},{optimizer:{name:adam}}",
+    ],
+)
+def test_a_mapping_in_place_of_an_option_is_looked_at(outer: str, rate: str) -> None:
+    """A config group takes both; the name of an option is composed first."""
+    with (
+        composed_call([outer, f"{RATE}={rate}"]) as (call, typed),
+        pytest.raises(ConfigError, match="only one of the two would be trained"),
+    ):
+        request_of(call, typed)
+    with composed_call(["model=cnn,dnn", "model.dense_units=16,32"]) as (call, typed):
+        assert request_of(call, typed).plan.space.size == 4

@@ -53,8 +53,68 @@ def test_a_link_is_not_followed(places: dict[str, Path], tmp_path: Path) -> None
 
 def test_a_folder_that_others_may_open_is_closed(places: dict[str, Path]) -> None:
     """It was made with another umask, say."""
-    (places["run"] / "cnn_sweeps").mkdir(0o777)
+    (places["run"] / "cnn_sweeps").mkdir(0o755)
     assert DATABASE.lock.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+def test_a_folder_in_which_others_may_write_is_not_taken(
+    mode: int, places: dict[str, Path]
+) -> None:
+    """What is in it, such as the key, may be theirs."""
+    folder = places["run"] / "cnn_sweeps"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert DATABASE.lock.parent == places["home"] / ".cache" / "cnn_sweeps"
+
+
+@pytest.mark.parametrize("value", [None, "", "nowhere", "x" * 5000, "a-file"])
+def test_another_place_is_found_whatever_the_variable_says(
+    value: str | None, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is missing, empty, no folder, no name that there can be, or a file."""
+    monkeypatch.chdir(places["tmp"])
+    Path("a-file").touch()
+    monkeypatch.setattr(runtime, "_user_folder", lambda _: "/nowhere")
+    if value is None:
+        monkeypatch.delenv("XDG_RUNTIME_DIR")
+    else:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    assert DATABASE.lock.parent == places["home"] / ".cache" / "cnn_sweeps"
+
+
+def test_a_folder_that_may_not_be_looked_at(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run-time folder of another user, as sudo keeps it; and no temporary folder is left."""
+
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    def none_left() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    monkeypatch.setattr(runtime.tempfile, "gettempdir", none_left)
+    assert list(runtime._places()) == [places["home"] / ".cache" / "cnn_sweeps"]
+
+
+@pytest.mark.parametrize("kind", ["link", "half", "folder"])
+def test_a_key_that_is_none(kind: str, places: dict[str, Path], tmp_path: Path) -> None:
+    """A link is not written through, half of a key is replaced, and what is in the way is told."""
+    file, other = DATABASE.lock.parent / runtime.KEY, tmp_path / "mine.txt"
+    other.write_text("x" * runtime.KEY_BYTES)
+    file.unlink()
+    if kind == "folder":
+        file.mkdir()
+        with pytest.raises(StoreError, match="no folder for locks: .*key cannot be used"):
+            _ = DATABASE.lock
+        return
+    file.symlink_to(other) if kind == "link" else file.write_bytes(b"half")
+    lock = DATABASE.lock
+    assert (len(file.read_bytes()), file.is_symlink()) == (runtime.KEY_BYTES, False)
+    assert other.read_text() == "x" * runtime.KEY_BYTES
+    assert DATABASE.lock == lock
 
 
 def test_without_a_run_time_folder(

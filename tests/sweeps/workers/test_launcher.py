@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 from optuna.trial import TrialState
 from plans import plan, study
 
-from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.from_hydra import composed_call
 from cnn_sweeps.sweeps.outcome import Silence
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT
 from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
-from cnn_sweeps.sweeps.workers.launcher import Launch, Placement, place_by_launcher, work_as_job
+from cnn_sweeps.sweeps.workers.launcher import (
+    IN_VARIABLE,
+    Launch,
+    Placement,
+    place_by_launcher,
+    work_as_job,
+)
 
 
 class Leaving:
@@ -46,10 +57,11 @@ class FakeLauncher:
     def __init__(self, status: JobStatus) -> None:
         self.status = status
         self.given: list[list[str]] = []
+        self.inherited: str | None = None
 
     def launch(self, job_overrides: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run nothing."""
-        self.given = job_overrides
+        self.given, self.inherited = job_overrides, os.environ.get(IN_VARIABLE)
         returned = JobReturn(overrides=[], status=self.status)
         returned.return_value = ValueError("no such queue")
         return [returned]
@@ -64,6 +76,62 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
         [f"hydra.sweeper.worker='0/3@{tmp_path}/a%20b.journal@study'"],
         [f"hydra.sweeper.worker='1/3@{tmp_path}/a%20b.journal@study'"],
     ]
+
+
+STORAGE = "postgresql://me:secret@host/db"
+
+
+def test_the_password_of_a_storage_is_inherited_and_not_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job names the storage without it, and finds it in the variable."""
+    launcher = FakeLauncher(JobStatus.COMPLETED)
+    place_by_launcher(launcher, Address(storage=STORAGE, name="study"), 1, 1)  # type: ignore[arg-type]
+    assert launcher.inherited == STORAGE
+    assert IN_VARIABLE not in os.environ
+    ((told,),) = launcher.given
+    assert "secret" not in told
+    worker = told.partition("=")[2].strip("'")
+    with pytest.raises(ConfigError, match=f"no password for postgresql.*\nSet {IN_VARIABLE}"):
+        work_as_job(worker)
+    opened: list[Address] = []
+    monkeypatch.setattr(SweepStudy, "load", opened.append)
+    monkeypatch.setenv(IN_VARIABLE, STORAGE)
+    with pytest.raises(AttributeError):  # of no study
+        work_as_job(worker)
+    assert opened == [Address(storage=STORAGE, name="study")]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        [f"hydra.sweeper.storage={STORAGE}"],
+        ["hydra.sweeper.storage='postgresql://h/db?password=secret&x=1'"],
+        ["tracking.uri=http://me:secret@host", "hydra.sweeper.storage=s.journal"],
+        ["tracking.uri='https://host/?token=secret'"],
+    ],
+)
+def test_what_a_launcher_writes_down_holds_no_password(typed: list[str], tmp_path: Path) -> None:
+    """Neither the job, nor the launcher, nor Hydra's own state, nor the config of the sweep."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    pytest.importorskip("submitit")
+    words = ["hydra/launcher=submitit_local", f"hydra.sweep.dir={tmp_path}", "model.filters=2,3"]
+    words += typed
+    with composed_call(words) as (call, _):
+        HydraConfig.instance().set_config(call.config)
+        try:
+            launcher = call.launcher()
+            written = cloudpickle.dumps((launcher, Singleton.get_state()))
+            composed = launcher.hydra_context.config_loader.load_sweep_config(  # type: ignore[attr-defined]
+                launcher.config,  # type: ignore[attr-defined]
+                ["hydra.sweeper.worker='0/1@x@y'"],
+            )
+        finally:
+            HydraConfig.instance().cfg = None
+        call.save_multirun()
+    assert b"secret" not in written
+    assert composed.hydra.sweeper.worker == "0/1@x@y"
+    assert "secret" not in OmegaConf.to_yaml(composed) + (tmp_path / "multirun.yaml").read_text()
 
 
 def test_a_launcher_that_fails_is_a_failed_sweep(tmp_path: Path) -> None:
