@@ -23,7 +23,7 @@ from cnn_sweeps.runs import reuse
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
-from cnn_sweeps.tracking import RunRecord, Store, finished_runs
+from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
     NETWORK_SHA256,
