@@ -103,7 +103,13 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     configure_backend(config.trainer, config.seed)
     run = store.get(record.run_id)
     model = stored_model.load(store, run, config, dataset.shape, dataset.num_classes)
-    made = gallery.Gallery(model=model, dataset=dataset, about=record.name, choices=choices)
+    made = gallery.Gallery.of(
+        config,
+        model=model,
+        dataset=dataset,
+        about=record.name,
+        choices=choices,
+    )
     made.check()
     tracked = store.reopen(record.run_id)
     write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)

@@ -35,6 +35,12 @@ ALIASES = {
     **dict.fromkeys(("warmup", "warmup_steps"), ("trainer.schedule.warmup_epochs",)),
     **dict.fromkeys(("optim", "opt"), ("trainer.optimizer.name",)),
     **dict.fromkeys(("val_split", "validation_split"), ("data.validation_fraction",)),
+    **dict.fromkeys(("augmentation", "data_augmentation", "augmentations"), ("augment",)),
+    **dict.fromkeys(("colour", "jitter", "color_jitter", "brightness"), ("augment.color",)),
+    **dict.fromkeys(("contrast", "saturation"), ("augment.color",)),
+    **dict.fromkeys(("rotation", "random_rotation"), ("augment.rotate",)),
+    **dict.fromkeys(("cutout", "random_erasing"), ("augment.erasing",)),
+    **dict.fromkeys(("smoothing",), ("trainer.label_smoothing",)),
     **dict.fromkeys(("units", "hidden", "hidden_units"), ("model.dense_units",)),
     **dict.fromkeys(("blocks", "layers", "depth"), ("model.conv_blocks", "model.depth")),
     **dict.fromkeys(("filters", "channels", "width"), ("model.filters", "model.width")),
@@ -61,7 +67,7 @@ def describe(annotation: Any) -> str:
         count = "a list" if args[-1] is Ellipsis else f"a list of {len(args)}"
         return f"{count}, each {describe(args[0])}"
     if origin is dict or dataclasses.is_dataclass(annotation):
-        return "a group of key: value"
+        return f"a group of key: {describe(args[1]) if args and args[1] is not Any else 'value'}"
     return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

@@ -15,21 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps import figures
+from cnn_sweeps.config.schema import Augment, Config
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import reason_of
 from cnn_sweeps.figures import activations, style
 from cnn_sweeps.figures.choices import Choices
 from cnn_sweeps.figures.confusion import confusion_matrix
-from cnn_sweeps.figures.images import mistakes, samples
+from cnn_sweeps.figures.images import augmentations, mistakes, samples
 from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_poolings, kernels
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import steps
+from cnn_sweeps.training.augmentation import augmented
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Write = Callable[[bytes, str], None]
 """Stores a file under a path."""
+AUGMENTED, VERSIONS = 9, 9
+"""Images that augmentation is shown of, and how many times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +45,21 @@ class Gallery:
         dataset: what it was trained and is tested on.
         about: the name of the run, below each title.
         choices: which images, which filter, which layer.
+        augment: what was done to the training images.
+        seed: by which it was drawn.
     """
 
     model: keras.Model
     dataset: Dataset
     about: str
     choices: Choices = field(default_factory=Choices)
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+
+    @classmethod
+    def of(cls, config: Config, **fields: Any) -> "Gallery":
+        """The pictures of a run with that config; `fields` are the others."""
+        return cls(augment=config.augment, seed=config.seed, **fields)
 
     def check(self) -> None:
         """Refuse choices that this network and these images do not have.
@@ -66,6 +79,7 @@ class Gallery:
             "filters": self.filters,
             "kernels": self.kernels,
             "samples": self.samples,
+            "augmentation": self.augmentation,
         }
         return {f"{figures.FOLDER}/{name}.png": make for name, make in made.items()}
 
@@ -103,6 +117,17 @@ class Gallery:
         data = self.dataset
         about = f"{self.about} · {data.name}"
         return samples(data.x_train, data.y_train, data.class_names, about)
+
+    def augmentation(self) -> "Figure | None":
+        """What augmentation makes of a few training images, in the first steps of an epoch."""
+        if not self.augment.is_on:
+            return None
+        x = self.dataset.x_train
+        images = x[np.unique(np.linspace(0, len(x) - 1, AUGMENTED, dtype=int))]
+        versions = [
+            augmented(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
+        ]
+        return augmentations(images, versions, f"{self.about} · {self.dataset.name}")
 
     @cached_property
     def scores(self) -> NDArray[np.floating[Any]]:

@@ -25,6 +25,9 @@ LETTER: Final = 11
 MOST: Final = 18
 COLUMNS: Final = 6
 LETTERS: Final = 19
+VERSION_TILE: Final = 116
+VERSION_GAP: Final = 20
+"""Pixels between an image and what is made of it."""
 TILE: Final = 170
 """Pixels along a side of a picture."""
 STEP: Final = 216
@@ -70,6 +73,32 @@ def samples(
         for column, image in enumerate(of_class[:columns]):
             at = left + name_room + column * (tile + 4)
             canvas.put(as_rgb(images[image]), at, top, tile, tile)
+    return canvas.figure()
+
+
+def augmentations(
+    images: NDArray[np.uint8], versions: Sequence[NDArray[np.uint8]], about: str
+) -> "Figure":
+    """A row for each image: as it is stored, and what some steps of a training make of it.
+
+    Args:
+        images: training images, (n, height, width, channels).
+        versions: the same images augmented, once for each step.
+        about: the name of the run.
+    """
+    tile, gap = VERSION_TILE, 4
+    canvas = Canvas(
+        width=style.WIDTH,
+        height=style.HEAD + 24 + len(images) * (tile + gap),
+        title=f"{len(images)} training images, and what augmentation makes of them",
+        about=f"{about} · left: as stored, then in {len(versions)} steps",
+    )
+    for row, image in enumerate(images):
+        top = style.HEAD + 14 + row * (tile + gap)
+        canvas.put(as_rgb(image), 16, top, tile, tile)
+        for column, version in enumerate(versions, 1):
+            left = 16 + VERSION_GAP + column * (tile + gap)
+            canvas.put(as_rgb(version[row]), left, top, tile, tile)
     return canvas.figure()
 
 

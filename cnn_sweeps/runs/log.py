@@ -60,10 +60,8 @@ def log_setup(
 ) -> None:
     """Log what is known before training: config, data, network, environment."""
     config = experiment.config
-    plain = to_json(config)
-    logged = {key: value for key, value in plain.items() if key not in APART}
-    tracked.log_params(flatten(logged))
-    tracked.log_config(plain)
+    tracked.log_params(params_of(config))
+    tracked.log_config(to_json(config))
     network = config.model.function if isinstance(config.model, CustomModel) else None
     for folder, function in ((FOLDER, network), (LOSS_FOLDER, config.trainer.loss)):
         own = Source.find(function) if function is not None else None
@@ -82,12 +80,15 @@ def log_remarks(tracked: TrackedRun, experiment: Experiment) -> None:
         tracked.set_tags({REMARKS: "\n".join(experiment.remarks)})
 
 
+def params_of(config: Config) -> dict[str, str]:
+    """What is logged as params; of augmentation nothing where there is none."""
+    left_out = APART if config.augment.is_on else (*APART, "augment")
+    return flatten({key: value for key, value in to_json(config).items() if key not in left_out})
+
+
 def cut_texts(config: Config) -> tuple[str, ...]:
     """A sentence for each param or tag that MLflow cuts; the stored config has all."""
-    plain = {key: value for key, value in to_json(config).items() if key not in APART}
-    texts = {
-        key: (params.as_text(text), params.PARAM_LENGTH) for key, text in flatten(plain).items()
-    }
+    texts = {key: (text, params.PARAM_LENGTH) for key, text in params_of(config).items()}
     for key, value in config.tracking.tags.items():
         texts[f"tracking.tags.{key}"] = (params.as_text(value), params.TAG_LENGTH)
     return tuple(

@@ -97,7 +97,7 @@ def run(
         metrics |= log.costs_of(clock.metrics, trained, epochs)
         weights = state.weights_sha256(model)
         log.log_results(tracked, metrics, trained, weights)
-        gallery = Gallery(model=model, dataset=experiment.dataset, about=experiment.name)
+        gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
         left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
     return RunResult(
         name=gallery.about,

@@ -146,7 +146,7 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -
     loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
     tests = evaluate_test(Evaluate(model=model), dataset)
     if drawn:
-        gallery = Gallery(model=model, dataset=dataset, about=run.name)
+        gallery = Gallery.of(config, model=model, dataset=dataset, about=run.name)
         draw(gallery, store.reopen(run.run_id))
     return tests
 

@@ -271,7 +271,9 @@ def _kept(images: Tensor, config: Augment, drawn: dict[str, Tensor], seed: Tenso
     """
     ways = []
     if config.mixup:
-        ways.append(_each(_beta(config.mixup, drawn, "mixup", _part(seed, MIXUP))))
+        share = _beta(config.mixup, drawn, "mixup", _part(seed, MIXUP))
+        # The larger share is its own: else it might be lost, and its neighbour be there twice.
+        ways.append(_each(tf.maximum(share, 1 - share)))
     if config.cutmix:
         side = tf.sqrt(1 - _beta(config.cutmix, drawn, "cutmix", _part(seed, CUTMIX)))
         starts = drawn["cutmix_y"] - side / 2, drawn["cutmix_x"] - side / 2

@@ -1,5 +1,6 @@
 """All pictures of tiny networks, and what a person may choose of them."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +10,7 @@ from configs import values
 
 from cnn_sweeps import data
 from cnn_sweeps.config.loading import load
+from cnn_sweeps.config.schema import Augment
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.figures.choices import Choices
@@ -72,6 +74,26 @@ def drawn(model: Any, dataset: Dataset) -> set[str]:
 def test_a_cnn_has_all_pictures(digits: Dataset) -> None:
     """Those of its convolutions too."""
     assert drawn(built(), digits) == OF_ALL | OF_CONVOLUTIONS
+
+
+@pytest.mark.parametrize(
+    "augment", [Augment(flip="horizontal", crop=0.2), Augment(randaugment=1, mixup=1.0)]
+)
+def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augment) -> None:
+    """Nine images, each beside what the first steps make of it; none where nothing is done."""
+    from cnn_sweeps.figures.gallery import Gallery
+    from cnn_sweeps.training.augmentation import augmented
+
+    shown = []
+    made = Gallery(model=None, dataset=digits, about="r", augment=augment, seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cnn_sweeps.figures.gallery.augmentations", lambda *a: shown.append(a))
+        made.builders()["figures/augmentation.png"]()
+    ((images, versions, about),) = shown
+    assert (images.shape, len(versions), about) == ((9, 28, 28, 1), 9, "r · UCI digits")
+    assert np.array_equal(versions[4], augmented(images, augment, 3, epoch=1, step=4))
+    assert made.augmentation() is not None
+    assert gallery(None, digits).augmentation() is None
 
 
 def test_a_network_without_convolutions_has_the_others(digits: Dataset) -> None:
@@ -237,6 +259,7 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
         digest="d" * 64,
     )
     model = build.build(load(values()).model, dataset.shape, 2)
-    for make in gallery(model, dataset).builders().values():
+    shown = replace(gallery(model, dataset), augment=Augment(flip="both"))
+    for make in shown.builders().values():
         with Image.open(BytesIO(style.png(make()))) as picture:
             assert 900 <= picture.width <= style.WIDTH

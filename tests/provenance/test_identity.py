@@ -43,6 +43,9 @@ def test_golden_hashes() -> None:
         pytest.param({"data": {"limit": 100}}, id="limit"),
         pytest.param({"data": {"split_seed": 1}}, id="split"),
         pytest.param({"seed": 1}, id="seed"),
+        pytest.param({"augment": {"flip": "horizontal"}}, id="augment"),
+        pytest.param({"trainer": {"label_smoothing": 0.1}}, id="smoothing"),
+        pytest.param({"trainer": {"class_weight": "balanced"}}, id="class-weight"),
     ],
 )
 def test_what_defines_the_result_changes_the_hash(change: dict[str, Any]) -> None:
@@ -59,6 +62,10 @@ def test_what_defines_the_result_changes_the_hash(change: dict[str, Any]) -> Non
         pytest.param({"trainer": {"progress": "bar"}}, id="display"),
         pytest.param({"trainer": {"early_stopping": {"monitor": "val_accuracy"}}}, id="unused"),
         pytest.param({"trainer": {"schedule": {"decay_epochs": None}}}, id="default-spelt-out"),
+        pytest.param({"augment": {"flip": "none", "magnitude": 0.9}}, id="no-augmentation"),
+        pytest.param(
+            {"trainer": {"label_smoothing": 0.0, "class_weight": "none"}}, id="plain-loss"
+        ),
     ],
 )
 def test_what_does_not_define_the_result_is_left_out(change: dict[str, Any]) -> None:

@@ -30,3 +30,12 @@ def test_a_text_that_mlflow_cuts_is_said(groups: dict[str, dict[str, object]], s
 def test_nothing_is_said_of_what_is_kept() -> None:
     """Exactly as long as MLflow keeps is not cut."""
     assert log.cut_texts(config(tracking={"tags": {"note": LONG[:8000]}})) == ()
+
+
+def test_augmentation_is_logged_where_there_is_some() -> None:
+    """Lists of runs without it have no columns for it; with one switch on, all are there."""
+    plain = log.params_of(config(augment={"magnitude": 0.5}))
+    assert not [key for key in plain if key.startswith("augment")]
+    some = log.params_of(config(augment={"crop": 0.1}))
+    assert (some["augment.crop"], some["augment.flip"]) == ("0.1", "none")
+    assert some.keys() - plain.keys() == {key for key in some if key.startswith("augment.")}
