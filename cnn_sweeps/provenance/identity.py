@@ -17,7 +17,6 @@ code of the user's is run for a hash, and nothing that is built counts.
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,11 @@ def content(
     user's own function makes another experiment: the one that it stands in, or one that it imports.
     """
     first, *later = segments(config)
-    trainer = replace(first.config.trainer, epochs=config.trainer.epochs)
-    plain = _fields(replace(first.config, trainer=trainer), trajectory=trajectory)
-    if later and not trajectory:
-        plain["trainer"]["phases"] = list(map(_link, later))
+    plain = _fields(first.config, trajectory=trajectory)
+    if not trajectory:
+        plain["trainer"]["epochs"] = config.trainer.epochs  # of all segments
+        if later:
+            plain["trainer"]["phases"] = list(map(_link, later))
     if isinstance(config.model, CustomModel):
         plain["model"]["source_sha256"] = source.sha256 if source else None
         if source is not None and source.imports_sha256 is not None:

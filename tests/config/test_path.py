@@ -110,6 +110,15 @@ def test_another_optimizer_begins_without_the_parameters_of_the_one_before() -> 
     assert later.config.trainer.optimizer.params == {"momentum": 0.9}
 
 
+def test_parameters_that_two_optimizers_share_are_kept() -> None:
+    """Also when what was made is read again."""
+    decays = {"optimizer": {"params": {"weight_decay": 0.1}}}
+    made = path({"first": 5, "optimizer.name": "sgd", "optimizer.weight_decay": 0.1}, **decays)
+    for each in (made, load(to_json(made))):
+        assert segments(each)[-1].config.trainer.optimizer.params == {"weight_decay": 0.1}
+        assert names(each) == names(made)
+
+
 def test_a_parameter_is_added_and_a_mapping_replaces() -> None:
     """As their keys say."""
     sgd = {"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}
