@@ -87,6 +87,15 @@ def test_phases_that_change_nothing_are_none(phases: tuple[dict[str, Any], ...])
     assert path(*phases) == config(trainer={"epochs": 10})
 
 
+def test_a_training_that_never_changes_is_one_segment() -> None:
+    """It is the config itself, so that nothing about it is trained in another way."""
+    for trainer in ({}, {"schedule": {"name": "step"}}, {"optimizer": {"weight_decay": 0.1}}):
+        made = config(trainer=trainer)
+        (only,) = segments(made)
+        assert only.config is made
+        assert lineage(made, DIGEST) == (identify(made, DIGEST).trajectory_hash,)
+
+
 def test_changes_of_the_first_phase_are_those_of_the_config() -> None:
     """It begins with the first epoch."""
     folded = path({"epochs": 4, "batch_size": 8}, {"batch_size": 16})
