@@ -36,6 +36,7 @@ IN_PARAMS = {
 """Fields that stand in the parameters of the optimizer as well."""
 FIRST, EPOCHS = "first", "epochs"
 """Keys of a phase beside its changes: the epoch with which it begins, and how many it has."""
+OPTIMIZER, PARAMS = "trainer.optimizer.name", "trainer.optimizer.params"
 COOLDOWN = 0.2
 """Share of the epochs that `wsd` cools down over, where nothing else is said."""
 
@@ -71,7 +72,7 @@ def canonical(config: Config, load: Load) -> Config:
         elif difference:
             kept.append({FIRST: first, **difference})
         held = now
-    return replace(begin, trainer=replace(begin.trainer, phases=tuple(kept)))
+    return _trained(begin, phases=tuple(kept))
 
 
 def segments(config: Config) -> tuple[Segment, ...]:
@@ -82,11 +83,11 @@ def segments(config: Config) -> tuple[Segment, ...]:
     """
     found: list[Segment] = []
     for first, now in _expanded(config):
-        before = _active(found[-1].config) if found else {}
-        changes = {k: v for k, v in _active(now).items() if before.get(k, ...) != v}
         if not found:
             found.append(Segment(first=first, config=now))
-        elif changes:
+            continue
+        changes = _differing(_active(found[-1].config), _active(now))
+        if changes:
             found.append(Segment(first=first, config=now, changes=changes))
         else:  # it goes on as before
             last = found[-1]
@@ -115,7 +116,7 @@ def changed(config: Config, changes: Mapping[str, Any], load: Load) -> Config:
     optimizer = plain["trainer"]["optimizer"]
     optimizer["weight_decay"] = plain["trainer"]["clip_norm"] = None  # see `IN_PARAMS`
     named = {full_key(key): value for key, value in changes.items()}
-    if named.get("trainer.optimizer.name", optimizer["name"]) != optimizer["name"]:
+    if named.get(OPTIMIZER, optimizer["name"]) != optimizer["name"]:
         # The others are those of another optimizer.
         kept = optimizer["params"].keys() & {"global_clipnorm"}
         optimizer["params"] = {name: optimizer["params"][name] for name in kept}
@@ -195,16 +196,21 @@ def _loaded(held: Config, changes: Mapping[str, Any], load: Load, first: int) ->
 
 
 def _without_phases(config: Config) -> Config:
-    return replace(config, trainer=replace(config.trainer, phases=()))
+    return _trained(config, phases=()) if config.trainer.phases else config
 
 
 def _lasting(config: Config, epochs: int) -> Config:
-    return replace(config, trainer=replace(config.trainer, epochs=epochs))
+    return config if config.trainer.epochs == epochs else _trained(config, epochs=epochs)
+
+
+def _trained(config: Config, **fields: Any) -> Config:
+    return replace(config, trainer=replace(config.trainer, **fields))
 
 
 def _expanded(config: Config) -> Iterator[tuple[int, Config]]:
     """The parts of a path, in each of which one simple schedule holds."""
-    held, begins = _without_phases(config), [(1, _without_phases(config))]
+    held = _without_phases(config)
+    begins = [(1, held)]
     for phase in config.trainer.phases:
         held = changed(held, _changes(phase), _unchecked)
         begins.append((phase[FIRST], held))
@@ -221,9 +227,9 @@ def _scheduled(first: int, config: Config) -> Iterator[tuple[int, Config]]:
     """A part in which one schedule holds, as one or two in which a simple one holds."""
     schedule, epochs = config.trainer.schedule, config.trainer.epochs
     if schedule.name in DECAYING and schedule.decay_epochs is None:
-        schedule = replace(schedule, decay_epochs=epochs)
+        config = _trained(config, schedule=replace(schedule, decay_epochs=epochs))
     if schedule.name != "wsd":
-        yield first, replace(config, trainer=replace(config.trainer, schedule=schedule))
+        yield first, config
         return
     cooldown = cooldown_epochs(schedule, epochs)
     stable = epochs - cooldown
@@ -231,8 +237,7 @@ def _scheduled(first: int, config: Config) -> Iterator[tuple[int, Config]]:
     fall = Schedule(name="sqrt", decay_epochs=cooldown, end_factor=schedule.end_factor)
     for begin, length, simple in ((0, stable, constant), (stable, cooldown, fall)):
         if length:
-            trainer = replace(config.trainer, schedule=simple, epochs=length)
-            yield first + begin, replace(config, trainer=trainer)
+            yield first + begin, _trained(config, schedule=simple, epochs=length)
 
 
 def cooldown_epochs(schedule: Schedule, epochs: int) -> int:
@@ -320,8 +325,17 @@ def _may_change(each: Any) -> bool:
 
 def _difference(before: Config, now: Config) -> dict[str, Any]:
     """The fields that differ, by their keys, with their new values."""
-    one, other = (_of_groups(each, lambda _, f: _counts(f)) for each in (before, now))
-    return {key: value for key, value in other.items() if value != one[key]}
+    return _differing(*(_of_groups(each, lambda _, f: _counts(f)) for each in (before, now)))
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs; with another optimizer its parameters too, which it does not take over."""
+    other = before[OPTIMIZER] != now[OPTIMIZER]
+    return {
+        key: value
+        for key, value in now.items()
+        if before.get(key, ...) != value or (other and key == PARAMS)
+    }
 
 
 def _active(config: Config) -> dict[str, Any]:

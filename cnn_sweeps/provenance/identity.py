@@ -119,10 +119,11 @@ def content(
     user's own function makes another experiment: the one that it stands in, or one that it imports.
     """
     first, *later = segments(config)
-    trainer = replace(first.config.trainer, epochs=config.trainer.epochs)
-    plain = _fields(replace(first.config, trainer=trainer), trajectory=trajectory)
-    if later and not trajectory:
-        plain["trainer"]["phases"] = list(map(_link, later))
+    plain = _fields(first.config, trajectory=trajectory)
+    if not trajectory:
+        plain["trainer"]["epochs"] = config.trainer.epochs  # of all segments
+        if later:
+            plain["trainer"]["phases"] = list(map(_link, later))
     if isinstance(config.model, CustomModel):
         plain["model"] |= _digests(source)
     if config.trainer.loss is not None:

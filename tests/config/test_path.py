@@ -87,6 +87,15 @@ def test_phases_that_change_nothing_are_none(phases: tuple[dict[str, Any], ...])
     assert path(*phases) == config(trainer={"epochs": 10})
 
 
+def test_a_training_that_never_changes_is_one_segment() -> None:
+    """It is the config itself, so that nothing about it is trained in another way."""
+    for trainer in ({}, {"schedule": {"name": "step"}}, {"optimizer": {"weight_decay": 0.1}}):
+        made = config(trainer=trainer)
+        (only,) = segments(made)
+        assert only.config is made
+        assert lineage(made, DIGEST) == (identify(made, DIGEST).trajectory_hash,)
+
+
 def test_changes_of_the_first_phase_are_those_of_the_config() -> None:
     """It begins with the first epoch."""
     folded = path({"epochs": 4, "batch_size": 8}, {"batch_size": 16})
@@ -108,6 +117,15 @@ def test_another_optimizer_begins_without_the_parameters_of_the_one_before() -> 
     made = path({"first": 5, "optimizer.name": "sgd", "optimizer.params.momentum": 0.9}, **adam)
     _, later = segments(make_config(to_json(made)))
     assert later.config.trainer.optimizer.params == {"momentum": 0.9}
+
+
+def test_parameters_that_two_optimizers_share_are_kept() -> None:
+    """Also when what was made is read again."""
+    decays = {"optimizer": {"params": {"weight_decay": 0.1}}}
+    made = path({"first": 5, "optimizer.name": "sgd", "optimizer.weight_decay": 0.1}, **decays)
+    for each in (made, load(to_json(made))):
+        assert segments(each)[-1].config.trainer.optimizer.params == {"weight_decay": 0.1}
+        assert names(each) == names(made)
 
 
 def test_a_parameter_is_added_and_a_mapping_replaces() -> None:
