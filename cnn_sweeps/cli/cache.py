@@ -199,13 +199,11 @@ def clear(asked: Asked) -> int:
         lists = {"deleted": [rows[e] for e in gone], "stay": [rows[e] for e in stay]}
         _print_json(folder=str(asked.place), freed_bytes=freed, **_some(images=images), **lists)
         return 0
+    deleted = f"{_count(gone)} deleted, {_size(freed)} freed."
+    say(deleted if rows else f"the cache in {asked.place} is empty.")
     if images:
         size = _size(sum(row["bytes"] for row in images))
         say(f"{pluralize(len(images), 'set')} of decoded images deleted, {size} freed.")
-    if not rows:
-        say(f"the cache in {asked.place} is empty.")
-        return 0
-    say(f"{_count(gone)} deleted, {_size(freed)} freed.")
     for entry in stay:
         say(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
     return 0

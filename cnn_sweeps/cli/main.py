@@ -42,6 +42,7 @@ COMMANDS = {
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",
+    "data": "cnn_sweeps.cli.data",
     "report": "cnn_sweeps.cli.report",
     "ui": "cnn_sweeps.cli.ui",
     "doctor": "cnn_sweeps.cli.doctor",

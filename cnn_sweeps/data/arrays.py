@@ -1,6 +1,6 @@
 """Raw arrays from a file, checked and brought to the one form that the program knows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Any
@@ -38,11 +38,13 @@ class View:
         base: all images, (n, height, width, channels).
         places: which of them, (m,).
         prints: 16 bytes for each image of `base`, (n, 16); equal images have equal ones.
+        names: the files of `base`, where it was made of files.
     """
 
     base: Pixels
     places: NDArray[np.int64]
     prints: NDArray[np.uint8]
+    names: Sequence[str] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -39,14 +39,16 @@ def samples(
     labels: NDArray[np.int64],
     names: Sequence[str],
     about: str,
+    split: str = "training",
 ) -> "Figure":
-    """A row for each class: its name, how many training images it has, and the first of them.
+    """A row for each class: its name, how many images it has, and the first of them.
 
     Args:
-        images: the training images, (n, height, width, channels).
+        images: those of a split, (n, height, width, channels).
         labels: their classes.
         names: a name for each class.
         about: the name of the run.
+        split: which images they are.
     """
     shown = min(len(names), MOST_SAMPLES)
     blocks = math.ceil(shown / ROWS)
@@ -60,7 +62,7 @@ def samples(
     canvas = Canvas(
         width=style.WIDTH,
         height=style.HEAD + 24 + rows * (tile + 4),
-        title=f"The first images of {which}, of {len(labels):,} training images",
+        title=f"The first images of {which}, of {len(labels):,} {split} images",
         about=about,
     )
     for number in range(shown):

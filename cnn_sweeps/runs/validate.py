@@ -14,7 +14,7 @@ from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, Tracking, Trajectory
+from cnn_sweeps.config.schema import Config, Data, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
@@ -117,12 +117,31 @@ def compose_machine(overrides: list[str]) -> Config:
     return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
 
 
+def compose_data(overrides: list[str]) -> Data:
+    """The data settings, for a command that looks at the images and at no network.
+
+    Raises:
+        ConfigError: another setting, or an impossible one.
+        DataError: there is nothing under `data.path`.
+    """
+    _refuse_others(overrides, ("data",))
+    config = load(plain(compose(overrides))).data
+    data.check_there(config)
+    return config
+
+
 def _compose_only(overrides: list[str], *groups: str, also: Sequence[str] = ()) -> Config:
+    _refuse_others(overrides, groups, also)
+    return make_config(plain(compose(overrides)))
+
+
+def _refuse_others(
+    overrides: Sequence[str], groups: tuple[str, ...], also: Sequence[str] = ()
+) -> None:
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
         possible = " or ".join([*(f"{group}.KEY=VALUE" for group in groups), *also])
         raise ConfigError(f"{other[0]} is invalid here: only {possible} is allowed.")
-    return make_config(plain(compose(overrides)))
 
 
 def check(config: Config) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +158,7 @@ def _decoded(
         notices += (unreadable.notice(faults, listing.folder, len(items)),)
     if config.rules > 1:
         notices += links_out(listing.folder, (path for path in files if path not in faults))
+    images = replace(found.images, names=[str(path) for path in files])
     place = {path: number for number, path in enumerate(files)}
     parts = {}
     for split, listed in listing.splits.items():
@@ -166,7 +167,7 @@ def _decoded(
         left = _in_turns(left) if listing.in_turns else left
         grouped = [item.group for item in left if item.group is not None]
         parts[split] = _Part(
-            x=found.images.pick(np.array([place[item.path] for item in left], dtype=np.int64)),
+            x=images.pick(np.array([place[item.path] for item in left], dtype=np.int64)),
             y=np.array([item.label for item in left], dtype=np.int64),
             digests=np.array([digests[item.path] for item in left]),
             groups=np.array(grouped) if grouped else None,

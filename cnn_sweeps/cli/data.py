@@ -1,0 +1,132 @@
+"""`cnn-sweeps data`: look through a data set; with a hash, the images whose label may be wrong."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.data import overview
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.table import Table
+from cnn_sweeps.training.backend import quiet_stderr
+from cnn_sweeps.training.progress import reading
+
+FIRST = 50
+"""Images that are listed unless more are asked for."""
+MOST_COPIES = 10
+"""Groups of copies that are printed; the page has more."""
+
+
+def main(typed: list[str]) -> int:
+    """Print what a data set holds, or the likely label errors of a run; 0 when it is done.
+
+    Raises:
+        ConfigError: an impossible setting, or a file that cannot be written.
+        DataError: the images cannot be read, or are not those of the run.
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        StoreError: the epochs of the run are not stored any more.
+    """
+    parser = Arguments(
+        "data",
+        "[HASH] [data=NAME] [data.KEY=VALUE ...] [--output FILE]",
+        "Count the images of a data set by class and split, and look for copies, unreadable files "
+        "and sizes. With HASH, list the training images of a finished run whose labels are likely "
+        "to be wrong, by the margin over its stored epochs (AUM).",
+        names=(0, 1),
+    )
+    parser.add_run_id()
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write a page with a contact sheet (HTML)"
+    )
+    parser.add_argument(
+        "--first", type=int, default=FIRST, metavar="N", help=f"label errors to list ({FIRST})"
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="execute the recorded code of model.function"
+    )
+    asked = parser.read(typed)
+    if asked.names or asked.run_id:
+        return _label_errors(asked)
+    return _overview(asked)
+
+
+def _overview(asked: Namespace) -> int:
+    with reading("auto"):
+        found = overview.look(validate.compose_data(asked.overrides))
+
+    from cnn_sweeps.report import data_page  # noqa: PLC0415 -- figures and MLflow
+
+    out, data = output.console(), found.dataset
+    shape = "x".join(map(str, data.shape))
+    out.heading(data.name, f"  {data.source}, read as {shape}")
+    data_page.counts(found).show(out)
+    if found.sizes:
+        out.print()
+        data_page.sizes(found).show(out)
+    for line in data.notices:
+        out.print(line, soft_wrap=True)
+    if found.copies:
+        told = f"{pluralize(len(found.copies), 'image')} with exact copies"
+        out.print(f"{told}, {found.across} of them in several splits:")
+        for group in found.copies[:MOST_COPIES]:
+            out.print(f"  {', '.join(map(found.name, group))}", soft_wrap=True)
+    if asked.output:
+        _write(asked.output, data_page.page(found))
+        out.print(f"contact sheet: {asked.output}")
+    return 0
+
+
+def _label_errors(asked: Namespace) -> int:
+    name = asked.names[0] if asked.names else None
+    places, where = validate.places(asked.overrides)
+    tracking = validate.compose_tracking(where, *validate.PLACES)
+    store = lookup.open_store(tracking, asked.run_id or name)
+    record = lookup.record_of(store, lookup.find(store, name, asked.run_id))
+
+    from cnn_sweeps.runs.record import check_finished, verify  # noqa: PLC0415
+    from cnn_sweeps.runs.restore import importable, restored  # noqa: PLC0415
+
+    check_finished(record)
+    verify(record)
+    config = restored(record, tracking, places)
+    with importable(record, trust=asked.trust):
+        with quiet_stderr():
+            from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
+        suspects, epochs = label_errors.find(record, config, store.address.dir)
+    shown = suspects[: max(asked.first, 0)]
+    columns = {
+        "image": [each.name for each in shown],
+        "label": [each.label for each in shown],
+        "likely": [each.likely for each in shown],
+        "margin": [f"{each.margin:.2f}" for each in shown],
+    }
+    table = Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - {"margin"}),
+        first=("image", "label", "likely", "margin"),
+    )
+    out = output.console()
+    out.heading(record.name)
+    table.show(out)
+    out.print(
+        f"the {len(shown):,} of {len(suspects):,} training images with the smallest margin over "
+        f"{pluralize(epochs, 'epoch')}: look at them; a small margin also means a difficult image."
+    )
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the page.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"--output {path} cannot be written: {error.strerror or error}."
+        ) from error

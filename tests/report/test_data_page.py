@@ -1,0 +1,25 @@
+"""The page of a data set: it loads nothing, and nothing of the user's is taken for HTML."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from cnn_sweeps.config.schema import FolderData
+from cnn_sweeps.data.overview import look
+from cnn_sweeps.report.data_page import page
+
+
+def test_the_page_has_counts_copies_and_pictures(tmp_path: Path) -> None:
+    """A sheet for each split; names of files and classes are escaped."""
+    for number in range(24):
+        file = tmp_path / "pets" / ("<b>cat", "dog")[number % 2] / f"{number}&.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (200, 10 * (number // 4 * 2 + number % 2), 0)).save(file)
+    made = page(look(FolderData(path=tmp_path / "pets")))
+    assert made.startswith("<!doctype html>")
+    assert made.count("data:image/png;base64,") == 3
+    assert "http" not in made
+    assert "<b>" not in made
+    assert "&lt;b&gt;cat" in made
+    assert "&amp;.png" in made
+    assert "<td>4x4</td><td>24</td>" in made
