@@ -178,7 +178,7 @@ def _carry_out(
             Worker(
                 study=study,
                 execute=execute_of(study, None),
-                emit=view.show,
+                emit=supervisor.show,
                 stop=interrupts.asked,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
@@ -263,7 +263,7 @@ def conclude(
         ranking=ranking,
         answer=answer,
         epochs=epochs_spent(study.trials()),
-        rerun_best=best_again(study.plan, ranking.rows[0], store) if ranking.winners else "",
+        rerun_best=best_again(study, ranking.rows[0], store) if ranking.winners else "",
     )
 
 

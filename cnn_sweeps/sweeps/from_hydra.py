@@ -60,8 +60,8 @@ OF_APPLICATIONS = {
 }
 """Settings that a sweep of experiments does not have, and what to type instead."""
 OF_DEFAULT = (
-    f"Nothing was typed, so search={DEFAULT_SEARCH} is swept, the default: type values, such as "
-    f"model.dense_units=64,128, or search=NAME."
+    f"No values to sweep were typed, so search={DEFAULT_SEARCH} is swept, the default: type "
+    f"some, such as model.dense_units=64,128, or search=NAME."
 )
 
 
@@ -110,7 +110,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         plan = _plan(call, typed, exercise, swept)
         config = _checked(plan, budget)
     except ConfigError as error:
-        if not swept.by_default:
+        if not swept.by_default or str(error).startswith(tuple(typed.lines)):
             raise
         # Whoever typed no space has not seen the keys that the error speaks of.
         raise ConfigError(f"{error}\n  {OF_DEFAULT}") from error
