@@ -74,6 +74,7 @@ MOVES_NOTHING = (
     "config",
     "data.download",
     "data.files",
+    "data.memory",
     "data.notices",
     "data.progress",
     "data.readers.unreadable",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.log import cut_texts
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs
 from cnn_sweeps.tracking.names import (
@@ -87,7 +88,7 @@ def answer(
         training=trained,
         weights_sha256=weights,
         epochs_trained=0,
-        notices=experiment.dataset.notices,
+        notices=(*experiment.dataset.notices, *cut_texts(experiment.config)),
     )
 
 

@@ -34,6 +34,7 @@ from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, flatten
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE
+from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -90,7 +91,7 @@ class Runs:
         return found
 
     def notices(self) -> list[str]:
-        """What a person should know of the images of the trials, each sentence once."""
+        """What a person should know of images and texts of the trials, each sentence once."""
         if self.store is None:
             return []
         kinds = {}
@@ -101,6 +102,14 @@ class Runs:
         for run in kinds.values():
             with suppress(StoreError, ValueError, KeyError, TypeError):  # its report says so
                 found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
+        for run in self.by_id.values():
+            own = {key: text for key, text in run.tags.items() if not key.startswith("mlflow.")}
+            for values, most in ((run.params, PARAM_LENGTH), (own, TAG_LENGTH)):
+                found += [
+                    f"{key} has more than the {most:,} characters that MLflow keeps; config.yaml "
+                    "of each run has all."
+                    for key in cut(values, most)
+                ]
         return [*dict.fromkeys(map(str, found))]
 
     def reconciled(self, study: SweepStudy) -> tuple[SweepStudy, tuple[str, ...]]:
