@@ -234,7 +234,7 @@ def test_the_script_of_the_documents_converts(
         head = bytes((0, 0, 0x0D, x.ndim)) + np.array(x.shape, ">u4").tobytes()
         file.with_name(file.name).write_bytes(gzip.compress(head + x.tobytes()))
     text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
-    script = text.partition("### Convert IDX files")[2].split("```python\n")[1].partition("```")[0]
+    script = text.partition("### Convert IDX files")[2].split("```py\n")[1].partition("```")[0]
     monkeypatch.chdir(tmp_path)
     exec(compile(script, "docs/data.md", "exec"), {})  # noqa: S102 -- our own document
     made = load(NpzData(path=tmp_path / "clothes.npz"))
