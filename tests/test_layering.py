@@ -76,6 +76,7 @@ MOVES_NOTHING = (
     "data.download",
     "data.files",
     "data.manifest",
+    "data.memory",
     "data.notices",
     "data.progress",
     "data.readers.unreadable",

@@ -18,9 +18,13 @@ from stores import ready
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.sweeps.study.attributes import RUN_ID
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store, pages
 from cnn_sweeps.tracking.names import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
@@ -139,14 +143,43 @@ def test_a_sweep_of_which_nothing_came_is_a_failure(
 def test_a_sweep_that_is_given_up_has_a_report(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What failed, and why, can be looked up."""
+    """What failed, and why, can be looked up; also without worker processes."""
     diverging = {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
     place = {"dir": str(store.dir)}
     asked = plan(PARAMS, tracking=place, trainer=diverging)
+    budget = Budget(max_failures=1, n_jobs=0)
     with pytest.raises(RunFailedError, match=r"^hydra\.sweeper\.max_failures=1: 1 trial failed"):
-        sweep_of(asked, Budget(max_failures=1, n_jobs=1), config(tracking=place), TerminalDisplay())
+        sweep_of(asked, budget, config(tracking=place), TerminalDisplay())
     (line,) = [text for text in capsys.readouterr().out.splitlines() if "report:" in text]
     assert "diverged" in Path(line.partition("report:")[2].strip()).read_text()
+    assert is_view_there(store)
+
+
+def is_view_there(store: Store) -> bool:
+    """Whether MLflow has a view of the sweep."""
+    tags = store.client.get_experiment(store.experiment_id).tags
+    return any(tag.startswith(pages.TAG) for tag in tags)
+
+
+def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its trials so far."""
+
+    def stopped(study: SweepStudy, store: Store, *_: object) -> None:
+        parent = study.parent_run_id
+        with store.start_run("r", tags={}, parent_run_id=parent) as run:
+            run.log_params({"model.filters": "4"})
+        trial = study.claim(Owner.here())
+        assert trial is not None
+        trial.set_user_attr(RUN_ID, run.run_id)
+        study.done(trial, [0.5])
+        raise KeyboardInterrupt(2)
+
+    place = {"dir": str(store.dir)}
+    monkeypatch.setattr(controller, "_carry_out", stopped)
+    asked = plan(PARAMS, tracking=place)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_of(asked, Budget(n_jobs=0), config(tracking=place), TerminalDisplay())
+    assert is_view_there(store)
 
 
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs import config_files, validate
 from cnn_sweeps.runs.hydra_errors import refused
 from cnn_sweeps.text import terminal
 
@@ -158,6 +158,7 @@ def _job(composed: DictConfig) -> dict[str, float]:
 
             work_as_job(worker)
             return {}
+        config_files.check(HydraConfig.get())
         return app(composed)
     except CnnSweepsError as error:
         raise SystemExit(_refuse(str(error), error.exit_code)) from None

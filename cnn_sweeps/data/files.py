@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
+from cnn_sweeps.data import memory
 from cnn_sweeps.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -88,11 +87,8 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
     Raises:
         DataError: it needs more.
     """
-    try:
-        free = psutil.virtual_memory().available
-    except OSError:  # a container without /proc
-        return
-    if needed > free:
+    free = memory.free()
+    if free is not None and needed > free:
         raise DataError(
             f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
             f"use fewer or smaller images{remedy and ', or '}{remedy}."

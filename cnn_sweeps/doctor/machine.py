@@ -58,15 +58,13 @@ def processors(machine: Machine) -> Iterator[Finding]:
 
 def memory(_machine: Machine) -> Iterator[Finding]:
     """Whether there is memory for as many workers as `hydra.sweeper.n_jobs=auto` starts."""
-    free, limit = available_memory(), _cgroup_left()
-    if free is None and limit is None:
+    left = available_memory()
+    if left is None:
         return
-    left = min(value for value in (free, limit) if value is not None)
-    started = max(1, min(cores(), int((left if free is None else free) // WORKER)))
-    if left < WORKER * started:
-        fit = int(left // WORKER)
-        what = f"{left / GIB:.1f} GiB of memory are available, but {started} workers may take more"
-        yield warn(what, f"Type hydra.sweeper.n_jobs={max(fit, 1)}, and close other programs.")
+    started = max(1, min(cores(), int(left // WORKER)))
+    if left < WORKER:
+        what = f"{left / GIB:.1f} GiB of memory are available, but a training may take more"
+        yield warn(what, "Close other programs, or raise the limit of the container or job.")
     else:
         told = "a worker" if started == 1 else f"{started} workers"
         yield ok(f"{left / GIB:.1f} GiB of memory for {told} (hydra.sweeper.n_jobs=auto)")
@@ -161,12 +159,6 @@ def _cpu_share() -> float | None:
     """Cores' worth of time that a container is given; None for no limit."""
     quota, _, period = _told(CGROUP / "cpu.max").partition(" ")
     return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
-
-
-def _cgroup_left() -> float | None:
-    """Bytes that a container may still take; None for no limit."""
-    most, used = _told(CGROUP / "memory.max"), _told(CGROUP / "memory.current")
-    return float(most) - float(used) if most.isdecimal() and used.isdecimal() else None
 
 
 def _told(file: Path) -> str:

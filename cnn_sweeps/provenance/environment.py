@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from packaging.version import Version
 
+from cnn_sweeps.data import memory
 from cnn_sweeps.provenance import code as checkout
 from cnn_sweeps.text.json import sha256
 
@@ -387,10 +387,7 @@ def cores() -> int:
 
 def available_memory() -> float | None:
     """Bytes of memory that are free for new processes; None where the system does not tell."""
-    try:
-        return float(psutil.virtual_memory().available)
-    except OSError:  # a container without /proc
-        return None
+    return memory.free()
 
 
 def _tensorflow() -> tuple[tuple[str, ...], int, int]:

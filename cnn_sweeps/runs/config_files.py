@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from traceback import walk_tb
+from typing import Any
 
+import yaml
 from yaml import MarkedYAMLError
 from yaml.reader import ReaderError
+
+from cnn_sweeps.errors import ConfigError
 
 READER = "file_config_source"
 """Hydra's module that opens config files; the path is in its frame, and not in every error."""
@@ -31,6 +35,27 @@ def explain(error: BaseException) -> str | None:
             hint = next((text for part, text in HINTS.items() if part in problem), "")
             return f"{where} cannot be read: {problem}." + (f"\n  {hint}" if hint else "")
     return None
+
+
+def check(hydra: Any) -> None:
+    """Refuse the option of a group whose file holds no keys; Hydra would take what it holds.
+
+    Args:
+        hydra: Hydra's part of a composed config, with the options that were chosen.
+
+    Raises:
+        ConfigError: with the file.
+    """
+    folders = [source.path for source in hydra.runtime.config_sources if source.schema == "file"]
+    for group, option in hydra.runtime.choices.items():
+        files = (Path(folder, str(group).partition("@")[0], f"{option}.yaml") for folder in folders)
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            continue
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict | None):
+            kind = "a list" if isinstance(found, list) else f"the value {str(found)[:40]!r}"
+            raise ConfigError(f"{file} holds {kind}: a config file holds lines of `key: value`.")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,5 +1,6 @@
 """What Hydra refuses, in plain words: what was given, what is possible, what to type."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -19,6 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import config_files, unreadable, validate
 from cnn_sweeps.text.format import first_line
+
+NO_MAPPING = re.compile(r"primary config '(.*)' must be a DictConfig")
+"""What Hydra says of a primary config that is a list."""
+RAISED = "raised while composing config:"
+"""What Hydra puts between the name of a file and what is wrong in it."""
 
 
 @contextmanager
@@ -74,8 +80,18 @@ def explain(error: Exception, commands: Iterable[str] = ()) -> str:
         return validate.explain(cause)
     if isinstance(error, OmegaConfBaseException):
         return validate.explain(error)
-    first = str(error).strip()
-    return first if isinstance(error, CompactHydraException) else first_line(first)
+    return _first(error)
+
+
+def _first(error: Exception) -> str:
+    """What Hydra says, as far as it is for users."""
+    said = str(error).strip()
+    if found := NO_MAPPING.search(said):
+        return f"the primary config {found[1]} holds no lines of `key: value`."
+    if RAISED in said:
+        where, _, why = said.partition(RAISED)
+        return f"{where.rpartition(':')[0]}: {first_line(why)}."
+    return said if isinstance(error, CompactHydraException) else first_line(said)
 
 
 def several_values(arguments: Sequence[str]) -> str | None:

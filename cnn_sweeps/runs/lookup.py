@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RecordError, UnknownHashError
@@ -68,8 +68,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
     if not hashes:
         if deleted := store.find_deleted(prefix):
-            told, command = store.restore_command(newest(deleted))
-            raise UnknownHashError(f"{told}.\n  Restore it with {command}")
+            _refuse_deleted(store, newest(deleted))
         raise UnknownHashError(_nowhere(prefix, str(store.address)))
     if len(hashes) > 1:
         listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
@@ -99,8 +98,8 @@ def one_run(store: Store, name: str) -> RunRecord:
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
     """
-    if len(name) == RUN_ID_LENGTH and (run := artifacts.known(store, name)):
-        return run
+    if len(name) == RUN_ID_LENGTH and artifacts.known(store, name):
+        return run_of_id(store, name)
     return newest(one_experiment(store, checked_prefix(name)))
 
 
@@ -117,12 +116,19 @@ def run_of_id(store: Store, run_id: str) -> RunRecord:
     """The run with an MLflow run id.
 
     Raises:
-        UnknownHashError: there is none.
+        UnknownHashError: there is none, or it was deleted.
     """
     run = artifacts.known(store, run_id)
     if run is None:
         raise UnknownHashError(f"There is no run with the id {run_id} in {store.address}.")
+    if run.deleted:
+        _refuse_deleted(store, run)
     return run
+
+
+def _refuse_deleted(store: Store, run: RunRecord) -> NoReturn:
+    told, command = store.restore_command(run)
+    raise UnknownHashError(f"{told}.\n  Restore it with {command}")
 
 
 def record_of(store: Store, run: RunRecord) -> Record:

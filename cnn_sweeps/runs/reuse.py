@@ -8,7 +8,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.log import log_remarks
+from cnn_sweeps.runs.log import cut_texts, log_remarks
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
@@ -108,7 +108,7 @@ def answer(
         training=trained,
         weights_sha256=weights,
         epochs_trained=0,
-        notices=experiment.dataset.notices,
+        notices=(*experiment.dataset.notices, *cut_texts(experiment.config)),
     )
 
 

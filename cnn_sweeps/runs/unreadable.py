@@ -21,13 +21,15 @@ FORMS = {
 ELSEWHERE = {
     **dict.fromkeys(("randint", "int_uniform"), "interval({0},{1})"),
     **dict.fromkeys(("uniform", "float_uniform"), "interval({0},{1})"),
-    **dict.fromkeys(("loguniform", "log_uniform"), "tag(log, interval({0},{1}))"),
+    **dict.fromkeys(("loguniform", "log_uniform", "log"), "tag(log, interval({0},{1}))"),
     **dict.fromkeys(("quniform", "qrandint", "arange"), "range({0},{1},{2})"),
+    **dict.fromkeys(("grid", "grid_search", "categorical", "values", "list", "set"), "{all}"),
 }
 """Names that other programs have for a range, and the same in an override."""
 WHOLE = ("randint", "int_uniform", "qrandint", "arange")
 """Those of whole numbers; `uniform(0,1)` means any number between."""
 CALL = re.compile(r"\s*([\w.]+)\s*[(\[](.*)[)\]]\s*", re.DOTALL)
+LISTED = re.compile(r"[({]([\w\s.+-]+(?:,[\w\s.+-]+)+)[)}]", re.ASCII)
 KEY = re.compile(r"(\+\+|\+|~)?[\w./@:$-]+", re.ASCII)
 BARE = re.compile(r"[\w\s/\-\\+.$%*@?|:,()\[\]{}'\"]", re.ASCII)
 """Characters that may stand in a value without quotes, and those that mean something there."""
@@ -41,7 +43,8 @@ def explain(text: str) -> str:
         return f"{text!r} is not KEY=VALUE, such as model.filters=32."
     if not KEY.fullmatch(key):
         return f"{text!r} cannot be read: {key!r} is no key, such as model.filters."
-    fault = _call(key, value) or _brackets(value) or _commas(key, value) or _character(key, value)
+    faults = (_call, _brackets, _commas, _listed, _character)
+    fault = next((told for check in faults if (told := check(key, value))), None)
     return f"{text!r} cannot be read" + (fault or _quotes(key, value))
 
 
@@ -50,10 +53,9 @@ def _call(key: str, value: str) -> str | None:
     called = CALL.fullmatch(value)
     if called is None:
         return None
-    name, arguments = called[1], [part.strip() for part in called[2].split(",")]
-    if (form := ELSEWHERE.get(name.lower())) and len(arguments) >= form.count("{"):
-        ends = arguments if name.lower() in WHOLE else [*map(_with_point, arguments)]
-        typed = shlex.quote(f"{key}={form.format(*ends)}")
+    name = called[1]
+    if form := ELSEWHERE.get(name.lower()):
+        typed = shlex.quote(f"{key}={_filled(form, *called.groups())}")
         return f": there is no {name}.\n  Type {typed}"
     if name in FORMS:
         return f": {name} is typed as {key}={FORMS[name]}."
@@ -62,12 +64,19 @@ def _call(key: str, value: str) -> str | None:
     return f": there is no function {name}.{hint}\n  Functions are {', '.join(FORMS)}."
 
 
+def _filled(form: str, name: str, arguments: str) -> str:
+    """What another program's function is here, with its arguments as far as they go."""
+    given = [part for each in arguments.split(",") if (part := each.strip(" []()"))]
+    ends = given if name.lower() in WHOLE else [*map(_with_point, given)]
+    return form.format(*ends, *("START", "STOP", "STEP")[len(ends) :], all=",".join(given))
+
+
 def _with_point(number: str) -> str:
     """A whole number as one with a fraction: an interval between such holds anything between."""
     return f"{number}.0" if re.fullmatch(r"-?\d+", number) else number
 
 
-def _brackets(value: str) -> str | None:
+def _brackets(_key: str, value: str) -> str | None:
     """The first bracket or quote that lacks its other half."""
     opened: list[str] = []
     quote = ""
@@ -92,6 +101,18 @@ def _commas(key: str, value: str) -> str | None:
         return None
     kept = ",".join(part for part in parts if part)
     return f": a value is missing before or after a comma.\n  Type {key}={kept or 'VALUE'}"
+
+
+def _listed(key: str, value: str) -> str | None:
+    """Values in brackets that are no list in Hydra."""
+    listed = LISTED.fullmatch(value)
+    if listed is None:
+        return None
+    inner = ",".join(part.strip() for part in listed[1].split(","))
+    return (
+        f": {value[0]} begins no list.\n  Type {key}={inner} to sweep over the values, "
+        f"or {shlex.quote(f'{key}=[{inner}]')} for a list."
+    )
 
 
 def _character(key: str, value: str) -> str | None:

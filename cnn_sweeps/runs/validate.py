@@ -18,6 +18,7 @@ from cnn_sweeps.config.schema import Config, Data, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.tracking.address import EXPERIMENT
 from cnn_sweeps.training import no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
@@ -46,7 +47,7 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     try:
         container = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {first_line(error)}") from None
+        raise ConfigError(explain(error)) from None
     values = cast("dict[str, Any]", container)
     values.pop("hydra", None)
     return values
@@ -72,6 +73,8 @@ def make_config(values: dict[str, Any]) -> Config:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
         DataError: there is nothing under `data.path`.
     """
+    if values.get("tracking", {}).get("experiment") == "" == os.environ.get(EXPERIMENT):
+        raise ConfigError(f"the variable {EXPERIMENT} is empty: unset it, or set it to a name.")
     config = load(values)
     check(config)
     return config
@@ -167,4 +170,5 @@ def explain(error: OmegaConfBaseException) -> str:
         prefix = str(error.full_key).removesuffix(key).rstrip(".")
         known = sorted(str(k) for k in parent if k != "hydra")
         return unknown_key(prefix, key, known)
-    return f"{error.full_key}: {os.linesep.join(str(error).splitlines()[:1])}"
+    place = f"{error.full_key}: " if error.full_key else ""
+    return place + first_line(error).rpartition("resolving interpolation: ")[2].strip('"')

@@ -72,8 +72,10 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                     display.notice(f"  {note}")
                 try:
                     _carry_out(study, store, budget, place, display, interrupts)
-                except RunFailedError:
-                    _leave_failures(study, store, parent, display, publisher)
+                except (RunFailedError, KeyboardInterrupt) as error:
+                    _save_view(study, store, parent, Ranking.of(study, {}))
+                    if isinstance(error, RunFailedError):
+                        _leave_failures(study, store, parent, display, publisher)
                     raise
                 interrupts.patient = False
                 publisher.warm_up()  # while other processes score the winners
@@ -178,7 +180,7 @@ def _carry_out(
             Worker(
                 study=study,
                 execute=execute_of(study, None),
-                emit=view.show,
+                emit=supervisor.show,
                 stop=interrupts.asked,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
@@ -255,16 +257,23 @@ def conclude(
         parent.log_metrics(scores.get(best.number, {}))
         parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
         parent.set_tags({"best_trial": str(best.number)})
-        if best.run_id and (run := artifacts.known(store, best.run_id)):
-            pages.save(store, parent.experiment_id, ranking_view(study, ranking, run))
+    _save_view(study, store, parent, ranking)
     return SweepOutcome(
         study=study,
         store=store,
         ranking=ranking,
         answer=answer,
         epochs=epochs_spent(study.trials()),
-        rerun_best=best_again(study.plan, ranking.rows[0], store) if ranking.winners else "",
+        rerun_best=best_again(study, ranking.rows[0], store) if ranking.winners else "",
     )
+
+
+def _save_view(study: SweepStudy, store: Store, parent: TrackedRun, ranking: Ranking) -> None:
+    """Leave a view of the trials so far in MLflow, where one of them has a run."""
+    with suppress(StoreError):  # the sweep has ended as it has
+        first = next((row.run_id for row in ranking.rows if row.run_id), None)
+        if first and (run := artifacts.known(store, first)):
+            pages.save(store, parent.experiment_id, ranking_view(study, ranking, run))
 
 
 def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:

@@ -60,7 +60,7 @@ OF_APPLICATIONS = {
 }
 """Settings that a sweep of experiments does not have, and what to type instead."""
 OF_DEFAULT = (
-    "Nothing was typed, so search={space} is swept, the default: type values, such as "
+    "No values to sweep were typed, so search={space} is swept, the default: type some, such as "
     "trainer.batch_size=32,64, or search=NAME."
 )
 
@@ -110,7 +110,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         plan = _plan(call, typed, exercise, swept)
         config = _checked(plan, budget)
     except ConfigError as error:
-        if not swept.by_default:
+        if not swept.by_default or str(error).startswith(tuple(typed.lines)):
             raise
         # Whoever typed no space has not seen the keys that the error speaks of.
         of_default = OF_DEFAULT.format(space=swept.by_default)

@@ -157,7 +157,7 @@ class Supervisor:
                         told = interrupts.count
                         self._stop(workers, interrupts)
                     waiting = not interrupts.asked() and self._waiting()
-                    died = workers.step(self._show, waiting=waiting)
+                    died = workers.step(self.show, waiting=waiting)
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()
@@ -167,7 +167,7 @@ class Supervisor:
             # The disk that ends a sweep may refuse this too; the first error is the one to tell.
             with suppress(StoreError):
                 requeue_interrupted(
-                    self.study, self.store, show=self._show, reason="its sweep has ended"
+                    self.study, self.store, show=self.show, reason="its sweep has ended"
                 )
             raise
         finally:
@@ -198,18 +198,18 @@ class Supervisor:
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
-            requeue_interrupted(self.study, self.store, show=self._show, reason=STOPPED)
+            requeue_interrupted(self.study, self.store, show=self.show, reason=STOPPED)
             return
         recover(
             self.study,
             self.store,
             retries=self.budget.retries,
-            show=self._show,
+            show=self.show,
             died=died,
             handled=handled,
         )
 
-    def _show(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Show what happens, the end of each trial once, whoever tells it first."""
         if isinstance(event, TrialEnded):
             if event.trial in self.ended:

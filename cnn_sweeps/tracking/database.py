@@ -4,9 +4,11 @@ One that was moved or copied with its folder keeps its files. MLflow writes abso
 artifacts into the database. A folder that is copied would go on pointing to the place that it was
 copied from: runs would be read there, and new ones even written there. So a database that we make
 knows the folder that it stands in; opened in another one, it has the addresses below the old folder
-rewritten, in one transaction. Addresses anywhere else stay.
+rewritten, in one transaction. Addresses anywhere else stay. Where it cannot be written, who only
+reads it gets a copy that is treated so.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -15,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
@@ -51,21 +54,32 @@ ADDRESSES: Final = (
 """Where MLflow 3.17 keeps addresses of files: table, column, and which rows."""
 
 
-def connect(address: Address) -> "MlflowClient":
+def connect(address: Address, *, to_read: bool = False) -> "MlflowClient":
     """A client of the store, made ready for use if it is a local database.
+
+    Args:
+        address: of the store.
+        to_read: whether nothing is to be written; then one that was moved to where it cannot be
+            written is read, too.
 
     Raises:
         StoreError: the folder, the file, its tables or the server cannot be used.
     """
     with refusing(address), quietly():
+        uri = address.uri
         if address.database:
-            prepare(address.database, artifacts=address.artifacts or "")
+            try:
+                prepare(address.database, artifacts=address.artifacts or "")
+            except sqlite3.OperationalError as error:
+                if not (to_read and error.sqlite_errorname.startswith("SQLITE_READONLY")):
+                    raise
+                uri = _moved_copy(address.database)
         elif address.artifacts:
             ping(address.uri)
         from mlflow import MlflowClient
 
         try:
-            return MlflowClient(address.uri, registry_uri=address.uri)
+            return MlflowClient(uri, registry_uri=uri)
         except ValueError as error:
             raise _unreadable(address.uri) from error
 
@@ -178,6 +192,21 @@ def quietly() -> Iterator[None]:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         yield
+
+
+def _moved_copy(database: Path) -> str:
+    """URI of a copy with the addresses of where a database stands now; it ends with this process.
+
+    It can be read and not written, like what it is copied from.
+    """
+    folder = TemporaryDirectory(prefix="cnn-sweeps-")
+    atexit.register(folder.cleanup)
+    copy = Path(folder.name, database.name)
+    read = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    with closing(read), closing(sqlite3.connect(copy)) as connection, connection:
+        read.backup(connection)
+        follow_folder(connection, database.parent)
+    return f"sqlite:///file:{copy}?mode=ro&uri=true"
 
 
 def remember_folder(connection: sqlite3.Connection, folder: Path) -> None:

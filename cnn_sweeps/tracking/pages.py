@@ -104,18 +104,6 @@ def save(store: Store, experiment_id: str, view: View) -> None:
             store.client.delete_experiment_tag(experiment_id, name)
 
 
-def delete(store: Store, experiment_id: str, study: str) -> None:
-    """Delete the view of a study, where there is one.
-
-    Raises:
-        StoreError: the store refuses.
-    """
-    tag = TAG + key_of(study)
-    with refusing(store.address):
-        if tag in store.client.get_experiment(experiment_id).tags:
-            store.client.delete_experiment_tag(experiment_id, tag)
-
-
 def browse(store: Store, sweep: RunRecord | None = None) -> str:
     """What leads to the runs: a command, or the address of a server's page.
 

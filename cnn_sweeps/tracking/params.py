@@ -40,6 +40,7 @@ PRECISION: Final = "trainer.precision"
 SINGLE: Final = frozenset({"float32", "mixed_bfloat16", "mixed_float16"})
 """Its values with which scores are float32."""
 
+ELLIPSIS: Final = "…"
 DIGEST_LENGTH: Final = 36
 NAME_LENGTH: Final = 500
 INPUT_TAG_LENGTH: Final = 500
@@ -71,7 +72,12 @@ def as_text(value: object) -> str:
 
 def shorten(text: str, limit: int) -> str:
     """The text, cut to the limit with an ellipsis that shows the cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
+
+
+def cut(values: Mapping[str, str], limit: int) -> list[str]:
+    """The names of stored texts that were cut to a limit."""
+    return [name for name, text in values.items() if len(text) == limit and text[-1] == ELLIPSIS]
 
 
 def shortest(name: str, value: float) -> float:

@@ -80,15 +80,19 @@ class Store:
         """
         database = resolve(tracking).database
         there = not database or database.exists()
-        return cls._opened(tracking, known_experiment) if there else None
+        return cls._opened(tracking, known_experiment, to_read=True) if there else None
 
     @classmethod
     def _opened(
-        cls, tracking: Tracking, experiment: "Callable[[MlflowClient, str, Address], str]"
+        cls,
+        tracking: Tracking,
+        experiment: "Callable[[MlflowClient, str, Address], str]",
+        *,
+        to_read: bool = False,
     ) -> "Store":
         address = resolve(tracking)
         with impatient():
-            client = connect(address)
+            client = connect(address, to_read=to_read)
             with refusing(address):
                 experiment_id = experiment(client, tracking.experiment, address)
         return cls(

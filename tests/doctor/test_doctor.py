@@ -318,27 +318,21 @@ def test_damaged_trajectories_are_counted(here: Machine) -> None:
     assert (folder / "history.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("files", "check", "told"),
-    [
-        pytest.param({"cpu.max": "50000 100000"}, machine.processors, "limited to 0.5", id="cores"),
-        pytest.param(
-            {"memory.max": f"{2**31}", "memory.current": f"{2**30}"},
-            machine.memory,
-            "1.0 GiB of memory are available",
-            id="memory",
-        ),
-    ],
-)
-def test_a_container_is_given_less_than_it_sees(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], check: Check, told: str
+def test_a_container_is_given_fewer_cores_than_it_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers by the number of cores would be too many."""
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
+    (tmp_path / "cpu.max").write_text("50000 100000")
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    level, what = found(check, looked(tmp_path))[0]
-    assert (level, told in what) == ("warn", True)
+    level, what = found(machine.processors, looked(tmp_path))[0]
+    assert (level, "limited to 0.5" in what) == ("warn", True)
+
+
+def test_little_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the machine, or of what a container is given."""
+    monkeypatch.setattr(machine, "available_memory", lambda: 2.0**30)
+    level, what = found(machine.memory, looked(tmp_path))[0]
+    assert (level, "1.0 GiB of memory are available" in what) == ("warn", True)
 
 
 def test_more_threads_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

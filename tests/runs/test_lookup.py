@@ -1,6 +1,7 @@
 """From what is typed to the runs of a store, and to what is on record of them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import verify
-from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 
 FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
 
@@ -199,3 +200,19 @@ def test_stored_values_are_plain_json(store: Store) -> None:
     with store.start_run("cnn", tags=IDENTITY) as run:
         as_run_does(run)
     assert json.dumps(lookup.record_of(store, store.get(run.run_id)).to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("find", [lookup.run_of_id, lookup.one_run])
+def test_a_deleted_run_is_refused_by_its_id(
+    store: Store, find: Callable[[Store, str], RunRecord]
+) -> None:
+    """With what brings it back, the run alone or the experiment that was deleted with it."""
+    run_id = logged(store)
+    store.client.delete_run(run_id)
+    with pytest.raises(UnknownHashError, match=f"was deleted.*\n.*restore --run-id {run_id}"):
+        find(store, run_id)
+    store.client.restore_run(run_id)
+    assert find(store, run_id).run_id == run_id
+    store.client.delete_experiment(store.experiment_id)
+    with pytest.raises(UnknownHashError, match="experiment .* was deleted"):
+        find(store, run_id)

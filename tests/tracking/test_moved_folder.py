@@ -4,10 +4,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, database, model_files
 from cnn_sweeps.tracking.database import ADDRESSES
 
@@ -46,6 +48,34 @@ def test_a_copy_has_its_own_files(store: Store, tmp_path: Path, name: str) -> No
     assert (copy / "artifacts" / new / "artifacts" / "a.txt").exists()
     assert contents(store.dir, but=copy) == before
     assert store.read_text(run_id, "a.txt") == "hello"
+
+
+@pytest.mark.parametrize("name", ["copy", "copy with spaces"])
+def test_a_copy_that_cannot_be_written_is_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With its own files, and without a change; what would write says that it cannot."""
+    run_id = logged(store)
+    copy = tmp_path / name
+    shutil.copytree(store.dir, copy)
+    (copy / "artifacts" / run_id / "artifacts" / "a.txt").write_text("of the copy")
+    before = contents(copy, but=tmp_path / "no")
+
+    def only_read(path: Path | str, **options: Any) -> sqlite3.Connection:
+        kept = Path(path) == copy / "mlflow.db"
+        uri = f"{Path(path).as_uri()}?mode=ro" if kept else str(path)
+        return sqlite3.Connection(uri, **{**options, "uri": kept or options.get("uri", False)})
+
+    monkeypatch.setattr(database.sqlite3, "connect", only_read)
+    with pytest.raises(StoreError, match="cannot be written"):
+        Store.open(Tracking(dir=copy))
+    copied = Store.open_existing(Tracking(dir=copy))
+    assert copied is not None
+    assert [run.run_id for run in copied.find("abab")] == [run_id]
+    assert copied.read_text(run_id, "a.txt") == "of the copy"
+    with pytest.raises(StoreError, match=f"{copy}.* cannot be written"):
+        copied.close_run(run_id, "FAILED", "")
+    assert contents(copy, but=tmp_path / "no") == before
 
 
 def test_a_folder_that_was_moved_and_moved_back(store: Store, tmp_path: Path) -> None:

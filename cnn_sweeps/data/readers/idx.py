@@ -4,8 +4,10 @@ Two zero bytes, one byte for the type, one for the number of dimensions, each di
 big-endian 32-bit integer, the values. Source: LeCun, Cortes, Burges, "The MNIST database".
 """
 
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -33,6 +35,8 @@ from cnn_sweeps.errors import DataError
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAGIC_BYTES = 4
 LONGEST_HEADER = MAGIC_BYTES * 256
+ADVICE = re.compile(r"\b[xy] = ")
+CONVERT = "Do that to the arrays of an NPZ file: docs/data.md, Convert IDX files."
 Roles = tuple[str, ...]
 ROLES: dict[str, Roles] = {
     "x_train": ("train-images",),
@@ -77,18 +81,30 @@ def read(config: IdxData) -> Content:
     roles = {**ROLES, **(_validation(folder) if config.rules > 1 else {})}
     paths = {part: locate(folder, each) for part, each in roles.items()}
     read = {part: read_part(path) for part, path in paths.items()}
-    parts, classes = named(read, config.labels)
-    content = assemble(
-        parts,
-        name=folder.resolve().name,
-        source=str(folder),
-        class_names=classes,
-        rules=config.rules,
-    )
+    with _told_to_convert():
+        parts, classes = named(read, config.labels)
+        content = assemble(
+            parts,
+            name=folder.resolve().name,
+            source=str(folder),
+            class_names=classes,
+            rules=config.rules,
+        )
     if config.rules == 1:
         return content
     notices = (*not_read(folder, _beside(folder, roles)), *links_out(folder, paths.values()))
     return replace(content, notices=notices)
+
+
+@contextmanager
+def _told_to_convert() -> Iterator[None]:
+    """Say where the arrays are to be had that advice in Python's terms is about."""
+    try:
+        yield
+    except DataError as error:
+        if not ADVICE.search(str(error)):
+            raise
+        raise DataError(f"{error}\n  {CONVERT}") from error
 
 
 def _validation(folder: Path) -> dict[str, Roles]:

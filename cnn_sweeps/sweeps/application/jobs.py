@@ -23,12 +23,17 @@ from cnn_sweeps.sweeps.application.study import FOLDER, JOB, NO_VALUE, Applicati
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import REASON, RESAMPLED, REUSED_FROM
+from cnn_sweeps.sweeps.study.attributes import REUSED_FROM
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.text.escape import printable
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.redact import hidden_in
 
 logger = logging.getLogger(__name__)
+
+
+DEATHS = ("BrokenExecutor", "UncompletedJobError")
+"""What joblib and submitit raise for a job whose process was killed or ended itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,7 @@ class JobRunner:
         request: how many at a time, and what may fail.
         config: the application's config, for its own search space.
         returned: what the jobs of this call returned.
+        given_up: trials for which no new job was found.
     """
 
     study: ApplicationStudy
@@ -74,6 +80,7 @@ class JobRunner:
     request: ApplicationRequest
     config: DictConfig
     returned: list[JobReturn] = field(default_factory=list)
+    given_up: int = 0
 
     def run(self) -> None:
         """Launch batches until no trial waits or the time is up.
@@ -92,6 +99,7 @@ class JobRunner:
             self.returned += [outcome for outcome in outcomes if isinstance(outcome, JobReturn)]
             if len(failed) / len(batch) > self.request.max_failure_rate:
                 raise failed[0]
+        self._tell_given_up()
 
     def _claim(self) -> list[Job]:
         """Up to a batch of trials that are no repetition."""
@@ -142,11 +150,19 @@ class JobRunner:
             trial.set_user_attr(REUSED_FROM, known.number)
             study.done(trial, known.values)
             return True
-        # Nobody can tell whether a space that a function adds to has an end.
-        if study.plan.size is None and trial.user_attrs.get(RESAMPLED, 0) >= repetition.PATIENCE:
-            return False
-        requeue.resample(study, trial, known.values)
+        self.given_up += not requeue.resample(study, trial, known.values)
         return True
+
+    def _tell_given_up(self) -> None:
+        """Say why there are fewer jobs than trials were asked for."""
+        if self.given_up:
+            logger.warning(
+                "%s given up: %s",
+                pluralize(self.given_up, "trial"),
+                f"{custom} gives no other job than those that were tried"
+                if (custom := self.study.plan.custom_search_space)
+                else "every job that was proposed has been tried",
+            )
 
     def _launch(self, batch: Sequence[Job]) -> Sequence[JobReturn | Exception]:
         """What the launcher makes of a batch; trials that it did not come to are requeued."""
@@ -161,16 +177,19 @@ class JobRunner:
         except SystemExit as error:
             ended = RunFailedError(f"the application ended the program (exit code {error.code})")
             return [ended] * len(batch)
-        except (HydraException, OmegaConfBaseException) as error:
-            if len(batch) == 1:
-                return [error]
         except BaseException as error:
-            self._requeue([job.trial for job in batch], error)
-            raise
+            of_one = _error_of_a_job(error)
+            if of_one is None:
+                self._requeue([job.trial for job in batch], error)
+                if isinstance(error, Exception):
+                    raise RunFailedError(f"the launcher failed: {reason_of(error)}") from error
+                raise
+            if len(batch) == 1:
+                return [of_one]
         return self._one_by_one(batch)
 
     def _one_by_one(self, batch: Sequence[Job]) -> Sequence[JobReturn | Exception]:
-        """Launch each job of a batch alone, of which some cannot be composed."""
+        """Launch each job of a batch alone, of which some cannot be composed, or have died."""
         return [outcome for job in batch for outcome in self._launch([job])]
 
     def _requeue(self, trials: Sequence[Trial], error: BaseException) -> None:
@@ -194,15 +213,15 @@ class JobRunner:
             study.failed(trial, error)
             logger.warning("Failed experiment: %s", printable(hidden_in(str(error))))
             return error
-        if values is None:
+        if isinstance(values, str):
             trial.set_user_attr(NO_VALUE, True)
-            study.failed(trial, "returned no number")
+            study.failed(trial, values)
         else:
             study.done(trial, values)
         return None
 
-    def _values(self, trial: Trial, outcome: JobReturn | Exception) -> list[float] | None:
-        """The objectives of a job; None where it has none and nobody asked.
+    def _values(self, trial: Trial, outcome: JobReturn | Exception) -> list[float] | str:
+        """The objectives of a job; why it has none, where nobody asked.
 
         Raises:
             Exception: what the job raised, or why what it returned is of no use.
@@ -218,5 +237,13 @@ class JobRunner:
         except ObjectiveError as error:
             if self.request.asked:
                 raise
-            trial.set_user_attr(REASON, str(error))
-            return None
+            return "returned nothing" if outcome._return_value is None else str(error)
+
+
+def _error_of_a_job(error: BaseException) -> Exception | None:
+    """What a launcher raises for one of its jobs; None where all of them have failed with it."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return error
+    if any(kind.__name__ in DEATHS for kind in type(error).__mro__):
+        return RunFailedError(f"the process of the job died: {reason_of(error)}")
+    return None

@@ -50,7 +50,8 @@ class ApplicationPlan:
     def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which job a cell is."""
         if self.custom_search_space:
-            return json.dumps(cell, sort_keys=True)  # what the function adds is not known yet
+            known = {d.key: cell[d.key] for d in self.space.dimensions if d.key in cell}
+            return json.dumps(known, sort_keys=True)  # what the function adds is not known yet
         return self.experiment_key(self.overrides(cell))
 
     def distinct_cells(self) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What came out of an application's sweep: a table, and the file of the official sweeper."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,16 @@ def table_of(study: ApplicationStudy) -> Table:
 
 
 def failures(study: ApplicationStudy) -> list[str]:
-    """Why trials have no value, a line for each."""
-    return [
-        f"trial {trial.number} {_state(trial)}: {measures.first_line(trial.user_attrs.get(REASON))}"
-        for trial in study.trials(TrialState.FAIL)
-    ]
+    """Why trials have no value: a line for each that failed, one for those that need none."""
+    failed, without = [], []
+    for trial in study.trials(TrialState.FAIL):
+        reason = measures.first_line(trial.user_attrs.get(REASON))
+        if NO_VALUE in trial.user_attrs:
+            without.append(reason)
+        else:
+            failed.append(f"trial {trial.number} failed: {reason}")
+    told = [f"{measures.pluralize(n, 'trial')}: {why}" for why, n in Counter(without).items()]
+    return [*failed, *told]
 
 
 def only_failures(study: ApplicationStudy) -> bool:

@@ -1,7 +1,10 @@
 """The commands that lead on from a sweep."""
 
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -17,28 +20,57 @@ from cnn_sweeps.tracking.store import WHEREABOUTS
 
 PROGRAM = "cnn-sweeps"
 STORED = f"{STORAGE}="
+SEARCHPATH = "hydra.searchpath="
+OPTIONS = {"--config-path": "-cp", "--config-name": "-cn", "--config-dir": "-cd"}
+"""Hydra's options for a user's own config files."""
+FOLDER = ("--config-dir", "-cd")
 
 
-def best_again(plan: Plan, best: Trial, store: Store | None) -> str:
+def best_again(study: SweepStudy, best: Trial, store: Store | None) -> str:
     """The command that does the best trial again, as it ran; passwords are left out.
 
     Args:
-        plan: of its sweep.
+        study: the sweep.
         best: the trial.
         store: where its run is; None where that cannot be looked at.
     """
     run = artifacts.known(store, best.run_id) if store and best.run_id else None
+    plan = study.plan
     words = [text for text in plan.fixed if not text.startswith(WHEREABOUTS)]
     words += plan.space.overrides(best.params)
     words += _as_it_ran(plan, best, run.params if run else {})
-    return pasted([PROGRAM, *map(without_password, words), *_where(plan, store)])
+    own = _own_config(shlex.split(study.study.user_attrs.get(COMMAND, ""))[1:])
+    return pasted([PROGRAM, *own, *map(without_password, words), *_where(plan, store)])
+
+
+def _own_config(typed: Sequence[str]) -> list[str]:
+    """What was typed to say where a user's own config files are, and which is the primary one."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for name, short in OPTIONS.items():
+        parser.add_argument(name, short)
+    known, others = parser.parse_known_args(typed)
+    values = (known.config_path, known.config_name, known.config_dir)
+    named = [(name, value) for name, value in zip(OPTIONS, values, strict=True) if value]
+    return [*chain(*named), *(text for text in others if text.startswith(SEARCHPATH))]
 
 
 def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
-    """Keep with the study what was typed to carry it out; passwords in addresses are left out."""
+    """Keep with the study what was typed to carry it out, for any folder; without passwords."""
     if arguments:
-        line = shlex.join([PROGRAM, *map(without_password, arguments)])
+        line = shlex.join([PROGRAM, *map(without_password, _with_folder(arguments))])
         study.study.set_user_attr(COMMAND, line)
+
+
+def _with_folder(typed: Sequence[str]) -> Iterator[str]:
+    """What was typed, with the whole path of a user's folder of config files."""
+    for before, word in zip(["", *typed], typed, strict=False):
+        option, equals, folder = word.partition("=")
+        if before in FOLDER:
+            yield os.path.abspath(word)
+        elif option in FOLDER and equals:
+            yield f"{option}={os.path.abspath(folder)}"
+        else:
+            yield word
 
 
 def commands(study: SweepStudy, best: Trial | None, store: Store | None) -> tuple[Command, ...]:
@@ -46,7 +78,7 @@ def commands(study: SweepStudy, best: Trial | None, store: Store | None) -> tupl
     where = _where(study.plan, store)
     lines = {"resume or extend the sweep": _sweep_again(study, store)}
     if best is not None:
-        lines["rerun the best"] = best_again(study.plan, best, store)
+        lines["rerun the best"] = best_again(study, best, store)
     if best is not None and best.config_hash:
         short = best.config_hash[:SHOWN]
         lines["show the best"] = pasted([PROGRAM, "show", short, *where])

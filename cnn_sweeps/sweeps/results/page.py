@@ -19,7 +19,7 @@ def ranking_view(study: SweepStudy, ranking: Ranking, best: RunRecord) -> View:
     Args:
         study: the sweep.
         ranking: its trials.
-        best: the run of the best, whose params have the names that the others' have.
+        best: the run of the best, or of any, whose params have the names that the others' have.
     """
     objectives = study.plan.objectives
     columns = {column("metrics", name): len(name) for name in objectives.names}

@@ -26,6 +26,7 @@ from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
+from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -77,7 +78,7 @@ class Runs:
         return found
 
     def notices(self) -> list[str]:
-        """What a person should know of the trials and their images, each sentence once."""
+        """What a person should know of the trials, their images and texts, each sentence once."""
         if self.store is None:
             return []
         kinds = {}
@@ -90,6 +91,13 @@ class Runs:
                 found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
         for run in self.by_id.values():
             found += run.tags.get(REMARKS, "").splitlines()
+            own = {key: text for key, text in run.tags.items() if not key.startswith("mlflow.")}
+            for values, most in ((run.params, PARAM_LENGTH), (own, TAG_LENGTH)):
+                found += [
+                    f"{key} has more than the {most:,} characters that MLflow keeps; config.yaml "
+                    "of each run has all."
+                    for key in cut(values, most)
+                ]
         return [*dict.fromkeys(map(str, found))]
 
     def reconciled(self, study: SweepStudy) -> tuple[SweepStudy, tuple[str, ...]]:

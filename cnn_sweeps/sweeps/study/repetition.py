@@ -62,9 +62,9 @@ def resample(study: TrialQueue, trial: Trial) -> bool:
         study.enqueue(resampled=proposal.resampled, kept=kept)
         return True
     cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
-    if cell is not None:
+    if cell:
         study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell), kept=kept)
-    return cell is not None
+    return bool(cell)
 
 
 def exhausted(study: SweepStudy) -> str:
@@ -75,7 +75,10 @@ def exhausted(study: SweepStudy) -> str:
 
 
 def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
-    """An untried cell, chosen by chance; None when every experiment was tried."""
+    """An untried cell, chosen by chance; None when every experiment was tried.
+
+    One without values is that of a space without dimensions, which was tried.
+    """
     trials = study.study.get_trials(deepcopy=False)
     tried = {trial.user_attrs.get(EXPERIMENT_KEY) for trial in trials}
     tried |= {

@@ -188,3 +188,54 @@ def test_a_header_that_claims_too_much_is_refused(
     with pytest.raises(DataError, match="train-images") as caught:
         load(config)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "advice"),
+    [
+        ("x_train", lambda x: (x / 255).astype(">f4"), "x = (x * 255).round().astype('uint8')"),
+        ("x_train", lambda x: x.reshape(len(x), -1)[:, :16], "x = x.reshape(-1, 4, 4)"),
+        ("x_test", lambda x: np.stack([x] * 3, axis=1), "x = np.moveaxis(x, 1, -1)"),
+        ("y_train", lambda y: np.eye(3, dtype=np.uint8)[y], "y = y.argmax(axis=1)"),
+    ],
+)
+def test_advice_for_arrays_says_where_to_find_them(
+    tmp_path: Path,
+    arrays: Arrays,
+    write_idx: Callable[..., Path],
+    part: str,
+    change: Callable[[NDArray[Any]], NDArray[Any]],
+    advice: str,
+) -> None:
+    """In a file there is no x; the script of docs/data.md makes one, and the rest works."""
+    codes = {np.dtype(kind): code for code, kind in idx.TYPES.items()}
+    folder = write_idx(tmp_path / "clothes", arrays, zipped=True)
+    wrong = change(arrays[part])
+    (file,) = folder.glob(f"{idx.ROLES[part][0]}*")
+    head = bytes((0, 0, codes[wrong.dtype], wrong.ndim)) + np.array(wrong.shape, ">u4").tobytes()
+    file.write_bytes(gzip.compress(head + wrong.tobytes()))
+    with pytest.raises(DataError) as caught:
+        load(IdxData(path=folder))
+    assert advice in str(caught.value)
+    assert str(caught.value).endswith(idx.CONVERT)
+
+
+def test_the_script_of_the_documents_converts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arrays: Arrays,
+    write_idx: Callable[..., Path],
+) -> None:
+    """Images as fractions become what they were."""
+    folder = write_idx(tmp_path / "clothes", arrays, zipped=True)
+    for part in ("x_train", "x_test"):
+        (file,) = folder.glob(f"{idx.ROLES[part][0]}*")
+        x = (arrays[part] / 255).astype(">f4")
+        head = bytes((0, 0, 0x0D, x.ndim)) + np.array(x.shape, ">u4").tobytes()
+        file.with_name(file.name).write_bytes(gzip.compress(head + x.tobytes()))
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    script = text.partition("### Convert IDX files")[2].split("```py\n")[1].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "docs/data.md", "exec"), {})  # noqa: S102 -- our own document
+    made = load(NpzData(path=tmp_path / "clothes.npz"))
+    np.testing.assert_array_equal(made.x_test[..., 0], arrays["x_test"])

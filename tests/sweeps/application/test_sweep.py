@@ -1,6 +1,6 @@
 """The sweeper in applications that are not ours: Hydra's launcher runs jobs, a study keeps them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ import optuna
 import pytest
 from applications import Application
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from cnn_sweeps.sweeps.hydra_call import HydraCall
 from cnn_sweeps.sweeps.study.storage import Address
 
 Make = Callable[[Callable[[DictConfig], Any]], Application]
@@ -153,6 +155,29 @@ def test_a_config_for_the_official_sweeper_runs(make: Make) -> None:
     assert all(0 <= call["w"] <= abs(call["x"]) for call in app.calls)
 
 
+def same_for_all(config: DictConfig, trial: optuna.Trial) -> None:
+    """A search space of the user's own with one value."""
+    trial.suggest_float("z", 3, 3)
+
+
+def suggest_nothing(config: DictConfig, trial: optuna.Trial) -> None:
+    """A search space of the user's own that is empty."""
+
+
+@pytest.mark.parametrize("function", [same_for_all, suggest_nothing])
+def test_a_space_that_always_gives_the_same_job_ends(
+    make: Make, capsys: pytest.CaptureFixture[str], function: Callable[..., None]
+) -> None:
+    """It is run once, and a sentence names the function."""
+    app = make(square)
+    app.write({"x": 1, "y": 1, "z": 1})
+    name = f"{__name__}.{function.__name__}"
+    typed = (f"hydra.sweeper.custom_search_space={name}", "hydra.sweeper.n_trials=3")
+    assert app.run(SWEPT, *typed) == 0
+    assert f"2 trials given up: {name} gives no other job" in capsys.readouterr().out
+    assert len(app.calls) == 1
+
+
 def test_interrupted_sweep_goes_on(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C ends it without a traceback; the job in hand is done again, the others are not."""
     interrupts = [KeyboardInterrupt()]
@@ -257,3 +282,63 @@ def test_another_sweep_of_that_name_is_refused(
     assert app.run(SWEPT, "hydra.sweeper.study_name=one", "x=choice(1,2)") == 0
     assert app.run(SWEPT, "hydra.sweeper.study_name=one", "x=choice(1,3)") == 1
     assert "holds another sweep" in capsys.readouterr().err
+
+
+class UncompletedJobError(RuntimeError):
+    """What submitit raises for a job whose process has left no result."""
+
+
+class DeadlyLauncher:
+    """A launcher whose jobs return their x, but for those that x=1 kills."""
+
+    def launch(self, job_overrides: Sequence[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Return nothing of a batch in which one dies."""
+        if ["x=1"] in job_overrides:
+            raise UncompletedJobError("Job 17 has not produced any output")
+        returned = [JobReturn(status=JobStatus.COMPLETED) for _ in job_overrides]
+        for job, (override,) in zip(returned, job_overrides, strict=True):
+            job.return_value = int(override.partition("=")[2])
+        return returned
+
+
+@pytest.mark.parametrize(("rate", "code"), [("0.0", 1), ("0.5", 0)])
+def test_a_job_whose_process_dies_has_failed(
+    make: Make, capsys: pytest.CaptureFixture[str], rate: str, code: int
+) -> None:
+    """A launcher tells it of a whole batch; the other jobs of it are launched without that one."""
+    app = make(square)
+    app.monkeypatch.setattr(HydraCall, "launcher", lambda _: DeadlyLauncher())
+    typed = ("hydra.sweeper.n_jobs=2", f"hydra.sweeper.max_failure_rate={rate}")
+    storage = ("hydra.sweeper.storage=s.journal", "hydra.sweeper.study_name=s")
+    assert app.run(SWEPT, *typed, *storage, "x=choice(1,2)") == code
+    said = capsys.readouterr()
+    assert "the process of the job died: UncompletedJobError: Job 17" in said.out + said.err
+    assert "Traceback" not in said.out + said.err
+    found = load(app.folder, str(app.folder / "s.journal"), "s").trials
+    assert [trial.state.name for trial in found] == ["FAIL", "COMPLETE"]
+
+
+def test_a_launcher_that_fails_costs_no_trial(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no job's fault; the next call launches them all."""
+    app = make(square)
+    app.monkeypatch.setattr(HydraCall, "launcher", lambda _: object())
+    storage = ("hydra.sweeper.storage=s.journal", "hydra.sweeper.study_name=s")
+    assert app.run(SWEPT, *storage, "x=choice(1,2)") == 1
+    said = capsys.readouterr()
+    assert "the launcher failed: AttributeError" in said.err
+    assert "Traceback" not in said.out + said.err
+    found = load(app.folder, str(app.folder / "s.journal"), "s").trials
+    assert [trial.state.name for trial in found] == ["FAIL", "WAITING", "WAITING"]
+
+
+def test_why_jobs_have_no_value_is_said_once(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to type, where they return more than one thing."""
+    app = make(lambda config: {"loss": 1, "accuracy": 2})
+    assert app.run(SWEPT, "x=choice(1,2,3)") == 0
+    said = capsys.readouterr().out
+    assert said.count("hydra.sweeper.objectives={loss: minimize}") == 1
+    assert "3 trials: the application returned loss, accuracy" in said

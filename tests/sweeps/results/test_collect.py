@@ -198,8 +198,26 @@ def test_commands_lead_to_the_store_from_any_folder(
 def test_best_again_is_its_overrides(tmp_path: Path) -> None:
     """Without its run, the command is made of what was swept and fixed."""
     made = worked(tmp_path)
-    line = best_again(made.plan, ranked(made, None).winners[0], None)
+    line = best_again(made, ranked(made, None).winners[0], None)
     assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["--config-dir", "own", "--config-name", "mine"], ["-cn", "mine", "-cd=own"]],
+)
+def test_best_again_has_the_users_own_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str]
+) -> None:
+    """What a primary config of one's own sets is typed nowhere else; from any folder."""
+    monkeypatch.chdir(tmp_path)
+    made = worked(tmp_path)
+    save_command(made, [*typed, "-m", "hydra.searchpath=[pkg://mine]", "model.filters=8,16"])
+    line = best_again(made, ranked(made, None).winners[0], None)
+    own = f"--config-name mine --config-dir {tmp_path}/own 'hydra.searchpath=[pkg://mine]'"
+    assert line == f"cnn-sweeps {own} model.filters=8 model.conv_blocks=2"
+    lines = {each.purpose: each.line for each in commands(made, None, None)}
+    assert f"{tmp_path}/own" in lines["resume or extend the sweep"]
 
 
 def test_no_password_is_told(tmp_path: Path) -> None:

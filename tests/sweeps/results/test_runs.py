@@ -27,6 +27,7 @@ from cnn_sweeps.sweeps.study.storage import Address
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, flatten
+from cnn_sweeps.tracking.params import shorten
 
 EPOCH = 0.8
 Damage = Callable[[Path, dict[str, RunRecord]], None]
@@ -319,7 +320,7 @@ def test_each_notice_of_the_data_is_said_once() -> None:
     digests = {"a": "1", "b": "1", "c": "2", "d": "3"}
     by_id: Any = {
         run_id: SimpleNamespace(
-            run_id=run_id, tags={"data_digest": digest}, params={"data.limit": 9}
+            run_id=run_id, tags={"data_digest": digest}, params={"data.limit": "9"}
         )
         for run_id, digest in digests.items()
     }
@@ -329,3 +330,18 @@ def test_each_notice_of_the_data_is_said_once() -> None:
         by_id[run_id].tags["remarks"] = remarks
     assert Runs(store=store, by_id=by_id, missing=()).notices()[-1] == "of its network"
     assert len(Runs(store=store, by_id=by_id, missing=()).notices()) == 3
+
+
+def test_text_that_mlflow_cut_is_told_once_for_all_trials() -> None:
+    """What was cut ends in an ellipsis; MLflow's own tags are not the user's."""
+    stored = {
+        "params": flatten({"data": {"limit": 9}}) | {"model.args": shorten("a" * 9000, 6000)},
+        "tags": {"note": shorten("b" * 9000, 8000), "mlflow.x": shorten("c" * 9000, 8000)},
+    }
+    by_id: Any = {name: SimpleNamespace(run_id=name, **stored) for name in "ab"}
+    store: Any = StoredImages({"a": [], "b": []})
+    found = Runs(store=store, by_id=by_id, missing=()).notices()
+    assert [line.partition(" that")[0] for line in found] == [
+        "model.args has more than the 6,000 characters",
+        "note has more than the 8,000 characters",
+    ]

@@ -1,0 +1,66 @@
+"""Memory that is free, of the machine and of the groups that a process is in."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cnn_sweeps.data import memory
+from cnn_sweeps.data.files import check_memory
+from cnn_sweeps.errors import DataError
+
+MACHINE = 8_000_000_000
+SECOND = {"memory.max": "450000000", "memory.current": "400000000"}
+FIRST = {"memory.limit_in_bytes": "450000000", "memory.usage_in_bytes": "400000000"}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with 8 GB, and limits to be written below the folder."""
+    told = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=MACHINE))
+    monkeypatch.setattr(memory, "psutil", told)
+    monkeypatch.setattr(memory, "TREE", tmp_path)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "groups")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("groups", "folder", "files", "left"),
+    [
+        pytest.param("0::/", ".", SECOND, 50_000_000, id="container"),
+        pytest.param("0::/user/job", "user/job", SECOND, 50_000_000, id="job"),
+        pytest.param("0::/user/job", "user", SECOND, 50_000_000, id="group-around"),
+        pytest.param("0::/host/only", ".", SECOND, 50_000_000, id="seen-from-inside"),
+        pytest.param("4:memory:/job\n1:cpu:/", "memory/job", FIRST, 50_000_000, id="version-1"),
+        pytest.param("4:memory:/host", "memory", FIRST, 50_000_000, id="version-1-inside"),
+        pytest.param(
+            "0::/",
+            ".",
+            {**SECOND, "memory.stat": "anon 1\ninactive_file 100000000\nactive_file 5"},
+            150_000_005,
+            id="cached-files",
+        ),
+        pytest.param("0::/", ".", {**SECOND, "memory.max": "max"}, MACHINE, id="no-limit"),
+        pytest.param("0::/", ".", {**SECOND, "memory.max": "1"}, 0, id="above-the-limit"),
+        pytest.param("", ".", {}, MACHINE, id="no-groups"),
+    ],
+)
+def test_the_least_of_all_limits_counts(
+    tree: Path, groups: str, folder: str, files: dict[str, str], left: int
+) -> None:
+    """Wherever it stands; what is only cached may be taken."""
+    (tree / "groups").write_text(groups)
+    (tree / folder).mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (tree / folder / name).write_text(content)
+    assert memory.free() == left
+
+
+def test_data_that_does_not_fit_a_container_is_refused(tree: Path) -> None:
+    """The machine around it has room enough."""
+    (tree / "groups").write_text("0::/")
+    for name, content in SECOND.items():
+        (tree / name).write_text(content)
+    check_memory(49_000_000, "a.npz")
+    with pytest.raises(DataError, match=r"needs 0\.2 GB of memory, and 0\.1 GB are free"):
+        check_memory(200_000_000, "a.npz")
