@@ -5,12 +5,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
@@ -110,13 +109,15 @@ def _dispatch(arguments: list[str]) -> int:
         command = import_module(COMMANDS[arguments[0]])  # late, since it imports MLflow
         return int(command.main(arguments[1:]))
     if arguments == ["--version"]:
+        from importlib.metadata import version  # noqa: PLC0415 -- for this alone
+
         terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
     arguments = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
     sys.argv[1:] = arguments = validate.typed_for_hydra(options_first(arguments))
     os.environ[FULL_ERROR] = "1"
-    if "--cfg" in arguments or "-c" in arguments:
-        _check_composed(arguments)
+    if ("--cfg" in arguments or "-c" in arguments) and _show_composed(arguments):
+        return 0
     hydra.main(
         version_base=validate.HYDRA_VERSION,
         config_path=validate.config_dir(),
@@ -159,13 +160,18 @@ def _job(composed: DictConfig) -> dict[str, float]:
         raise SystemExit(_refuse(str(error), error.exit_code)) from None
 
 
-def _check_composed(arguments: list[str]) -> None:
-    """Refuse with `--cfg` what a run would refuse."""
+def _show_composed(arguments: list[str]) -> bool:
+    """Refuse with `--cfg` what a run would refuse, and show the config if no other option is typed.
+
+    Returns:
+        Whether it is shown; if not, Hydra composes it once more for its options.
+    """
     from hydra._internal.utils import get_args_parser  # noqa: PLC0415 -- Hydra has no public one
 
-    parsed = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parsed = parser.parse_args(arguments)
     if parsed.cfg == "hydra" or parsed.package is not None or parsed.multirun:
-        return
+        return False
     folder = parsed.config_path or validate.config_dir()
     overrides = list(parsed.overrides)
     if parsed.config_dir is not None:
@@ -174,6 +180,10 @@ def _check_composed(arguments: list[str]) -> None:
         overrides, name=parsed.config_name or validate.CONFIG_NAME, folder=folder
     )
     config_of(composed)
+    if parsed != parser.parse_args(["--cfg", "job", *parsed.overrides]):
+        return False
+    terminal.say(OmegaConf.to_yaml(composed), end="")
+    return True
 
 
 def _refuse(message: str, code: int) -> int:

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from cnn_sweeps.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -87,6 +85,8 @@ def check_memory(needed: int, what: object) -> None:
     Raises:
         DataError: it needs more.
     """
+    import psutil  # noqa: PLC0415 -- most kinds of data never ask
+
     try:
         free = psutil.virtual_memory().available
     except OSError:  # a container without /proc
