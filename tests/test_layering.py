@@ -91,7 +91,7 @@ MOVES_NOTHING = (
 """What the modules that compute import, and what moves no bit of an epoch."""
 HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "tensorflow"}
 """Imported late or not at all by the commands that have to answer at once."""
-NOT_TO_COMPOSE = {"email", "filelock", "jinja2", "pandas", "psutil", "requests", "sqlalchemy"}
+NOT_TO_COMPOSE = {"filelock", "jinja2", "pandas", "psutil", "requests", "sqlalchemy"}
 """Not so heavy, and no part of showing or refusing a config either."""
 
 EDGE = (

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from types import FrameType
 
 import hydra
@@ -109,8 +110,6 @@ def _dispatch(arguments: list[str]) -> int:
         command = import_module(COMMANDS[arguments[0]])  # late, since it imports MLflow
         return int(command.main(arguments[1:]))
     if arguments == ["--version"]:
-        from importlib.metadata import version  # noqa: PLC0415 -- for this alone
-
         terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
     arguments = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
