@@ -249,6 +249,13 @@ def modules_of(*packages: str) -> list[str]:
     return [module for module in SOURCES if any(is_within(module, p) for p in packages)]
 
 
+def dotted(node: ast.AST) -> str:
+    """A name with dots as it is written; empty for any other expression."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def written(module: str) -> Iterator[str]:
     """What in a module writes to the terminal, each with its line."""
     tree = TREES[module]
@@ -266,11 +273,11 @@ def written(module: str) -> Iterator[str]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
+            name = dotted(node.func)
             if name in says or name.rpartition(".")[2] in {"print", "Console", "Output"}:
                 yield f"{module}:{node.lineno} {name}()"
         elif isinstance(node, ast.Attribute) and id(node) not in asked:
-            name = ast.unparse(node)
+            name = dotted(node)
             if name in {"sys.stdout", "sys.stderr"}:
                 yield f"{module}:{node.lineno} {name}"
 
@@ -278,7 +285,7 @@ def written(module: str) -> Iterator[str]:
 def prints_itself(module: str) -> Iterator[str]:
     """What in a module writes to a standard stream without `text.terminal`, each with its line."""
     for node in ast.walk(TREES[module]):
-        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        name = dotted(node.func) if isinstance(node, ast.Call) else ""
         if name in {"print", "Console", "sys.stdout.write", "sys.stderr.write"}:
             yield f"{module}:{node.lineno} {name}()"
 

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
@@ -117,12 +118,30 @@ def _dispatch(arguments: list[str]) -> int:
     os.environ[FULL_ERROR] = "1"
     if ("--cfg" in arguments or "-c" in arguments) and _show_composed(arguments):
         return 0
-    hydra.main(
-        version_base=validate.HYDRA_VERSION,
-        config_path=validate.config_dir(),
-        config_name=validate.CONFIG_NAME,
-    )(_job)()
+    with _composed_once(arguments):
+        hydra.main(
+            version_base=validate.HYDRA_VERSION,
+            config_path=validate.config_dir(),
+            config_name=validate.CONFIG_NAME,
+        )(_job)()
     return 0
+
+
+@contextmanager
+def _composed_once(arguments: list[str]) -> Iterator[None]:
+    """Keep Hydra from composing all of the config just to look for `hydra.mode`.
+
+    The shipped config sets none. What is typed may, and so may a folder or config of the user's.
+    """
+    from hydra._internal.hydra import Hydra  # noqa: PLC0415 -- Hydra has no public one
+
+    look = Hydra.get_mode
+    if not any("hydra.mode" in a or a.startswith(("-c", "--config")) for a in arguments):
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = look  # type: ignore[method-assign]
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:

@@ -266,6 +266,9 @@ def test_hydras_own_flags_work(tmp_path: Path, arguments: list[str], shown: str)
         pytest.param(["-c", "job", "model=dnn"], 1, id="short"),
         pytest.param(["model.filters=0", "--cfg", "job"], 1, id="refused"),
         pytest.param(["--cfg", "job", "--resolve"], 2, id="for an option of Hydra's"),
+        pytest.param(["model.filters=0"], 1, id="a run refused"),
+        pytest.param(["-m", "model.filters=0,16"], 1, id="a sweep refused"),
+        pytest.param(["hydra.mode=MULTIRUN", "model.filters=0,16"], 2, id="a mode that is typed"),
     ],
 )
 def test_a_config_is_composed_once(
