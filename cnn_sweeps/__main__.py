@@ -1,5 +1,6 @@
 """`cnn-sweeps` and `python -m cnn_sweeps`: the command line, where Ctrl-C is heard at once."""
 
+import gc
 import os
 import signal
 import sys
@@ -12,9 +13,12 @@ def main() -> None:
     kernel, may not be installed here, and Keras would not be imported.
     """
     os.environ["MPLBACKEND"] = "agg"
+    gc.disable()  # nothing that is imported is garbage, and searching it for some takes long
     try:
         from cnn_sweeps.cli import main as cli  # noqa: PLC0415 -- so that Ctrl-C is heard meanwhile
 
+        gc.freeze()
+        gc.enable()
         cli.main()
     except KeyboardInterrupt:
         sys.stderr.write("cnn-sweeps: interrupted.\n")

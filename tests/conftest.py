@@ -9,9 +9,19 @@ from pathlib import Path
 
 import absl.logging
 import pytest
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from stores import finished, migrated_database, store, tracking
 
-__all__ = ["finished", "in_tmp", "isolated", "migrated_database", "store", "tracking"]
+__all__ = [
+    "finished",
+    "hydra_restore_singletons",
+    "in_tmp",
+    "isolated",
+    "migrated_database",
+    "store",
+    "tracking",
+]
 
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -57,6 +67,16 @@ def isolated() -> Iterator[None]:
     """Leave nothing of where a test has logged to: `mlflow.set_tracking_uri` writes it there."""
     yield
     forget()
+
+
+@pytest.fixture
+def hydra_restore_singletons() -> Iterator[None]:
+    """Hydra's fixture of that name, but for the plugins: they stay, and are not scanned again."""
+    plugins = Plugins.instance()
+    state = Singleton.get_state()
+    yield
+    state["instances"][Plugins] = plugins
+    Singleton.set_state(state)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,12 @@ from cnn_sweeps.tracking import Store, database
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database with MLflow's tables; copy it, do not write to it.
 
-    Of several processes that run the tests the first makes it for all.
+    Of several processes that run the tests the first makes it for all. From then on MLflow knows
+    the version of its tables; opening a store, it would import all its migrations for that.
     """
+    from mlflow.store.db import utils
+
+    utils._get_latest_schema_revision = cache(utils._get_latest_schema_revision)
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
     folder.mkdir(exist_ok=True)

@@ -3,14 +3,15 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
@@ -119,14 +120,32 @@ def _dispatch(arguments: list[str]) -> int:
     arguments = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
     sys.argv[1:] = arguments = validate.typed_for_hydra(options_first(arguments))
     os.environ[FULL_ERROR] = "1"
-    if "--cfg" in arguments or "-c" in arguments:
-        _check_composed(arguments)
-    hydra.main(
-        version_base=validate.HYDRA_VERSION,
-        config_path=validate.config_dir(),
-        config_name=validate.CONFIG_NAME,
-    )(_job)()
+    if ("--cfg" in arguments or "-c" in arguments) and _show_composed(arguments):
+        return 0
+    with _composed_once(arguments):
+        hydra.main(
+            version_base=validate.HYDRA_VERSION,
+            config_path=validate.config_dir(),
+            config_name=validate.CONFIG_NAME,
+        )(_job)()
     return 0
+
+
+@contextmanager
+def _composed_once(arguments: list[str]) -> Iterator[None]:
+    """Keep Hydra from composing all of the config just to look for `hydra.mode`.
+
+    The shipped config sets none. What is typed may, and so may a folder or config of the user's.
+    """
+    from hydra._internal.hydra import Hydra  # noqa: PLC0415 -- Hydra has no public one
+
+    look = Hydra.get_mode
+    if not any("hydra.mode" in a or a.startswith(("-c", "--config")) for a in arguments):
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = look  # type: ignore[method-assign]
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:
@@ -164,13 +183,18 @@ def _job(composed: DictConfig) -> dict[str, float]:
         raise SystemExit(_refuse(str(error), error.exit_code)) from None
 
 
-def _check_composed(arguments: list[str]) -> None:
-    """Refuse with `--cfg` what a run would refuse."""
+def _show_composed(arguments: list[str]) -> bool:
+    """Refuse with `--cfg` what a run would refuse, and show the config if no other option is typed.
+
+    Returns:
+        Whether it is shown; if not, Hydra composes it once more for its options.
+    """
     from hydra._internal.utils import get_args_parser  # noqa: PLC0415 -- Hydra has no public one
 
-    parsed = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parsed = parser.parse_args(arguments)
     if parsed.cfg == "hydra" or parsed.package is not None or parsed.multirun:
-        return
+        return False
     folder = parsed.config_path or validate.config_dir()
     overrides = list(parsed.overrides)
     if parsed.config_dir is not None:
@@ -179,6 +203,10 @@ def _check_composed(arguments: list[str]) -> None:
         overrides, name=parsed.config_name or validate.CONFIG_NAME, folder=folder
     )
     config_of(composed)
+    if parsed != parser.parse_args(["--cfg", "job", *parsed.overrides]):
+        return False
+    terminal.say(OmegaConf.to_yaml(composed), end="")
+    return True
 
 
 def _refuse(message: str, code: int) -> int:

@@ -36,7 +36,7 @@ from pydantic.dataclasses import dataclass
 from cnn_sweeps.config.rules import DATA, newest
 from cnn_sweeps.errors import ConfigError
 
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 
 from cnn_sweeps.cli import main
 
@@ -259,6 +260,52 @@ def test_hydras_own_flags_work(tmp_path: Path, arguments: list[str], shown: str)
     assert (done.returncode, done.stderr) == (0, "")
     assert shown in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    ("arguments", "times"),
+    [
+        pytest.param(["--cfg", "job"], 1, id="shown"),
+        pytest.param(["-c", "job", "model=dnn"], 1, id="short"),
+        pytest.param(["model.filters=0", "--cfg", "job"], 1, id="refused"),
+        pytest.param(["--cfg", "job", "--resolve"], 2, id="for an option of Hydra's"),
+        pytest.param(["model.filters=0"], 1, id="a run refused"),
+        pytest.param(["-m", "model.filters=0,16"], 1, id="a sweep refused"),
+        pytest.param(["hydra.mode=MULTIRUN", "model.filters=0,16"], 2, id="a mode that is typed"),
+    ],
+)
+def test_a_config_is_composed_once(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], times: int
+) -> None:
+    """Composing is the longest part of showing a config, after the imports."""
+    composed = []
+    compose = Hydra.compose_config
+    monkeypatch.setattr(
+        Hydra, "compose_config", lambda *a, **k: composed.append(a) or compose(*a, **k)
+    )
+    call(monkeypatch, *arguments)
+    assert len(composed) == times
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param([], id="defaults"),
+        pytest.param(["data=digits", "trainer.epochs=3", "hydra.sweeper.n_trials=2"], id="changed"),
+        pytest.param(["+experiment=notebook_cnn", "tracking.dir=/x y"], id="preset"),
+    ],
+)
+def test_a_config_is_shown_as_hydra_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], overrides: list[str]
+) -> None:
+    """What is composed once here is what Hydra composes and writes by itself."""
+    assert call(monkeypatch, "--cfg", "job", *overrides) == 0
+    ours = capsys.readouterr().out
+    monkeypatch.setattr(main, "_show_composed", lambda _arguments: False)
+    assert call(monkeypatch, "--cfg", "job", *overrides) == 0
+    assert ours == capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")
