@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 GROUPS = Path("/proc/self/cgroup")
 """The control groups of this process."""
 TREE = Path("/sys/fs/cgroup")
@@ -23,6 +21,8 @@ FILES = {
 
 def free() -> float | None:
     """Bytes that this process may still take; None where the system does not tell."""
+    import psutil  # noqa: PLC0415 -- most commands never ask
+
     left = list(_left())
     with suppress(OSError):  # a container without /proc
         left.append(psutil.virtual_memory().available)
