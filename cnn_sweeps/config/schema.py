@@ -509,6 +509,10 @@ class Augment:
         return bool(self.mixup or self.cutmix)
 
 
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+"""The variable that `tracking.experiment` is by default."""
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Tracking:
     """Where runs are logged; no part of what an experiment is."""

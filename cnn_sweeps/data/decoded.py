@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import ImageFiles, Resize
@@ -338,6 +337,8 @@ class DecodedStore:
 
     def _prune(self) -> None:
         """Delete what processes that were killed have left, of any key that nobody decodes."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415 -- most commands decode nothing
+
         for part in self.folder.glob(f"*{PART}*"):
             entry = self.entry(part.name.partition(PART)[0])
             with suppress(OSError, Timeout), FileLock(entry.lock, blocking=False):
@@ -397,6 +398,8 @@ def _locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: the folder cannot be written.
     """
+    from filelock import FileLock  # noqa: PLC0415 -- most commands decode nothing
+
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, poll_interval=PAUSE, fallback_to_soft=False)
     with suppress_errno(*NO_LOCKS):

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
-from cnn_sweeps.tracking.address import EXPERIMENT, Address, resolve, version_request
+from cnn_sweeps.tracking.address import Address, resolve, version_request
 from cnn_sweeps.tracking.schema import MLFLOW
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 

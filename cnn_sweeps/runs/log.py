@@ -1,11 +1,12 @@
 """What a run logs beside its epochs: tags, params, network, environment, final metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.models import build
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
@@ -81,9 +82,16 @@ def log_remarks(tracked: TrackedRun, experiment: Experiment) -> None:
 
 
 def params_of(config: Config) -> dict[str, str]:
-    """What is logged as params; of augmentation nothing where there is none."""
+    """What is logged as params, without what is neutral: MLflow's page is quick below some 50."""
     left_out = APART if config.augment.is_on else (*APART, "augment")
-    return flatten({key: value for key, value in to_json(config).items() if key not in left_out})
+    plain = without_neutral(config)
+    return flatten({key: value for key, value in plain.items() if key not in left_out})
+
+
+def neutral_params(config: Config, keys: Sequence[str]) -> dict[str, str]:
+    """The params among these keys that `params_of` leaves out: a sweep's own stand in its table."""
+    every, logged = flatten(to_json(config)), params_of(config)
+    return {key: every[key] for key in keys if key in every and key not in logged}
 
 
 def cut_texts(config: Config) -> tuple[str, ...]:

@@ -41,12 +41,14 @@ class TrialContext:
     Attributes:
         parent_run_id: the MLflow run of the sweep.
         tags: further tags of the trial's run.
+        swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
             it only if it was trained with as many threads.
     """
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    swept: Sequence[str] = ()
     timed: bool = False
 
 
@@ -127,6 +129,8 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
+        if trial and (neutral := log.neutral_params(experiment.config, trial.swept)):
+            tracked.log_params(neutral)
         yield tracked
 
 

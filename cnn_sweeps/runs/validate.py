@@ -14,11 +14,10 @@ from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, Data, Tracking, Trajectory
+from cnn_sweeps.config.schema import EXPERIMENT, Config, Data, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.tracking.address import EXPERIMENT
 from cnn_sweeps.training import no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"

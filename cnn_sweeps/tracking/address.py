@@ -9,15 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import Request
 
-from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-
-EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
-"""The variable that `tracking.experiment` is by default."""
 PLAIN = re.compile(r"[\w./:@-]+", re.ASCII)
 """Text that Hydra takes as it is."""
 

@@ -171,12 +171,12 @@ class Trainer:
     def _renew(self) -> None:
         """Forget the graphs, which have the optimizer and the metrics of one compilation."""
         self.evaluate = Evaluate(model=self.model)
-        self._step = make_step(self.model, self.dataset, self.config, self.augment)
+        self.step = make_step(self.model, self.dataset, self.config, self.augment)
         self._train = TrainEpoch(
             model=self.model,
             batch_size=self.config.batch_size,
             steps=self.config.steps_per_execution,
-            step=self._step,
+            step=self.step,
         )
 
     def _steps_before(self, segment: Segment) -> int:
@@ -206,7 +206,7 @@ class Trainer:
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
             steps = steps_per_epoch(len(order), config.batch_size)
-            seeds = step_seeds(self.seed, number, steps) if self._step else None
+            seeds = step_seeds(self.seed, number, steps) if self.step else None
             with ema.trained_weights(self.model):
                 logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()

@@ -171,10 +171,11 @@ def test_what_was_deleted_is_refused_before_anything_is_trained(
         copied.client.delete_run(original.run_id)
     else:
         copied.client.delete_experiment(original.experiment_id)
-    with pytest.raises(StoreError, match=rf"(?s)was deleted.*mlflow {deleted}s restore") as refused:
+    match = rf"(?s)was deleted.*mlflow {deleted}s restore"
+    with pytest.raises(UnknownHashError, match=match) as refused:
         command.main(["--run-id", original.run_id])
     assert str(refused.value).count("\n") == 1
-    with pytest.raises(StoreError, match="was deleted"):
+    with pytest.raises(UnknownHashError, match="was deleted"):
         command.main([original.run_id])
 
 

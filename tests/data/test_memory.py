@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from cnn_sweeps.data import memory
@@ -17,8 +18,7 @@ FIRST = {"memory.limit_in_bytes": "450000000", "memory.usage_in_bytes": "4000000
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with 8 GB, and limits to be written below the folder."""
-    told = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=MACHINE))
-    monkeypatch.setattr(memory, "psutil", told)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=MACHINE))
     monkeypatch.setattr(memory, "TREE", tmp_path)
     monkeypatch.setattr(memory, "GROUPS", tmp_path / "groups")
     return tmp_path

@@ -39,3 +39,14 @@ def test_augmentation_is_logged_where_there_is_some() -> None:
     some = log.params_of(config(augment={"crop": 0.1}))
     assert (some["augment.crop"], some["augment.flip"]) == ("0.1", "none")
     assert some.keys() - plain.keys() == {key for key in some if key.startswith("augment.")}
+
+
+def test_what_is_neutral_is_logged_only_where_it_is_swept() -> None:
+    """A page of params stays short, and a sweep's table has no holes."""
+    plain = config(trainer={"label_smoothing": 0.0})
+    assert "trainer.label_smoothing" not in log.params_of(plain)
+    assert log.params_of(config(trainer={"label_smoothing": 0.1}))["trainer.label_smoothing"] == (
+        "0.1"
+    )
+    keys = ["trainer.label_smoothing", "trainer.epochs", "model"]
+    assert log.neutral_params(plain, keys) == {"trainer.label_smoothing": "0.0"}

@@ -259,14 +259,14 @@ def test_a_run_trained_with_other_variables_does_not_answer(
         with monkeypatch.context() as here:
             for name, value in now.items():
                 here.setenv(name, value)
-            return reuse.finished(asked, home) is not None
+            return reuse.finished(asked, home)[0] is not None
 
     for then, now, answered in FLAGS:
         assert answers(now, variables=then) == answered, (then, now)
     assert answers(XLA, variables={}, watching=1)
     for damage in ("", "[]", '{"variables": 1}'):
         home.reopen(first.run_id).log_text(damage, ENVIRONMENT_FILE)
-        assert reuse.finished(asked, home) is None
+        assert reuse.finished(asked, home)[0] is None
 
 
 NET = """

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from cnn_sweeps.config.loading import load
 from cnn_sweeps.runs import validate
-from cnn_sweeps.tracking import flatten
+from cnn_sweeps.runs.log import params_of
 
 MOST_PARAMS, MOST_METRICS = 50, 20
 CONF = Path(validate.config_dir())
@@ -20,17 +21,20 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def logged(*typed: str) -> dict[str, dict[str, object]]:
+def logged(*typed: str) -> dict[str, dict[str, str]]:
     """What a command logs of its config, group by group."""
-    from cnn_sweeps.runs.log import APART
-
-    plain = validate.plain(validate.compose([*typed]))
-    return {key: value for key, value in plain.items() if key not in APART}
+    found: dict[str, dict[str, str]] = {}
+    composed = validate.plain(validate.compose([*typed]))
+    for key, text in params_of(load(composed)).items():
+        found.setdefault(key.partition(".")[0], {})[key] = text
+    return found
 
 
 def test_params_of_every_model_on_every_data() -> None:
     """Every combination logs fewer than 50 params; a group's params are those of its option."""
     needs = {
+        "idx": ["data.path=a"],
+        "table": ["data.path=a.csv"],
         "custom": ["model.function=nets:build"],
         "npz": ["data.path=a.npz"],
         "image_folder": ["data.path=a"],
@@ -42,7 +46,7 @@ def test_params_of_every_model_on_every_data() -> None:
     for stopping in ("null", "2"):
         rest = logged("data=digits", f"trainer.early_stopping.patience={stopping}")
         counts = [
-            len(flatten({**rest, "model": model, "data": data}))
+            sum(map(len, {**rest, "model": model, "data": data}.values()))
             for model in models
             for data in datas
         ]

@@ -275,7 +275,12 @@ class RunTrial:
             from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
         tags = tags_of(self._study, trial)
-        context = TrialContext(parent_run_id=self._parent, tags=tags, timed=self._timed)
+        context = TrialContext(
+            parent_run_id=self._parent,
+            tags=tags,
+            swept=[dimension.key for dimension in self._study.plan.space.dimensions],
+            timed=self._timed,
+        )
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
 
 
