@@ -244,6 +244,26 @@ def _is_apart(key: str) -> bool:
     return key.lstrip("+~").partition(".")[0] in (SEARCH, NODE)
 
 
+def _refuse_own_settings(composed: DictConfig, master: DictConfig, overrides: list[str]) -> None:
+    """Refuse an option that is swept, and whose file says how the sweep is done.
+
+    Raises:
+        ConfigError: naming the first setting.
+    """
+    before, now = (
+        dict(dotted(OmegaConf.to_container(each.hydra.sweeper, resolve=False)))  # type: ignore[arg-type]
+        for each in (master, composed)
+    )
+    for key, value in now.items():
+        if before.get(key, ...) != value:
+            options = " ".join(line for line in overrides if "=" in line)
+            raise ConfigError(
+                f"hydra.sweeper.{key} is set by the file of an option that is swept itself "
+                f"({options}), and would have no effect.\n"
+                f"Type hydra.sweeper.{key}=... for all options, or sweep each option by itself."
+            )
+
+
 def _base_config(
     loader: ConfigLoader, master: DictConfig, space: Space, fixed: list[str]
 ) -> BaseConfig:
@@ -253,6 +273,7 @@ def _base_config(
         # Hydra composed the master with what was typed; only more than that needs another pass.
         more = overrides != typed
         composed = loader.load_sweep_config(master, overrides) if more else master.copy()
+        _refuse_own_settings(composed, master, overrides)
         with open_dict(composed):
             del composed["hydra"]
             composed.pop(NODE, None)

@@ -64,6 +64,17 @@ def test_params_of_a_file_are_swept_beside_what_is_typed(mine: str) -> None:
     assert any("sweeps model.dropout" in note for note in asked.notes)
 
 
+def test_settings_in_the_file_of_a_swept_option_are_refused(mine: str, tmp_path: Path) -> None:
+    """Each option is a value of the sweep, and cannot say how the sweep is done."""
+    plain = tmp_path / "experiment" / "plain.yaml"
+    plain.write_text("# @package _global_\nmodel:\n  filters: 24\n")
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.\S+ is set by .*experiment=mine"):
+        request(mine, "+experiment=plain,mine")
+    other = tmp_path / "experiment" / "other.yaml"
+    other.write_text("# @package _global_\nmodel:\n  filters: 32\n")
+    assert keys(request(mine, "+experiment=plain,other")) == ["+experiment"]
+
+
 @pytest.mark.parametrize(
     ("typed", "swept"),
     [
