@@ -310,7 +310,7 @@ def same_software(python: str, packages: Mapping[str, str]) -> frozenset[str]:
         python: version of the interpreter.
         packages: versions by name.
     """
-    earlier = (_software(python, packages, code, pluralize) for pluralize, code in SAME_BITS)
+    earlier = (_software(python, packages, code, versions) for versions, code in SAME_BITS)
     return frozenset({_software(python, packages, checkout.digest()), *earlier})
 
 
@@ -318,9 +318,9 @@ def _software(
     python: str,
     packages: Mapping[str, str],
     code: str | None,
-    pluralize: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> str:
-    computing = {**(pluralize or {}), **{name: packages.get(name) for name in COMPUTING}}
+    computing = {**(versions or {}), **{name: packages.get(name) for name in COMPUTING}}
     told = {"python": _minor(python), "packages": computing, "code": code}
     return sha256(told)[: checkout.SHOWN]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra import initialize_config_dir
@@ -244,22 +244,26 @@ def _is_apart(key: str) -> bool:
     return key.lstrip("+~").partition(".")[0] in (SEARCH, NODE)
 
 
-def _refuse_own_settings(composed: DictConfig, master: DictConfig, overrides: list[str]) -> None:
-    """Refuse an option that is swept, and whose file says how the sweep is done.
+def _refuse_own_settings(composed: DictConfig, without: DictConfig, options: list[str]) -> None:
+    """Refuse options that are swept, and whose files say how the sweep is done.
+
+    Args:
+        composed: with these options.
+        without: the same without them.
+        options: as they are typed.
 
     Raises:
         ConfigError: naming the first setting.
     """
     before, now = (
         dict(dotted(OmegaConf.to_container(each.hydra.sweeper, resolve=False)))  # type: ignore[arg-type]
-        for each in (master, composed)
+        for each in (without, composed)
     )
     for key, value in now.items():
         if before.get(key, ...) != value:
-            options = " ".join(line for line in overrides if "=" in line)
             raise ConfigError(
-                f"hydra.sweeper.{key} is set by the file of an option that is swept itself "
-                f"({options}), and would have no effect.\n"
+                f"hydra.sweeper.{key} is set by the file of {' '.join(options)}, which is swept "
+                "itself, and would have no effect.\n"
                 f"Type hydra.sweeper.{key}=... for all options, or sweep each option by itself."
             )
 
@@ -269,11 +273,16 @@ def _base_config(
 ) -> BaseConfig:
     typed = [line for line in master.hydra.overrides.task if line in fixed]
 
+    @cache
+    def without_options() -> DictConfig:
+        return loader.load_sweep_config(master, fixed)
+
     def compose(overrides: list[str]) -> DictConfig:
         # Hydra composed the master with what was typed; only more than that needs another pass.
         more = overrides != typed
         composed = loader.load_sweep_config(master, overrides) if more else master.copy()
-        _refuse_own_settings(composed, master, overrides)
+        if options := [line for line in overrides if line not in fixed]:
+            _refuse_own_settings(composed, without_options(), options)
         with open_dict(composed):
             del composed["hydra"]
             composed.pop(NODE, None)
