@@ -153,6 +153,7 @@ CASES = {
         model=FULL,
         augment={"flip": "horizontal", "mixup": 0.3},
         trainer=phases({"first": 3, "augment.mixup": 0.0, "label_smoothing": 0.1}),
+        stopped=True,
     ),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
