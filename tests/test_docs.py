@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnn_sweeps import data
 from cnn_sweeps.api import config_of
@@ -95,6 +96,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     *_, space = blocks("docs/sweeps.md", "yaml")
     (folder / "my_conf" / "search").mkdir(parents=True)
     (folder / "my_conf" / "search" / "wide.yaml").write_text(space, encoding="utf-8")
+    for place in ("train/ants", "train/bees", "val/ants", "val/bees"):
+        (folder / "insects" / place).mkdir(parents=True)
+        for number in range(10):
+            file = folder / "insects" / place / f"{number}.png"
+            Image.new("RGB", (9, 9), (25 * number, len(place), 200)).save(file)
     (folder / "clothes").mkdir()
     for half in ("train", "t10k"):
         images, labels = np.zeros((20, 28, 28), dtype="uint8"), np.arange(20, dtype="uint8") % 2

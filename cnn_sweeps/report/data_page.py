@@ -12,8 +12,11 @@ from cnn_sweeps.tracking import images
 
 MOST_COPIES = 50
 """Groups of copies that are named on the page."""
+MOST_SIZES = 8
+"""Sizes of files that are counted one by one."""
 CSS = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1320px; color: #333d47 }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1320px; color: #333d47;
+  padding: 0 1em }
 td, th { padding: 0 1em 0 0; text-align: left } img { max-width: 100% }"""
 
 
@@ -42,7 +45,12 @@ def counts(overview: Overview) -> Table:
 def sizes(overview: Overview) -> Table:
     """Width and height of the files, the most frequent first."""
     ordered = sorted(overview.sizes.items(), key=lambda item: (-item[1], item[0]))
-    rows = [(f"{width}x{height}", f"{count:,}") for (width, height), count in ordered[:MOST_COPIES]]
+    shown, rest = ordered[:MOST_SIZES], ordered[MOST_SIZES:]
+    rows = [(f"{width}x{height}", f"{count:,}") for (width, height), count in shown]
+    if rest:
+        width, height = (sorted(side) for side in zip(*(size for size, _ in rest), strict=True))
+        others = f"{width[0]}x{height[0]} to {width[-1]}x{height[-1]}, {len(rest)} other sizes"
+        rows.append((others, f"{sum(count for _, count in rest):,}"))
     return Table(
         head=("width x height", "files"), rows=tuple(rows), text=frozenset({"width x height"})
     )

@@ -21,6 +21,7 @@ from cnn_sweeps.config.path import (
     segments,
 )
 from cnn_sweeps.config.schema import DECAYING, Config, CustomModel, Tracking
+from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity, identify
@@ -69,17 +70,27 @@ class Fork:
         """Epochs that have to be trained again to get to where the fork begins.
 
         Starts TensorFlow: what is stored counts where it was trained as it would be now.
+
+        Raises:
+            DataError: the images cannot be read.
         """
         with quiet_stderr():
             from cnn_sweeps.trajectories import resume  # noqa: PLC0415 -- TensorFlow
         config = self.config
         configure_backend(config.trainer, config.seed)
         environment = Environment.capture(
-            threads=config.trainer.threads, deterministic=config.trainer.deterministic
+            threads=config.trainer.threads,
+            deterministic=config.trainer.deterministic,
+            decoded=load_cached(config.data).decoded,
         )
         stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)
         chain = resume.chain(stored, config, self.identity, environment)
-        return self.epoch - chain.nearest_state(self.epoch)
+        known = len(chain.history())
+        if known >= config.trainer.epochs:
+            return 0  # nothing is left to train
+        # What it shares with its parent, or with an earlier fork, may reach further.
+        reached = max(self.epoch, known)
+        return reached - chain.nearest_state(reached)
 
 
 def at(name: str) -> tuple[str, int | None]:

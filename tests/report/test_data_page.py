@@ -6,7 +6,7 @@ from PIL import Image
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.overview import look
-from cnn_sweeps.report.data_page import page
+from cnn_sweeps.report.data_page import MOST_SIZES, page, sizes
 
 
 def test_the_page_has_counts_copies_and_pictures(tmp_path: Path) -> None:
@@ -23,3 +23,14 @@ def test_the_page_has_counts_copies_and_pictures(tmp_path: Path) -> None:
     assert "&lt;b&gt;cat" in made
     assert "&amp;.png" in made
     assert "<td>4x4</td><td>24</td>" in made
+
+
+def test_many_sizes_are_told_as_a_range(tmp_path: Path) -> None:
+    """Photographs have nearly as many sizes as there are files."""
+    for number in range(24):
+        file = tmp_path / "pets" / ("cat", "dog")[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4 + number, 40 - number), (200, 10 * number, 0)).save(file)
+    table = sizes(look(FolderData(path=tmp_path / "pets")))
+    assert len(table.rows) == MOST_SIZES + 1
+    assert table.rows[-1] == ("12x17 to 27x32, 16 other sizes", "16")

@@ -1,5 +1,6 @@
 """A run that is taken up after an epoch is a config like any other."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,7 +161,9 @@ def test_a_parent_that_was_changed_is_refused() -> None:
         forked(record(config=parent.config, epochs=parent.epochs), 1, f"{RATE}=1")
 
 
-def test_a_fork_is_trained_and_reproduced_without_its_parent(store: Store) -> None:
+def test_a_fork_is_trained_and_reproduced_without_its_parent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is known of its parent is read; from scratch it comes out the same."""
     from cnn_sweeps.runs import lookup
     from cnn_sweeps.runs.reproduce import reproduce
@@ -182,6 +185,12 @@ def test_a_fork_is_trained_and_reproduced_without_its_parent(store: Store) -> No
     assert (done.epochs_trained, len(own.epochs)) == (3, 3)
     assert done.identity == made.identity
     assert own.epochs[:2] == parent.epochs[:2]
-    assert fork(parent, 2, ["trainer.batch_size=8"], tracking).cost() == 0
+    assert made.cost() == 0, "it is trained"
+    again = fork(parent, 2, ["trainer.batch_size=8"], tracking)
+    assert again.cost() == 0
+    with monkeypatch.context() as elsewhere:  # image files that another decoder has decoded
+        pixels = SimpleNamespace(decoded="d" * 64)
+        elsewhere.setattr("cnn_sweeps.runs.fork.load_cached", lambda _: pixels)
+        assert again.cost() == 2
     assert len(store.get(done.run_id).tags[LINEAGE].splitlines()) == 2
     assert reproduce(own, tracking, store).verdict.kind == IDENTICAL
