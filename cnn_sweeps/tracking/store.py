@@ -300,10 +300,13 @@ class Store:
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 
-    def children(self, parent_run_id: str) -> list[RunRecord]:
-        """The trials of a sweep, oldest first; deleted ones are left out."""
+    def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
+        """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""
         experiment_id = self.reopen(parent_run_id).experiment_id
-        return self.search(f"tags.`{PARENT}` = '{parent_run_id}'", [experiment_id])[::-1]
+        where = f"tags.`{PARENT}` = '{parent_run_id}'"
+        if status is not None:
+            where += f" AND attributes.status = '{status}'"
+        return self.search(where, [experiment_id])[::-1]
 
     def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
