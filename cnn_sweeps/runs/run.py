@@ -76,7 +76,7 @@ def run(
     """
     # Load and identify
     code.import_all()
-    clock = Clock()
+    clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading(config.trainer.progress):
         experiment = Experiment.load(config)
     with _start(experiment, store, trial, started) as tracked:
@@ -84,21 +84,25 @@ def run(
         model, experiment = _built_first(experiment, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
-            return reuse.answer(known, experiment, tracked, callbacks)
+            return reuse.answer(known, experiment, tracked, callbacks, swept)
         model = model or _build(experiment, clock)
         environment = _environment(config.trainer, experiment.dataset)
-        log.log_setup(tracked, experiment, model, environment)
-        # Train
-        with clock("train"):
-            trainer, epochs, trained = _train(model, experiment, environment, tracked, callbacks)
-        # Evaluate
-        metrics = log.metrics_of(model, config, trained)
-        if trial is None:
-            metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
-        # Log
-        metrics |= log.costs_of(clock.metrics, trained, epochs)
-        weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, trained, weights)
+        with tracked.together() as setup:
+            log.log_setup(setup, experiment, model, environment, swept)
+        with tracked.together() as later:
+            # Train
+            with clock("train"):
+                trainer, epochs, trained = _train(
+                    model, experiment, environment, (tracked, later), callbacks
+                )
+            # Evaluate
+            metrics = log.metrics_of(model, config, trained)
+            if trial is None:
+                metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
+            # Log
+            metrics |= log.costs_of(clock.metrics, trained, epochs)
+            weights = state.weights_sha256(model)
+            log.log_results(later, metrics, trained, weights)
         gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
         left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
     return RunResult(
@@ -129,8 +133,6 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        if trial and (neutral := log.neutral_params(experiment.config, trial.swept)):
-            tracked.log_params(neutral)
         yield tracked
 
 
@@ -178,14 +180,17 @@ def _train(
     model: "keras.Model",
     experiment: Experiment,
     environment: Environment,
-    tracked: TrackedRun,
+    logs: tuple[TrackedRun, TrackedRun],
     callbacks: Sequence[loop.Callback],
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
-    """Train a built network as far as the config says, and log each epoch."""
+    """Train a built network as far as the config says, and log each epoch.
+
+    `logs` is the run for what is logged at once, and for what is logged after the training.
+    """
     config, dataset = experiment.config, experiment.dataset
     with (
         _progress_bar(config, dataset) as bar,
-        EpochLog(tracked) as epoch_log,
+        EpochLog(*logs) as epoch_log,
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
         trainer = loop.Trainer.compile(
@@ -198,7 +203,7 @@ def _train(
             path=segments(config),
         )
         with logged_epoch_source(
-            trainer, config, experiment.identity, environment, tracked
+            trainer, config, experiment.identity, environment, logs[1]
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
     return trainer, epochs, trained

@@ -159,12 +159,12 @@ class Store:
             status, tags = verdict(error)
             # A full disk may refuse these too; the first error is the one to report.
             with suppress(StoreError):
-                run.set_tags(tags)
+                _tell_end(run, status, tags)
             with suppress(StoreError):
-                self._end(run, status)
+                self._terminate(run, status)
             raise
-        run.set_tags(COMPLETE)
-        self._end(run, "FINISHED")
+        _tell_end(run, "FINISHED", COMPLETE)
+        self._terminate(run, "FINISHED")
 
     def _create(
         self, name: str, tags: Mapping[str, object], parent_run_id: str | None
@@ -185,10 +185,9 @@ class Store:
             )
         return self._handle(created.info.run_id, self.experiment_id)
 
-    def _end(self, run: TrackedRun, status: str) -> None:
+    def _terminate(self, run: TrackedRun, status: str) -> None:
         with refusing(self.address):
             self.client.set_terminated(run.run_id, status)
-        notes.describe(run)
 
     def _handle(self, run_id: str, experiment_id: str) -> TrackedRun:
         return TrackedRun(
@@ -233,8 +232,8 @@ class Store:
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
         run = self.reopen(run_id)
-        run.set_tags({"error": reason})
-        self._end(run, status)
+        _tell_end(run, status, {"error": reason})
+        self._terminate(run, status)
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
         """The runs of this store's experiment that have tags with these values, oldest first."""
@@ -336,6 +335,13 @@ class Store:
         with refusing(self.address), TemporaryDirectory() as scratch:
             file = self.client.download_artifacts(run_id, path, scratch)
             return Path(file).read_text(encoding="utf-8")
+
+
+def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
+    """Write how a run ends, in its tags and its description, in one call."""
+    with run.together() as last:
+        last.set_tags(tags)
+        notes.describe(last, ending=status)
 
 
 def _process() -> str:

@@ -1,7 +1,9 @@
 """Calling functions in preloaded processes, one or several at once."""
 
+import importlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
 
@@ -12,7 +14,13 @@ from signals import heard
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
 from cnn_sweeps.sweeps.workers import forkserver as workers
-from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each, warm_up
+from cnn_sweeps.sweeps.workers.forkserver import (
+    FOR_THE_CONTROLLER,
+    call,
+    call_each,
+    warm_up,
+    without,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +37,17 @@ def test_answers_come_in_the_order_of_the_calls() -> None:
 def test_each_call_has_a_process_of_its_own() -> None:
     """Neither this one nor that of another call."""
     assert len({os.getpid(), *call_each(process_of, [(1,), (2,)])}) == 3
+
+
+def test_what_no_training_uses_is_not_imported() -> None:
+    """Only for the time of the import: somebody's own code may use it."""
+    imported, other = "json", "wave"
+    sys.modules.pop(other, None)
+    with without(imported, other):
+        importlib.import_module(imported)
+        with pytest.raises(ImportError):
+            importlib.import_module(other)
+    assert importlib.import_module(other).Error
 
 
 def test_no_calls_have_no_answers() -> None:
