@@ -47,6 +47,11 @@ def _parts(results: SweepResults) -> Iterator[str]:
     yield f"## Search space\n\n{_bullets(plain(axis.told) for axis in results.axes)}"
     yield from _importances(results)
     yield from (f"{plain(each)}\n" for each in content.unknown_importances(results))
+    if results.evaluation is not None:
+        yield f"## Evaluation of the best\n\n{plain(content.evaluated(results))}\n"
+        yield results.evaluation.overall_table().to_markdown()
+        yield results.evaluation.class_table().to_markdown()
+        yield f"Most frequent mistakes:\n\n{results.evaluation.confusion_table().to_markdown()}"
     if results.trials:
         yield f"## Time\n\n{_bullets(map(plain, content.savings(results)))}"
         yield content.phases(results).to_markdown()
