@@ -54,7 +54,8 @@ def heat_maps(
         The maps, or why there are none.
     """
     every = list(activations.inside(model))
-    if not any(isinstance(each, activations.CONVOLUTIONS) for _, each in every):
+    convolutions = [isinstance(each, activations.CONVOLUTIONS) for _, each in every]
+    if not any(convolutions):
         return NO_CONVOLUTION
     found: list[tuple[str, Any]] = []
     tape = tf.GradientTape()
@@ -65,7 +66,8 @@ def heat_maps(
             tape.watch(output)  # behind frozen layers nothing else is
             found.append((name, output))
 
-    asked = [(name, each) for name, each in every if not _is_passed_over(each)]
+    behind = every[convolutions.index(True) :]
+    asked = [(name, each) for name, each in behind if not _is_passed_over(each)]
     with tape, _logits(every), activations.heard(asked, keep):
         scores = tf.cast(model(images, training=False), tf.float32)
         chosen = tf.reduce_sum(tf.gather(scores, classes, axis=1, batch_dims=1))
@@ -110,9 +112,8 @@ def _logits(inside: Sequence[tuple[str, Any]]) -> Iterator[None]:
         yield
     finally:
         for layer in last:
-            if isinstance(layer, layers.Softmax):
-                del layer.call
-            else:
+            vars(layer).pop("call", None)
+            if not isinstance(layer, layers.Softmax):
                 layer.activation = keras.activations.softmax
 
 

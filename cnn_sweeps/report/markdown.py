@@ -47,11 +47,7 @@ def _parts(results: SweepResults) -> Iterator[str]:
     yield f"## Search space\n\n{_bullets(plain(axis.told) for axis in results.axes)}"
     yield from _importances(results)
     yield from (f"{plain(each)}\n" for each in content.unknown_importances(results))
-    if results.evaluation is not None:
-        yield f"## Evaluation of the best\n\n{plain(content.evaluated(results))}\n"
-        yield results.evaluation.overall_table().to_markdown()
-        yield results.evaluation.class_table().to_markdown()
-        yield f"Most frequent mistakes:\n\n{results.evaluation.confusion_table().to_markdown()}"
+    yield from _evaluation(results)
     if results.trials:
         yield f"## Time\n\n{_bullets(map(plain, content.savings(results)))}"
         yield content.phases(results).to_markdown()
@@ -73,6 +69,15 @@ def _importances(results: SweepResults) -> Iterator[str]:
         if each.shares:
             shares = (f"{plain(key)}: {share:.0%}" for key, share in each.shares.items())
             yield f"Parameter importance for {plain(each.objective)}:\n\n{_bullets(shares)}"
+
+
+def _evaluation(results: SweepResults) -> Iterator[str]:
+    found = results.evaluation
+    if found is not None:
+        yield f"## Evaluation of the best\n\n{plain(content.evaluated(results))}\n"
+        yield found.overall_table().to_markdown()
+        yield found.class_table().to_markdown()
+        yield f"Most frequent mistakes:\n\n{found.confusion_table().to_markdown()}"
 
 
 def _bullets(lines: Iterable[str]) -> str:

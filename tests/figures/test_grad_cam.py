@@ -53,7 +53,7 @@ def test_behind_a_global_mean_it_is_the_class_activation_map(end: str, frozen: b
 
 
 def test_a_map_of_one_pixel_tells_nothing() -> None:
-    """The one before it is taken, or there is none."""
+    """Nor does what is in front of all convolutions."""
     from cnn_sweeps.figures.grad_cam import TOO_SMALL, heat_maps
 
     assert heat_maps(network(kernel_size=8), IMAGES, CLASSES) == TOO_SMALL
