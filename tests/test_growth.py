@@ -163,9 +163,9 @@ verify(record)
 print(record.config.trainer.augmentation, record.config.teacher.name, record.config.data.rules)
 """
 CONTINUE = """
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-study = SweepStudy.load(Address(storage="mlruns/studies/old.journal", name="old"))
+study = SweepStudy.load(StudyAddress(storage="mlruns/studies/old.journal", name="old"))
 for trial in study.trials():
     config = study.plan.config(study.carried_values(trial))
     same = trial.user_attrs["meaning"] == study.plan.experiment_key(config)

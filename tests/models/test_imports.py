@@ -53,7 +53,7 @@ def test_a_script_that_trains_as_it_is_imported_ends(folder: Path) -> None:
     """It asks for itself once more, and is not imported without end."""
     (folder / "own_net_now.py").write_text(
         "from cnn_sweeps.models import imports\nfrom cnn_sweeps.models.source import Source\n"
-        "with imports.fresh(Source.find('own_net_now:build')):\n    import own_net_now\n"
+        "with imports.fresh_modules(Source.find('own_net_now:build')):\n    import own_net_now\n"
     )
     assert imported() is sys.modules["own_net_now"]
 

@@ -140,9 +140,9 @@ def test_a_traceback_stands_indented_below_its_line(tmp_path: Path) -> None:
 WORKER = """
 import logging, sys
 from cnn_sweeps.sweeps.study.log import logged_worker
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-with logged_worker(SweepStudy.load(Address(storage=sys.argv[1], name="study"))):
+with logged_worker(SweepStudy.load(StudyAddress(storage=sys.argv[1], name="study"))):
     print("ready", flush=True)
     for number in range(500):
         logging.getLogger("cnn_sweeps.worker").info("%d %s", number, "w" * 300)

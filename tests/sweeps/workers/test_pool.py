@@ -179,7 +179,7 @@ sys.path.insert(0, {tests!r})
 from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.supervisor import Supervisor, Interrupts
 from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY
@@ -189,7 +189,7 @@ if __name__ == "__main__":
     forkserver.warm_up("fakes:slow")
     made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
     recover(made, None, retries=1000, show=lambda ended: None)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     group = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
     supervisor = Supervisor(study=made, store=None, budget=Budget(retries=1000), view=Collector())
     supervisor.run(group, Interrupts())
