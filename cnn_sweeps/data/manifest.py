@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.files import check_regular, told
+from cnn_sweeps.data.files import as_data_error, check_regular
 from cnn_sweeps.errors import DataError
 
 FOLDER = "manifests"
@@ -127,7 +127,7 @@ class Manifest:
         if not fresh:
             return known.digests
         taken, digests = known.taken.copy(), known.digests.copy()
-        for place in progress.counted(fresh, "files looked at"):
+        for place in progress.with_progress(fresh, "files looked at"):
             taken[place] = time.time_ns()
             digests[place] = sha256_of(Path(paths[place])).encode()
         found = Files(names=tuple(names), looks=looks, taken=taken, digests=digests)
@@ -166,7 +166,7 @@ class Manifest:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of the content of a file, 64 hex digits."""
-    with told(path), path.open("rb") as file:
+    with as_data_error(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -194,7 +194,7 @@ def _look(path: str | Path) -> Look:
     try:
         known = os.stat(path)  # noqa: PTH116 -- a `Path` takes as long as the look
     except OSError:
-        with told(Path(path)):
+        with as_data_error(Path(path)):
             raise
     if not stat.S_ISREG(known.st_mode):
         check_regular(Path(path))

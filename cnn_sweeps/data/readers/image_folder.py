@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import entries_of, expanded, kind, visible
+from cnn_sweeps.data.files import entries_of, expand_user, kind, visible_entries
 from cnn_sweeps.data.readers import listed
 from cnn_sweeps.data.readers.listed import Files, Listing, is_image
 from cnn_sweeps.data.readers.reader import Reader
@@ -37,7 +37,7 @@ def read(config: FolderData) -> Content:
             that cannot be read as images: all of them are told.
         ConfigError: `test_fraction` has no effect.
     """
-    folder = expanded(config.path)
+    folder = expand_user(config.path)
     folders = split_folders(folder, config.rules)
     classes: dict[SplitName, Classes] = {"train": class_files(folders["train"])}
     names = tuple(classes["train"])
@@ -77,7 +77,7 @@ def _labelled(classes: Classes) -> Files:
 
 def num_classes(config: FolderData) -> int:
     """As many as there are folders of training images."""
-    return len(class_folders(split_folders(expanded(config.path), config.rules)["train"]))
+    return len(class_folders(split_folders(expand_user(config.path), config.rules)["train"]))
 
 
 def split_folders(folder: Path, rules: int) -> dict[SplitName, Path]:
@@ -132,7 +132,7 @@ def class_files(folder: Path, fewest: int = FEWEST_CLASSES) -> Classes:
     Raises:
         DataError: fewer classes than that, an empty one, or images or folders out of place.
     """
-    loose = [path for path in visible(folder) if path.is_file() and is_image(path.name)]
+    loose = [path for path in visible_entries(folder) if path.is_file() and is_image(path.name)]
     folders = class_folders(folder)
     if loose:
         deep = (
@@ -173,7 +173,7 @@ def class_folders(folder: Path) -> list[Path]:
     Raises:
         DataError: a link to nothing, which may have been a class.
     """
-    inside = visible(folder)
+    inside = visible_entries(folder)
     for path in inside:
         if path.is_symlink() and not path.exists():
             raise DataError(f"{path} is a link to nothing; fix or remove it.")
@@ -210,8 +210,8 @@ def _check_labelled(folder: Path, split: SplitName, names: Sequence[str]) -> Non
     """
     fraction = "data.test_fraction" if split == "test" else "data.validation_fraction"
     without = f"without it, {fraction} of the training images is held out"
-    inside = visible(folder)
-    if not any(path.is_file() or visible(path) for path in inside):
+    inside = visible_entries(folder)
+    if not any(path.is_file() or visible_entries(path) for path in inside):
         raise DataError(f"{folder} holds no images; add some, or remove it: {without}.")
     if not {path.name for path in class_folders(folder)} & {*names}:
         raise DataError(

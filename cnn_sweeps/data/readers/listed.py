@@ -165,7 +165,7 @@ def _decoded(
     if faults and not config.skip_unreadable:
         raise DataError(unreadable.refusal(faults, listing.folder, len(every)))
     if faults:
-        notices += (unreadable.notice(faults, listing.folder, len(every)),)
+        notices += (unreadable.skipped_notice(faults, listing.folder, len(every)),)
     if config.rules > 1:
         notices += links_out(listing.folder, (path for path in paths if path not in faults))
     images = replace(found.images, names=paths)
@@ -186,7 +186,7 @@ def _foreign(paths: Sequence[str]) -> Faults:
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
     others = (path for path in paths if not is_image(path))
-    return {path: picture.foreign(Path(path), OTHER, "move or convert it") for path in others}
+    return {path: picture.foreign_file(Path(path), OTHER, "move or convert it") for path in others}
 
 
 def _readable(files: Files, faults: Faults) -> Files:

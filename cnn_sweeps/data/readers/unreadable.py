@@ -31,7 +31,7 @@ def refusal(faults: Mapping[str, UnreadableImageError], folder: Path, total: int
     )
 
 
-def notice(faults: Mapping[str, UnreadableImageError], folder: Path, total: int) -> str:
+def skipped_notice(faults: Mapping[str, UnreadableImageError], folder: Path, total: int) -> str:
     """A sentence for the record: what was left out."""
     return (
         f"{len(faults):,} of {total:,} files were left out, since they cannot be read as images: "
