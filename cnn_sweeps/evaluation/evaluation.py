@@ -82,7 +82,7 @@ class Evaluation:
         calibrated: dict[str, float] = {}
         cooled: tuple[Bin, ...] = ()
         if temperature is not None:
-            scaled = calibration.scaled(probabilities, temperature)
+            scaled = calibration.scale_probabilities(probabilities, temperature)
             cooled = calibration.reliability(labels, scaled)
             calibrated = {
                 "ece": calibration.expected_calibration_error(cooled),
@@ -92,7 +92,7 @@ class Evaluation:
             split=split,
             images=len(labels),
             classes=metrics.per_class(labels, predicted, names),
-            metrics=metrics.overall(labels, probabilities),
+            metrics=metrics.overall_metrics(labels, probabilities),
             intervals=metrics.intervals(labels, probabilities),
             confusion=tuple(tuple(map(int, row)) for row in counts),
             reliability=calibration.reliability(labels, probabilities),
@@ -128,7 +128,7 @@ class Evaluation:
         return Table(
             head=head[:width],
             rows=tuple(row[:width] for row in rows),
-            text=frozenset({"metric", "95 % interval"}),
+            text=frozenset({"metric"}),
         )
 
     def class_table(self) -> Table:
@@ -146,7 +146,7 @@ class Evaluation:
         return Table(
             head=("class", *head, "images"),
             rows=tuple(rows),
-            text=frozenset({"class", *head[1::2]}),
+            text=frozenset({"class"}),
             first=("class", *scores, "images"),
         )
 

@@ -28,9 +28,9 @@ def class_scores(evaluation: Evaluation, about: str) -> "Figure":
     """
     every = evaluation.classes
     shown = every if len(every) <= MOST else sorted(every, key=lambda each: each.f1)[:MOST]
-    names = style.distinct([each.name for each in shown], LETTERS)
+    names = style.shorten_names([each.name for each in shown], LETTERS)
     which = f"the {len(shown)} of {len(every)} classes with the lowest F1 · " * (shown != every)
-    with style.drawing():
+    with style.figure_style():
         title = f"Scores of each class: {evaluation.images:,} {SPLITS[evaluation.split]} images"
         height = style.HEAD + 110 + ROW * len(shown)
         figure = style.new(

@@ -46,13 +46,13 @@ def confusion_matrix(evaluation: Evaluation, about: str) -> "Figure":
     names = [each.name for each in evaluation.classes]
     images = f"{evaluation.images:,} {SPLITS[evaluation.split]} images"
     side = _side(classes)
-    shown = style.distinct(names, LETTERS if classes > FEW else 2 * LETTERS)
+    shown = style.shorten_names(names, LETTERS if classes > FEW else 2 * LETTERS)
     margin = 60 + LETTER * max(map(len, shown))
     below = 70 + round(0.75 * LETTER * max(map(len, shown)))
     listed = 60 + 27 * math.ceil(LISTED / 2) if classes > SHARES else 0
     width = min(max(margin + side + 40, 960), style.WIDTH)
     height = style.HEAD + 14 + side + below + listed
-    with style.drawing():
+    with style.figure_style():
         title = f"Confusion matrix: accuracy {evaluation.metrics['accuracy']:.4f} on {images}"
         figure = style.new(width, height, title, f"{about} · {_key(classes)}")
         axes = style.place(figure, margin, style.HEAD + 14, side, side)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import style
-from cnn_sweeps.figures.canvas import Canvas, Pixels, as_rgb, coloured, enlarged
+from cnn_sweeps.figures.canvas import Canvas, Pixels, apply_colour_map, as_rgb, enlarge_pixels
 from cnn_sweeps.figures.images import most_confident, percent
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ def heated(image: NDArray[np.uint8], heat: NDArray[np.float32], height: int, wid
         height: of the result, in pixels.
         width: likewise.
     """
-    grey = as_rgb(enlarged(as_rgb(image), height, width).mean(axis=-1, keepdims=True))
+    grey = as_rgb(enlarge_pixels(as_rgb(image), height, width).mean(axis=-1, keepdims=True))
     smooth = _resized(heat, height, width)
     share = STRENGTH * np.sqrt(smooth)[..., None]
-    colours = coloured(smooth, 0, 1, COLOURS)
+    colours = apply_colour_map(smooth, 0, 1, COLOURS)
     mixed: Pixels = np.round((1 - share) * DIMMED * grey + share * colours).astype(np.uint8)
     return mixed
 
@@ -190,10 +190,13 @@ def grad_cam_figure(
         below = top + TILE + 4
         faint: dict[str, Any] = {"size": style.SMALL, "color": style.FAINT}
         canvas.write(f"{word} image {each.number}", left, below, **faint)
-        canvas.write(style.shortened(each.label, LETTERS), left, below + 20, color=style.BLUE)
+        canvas.write(style.shorten_name(each.label, LETTERS), left, below + 20, color=style.BLUE)
         if not each.is_right:
             canvas.write(
-                style.shortened(each.predicted, LETTERS), left, below + 42, color=style.VERMILLION
+                style.shorten_name(each.predicted, LETTERS),
+                left,
+                below + 42,
+                color=style.VERMILLION,
             )
         canvas.write(
             percent(each.probability), left, below + (42 if each.is_right else 64), **faint

@@ -35,9 +35,9 @@ from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_pool
 from cnn_sweeps.figures.reliability import reliability_diagram
 from cnn_sweeps.figures.roc import precision_recall_curves, roc_curves
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.training import steps
-from cnn_sweeps.training.augmentation import augmented
+from cnn_sweeps.training.augmentation import augment_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,7 +153,7 @@ class Gallery:
         x = self.dataset.x_train
         images = x[np.unique(np.linspace(0, len(x) - 1, AUGMENTED, dtype=int))]
         versions = [
-            augmented(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
+            augment_batch(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
         ]
         return augmentations(images, versions, f"{self.about} · {self.dataset.name}")
 
@@ -281,6 +281,6 @@ def _made(gallery: Gallery) -> Iterator[tuple[str, bytes | str | Exception]]:
             yield path, error
     for path in (figures.EVALUATION, figures.EXAMPLES) if gallery.choices.only is None else ():
         try:
-            yield path, dumped(getattr(gallery, Path(path).stem)).encode()
+            yield path, dump_json(getattr(gallery, Path(path).stem)).encode()
         except Exception as error:  # noqa: BLE001 -- as above
             yield path, error

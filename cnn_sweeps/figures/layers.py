@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import style
-from cnn_sweeps.figures.canvas import RGB, Canvas, Pixels, as_rgb, coloured, columns_for
+from cnn_sweeps.figures.canvas import RGB, Canvas, Pixels, apply_colour_map, as_rgb, columns_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,11 +119,13 @@ def all_filters(chosen: Chosen, maps: "Maps", layer: str, about: str) -> "Figure
     top = style.HEAD + 14
     canvas.put(as_rgb(chosen.images)[0], 16, top + 20, 170, 170)
     canvas.write(f"{chosen.word} image {chosen.numbers[0]}", 16, top + 196, size=style.SMALL)
-    canvas.write(style.shortened(chosen.names[0], LETTERS), 16, top + 218)
+    canvas.write(style.shorten_name(chosen.names[0], LETTERS), 16, top + 218)
     for number in range(shown):
         row, column = divmod(number, columns)
         left, above = 222 + column * (tile + GAP), top + row * (tile + 28)
-        canvas.put(coloured(lifted[..., number], 0, 1, COLOURS), left, above + 19, tile, tile)
+        canvas.put(
+            apply_colour_map(lifted[..., number], 0, 1, COLOURS), left, above + 19, tile, tile
+        )
         canvas.write(f"{number}", left, above, size=style.SMALL, color=style.FAINT)
     canvas.write(_key(low, high), 222, canvas.height - 32, size=style.SMALL)
     return canvas.figure()
@@ -137,7 +139,7 @@ def _images(canvas: Canvas, chosen: Chosen, top: int, tile: int) -> None:
         canvas.write(
             f"{chosen.word} image\n{number}", 16, at + 4, size=style.SMALL, color=style.FAINT
         )
-        canvas.write(style.shortened(chosen.names[row], 11), 16, at + 48)
+        canvas.write(style.shorten_name(chosen.names[row], 11), 16, at + 48)
     canvas.write("image", 150, top - 66, weight="bold")
     height, width = chosen.images.shape[1:3]
     canvas.write(f"{height}×{width}", 150, top - 44, size=style.SMALL, color=style.FAINT)
@@ -151,7 +153,7 @@ def _column(
     low, high = _scale(values)
     height, width = values.shape[1:]
     room = max(tile // 11, 5)
-    canvas.write(style.shortened(name.rpartition("/")[2], room), left, top + 4, weight="bold")
+    canvas.write(style.shorten_name(name.rpartition("/")[2], room), left, top + 4, weight="bold")
     faint: Mapping[str, Any] = {"size": style.SMALL, "color": style.FAINT}
     canvas.write(f"{height}×{width}", left, top + 26, **faint)
     canvas.write(f"{low:.2g} to {high:.2g}", left, top + 46, **faint)
@@ -160,7 +162,7 @@ def _column(
 
 
 def _pictures(values: NDArray[np.float32], low: float, high: float) -> list[Pixels]:
-    return [coloured(each, low, high, COLOURS) for each in values]
+    return [apply_colour_map(each, low, high, COLOURS) for each in values]
 
 
 def _scale(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -223,7 +225,9 @@ def kernel_pictures(weights: NDArray[np.floating[Any]]) -> list[Pixels]:
         colours = np.round(255 * (0.5 + weights / (2 * most or 1.0))).astype(np.uint8)
         return [colours[..., number] for number in range(weights.shape[3])]
     flat = _mean(weights)
-    return [coloured(flat[..., n], -most, most, KERNEL_COLOURS) for n in range(weights.shape[3])]
+    return [
+        apply_colour_map(flat[..., n], -most, most, KERNEL_COLOURS) for n in range(weights.shape[3])
+    ]
 
 
 def _mean(weights: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

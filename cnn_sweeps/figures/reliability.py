@@ -26,7 +26,7 @@ def reliability_diagram(evaluation: Evaluation, about: str) -> "Figure":
         evaluation: of one split.
         about: the name of the run.
     """
-    with style.drawing():
+    with style.figure_style():
         title = f"Reliability diagram: {evaluation.images:,} {SPLITS[evaluation.split]} images"
         figure = style.new(900, 780, title, f"{about} · {key(evaluation)}")
         axes = style.place(figure, 90, style.HEAD + 20, 780, 440)

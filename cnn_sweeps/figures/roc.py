@@ -42,7 +42,7 @@ def _figure(
 ) -> "Figure | str":
     if not curves:
         return "fewer than two classes have images"
-    with style.drawing():
+    with style.figure_style():
         images = f"{evaluation.images:,} {SPLITS[evaluation.split]} images"
         figure = style.new(1100, 780, f"{title}: {images}", f"{about} · {key(curves)}")
         axes = style.place(figure, 90, style.HEAD + 20, 600, 600)
@@ -73,7 +73,7 @@ def draw_precision_recall(axes: "Axes", curves: Sequence[Curve]) -> None:
 
 def _draw(axes: "Axes", curves: Sequence[Curve], area: str) -> None:
     worst = sorted(curves, key=lambda each: each.area)
-    names = dict(zip(curves, style.distinct([c.name for c in curves], LETTERS), strict=True))
+    names = dict(zip(curves, style.shorten_names([c.name for c in curves], LETTERS), strict=True))
     for number, curve in enumerate(worst[COLOURED:]):
         label = None if number else f"{len(worst) - COLOURED} other classes"
         axes.plot(curve.x, curve.y, color=OTHERS, linewidth=0.8, alpha=0.7, label=label)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnn_sweeps.evaluation.evaluation import Evaluation
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 PROBABILITIES = np.array(
@@ -75,7 +75,7 @@ def test_the_most_frequent_mistakes_come_first() -> None:
 def test_what_is_stored_is_read_again() -> None:
     """Every field, also bins without an image."""
     found = Evaluation.of(LABELS, PROBABILITIES, NAMES, temperature=0.5)
-    assert Evaluation.from_json(json.loads(dumped(found))) == found
+    assert Evaluation.from_json(json.loads(dump_json(found))) == found
     assert found.calibrated_reliability != found.reliability
     with pytest.raises(ValueError, match="confusion"):
         Evaluation.from_json({"split": "test"})

@@ -10,7 +10,7 @@ from cnn_sweeps.figures.examples import Examples
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.study.retry import Retry
-from cnn_sweeps.text.json import plain
+from cnn_sweeps.text.json import plain_values
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import Epoch
 
@@ -266,8 +266,13 @@ class SweepResults:
         """All of it but pictures and the table, which repeats the trials; NaN becomes null."""
         left_out = ("answer", "ranking", "examples")
         shown = [each.name for each in fields(self) if each.name not in left_out]
-        values = {name: plain(getattr(self, name)) for name in shown}
+        values = {name: plain_values(getattr(self, name)) for name in shown}
         values["timing"]["use"] = self.timing.use
         answer = self.answer.to_json() if self.answer else None
         values["examples"] = self.examples.to_json() if self.examples else None
-        return {"version": VERSION, "study": values.pop("study"), "answer": plain(answer), **values}
+        return {
+            "version": VERSION,
+            "study": values.pop("study"),
+            "answer": plain_values(answer),
+            **values,
+        }
