@@ -67,21 +67,28 @@ def class_intervals(
     """95 % intervals of `precision`, `recall` and `f1` of each class; see `intervals`.
 
     For one class an image is one of four kinds: found, missed, taken for it, or neither. How many
-    of each a sample of the images has is multinomial, so that no image needs to be drawn.
+    of each a sample of the images has is multinomial, so that no image needs to be drawn. A
+    sample in which a score is undefined does not count for it.
     """
     chance, count = np.random.RandomState(seed), len(labels)
     found: list[Mapping[str, tuple[float, float]]] = []
     for each in range(classes):
         own, taken = labels == each, predicted == each
         kinds = np.array([(own & taken).sum(), (own & ~taken).sum(), (taken & ~own).sum()])
-        shares = [*kinds / count, 1 - kinds.sum() / count]
+        shares = [*kinds / count, (count - kinds.sum()) / count]
         right, missed, wrong, _ = chance.multinomial(count, shares, size=RESAMPLES).T
-        drawn = {
-            "precision": right / np.maximum(right + wrong, 1),
-            "recall": right / np.maximum(right + missed, 1),
-            "f1": 2 * right / np.maximum(2 * right + missed + wrong, 1),
+        parts = {
+            "precision": (right, right + wrong),
+            "recall": (right, right + missed),
+            "f1": (2 * right, 2 * right + missed + wrong),
         }
-        found.append({name: _ends(seen) for name, seen in drawn.items()} if own.any() else {})
+        found.append(
+            {
+                name: _ends(part[whole > 0] / whole[whole > 0])
+                for name, (part, whole) in parts.items()
+                if own.any() and whole.any()
+            }
+        )
     return found
 
 

@@ -117,3 +117,9 @@ def test_a_class_without_images_has_no_interval() -> None:
     labels, probabilities = drawn(3, classes=4, absent=2)
     rows = metrics.per_class(labels, probabilities.argmax(axis=1), NAMES[:4])
     assert [bool(row.intervals) for row in rows] == [True, True, False, True]
+
+
+def test_a_class_that_is_never_predicted_has_no_precision_to_be_sure_of() -> None:
+    """Its recall is 0, surely."""
+    ends = metrics.class_intervals(np.array([0, 0, 1]), np.array([0, 0, 0]), 2)[1]
+    assert ends == {"recall": (0, 0), "f1": (0, 0)}
