@@ -130,7 +130,7 @@ def test_a_folder_that_is_none_is_refused(trial: RunRecord, tmp_path: Path) -> N
     ("arguments", "said"),
     [
         (["--images", "0,359", "--split", "test"], "there are 359 test images"),
-        (["--images", "0,144"], "there are 144 validation images"),
+        (["--images", "0,20"], "there are 20 validation images"),
         (["--only", "roc,heat"], "there is no figure heat"),
         (["--filter", "4"], "filters are numbered 0 to 3"),
         (["--layer", "conv_2"], "Choose one of conv_1, pool_1"),
