@@ -17,8 +17,9 @@ from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import EXPERIMENT, Config, Data, Tracking, Trajectory
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
+from cnn_sweeps.runs import pretrained
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import no_effect, optimizers, stopping
+from cnn_sweeps.training import freezing, no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -150,13 +151,14 @@ def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
-    models.check(config.model, shape)
+    models.check(pretrained.found(config), shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
+        freezing.check_config(held)
         stopping.check(held.trainer, config.data.validation_fraction)
         no_effect.check(held.augment, held.trainer, shape)
 
