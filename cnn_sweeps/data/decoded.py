@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
 from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
-from cnn_sweeps.data.files import check_memory, expanded, told
+from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def cache_folder(chosen: Path | None) -> Path:
     """Where decoded images are kept."""
     named = chosen or os.environ.get(VARIABLE)
     if named:
-        return expanded(Path(named))
-    return expanded(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
+        return expand_user(Path(named))
+    return expand_user(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
 
 
 def key_of(digests: Sequence[str], decoding: Decoding) -> str:
@@ -364,7 +364,7 @@ def _in_memory(paths: Sequence[Path], decoding: Decoding, source: Path, why: str
     """
     shape = (len(paths), *decoding.shape)
     check_memory(prod(shape), source, why)
-    with told(source):
+    with as_data_error(source):
         images = np.zeros(shape, dtype=np.uint8)
     prints, faults, notices = _decode(paths, decoding, images.__setitem__, source)
     view = View(base=images, places=np.arange(len(images)), prints=prints)
@@ -459,7 +459,7 @@ def _decode(
         dark[place] = found.pixels.max() <= DARK
         return found.depth, found.brightest
 
-    with picture.careful():
+    with picture.strict_decoding():
         for place, found in enumerate(_in_threads(one, len(paths))):
             if isinstance(found, UnreadableImageError):
                 faults[place] = found
@@ -480,7 +480,7 @@ def _in_threads(one: Callable[[int], Any], count: int) -> Iterator[Any]:
     try:
         chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
         found = chain.from_iterable(pool.map(lambda chunk: [one(place) for place in chunk], chunks))
-        for _ in progress.counted(range(count), "images decoded"):
+        for _ in progress.with_progress(range(count), "images decoded"):
             yield next(found)
     finally:
         pool.shutdown(cancel_futures=True)

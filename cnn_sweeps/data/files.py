@@ -23,7 +23,7 @@ SPECIAL = {
 """What may stand where a file is expected, and would be waited for, or read, for ever."""
 
 
-def expanded(path: Path) -> Path:
+def expand_user(path: Path) -> Path:
     """The path with `~` replaced; a shell leaves the one in `data.path=~/x` alone."""
     with suppress(RuntimeError):  # a user without a home: the path is taken as it is
         return path.expanduser()
@@ -36,7 +36,7 @@ def kind(path: Path) -> Literal["file", "folder", "nothing"]:
     Raises:
         DataError: the folders above it may not be entered, or it is a pipe or the like.
     """
-    with told(path):
+    with as_data_error(path):
         if path.is_dir():
             return "folder"
         if not path.exists():
@@ -51,7 +51,7 @@ def check_regular(path: Path) -> None:
     Raises:
         DataError: a pipe, a socket or a device, or a link to one; or there is nothing.
     """
-    with told(path):
+    with as_data_error(path):
         mode = stat.S_IFMT(path.stat().st_mode)
     if mode in SPECIAL:
         raise DataError(f"{path} is {SPECIAL[mode]}, not a regular file; remove it.")
@@ -87,7 +87,7 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
     Raises:
         DataError: it needs more.
     """
-    free = memory.free()
+    free = memory.free_bytes()
     if free is not None and needed > free:
         raise DataError(
             f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
@@ -95,16 +95,16 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
         )
 
 
-def visible(folder: Path) -> list[Path]:
+def visible_entries(folder: Path) -> list[Path]:
     """What is in a folder, sorted by name, without the hidden files that systems leave."""
-    with told(folder):
+    with as_data_error(folder):
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     litter = {"thumbs.db", "desktop.ini", "__macosx"}
     return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in litter]
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def as_data_error(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a file into one `DataError`.
 
     Raises:
@@ -129,14 +129,14 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def beginning(path: Path, size: int) -> bytes:
+def first_bytes(path: Path, size: int) -> bytes:
     """The first bytes of what `read_bytes` gives, at most so many; the rest stays on disk.
 
     Raises:
         DataError: the file cannot be read, or begins as a gzip stream that is damaged.
     """
     check_regular(path)
-    with told(path), path.open("rb") as file, _told_of_gzip(path):
+    with as_data_error(path), path.open("rb") as file, _told_of_gzip(path):
         data = file.read(io.DEFAULT_BUFFER_SIZE)
         if not data.startswith(GZIP_MAGIC):
             return data[:size]
@@ -156,7 +156,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
         DataError: the file cannot be read, is longer, or its gzip stream is cut off or damaged.
     """
     check_regular(path)
-    with told(path), _told_of_gzip(path):
+    with as_data_error(path), _told_of_gzip(path):
         check_memory(path.stat().st_size, path)
         data = path.read_bytes()
         content = _unzipped(data, most + 1) if data.startswith(GZIP_MAGIC) else data

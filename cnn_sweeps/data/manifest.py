@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.files import check_regular, told
+from cnn_sweeps.data.files import as_data_error, check_regular
 from cnn_sweeps.errors import DataError
 
 FOLDER = "manifests"
@@ -78,7 +78,7 @@ class Manifest:
                 found[name] = known
             else:
                 fresh.append((path, name, look))
-        for path, name, look in progress.counted(fresh, "files looked at"):
+        for path, name, look in progress.with_progress(fresh, "files looked at"):
             found[name] = (look, time.time_ns(), sha256_of(path))
         if fresh:
             self._write(found)
@@ -107,12 +107,12 @@ class Manifest:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of the content of a file, 64 hex digits."""
-    with told(path), path.open("rb") as file:
+    with as_data_error(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _look(path: Path) -> Look:
-    with told(path):
+    with as_data_error(path):
         known = path.stat()
     if not stat.S_ISREG(known.st_mode):
         check_regular(path)

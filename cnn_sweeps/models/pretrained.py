@@ -2,7 +2,7 @@
 
 The backbone is an application of Keras or a network of ours. It stands in the network as one model
 named `backbone`, behind the preprocessing that it was trained with. Here it is built, with random
-weights; `fill` puts the pretrained ones in, wherever they come from.
+weights; `fill_backbone` puts the pretrained ones in, wherever they come from.
 """
 
 import importlib.util
@@ -70,11 +70,11 @@ def build(model: PretrainedModel, image: Tensor, num_classes: int) -> Tensor:
     check(model, tuple(image.shape[1:]))
     shape = _input_shape(model, tuple(image.shape[1:]))
     x = _prepared(model, image, shape)
-    x = backbone(model, shape)(x)
+    x = build_backbone(model, shape)(x)
     return _head(model, x, num_classes)
 
 
-def backbone(model: PretrainedModel, shape: Shape) -> Any:
+def build_backbone(model: PretrainedModel, shape: Shape) -> Any:
     """The backbone with random weights, a Keras model from floats (0 to 255, or as preprocessed).
 
     Args:
@@ -87,7 +87,7 @@ def backbone(model: PretrainedModel, shape: Shape) -> Any:
     return _up_to(_whole(model, shape), model.layer)
 
 
-def fill(network: Any, model: PretrainedModel, trained: Any) -> None:
+def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
     """Give the backbone of a network the weights of a trained one.
 
     Args:
@@ -118,7 +118,7 @@ def fill(network: Any, model: PretrainedModel, trained: Any) -> None:
         own.set_weights(_up_to(whole, model.layer).get_weights())
 
 
-def published(model: PretrainedModel, shape: Shape) -> Published:
+def published_file(model: PretrainedModel, shape: Shape) -> Published:
     """The file of the ImageNet weights of an application, by what Keras would download.
 
     Args:
@@ -144,7 +144,7 @@ def published(model: PretrainedModel, shape: Shape) -> Published:
 
 
 @cache
-def applications() -> tuple[str, ...]:
+def application_names() -> tuple[str, ...]:
     """The names of `keras.applications`, read from its source: Keras takes seconds to import."""
     spec = importlib.util.find_spec("keras")
     places = list(spec.submodule_search_locations or ()) if spec else []
@@ -198,7 +198,7 @@ def _check_weights(model: PretrainedModel) -> None:
 
 
 def _check_name(name: str) -> None:
-    if name in applications():
+    if name in application_names():
         return
     if HUB.fullmatch(name):
         raise ConfigError(
@@ -206,9 +206,9 @@ def _check_name(name: str) -> None:
             "Install it (pip install keras-hub) and type model=custom, with a function that calls "
             "keras_hub.models.Backbone.from_preset."
         )
-    lower = {each.lower(): each for each in applications()}
+    lower = {each.lower(): each for each in application_names()}
     near = [lower[each] for each in get_close_matches(name.lower(), lower, n=ENOUGH_NAMES)]
-    named = near or [f"{', '.join(applications()[:ENOUGH_NAMES])}, ..."]
+    named = near or [f"{', '.join(application_names()[:ENOUGH_NAMES])}, ..."]
     raise ConfigError(
         f"model.backbone={name} is no name of keras.applications.\n"
         f"Type, for example, model.backbone={' or '.join(named)}."
@@ -299,7 +299,7 @@ def _head(model: PretrainedModel, x: Tensor, num_classes: int) -> Tensor:
         x = layers.Dropout(head.dropout, name="head_dropout")(x)
     for number, units in enumerate(dense.dense_units(head), start=1):
         layer = partial(layers.Dense, units)
-        x = dense.hidden(head, x, layer, f"head_dense_{number}", batch_norm=head.batch_norm)
+        x = dense.hidden_layer(head, x, layer, f"head_dense_{number}", batch_norm=head.batch_norm)
         if head.dropout:
             x = layers.Dropout(head.dropout, name=f"head_dropout_{number}")(x)
     return dense.class_scores(x, num_classes)

@@ -47,9 +47,9 @@ class Experiment:
         dataset = data.load_cached(config.data)
         config = replace(
             config,
-            model=pretrained.identified(config, dataset.shape, store),
+            model=pretrained.resolve_weights(config, dataset.shape, store),
             data=data.as_read(config.data, dataset),
-            trainer=class_weights.named(config.trainer, dataset.class_names),
+            trainer=class_weights.named_weights(config.trainer, dataset.class_names),
         )
         return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
 

@@ -23,7 +23,7 @@ from cnn_sweeps.config.schema import (
     spelt_out,
 )
 from cnn_sweeps.data.download import digest_of, fetch
-from cnn_sweeps.data.files import expanded, kind
+from cnn_sweeps.data.files import expand_user, kind
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.models import pretrained
 from cnn_sweeps.models.names import title
@@ -58,7 +58,7 @@ class TrainedRun:
     classes: int
 
 
-def found(config: Config) -> Model:
+def resolve_backbone(config: Config) -> Model:
     """The network of a config, with the backbone that a run tells, before any images are read.
 
     Raises:
@@ -71,13 +71,13 @@ def found(config: Config) -> Model:
     if not isinstance(model, PretrainedModel):
         return model
     if model.weights_from == "run":
-        return _described(model, _known_run(model, config.tracking))
+        return _with_run(model, _known_run(model, config.tracking))
     if model.weights_from == "file":
         _own_file(model)
     return model
 
 
-def identified(config: Config, shape: Shape, store: Store | None) -> Model:
+def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
     """The network with the digest of its pretrained weights, which are downloaded if need be.
 
     Args:
@@ -86,7 +86,7 @@ def identified(config: Config, shape: Shape, store: Store | None) -> Model:
         store: where to look for a run; `config.tracking` when None.
 
     Raises:
-        ConfigError: see `found`; or Keras has no such weights.
+        ConfigError: see `resolve_backbone`; or Keras has no such weights.
         DataError: the file cannot be had.
         UnknownHashError: there is no such run.
         RecordError: the weights are not those of the record.
@@ -95,9 +95,9 @@ def identified(config: Config, shape: Shape, store: Store | None) -> Model:
     if not isinstance(model, PretrainedModel) or model.weights is None:
         return model
     if model.weights_from == "run":
-        return _described(model, _trained_run(model, store or lookup.open_store(config.tracking)))
+        return _with_run(model, _trained_run(model, store or lookup.open_store(config.tracking)))
     file = _file(model, config, shape)
-    digest = _digest(file, file.stat().st_mtime_ns)
+    digest = _digest_of(file, file.stat().st_mtime_ns)
     if model.weights_sha256 not in (None, digest):
         raise RecordError(
             f"{KEY}={model.weights}: {file} has the SHA-256 {digest[:SHOWN]}, but the weights of "
@@ -107,7 +107,7 @@ def identified(config: Config, shape: Shape, store: Store | None) -> Model:
     return replace(model, weights_sha256=digest)
 
 
-def fill(network: "keras.Model", config: Config, store: Store) -> None:
+def fill_backbone(network: "keras.Model", config: Config, store: Store) -> None:
     """Put the pretrained weights of an identified config into its network.
 
     Raises:
@@ -117,14 +117,16 @@ def fill(network: "keras.Model", config: Config, store: Store) -> None:
     model = config.model
     if not isinstance(model, PretrainedModel) or model.weights is None:
         return
-    from cnn_sweeps.models.probe import undisturbed  # noqa: PLC0415 -- TensorFlow
+    from cnn_sweeps.models.probe import keep_random_state  # noqa: PLC0415 -- TensorFlow
 
-    with undisturbed():
+    with keep_random_state():
         if model.weights_from == "run":
-            pretrained.fill(network, model, _load(_trained_run(model, store), store))
+            pretrained.fill_backbone(network, model, _load(_trained_run(model, store), store))
         else:
             height, width, channels = network.input_shape[1:]
-            pretrained.fill(network, model, _file(model, config, (height, width, channels)))
+            pretrained.fill_backbone(
+                network, model, _file(model, config, (height, width, channels))
+            )
 
 
 def _load(trained: TrainedRun, store: Store) -> "keras.Model":
@@ -142,7 +144,7 @@ def _load(trained: TrainedRun, store: Store) -> "keras.Model":
 
 
 def _own_file(model: PretrainedModel) -> Path:
-    path = expanded(Path(str(model.weights)))
+    path = expand_user(Path(str(model.weights)))
     if kind(path) == "file":
         return path
     raise DataError(
@@ -158,15 +160,15 @@ def _file(model: PretrainedModel, config: Config, shape: Shape) -> Path:
     from cnn_sweeps.training.backend import configure_backend  # noqa: PLC0415 -- TensorFlow
 
     configure_backend(config.trainer, config.seed)
-    file = pretrained.published(model, shape)
-    target = expanded(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / file.name
+    file = pretrained.published_file(model, shape)
+    target = expand_user(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / file.name
     remedy = f"get it there yourself and put it at {target}, or type {KEY}=FILE"
     fetch([file.url], target, digest=file.digest, remedy=remedy)
     return target
 
 
 @lru_cache(maxsize=16)
-def _digest(file: Path, _changed: int) -> str:
+def _digest_of(file: Path, _changed: int) -> str:
     """Of a file, until it changes."""
     return digest_of(file)
 
@@ -174,11 +176,11 @@ def _digest(file: Path, _changed: int) -> str:
 def _known_run(model: PretrainedModel, tracking: Tracking) -> TrainedRun:
     """The same for each of many configs of a sweep, before anything starts."""
     where = (tracking.uri or os.environ.get(URI), str(tracking.dir.absolute()))
-    return _looked_up(*where, model.weights, model.weights_sha256)
+    return _look_up(*where, model.weights, model.weights_sha256)
 
 
 @lru_cache(maxsize=16)
-def _looked_up(uri: str | None, folder: str, name: str, digest: str | None) -> TrainedRun:
+def _look_up(uri: str | None, folder: str, name: str, digest: str | None) -> TrainedRun:
     model = PretrainedModel(weights=name, weights_sha256=digest)
     store = lookup.open_store(Tracking(uri=uri, dir=Path(folder)), name)
     return _trained_run(model, store)
@@ -194,7 +196,7 @@ def _trained_run(model: PretrainedModel, store: Store) -> TrainedRun:
         whole = [r for r in whole if model_files.has_model(store, r)]
         if not whole:
             raise RecordError(_no_model(store, digest))
-        run = lookup.newest(whole)
+        run = lookup.newest_run(whole)
         record = lookup.record_of(store, run)
         verify(record)
         shape, classes = lookup.sizes(store, run)
@@ -211,7 +213,7 @@ def _no_model(store: Store, digest: str | None) -> str:
     )
 
 
-def _described(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
+def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
     """The config of a network with the backbone and the digest that a run tells.
 
     Raises:

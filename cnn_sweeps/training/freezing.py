@@ -35,7 +35,7 @@ def check_config(config: Config) -> None:
         )
 
 
-def check(model: "keras.Model", freeze: str | float) -> None:
+def check_layer(model: "keras.Model", freeze: str | float) -> None:
     """Refuse a layer that a network does not have.
 
     Raises:
@@ -45,7 +45,7 @@ def check(model: "keras.Model", freeze: str | float) -> None:
         _place(_layers(model), freeze)
 
 
-def apply(model: "keras.Model", freeze: str | float) -> None:
+def apply_freeze(model: "keras.Model", freeze: str | float) -> None:
     """Freeze, and train the other layers again that were frozen here.
 
     Args:
@@ -58,7 +58,7 @@ def apply(model: "keras.Model", freeze: str | float) -> None:
     layers = _layers(model)
     if freeze == NONE and not any(hasattr(layer, TRAINED) for layer in layers):
         return
-    frozen = set(map(id, _frozen(layers, freeze)))
+    frozen = set(map(id, _frozen_layers(layers, freeze)))
     for layer in layers:
         if not hasattr(layer, TRAINED):
             setattr(layer, TRAINED, layer.trainable)
@@ -71,7 +71,7 @@ def frozen_params(model: "keras.Model") -> int:
     return sum(x.count_params() for x in layers if getattr(x, TRAINED, False) and not x.trainable)
 
 
-def _frozen(layers: Sequence[Any], freeze: str | float) -> Sequence[Any]:
+def _frozen_layers(layers: Sequence[Any], freeze: str | float) -> Sequence[Any]:
     if freeze == NONE:
         return ()
     if freeze == BACKBONE:

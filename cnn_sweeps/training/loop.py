@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.path import Segment, holding
+from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
@@ -115,7 +115,7 @@ class Trainer:
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
         for segment in path:
-            freezing.check(model, segment.config.trainer.freeze)
+            freezing.check_layer(model, segment.config.trainer.freeze)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
         return cls(
@@ -150,7 +150,7 @@ class Trainer:
 
     def prepare(self, number: int) -> None:
         """Compile the model as it was in that epoch, so that a state after it can be restored."""
-        segment = holding(self.path, number) if self.path else None
+        segment = segment_at(self.path, number) if self.path else None
         if segment is not None and segment is not self._segment:
             self._compile(segment)
 
@@ -198,7 +198,9 @@ class Trainer:
         schedule = self.config.schedule
         if schedule.name == "reduce_on_plateau":
             first = self._segment.first if self._segment else 1
-            dropped = plateau.drops(schedule, [e for e in history if first <= e.number < number])
+            dropped = plateau.count_drops(
+                schedule, [e for e in history if first <= e.number < number]
+            )
             rate = self.config.optimizer.learning_rate * schedule.drop_factor**dropped
             self.model.optimizer.learning_rate = rate
 
@@ -307,7 +309,7 @@ def compile_model(
     Raises:
         ConfigError: an impossible optimizer or schedule.
     """
-    freezing.apply(model, config.freeze)
+    freezing.apply_freeze(model, config.freeze)
     model.compile(
         optimizer=optimizers.make(
             config, steps_per_epoch(images, config.batch_size), first_step=first_step

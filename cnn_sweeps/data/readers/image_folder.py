@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import expanded, kind, visible
+from cnn_sweeps.data.files import expand_user, kind, visible_entries
 from cnn_sweeps.data.readers import listed
 from cnn_sweeps.data.readers.listed import Item, Listing, is_image
 from cnn_sweeps.data.readers.reader import Reader
@@ -33,7 +33,7 @@ def read(config: FolderData) -> Content:
             that cannot be read as images: all of them are told.
         ConfigError: `test_fraction` has no effect.
     """
-    folder = expanded(config.path)
+    folder = expand_user(config.path)
     folders = split_folders(folder, config.rules)
     classes: dict[SplitName, Classes] = {"train": class_files(folders["train"])}
     names = tuple(classes["train"])
@@ -67,7 +67,7 @@ def read(config: FolderData) -> Content:
 
 def num_classes(config: FolderData) -> int:
     """As many as there are folders of training images."""
-    return len(class_folders(split_folders(expanded(config.path), config.rules)["train"]))
+    return len(class_folders(split_folders(expand_user(config.path), config.rules)["train"]))
 
 
 def split_folders(folder: Path, rules: int) -> dict[SplitName, Path]:
@@ -122,7 +122,7 @@ def class_files(folder: Path, fewest: int = FEWEST_CLASSES) -> Classes:
     Raises:
         DataError: fewer classes than that, an empty one, or images or folders out of place.
     """
-    loose = [path for path in visible(folder) if path.is_file() and is_image(path)]
+    loose = [path for path in visible_entries(folder) if path.is_file() and is_image(path)]
     folders = class_folders(folder)
     if loose:
         deep = (
@@ -163,7 +163,7 @@ def class_folders(folder: Path) -> list[Path]:
     Raises:
         DataError: a link to nothing, which may have been a class.
     """
-    inside = visible(folder)
+    inside = visible_entries(folder)
     for path in inside:
         if path.is_symlink() and not path.exists():
             raise DataError(f"{path} is a link to nothing; fix or remove it.")
@@ -172,7 +172,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """The files of one class folder."""
-    files = visible(folder)
+    files = visible_entries(folder)
     if not files:
         raise DataError(
             f"{folder} contains no images; add images or remove the class folder everywhere."
@@ -194,8 +194,8 @@ def _check_labelled(folder: Path, split: SplitName, names: Sequence[str]) -> Non
     """
     fraction = "data.test_fraction" if split == "test" else "data.validation_fraction"
     without = f"without it, {fraction} of the training images is held out"
-    inside = visible(folder)
-    if not any(path.is_file() or visible(path) for path in inside):
+    inside = visible_entries(folder)
+    if not any(path.is_file() or visible_entries(path) for path in inside):
         raise DataError(f"{folder} holds no images; add some, or remove it: {without}.")
     if not {path.name for path in class_folders(folder)} & {*names}:
         raise DataError(

@@ -155,7 +155,7 @@ def _decoded(
     if faults and not config.skip_unreadable:
         raise DataError(unreadable.refusal(faults, listing.folder, len(items)))
     if faults:
-        notices += (unreadable.notice(faults, listing.folder, len(items)),)
+        notices += (unreadable.skipped_notice(faults, listing.folder, len(items)),)
     if config.rules > 1:
         notices += links_out(listing.folder, (path for path in files if path not in faults))
     images = replace(found.images, names=[str(path) for path in files])
@@ -180,7 +180,7 @@ def _foreign(items: Sequence[Item]) -> Faults:
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
     others = (item.path for item in items if not is_image(item.path))
-    return {path: picture.foreign(path, OTHER, "move or convert it") for path in others}
+    return {path: picture.foreign_file(path, OTHER, "move or convert it") for path in others}
 
 
 def _complete(listed: Sequence[Item], left: Sequence[Item], faults: Faults) -> None:

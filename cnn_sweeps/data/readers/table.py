@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnn_sweeps.config.schema import TableData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import expanded, kind, told
+from cnn_sweeps.data.files import as_data_error, expand_user, kind
 from cnn_sweeps.data.readers import listed
 from cnn_sweeps.data.readers.listed import Item, Listing
 from cnn_sweeps.data.readers.reader import Reader
@@ -37,7 +37,7 @@ def read(config: TableData) -> Content:
     """
     if config.rules == 1:
         raise ConfigError("data=table came with data.rules=2; leave data.rules out.")
-    path = expanded(config.path)
+    path = expand_user(config.path)
     columns = read_columns(path)
     labels = _labels(config, path, columns)
     classes = tuple(sorted(set(labels), key=_in_order))
@@ -57,7 +57,7 @@ def read(config: TableData) -> Content:
 
 def num_classes(config: TableData) -> int:
     """As many as there are different labels."""
-    path = expanded(config.path)
+    path = expand_user(config.path)
     return len(set(_labels(config, path, read_columns(path))))
 
 
@@ -70,7 +70,7 @@ def read_columns(path: Path) -> Columns:
     if (found := kind(path)) != "file":
         fault = "is a folder" if found == "folder" else "does not exist"
         raise DataError(f"data.path={path} {fault}; data=table reads one CSV or Parquet file.")
-    with told(path):
+    with as_data_error(path):
         return _parsed(path, path.stat().st_mtime_ns)
 
 

@@ -30,7 +30,7 @@ def refusal(faults: Mapping[Path, UnreadableImageError], folder: Path, total: in
     )
 
 
-def notice(faults: Mapping[Path, UnreadableImageError], folder: Path, total: int) -> str:
+def skipped_notice(faults: Mapping[Path, UnreadableImageError], folder: Path, total: int) -> str:
     """A sentence for the record: what was left out."""
     return (
         f"{len(faults):,} of {total:,} files were left out, since they cannot be read as images: "
