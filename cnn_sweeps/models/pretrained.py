@@ -219,7 +219,7 @@ def _check_size(model: PretrainedModel, shape: Shape) -> None:
     """Refuse images that are too small, or not as large as dense layers need them."""
     *size, channels = _input_shape(model, shape)
     own, given = model.network, f"{shape[0]}x{shape[1]}"
-    if shape[2] not in (1, RGB, channels):
+    if shape[2] != channels and not {shape[2], channels} <= {1, RGB}:
         raise ConfigError(f"The backbone takes images of {channels} channels, not of {shape[2]}.")
     if own is None:
         least = SMALLEST.get(str(model.backbone), SMALLEST_SIDE)
@@ -385,7 +385,7 @@ def _up_to(network: Any, layer: str | None) -> Any:
         last = max(n for n, each in enumerate(before) if len(each.output.shape) == MAPS)
         learnt = any(each.weights for each in before[: last + 1])
         found = before[last].output if learnt else scores.input
-    made = keras.Model(network.inputs, found, name=BACKBONE)
+    made = keras.Model(network.inputs[0], found, name=BACKBONE)
     if not made.weights:
         raise ConfigError(
             "The backbone has no layer with weights before its scores: nothing of it could be "
