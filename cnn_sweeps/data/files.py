@@ -1,6 +1,7 @@
 """Bytes from disk; every failure is told in one sentence that names the file."""
 
 import io
+import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ SPECIAL = {
     stat.S_IFBLK: "a device",
 }
 """What may stand where a file is expected, and would be waited for, or read, for ever."""
+LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
+"""Files and folders that systems leave."""
 
 
 def expand_user(path: Path) -> Path:
@@ -57,23 +60,36 @@ def check_regular(path: Path) -> None:
         raise DataError(f"{path} is {SPECIAL[mode]}, not a regular file; remove it.")
 
 
-def links_out(folder: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+def links_out(folder: Path, paths: Iterable[str | Path]) -> tuple[str, ...]:
     """A sentence on the files that are read through links to outside; none where there is none.
 
     Args:
         folder: what the user named.
         paths: files below it, which are there.
     """
-    root, parents = folder.resolve(), dict[Path, bool]()
+    root, parents = folder.resolve(), dict[str, set[str] | None]()
     out = []
     for path in paths:
-        inside = parents.get(path.parent)
-        if inside is None:
-            inside = parents[path.parent] = path.parent.resolve().is_relative_to(root)
-        if not inside or (path.is_symlink() and not path.resolve().is_relative_to(root)):
+        parent, name = os.path.split(path)
+        if parent not in parents:
+            parents[parent] = _leading_out(Path(parent), root)
+        outside = parents[parent]
+        if outside is None or name in outside:
             out.append(path)
     told = f"{len(out):,} of the files that are read lie outside of {folder}, reached by links"
     return (f"{told}, such as {out[0]}.",) if out else ()
+
+
+def _leading_out(folder: Path, root: Path) -> set[str] | None:
+    """The names in a folder that are links to outside of the root; None where all lie there."""
+    if not folder.resolve().is_relative_to(root):
+        return None
+    with (
+        as_data_error(folder),
+        os.scandir(folder) as entries,
+    ):  # which knows the links without a look
+        links = [entry.name for entry in entries if entry.is_symlink()]
+    return {name for name in links if not (folder / name).resolve().is_relative_to(root)}
 
 
 def check_memory(needed: int, what: object, remedy: str = "") -> None:
@@ -97,10 +113,14 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
 
 def visible_entries(folder: Path) -> list[Path]:
     """What is in a folder, sorted by name, without the hidden files that systems leave."""
-    with as_data_error(folder):
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    litter = {"thumbs.db", "desktop.ini", "__macosx"}
-    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in litter]
+    return [folder / entry.name for entry in entries_of(folder)]
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """The same, as the system lists it: of most entries it knows the kind without a look."""
+    with as_data_error(folder), os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    return [e for e in found if not e.name.startswith(".") and e.name.lower() not in LITTER]
 
 
 @contextmanager
