@@ -21,7 +21,7 @@ ADDED = ("experiment", "exercise")
 """Groups from which nothing is chosen where nothing is typed."""
 THERE = {"function": "configs:config", "path": f"'{CONF}'"}
 """For each field that a user must give, something that is there."""
-ALSO = {"model/pretrained": ["model.image_size=[32,32]"]}
+ALSO = {"model/pretrained": ["model.input_size=[32,32]"]}
 """For each option that does not fit the default images, what makes it fit."""
 
 OPTIONS = sorted(

@@ -234,11 +234,11 @@ class PretrainedModel:
     """`imagenet`, the hash of a run, a file of weights; null for random ones."""
     weights_sha256: Digest | None = None
     """Digest of these weights: of the file, or of all weights of the run. Found where null."""
-    input_shape: tuple[Positive, Positive, Positive] | None = None
+    trained_on: tuple[Positive, Positive, Positive] | None = None
     """Height, width and channels of the images of that run; null for those at hand."""
     layer: Column | None = None
     """The layer whose output the head gets; the last feature map when null."""
-    image_size: Size | None = None
+    input_size: Size | None = None
     """Height and width that the images are brought to for the backbone; null to leave them."""
     head: Head = field(default_factory=Head)
     """What stands behind the backbone."""

@@ -6,6 +6,7 @@ weights; `fill_backbone` puts the pretrained ones in, wherever they come from.
 """
 
 import importlib.util
+import json
 import re
 import sys
 import warnings
@@ -129,7 +130,8 @@ def published_file(model: PretrainedModel, shape: Shape) -> Published:
         ConfigError: there are none for this application, its params or such images.
     """
     try:
-        _, file = _application(model, _input_shape(model, shape), weights="imagenet")
+        params = json.dumps(model.params, sort_keys=True)
+        file = _asked_for(str(model.backbone), params, _input_shape(model, shape))
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"model.backbone={model.backbone} has no ImageNet weights here: {first_line(error)}\n"
@@ -141,6 +143,13 @@ def published_file(model: PretrainedModel, shape: Shape) -> Published:
             "Type model.weights=null for random ones, or a file."
         )
     return file
+
+
+@cache
+def _asked_for(name: str, params: str, shape: Shape) -> Published | None:
+    """The file that an application asks for; it takes seconds to build."""
+    model = PretrainedModel(backbone=name, params=json.loads(params))
+    return _application(model, shape, weights="imagenet")[1]
 
 
 @cache
@@ -227,25 +236,25 @@ def _check_size(model: PretrainedModel, shape: Shape) -> None:
             wanted = "{0},{0}".format(max(USUAL_SIZE, least))
             raise ConfigError(
                 f"model.backbone={model.backbone} takes images of {least}x{least} pixels or more, "
-                f"not of {size[0]}x{size[1]}.\nType model.image_size=[{wanted}], or "
+                f"not of {size[0]}x{size[1]}.\nType model.input_size=[{wanted}], or "
                 f"data.image_size=[{wanted}] where the images are files."
             )
         return
-    trained = model.input_shape
+    trained = model.trained_on
     if own.name == "dnn" and trained and (size[0], size[1]) != trained[:2]:
         raise ConfigError(
             f"The backbone is a dense network for images of {trained[0]}x{trained[1]} pixels, not "
-            f"of {given}.\nType model.image_size=[{trained[0]},{trained[1]}]."
+            f"of {given}.\nType model.input_size=[{trained[0]},{trained[1]}]."
         )
     OWN[own.name].check(own, (size[0], size[1], channels))
 
 
 def _input_shape(model: PretrainedModel, shape: Shape) -> Shape:
     """Height, width and channels of what the backbone gets of such images."""
-    height, width = model.image_size or shape[:2]
+    height, width = model.input_size or shape[:2]
     if model.network is None:
         return height, width, RGB
-    return height, width, model.input_shape[2] if model.input_shape else shape[2]
+    return height, width, model.trained_on[2] if model.trained_on else shape[2]
 
 
 def _prepared(model: PretrainedModel, image: Tensor, shape: Shape) -> Tensor:

@@ -1,16 +1,15 @@
-"""Where pretrained weights come from: what names them, and how they get into a network.
+"""Where pretrained weights come from, and what names them.
 
 `model.weights` says where they are, on this machine; `model.weights_sha256`, which is in the hash,
 says which they are. So a config names its experiment wherever the weights lie, and what is found
-has to be what is recorded. The network of a run is loaded as for a prediction: built from its
-config, filled with arrays that are held against their digest.
+has to be what is recorded.
 """
 
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import (
@@ -33,9 +32,6 @@ from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED, Record, verify
 from cnn_sweeps.tracking import RunRecord, Store, model_files
 from cnn_sweeps.tracking.names import WEIGHTS
-
-if TYPE_CHECKING:
-    import keras
 
 KEY = "model.weights"
 URI = "MLFLOW_TRACKING_URI"
@@ -95,8 +91,12 @@ def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
     if not isinstance(model, PretrainedModel) or model.weights is None:
         return model
     if model.weights_from == "run":
-        return _with_run(model, _trained_run(model, store or lookup.open_store(config.tracking)))
-    file = _file(model, config, shape)
+        return _with_run(model, trained_run(model, store or lookup.open_store(config.tracking)))
+    if model.weights_from == "imagenet":  # Keras is asked for the file
+        from cnn_sweeps.training.backend import configure_backend  # noqa: PLC0415 -- TensorFlow
+
+        configure_backend(config.trainer, config.seed)
+    file = weights_file(model, shape)
     digest = _digest_of(file, file.stat().st_mtime_ns)
     if model.weights_sha256 not in (None, digest):
         raise RecordError(
@@ -105,42 +105,6 @@ def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
             f"Get that file, and type {KEY}=FILE for where it is."
         )
     return replace(model, weights_sha256=digest)
-
-
-def fill_backbone(network: "keras.Model", config: Config, store: Store) -> None:
-    """Put the pretrained weights of an identified config into its network.
-
-    Raises:
-        ConfigError: a file has the weights of another network.
-        RecordError: what is stored of the run was changed.
-    """
-    model = config.model
-    if not isinstance(model, PretrainedModel) or model.weights is None:
-        return
-    from cnn_sweeps.models.probe import keep_random_state  # noqa: PLC0415 -- TensorFlow
-
-    with keep_random_state():
-        if model.weights_from == "run":
-            pretrained.fill_backbone(network, model, _load(_trained_run(model, store), store))
-        else:
-            height, width, channels = network.input_shape[1:]
-            pretrained.fill_backbone(
-                network, model, _file(model, config, (height, width, channels))
-            )
-
-
-def _load(trained: TrainedRun, store: Store) -> "keras.Model":
-    """The network of a run, filled and checked, in the precision that it was trained with."""
-    import keras  # noqa: PLC0415 -- TensorFlow
-
-    from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
-
-    here, config = keras.config.dtype_policy(), trained.record.config
-    keras.config.set_dtype_policy(config.trainer.precision)
-    try:
-        return stored_model.load(store, trained.run, config, trained.shape, trained.classes)
-    finally:
-        keras.config.set_dtype_policy(here)
 
 
 def _own_file(model: PretrainedModel) -> Path:
@@ -153,13 +117,15 @@ def _own_file(model: PretrainedModel) -> Path:
     )
 
 
-def _file(model: PretrainedModel, config: Config, shape: Shape) -> Path:
-    """The file of weights, downloaded to where Keras keeps it if it is one of Keras'."""
+def weights_file(model: PretrainedModel, shape: Shape) -> Path:
+    """The file of weights, downloaded to where Keras keeps it if it is one of Keras'.
+
+    Raises:
+        ConfigError: Keras has no such weights.
+        DataError: the file cannot be had.
+    """
     if model.weights_from == "file":
         return _own_file(model)
-    from cnn_sweeps.training.backend import configure_backend  # noqa: PLC0415 -- TensorFlow
-
-    configure_backend(config.trainer, config.seed)
     file = pretrained.published_file(model, shape)
     target = expand_user(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / file.name
     remedy = f"get it there yourself and put it at {target}, or type {KEY}=FILE"
@@ -183,10 +149,10 @@ def _known_run(model: PretrainedModel, tracking: Tracking) -> TrainedRun:
 def _look_up(uri: str | None, folder: str, name: str, digest: str | None) -> TrainedRun:
     model = PretrainedModel(weights=name, weights_sha256=digest)
     store = lookup.open_store(Tracking(uri=uri, dir=Path(folder)), name)
-    return _trained_run(model, store)
+    return trained_run(model, store)
 
 
-def _trained_run(model: PretrainedModel, store: Store) -> TrainedRun:
+def trained_run(model: PretrainedModel, store: Store) -> TrainedRun:
     """The run that `model.weights` names, with the weights that are recorded, if they are."""
     digest = model.weights_sha256
     try:
@@ -228,7 +194,7 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
     backbone: Any
     if isinstance(theirs, PretrainedModel):
         backbone, params, layer = theirs.backbone, theirs.params, theirs.layer
-        shape = theirs.input_shape or (trained.shape if theirs.network else None)
+        shape = theirs.trained_on or (trained.shape if theirs.network else None)
     else:
         backbone, params, layer = spelt_out(plain_value(theirs)), {}, None
         shape = trained.shape
@@ -246,7 +212,7 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
         backbone=backbone,
         params=params,
         layer=model.layer or layer,
-        input_shape=shape,
+        trained_on=shape,
         weights=run.config_hash,
         weights_sha256=run.tags[WEIGHTS],
     )

@@ -16,7 +16,7 @@ from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.runs import log, pretrained, reuse, stored_model
+from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
@@ -169,7 +169,7 @@ def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
         model = build_model(config.model, dataset.shape, dataset.num_classes)
-        pretrained.fill_backbone(model, config, store)
+        backbone.fill_backbone(model, config, store)
         freezing.apply_freeze(model, segments(config)[0].config.trainer.freeze)
         return model
 

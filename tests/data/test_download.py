@@ -145,7 +145,7 @@ def test_an_interruption_leaves_nothing(
         def update(self, block: bytes) -> None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("hashlib.sha256", Interrupted)
+    monkeypatch.setattr("hashlib.new", lambda _: Interrupted())
     with pytest.raises(KeyboardInterrupt):
         download.fetch([f"{url}/good"], target, digest=SHA256)
     assert left(target) == []
@@ -155,7 +155,7 @@ def test_two_processes_at_once_both_succeed(url: str, target: Path) -> None:
     """The server answers only when both have asked."""
     code = (
         "import sys; from pathlib import Path; from cnn_sweeps.data.download import fetch; "
-        "fetch([sys.argv[1]], Path(sys.argv[2]), sha256=sys.argv[3])"
+        "fetch([sys.argv[1]], Path(sys.argv[2]), digest=sys.argv[3])"
     )
     command = [sys.executable, "-c", code, f"{url}/both", str(target), SHA256]
     with subprocess.Popen(command) as first, subprocess.Popen(command) as second:

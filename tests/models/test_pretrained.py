@@ -72,8 +72,8 @@ def test_the_smallest_images_are_those_of_keras(name: str) -> None:
 
 def test_images_can_be_resized_in_the_network() -> None:
     """Those of MNIST are too small for an application, unless they are brought to size."""
-    check(model(backbone="VGG16", image_size=(32, 40)), (28, 28, 1))
-    network = build(model(image_size=(12, 16)))
+    check(model(backbone="VGG16", input_size=(32, 40)), (28, 28, 1))
+    network = build(model(input_size=(12, 16)))
     assert network.get_layer("backbone").input_shape == (None, 12, 16, 3)
 
 
@@ -90,9 +90,9 @@ def test_images_can_be_resized_in_the_network() -> None:
         ),
         pytest.param({"weights_sha256": "a" * 64}, "no effect", id="digest of nothing"),
         pytest.param(
-            {"backbone": DNN, "input_shape": (9, 9, 3)}, r"model.image_size=\[9,9\]", id="dense"
+            {"backbone": DNN, "trained_on": (9, 9, 3)}, r"model.input_size=\[9,9\]", id="dense"
         ),
-        pytest.param({"input_shape": (8, 8, 5)}, "takes images of 5 channels", id="channels"),
+        pytest.param({"trained_on": (8, 8, 5)}, "takes images of 5 channels", id="channels"),
         pytest.param(
             {"backbone": {**RESNET, "stages": 6, "depth": 14}}, "model.stages=6", id="stages"
         ),
@@ -198,7 +198,7 @@ def test_the_backbone_computes_what_the_network_of_ours_did() -> None:
     from cnn_sweeps.models.build import build_model
 
     trained = build_model(ResnetModel(**RESNET), (8, 8, 1), 5)
-    config = model(input_shape=(8, 8, 1))
+    config = model(trained_on=(8, 8, 1))
     network = build(config, (8, 8, 1))
     pretrained.fill_backbone(network, config, trained)
     images = np.random.RandomState(0).randint(0, 256, (2, 8, 8, 1)).astype(np.uint8)
@@ -208,7 +208,7 @@ def test_the_backbone_computes_what_the_network_of_ours_did() -> None:
 
 def test_colour_images_are_made_grey_for_a_backbone_that_saw_grey_ones() -> None:
     """Its first convolution has one channel."""
-    network = build(model(input_shape=(8, 8, 1)))
+    network = build(model(trained_on=(8, 8, 1)))
     assert network.get_layer("backbone").input_shape == (None, 8, 8, 1)
 
 

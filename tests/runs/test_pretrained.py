@@ -66,7 +66,7 @@ def test_a_run_is_begun_with_the_network_of_another(finished: Finished, home: St
     assert model.weights == other.identity.config_hash
     assert model.weights_sha256 == other.weights_sha256
     assert model.backbone["filters"] == 4
-    assert model.input_shape == (28, 28, 1)
+    assert model.trained_on == (28, 28, 1)
     assert (result.metrics["frozen_params"], result.metrics["trainable_params"]) == (40, 50)
 
 
@@ -164,7 +164,7 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_network_it_is_said_what_to_fetch(keras_home: Path, store: Store) -> None:
     """In one line: from where, and where to put it."""
     with pytest.raises(DataError) as refused:
-        Experiment.load(begun_with(store, "imagenet", image_size=[32, 32]))
+        Experiment.load(begun_with(store, "imagenet", input_size=[32, 32]))
     place = keras_home / "models" / "mobile.h5"
     assert "http://127.0.0.1:9/mobile.h5" in str(refused.value)
     assert f"put it at {place}, or type model.weights=FILE" in str(refused.value)
@@ -176,5 +176,5 @@ def test_what_is_there_is_used_and_named_by_its_digest(keras_home: Path, store: 
     place = keras_home / "models" / "mobile.h5"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"weights")
-    model = Experiment.load(begun_with(store, "imagenet", image_size=[32, 32])).config.model
+    model = Experiment.load(begun_with(store, "imagenet", input_size=[32, 32])).config.model
     assert model.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
