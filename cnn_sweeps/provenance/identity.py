@@ -25,7 +25,7 @@ from typing import Any
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
 from cnn_sweeps.config.path import Segment, segments
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, PretrainedModel, Split
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.text.json import sha256
@@ -82,7 +82,7 @@ def identify(
     first = sha256(named(trajectory=True), compact=True)
     return Identity(
         config_hash=sha256(named(), compact=True),
-        trajectory_hash=chained(first, segments(config))[-1],
+        trajectory_hash=chain_hashes(first, segments(config))[-1],
         data_digest=data_digest,
     )
 
@@ -92,10 +92,10 @@ def lineage(config: Config, data_digest: str) -> tuple[str, ...]:
     path = segments(config)
     held = path[0].config.trainer
     alone = replace(config, trainer=replace(held, epochs=config.trainer.epochs))
-    return chained(identify(alone, data_digest).trajectory_hash, path)
+    return chain_hashes(identify(alone, data_digest).trajectory_hash, path)
 
 
-def chained(first: str, path: Sequence[Segment]) -> tuple[str, ...]:
+def chain_hashes(first: str, path: Sequence[Segment]) -> tuple[str, ...]:
     """The hash of each segment, from that of the first one on."""
     hashes = [first]
     for segment in path[1:]:
@@ -126,6 +126,8 @@ def content(
             plain["trainer"]["phases"] = list(map(_link, later))
     if isinstance(config.model, CustomModel):
         plain["model"] |= _digests(source)
+    if isinstance(config.model, PretrainedModel) and config.model.weights_sha256 is None:
+        plain["model"]["weights"] = config.model.weights  # until their digest is known
     if config.trainer.loss is not None:
         digests = _digests(loss_source)
         plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}
@@ -154,7 +156,7 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
         plain["filters"] = list(filters(value))
     if isinstance(value, Split):
         kind = str(getattr(value, "name", ""))
-        plain["rules"] = rules.least(rules.DATA, value.rules, kind)
+        plain["rules"] = rules.least_number(rules.DATA, value.rules, kind)
     neutral = {
         f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
         for f in dataclasses.fields(value)

@@ -14,8 +14,7 @@ from cnn_sweeps.tracking import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnn_sweeps.evaluation.evaluation import Evaluation
-    from cnn_sweeps.runs.evaluate import Split
+    from cnn_sweeps.evaluation.evaluation import Evaluation, Split
     from cnn_sweeps.runs.portable import Exported
     from cnn_sweeps.runs.predict import Predictor
 
@@ -40,7 +39,7 @@ class LoadedRun(Record):
             RecordError: it is incomplete, was changed, or a newer version stored it.
             StoreError: the store cannot be read.
         """
-        record = lookup.record_of(store, lookup.find(store, name, run_id))
+        record = lookup.record_of(store, lookup.find_run(store, name, run_id))
         return cls(
             store=store, **{each.name: getattr(record, each.name) for each in fields(Record)}
         )

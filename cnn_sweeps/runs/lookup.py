@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RecordError, UnknownHashError
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.foreign import json_of, yaml_of
@@ -15,6 +16,7 @@ from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, fin
 from cnn_sweeps.tracking.names import (
     CONFIG_HASH,
     DATA_DIGEST,
+    LAYERS_FILE,
     NETWORK_SHA256,
     REPRODUCES,
     REUSED_FROM,
@@ -68,7 +70,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
     if not hashes:
         if deleted := store.find_deleted(prefix):
-            _refuse_deleted(store, newest(deleted))
+            _refuse_deleted(store, newest_run(deleted))
         raise UnknownHashError(_nowhere(prefix, str(store.address)))
     if len(hashes) > 1:
         listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
@@ -80,7 +82,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     return str(next(iter(hashes)))
 
 
-def newest(runs: Sequence[RunRecord]) -> RunRecord:
+def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
     """Of the runs of one experiment the one that speaks for it.
 
     That is the newest finished one. One that was made to be compared with another, or that was
@@ -98,12 +100,12 @@ def one_run(store: Store, name: str) -> RunRecord:
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
     """
-    if len(name) == RUN_ID_LENGTH and artifacts.known(store, name):
+    if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
         return run_of_id(store, name)
-    return newest(one_experiment(store, checked_prefix(name)))
+    return newest_run(one_experiment(store, checked_prefix(name)))
 
 
-def find(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
+def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
     """The run with a run id where one is given, else the one that speaks for a hash.
 
     Raises:
@@ -118,7 +120,7 @@ def run_of_id(store: Store, run_id: str) -> RunRecord:
     Raises:
         UnknownHashError: there is none, or it was deleted.
     """
-    run = artifacts.known(store, run_id)
+    run = artifacts.run_by_id(store, run_id)
     if run is None:
         raise UnknownHashError(f"There is no run with the id {run_id} in {store.address}.")
     if run.deleted:
@@ -158,6 +160,25 @@ def record_of(store: Store, run: RunRecord) -> Record:
         config=_as_trained(_parsed(store, run, CONFIG, yaml_of), run),
         sources=lambda folder: artifacts.read_folder(store, run.run_id, folder),
     )
+
+
+def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
+    """The shape of an image and the number of classes, from the layers that a run has logged.
+
+    Raises:
+        RecordError: that file cannot be read.
+        StoreError: there is none.
+    """
+    try:
+        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
+        column = rows["columns"].index("output_shape")
+        height, width, channels = rows["data"][0][column]
+        (num_classes,) = rows["data"][-1][column]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
+        ) from error
+    return (height, width, channels), num_classes
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:

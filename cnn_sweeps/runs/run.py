@@ -11,20 +11,21 @@ from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
-from cnn_sweeps.models import build, custom
+from cnn_sweeps.models import custom
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.runs import log, reuse, stored_model
+from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import backend, loop, state
+from cnn_sweeps.training import backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
-from cnn_sweeps.training.progress import ProgressBar, reading
+from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.trajectories.resume import open_epoch_source
 
 if TYPE_CHECKING:
@@ -77,15 +78,15 @@ def run(
     # Load and identify
     code.import_all()
     clock, swept = Clock(), trial.swept if trial else ()
-    with clock("data"), reading(config.trainer.progress):
-        experiment = Experiment.load(config)
+    with clock("data"), reading_bar(config.trainer.progress):
+        experiment = Experiment.load(config, store)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
-        model, experiment = _built_first(experiment, tracked, clock)
+        model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
-        model = model or _build(experiment, clock)
+        model = model or _build(experiment, store, clock)
         environment = _environment(config.trainer, experiment.dataset)
         with tracked.together() as setup:
             log.log_setup(setup, experiment, model, environment, swept)
@@ -137,7 +138,7 @@ def _start(
 
 
 def _built_first(
-    experiment: Experiment, tracked: TrackedRun, clock: Clock
+    experiment: Experiment, store: Store, tracked: TrackedRun, clock: Clock
 ) -> "tuple[keras.Model | None, Experiment]":
     """A user's own network, which only building tells, with the digest that names it.
 
@@ -145,7 +146,7 @@ def _built_first(
     """
     if not isinstance(experiment.config.model, CustomModel):
         return None, experiment
-    model = _build(experiment, clock)
+    model = _build(experiment, store, clock)
     with clock("build"):
         examined = custom.examine(experiment.config.model, model)
         if experiment.config.tracking.log_model:
@@ -158,16 +159,21 @@ def _built_first(
 def _finished_before(
     experiment: Experiment, store: Store, trial: TrialContext | None
 ) -> tuple[RunRecord | None, Experiment]:
-    """See `reuse.finished`; a single run is always trained."""
-    return reuse.finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    """See `reuse.find_finished`; a single run is always trained."""
+    return (
+        reuse.find_finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    )
 
 
-def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
-    """Start TensorFlow as the config has it, and build the network."""
+def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
+    """Start TensorFlow as the config has it, and build the network, frozen as it begins."""
     config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
-        return build.build(config.model, dataset.shape, dataset.num_classes)
+        model = build_model(config.model, dataset.shape, dataset.num_classes)
+        backbone.fill_backbone(model, config, store)
+        freezing.apply_freeze(model, segments(config)[0].config.trainer.freeze)
+        return model
 
 
 def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:

@@ -13,16 +13,15 @@ from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.figures.gallery import Gallery, save
-from cnn_sweeps.models import build
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.models.network import Shape
-from cnn_sweeps.models.probe import undisturbed
+from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import verify
-from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
-from cnn_sweeps.tracking.names import LAYERS_FILE, LEFT_OUT, WEIGHTS
+from cnn_sweeps.tracking.names import LEFT_OUT, WEIGHTS
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
 
@@ -52,8 +51,8 @@ def load(
         RecordError: what is stored is damaged, of another network, or was changed.
         StoreError: the run has no stored model, or the store refuses.
     """
-    model = build.build(config.model, shape, num_classes)
-    with model_files.downloaded(store, run) as folder:
+    model = build_model(config.model, shape, num_classes)
+    with model_files.downloaded_model(store, run) as folder:
         models.read_weights(folder, model)
         found, recorded = state.weights_sha256(model), run.tags.get(WEIGHTS, "none")
         if found != recorded:
@@ -97,7 +96,7 @@ def check_storable(model: "keras.Model", dataset: Dataset) -> None:
     Raises:
         ModelError: Keras cannot make it again; what it lacks is named.
     """
-    with undisturbed():
+    with keep_random_state():
         models.Portable.of(model, shape=dataset.shape, num_classes=dataset.num_classes)
 
 
@@ -113,25 +112,11 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     """
     record = lookup.record_of(store, run)
     verify(record)
-    shape, num_classes = sizes(store, run)
-    with restore.importable(record, trust=trust):
+    shape, num_classes = lookup.sizes(store, run)
+    with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
         model = load(store, run, record.config, shape, num_classes)
         store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
-
-
-def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
-    """The shape of an image and the number of classes, from the layers that a run has logged."""
-    try:
-        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
-        column = rows["columns"].index("output_shape")
-        height, width, channels = rows["data"][0][column]
-        (num_classes,) = rows["data"][-1][column]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
-    return (height, width, channels), num_classes
 
 
 def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -> dict[str, float]:
@@ -153,9 +138,9 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Draw the figures of a run; a sentence for each that had to be left out, also as a tag."""
-    _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
-    note_left_out(left_out, tracked)
-    return tuple(left_out)
+    saved = save(gallery, partial(artifacts.write_bytes, tracked))
+    note_left_out(saved.left_out, tracked)
+    return tuple(saved.left_out)
 
 
 def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:

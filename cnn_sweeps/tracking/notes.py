@@ -10,7 +10,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
@@ -38,7 +38,7 @@ def describe(
         made: makes the text of the run and of its pictures; an empty one is not written.
         ending: the status that the run is about to end with, together with the tags that wait.
     """
-    with suppress(StoreError), refusing(run.address):
+    with suppress(StoreError), as_store_error(run.address):
         known = RunRecord.of(run.client.get_run(run.run_id))
         if ending is not None:
             tags = {**known.tags, **(run.waiting.tags if run.waiting else {})}

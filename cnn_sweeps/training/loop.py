@@ -20,12 +20,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.path import Segment, holding
+from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, no_effect, optimizers, plateau, stopping
+from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, stopping
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch, make_step
@@ -106,7 +106,7 @@ class Trainer:
 
         Raises:
             ConfigError: early stopping without validation images, an impossible optimizer, a
-                class or a loss that there is not, or augmentation without effect.
+                class, a loss or a layer that there is not, or augmentation without effect.
             ModelError: a loss of the user's own cannot be minimised.
             RunFailedError: memory ran out.
         """
@@ -114,6 +114,8 @@ class Trainer:
         config = path[0].config.trainer if path else config
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
+        for segment in path:
+            freezing.check_layer(model, segment.config.trainer.freeze)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
         return cls(
@@ -148,7 +150,7 @@ class Trainer:
 
     def prepare(self, number: int) -> None:
         """Compile the model as it was in that epoch, so that a state after it can be restored."""
-        segment = holding(self.path, number) if self.path else None
+        segment = segment_at(self.path, number) if self.path else None
         if segment is not None and segment is not self._segment:
             self._compile(segment)
 
@@ -196,7 +198,9 @@ class Trainer:
         schedule = self.config.schedule
         if schedule.name == "reduce_on_plateau":
             first = self._segment.first if self._segment else 1
-            dropped = plateau.drops(schedule, [e for e in history if first <= e.number < number])
+            dropped = plateau.count_drops(
+                schedule, [e for e in history if first <= e.number < number]
+            )
             rate = self.config.optimizer.learning_rate * schedule.drop_factor**dropped
             self.model.optimizer.learning_rate = rate
 
@@ -298,12 +302,14 @@ def compile_model(
 ) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
+    What is frozen is so from then on, until it is compiled again.
     The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
     `first_step` are the steps that the optimizer has counted when its schedule begins.
 
     Raises:
         ConfigError: an impossible optimizer or schedule.
     """
+    freezing.apply_freeze(model, config.freeze)
     model.compile(
         optimizer=optimizers.make(
             config, steps_per_epoch(images, config.batch_size), first_step=first_step

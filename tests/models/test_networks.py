@@ -6,7 +6,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from cnn_sweeps.config.fields import dataclasses_of
-from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel, Model, ResnetModel
+from cnn_sweeps.config.schema import (
+    CnnModel,
+    CustomModel,
+    DnnModel,
+    Model,
+    PretrainedModel,
+    ResnetModel,
+)
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import NETWORKS, check, count_params, multiply_adds
 from cnn_sweeps.models.names import title
@@ -17,6 +24,9 @@ SMALL: dict[str, Any] = {
     "cnn": CnnModel(filters=2, conv_blocks=1, dense_units=4),
     "resnet": ResnetModel(width=2, stages=2, depth=6),
     "custom": CustomModel(function="small_net:build"),
+    "pretrained": PretrainedModel(
+        backbone={"name": "cnn", "filters": 2, "conv_blocks": 1}, weights=None
+    ),
 }
 """A small network of each kind."""
 
@@ -47,11 +57,11 @@ def test_every_kind_of_the_schema_has_a_builder() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_kind_is_built_as_it_was_told(name: str) -> None:
     """It takes bytes, gives probabilities, and is as large as was said before."""
-    from cnn_sweeps.models.build import build
+    from cnn_sweeps.models.build import build_model
 
     model = SMALL[name]
     check(model, SHAPE)
-    network = build(model, SHAPE, 3)
+    network = build_model(model, SHAPE, 3)
     assert network.name == name
     assert (network.input.dtype, network.output.dtype) == ("uint8", "float32")
     assert network.output.shape == (None, 3)

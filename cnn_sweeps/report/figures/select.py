@@ -6,8 +6,12 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation
+from cnn_sweeps.figures import reliability
+from cnn_sweeps.figures.roc import key
 from cnn_sweeps.report import svg
-from cnn_sweeps.report.figures import space, trials
+from cnn_sweeps.report.confusion import MOST_CELLS
+from cnn_sweeps.report.figures import evaluation, space, trials
 from cnn_sweeps.sweeps.comparison.chart import chart
 from cnn_sweeps.sweeps.results.results import SweepResults
 
@@ -54,14 +58,14 @@ class _Asked:
 def charts(results: SweepResults) -> list[Chart]:
     """The pictures for which there is something to be seen, in their order."""
     drawn = []
-    with svg.drawing():
+    with svg.svg_style():
         for number, asked in enumerate(_asked(results)):
             drawn.append(
                 Chart(
                     section=asked.section,
                     title=asked.title,
                     note=asked.note,
-                    svg=svg.inline(asked.draw(), f"chart{number}", asked.title),
+                    svg=svg.inline_svg(asked.draw(), f"chart{number}", asked.title),
                     wide=asked.wide,
                 )
             )
@@ -83,6 +87,8 @@ def _asked(results: SweepResults) -> Iterator[_Asked]:
         yield from _importances(results)
         yield from _space(results)
     yield from _curves(results)
+    if results.evaluation is not None:
+        yield from _evaluation(results.evaluation)
     if any(trial.begin is not None for trial in results.trials):
         yield _Asked(
             section="time",
@@ -103,14 +109,14 @@ def _tradeoffs(results: SweepResults) -> Iterator[_Asked]:
                 title=f"{up} against {across}",
                 note="The front: no other trial is at least as good in all objectives and "
                 "better in one.",
-                draw=partial(trials.against, results, across, up),
+                draw=partial(trials.scatter_plot, results, across, up),
             )
     elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in results.winners):
         yield _Asked(
             section="answer",
             title=f"{names[0]} against training time",
             note="Training time is that of the original training, in seconds.",
-            draw=partial(trials.against, results, SECONDS, names[0]),
+            draw=partial(trials.scatter_plot, results, SECONDS, names[0]),
         )
 
 
@@ -144,7 +150,9 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
             yield _Asked(
                 section="search",
                 title=f"{objective.name} by {axis.key}",
-                note="A dot for each trial, a bar at the median." if space.few(axis) else "",
+                note="A dot for each trial, a bar at the median."
+                if space.has_few_values(axis)
+                else "",
                 draw=partial(space.slice_of, results, axis, objective),
             )
     if len(results.axes) > 1:
@@ -153,7 +161,7 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
             title="Parallel coordinates",
             note=f"One line per trial, through its params and objectives; the best in orange. "
             f"{UNUSED if space.some_unused(results) else ''}",
-            draw=partial(space.parallel, results),
+            draw=partial(space.parallel_coordinates, results),
             wide=True,
         )
 
@@ -162,10 +170,39 @@ def _curves(results: SweepResults) -> Iterator[_Asked]:
     if not results.curves:
         return
     for metric in ("accuracy", "loss"):
+        pruned = trials.pruned_trials(results, metric)
         yield _Asked(
             section="curves",
             title=f"{metric.capitalize()} of the best",
             note="Validation; training dashed."
-            f"{' Thin grey lines are pruned trials.' if trials.pruned(results, metric) else ''}",
+            f"{' Thin grey lines are pruned trials.' if pruned else ''}",
             draw=partial(trials.curves, results, metric),
         )
+
+
+def _evaluation(found: Evaluation) -> Iterator[_Asked]:
+    section, images = "evaluation", f"{SPLITS[found.split]} images"
+    if len(found.classes) > MOST_CELLS:
+        yield _Asked(
+            section=section,
+            title="Confusion matrix",
+            note="The share of each class, by the number of the class in the table.",
+            draw=partial(evaluation.confusion_map, found),
+        )
+    for title, curves, draw in (
+        ("ROC curves", found.roc, evaluation.roc_curves),
+        ("Precision-recall curves", found.precision_recall, evaluation.precision_recall_curves),
+    ):
+        if curves:
+            yield _Asked(
+                section=section,
+                title=f"{title} of the {images}",
+                note=f"{key(curves).capitalize()}.",
+                draw=partial(draw, found),
+            )
+    yield _Asked(
+        section=section,
+        title=f"Reliability of the {images}",
+        note=f"{reliability.key(found).capitalize()}. ECE: expected calibration error.",
+        draw=partial(evaluation.reliability_diagram, found),
+    )
