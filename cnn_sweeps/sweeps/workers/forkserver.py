@@ -76,18 +76,6 @@ def without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-@contextmanager
-def without(*names: str) -> Iterator[None]:
-    """Let modules seem not to be installed inside the block, unless they are imported already."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an ImportError
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-
-
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns, called in a preloaded process of its own.
 

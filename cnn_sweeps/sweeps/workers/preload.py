@@ -7,7 +7,7 @@ TensorFlow does not survive a fork.
 
 import os
 
-from cnn_sweeps.sweeps.workers.forkserver import without
+from cnn_sweeps.sweeps.workers.imports import without
 from cnn_sweeps.training.backend import quiet_stderr
 
 UNUSED = ("sklearn", "matplotlib.pyplot")

@@ -1,9 +1,7 @@
 """Calling functions in preloaded processes, one or several at once."""
 
-import importlib
 import os
 import signal
-import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
 
@@ -19,7 +17,6 @@ from cnn_sweeps.sweeps.workers.forkserver import (
     call,
     call_each,
     warm_up,
-    without,
 )
 
 
@@ -37,17 +34,6 @@ def test_answers_come_in_the_order_of_the_calls() -> None:
 def test_each_call_has_a_process_of_its_own() -> None:
     """Neither this one nor that of another call."""
     assert len({os.getpid(), *call_each(process_of, [(1,), (2,)])}) == 3
-
-
-def test_what_no_training_uses_is_not_imported() -> None:
-    """Only for the time of the import: somebody's own code may use it."""
-    imported, other = "json", "wave"
-    sys.modules.pop(other, None)
-    with without(imported, other):
-        importlib.import_module(imported)
-        with pytest.raises(ImportError):
-            importlib.import_module(other)
-    assert importlib.import_module(other).Error
 
 
 def test_no_calls_have_no_answers() -> None:
