@@ -539,6 +539,11 @@ class Trajectory:
     """Whether known epochs are read and new ones kept; else all are trained from scratch."""
     max_gb: Annotated[float, Field(gt=0)] = 5.0
     """Size of what is kept, in GB (10^9 bytes); what was not used for longest goes first."""
+    epoch_mb: Annotated[float, Field(ge=0)] | None = added(default=20.0, neutral=None)
+    """Size of an epoch's state in MB (10^6 bytes) beyond which only the last, best, marked and fork
+    epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
+    keep_epochs: Numbers = added(default=(), neutral=())
+    """Marked epochs: they keep their state, whatever its size."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

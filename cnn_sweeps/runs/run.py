@@ -25,7 +25,8 @@ from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading
-from cnn_sweeps.trajectories.resume import open_epoch_source
+from cnn_sweeps.trajectories.entry import WantedEpochs
+from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
 
 if TYPE_CHECKING:
     import keras
@@ -44,12 +45,14 @@ class TrialContext:
         swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
             it only if it was trained with as many threads.
+        wanted: what the other trials want of its epochs.
     """
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
     swept: Sequence[str] = ()
     timed: bool = False
+    wanted: WantedEpochs = NOBODY
 
 
 def run(
@@ -90,7 +93,10 @@ def run(
         log.log_setup(tracked, experiment, model, environment)
         # Train
         with clock("train"):
-            trainer, epochs, trained = _train(model, experiment, environment, tracked, callbacks)
+            wanted = trial.wanted if trial else NOBODY
+            trainer, epochs, trained = _train(
+                model, experiment, environment, tracked, callbacks, wanted
+            )
         # Evaluate
         metrics = log.metrics_of(model, config, trained)
         if trial is None:
@@ -180,6 +186,7 @@ def _train(
     environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
+    wanted: WantedEpochs,
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
     """Train a built network as far as the config says, and log each epoch."""
     config, dataset = experiment.config, experiment.dataset
@@ -198,7 +205,7 @@ def _train(
             path=segments(config),
         )
         with logged_epoch_source(
-            trainer, config, experiment.identity, environment, tracked
+            trainer, config, experiment.identity, environment, tracked, wanted
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
     return trainer, epochs, trained
@@ -216,6 +223,7 @@ def logged_epoch_source(
     identity: Identity,
     environment: Environment,
     tracked: TrackedRun,
+    wanted: WantedEpochs = NOBODY,
 ) -> Iterator[loop.EpochSource]:
     """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
     with open_epoch_source(
@@ -225,6 +233,7 @@ def logged_epoch_source(
         environment,
         folder=tracked.address.dir,
         run_id=tracked.run_id,
+        wanted=wanted,
     ) as epochs:
         try:
             yield epochs
