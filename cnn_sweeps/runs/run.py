@@ -93,28 +93,27 @@ def run(
         log.log_setup(tracked, experiment, model, environment)
         # Train
         with clock("train"):
-            wanted = trial.wanted if trial else NOBODY
-            trainer, epochs, trained = _train(
-                model, experiment, environment, tracked, callbacks, wanted
+            trainer, epochs, done = _train(
+                model, experiment, environment, tracked, callbacks, trial
             )
         # Evaluate
-        metrics = log.metrics_of(model, config, trained)
+        metrics = log.metrics_of(model, config, done)
         if trial is None:
             metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
         # Log
-        metrics |= log.costs_of(clock.metrics, trained, epochs)
+        metrics |= log.costs_of(clock.metrics, done, epochs)
         weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, trained, weights)
+        log.log_results(tracked, metrics, done, weights)
         gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
-        left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
+        left_out = _draw_and_store(gallery, config, done, tracked, whole=trial is None)
     return RunResult(
         name=gallery.about,
         run_id=tracked.run_id,
         identity=experiment.identity,
         metrics=metrics,
-        training=trained,
+        training=done,
         weights_sha256=weights,
-        epochs_trained=len(trained.epochs) - len(epochs.reused),
+        epochs_trained=len(done.epochs) - len(epochs.reused),
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
@@ -186,7 +185,7 @@ def _train(
     environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
-    wanted: WantedEpochs,
+    trial: TrialContext | None,
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
     """Train a built network as far as the config says, and log each epoch."""
     config, dataset = experiment.config, experiment.dataset
@@ -205,7 +204,12 @@ def _train(
             path=segments(config),
         )
         with logged_epoch_source(
-            trainer, config, experiment.identity, environment, tracked, wanted
+            trainer,
+            config,
+            experiment.identity,
+            environment,
+            tracked,
+            trial.wanted if trial else NOBODY,
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
     return trainer, epochs, trained
