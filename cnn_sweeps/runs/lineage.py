@@ -10,7 +10,7 @@ from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
 
 
-def described(config: Config, data_digest: str) -> tuple[str, ...]:
+def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
     """A line for each segment: its epochs, its trajectory and what changes; none for a single one.
 
     Args:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
-from cnn_sweeps.models import build, custom
+from cnn_sweeps.models import custom
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
@@ -24,7 +25,7 @@ from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
-from cnn_sweeps.training.progress import ProgressBar, reading
+from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.trajectories.entry import WantedEpochs
 from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
 
@@ -80,7 +81,7 @@ def run(
     # Load and identify
     code.import_all()
     clock = Clock()
-    with clock("data"), reading(config.trainer.progress):
+    with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
@@ -89,8 +90,7 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
         model = model or _build(experiment, clock)
-        environment = _environment(config.trainer, experiment.dataset)
-        log.log_setup(tracked, experiment, model, environment)
+        environment = _log_setup(tracked, experiment, model)
         # Train
         with clock("train"):
             trainer, epochs, done = _train(
@@ -104,10 +104,9 @@ def run(
         metrics |= log.costs_of(clock.metrics, done, epochs)
         weights = state.weights_sha256(model)
         log.log_results(tracked, metrics, done, weights)
-        gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
-        left_out = _draw_and_store(gallery, config, done, tracked, whole=trial is None)
+        left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
     return RunResult(
-        name=gallery.about,
+        name=experiment.name,
         run_id=tracked.run_id,
         identity=experiment.identity,
         metrics=metrics,
@@ -161,8 +160,10 @@ def _built_first(
 def _finished_before(
     experiment: Experiment, store: Store, trial: TrialContext | None
 ) -> tuple[RunRecord | None, Experiment]:
-    """See `reuse.finished`; a single run is always trained."""
-    return reuse.finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    """See `reuse.find_finished`; a single run is always trained."""
+    return (
+        reuse.find_finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    )
 
 
 def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
@@ -170,13 +171,19 @@ def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
     config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
-        return build.build(config.model, dataset.shape, dataset.num_classes)
+        return build_model(config.model, dataset.shape, dataset.num_classes)
 
 
-def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:
-    return Environment.capture(
-        threads=trainer.threads, deterministic=trainer.deterministic, decoded=dataset.decoded
+def _log_setup(tracked: TrackedRun, experiment: Experiment, model: "keras.Model") -> Environment:
+    """Log what is known before training; returns where it is trained."""
+    trainer = experiment.config.trainer
+    environment = Environment.capture(
+        threads=trainer.threads,
+        deterministic=trainer.deterministic,
+        decoded=experiment.dataset.decoded,
     )
+    log.log_setup(tracked, experiment, model, environment)
+    return environment
 
 
 def _train(
@@ -247,7 +254,12 @@ def logged_epoch_source(
 
 
 def _draw_and_store(
-    gallery: Gallery, config: Config, trained: TrainingResult, tracked: TrackedRun, *, whole: bool
+    model: "keras.Model",
+    experiment: Experiment,
+    trained: TrainingResult,
+    tracked: TrackedRun,
+    *,
+    whole: bool,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
@@ -256,12 +268,13 @@ def _draw_and_store(
     Returns:
         A sentence for each figure that had to be left out.
     """
-    curves = figures.learning_curves(trained.epochs, gallery.about)
+    config, dataset = experiment.config, experiment.dataset
+    curves = figures.learning_curves(trained.epochs, experiment.name)
     tracked.log_figure(curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     if whole and config.tracking.figures:
+        gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
         left_out = stored_model.draw(gallery, tracked)
     if config.tracking.log_model:
-        dataset = gallery.dataset
-        tracked.log_model(gallery.model, shape=dataset.shape, num_classes=dataset.num_classes)
+        tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
     return left_out

@@ -172,7 +172,7 @@ class JobRunner:
         try:
             with ExitStack() as alive:
                 for job in batch:
-                    alive.enter_context(heartbeat(self.study, job.trial))
+                    alive.enter_context(heartbeat(self.study.address, job.trial))
                 return self.launcher.launch([job.overrides for job in batch], number)
         except SystemExit as error:
             ended = RunFailedError(f"the application ended the program (exit code {error.code})")
@@ -201,7 +201,7 @@ class JobRunner:
 
     def _next_number(self) -> int:
         """A job number that no job of the study has had, so that no folder is written twice."""
-        trials = self.study.study.get_trials(deepcopy=False)
+        trials = self.study.optuna_study.get_trials(deepcopy=False)
         return 1 + max((trial.user_attrs.get(JOB, -1) for trial in trials), default=-1)
 
     def _record(self, job: Job, outcome: JobReturn | Exception) -> Exception | None:

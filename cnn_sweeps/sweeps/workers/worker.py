@@ -93,7 +93,7 @@ class Worker:
                 trial = self.study.claim(self.owner)
             if trial is None:
                 return
-            with self.study.address.refusing(), heartbeat(self.study, trial):
+            with self.study.address.refusing(), heartbeat(self.study.address, trial):
                 self._carry_out(trial)
             done += 1
 
@@ -196,7 +196,7 @@ class Worker:
             self._ended(trial, state="reused", values=tuple(known.values))
             return
         if not requeue.resample(study, trial, known.values):
-            reason = repetition.exhausted(study)
+            reason = repetition.exhausted_reason(study)
             logger.info("trial %d dropped: %s", trial.number, reason)
             self.emit(TrialDropped(worker=self.number, trial=trial.number, reason=reason))
 
@@ -292,7 +292,7 @@ class RunTrial:
 
 def tags_of(study: SweepStudy, number: int) -> dict[str, str]:
     """The tags of a trial's run: what it belongs to and, where it is a retry, of what and why."""
-    tags = {KIND: "trial", STUDY_NAME: study.study.study_name, TRIAL: str(number)}
+    tags = {KIND: "trial", STUDY_NAME: study.optuna_study.study_name, TRIAL: str(number)}
     retries = history(study.storage.get_trial(study.id_of(number)).user_attrs)
     if retries:
         last = retries[-1]
