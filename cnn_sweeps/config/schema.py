@@ -523,8 +523,9 @@ class Tracking:
     """Name of the MLflow experiment; composed configs have MLFLOW_EXPERIMENT_NAME, if it is set."""
     dir: Place = Path("mlruns")
     """Folder of the local database, the artifacts and the studies."""
-    log_model: bool = True
-    """Whether the trained model is stored with the run."""
+    log_model: bool | Literal["auto"] = added(default="auto", neutral=True)
+    """Whether the trained model is stored with the run; `auto`: yes, but of the trials of a sweep
+    whose model is larger than `trajectory.epoch_mb` only with the winners."""
     figures: bool = True
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)

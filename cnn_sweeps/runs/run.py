@@ -275,6 +275,7 @@ def _draw_and_store(
     if whole and config.tracking.figures:
         gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
         left_out = stored_model.draw(gallery, tracked)
-    if config.tracking.log_model:
+    later = not whole and stored_model.for_winners_only(config, model.count_params())
+    if config.tracking.log_model and not later:
         tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
     return left_out
