@@ -39,12 +39,12 @@ MODULES: Final = (
     *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
     # from network to epochs: what is trained on, steps, loop, optimizers, backend, variables
     *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
-    *("training/own_loss.py", "training/ema.py"),
+    *("training/own_loss.py", "training/ema.py", "training/freezing.py"),
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
-    "trajectories/chain.py",
+    *("trajectories/chain.py", "trajectories/frozen.py"),
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16

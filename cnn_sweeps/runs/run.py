@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -16,17 +16,18 @@ from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.runs import log, reuse, stored_model
+from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import backend, loop, state
+from cnn_sweeps.training import backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
-from cnn_sweeps.trajectories.resume import open_epoch_source
+from cnn_sweeps.trajectories.entry import WantedEpochs
+from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
 
 if TYPE_CHECKING:
     import keras
@@ -45,12 +46,14 @@ class TrialContext:
         swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
             it only if it was trained with as many threads.
+        wanted: what the other trials want of its epochs.
     """
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
     swept: Sequence[str] = ()
     timed: bool = False
+    wanted: WantedEpochs = NOBODY
 
 
 def run(
@@ -79,37 +82,37 @@ def run(
     code.import_all()
     clock = Clock()
     with clock("data"), reading_bar(config.trainer.progress):
-        experiment = Experiment.load(config)
+        experiment = Experiment.load(config, store)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
-        model, experiment = _built_first(experiment, tracked, clock)
+        model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
-        model = model or _build(experiment, clock)
-        environment = _environment(config.trainer, experiment.dataset)
-        log.log_setup(tracked, experiment, model, environment)
+        model = model or _build(experiment, store, clock)
+        environment = _log_setup(tracked, experiment, model)
         # Train
         with clock("train"):
-            trainer, epochs, trained = _train(model, experiment, environment, tracked, callbacks)
+            trainer, epochs, done = _train(
+                model, experiment, environment, tracked, callbacks, trial
+            )
         # Evaluate
-        metrics = log.metrics_of(model, config, trained)
+        metrics = log.metrics_of(model, config, done)
         if trial is None:
             metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
         # Log
-        metrics |= log.costs_of(clock.metrics, trained, epochs)
+        metrics |= log.costs_of(clock.metrics, done, epochs)
         weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, trained, weights)
-        gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
-        left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
+        log.log_results(tracked, metrics, done, weights)
+        left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
     return RunResult(
-        name=gallery.about,
+        name=experiment.name,
         run_id=tracked.run_id,
         identity=experiment.identity,
         metrics=metrics,
-        training=trained,
+        training=done,
         weights_sha256=weights,
-        epochs_trained=len(trained.epochs) - len(epochs.reused),
+        epochs_trained=len(done.epochs) - len(epochs.reused),
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
@@ -136,7 +139,7 @@ def _start(
 
 
 def _built_first(
-    experiment: Experiment, tracked: TrackedRun, clock: Clock
+    experiment: Experiment, store: Store, tracked: TrackedRun, clock: Clock
 ) -> "tuple[keras.Model | None, Experiment]":
     """A user's own network, which only building tells, with the digest that names it.
 
@@ -144,7 +147,7 @@ def _built_first(
     """
     if not isinstance(experiment.config.model, CustomModel):
         return None, experiment
-    model = _build(experiment, clock)
+    model = _build(experiment, store, clock)
     with clock("build"):
         examined = custom.examine(experiment.config.model, model)
         if experiment.config.tracking.log_model:
@@ -163,18 +166,27 @@ def _finished_before(
     )
 
 
-def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
-    """Start TensorFlow as the config has it, and build the network."""
+def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
+    """Start TensorFlow as the config has it, and build the network, frozen as it begins."""
     config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
-        return build_model(config.model, dataset.shape, dataset.num_classes)
+        model = build_model(config.model, dataset.shape, dataset.num_classes)
+        backbone.fill_backbone(model, config, store)
+        freezing.apply_freeze(model, segments(config)[0].config.trainer.freeze)
+        return model
 
 
-def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:
-    return Environment.capture(
-        threads=trainer.threads, deterministic=trainer.deterministic, decoded=dataset.decoded
+def _log_setup(tracked: TrackedRun, experiment: Experiment, model: "keras.Model") -> Environment:
+    """Log what is known before training; returns where it is trained."""
+    trainer = experiment.config.trainer
+    environment = Environment.capture(
+        threads=trainer.threads,
+        deterministic=trainer.deterministic,
+        decoded=experiment.dataset.decoded,
     )
+    log.log_setup(tracked, experiment, model, environment)
+    return environment
 
 
 def _train(
@@ -183,6 +195,7 @@ def _train(
     environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
+    trial: TrialContext | None,
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
     """Train a built network as far as the config says, and log each epoch."""
     config, dataset = experiment.config, experiment.dataset
@@ -201,7 +214,12 @@ def _train(
             path=segments(config),
         )
         with logged_epoch_source(
-            trainer, config, experiment.identity, environment, tracked
+            trainer,
+            config,
+            experiment.identity,
+            environment,
+            tracked,
+            trial.wanted if trial else NOBODY,
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
     return trainer, epochs, trained
@@ -219,6 +237,7 @@ def logged_epoch_source(
     identity: Identity,
     environment: Environment,
     tracked: TrackedRun,
+    wanted: WantedEpochs = NOBODY,
 ) -> Iterator[loop.EpochSource]:
     """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
     with open_epoch_source(
@@ -228,6 +247,7 @@ def logged_epoch_source(
         environment,
         folder=tracked.address.dir,
         run_id=tracked.run_id,
+        wanted=wanted,
     ) as epochs:
         try:
             yield epochs
@@ -237,7 +257,12 @@ def logged_epoch_source(
 
 
 def _draw_and_store(
-    gallery: Gallery, config: Config, trained: TrainingResult, tracked: TrackedRun, *, whole: bool
+    model: "keras.Model",
+    experiment: Experiment,
+    trained: TrainingResult,
+    tracked: TrackedRun,
+    *,
+    whole: bool,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
@@ -246,12 +271,14 @@ def _draw_and_store(
     Returns:
         A sentence for each figure that had to be left out.
     """
-    curves = figures.learning_curves(trained.epochs, gallery.about)
+    config, dataset = experiment.config, experiment.dataset
+    curves = figures.learning_curves(trained.epochs, experiment.name)
     tracked.log_figure(curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     if whole and config.tracking.figures:
+        gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
         left_out = stored_model.draw(gallery, tracked)
-    if config.tracking.log_model:
-        dataset = gallery.dataset
-        tracked.log_model(gallery.model, shape=dataset.shape, num_classes=dataset.num_classes)
+    later = not whole and stored_model.for_winners_only(config, model.count_params())
+    if config.tracking.log_model and not later:
+        tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
     return left_out
