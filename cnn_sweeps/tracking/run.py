@@ -292,9 +292,9 @@ class EpochLog:
     A context manager: nothing is left unlogged at its end, whatever ended it.
     """
 
-    def __init__(self, tracked: TrackedRun, rest: TrackedRun | None = None) -> None:
-        """Say where to log; `rest` is the run for what is left at the end (see `together`)."""
-        self._tracked, self._rest = tracked, rest or tracked
+    def __init__(self, tracked: TrackedRun) -> None:
+        """Say where to log; what is left at the end waits where the run does (see `together`)."""
+        self._tracked = tracked
         self._waiting: list[Epoch] = []
         self._logged = -BETWEEN_LOGS
 
@@ -305,13 +305,13 @@ class EpochLog:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Log the rest; where something else went wrong, that is what is reported."""
         with suppress(StoreError) if error else nullcontext():
-            self._log(self._rest)
+            self._log(self._tracked)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Log the epoch, at once unless another one has just been logged."""
         self._waiting.append(epoch)
         if time.monotonic() - self._logged >= BETWEEN_LOGS:
-            self._log(self._tracked)
+            self._log(replace(self._tracked, waiting=None))
 
     def _log(self, tracked: TrackedRun) -> None:
         tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})
