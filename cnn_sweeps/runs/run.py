@@ -202,6 +202,7 @@ def _train(
             on_step=bar.counts_steps,
             augment=config.augment,
             path=segments(config),
+            cache=backbone.feature_cache(config, experiment.identity, environment),
         )
         with logged_epoch_source(
             trainer, config, experiment.identity, environment, tracked

@@ -25,9 +25,10 @@ from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, stopping
+from cnn_sweeps.training import ema, features, freezing, no_effect, optimizers, plateau, stopping
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
+from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch, make_step
 
 
@@ -75,6 +76,7 @@ class Trainer:
         on_step: is told how many steps of an epoch have begun.
         augment: what is done to the training images in that segment.
         path: the segments of the training; none where all of it is one.
+        cache: where features of a frozen backbone are kept; in memory only when None.
         evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
 
@@ -85,6 +87,7 @@ class Trainer:
     on_step: OnStep | None = None
     augment: Augment = field(default_factory=Augment)
     path: Sequence[Segment] = ()
+    cache: FeatureCache | None = None
 
     def __post_init__(self) -> None:
         self._segment = self.path[0] if self.path else None
@@ -101,6 +104,7 @@ class Trainer:
         augment: Augment | None = None,
         on_step: OnStep | None = None,
         path: Sequence[Segment] = (),
+        cache: FeatureCache | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained from its first epoch.
 
@@ -126,6 +130,7 @@ class Trainer:
             on_step=on_step,
             augment=augment,
             path=path,
+            cache=cache,
         )
 
     def epochs(self, start: int = 1, history: Sequence[Epoch] = ()) -> Iterator[Epoch]:
@@ -172,10 +177,15 @@ class Trainer:
 
     def _renew(self) -> None:
         """Forget the graphs, which have the optimizer and the metrics of one compilation."""
-        self.evaluate = Evaluate(model=self.model)
-        self.step = make_step(self.model, self.dataset, self.config, self.augment)
+        self.evaluate = self._validate = Evaluate(model=self.model)
+        self._given: Dataset | None = self.dataset
+        trained = self.model
+        if self.config.features == "cached":
+            trained, self._given = features.head_of(self.model), None
+            self._validate = Evaluate(model=trained)
+        self.step = make_step(trained, self.dataset, self.config, self.augment)
         self._train = TrainEpoch(
-            model=self.model,
+            model=trained,
             batch_size=self.config.batch_size,
             steps=self.config.steps_per_execution,
             step=self.step,
@@ -205,7 +215,9 @@ class Trainer:
             self.model.optimizer.learning_rate = rate
 
     def _epoch(self, number: int) -> Epoch:
-        data, config = self.dataset, self.config
+        if self._given is None:  # now that the backbone has its weights
+            self._given = features.with_features(self.model, self.dataset, self.cache)
+        data, config = self._given, self.config
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
@@ -214,7 +226,7 @@ class Trainer:
             with ema.trained_weights(self.model):
                 logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
-            val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
+            val = self._validate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
             number=number,
             loss=logs["loss"],
