@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cnn_sweeps.evaluation import named
 from cnn_sweeps.sweeps.results.results import SweepResults, Trial, tied_best
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import duration, first_line, pluralize
@@ -99,7 +100,7 @@ def best_first(results: SweepResults) -> dict[str, str]:
     """In which order the best stands first, by the heading of a column; other columns rise."""
     orders = {"maximize": "descending", "minimize": "ascending"}
     sought = {measures.head(each.name): orders[each.direction] for each in results.objectives}
-    rising = {name: "descending" for name in results.ranking.head if measures.rising(name)}
+    rising = {name: "descending" for name in results.ranking.head if named.rises(name)}
     return rising | sought
 
 

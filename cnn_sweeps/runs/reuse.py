@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.metrics import PREFIX, measured
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
@@ -39,7 +40,9 @@ def finished(
 ) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
-    One whose stored model was changed is passed over: what it logged may have been, too.
+    One that did not measure all that is asked for now is passed over: its epochs are measured from
+    their weights where they are stored. So is one whose stored model was changed: what it logged
+    may have been, too.
 
     Args:
         experiment: with the digest of a user's own network, which was built for it.
@@ -53,9 +56,12 @@ def finished(
     if not config.trajectory.reuse:
         return None, experiment
     threads = config.trainer.threads if timed else None
+    asked = {f"{PREFIX}{name}" for name in measured(config.trainer)}
     for run in finished_runs.finished(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
+        if not asked <= run.metrics.keys():
+            continue
         if not model_files.has_model(store, run):
             if config.tracking.log_model:
                 continue

@@ -5,7 +5,7 @@ ways share what they have in common. What a later segment begins with is the las
 before, which is kept there for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +50,14 @@ class Chain:
         entry = self.holding(epoch.number)
         own = [one for one in known if self.holding(one.number) is entry]
         return entry.put(epoch, state, run_id=run_id, known=own)
+
+    def metrics(self, one: EpochRecord) -> dict[str, float]:
+        """Further metrics of an epoch that are known; see `Entry.metrics`."""
+        return self.holding(one.number).metrics(one)
+
+    def put_metrics(self, one: EpochRecord, values: Mapping[str, float]) -> None:
+        """Add further metrics of an epoch; see `Entry.put_metrics`."""
+        self.holding(one.number).put_metrics(one, values)
 
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; see `Entry.weights`."""

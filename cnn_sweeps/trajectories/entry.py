@@ -6,6 +6,7 @@
     <folder>/optimizer/0004.npz  those of the optimizer; kept for the last epochs only
     <folder>/kept/0004           says that the optimizer after epoch 4 is kept: another segment
                                  of a training begins with it
+    <folder>/metrics.json        further metrics of epochs, where any were asked for
     <folder>/lock                held by the process that trains it
 
 Files are written under another name first and then renamed, the history last: a file counts
@@ -25,7 +26,7 @@ from typing import Any
 
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories import files
+from cnn_sweeps.trajectories import files, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 
 FORMAT = 1
@@ -80,7 +81,7 @@ def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
     stored = {
         "format": FORMAT,
         "sha256": _digest_of(history),
-        "epochs": [asdict(one) for one in history],
+        "epochs": [_plain(one) for one in history],
         **({"first": first} if first > 1 else {}),
     }
     return json.dumps(stored).encode()
@@ -109,8 +110,15 @@ def _kept(plain: Mapping[str, Any]) -> EpochRecord:
     return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
 
 
+def _plain(one: EpochRecord) -> dict[str, Any]:
+    """An epoch as it is stored: further metrics stand in a file of their own."""
+    plain = asdict(one)
+    del plain["epoch"]["measured"]
+    return plain
+
+
 def _digest_of(history: Sequence[EpochRecord]) -> str:
-    return sha256([asdict(one) for one in history])
+    return sha256([_plain(one) for one in history])
 
 
 @dataclass(frozen=True)
@@ -186,6 +194,14 @@ class Entry:
             (self.folder / KEPT).mkdir(parents=True, exist_ok=True)
             self._note(number).touch()
 
+    def metrics(self, one: EpochRecord) -> dict[str, float]:
+        """Further metrics of an epoch that are known, by what names each."""
+        return metric_values.read(self.folder, one.epoch)
+
+    def put_metrics(self, one: EpochRecord, values: Mapping[str, float]) -> None:
+        """Add further metrics of an epoch."""
+        metric_values.write(self.folder, one.epoch, values)
+
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; None where the file is lost or damaged."""
         return self._read_arrays(WEIGHTS, one.number, one.weights)
@@ -242,7 +258,7 @@ class Entry:
 
     def prune(self) -> None:
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
-        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK)}
+        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK, metric_values.FILE)}
         named |= {path for path, _ in self._named()} | set((self.folder / KEPT).glob("*"))
         for path, _ in files.sizes(self.folder):
             if path not in named:

@@ -7,7 +7,7 @@ Keras.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -173,7 +173,7 @@ class ResumedTraining:
         number = 0
         while True:
             number += 1
-            yield self._epoch(number)
+            yield self._measured(self._epoch(number))
 
     def checkpoint(self, number: int) -> None:
         """Nothing to do: the weights of every epoch are kept."""
@@ -183,13 +183,14 @@ class ResumedTraining:
         if self._at == number and self._live is not None:
             return
         weights = self.entry.weights(self._known[number - 1])
-        self._live = None
-        if weights is None:
-            self._wait_for_lock(number)
-            self._train_to(number)
-        else:
+        if weights is not None:
             variables.restore_model(self.trainer.model, weights)
-            self._at = number
+            self._live, self._at = None, number
+            return
+        if self._at > number:
+            self._live = None
+        self._wait_for_lock(number)
+        self._train_to(number)
 
     @property
     def reused(self) -> Mapping[int, str]:
@@ -221,6 +222,20 @@ class ResumedTraining:
                 self._train_to(number)
             elif not lock.acquire():
                 time.sleep(PATIENCE)
+
+    def _measured(self, epoch: Epoch) -> Epoch:
+        """An epoch with the metrics that are asked for: as they are known, or of its weights."""
+        asked = self.trainer.metrics
+        if not asked:
+            return epoch
+        kept = self._known[epoch.number - 1]
+        known = self.entry.metrics(kept)
+        if not set(asked.keys.values()) <= known.keys():
+            self.restore_best(epoch.number)
+            measured = self.trainer.measure(epoch).measured
+            self.entry.put_metrics(kept, asked.stored(measured))
+            return replace(epoch, measured=measured)
+        return replace(epoch, measured=asked.known(known))
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""

@@ -39,7 +39,7 @@ def first_stop(rule: stopping.Rule, epochs: Sequence[Epoch]) -> str | None:
 )
 def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose loss is at or below the limit."""
-    assert first_stop(stopping.stop_at_loss(0.2), history("loss", losses)) == reason
+    assert first_stop(stopping.stop_at("loss", 0.2, rises=False), history("loss", losses)) == reason
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,8 @@ def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
 )
 def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose accuracy is at or above the limit."""
-    assert first_stop(stopping.stop_at_accuracy(0.95), history("accuracy", accuracies)) == reason
+    rule = stopping.stop_at("accuracy", 0.95, rises=True)
+    assert first_stop(rule, history("accuracy", accuracies)) == reason
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,8 @@ def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
 def test_stop_early(fields: dict[str, Any], values: list[float], reason: str | None) -> None:
     """Patience counts the epochs since the best one, in the direction of the metric."""
     early = EarlyStopping(**fields)
-    found = first_stop(stopping.stop_early(early), history(early.monitor, values))
+    rule = stopping.stop_early(TrainerConfig(early_stopping=early))
+    found = first_stop(rule, history(early.monitor, values))
     expected = reason and f"{early.monitor} no better than in epoch {reason}"
     assert found == expected
 
@@ -84,7 +86,7 @@ def test_stop_early(fields: dict[str, Any], values: list[float], reason: str | N
 def test_best_epoch_counts_by_number() -> None:
     """A history that begins later is still named by its epochs' own numbers."""
     epochs = history("val_loss", [3, 1, 2])[1:]
-    assert stopping.best_epoch(EarlyStopping(), epochs) == 2
+    assert stopping.best_epoch(TrainerConfig(), epochs) == 2
 
 
 def test_rules_are_those_of_the_config() -> None:
