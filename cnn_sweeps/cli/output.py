@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from cnn_sweeps.text.format import pluralize, rounded
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.training.epoch import EPOCH_METRICS
 
@@ -91,7 +91,7 @@ def next_commands(
     """Print the commands that lead on from a run, or from the best run of a sweep."""
     from cnn_sweeps.tracking.pages import browse  # noqa: PLC0415 -- the store has imported it
 
-    show = pasted(["cnn-sweeps", "show", short, *store.whereabouts])
+    show = pasteable_command(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
     out.print(f"  more:    {show}", soft_wrap=True)
     out.print(f"  browse:  {browse(store, sweep)}", soft_wrap=True)

@@ -23,18 +23,18 @@ class OwnMetric:
 
     Attributes:
         function: `package.module:function`.
-        rises: whether more of it is better; None where that is not said.
+        higher_is_better: whether more of it is better; None where that is not said.
     """
 
     function: str
-    rises: bool | None = None
+    higher_is_better: bool | None = None
 
     @classmethod
     def parse(cls, text: str) -> "OwnMetric":
         """Read `package.module:function`, with or without its direction."""
         function, _, last = text.rpartition(":")
         if last in DIRECTIONS and ":" in function:
-            return cls(function=function, rises=DIRECTIONS[last])
+            return cls(function=function, higher_is_better=DIRECTIONS[last])
         return cls(function=text)
 
     @property
@@ -48,14 +48,14 @@ def own_metrics(metrics: Sequence[str]) -> tuple[OwnMetric, ...]:
     return tuple(OwnMetric.parse(text) for text in metrics if ":" in text)
 
 
-def names(metrics: Sequence[str]) -> tuple[str, ...]:
+def metric_names(metrics: Sequence[str]) -> tuple[str, ...]:
     """What metrics are called in an epoch, behind `val_`."""
     return tuple(OwnMetric.parse(text).name for text in metrics)
 
 
-def measured(trainer: TrainerConfig) -> tuple[str, ...]:
+def measured_names(trainer: TrainerConfig) -> tuple[str, ...]:
     """What is computed beside loss and accuracy: what is listed, and what stops the training."""
-    listed = names(trainer.metrics)
+    listed = metric_names(trainer.metrics)
     watched = [key.removeprefix(PREFIX) for key in monitors(trainer) if key.startswith(PREFIX)]
     return tuple(name for name in dict.fromkeys((*listed, *watched)) if name not in KERAS)
 

@@ -19,7 +19,7 @@ FILES = {
 """Versions 2 and 1 of control groups: limit, what is used, and what of that is a cache of files."""
 
 
-def free() -> float | None:
+def free_bytes() -> float | None:
     """Bytes that this process may still take; None where the system does not tell."""
     import psutil  # noqa: PLC0415 -- most commands never ask
 

@@ -28,13 +28,13 @@ class Metric:
 
     Attributes:
         of: computes it.
-        rises: whether more of it is better.
+        higher_is_better: whether more of it is better.
         least: classes that must have images for it to say anything.
         k: it says something for more classes than this.
     """
 
     of: Function
-    rises: bool = True
+    higher_is_better: bool = True
     least: int = 1
     k: int = 0
 
@@ -58,16 +58,16 @@ METRICS: Final[Mapping[str, Metric]] = {
     "macro_f1": Metric(of=metrics.macro_f1),
     "roc_auc": Metric(of=metrics.roc_auc, least=2),
     "pr_auc": Metric(of=metrics.pr_auc, least=2),
-    "log_loss": Metric(of=metrics.log_loss, rises=False),
-    "brier": Metric(of=metrics.brier, rises=False),
-    "ece": Metric(of=metrics.ece, rises=False),
+    "log_loss": Metric(of=metrics.log_loss, higher_is_better=False),
+    "brier": Metric(of=metrics.brier, higher_is_better=False),
+    "ece": Metric(of=metrics.ece, higher_is_better=False),
 }
 """All but top-k accuracy, of which there is one for each k."""
 KNOWN: Final = ", ".join((*METRICS, "top_K_accuracy"))
 """All of them, for a person."""
 
 
-def find(name: str) -> Metric | None:
+def find_metric(name: str) -> Metric | None:
     """The metric of that name; None where there is none."""
     if found := TOP_K.fullmatch(name):
         k = int(found[1])
@@ -75,17 +75,19 @@ def find(name: str) -> Metric | None:
     return METRICS.get(name)
 
 
-def near(name: str) -> str:
+def closest_name(name: str) -> str:
     """The metric that may have been meant by a name; empty where none is like it."""
-    found = [name] if find(name) else get_close_matches(name, (*METRICS, "top_3_accuracy"), n=1)
+    found = (
+        [name] if find_metric(name) else get_close_matches(name, (*METRICS, "top_3_accuracy"), n=1)
+    )
     return found[0] if found else ""
 
 
-def rises(name: str) -> bool:
+def higher_is_better(name: str) -> bool:
     """Whether more of a run's metric is better: of some of these, of accuracies, and of speed.
 
     Args:
         name: as a run has it, such as `val_macro_f1`.
     """
-    metric = find(re.sub(f"^({'|'.join(SPLITS)})", "", name))
-    return name.endswith(ALSO_RISING) if metric is None else metric.rises
+    metric = find_metric(re.sub(f"^({'|'.join(SPLITS)})", "", name))
+    return name.endswith(ALSO_RISING) if metric is None else metric.higher_is_better

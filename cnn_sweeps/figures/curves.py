@@ -28,7 +28,7 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
         about: the name of the run, below the title.
     """
     numbers = [epoch.number for epoch in epochs]
-    with style.drawing():
+    with style.figure_style():
         further = list(dict.fromkeys(name for epoch in epochs for name in epoch.measured))
         rows = 1 + math.ceil(len(further) / len(LEFT))
         figure = style.new(style.WIDTH, 580 + ROW * (rows - 1), "Learning curves", about)

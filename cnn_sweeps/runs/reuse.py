@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.config.metrics import PREFIX, measured
+from cnn_sweeps.config.metrics import PREFIX, measured_names
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
@@ -35,7 +35,7 @@ TEST = "test_"
 """Metrics that a search must not see begin so."""
 
 
-def finished(
+def find_finished(
     experiment: Experiment, store: Store, *, timed: bool = False
 ) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
@@ -56,8 +56,8 @@ def finished(
     if not config.trajectory.reuse:
         return None, experiment
     threads = config.trainer.threads if timed else None
-    asked = {f"{PREFIX}{name}" for name in measured(config.trainer)}
-    for run in finished_runs.finished(
+    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
+    for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
         if not asked <= run.metrics.keys():

@@ -93,7 +93,7 @@ def setting(value: object, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def aligned(values: Sequence[object]) -> list[str]:
+def aligned_numbers(values: Sequence[object]) -> list[str]:
     """Settings of several runs as text, decimals of equal length where all are numbers."""
     given = _distinct(values)
     behind = max((len(text.partition(".")[2]) for text in given), default=0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError, DivergedError
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.validation_metrics import MONITOR, STOP_AT, rises
+from cnn_sweeps.training.validation_metrics import MONITOR, STOP_AT, higher_is_better
 
 LOSSES = ("loss", "val_loss")
 Rule = Callable[[Sequence[Epoch]], str | None]
@@ -79,24 +79,26 @@ def rules(trainer: TrainerConfig) -> tuple[Rule, ...]:
     """The rules that the config asks for; the first that gives a reason wins."""
     asked: list[Rule] = []
     if trainer.stop_at_loss is not None:
-        asked.append(stop_at("loss", trainer.stop_at_loss, rises=False))
+        asked.append(stop_at("loss", trainer.stop_at_loss, higher_is_better=False))
     if trainer.stop_at_accuracy is not None:
-        asked.append(stop_at("accuracy", trainer.stop_at_accuracy, rises=True))
+        asked.append(stop_at("accuracy", trainer.stop_at_accuracy, higher_is_better=True))
     for metric, limit in (trainer.stop_at or {}).items():
-        asked.append(stop_at(metric, limit, rises=rises(trainer, metric, key=STOP_AT)))
+        asked.append(
+            stop_at(metric, limit, higher_is_better=higher_is_better(trainer, metric, key=STOP_AT))
+        )
     if trainer.early_stopping.patience is not None:
         asked.append(stop_early(trainer))
     return tuple(asked)
 
 
-def stop_at(metric: str, limit: float, *, rises: bool) -> Rule:
+def stop_at(metric: str, limit: float, *, higher_is_better: bool) -> Rule:
     """Stop after the first epoch whose metric is at the limit, or beyond it."""
-    sign = ">=" if rises else "<="
+    sign = ">=" if higher_is_better else "<="
 
     def rule(history: Sequence[Epoch]) -> str | None:
         last = history[-1]
         value = last.metrics[metric]
-        if value < limit if rises else value > limit:
+        if value < limit if higher_is_better else value > limit:
             return None
         return f"{metric} {value:.4g} {sign} {limit:g} at epoch {last.number}"
 
@@ -120,7 +122,7 @@ def best_epoch(trainer: TrainerConfig, history: Sequence[Epoch]) -> int:
     """Number of the last epoch that improved on all before it by more than `min_delta`."""
     early = trainer.early_stopping
     # With the sign turned, what must rise must fall.
-    sign = -1.0 if rises(trainer, early.monitor, key=MONITOR) else 1.0
+    sign = -1.0 if higher_is_better(trainer, early.monitor, key=MONITOR) else 1.0
     best, lowest = history[0].number, math.inf
     for epoch in history:
         value = sign * epoch.metrics[early.monitor]

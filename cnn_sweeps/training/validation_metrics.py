@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.metrics import KERAS, KEY, PREFIX, OwnMetric, measured, names, own_metrics
+from cnn_sweeps.config.metrics import (
+    KERAS,
+    KEY,
+    PREFIX,
+    OwnMetric,
+    measured_names,
+    metric_names,
+    own_metrics,
+)
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError, ModelError
 from cnn_sweeps.evaluation import named
@@ -32,18 +40,18 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
             direction.
     """
     check_names(trainer.metrics)
-    if names(trainer.metrics) and not validation_fraction:
+    if metric_names(trainer.metrics) and not validation_fraction:
         raise ConfigError(
             f"{KEY}=[{','.join(trainer.metrics)}] are metrics of validation images, but "
             f"data.validation_fraction=0 holds out none.\nType data.validation_fraction=0.1, or "
             f"{KEY}=[]."
         )
     for metric in trainer.stop_at or ():
-        rises(trainer, metric, key=STOP_AT)
+        higher_is_better(trainer, metric, key=STOP_AT)
     if trainer.early_stopping.patience is not None:
         if trainer.early_stopping.monitor in KERAS:
             raise ConfigError(_no_metric(MONITOR, trainer.early_stopping.monitor))
-        rises(trainer, trainer.early_stopping.monitor, key=MONITOR)
+        higher_is_better(trainer, trainer.early_stopping.monitor, key=MONITOR)
 
 
 def check_names(metrics: Sequence[str], key: str = KEY) -> None:
@@ -52,17 +60,17 @@ def check_names(metrics: Sequence[str], key: str = KEY) -> None:
     Raises:
         ConfigError: naming the first.
     """
-    listed = names(metrics)
+    listed = metric_names(metrics)
     for text, name in zip(metrics, listed, strict=True):
         typed = f"{key}=[{text}]"
         if ":" in text:
             custom.check_there(OwnMetric.parse(text).function, key=key)
-            if named.find(name) or name in KERAS:
+            if named.find_metric(name) or name in KERAS:
                 raise ConfigError(
                     f"{typed}: {name} is a metric of this program.\nGive your function another "
                     f"name, or type {key}=[{name}]."
                 )
-        elif named.find(name) is None:
+        elif named.find_metric(name) is None:
             raise ConfigError(
                 f"{typed} is not a metric{_meant(name)}.\nType some of {named.KNOWN}, or "
                 "your own package.module:function."
@@ -72,11 +80,11 @@ def check_names(metrics: Sequence[str], key: str = KEY) -> None:
 
 
 def _meant(name: str) -> str:
-    near = named.near(name.removeprefix(PREFIX))
+    near = named.closest_name(name.removeprefix(PREFIX))
     return f" (did you mean {near}?)" if near else ""
 
 
-def rises(trainer: TrainerConfig, monitor: str, *, key: str) -> bool:
+def higher_is_better(trainer: TrainerConfig, monitor: str, *, key: str) -> bool:
     """Whether more of the metric that a training goes by is better.
 
     Args:
@@ -91,12 +99,12 @@ def rises(trainer: TrainerConfig, monitor: str, *, key: str) -> bool:
     if name in KERAS:
         return name == "accuracy"
     own = {each.name: each for each in own_metrics(trainer.metrics)}
-    metric = named.find(name)
+    metric = named.find_metric(name)
     if monitor == name or (metric is None and name not in own):
         raise ConfigError(_no_metric(key, monitor))
     if metric is not None:
-        return metric.rises
-    found = own[name].rises
+        return metric.higher_is_better
+    found = own[name].higher_is_better
     if found is None:
         raise ConfigError(
             f"{key}={monitor} does not say whether less or more of it is better.\n"
@@ -107,7 +115,7 @@ def rises(trainer: TrainerConfig, monitor: str, *, key: str) -> bool:
 
 def _no_metric(key: str, given: str) -> str:
     name = given.removeprefix(PREFIX)
-    near = name if name in KERAS or named.find(name) else named.near(name)
+    near = name if name in KERAS or named.find_metric(name) else named.closest_name(name)
     return (
         f"{key}={given} is not a metric of the validation images"
         f"{f' (did you mean {PREFIX}{near}?)' if near else ''}.\n"
@@ -149,9 +157,9 @@ class ValidationMetrics:
         own = {each.name: each.function for each in own_metrics(config.metrics)}
         functions: dict[str, Function] = {}
         keys = {}
-        for name in measured(config):
+        for name in measured_names(config):
             if name in own:
-                functions[name], keys[name] = find_own(own[name], classes), key_of(own[name])
+                functions[name], keys[name] = find_own_metric(own[name], classes), key_of(own[name])
             else:
                 functions[name], keys[name] = _known(name, labels, classes), name
         return cls(functions=functions, keys=keys, labels=labels)
@@ -181,7 +189,7 @@ class ValidationMetrics:
 
 
 def _known(name: str, labels: NDArray[np.int64], classes: int) -> Function:
-    metric = named.find(name)
+    metric = named.find_metric(name)
     if metric is None:
         raise ConfigError(f"{KEY}=[{name}] is not a metric.\nType some of {named.KNOWN}.")
     if reason := metric.cannot(len(np.unique(labels)), classes):
@@ -199,7 +207,7 @@ def key_of(function: str) -> str:
     return "@".join((function, *digests))
 
 
-def find_own(function: str, classes: int) -> Function:
+def find_own_metric(function: str, classes: int) -> Function:
     """Import a metric of the user's own, and try it on an image of each class.
 
     Args:
@@ -213,8 +221,8 @@ def find_own(function: str, classes: int) -> Function:
         ConfigError: no such module or function.
         ModelError: it failed, gives no finite number, or another one each time.
     """
-    with imports.fresh(Source.find(function)):
-        found = custom.find(function, key=KEY)
+    with imports.fresh_modules(Source.find(function)):
+        found = custom.find_function(function, key=KEY)
     typed = f"{KEY}=[{function}]"
 
     def metric(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:

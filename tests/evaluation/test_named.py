@@ -77,7 +77,7 @@ def test_a_metric_is_that_of_scikit_learn(name: str, given: dict[str, Any]) -> N
     if name.startswith("top") and given["classes"] == 2:
         pytest.skip("of two classes it is 1")
     labels, scores = drawn(**given)
-    metric = named.find(name)
+    metric = named.find_metric(name)
     assert metric is not None
     assert metric.of(labels, scores) == pytest.approx(
         ours_of_sklearn(name)(labels, scores), abs=1e-12
@@ -99,7 +99,7 @@ def test_brier_is_the_squared_distance_from_the_truth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rises"),
+    ("name", "higher_is_better"),
     [
         ("val_accuracy", True),
         ("val_macro_f1", True),
@@ -112,9 +112,9 @@ def test_brier_is_the_squared_distance_from_the_truth() -> None:
         ("epochs", False),
     ],
 )
-def test_a_leaderboard_knows_which_end_is_the_top(name: str, rises: bool) -> None:
+def test_a_leaderboard_knows_which_end_is_the_top(name: str, higher_is_better: bool) -> None:
     """Of metrics by their table, of others by their name."""
-    assert named.rises(name) is rises
+    assert named.higher_is_better(name) is higher_is_better
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_a_leaderboard_knows_which_end_is_the_top(name: str, rises: bool) -> Non
 )
 def test_a_misspelt_metric_is_guessed(typed: str, meant: str) -> None:
     """Where one is like it."""
-    assert named.find(typed) is None
-    assert named.near(typed) == meant
+    assert named.find_metric(typed) is None
+    assert named.closest_name(typed) == meant

@@ -71,4 +71,4 @@ def test_settings_are_aligned_where_they_are_numbers(
     values: list[object], expected: list[str]
 ) -> None:
     """Names and powers of ten stay as they are."""
-    assert measures.aligned(values) == expected
+    assert measures.aligned_numbers(values) == expected

@@ -39,7 +39,10 @@ def first_stop(rule: stopping.Rule, epochs: Sequence[Epoch]) -> str | None:
 )
 def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose loss is at or below the limit."""
-    assert first_stop(stopping.stop_at("loss", 0.2, rises=False), history("loss", losses)) == reason
+    assert (
+        first_stop(stopping.stop_at("loss", 0.2, higher_is_better=False), history("loss", losses))
+        == reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,14 +55,16 @@ def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
 )
 def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose accuracy is at or above the limit."""
-    rule = stopping.stop_at("accuracy", 0.95, rises=True)
+    rule = stopping.stop_at("accuracy", 0.95, higher_is_better=True)
     assert first_stop(rule, history("accuracy", accuracies)) == reason
 
 
 @pytest.mark.parametrize(
     ("fields", "values", "reason"),
     [
-        pytest.param({"patience": 2}, [3, 2, 2.5, 2.1, 1], "2 at epoch 4", id="loss rises"),
+        pytest.param(
+            {"patience": 2}, [3, 2, 2.5, 2.1, 1], "2 at epoch 4", id="loss higher_is_better"
+        ),
         pytest.param({"patience": 1}, [3, 3], "1 at epoch 2", id="no change is no improvement"),
         pytest.param({"patience": 2}, [3, 2, 2.5, 1.9, 2], None, id="better in time"),
         pytest.param(
@@ -69,7 +74,10 @@ def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
             {"patience": 3, "min_delta": 0.5}, [3, 2.8, 2.4, 2.3], None, id="steps add up"
         ),
         pytest.param(
-            {"patience": 1, "monitor": "val_accuracy"}, [0.5, 0.6, 0.6], "2 at epoch 3", id="rises"
+            {"patience": 1, "monitor": "val_accuracy"},
+            [0.5, 0.6, 0.6],
+            "2 at epoch 3",
+            id="higher_is_better",
         ),
         pytest.param({"patience": None}, [1, 2, 3, 4], None, id="off"),
     ],

@@ -86,7 +86,7 @@ class Objectives:
     def measured(self) -> tuple[str, ...]:
         """Those that are measured after each epoch where they are asked for, without `val_`."""
         names = (name.removeprefix(PREFIX) for name in self.names if name not in METRICS)
-        return tuple(name for name in names if named.find(name))
+        return tuple(name for name in names if named.find_metric(name))
 
     def to_json(self) -> dict[str, Direction]:
         """The mapping that `parse` reads, to be stored with the study."""
@@ -195,10 +195,10 @@ def _check_name(name: str, own: Sequence[str]) -> None:
             "type 'hydra.sweeper.objectives={val_accuracy: maximize}'."
         )
     bare = name.removeprefix(PREFIX)
-    if name in METRICS or (bare != name and (named.find(bare) or bare in own)):
+    if name in METRICS or (bare != name and (named.find_metric(bare) or bare in own)):
         return
     every = (*METRICS, *(f"{PREFIX}{each}" for each in (*named.METRICS, *own) if each not in KERAS))
-    guess = [f"{PREFIX}{bare}"] if named.find(bare) else get_close_matches(name, every, n=1)
+    guess = [f"{PREFIX}{bare}"] if named.find_metric(bare) else get_close_matches(name, every, n=1)
     meant = f" (did you mean `{guess[0]}`?)" if guess else ""
     raise ConfigError(
         f"The objective `{name}` is not a metric{meant}; the metrics are {', '.join(every)}, "
@@ -208,4 +208,4 @@ def _check_name(name: str, own: Sequence[str]) -> None:
 
 def _guess(name: str) -> str:
     """A metric with the direction that one would want."""
-    return f"{name}: {'maximize' if named.rises(name) else 'minimize'}"
+    return f"{name}: {'maximize' if named.higher_is_better(name) else 'minimize'}"

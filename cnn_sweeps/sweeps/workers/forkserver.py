@@ -126,7 +126,7 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
                 return here.recv()
             except (OSError, EOFError):
                 process.join()
-                return DiedError(f"a process of the sweep {said(process.exitcode)}.")
+                return DiedError(f"a process of the sweep {exit_in_words(process.exitcode)}.")
 
         try:
             yield receive
@@ -148,7 +148,7 @@ def _answer(
     os._exit(0)
 
 
-def said(exitcode: int | None) -> str:
+def exit_in_words(exitcode: int | None) -> str:
     """How a process ended, in words."""
     if exitcode == UNKNOWN:
         return f"exited for an unknown reason{KILLED}"

@@ -22,12 +22,12 @@ from typing import cast
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.forkserver import (
     CONTEXT,
     NOT_STARTED,
     ensure_running,
-    said,
+    exit_in_words,
     without_main,
 )
 
@@ -53,7 +53,7 @@ class Order:
         execute: dotted path of what carries out a trial; None to train it.
     """
 
-    address: Address
+    address: StudyAddress
     number: int
     scratch: str
     threads: int
@@ -85,7 +85,7 @@ class Pool:
     """So many workers on one study, for as long as there is something for them to do."""
 
     def __init__(
-        self, address: Address, *, workers: int, threads: int, execute: str | None = None
+        self, address: StudyAddress, *, workers: int, threads: int, execute: str | None = None
     ) -> None:
         self._address, self._workers = address, workers
         self._threads, self._execute = threads, execute
@@ -112,7 +112,9 @@ class Pool:
             if handle.gone:
                 self._reap(handle)
                 if handle.process.exitcode != 0:
-                    died[handle.process.pid or 0] = f"its worker {said(handle.process.exitcode)}"
+                    died[handle.process.pid or 0] = (
+                        f"its worker {exit_in_words(handle.process.exitcode)}"
+                    )
         return died
 
     @property
@@ -191,11 +193,11 @@ class Pool:
         exitcode = handle.process.exitcode
         level = logging.WARNING if exitcode else logging.INFO
         number, pid = handle.order.number, handle.process.pid
-        logger.log(level, "worker %d, process %s, %s", number, pid, said(exitcode))
+        logger.log(level, "worker %d, process %s, %s", number, pid, exit_in_words(exitcode))
         if handle.process.exitcode == 0 or handle.claimed:
             self._stillborn = 0
         else:
-            self._note_failed_start(said(handle.process.exitcode))
+            self._note_failed_start(exit_in_words(handle.process.exitcode))
 
     def _note_failed_start(self, cause: str) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""

@@ -74,7 +74,7 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
 
 
 @pytest.mark.parametrize(
-    "told", [workers.said(-9), workers.said(workers.UNKNOWN), workers.NOT_STARTED]
+    "told", [workers.exit_in_words(-9), workers.exit_in_words(workers.UNKNOWN), workers.NOT_STARTED]
 )
 def test_little_memory_is_named_where_a_process_is_gone(told: str) -> None:
     """The system ends what takes too much, also the process that all are forked from."""
