@@ -24,7 +24,6 @@ from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.training import ema, no_effect, optimizers, plateau, state, stopping
 from cnn_sweeps.training import validation_metrics as metrics
 from cnn_sweeps.training.augmentation import step_seeds
@@ -299,21 +298,19 @@ def train(
         DivergedError: the loss became NaN or infinite.
         RunFailedError: memory ran out.
     """
-    rules, restore_best = stopping.rules(config), stopping.restores_best(config)
     history: list[Epoch] = []
-    best, reason = 0, None
+    best, reason = 0, ""
     for epoch in source.epochs():
         history.append(epoch)
         stopping.check_finite(epoch)
-        best = stopping.best_epoch(config, history) if restore_best else epoch.number
-        if restore_best and best == epoch.number:
+        best = stopping.final_epoch(config, history)
+        if stopping.restores_best(config) and best == epoch.number:
             source.checkpoint(best)
-        reason = _tell(callbacks, epoch) or _first_reason(rules, history)
-        if reason or epoch.number >= config.epochs:
+        reason = _tell(callbacks, epoch) or stopping.end_of(config, history) or ""
+        if reason:
             break
     source.restore_best(best)
-    stopped = reason or f"all {pluralize(config.epochs, 'epoch')}"
-    return TrainingResult(epochs=tuple(history), best=best, stopped=stopped)
+    return TrainingResult(epochs=tuple(history), best=best, stopped=reason)
 
 
 def compile_model(
@@ -362,11 +359,6 @@ def _tell(callbacks: Sequence[Callback], epoch: Epoch) -> str | None:
         except stopping.StopTraining as stop:
             reasons.append(stop.reason)
     return reasons[0] if reasons else None
-
-
-def _first_reason(rules: Sequence[stopping.Rule], history: Sequence[Epoch]) -> str | None:
-    reasons = (rule(history) for rule in rules)
-    return next((reason for reason in reasons if reason), None)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError, DivergedError
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.training.validation_metrics import MONITOR, STOP_AT, higher_is_better
 
@@ -89,6 +90,21 @@ def rules(trainer: TrainerConfig) -> tuple[Rule, ...]:
     if trainer.early_stopping.patience is not None:
         asked.append(stop_early(trainer))
     return tuple(asked)
+
+
+def end_of(trainer: TrainerConfig, history: Sequence[Epoch]) -> str | None:
+    """Why a training ends after the last of its epochs so far; None where it goes on."""
+    reasons = (rule(history) for rule in rules(trainer))
+    if reason := next((reason for reason in reasons if reason), None):
+        return reason
+    if history[-1].number < trainer.epochs:
+        return None
+    return f"all {pluralize(trainer.epochs, 'epoch')}"
+
+
+def final_epoch(trainer: TrainerConfig, history: Sequence[Epoch]) -> int:
+    """Number of the epoch whose weights a training that ends with these epochs has."""
+    return best_epoch(trainer, history) if restores_best(trainer) else history[-1].number
 
 
 def stop_at(metric: str, limit: float, *, higher_is_better: bool) -> Rule:
