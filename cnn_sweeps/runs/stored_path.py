@@ -76,7 +76,7 @@ def lineage(record: Record, config: Config) -> tuple[str, ...]:
         record.identity.data_digest,
         source=record.source,
         loss_source=record.loss_source,
-        metric_sources={},
+        metric_sources=record.metric_sources,
     )
     return chain_hashes(first.trajectory_hash, path)
 

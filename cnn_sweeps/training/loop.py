@@ -24,7 +24,7 @@ from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.training import ema, no_effect, optimizers, plateau, state, stopping
+from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, state, stopping
 from cnn_sweeps.training import validation_metrics as metrics
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
@@ -109,8 +109,8 @@ class Trainer:
 
         Raises:
             ConfigError: early stopping or metrics without validation images, an impossible
-                optimizer, a class, a loss or a metric that there is not, or augmentation without
-                effect.
+                optimizer, a class, a loss, a layer or a metric that there is not, or augmentation
+                without effect.
             ModelError: a loss of the user's own cannot be minimised, or a metric fails.
             RunFailedError: memory ran out.
         """
@@ -119,6 +119,8 @@ class Trainer:
         metrics.check(config, len(dataset.x_val))
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
+        for segment in path:
+            freezing.check_layer(model, segment.config.trainer.freeze)
         measured = ValidationMetrics.of(config, dataset.y_val, dataset.num_classes)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
@@ -318,12 +320,14 @@ def compile_model(
 ) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
+    What is frozen is so from then on, until it is compiled again.
     The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
     `first_step` are the steps that the optimizer has counted when its schedule begins.
 
     Raises:
         ConfigError: an impossible optimizer or schedule.
     """
+    freezing.apply_freeze(model, config.freeze)
     model.compile(
         optimizer=optimizers.make(
             config, steps_per_epoch(images, config.batch_size), first_step=first_step
