@@ -21,6 +21,8 @@ UNNAMED = re.compile(r"[/\x00-\x1f\x7f]")
 """Characters that the name of a file must not have, or should not."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
+LEAST_BYTES = 0.9e9
+"""What the process that workers are forked from and one of them take with a small network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +155,11 @@ def _typed(given: Any) -> str:
 
 
 def _jobs(given: Any) -> int:
-    """`auto`: a worker for each core, as long as there is memory for them."""
+    """`auto`: a worker for each core, as long as there is memory for them; else this process."""
     if given == "auto" or given is None:
         memory = available_memory()
+        if memory is not None and memory < LEAST_BYTES:
+            return 0
         fit = cores() if memory is None else int(memory // WORKER_BYTES)
         return max(1, min(cores(), fit))
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
