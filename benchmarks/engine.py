@@ -1,7 +1,6 @@
 """A study of many trials that do nothing, carried out by the engine's own workers."""
 
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from optuna.trial import FrozenTrial
@@ -9,7 +8,7 @@ from optuna.trial import FrozenTrial
 from benchmarks import studies
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.runs import validate
-from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -18,7 +17,7 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.events import Event
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
@@ -43,12 +42,12 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
         RunFailedError: not every trial is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    address = Address(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
+    address = StudyAddress(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
     budget = Budget(n_trials=trials, n_jobs=workers)
     if workers:
         forkserver.warm_up(EXECUTE)
     study = SweepStudy.create(address, plan(trials, sampler))
-    fill(study, budget)
+    fill_queue(study, budget)
     if workers:
         group = Pool(study.address, workers=workers, threads=1, execute=EXECUTE)
         Supervisor(study=study, store=None, budget=budget, view=Blind()).run(group, Interrupts())
@@ -64,7 +63,7 @@ def plan(trials: int, sampler: str) -> Plan:
         if sampler == "grid"
         else {"trainer.optimizer.learning_rate": "tag(log, interval(0.0001,0.1))"}
     )
-    config = validate.make_config(validate.plain(validate.compose(["data=digits"])))
+    config = validate.make_config(validate.plain_values(validate.compose(["data=digits"])))
     return Plan(
         space=parse_space(params),
         base_config=BaseConfig(groups=(), bases={"[]": to_json(config)}),
@@ -81,12 +80,7 @@ class Blind:
         """Begin to show nothing."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Show nothing more."""
 
     def show(self, event: Event) -> None:

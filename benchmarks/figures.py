@@ -49,10 +49,10 @@ def _medians(times: list[Cost]) -> Cost:
 
 def _once() -> dict[str, Cost]:
     """What each step took, with a new network and nothing computed before."""
-    config = validate.make_config(validate.plain(validate.compose([])))
+    config = validate.make_config(validate.plain_values(validate.compose([])))
     dataset = load_cached(config.data)
     configure_backend(config.trainer, config.seed)
-    model = build.build(config.model, dataset.shape, dataset.num_classes)
+    model = build.build_model(config.model, dataset.shape, dataset.num_classes)
     figures.warm_up()
     gallery = Gallery(model=model, dataset=dataset, about="cnn 64x2")
     spent = {

@@ -142,7 +142,7 @@ def readings(folder: Path, times: int) -> dict[str, list[float]]:
 def experiment(folder: Path, overrides: list[str]) -> Config:
     """The composed experiment, logged to a folder of its own."""
     typed = [*overrides, "trainer.threads=1", "trainer.progress=none", f"tracking.dir='{folder}'"]
-    return validate.make_config(validate.plain(validate.compose(typed)))
+    return validate.make_config(validate.plain_values(validate.compose(typed)))
 
 
 def keeping_table(kept: dict[str, Keeping]) -> str:

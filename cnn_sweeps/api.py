@@ -55,10 +55,10 @@ def compose(*overrides: str, **settings: Any) -> Config:
         DataError: there is nothing under `data.path`.
     """
     from cnn_sweeps.runs import validate
-    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.runs.hydra_errors import as_config_error
 
     typed = [*overrides, *_typed(settings)]
-    with explained(typed):
+    with as_config_error(typed):
         return config_of(validate.compose(typed))
 
 
@@ -99,19 +99,19 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
         StoreError: the study or the tracking database cannot be used.
         KeyboardInterrupt: it was stopped; the same call continues it.
     """
-    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
-    from cnn_sweeps.sweeps.outcome import Silence
+    from cnn_sweeps.sweeps.outcome import Display
 
     typed = [*overrides, *_swept(settings)]
-    with explained(typed, sweep=True), composed_call(typed) as (call, arguments):
+    with as_config_error(typed, sweep=True), composed_call(typed) as (call, arguments):
         request = request_of(call, arguments)
     if request.budget.dry_run or request.place is not None:
         raise ConfigError(
             "cs.sweep runs its trials in processes of this machine: hydra.sweeper.dry_run and "
             "other launchers belong to cnn-sweeps -m."
         )
-    return carry_out(request, display or Silence())
+    return carry_out(request, display or Display())
 
 
 def load(name: str | None = None, *where: str, run_id: str | None = None) -> LoadedRun:
@@ -212,7 +212,7 @@ def reproduce(
     if folder is not None:
         record = export.read(Path(folder))
     else:
-        record, beside = runs.find(lookup.open_store(tracking, run_id or name), name, run_id)
+        record, beside = runs.find_record(lookup.open_store(tracking, run_id or name), name, run_id)
     return runs.reproduce(record, tracking, beside, places=places, trust=trust, tolerance=tolerance)
 
 
@@ -246,15 +246,15 @@ def plan_fork(name: str, *overrides: str) -> Fork:
     """What a fork would be, trained by nobody yet; see `fork`."""
     from cnn_sweeps.runs import fork as runs
     from cnn_sweeps.runs import lookup
-    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.runs.hydra_errors import as_config_error
 
     where = [text for text in overrides if text.lstrip("+").startswith("tracking.")]
     tracking = _tracking(where)
-    prefix, epoch = runs.at(name)
+    prefix, epoch = runs.parse_fork_point(name)
     store = lookup.open_store(tracking, prefix)
     record = lookup.record_of(store, lookup.one_run(store, prefix))
     changes = [text for text in overrides if text not in where]
-    with explained(changes):
+    with as_config_error(changes):
         return runs.fork(record, epoch, changes, tracking)
 
 
@@ -267,7 +267,7 @@ def config_of(composed: DictConfig) -> Config:
     from cnn_sweeps.runs import validate
     from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
 
-    values = validate.plain(composed)
+    values = validate.plain_values(composed)
     refuse_as_run(values)
     return validate.make_config(values)
 
@@ -314,10 +314,10 @@ def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config
 
 
 def _tracking(where: Sequence[str], *also: str) -> Tracking:
-    from cnn_sweeps.runs.hydra_errors import explained
+    from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.validate import compose_tracking
 
-    with explained(where):
+    with as_config_error(where):
         return compose_tracking(list(where), *also)
 
 

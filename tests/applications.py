@@ -38,6 +38,8 @@ class Application:
             return self.task(config)
 
         self.monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        # Coverage measures by a trace function, which Hydra takes for a debugger: it would raise.
+        self.monkeypatch.setattr("hydra._internal.utils.is_under_debugger", lambda: False)
         self.monkeypatch.chdir(self.folder)
         self.monkeypatch.setattr(sys, "argv", ["app.py", *SWEEPER, *typed])
         decorate = hydra.main(

@@ -101,7 +101,7 @@ def train(
 
     asked = case.config(epochs, reuse=reuse)
     backend.configure_backend(asked.trainer, asked.seed)
-    model = build.build(asked.model, SHAPE, CLASSES)
+    model = build.build_model(asked.model, SHAPE, CLASSES)
     trainer = loop.Trainer.compile(
         model,
         dataset(case.images, case.held_out),

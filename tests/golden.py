@@ -13,7 +13,7 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.stored import with_defaults
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.validate import compose, plain
+from cnn_sweeps.runs.validate import compose, plain_values
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -56,7 +56,7 @@ def plan(base: dict[str, Any]) -> Plan:
 
 def composed(command: list[str]) -> dict[str, Any]:
     """The plain values that a command composes."""
-    return plain(compose(command))
+    return plain_values(compose(command))
 
 
 def config_of(*command: str) -> Config:

@@ -43,7 +43,7 @@ def network(model: Any = DNN, seed: int = 0) -> Any:
     backend.configure_backend(TrainerConfig(), seed)
     from cnn_sweeps.models import build
 
-    return build.build(model, SHAPE, 3)
+    return build.build_model(model, SHAPE, 3)
 
 
 def augmented(seed: int = 0) -> Any:

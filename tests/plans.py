@@ -19,7 +19,7 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.space.space import parse_space
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.training.epoch import Epoch, TrainingResult
 
@@ -51,16 +51,15 @@ def sweep_of(
 ) -> SweepOutcome:
     """What a whole sweep returns, with its report written."""
     from cnn_sweeps.api import carry_out
-    from cnn_sweeps.sweeps.outcome import Silence
 
     request = SweepRequest(plan=made, budget=budget, config=asked)
-    return carry_out(request, display or Silence())
+    return carry_out(request, display or Display())
 
 
 def study(folder: Path, made: Plan | None = None, name: str = "study") -> SweepStudy:
     """A study in a journal of its own."""
     return SweepStudy.create(
-        Address(storage=str(folder / f"{name}.journal"), name=name), made or plan()
+        StudyAddress(storage=str(folder / f"{name}.journal"), name=name), made or plan()
     )
 
 

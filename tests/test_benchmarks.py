@@ -95,7 +95,7 @@ def test_the_bare_network_is_the_programs_own() -> None:
     for point in GRIDS["small"]:
         asked = {"filters": point.filters, "conv_blocks": point.conv_blocks}
         ours = config(model={**asked, "dense_units": classifier.DENSE_UNITS}).model
-        built = build.build(ours, (28, 28, 1), classifier.CLASSES)
+        built = build.build_model(ours, (28, 28, 1), classifier.CLASSES)
         assert classifier.network(point).count_params() == built.count_params()
 
 

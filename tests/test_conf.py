@@ -9,7 +9,7 @@ import yaml
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.fields import find, keys_of
 from cnn_sweeps.models import count_params
-from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain
+from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain_values
 from cnn_sweeps.sweeps.comparison.definition import NODE
 
 CONF = Path(config_dir())
@@ -33,7 +33,7 @@ def composed(option: str) -> Config:
     plus = "+" if group in ADDED else ""
     written = yaml.safe_load((CONF / f"{option}.yaml").read_text()) or {}
     needed = [f"{group}.{key}={THERE[key]}" for key, value in written.items() if value == "???"]
-    values = plain(compose([f"{plus}{group}={name}", *needed]))
+    values = plain_values(compose([f"{plus}{group}={name}", *needed]))
     values.pop(NODE, None)  # what an exercise asks is no part of an experiment
     return make_config(values)
 

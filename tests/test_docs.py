@@ -209,7 +209,9 @@ def test_hashes_of_runs_are_those_that_are_shown(
 def test_hashes_of_presets_are_those_of_the_table(preset: str) -> None:
     """The table of the notebook names each preset with the hash that it has on that data."""
     text = TEXTS["docs/notebook.md"]
-    config = validate.make_config(validate.plain(validate.compose([f"+experiment={preset}"])))
+    config = validate.make_config(
+        validate.plain_values(validate.compose([f"+experiment={preset}"]))
+    )
     (digest,) = re.findall(rf"^\| `{config.data.name}` \| `(\w{{64}})` \|$", text, re.MULTILINE)
     (shown,) = re.findall(rf"^\| `{preset}` \|.*\| `(\w{{{SHOWN}}})` \|$", text, re.MULTILINE)
     assert shown == identify(config, digest).short

@@ -24,10 +24,10 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.rules import Rules
 from cnn_sweeps.config.stored import (
-    completed,
     load_stored,
     refuse_newer,
     with_defaults,
+    with_neutral_values,
     without_neutral,
 )
 from cnn_sweeps.data import Dataset, as_read
@@ -80,7 +80,7 @@ def grown(folder: Path, *, default: str = "none", mark: str = "neutral='none'") 
     numbers = folder / "cnn_sweeps" / "config" / "rules.py"
     first, _, rest = numbers.read_text("utf-8").partition(RULES)
     assert rest
-    known, number = rules.newest(rules.DATA), rules.newest(rules.DATA) + 1
+    known, number = rules.newest_number(rules.DATA), rules.newest_number(rules.DATA) + 1
     newer = f"    Rules(number={number}, changed='other', kinds=frozenset({{'npz'}})),\n"
     ours, end, after = rest.partition(')\n"""')
     numbers.write_text(f"{first}{RULES}{ours}{newer}{end}{after}", "utf-8")
@@ -163,9 +163,9 @@ verify(record)
 print(record.config.trainer.augmentation, record.config.teacher.name, record.config.data.rules)
 """
 CONTINUE = """
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-study = SweepStudy.load(Address(storage="mlruns/studies/old.journal", name="old"))
+study = SweepStudy.load(StudyAddress(storage="mlruns/studies/old.journal", name="old"))
 for trial in study.trials():
     config = study.plan.config(study.carried_values(trial))
     same = trial.user_attrs["meaning"] == study.plan.experiment_key(config)
@@ -209,7 +209,7 @@ def test_a_neutral_value_is_the_value_of_every_record_before() -> None:
     first = config(data={"rules": 1})
     stored = to_json(first)
     del stored["data"]["rules"]
-    assert completed(stored)["data"] == {**stored["data"], "rules": 1}
+    assert with_neutral_values(stored)["data"] == {**stored["data"], "rules": 1}
     assert load_stored(stored) == first
 
 
@@ -217,7 +217,7 @@ def test_what_is_going_to_be_stored_says_all(monkeypatch: pytest.MonkeyPatch) ->
     """Today's default is written down, so that it is not read as neutral later."""
     stored = values()
     assert "rules" not in stored["data"]
-    assert with_defaults(stored)["data"]["rules"] == rules.newest(rules.DATA)
+    assert with_defaults(stored)["data"]["rules"] == rules.newest_number(rules.DATA)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_rules_number_counts_where_it_can_make_a_difference(
     kind: str, number: int, expected: int
 ) -> None:
     """Data for which a number changes nothing keep the number, and the hash, that they had."""
-    assert rules.least((*FIRST, SECOND), number, kind) == expected
+    assert rules.least_number((*FIRST, SECOND), number, kind) == expected
 
 
 def with_rules(number: int) -> Any:
@@ -324,7 +324,7 @@ def dataset_of() -> Callable[[int], Dataset]:
 
 def test_only_known_rules_can_be_asked_for() -> None:
     """A number that does not exist yet is refused with those that do."""
-    newest = rules.newest(rules.DATA)
+    newest = rules.newest_number(rules.DATA)
     with pytest.raises(ConfigError, match=f"from 1 up to {newest}"):
         load(values(data={"name": "digits", "rules": newest + 1}))
     assert find(("data", "rules"), values()).key == "data.rules"

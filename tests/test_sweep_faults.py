@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from signals import heard
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 
@@ -55,7 +55,7 @@ def finished(folder: Path) -> int:
 def opened(folder: Path) -> SweepStudy | None:
     """The study of the sweep, once it is there."""
     journal = folder / "mlruns" / "studies" / "faults.journal"
-    return SweepStudy.existing(Address(storage=str(journal), name="faults"))
+    return SweepStudy.existing(StudyAddress(storage=str(journal), name="faults"))
 
 
 def check_complete(folder: Path) -> None:

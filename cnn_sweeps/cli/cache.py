@@ -15,7 +15,7 @@ from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.validate import compose_trajectories
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import checked_prefix
@@ -297,4 +297,4 @@ def _some(**values: Any) -> dict[str, Any]:
 
 
 def _print_json(**values: Any) -> None:
-    say(dumped(values))
+    say(dump_json(values))

@@ -9,7 +9,7 @@ from cnn_sweeps.cli.arguments import MANY, Arguments
 from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import terminal
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
 
 METRIC = "val_accuracy"
@@ -99,7 +99,7 @@ def _print(board: Leaderboard, asked: Namespace) -> None:
     if board.warnings:
         terminal.warn("\n".join(board.warnings))
     if asked.json:
-        say(dumped(records(shown)))
+        say(dump_json(records(shown)))
         return
     if asked.csv:
         say(to_csv(records(shown)), end="")

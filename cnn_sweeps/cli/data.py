@@ -11,7 +11,7 @@ from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.backend import quiet_stderr
-from cnn_sweeps.training.progress import reading
+from cnn_sweeps.training.progress import reading_bar
 
 FIRST = 50
 """Images that are listed unless more are asked for."""
@@ -53,8 +53,8 @@ def main(typed: list[str]) -> int:
 
 
 def _overview(asked: Namespace) -> int:
-    with reading("auto"):
-        found = overview.look(validate.compose_data(asked.overrides))
+    with reading_bar("auto"):
+        found = overview.look_through(validate.compose_data(asked.overrides))
 
     from cnn_sweeps.report import data_page  # noqa: PLC0415 -- figures and MLflow
 
@@ -83,18 +83,18 @@ def _label_errors(asked: Namespace) -> int:
     places, where = validate.places(asked.overrides)
     tracking = validate.compose_tracking(where, *validate.PLACES)
     store = lookup.open_store(tracking, asked.run_id or name)
-    record = lookup.record_of(store, lookup.find(store, name, asked.run_id))
+    record = lookup.record_of(store, lookup.find_run(store, name, asked.run_id))
 
     from cnn_sweeps.runs.record import check_finished, verify  # noqa: PLC0415
-    from cnn_sweeps.runs.restore import importable, restored  # noqa: PLC0415
+    from cnn_sweeps.runs.restore import importable_source, restored_config  # noqa: PLC0415
 
     check_finished(record)
     verify(record)
-    config = restored(record, tracking, places)
-    with importable(record, trust=asked.trust):
+    config = restored_config(record, tracking, places)
+    with importable_source(record, trust=asked.trust):
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
-        suspects, epochs = label_errors.find(record, config, store.address.dir)
+        suspects, epochs = label_errors.find_suspects(record, config, store.address.dir)
     shown = suspects[: max(asked.first, 0)]
     columns = {
         "image": [each.name for each in shown],

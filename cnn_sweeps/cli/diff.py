@@ -14,7 +14,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import flatten
@@ -81,7 +81,7 @@ def main(typed: list[str]) -> int:
     one, other = (api.load(name, *asked.overrides) for name in asked.names)
     difference, out = Difference.between(one, other), output.console()
     if asked.json:
-        out.out(dumped(difference))
+        out.out(dump_json(difference))
     else:
         show(difference, out)
     return 0

@@ -9,7 +9,7 @@ from cnn_sweeps.cli.output import console, epochs_line, next_commands
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.display import View, view_of
-from cnn_sweeps.sweeps.outcome import SweepOutcome
+from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.preview import saved_by_wsd
 from cnn_sweeps.sweeps.results.commands import report_again
@@ -26,13 +26,13 @@ MOST_REASONS = 10
 """Trials without a value that are named, each with its reason."""
 
 
-class TerminalDisplay:
-    """Prints to standard output; a `sweeps.outcome.Display`."""
+class TerminalDisplay(Display):
+    """Prints to standard output."""
 
     def started(self, study: SweepStudy) -> None:
         """Print what is swept, and how much of it is left."""
         out, plan = console(), study.plan
-        out.heading(f"sweep {study.study.study_name}")
+        out.heading(f"sweep {study.optuna_study.study_name}")
         for dimension in plan.space.dimensions:
             out.print(f"  {dimension}")
         counts = study.counts()

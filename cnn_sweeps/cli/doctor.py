@@ -14,7 +14,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.runs.validate import compose_machine
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.address import resolve
@@ -63,7 +63,7 @@ def main(typed: list[str]) -> int:
     findings = {name: examine(name, check, looked) for name, check in CHECKS.items()}
     if asked.json:
         rows = [{"check": name, **asdict(f)} for name, found in findings.items() for f in found]
-        say(dumped(rows))
+        say(dump_json(rows))
     else:
         _print([finding for found in findings.values() for finding in found])
     return 1 if any(f.level == "fail" for found in findings.values() for f in found) else 0

@@ -6,7 +6,7 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import validate
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
 
 
@@ -27,7 +27,7 @@ def main(typed: list[str]) -> int:
     run = api.load(name, *where, run_id=asked.run_id)
     found = run.evaluate(split=asked.split, places=places, trust=asked.trust)
     if asked.json:
-        say(dumped(found))
+        say(dump_json(found))
     else:
         _show(run.name, found)
     return 0

@@ -7,7 +7,7 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import export, validate
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 
 FORMATS = ("keras", "savedmodel", "litert")
 
@@ -44,7 +44,9 @@ def main(typed: list[str]) -> int:
         f"probabilities differ by at most {made.largest_difference:.2g}",
         soft_wrap=True,
     )
-    out.print(f"  {pasted(['python', f'{folder}/predict.py', 'PICTURE'])}", soft_wrap=True)
+    out.print(
+        f"  {pasteable_command(['python', f'{folder}/predict.py', 'PICTURE'])}", soft_wrap=True
+    )
     return 0
 
 

@@ -15,7 +15,7 @@ from cnn_sweeps.figures import learning_curves, style
 from cnn_sweeps.figures.choices import NOTEBOOK, Choices
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable, restored
+from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
@@ -37,11 +37,11 @@ def main(typed: list[str]) -> int:
     places, where = validate.places(asked.overrides)
     tracking = validate.compose_tracking(where, *validate.PLACES)
     store = lookup.open_store(tracking, asked.run_id or name)
-    record = lookup.record_of(store, lookup.find(store, name, asked.run_id))
+    record = lookup.record_of(store, lookup.find_run(store, name, asked.run_id))
     check_finished(record)
     verify(record)
-    config = restored(record, tracking, places)
-    with importable(record, trust=asked.trust):
+    config = restored_config(record, tracking, places)
+    with importable_source(record, trust=asked.trust):
         return _make(asked, record, config, store)
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import config_files, validate
-from cnn_sweeps.runs.hydra_errors import refused
+from cnn_sweeps.runs.hydra_errors import refusal_of
 from cnn_sweeps.text import terminal
 
 ENDED_BY = {
@@ -102,7 +102,7 @@ def _guarded(arguments: list[str]) -> int:
     except CnnSweepsError as error:
         return _refuse(str(error), error.exit_code)
     except Exception as error:
-        refusal = None if wants_traceback else refused(error, arguments, COMMANDS)
+        refusal = None if wants_traceback else refusal_of(error, arguments, COMMANDS)
         if refusal is None:
             raise
         return _refuse(refusal, ConfigError.exit_code)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cnn_sweeps.data import memory
 from cnn_sweeps.text.format import pluralize, rounded
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.terminal import Output, warn
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def console() -> Output:
 
 def warn_of_little_memory(*, workers: bool) -> None:
     """Say beforehand what the system ends without a word: a program that takes too much memory."""
-    free, least = memory.free(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
+    free, least = memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
     if free is None or free >= least:
         return
     instead = f"hydra.sweeper.n_jobs=0 needs {LEAST_MEMORY / 1e6:.0f} MB; " if workers else ""
@@ -106,7 +106,7 @@ def next_commands(
     """Print the commands that lead on from a run, or from the best run of a sweep."""
     from cnn_sweeps.tracking.pages import browse  # noqa: PLC0415 -- the store has imported it
 
-    show = pasted(["cnn-sweeps", "show", short, *store.whereabouts])
+    show = pasteable_command(["cnn-sweeps", "show", short, *store.whereabouts])
     # The terminal breaks a long line, so that it is copied as one.
     out.print(f"  more:    {show}", soft_wrap=True)
     out.print(f"  browse:  {browse(store, sweep)}", soft_wrap=True)

@@ -9,7 +9,7 @@ from cnn_sweeps.cli.arguments import MANY, STORED_RUNS, Arguments
 from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say, warn
 
 TOP = 3
@@ -37,7 +37,7 @@ def main(typed: list[str]) -> int:
     run = api.load(name, *asked.overrides, run_id=asked.run_id)
     found = run.predict(files, trust=asked.trust)
     if asked.json:
-        say(dumped(found.records(asked.top)))
+        say(dump_json(found.records(asked.top)))
     elif asked.csv:
         say(found.to_csv(asked.top), end="")
     else:

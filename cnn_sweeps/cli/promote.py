@@ -76,8 +76,8 @@ def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
     finished = [run for run in runs if run.status == FINISHED and run.config_hash]
     stored = [run for run in finished if model_files.has_model(store, run)]
     if stored:
-        return lookup.newest(stored)
-    first = lookup.newest(runs)
+        return lookup.newest_run(stored)
+    first = lookup.newest_run(runs)
     if first.config_hash is None:
         raise RecordError(
             f"Run {first.run_id} ({first.name}) is not an experiment, so it has no model.\n"

@@ -56,13 +56,13 @@ def _report(
 ) -> tuple[str, str]:
     """The study's full name, and its report."""
     from cnn_sweeps.report import html, markdown  # noqa: PLC0415
-    from cnn_sweeps.sweeps.results.collect import ranked, results  # noqa: PLC0415
-    from cnn_sweeps.sweeps.study import catalog  # noqa: PLC0415 -- imports Optuna
+    from cnn_sweeps.sweeps.results.collect import rank_trials, results  # noqa: PLC0415
+    from cnn_sweeps.sweeps.study import stored_studies  # noqa: PLC0415 -- imports Optuna
 
-    study = catalog.load(name, tracking, storage)
+    study = stored_studies.load(name, tracking, storage)
     store = _opened(tracking)
     if form == "csv":
-        ranking = ranked(study, store)
+        ranking = rank_trials(study, store)
         _warn(ranking.differences)
         return study.address.name, ranking.to_csv()
     found = results(study, store)

@@ -8,7 +8,7 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.reproduce import Reproduction
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 
 
 def main(typed: list[str]) -> int:
@@ -84,7 +84,7 @@ def _print_json(done: Reproduction) -> None:
         "reproduction_run_id": done.now.run_id,
     }
     more = {"overridden": dict(done.overridden), "remarks": done.remarks}
-    output.console().out(dumped({**about, **done.verdict.to_json(), **more}))
+    output.console().out(dump_json({**about, **done.verdict.to_json(), **more}))
 
 
 def _print(done: Reproduction) -> None:

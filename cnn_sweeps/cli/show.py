@@ -51,7 +51,7 @@ def main(typed: list[str]) -> int:
 def show(store: Store, runs: Sequence[RunRecord]) -> None:
     """Print one experiment: the run that speaks for it in full, and a line for each run."""
     out = output.console()
-    newest = lookup.newest(runs)
+    newest = lookup.newest_run(runs)
     out.heading(newest.name)
     out.print(f"config hash      {newest.config_hash}")
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):

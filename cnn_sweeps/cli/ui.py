@@ -12,7 +12,7 @@ from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import RunRecord, Store, pages, queries
-from cnn_sweeps.tracking.server import HOST, serving
+from cnn_sweeps.tracking.server import HOST, serving_store
 
 PORT = 5000
 NEAR = 100
@@ -88,7 +88,7 @@ def hold_free(first: int = PORT) -> socket.socket:
 
 def _serve(store: Store, port: int, sweep: RunRecord | None) -> None:
     try:
-        with serving(store.address, port) as server:
+        with serving_store(store.address, port) as server:
             _say_pages(store, server.address, sweep)
             say("Press Ctrl-C to stop it.")
             server.wait()

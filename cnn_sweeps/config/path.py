@@ -96,12 +96,12 @@ def segments(config: Config) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def holding(path: Sequence[Segment], epoch: int) -> Segment:
+def segment_at(path: Sequence[Segment], epoch: int) -> Segment:
     """The segment that an epoch belongs to."""
     return max((s for s in path if s.first <= epoch), key=lambda s: s.first)
 
 
-def changed(config: Config, changes: Mapping[str, Any], load: Load) -> Config:
+def with_changes(config: Config, changes: Mapping[str, Any], load: Load) -> Config:
     """A config without phases in which some fields have other values.
 
     Args:
@@ -132,7 +132,7 @@ def changed(config: Config, changes: Mapping[str, Any], load: Load) -> Config:
     return load(plain)
 
 
-def changeable(config: Config) -> list[str]:
+def changeable_keys(config: Config) -> list[str]:
     """The keys of all fields that can change in the middle of a training."""
     return [
         key
@@ -190,7 +190,7 @@ def _count(phase: Mapping[str, Any], key: str, number: int) -> int | None:
 
 def _loaded(held: Config, changes: Mapping[str, Any], load: Load, first: int) -> Config:
     try:
-        return changed(held, changes, load)
+        return with_changes(held, changes, load)
     except ConfigError as error:
         raise ConfigError(f"{PHASES}, from epoch {first}: {error}") from error
 
@@ -212,7 +212,7 @@ def _expanded(config: Config) -> Iterator[tuple[int, Config]]:
     held = _without_phases(config)
     begins = [(1, held)]
     for phase in config.trainer.phases:
-        held = changed(held, _changes(phase), _unchecked)
+        held = with_changes(held, _changes(phase), _unchecked)
         begins.append((phase[FIRST], held))
     ends = [first for first, _ in begins[1:]] + [config.trainer.epochs + 1]
     for (first, part), end in zip(begins, ends, strict=True):
@@ -289,7 +289,7 @@ def is_changeable(config: Config, key: str) -> bool:
     return may
 
 
-def defines(config: Config, key: str) -> bool:
+def defines_training(config: Config, key: str) -> bool:
     """Whether a field is part of what a training is from its first epoch on.
 
     That is all but what says when to stop, how it is computed, or where it is logged.
@@ -313,7 +313,7 @@ def refuse_change(config: Config, key: str) -> NoReturn:
     """
     raise ConfigError(
         f"{key} cannot change in the middle of a training.\n"
-        f"What can: {', '.join(changeable(config))}."
+        f"What can: {', '.join(changeable_keys(config))}."
     )
 
 

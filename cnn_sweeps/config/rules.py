@@ -46,12 +46,12 @@ DATA: Final = (
 """`data.rules`: how images are read, scaled, split and counted into the digest."""
 
 
-def newest(known: Sequence[Rules]) -> int:
+def newest_number(known: Sequence[Rules]) -> int:
     """The number that a new experiment gets."""
     return known[-1].number
 
 
-def least(known: Sequence[Rules], number: int, kind: str) -> int:
+def least_number(known: Sequence[Rules], number: int, kind: str) -> int:
     """The lowest number under which this kind behaves as it does under the given one.
 
     Args:

@@ -33,7 +33,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from cnn_sweeps.config.rules import DATA, newest
+from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
@@ -44,7 +44,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(ge=0, le=100)]
-DataRules = Annotated[int, Field(ge=1, le=newest(DATA))]
+DataRules = Annotated[int, Field(ge=1, le=newest_number(DATA))]
 Resize = Literal["stretch", "crop", "pad"]
 LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
@@ -194,7 +194,7 @@ class Split:
     """Which images are held out; apart from `seed`, so that repeats share one split."""
     limit: Positive | None = None
     """Use only the first so many training images; all when null."""
-    rules: DataRules = added(default=newest(DATA), neutral=1)
+    rules: DataRules = added(default=newest_number(DATA), neutral=1)
     """How images are read, scaled and split; the number says which version of that."""
 
 

@@ -27,10 +27,10 @@ def load_stored(container: Any) -> Config:
     if not isinstance(container, Mapping):
         raise ConfigError("the config is not a mapping of keys to values.")
     refuse_newer(container, "the config")
-    return load(completed(container))
+    return load(with_neutral_values(container))
 
 
-def completed(container: Mapping[str, Any]) -> dict[str, Any]:
+def with_neutral_values(container: Mapping[str, Any]) -> dict[str, Any]:
     """Stored values with the neutral value of every field that they do not have."""
     return _filled(Config, container, lambda field: field.metadata["neutral"])
 

@@ -219,11 +219,11 @@ def _brightening(high: int) -> str:
     return f"scale them: x = (x * (255 / {high})).round().astype('uint8')"
 
 
-def named(
+def named_labels(
     parts: Mapping[str, Part], mode: LabelsMode
 ) -> tuple[Mapping[str, Part], tuple[str, ...] | None]:
     """The parts with labels as the user wants them, and names of the classes if they have any."""
-    return renumbered(parts) if mode == "renumber" else (parts, None)
+    return renumber_labels(parts) if mode == "renumber" else (parts, None)
 
 
 def count_classes(part: Part, mode: LabelsMode) -> int:
@@ -231,7 +231,7 @@ def count_classes(part: Part, mode: LabelsMode) -> int:
     return len(np.unique(_values(part) if mode == "renumber" else labels(part)))
 
 
-def renumbered(parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[str, ...] | None]:
+def renumber_labels(parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[str, ...] | None]:
     """The parts with labels from 0, in the sorted order of what the training labels are.
 
     Args:

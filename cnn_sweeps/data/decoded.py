@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
 from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
-from cnn_sweeps.data.files import check_memory, expanded, told
+from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ class Decoded:
 
 
 def read(
-    paths: Sequence[Path], digests: Sequence[str], config: ImageFiles, source: Path
+    paths: Sequence[str], digests: NDArray[np.bytes_], config: ImageFiles, source: Path
 ) -> Decoded:
     """The images of these files, from the cache, or decoded into it.
 
     Args:
         paths: the files.
-        digests: SHA-256 of each.
+        digests: SHA-256 of each, 64 hex digits.
         config: how they are decoded, where the cache is, and how large it may become.
         source: the folder or table that names them.
 
@@ -143,7 +143,8 @@ def read(
         known, why = None, f"{store.folder} cannot be written ({error.strerror or error})"
     if known is not None:  # the same files may lie elsewhere than when they were decoded
         named = {
-            at: UnreadableImageError(paths[at], f.kind, f.remedy) for at, f in known.faults.items()
+            at: UnreadableImageError(Path(paths[at]), f.kind, f.remedy)
+            for at, f in known.faults.items()
         }
         return replace(known, faults=named)
     remedy = f"{why}; choose another folder with data.cache"
@@ -156,17 +157,17 @@ def cache_folder(chosen: Path | None) -> Path:
     """Where decoded images are kept."""
     named = chosen or os.environ.get(VARIABLE)
     if named:
-        return expanded(Path(named))
-    return expanded(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
+        return expand_user(Path(named))
+    return expand_user(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
 
 
-def key_of(digests: Sequence[str], decoding: Decoding) -> str:
+def key_of(digests: NDArray[np.bytes_], decoding: Decoding) -> str:
     """The name of what is made of these files in this way by the decoder that is installed."""
     from PIL import __version__, features  # noqa: PLC0415  imports Pillow
 
     turbo = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
     how = [FORMAT, decoding.as_dict(), decoding.scaled, f"Pillow {__version__}, libjpeg {turbo}"]
-    return sha256(json.dumps([how, list(digests)]).encode()).hexdigest()[:32]
+    return sha256(json.dumps([how, digests.astype(np.str_).tolist()]).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ class Entry:
         view = View(base=images, places=np.arange(len(images)), prints=prints)
         return Decoded(images=view, faults=faults, notices=notices)
 
-    def write(self, paths: Sequence[Path], decoding: Decoding, source: Path) -> None:
+    def write(self, paths: Sequence[str], decoding: Decoding, source: Path) -> None:
         """Decode the files. Only for who has the lock.
 
         Raises:
@@ -329,7 +330,7 @@ class DecodedStore:
         What is remembered of their data sets is forgotten, so that all their files are read next.
         """
         found: list[str] = []
-        for file in sorted((self.root / manifest.FOLDER).glob("*.json")):
+        for file in sorted((self.root / manifest.FOLDER).glob(f"*{manifest.SUFFIX}")):
             if changed := list(manifest.Manifest.read(file).changed()):
                 found += changed
                 file.unlink(missing_ok=True)
@@ -350,7 +351,7 @@ def print_of(pixels: Pixels) -> bytes:
     return blake2b(pixels.tobytes(), digest_size=PRINT).digest()
 
 
-def _in_memory(paths: Sequence[Path], decoding: Decoding, source: Path, why: str) -> Decoded:
+def _in_memory(paths: Sequence[str], decoding: Decoding, source: Path, why: str) -> Decoded:
     """Decode into an array of this process.
 
     Args:
@@ -364,7 +365,7 @@ def _in_memory(paths: Sequence[Path], decoding: Decoding, source: Path, why: str
     """
     shape = (len(paths), *decoding.shape)
     check_memory(prod(shape), source, why)
-    with told(source):
+    with as_data_error(source):
         images = np.zeros(shape, dtype=np.uint8)
     prints, faults, notices = _decode(paths, decoding, images.__setitem__, source)
     view = View(base=images, places=np.arange(len(images)), prints=prints)
@@ -433,7 +434,7 @@ class _Depth:
 
 
 def _decode(
-    paths: Sequence[Path], decoding: Decoding, put: Put, source: Path
+    paths: Sequence[str], decoding: Decoding, put: Put, source: Path
 ) -> tuple[NDArray[np.uint8], Faults, tuple[str, ...]]:
     """Decode files in threads: a print of each, those that cannot be read, sentences on scaling."""
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
@@ -446,7 +447,7 @@ def _decode(
     def one(place: int, white: int = picture.DEEPEST) -> Any:
         try:
             found = picture.read(
-                paths[place],
+                Path(paths[place]),
                 decoding.size,
                 color=decoding.color,
                 resize=decoding.resize,
@@ -459,7 +460,7 @@ def _decode(
         dark[place] = found.pixels.max() <= DARK
         return found.depth, found.brightest
 
-    with picture.careful():
+    with picture.strict_decoding():
         for place, found in enumerate(_in_threads(one, len(paths))):
             if isinstance(found, UnreadableImageError):
                 faults[place] = found
@@ -480,14 +481,14 @@ def _in_threads(one: Callable[[int], Any], count: int) -> Iterator[Any]:
     try:
         chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
         found = chain.from_iterable(pool.map(lambda chunk: [one(place) for place in chunk], chunks))
-        for _ in progress.counted(range(count), "images decoded"):
+        for _ in progress.with_progress(range(count), "images decoded"):
             yield next(found)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _scale(
-    paths: Sequence[Path],
+    paths: Sequence[str],
     depths: "Mapping[picture.Depth, _Depth]",
     one: Callable[[int, int], Any],
     source: Path,

@@ -1,6 +1,7 @@
 """Bytes from disk; every failure is told in one sentence that names the file."""
 
 import io
+import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,9 +22,11 @@ SPECIAL = {
     stat.S_IFBLK: "a device",
 }
 """What may stand where a file is expected, and would be waited for, or read, for ever."""
+LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
+"""Files and folders that systems leave."""
 
 
-def expanded(path: Path) -> Path:
+def expand_user(path: Path) -> Path:
     """The path with `~` replaced; a shell leaves the one in `data.path=~/x` alone."""
     with suppress(RuntimeError):  # a user without a home: the path is taken as it is
         return path.expanduser()
@@ -36,7 +39,7 @@ def kind(path: Path) -> Literal["file", "folder", "nothing"]:
     Raises:
         DataError: the folders above it may not be entered, or it is a pipe or the like.
     """
-    with told(path):
+    with as_data_error(path):
         if path.is_dir():
             return "folder"
         if not path.exists():
@@ -51,29 +54,42 @@ def check_regular(path: Path) -> None:
     Raises:
         DataError: a pipe, a socket or a device, or a link to one; or there is nothing.
     """
-    with told(path):
+    with as_data_error(path):
         mode = stat.S_IFMT(path.stat().st_mode)
     if mode in SPECIAL:
         raise DataError(f"{path} is {SPECIAL[mode]}, not a regular file; remove it.")
 
 
-def links_out(folder: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+def links_out(folder: Path, paths: Iterable[str | Path]) -> tuple[str, ...]:
     """A sentence on the files that are read through links to outside; none where there is none.
 
     Args:
         folder: what the user named.
         paths: files below it, which are there.
     """
-    root, parents = folder.resolve(), dict[Path, bool]()
+    root, parents = folder.resolve(), dict[str, set[str] | None]()
     out = []
     for path in paths:
-        inside = parents.get(path.parent)
-        if inside is None:
-            inside = parents[path.parent] = path.parent.resolve().is_relative_to(root)
-        if not inside or (path.is_symlink() and not path.resolve().is_relative_to(root)):
+        parent, name = os.path.split(path)
+        if parent not in parents:
+            parents[parent] = _leading_out(Path(parent), root)
+        outside = parents[parent]
+        if outside is None or name in outside:
             out.append(path)
     told = f"{len(out):,} of the files that are read lie outside of {folder}, reached by links"
     return (f"{told}, such as {out[0]}.",) if out else ()
+
+
+def _leading_out(folder: Path, root: Path) -> set[str] | None:
+    """The names in a folder that are links to outside of the root; None where all lie there."""
+    if not folder.resolve().is_relative_to(root):
+        return None
+    with (
+        as_data_error(folder),
+        os.scandir(folder) as entries,
+    ):  # which knows the links without a look
+        links = [entry.name for entry in entries if entry.is_symlink()]
+    return {name for name in links if not (folder / name).resolve().is_relative_to(root)}
 
 
 def check_memory(needed: int, what: object, remedy: str = "") -> None:
@@ -87,7 +103,7 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
     Raises:
         DataError: it needs more.
     """
-    free = memory.free()
+    free = memory.free_bytes()
     if free is not None and needed > free:
         raise DataError(
             f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
@@ -95,16 +111,20 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
         )
 
 
-def visible(folder: Path) -> list[Path]:
+def visible_entries(folder: Path) -> list[Path]:
     """What is in a folder, sorted by name, without the hidden files that systems leave."""
-    with told(folder):
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    litter = {"thumbs.db", "desktop.ini", "__macosx"}
-    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in litter]
+    return [folder / entry.name for entry in entries_of(folder)]
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """The same, as the system lists it: of most entries it knows the kind without a look."""
+    with as_data_error(folder), os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    return [e for e in found if not e.name.startswith(".") and e.name.lower() not in LITTER]
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def as_data_error(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a file into one `DataError`.
 
     Raises:
@@ -129,14 +149,14 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def beginning(path: Path, size: int) -> bytes:
+def first_bytes(path: Path, size: int) -> bytes:
     """The first bytes of what `read_bytes` gives, at most so many; the rest stays on disk.
 
     Raises:
         DataError: the file cannot be read, or begins as a gzip stream that is damaged.
     """
     check_regular(path)
-    with told(path), path.open("rb") as file, _told_of_gzip(path):
+    with as_data_error(path), path.open("rb") as file, _told_of_gzip(path):
         data = file.read(io.DEFAULT_BUFFER_SIZE)
         if not data.startswith(GZIP_MAGIC):
             return data[:size]
@@ -156,7 +176,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
         DataError: the file cannot be read, is longer, or its gzip stream is cut off or damaged.
     """
     check_regular(path)
-    with told(path), _told_of_gzip(path):
+    with as_data_error(path), _told_of_gzip(path):
         check_memory(path.stat().st_size, path)
         data = path.read_bytes()
         content = _unzipped(data, most + 1) if data.startswith(GZIP_MAGIC) else data

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from cnn_sweeps.config.rules import DATA, least
+from cnn_sweeps.config.rules import DATA, least_number
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.dataset import Dataset, digest
 from cnn_sweeps.data.notices import notices_of
@@ -19,7 +19,7 @@ def load(config: Data) -> Dataset:
             split leaves a class or a part empty.
         ConfigError: a setting has no effect on these images.
     """
-    rules = least(DATA, config.rules, config.name)
+    rules = least_number(DATA, config.rules, config.name)
     content = reader_of(config).read(config)
     divided = divide(content, config, rules)
     dataset = Dataset(

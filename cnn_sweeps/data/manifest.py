@@ -1,30 +1,86 @@
 """Digests of many files, remembered, so that the next start need not read the files again.
 
+    <cache>/manifests/<source>.npz    paths, what each file looked like, when it was read, digests
+
 A digest counts for as long as the file has the size, the times and the inode that it had: then
 the file is not read. A file that was changed just before its digest was taken is read again, since
 a second change may fall into the same tick of the clock.
 """
 
 import hashlib
-import json
 import os
 import stat
 import time
+import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.files import check_regular, told
+from cnn_sweeps.data.files import as_data_error, check_regular
 from cnn_sweeps.errors import DataError
 
 FOLDER = "manifests"
-FORMAT = 1
+SUFFIX = ".npz"
+FORMAT = 2
 TICK = 2_000_000_000
 """Nanoseconds within which some file systems give two changes one time."""
 Look = tuple[int, int, int, int]
 """Size in bytes, times of the last change of content and of entry in nanoseconds, inode."""
+LOOK = 4
+"""Numbers of a look."""
+HEX = 64
+"""Digits of a SHA-256."""
+NO_LOOK = -1
+"""Stands for a file that is not known: no file has that size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Files as they were when their digests were taken, column by column.
+
+    Attributes:
+        names: absolute paths.
+        looks: size, times and inode of each, (n, 4).
+        taken: when its digest was taken, in nanoseconds since 1970, (n,).
+        digests: SHA-256 of each, (n,).
+    """
+
+    names: tuple[str, ...] = ()
+    looks: NDArray[np.int64]
+    taken: NDArray[np.int64]
+    digests: NDArray[np.bytes_]
+
+    @classmethod
+    def unknown(cls, names: Sequence[str]) -> "Files":
+        """Files of which nothing is known."""
+        return cls(
+            names=tuple(names),
+            looks=np.full((len(names), LOOK), NO_LOOK, dtype=np.int64),
+            taken=np.zeros(len(names), dtype=np.int64),
+            digests=np.zeros(len(names), dtype=f"S{HEX}"),
+        )
+
+    def of(self, names: Sequence[str]) -> "Files":
+        """What is known of these files, in their order."""
+        if self.names == (wanted := tuple(names)):
+            return self
+        found, place = Files.unknown(names), {name: at for at, name in enumerate(self.names)}
+        held = np.array([place.get(name, NO_LOOK) for name in wanted], dtype=np.int64)
+        known = held != NO_LOOK
+        for column in ("looks", "taken", "digests"):
+            getattr(found, column)[known] = getattr(self, column)[held[known]]
+        return found
+
+    def unchanged(self, looks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of them look as they did, and had not just been changed, (n,)."""
+        settled = self.looks[:, 1:3].max(axis=1, initial=0) + TICK < self.taken
+        same: NDArray[np.bool_] = (self.looks == looks).all(axis=1) & settled
+        return same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,71 +90,74 @@ class Manifest:
     Attributes:
         file: where it is stored.
         source: the folder or table that names the files.
-        known: by path, how a file looked, when its digest was taken, and that digest.
+        known: the files, and how they were.
     """
 
     file: Path
     source: str
-    known: dict[str, tuple[Look, int, str]] = field(default_factory=dict)
+    known: Files
 
     @classmethod
     def of(cls, source: Path, cache: Path) -> "Manifest":
         """What is stored for a source; empty where that is nothing that can be read."""
         place = str(source.resolve())
         name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:32]
-        return cls.read(cache / FOLDER / f"{name}.json", place)
+        return cls.read(cache / FOLDER / f"{name}{SUFFIX}", place)
 
     @classmethod
     def read(cls, file: Path, source: str = "") -> "Manifest":
         """A stored one."""
         try:
-            stored = json.loads(file.read_bytes())
-            known = {
-                path: (tuple(look), at, sha) for path, (look, at, sha) in stored["files"].items()
-            }
-            if stored["format"] == FORMAT:
-                return cls(file=file, source=stored["source"], known=known)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+                if stored["format"].item() == FORMAT:
+                    return cls(file=file, source=_text(stored["source"]), known=_files(stored))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             pass  # a digest is taken again sooner than it is believed
-        return cls(file=file, source=source)
+        return cls(file=file, source=source, known=Files.unknown(()))
 
-    def digests(self, paths: Sequence[Path]) -> list[str]:
+    def digests(self, paths: Sequence[str]) -> NDArray[np.bytes_]:
         """SHA-256 of each file, and remember them; only files that look new are read.
 
         Raises:
             DataError: one is missing, forbidden, or no regular file.
         """
-        found: dict[str, tuple[Look, int, str]] = {}
-        fresh = []
-        names = [os.path.abspath(path) for path in paths]
-        for path, name in zip(paths, names, strict=True):
-            look = _look(path)
-            known = self.known.get(name)
-            if known is not None and known[0] == look and max(look[1:3]) + TICK < known[1]:
-                found[name] = known
-            else:
-                fresh.append((path, name, look))
-        for path, name, look in progress.counted(fresh, "files looked at"):
-            found[name] = (look, time.time_ns(), sha256_of(path))
-        if fresh:
-            self._write(found)
-        return [found[name][2] for name in names]
+        names = _absolute(paths)
+        known, looks = self.known.of(names), _looks(paths)
+        fresh = np.flatnonzero(~known.unchanged(looks)).tolist()
+        if not fresh:
+            return known.digests
+        taken, digests = known.taken.copy(), known.digests.copy()
+        for place in progress.with_progress(fresh, "files looked at"):
+            taken[place] = time.time_ns()
+            digests[place] = sha256_of(Path(paths[place])).encode()
+        found = Files(names=tuple(names), looks=looks, taken=taken, digests=digests)
+        replace(self, known=found).write()
+        return digests
 
     def changed(self) -> Iterable[str]:
         """Read all files again; those that look as they did, and have another content."""
-        for name, (look, _, digest) in self.known.items():
+        known = self.known
+        for name, look, digest in zip(known.names, known.looks, known.digests, strict=True):
             path = Path(name)
             with suppress(DataError):
-                if _look(path) == look and sha256_of(path) != digest:
+                if _look(path) == tuple(look.tolist()) and sha256_of(path) != digest.decode():
                     yield name
 
-    def _write(self, known: dict[str, tuple[Look, int, str]]) -> None:
+    def write(self) -> None:
         """Store it; without it the files are read again."""
-        content = {"format": FORMAT, "source": self.source, "files": known}
         part = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(content))
+            with part.open("wb") as file:
+                np.savez(
+                    file,
+                    format=FORMAT,
+                    source=_bytes(self.source),
+                    names=_bytes("\0".join(self.known.names)),
+                    looks=self.known.looks,
+                    taken=self.known.taken,
+                    digests=self.known.digests,
+                )
             part.replace(self.file)
         except (OSError, ValueError):
             with suppress(OSError):
@@ -107,13 +166,65 @@ class Manifest:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of the content of a file, 64 hex digits."""
-    with told(path), path.open("rb") as file:
+    with as_data_error(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _look(path: Path) -> Look:
-    with told(path):
-        known = path.stat()
+def _absolute(paths: Sequence[str]) -> list[str]:
+    """Absolute paths; many files share a folder, and each folder is looked at once."""
+    folders: dict[str, str] = {}
+    names = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.abspath(folder).rstrip(os.sep) + os.sep
+        names.append(folders[folder] + name)
+    return names
+
+
+def _looks(paths: Sequence[str]) -> NDArray[np.int64]:
+    """How each file looks, (n, 4)."""
+    looks = np.empty((len(paths), LOOK), dtype=np.int64)
+    for place, path in enumerate(paths):
+        looks[place] = _look(path)
+    return looks
+
+
+def _look(path: str | Path) -> Look:
+    try:
+        known = os.stat(path)  # noqa: PTH116 -- a `Path` takes as long as the look
+    except OSError:
+        with as_data_error(Path(path)):
+            raise
     if not stat.S_ISREG(known.st_mode):
-        check_regular(path)
+        check_regular(Path(path))
     return known.st_size, known.st_mtime_ns, known.st_ctime_ns, known.st_ino
+
+
+def _files(stored: "np.lib.npyio.NpzFile") -> Files:
+    """The columns of a stored manifest.
+
+    Raises:
+        ValueError: they do not belong together.
+    """
+    names = _text(stored["names"])
+    found = Files(
+        names=tuple(names.split("\0")) if names else (),
+        looks=stored["looks"],
+        taken=stored["taken"],
+        digests=stored["digests"],
+    )
+    expected, count = Files.unknown(()), len(found.names)
+    for column in ("looks", "taken", "digests"):
+        array, empty = getattr(found, column), getattr(expected, column)
+        if array.dtype != empty.dtype or array.shape != (count, *empty.shape[1:]):
+            raise ValueError(f"{column} is {array.dtype} {array.shape}")
+    return found
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(errors="surrogateescape"), dtype=np.uint8)
+
+
+def _text(stored: NDArray[np.uint8]) -> str:
+    return stored.tobytes().decode(errors="surrogateescape")

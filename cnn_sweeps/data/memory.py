@@ -26,7 +26,7 @@ MACHINE_KILLS = Path("/proc/vmstat")
 """The same for the whole machine."""
 
 
-def free() -> float | None:
+def free_bytes() -> float | None:
     """Bytes that this process may still take; None where the system does not tell."""
     import psutil  # noqa: PLC0415 -- most commands never ask
 

@@ -52,7 +52,7 @@ def name_of(images: Images, split: str, number: int) -> str:
     return f"{split} {number}"
 
 
-def look(config: Data) -> Overview:
+def look_through(config: Data) -> Overview:
     """Read a data set and look through it.
 
     Raises:
@@ -80,7 +80,7 @@ def _sizes(splits: Mapping[str, Images]) -> Counter[tuple[int, int]]:
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415
 
     sizes: Counter[tuple[int, int]] = Counter()
-    with picture.careful():
+    with picture.strict_decoding():
         for images in splits.values():
             for number in range(len(images) if isinstance(images, View) else 0):
                 with Image.open(Path(name_of(images, "", number))) as image:

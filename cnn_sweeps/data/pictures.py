@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.data.files import expanded, kind, visible
+from cnn_sweeps.data.files import expand_user, kind, visible_entries
 from cnn_sweeps.data.readers.listed import SUFFIXES
 from cnn_sweeps.errors import DataError
 
@@ -14,7 +14,7 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         DataError: there is nothing under a path, or no picture in a folder.
     """
-    return [file for path in paths for file in _files(expanded(path))]
+    return [file for path in paths for file in _files(expand_user(path))]
 
 
 def _files(path: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def _files(path: Path) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     files: list[Path] = []
-    for path in visible(folder):
+    for path in visible_entries(folder):
         if path.is_dir():
             # A link may lead back to where it stands.
             files += [] if path.is_symlink() else _below(path)

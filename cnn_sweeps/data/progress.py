@@ -22,7 +22,7 @@ def shown_by(show: Show) -> Iterator[None]:
         _show.reset(token)
 
 
-def counted(items: Sequence[T], what: str) -> Iterator[T]:
+def with_progress(items: Sequence[T], what: str) -> Iterator[T]:
     """The items, one after another; how many there were is shown, where somebody shows it."""
     show = _show.get()
     for number, item in enumerate(items):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnn_sweeps.config.schema import ArchiveData
-from cnn_sweeps.data.files import expanded, kind
+from cnn_sweeps.data.files import expand_user, kind
 from cnn_sweeps.data.readers import published as archives
 from cnn_sweeps.data.readers.catalog import PUBLISHED, Published
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
@@ -18,7 +18,7 @@ def images(machine: Machine) -> Iterator[Finding]:
     """Look for each data set where a run would, and check every file that is found."""
     named = archives.search_settings(machine.config.data)
     try:
-        bases = list(archives.named(named))
+        bases = list(archives.named_folders(named))
     except DataError as error:
         yield fail(str(error), f"Set data.root or {archives.VARIABLE} to a folder that exists.")
         bases = []
@@ -27,9 +27,9 @@ def images(machine: Machine) -> Iterator[Finding]:
             lambda name: _one(replace(named, name=name), PUBLISHED[name], bases), PUBLISHED
         )
     if (variable := os.environ.get(archives.VARIABLE)) and kind(
-        expanded(Path(variable))
+        expand_user(Path(variable))
     ) == "folder":
-        base = expanded(Path(variable))
+        base = expand_user(Path(variable))
         if not any(_there(base, published) for published in PUBLISHED.values()):
             yield fail(
                 f"{archives.VARIABLE}={variable} holds none of the data sets",
@@ -43,7 +43,7 @@ def _one(config: ArchiveData, published: Published, bases: list[Path]) -> Findin
     for base in (*bases, spare):
         for folder in archives.folders(base, published):
             try:
-                found = archives.contained(folder, published)
+                found = archives.files_in(folder, published)
             except DataError as error:
                 remedy = "Delete it: the next run downloads a good copy."
                 if base == spare:

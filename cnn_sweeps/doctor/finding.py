@@ -65,6 +65,6 @@ def fail(what: str, remedy: str) -> Finding:
     return Finding(level="fail", what=what, remedy=remedy)
 
 
-def existing(path: Path) -> Path:
+def existing_folder(path: Path) -> Path:
     """A folder, or the nearest one above it that is there."""
     return next((each for each in (path, *path.parents) if each.exists()), path)

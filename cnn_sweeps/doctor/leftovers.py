@@ -54,10 +54,10 @@ def runs(machine: Machine) -> Iterator[Finding]:
 
 def studies(machine: Machine) -> Iterator[Finding]:
     """Trials that were given to workers that are gone, and journals that cannot be read."""
-    from cnn_sweeps.sweeps.study.catalog import STUDIES  # noqa: PLC0415 -- imports optuna
-    from cnn_sweeps.sweeps.study.recovery import look  # noqa: PLC0415
+    from cnn_sweeps.sweeps.study.recovery import examine_journals  # noqa: PLC0415
+    from cnn_sweeps.sweeps.study.stored_studies import STUDIES  # noqa: PLC0415 -- imports optuna
 
-    looks = look(machine.home / STUDIES)
+    looks = examine_journals(machine.home / STUDIES)
     for each in looks:
         if each.refusal is not None:
             first, _, rest = each.refusal.partition("\n")

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
-from cnn_sweeps.doctor.finding import Finding, Machine, existing, fail, ok, warn
+from cnn_sweeps.doctor.finding import Finding, Machine, existing_folder, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
 from cnn_sweeps.tracking.address import Address, resolve, version_request
@@ -36,7 +36,7 @@ ASIDE = "Move the file, restore a backup, or choose another folder with tracking
 
 def folder(machine: Machine) -> Iterator[Finding]:
     """Whether runs can be written: tried with a file that has no name and leaves nothing."""
-    home, place = machine.home, existing(machine.home)
+    home, place = machine.home, existing_folder(machine.home)
     reason = _why_not_writable(place)
     if reason is None:
         yield ok(f"{home} can be {'written' if home.is_dir() else 'created'}")
@@ -65,7 +65,7 @@ def temporary(_machine: Machine) -> Iterator[Finding]:
 
 def room(machine: Machine) -> Iterator[Finding]:
     """Whether the disk holds what may come: the trajectories up to their limit, and models."""
-    disk = shutil.disk_usage(existing(machine.home))
+    disk = shutil.disk_usage(existing_folder(machine.home))
     kept = TrajectoryStore.under(machine.home).size
     limit = machine.config.trajectory.max_gb * GB
     told = f"{disk.free / GB:.1f} GB free for runs"
@@ -163,8 +163,8 @@ def database(machine: Machine) -> Iterator[Finding]:
 def _file(path: Path) -> Iterator[Finding]:
     size = path.stat().st_size
     try:
-        with inspection.reading(path) as connection:
-            fault = inspection.fault(connection) if size <= LARGE else None
+        with inspection.read_only(path) as connection:
+            fault = inspection.database_fault(connection) if size <= LARGE else None
             misfit = MLFLOW.misfit(*schema.of_file(connection))
     except sqlite3.Error as error:
         yield fail(f"{path} cannot be read: {error}", ASIDE)

@@ -98,7 +98,7 @@ def temperature(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float
     return float(np.exp(found.x))
 
 
-def scaled(probabilities: NDArray[Any], by: float) -> NDArray[Any]:
+def scale_probabilities(probabilities: NDArray[Any], by: float) -> NDArray[Any]:
     """Probabilities at another temperature; the order of the classes stays.
 
     Args:

@@ -67,13 +67,15 @@ class Evaluation:
         np.add.at(counts, (labels, predicted), 1)
         calibrated = {}
         if temperature is not None:
-            cooled = metrics.overall(labels, calibration.scaled(probabilities, temperature))
+            cooled = metrics.overall_metrics(
+                labels, calibration.scale_probabilities(probabilities, temperature)
+            )
             calibrated = {name: cooled[name] for name in ("ece", "log_loss")}
         return cls(
             split=split,
             images=len(labels),
             classes=metrics.per_class(labels, predicted, names),
-            metrics=metrics.overall(labels, probabilities),
+            metrics=metrics.overall_metrics(labels, probabilities),
             intervals=metrics.intervals(labels, probabilities),
             confusion=tuple(tuple(map(int, row)) for row in counts),
             reliability=calibration.reliability(labels, probabilities),

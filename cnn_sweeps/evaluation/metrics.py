@@ -55,7 +55,7 @@ def top_k(classes: int) -> int:
     return min(TOP, classes - 1) if classes > 2 else 0  # noqa: PLR2004 -- of two, one is left
 
 
-def overall(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, float]:
+def overall_metrics(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, float]:
     """Metrics of all classes together, by name.
 
     AUCs are means over the classes that have images, each against all others; they are left out

@@ -50,7 +50,7 @@ class Canvas:
         across = max(1, round(picture.shape[1] * scale))
         down = max(1, round(picture.shape[0] * scale))
         top += (height - down) // 2
-        self._pixels[top : top + down, left : left + across] = enlarged(picture, down, across)
+        self._pixels[top : top + down, left : left + across] = enlarge_pixels(picture, down, across)
 
     def write(self, text: str, x: float, y: float, **how: Any) -> None:
         """Write a text with its upper left corner there; `how` is Matplotlib's."""
@@ -58,7 +58,7 @@ class Canvas:
 
     def figure(self) -> "Figure":
         """The finished figure."""
-        with style.drawing():
+        with style.figure_style():
             made = style.new(self.width, self.height, self.title, self.about)
             made.add_artist(_sheet(self._pixels))
             for x, y, text, how in self._texts:
@@ -86,7 +86,7 @@ def columns_for(count: int) -> int:
     return min(count, NARROW if count <= NARROW**2 else 2 * NARROW)
 
 
-def enlarged(picture: Pixels, height: int, width: int) -> Pixels:
+def enlarge_pixels(picture: Pixels, height: int, width: int) -> Pixels:
     """The picture with so many pixels, each taken from the nearest one."""
     rows = np.arange(height) * picture.shape[0] // height
     columns = np.arange(width) * picture.shape[1] // width
@@ -104,7 +104,9 @@ def as_rgb(images: NDArray[np.uint8]) -> Pixels:
     return np.repeat(images, RGB, axis=-1)
 
 
-def coloured(values: NDArray[np.floating[Any]], low: float, high: float, colours: str) -> Pixels:
+def apply_colour_map(
+    values: NDArray[np.floating[Any]], low: float, high: float, colours: str
+) -> Pixels:
     """Numbers as colours of one of Matplotlib's maps; what is no number is left white."""
     from matplotlib import colormaps
 

@@ -55,13 +55,13 @@ def confusion_matrix(
     counts, classes = count(labels, predicted, len(names)), len(names)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     side = _side(classes)
-    shown = style.distinct(names, LETTERS if classes > FEW else 2 * LETTERS)
+    shown = style.shorten_names(names, LETTERS if classes > FEW else 2 * LETTERS)
     margin = 60 + LETTER * max(map(len, shown))
     below = 70 + round(0.75 * LETTER * max(map(len, shown)))
     listed = 60 + 27 * math.ceil(LISTED / 2) if classes > SHARES else 0
     width = min(max(margin + side + 40, 960), style.WIDTH)
     height = style.HEAD + 14 + side + below + listed
-    with style.drawing():
+    with style.figure_style():
         title = f"Confusion matrix: accuracy {accuracy:.4f} on {counts.sum():,} test images"
         figure = style.new(width, height, title, f"{about} · {_key(classes)}")
         axes = style.place(figure, margin, style.HEAD + 14, side, side)

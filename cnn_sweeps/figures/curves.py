@@ -21,7 +21,7 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
         about: the name of the run, below the title.
     """
     numbers = [epoch.number for epoch in epochs]
-    with style.drawing():
+    with style.figure_style():
         figure = style.new(style.WIDTH, 580, "Learning curves", about)
         loss = style.place(figure, 80, 120, 540, 390)
         _panel(loss, numbers, [e.loss for e in epochs], [e.val_loss for e in epochs])

@@ -25,7 +25,7 @@ from cnn_sweeps.figures.images import augmentations, mistakes, samples
 from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_poolings, kernels
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import steps
-from cnn_sweeps.training.augmentation import augmented
+from cnn_sweeps.training.augmentation import augment_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,7 +125,7 @@ class Gallery:
         x = self.dataset.x_train
         images = x[np.unique(np.linspace(0, len(x) - 1, AUGMENTED, dtype=int))]
         versions = [
-            augmented(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
+            augment_batch(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
         ]
         return augmentations(images, versions, f"{self.about} · {self.dataset.name}")
 

@@ -53,7 +53,7 @@ def samples(
     shown = min(len(names), MOST_SAMPLES)
     blocks = math.ceil(shown / ROWS)
     rows = math.ceil(shown / blocks)
-    shown_names = style.distinct(names, SAMPLE_LETTERS)[:shown]
+    shown_names = style.shorten_names(names, SAMPLE_LETTERS)[:shown]
     name_room = 24 + LETTER * max(map(len, shown_names))
     tile = min(max(900 // rows, 48), 84)
     wide = (style.WIDTH - 32) // blocks
@@ -129,7 +129,7 @@ def mistakes(
         names: a name for each class.
         about: the name of the run.
     """
-    wrong, shown = most_confident(labels, scores), style.distinct(names, LETTERS)
+    wrong, shown = most_confident(labels, scores), style.shorten_names(names, LETTERS)
     chosen = wrong[:MOST]
     rows = math.ceil(len(chosen) / COLUMNS) or 1
     canvas = Canvas(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.figures import style
-from cnn_sweeps.figures.canvas import RGB, Canvas, Pixels, as_rgb, coloured, columns_for
+from cnn_sweeps.figures.canvas import RGB, Canvas, Pixels, apply_colour_map, as_rgb, columns_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,11 +111,13 @@ def all_filters(chosen: Chosen, maps: "Maps", layer: str, about: str) -> "Figure
     top = style.HEAD + 14
     canvas.put(as_rgb(chosen.images)[0], 16, top + 20, 170, 170)
     canvas.write(f"test image {chosen.numbers[0]}", 16, top + 196, size=style.SMALL)
-    canvas.write(style.shortened(chosen.names[0], LETTERS), 16, top + 218)
+    canvas.write(style.shorten_name(chosen.names[0], LETTERS), 16, top + 218)
     for number in range(shown):
         row, column = divmod(number, columns)
         left, above = 222 + column * (tile + GAP), top + row * (tile + 28)
-        canvas.put(coloured(lifted[..., number], 0, 1, COLOURS), left, above + 19, tile, tile)
+        canvas.put(
+            apply_colour_map(lifted[..., number], 0, 1, COLOURS), left, above + 19, tile, tile
+        )
         canvas.write(f"{number}", left, above, size=style.SMALL, color=style.FAINT)
     canvas.write(_key(low, high), 222, canvas.height - 32, size=style.SMALL)
     return canvas.figure()
@@ -127,7 +129,7 @@ def _images(canvas: Canvas, chosen: Chosen, top: int, tile: int) -> None:
         at = top + row * (tile + GAP)
         canvas.put(as_rgb(chosen.images)[row], 150, at, tile, tile)
         canvas.write(f"test image\n{number}", 16, at + 4, size=style.SMALL, color=style.FAINT)
-        canvas.write(style.shortened(chosen.names[row], 11), 16, at + 48)
+        canvas.write(style.shorten_name(chosen.names[row], 11), 16, at + 48)
     canvas.write("image", 150, top - 66, weight="bold")
     height, width = chosen.images.shape[1:3]
     canvas.write(f"{height}×{width}", 150, top - 44, size=style.SMALL, color=style.FAINT)
@@ -141,7 +143,7 @@ def _column(
     low, high = _scale(values)
     height, width = values.shape[1:]
     room = max(tile // 11, 5)
-    canvas.write(style.shortened(name.rpartition("/")[2], room), left, top + 4, weight="bold")
+    canvas.write(style.shorten_name(name.rpartition("/")[2], room), left, top + 4, weight="bold")
     faint: Mapping[str, Any] = {"size": style.SMALL, "color": style.FAINT}
     canvas.write(f"{height}×{width}", left, top + 26, **faint)
     canvas.write(f"{low:.2g} to {high:.2g}", left, top + 46, **faint)
@@ -150,7 +152,7 @@ def _column(
 
 
 def _pictures(values: NDArray[np.float32], low: float, high: float) -> list[Pixels]:
-    return [coloured(each, low, high, COLOURS) for each in values]
+    return [apply_colour_map(each, low, high, COLOURS) for each in values]
 
 
 def _scale(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -213,7 +215,9 @@ def kernel_pictures(weights: NDArray[np.floating[Any]]) -> list[Pixels]:
         colours = np.round(255 * (0.5 + weights / (2 * most or 1.0))).astype(np.uint8)
         return [colours[..., number] for number in range(weights.shape[3])]
     flat = _mean(weights)
-    return [coloured(flat[..., n], -most, most, KERNEL_COLOURS) for n in range(weights.shape[3])]
+    return [
+        apply_colour_map(flat[..., n], -most, most, KERNEL_COLOURS) for n in range(weights.shape[3])
+    ]
 
 
 def _mean(weights: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -61,7 +61,7 @@ SETTINGS: Final[dict[Any, Any]] = {
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """The settings under which figures are made and written; what was set before comes back.
 
     A letter that the font does not have is drawn as a box, and nothing is said of it.
@@ -76,7 +76,7 @@ def drawing() -> Iterator[None]:
 def new(width: int, height: int, title: str, about: str = "") -> "Figure":
     """An empty figure with its title at the top left, and a fainter line below it.
 
-    Call it, and everything that is drawn into the figure, inside `drawing`.
+    Call it, and everything that is drawn into the figure, inside `figure_style`.
 
     Args:
         width: in pixels, at most `WIDTH` to be shown as it is.
@@ -114,7 +114,7 @@ def png(figure: "Figure") -> bytes:
     from PIL import Image
 
     file, canvas = BytesIO(), FigureCanvasAgg(figure)
-    with drawing():
+    with figure_style():
         canvas.draw()  # type: ignore[no-untyped-call]  # Matplotlib's types are not complete
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # as above
     Image.fromarray(pixels).convert("RGB").save(file, format="png")
@@ -134,7 +134,7 @@ def readable_on(colour: Sequence[float]) -> str:
     return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
 
 
-def shortened(text: str, length: int) -> str:
+def shorten_name(text: str, length: int) -> str:
     """A name that has room for so many letters; the middle of a longer one is left out.
 
     Long names of one data set often differ only in their beginning or their end.
@@ -145,20 +145,20 @@ def shortened(text: str, length: int) -> str:
     return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
 
 
-def distinct(names: Sequence[str], length: int) -> list[str]:
+def shorten_names(names: Sequence[str], length: int) -> list[str]:
     """Names of classes, each of at most so many letters.
 
     Where two become the same the number of its class, from 0, stands before each.
     """
-    short = [shortened(name, length) for name in names]
+    short = [shorten_name(name, length) for name in names]
     if len(set(short)) == len(short):
         return short
     numbers = [f"{number}: " for number in range(len(names))]
-    return [n + shortened(name, length - len(n)) for n, name in zip(numbers, names, strict=True)]
+    return [n + shorten_name(name, length - len(n)) for n, name in zip(numbers, names, strict=True)]
 
 
 def warm_up() -> None:
     """Import what draws, and find the fonts; the first picture takes half a second for it."""
-    with drawing():
+    with figure_style():
         figure = new(100, 100, "a", "b")
     png(figure)

@@ -35,7 +35,7 @@ class LayerRow:
     total: int
 
 
-def build(model: Model, shape: Shape, num_classes: int) -> keras.Model:
+def build_model(model: Model, shape: Shape, num_classes: int) -> keras.Model:
     """Build the network, uncompiled, for images of that shape.
 
     The image goes in as uint8 and the last layer is a softmax in at least float32, also

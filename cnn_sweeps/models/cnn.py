@@ -30,7 +30,7 @@ def build(model: CnnModel, x: Tensor, num_classes: int) -> Tensor:
     check(model, tuple(x.shape[1:]))
     for number, count in enumerate(filters(model), start=1):
         convolution = partial(layers.Conv2D, count, model.kernel_size, padding=model.padding)
-        x = dense.hidden(model, x, convolution, f"conv_{number}", batch_norm=model.batch_norm)
+        x = dense.hidden_layer(model, x, convolution, f"conv_{number}", batch_norm=model.batch_norm)
         if model.pooling != "none":
             pooling = getattr(layers, POOLINGS[model.pooling])
             x = pooling(model.pool_size, name=f"pool_{number}")(x)
@@ -43,7 +43,7 @@ def title(model: CnnModel) -> str:
     """Filters and blocks, `cnn 64x2`, or the filters of each block, `cnn 16-32-64`."""
     if isinstance(model.filters, int):
         return f"cnn {model.filters}x{model.conv_blocks}"
-    return dense.listed("cnn", filters(model))
+    return dense.listed_title("cnn", filters(model))
 
 
 def check(model: CnnModel, shape: Shape | None) -> None:

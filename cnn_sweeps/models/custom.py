@@ -79,7 +79,7 @@ def check_there(text: str, *, key: str = KEY) -> None:
         raise ConfigError(_no_module(f"{key}={text}", module_name))
 
 
-def find(text: str, *, key: str = KEY) -> Callable[..., Any]:
+def find_function(text: str, *, key: str = KEY) -> Callable[..., Any]:
     """Import a function; modules in the current directory are found.
 
     Args:
@@ -116,8 +116,8 @@ def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
     import keras  # noqa: PLC0415 - a refusal of the name must not wait for it
 
     look_here()
-    with imports.fresh(Source.find(model.function)):
-        function = find(model.function)
+    with imports.fresh_modules(Source.find(model.function)):
+        function = find_function(model.function)
         _check_params(function, model, shape, num_classes)
         with blame(f"model.function={model.function}"):
             network = function(shape, num_classes, **model.params)
@@ -130,7 +130,7 @@ def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
     return network
 
 
-def attach(model: CustomModel, scaled: Any, num_classes: int) -> Any:
+def attach_network(model: CustomModel, scaled: Any, num_classes: int) -> Any:
     """Put the user's network behind the scaled image; returns probabilities.
 
     Args:
@@ -177,7 +177,7 @@ def examine(model: CustomModel, built: Any) -> Examined:
 
     Args:
         model: which function, and its params.
-        built: the network that is trained, as `models.build.build` gave it last; it is left as it
+        built: the network that is trained, as `build_model` gave it last; it is left as it
             is.
 
     Raises:
@@ -199,7 +199,7 @@ def examine(model: CustomModel, built: Any) -> Examined:
             "tf.numpy_function): whether it gives probabilities was not checked, and a change of "
             "what that code reads is not noticed. trajectory.reuse=false trains it again."
         )
-    unseen = imports.unseen(Source.find(model.function))
+    unseen = imports.unseen_modules(Source.find(model.function))
     if unseen:
         named = [each.path for each in unseen[:MOST_NAMED]]
         named += [f"{len(unseen) - MOST_NAMED} more"] * (len(unseen) > MOST_NAMED)
@@ -399,7 +399,7 @@ def title(model: CustomModel) -> str:
 
 
 NETWORK: Network[CustomModel] = Network(
-    build=attach,
+    build=attach_network,
     title=title,
     # Shape and size are the function's own affair; it says so when it is called.
     check=lambda model, _shape: check_there(model.function),

@@ -22,7 +22,7 @@ def head(model: DenseHead, x: Tensor, num_classes: int, *, batch_norm: bool) -> 
     x = layers.Flatten(name="flatten")(x)
     for number, units in enumerate(dense_units(model), start=1):
         dense = partial(layers.Dense, units)
-        x = hidden(model, x, dense, f"dense_{number}", batch_norm=batch_norm)
+        x = hidden_layer(model, x, dense, f"dense_{number}", batch_norm=batch_norm)
         if model.dropout:
             x = layers.Dropout(model.dropout, name=f"dropout_{number}")(x)
     return class_scores(x, num_classes)
@@ -35,7 +35,7 @@ def class_scores(x: Tensor, num_classes: int) -> Tensor:
     return layers.Dense(num_classes, activation="softmax", dtype=scores_dtype(), name="scores")(x)
 
 
-def hidden(
+def hidden_layer(
     model: DenseHead, x: Tensor, layer: Callable[..., Any], name: str, *, batch_norm: bool
 ) -> Tensor:
     """One hidden layer with its activation, after the batch norm if there is one."""
@@ -71,6 +71,6 @@ def extra_params(*, batch_norm: bool) -> int:
     return 4 if batch_norm else 1
 
 
-def listed(name: str, numbers: tuple[int, ...]) -> str:
+def listed_title(name: str, numbers: tuple[int, ...]) -> str:
     """A title such as `dnn 256-64`; `dnn 0` without a hidden layer."""
     return f"{name} {'-'.join(map(str, numbers)) or '0'}"

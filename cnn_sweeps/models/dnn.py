@@ -14,7 +14,7 @@ def build(model: DnnModel, x: Tensor, num_classes: int) -> Tensor:
 
 def title(model: DnnModel) -> str:
     """The units of each layer: `dnn 256-64`."""
-    return dense.listed("dnn", dense.dense_units(model))
+    return dense.listed_title("dnn", dense.dense_units(model))
 
 
 def count_params(model: DnnModel, shape: Shape, num_classes: int) -> int:

@@ -24,7 +24,7 @@ _importing: list[Source | None] = []
 
 
 @contextmanager
-def fresh(source: Source | None) -> Iterator[None]:
+def fresh_modules(source: Source | None) -> Iterator[None]:
     """Inside the block, the user's modules are imported as their files are now.
 
     Args:
@@ -54,7 +54,7 @@ def fresh(source: Source | None) -> Iterator[None]:
         added_by_code.update({*sys.path} - path)
 
 
-def unseen(source: Source | None) -> tuple[SourceFile, ...]:
+def unseen_modules(source: Source | None) -> tuple[SourceFile, ...]:
     """The user's modules that the last network was built with, and that reading did not find.
 
     They were imported under a name that is computed, by the path of their file, or from a folder

@@ -65,7 +65,7 @@ def look_at(network: keras.Model) -> Seen:
     """
     shape = (IMAGES, *network.input_shape[1:])
     images = tf.constant(np.random.RandomState(0).randint(0, 256, shape, np.uint8))
-    with undisturbed():
+    with keep_random_state():
         step = tf.function(lambda images: _steps(network, images)).get_concrete_function(
             tf.TensorSpec(images.shape, images.dtype)
         )
@@ -146,7 +146,7 @@ def network_sha256(network: keras.Model, seen: Seen, files: Sequence[str] = ()) 
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def keep_random_state() -> Iterator[None]:
     """Leave the random numbers of Python and NumPy where they were."""
     python, numpy = random.getstate(), np.random.get_state()
     try:

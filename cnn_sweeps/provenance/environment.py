@@ -387,7 +387,7 @@ def cores() -> int:
 
 def available_memory() -> float | None:
     """Bytes of memory that are free for new processes; None where the system does not tell."""
-    return memory.free()
+    return memory.free_bytes()
 
 
 def _tensorflow() -> tuple[tuple[str, ...], int, int]:

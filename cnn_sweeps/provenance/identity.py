@@ -82,7 +82,7 @@ def identify(
     first = sha256(named(trajectory=True), compact=True)
     return Identity(
         config_hash=sha256(named(), compact=True),
-        trajectory_hash=chained(first, segments(config))[-1],
+        trajectory_hash=chain_hashes(first, segments(config))[-1],
         data_digest=data_digest,
     )
 
@@ -92,10 +92,10 @@ def lineage(config: Config, data_digest: str) -> tuple[str, ...]:
     path = segments(config)
     held = path[0].config.trainer
     alone = replace(config, trainer=replace(held, epochs=config.trainer.epochs))
-    return chained(identify(alone, data_digest).trajectory_hash, path)
+    return chain_hashes(identify(alone, data_digest).trajectory_hash, path)
 
 
-def chained(first: str, path: Sequence[Segment]) -> tuple[str, ...]:
+def chain_hashes(first: str, path: Sequence[Segment]) -> tuple[str, ...]:
     """The hash of each segment, from that of the first one on."""
     hashes = [first]
     for segment in path[1:]:
@@ -154,7 +154,7 @@ def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
         plain["filters"] = list(filters(value))
     if isinstance(value, Split):
         kind = str(getattr(value, "name", ""))
-        plain["rules"] = rules.least(rules.DATA, value.rules, kind)
+        plain["rules"] = rules.least_number(rules.DATA, value.rules, kind)
     neutral = {
         f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
         for f in dataclasses.fields(value)

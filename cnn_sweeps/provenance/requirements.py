@@ -12,7 +12,7 @@ from cnn_sweeps.provenance.environment import PACKAGES
 OWN = "cnn-sweeps"
 
 
-def installed(root: str = OWN) -> dict[str, str]:
+def installed_versions(root: str = OWN) -> dict[str, str]:
     """Version of each package that one needs, with all that these need, itself left out.
 
     Optional extras count only where another package asks for them.
@@ -41,7 +41,7 @@ def text(recorded: Mapping[str, str]) -> str:
     Args:
         recorded: versions of some packages, from the environment of the run.
     """
-    here = installed()
+    here = installed_versions()
     known: dict[str, str] = {
         canonicalize_name(name): str(Version(number))  # which says nothing to pip but a version
         for name, number in recorded.items()

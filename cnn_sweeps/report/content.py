@@ -99,7 +99,9 @@ def best_first(results: SweepResults) -> dict[str, str]:
     """In which order the best stands first, by the heading of a column; other columns rise."""
     orders = {"maximize": "descending", "minimize": "ascending"}
     sought = {measures.head(each.name): orders[each.direction] for each in results.objectives}
-    rising = {name: "descending" for name in results.ranking.head if measures.rising(name)}
+    rising = {
+        name: "descending" for name in results.ranking.head if measures.higher_is_better(name)
+    }
     return rising | sought
 
 
@@ -213,7 +215,7 @@ def ended_early(results: SweepResults) -> Table:
     )
 
 
-def retried(results: SweepResults) -> Table:
+def retries_table(results: SweepResults) -> Table:
     """The trials that were tried again: each retry, and what became of the worker before it."""
     rows = [
         (

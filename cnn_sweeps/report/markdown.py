@@ -6,8 +6,8 @@ from dataclasses import replace
 from cnn_sweeps.report import content
 from cnn_sweeps.sweeps.results.results import SweepResults
 from cnn_sweeps.text.escape import printable
-from cnn_sweeps.text.json import dumped
-from cnn_sweeps.text.markdown import block, bullets, code, file_link, picture_links, plain
+from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.markdown import block, bullets, code, file_link, picture_links, plain_text
 from cnn_sweeps.tracking import RunRecord
 
 LONGEST = 8_000
@@ -30,33 +30,33 @@ def markdown(results: SweepResults) -> str:
 
 def to_json(results: SweepResults) -> str:
     """Everything that was found, in a form that stays."""
-    return dumped(results.to_json()) + "\n"
+    return dump_json(results.to_json()) + "\n"
 
 
 def _parts(results: SweepResults) -> Iterator[str]:
-    yield f"# {plain(results.study)}\n"
+    yield f"# {plain_text(results.study)}\n"
     if results.answer is not None:
         yield results.answer.to_markdown()
     else:
-        yield f"**{plain(results.question)}**\n"
-        yield from (f"{plain(sentence)}\n" for sentence in content.answer(results))
+        yield f"**{plain_text(results.question)}**\n"
+        yield from (f"{plain_text(sentence)}\n" for sentence in content.answer(results))
     yield f"{content.state(results)}: {content.summary(results)}\n"
-    yield from (f"> {plain(each)}\n" for each in results.missing)
+    yield from (f"> {plain_text(each)}\n" for each in results.missing)
     if results.trials:
         yield f"## All trials\n\n{results.ranking.to_markdown()}"
-    yield f"## Search space\n\n{_bullets(plain(axis.told) for axis in results.axes)}"
+    yield f"## Search space\n\n{_bullets(plain_text(axis.told) for axis in results.axes)}"
     yield from _importances(results)
-    yield from (f"{plain(each)}\n" for each in content.unknown_importances(results))
+    yield from (f"{plain_text(each)}\n" for each in content.unknown_importances(results))
     if results.trials:
-        yield f"## Time\n\n{_bullets(map(plain, content.savings(results)))}"
+        yield f"## Time\n\n{_bullets(map(plain_text, content.savings(results)))}"
         yield content.phases(results).to_markdown()
     if any(not trial.values for trial in results.trials):
         yield f"## Failed and pruned\n\n{content.ended_early(results).to_markdown()}"
     if any(trial.retries for trial in results.trials):
-        yield f"## Retried trials\n\n{content.retried(results).to_markdown()}"
+        yield f"## Retried trials\n\n{content.retries_table(results).to_markdown()}"
     if results.images:
         yield f"## Images\n\n{content.images(results).to_markdown()}"
-        yield _bullets(plain(each) for each in content.notices(results))
+        yield _bullets(plain_text(each) for each in content.notices(results))
     if results.environment:
         yield f"## Environment of the best\n\n{content.environment(results).to_markdown()}"
     yield "## Commands\n"
@@ -66,8 +66,8 @@ def _parts(results: SweepResults) -> Iterator[str]:
 def _importances(results: SweepResults) -> Iterator[str]:
     for each in results.importances:
         if each.shares:
-            shares = (f"{plain(key)}: {share:.0%}" for key, share in each.shares.items())
-            yield f"Parameter importance for {plain(each.objective)}:\n\n{_bullets(shares)}"
+            shares = (f"{plain_text(key)}: {share:.0%}" for key, share in each.shares.items())
+            yield f"Parameter importance for {plain_text(each.objective)}:\n\n{_bullets(shares)}"
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -91,7 +91,7 @@ def _text(results: SweepResults, run: RunRecord, pictures: Sequence[str], rows: 
         *_answer(results),
         f"Trials: {content.summary(results)}.",
         *_ranking(results, rows),
-        bullets([plain(line) for line in content.savings(results)]),
+        bullets([plain_text(line) for line in content.savings(results)]),
         block(_commands(results)),
         bullets(list(_files(results, run))),
         picture_links(run.experiment_id, run.run_id, pictures),
@@ -104,8 +104,8 @@ def _answer(results: SweepResults) -> Iterator[str]:
     if results.answer is not None:
         yield results.answer.to_markdown().strip()
         return
-    yield f"**{plain(results.question)}**"
-    yield bullets([plain(sentence) for sentence in content.answer(results)])
+    yield f"**{plain_text(results.question)}**"
+    yield bullets([plain_text(sentence) for sentence in content.answer(results)])
     yield f"Searched: {', '.join(code(axis.told) for axis in results.axes)}."
 
 

@@ -44,15 +44,15 @@ REFERENCE: Final = re.compile(r'(url\(#|href="#)([^)"]+)')
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def svg_style() -> Iterator[None]:
     """The settings under which the figures of a report are made and written."""
     import matplotlib as mpl  # noqa: PLC0415 -- Markdown, CSV and JSON draw nothing
 
-    with style.drawing(), mpl.rc_context(SETTINGS):
+    with style.figure_style(), mpl.rc_context(SETTINGS):
         yield
 
 
-def inline(figure: "Figure", name: str, label: str) -> str:
+def inline_svg(figure: "Figure", name: str, label: str) -> str:
     """The figure as an `svg` element for a page that has others.
 
     What only a file of its own needs is left out: the declaration, the metadata, and names that
@@ -60,7 +60,7 @@ def inline(figure: "Figure", name: str, label: str) -> str:
     of a page have the same.
 
     Args:
-        figure: made under `drawing`.
+        figure: made under `svg_style`.
         name: unique on the page, for `id`s.
         label: what it shows, for those who cannot see it.
     """

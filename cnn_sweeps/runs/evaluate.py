@@ -9,7 +9,7 @@ from cnn_sweeps.evaluation.calibration import temperature
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable, restored
+from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.steps import scores
@@ -45,8 +45,8 @@ def evaluate(
     """
     check_finished(record)
     verify(record)
-    config = restored(record, record.config.tracking, list(places))
-    with importable(record, trust=trust):
+    config = restored_config(record, record.config.tracking, list(places))
+    with importable_source(record, trust=trust):
         data = load_cached(config.data)
         check_images(record, data.digest)
         if split == "val" and not len(data.x_val):

@@ -40,7 +40,7 @@ class Experiment:
         config = replace(
             config,
             data=data.as_read(config.data, dataset),
-            trainer=class_weights.named(config.trainer, dataset.class_names),
+            trainer=class_weights.named_weights(config.trainer, dataset.class_names),
         )
         return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
 

@@ -15,7 +15,7 @@ from cnn_sweeps.provenance import requirements
 from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
 from cnn_sweeps.text.foreign import json_of, yaml_of
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.markdown import plain
+from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.text.redact import without_passwords
 
 RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
@@ -107,10 +107,10 @@ def _readme(record: Record) -> str:
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     loss = f"| `{LOSS_FOLDER}/` | its own loss and what that imports; read it first |\n"
-    commit = f", commit {plain(environment.git_commit)}" if environment.git_commit else ""
-    program = plain(f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip())
-    python, cpu = plain(environment.python), plain(environment.cpu)
-    return f"""# {plain(record.name)}
+    commit = f", commit {plain_text(environment.git_commit)}" if environment.git_commit else ""
+    program = plain_text(f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip())
+    python, cpu = plain_text(environment.python), plain_text(environment.cpu)
+    return f"""# {plain_text(record.name)}
 
 Everything needed to reproduce this run, except the images.
 

@@ -13,12 +13,12 @@ from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.path import (
     FIRST,
     PHASES,
-    changed,
-    defines,
+    defines_training,
     full_key,
     is_changeable,
     refuse_change,
     segments,
+    with_changes,
 )
 from cnn_sweeps.config.schema import DECAYING, Config, CustomModel, Tracking
 from cnn_sweeps.data import load_cached
@@ -26,7 +26,7 @@ from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity, identify
 from cnn_sweeps.runs import validate
-from cnn_sweeps.runs.lineage import described
+from cnn_sweeps.runs.lineage import lineage_lines
 from cnn_sweeps.runs.record import Record, verify
 from cnn_sweeps.runs.restore import threads
 from cnn_sweeps.text.format import pluralize
@@ -64,7 +64,7 @@ class Fork:
     @property
     def lines(self) -> tuple[str, ...]:
         """What is trained, a line for each segment."""
-        return described(self.config, self.identity.data_digest)
+        return lineage_lines(self.config, self.identity.data_digest)
 
     def cost(self) -> int:
         """Epochs that have to be trained again to get to where the fork begins.
@@ -93,7 +93,7 @@ class Fork:
         return reached - chain.nearest_state(reached)
 
 
-def at(name: str) -> tuple[str, int | None]:
+def parse_fork_point(name: str) -> tuple[str, int | None]:
     """The hash and the epoch of `HASH@8`; no epoch where none is given.
 
     Raises:
@@ -160,7 +160,7 @@ def _forked(
     """
     path = [segment for segment in segments(config) if segment.first <= epoch]
     held = path[-1].config
-    now = changed(held, changes, load)
+    now = with_changes(held, changes, load)
     total = load(_with(to_json(path[0].config), {EPOCHS: config.trainer.epochs, **whole})).trainer
     if now == held and total.epochs == config.trainer.epochs:
         return load(_with(to_json(config), whole))  # nothing is changed
@@ -190,7 +190,9 @@ def _sorted(config: Config, values: Mapping[str, Any]) -> tuple[dict[str, Any], 
         group, _, name = key.partition(".")
         if is_changeable(config, key):
             changes[key] = value
-        elif name in locations(config.data) if group == "data" else not defines(config, key):
+        elif (
+            name in locations(config.data) if group == "data" else not defines_training(config, key)
+        ):
             whole[key] = value
         else:
             refuse_change(config, key)

@@ -28,7 +28,7 @@ RAISED = "raised while composing config:"
 
 
 @contextmanager
-def explained(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
+def as_config_error(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
     """Turn what Hydra refuses inside the block into a `ConfigError`.
 
     Args:
@@ -43,12 +43,12 @@ def explained(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
     except CnnSweepsError:
         raise
     except Exception as error:
-        if (refusal := refused(error, typed, sweep=sweep)) is None:
+        if (refusal := refusal_of(error, typed, sweep=sweep)) is None:
             raise
         raise ConfigError(refusal) from error
 
 
-def refused(
+def refusal_of(
     error: Exception, typed: Sequence[str], commands: Iterable[str] = (), *, sweep: bool = False
 ) -> str | None:
     """What Hydra refused, in plain words; None where it was not Hydra who raised the error.

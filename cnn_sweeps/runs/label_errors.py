@@ -20,7 +20,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.overview import name_of
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.models import build
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.restore import check_images
@@ -51,7 +51,7 @@ class Suspect:
     margin: float
 
 
-def find(record: Record, config: Config, folder: Path) -> tuple[list[Suspect], int]:
+def find_suspects(record: Record, config: Config, folder: Path) -> tuple[list[Suspect], int]:
     """All training images of a run, the most suspicious first, and how many epochs were looked at.
 
     Args:
@@ -67,7 +67,7 @@ def find(record: Record, config: Config, folder: Path) -> tuple[list[Suspect], i
     check_images(record, dataset.digest)
     entry, history = _stored(record, folder)
     backend.configure_backend(config.trainer, config.seed)
-    model = build.build(config.model, dataset.shape, dataset.num_classes)
+    model = build_model(config.model, dataset.shape, dataset.num_classes)
     scores = (_scored(model, dataset, entry, epoch) for epoch in history[: len(record.epochs)])
     margins, last, count = area_under_margin(scores, dataset.y_train)
     if not count:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from cnn_sweeps.config.stored import completed
+from cnn_sweeps.config.stored import with_neutral_values
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, ties
@@ -152,9 +152,9 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
         UnknownHashError: a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
-    runs = queries.matching(store, question.where, question.experiment)
+    runs = queries.matching_runs(store, question.where, question.experiment)
     chosen = _of_hashes(runs, prefixes, store)
-    rising = measures.rising(question.metric)
+    rising = measures.higher_is_better(question.metric)
     board = Leaderboard.of(
         chosen,
         _known(question.metric, runs),
@@ -173,7 +173,7 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
 
 def _hints(store: Store, question: Question) -> tuple[str, ...]:
     """Which names of a filter no run has, and what they may have been meant to be."""
-    every = queries.matching(store, "", question.experiment)
+    every = queries.matching_runs(store, "", question.experiment)
     known = {name for run in every for name in (*run.metrics, *run.params)}
     named = dict.fromkeys(name for _, name in KEY.findall(question.where))
     near = {name: get_close_matches(name, known, n=3) for name in named if name not in known}
@@ -208,7 +208,7 @@ def representative_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
     by_hash: dict[str | None, list[RunRecord]] = defaultdict(list)
     for run in runs:
         by_hash[run.config_hash].append(run)
-    return [lookup.newest(same) for same in by_hash.values()]
+    return [lookup.newest_run(same) for same in by_hash.values()]
 
 
 def _key(run: RunRecord, *, each: bool) -> str | None:
@@ -306,7 +306,7 @@ def _differing(runs: Sequence[RunRecord]) -> Columns:
     params = [_with_neutral(run.params) for run in runs]
     keys = sorted({key for each in params for key in each} - NO_SETTINGS)
     return {
-        key: measures.aligned([_typed(each.get(key, "")) for each in params])
+        key: measures.aligned_numbers([_typed(each.get(key, "")) for each in params])
         for key in keys
         if _differs(key, params)
     }
@@ -336,7 +336,7 @@ def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
             if not isinstance(node, dict):  # a user's own param with a dot in its name
                 return dict(params)
         node[leaf] = text
-    return flatten(completed(nested))
+    return flatten(with_neutral_values(nested))
 
 
 def _typed(text: str) -> object:

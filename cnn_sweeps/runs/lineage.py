@@ -6,7 +6,7 @@ from cnn_sweeps.provenance.identity import SHOWN, lineage
 from cnn_sweeps.tracking.params import as_text
 
 
-def described(config: Config, data_digest: str) -> tuple[str, ...]:
+def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
     """A line for each segment: its epochs, its trajectory and what changes; none for a single one.
 
     Args:

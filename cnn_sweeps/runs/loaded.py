@@ -40,7 +40,7 @@ class LoadedRun(Record):
             RecordError: it is incomplete, was changed, or a newer version stored it.
             StoreError: the store cannot be read.
         """
-        record = lookup.record_of(store, lookup.find(store, name, run_id))
+        record = lookup.record_of(store, lookup.find_run(store, name, run_id))
         return cls(
             store=store, **{each.name: getattr(record, each.name) for each in fields(Record)}
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.config.stored import without_neutral
-from cnn_sweeps.models import build
+from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
 from cnn_sweeps.provenance.environment import Environment
@@ -43,7 +43,7 @@ APART = ("tracking", "trajectory")
 def tags_of(experiment: Experiment) -> dict[str, object]:
     """The tags by which a run is found: the user's own, network, data and hashes."""
     config, identity = experiment.config, experiment.identity
-    lines = lineage.described(config, identity.data_digest)
+    lines = lineage.lineage_lines(config, identity.data_digest)
     return {
         **config.tracking.tags,
         NETWORK: title(config.model),
@@ -70,8 +70,8 @@ def log_setup(
             artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)
-    tracked.log_text(build.summary_text(model), SUMMARY_FILE)
-    tracked.log_table([asdict(row) for row in build.layer_table(model)], LAYERS_FILE)
+    tracked.log_text(summary_text(model), SUMMARY_FILE)
+    tracked.log_table([asdict(row) for row in layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
 
 
@@ -122,7 +122,7 @@ def log_results(
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:
     """What training gave: the scores of its last epoch, sizes of the network, its best epoch."""
-    rows = build.layer_table(model)
+    rows = layer_table(model)
     metrics = {
         **trained.metrics,
         "epochs": len(trained.epochs),

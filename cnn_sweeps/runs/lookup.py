@@ -68,7 +68,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
     if not hashes:
         if deleted := store.find_deleted(prefix):
-            _refuse_deleted(store, newest(deleted))
+            _refuse_deleted(store, newest_run(deleted))
         raise UnknownHashError(_nowhere(prefix, str(store.address)))
     if len(hashes) > 1:
         listed = [f"  {str(h)[: SHOWN + 4]}  {run.name}" for h, run in sorted(hashes.items())]
@@ -80,7 +80,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     return str(next(iter(hashes)))
 
 
-def newest(runs: Sequence[RunRecord]) -> RunRecord:
+def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
     """Of the runs of one experiment the one that speaks for it.
 
     That is the newest finished one. One that was made to be compared with another, or that was
@@ -98,12 +98,12 @@ def one_run(store: Store, name: str) -> RunRecord:
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
     """
-    if len(name) == RUN_ID_LENGTH and artifacts.known(store, name):
+    if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
         return run_of_id(store, name)
-    return newest(one_experiment(store, checked_prefix(name)))
+    return newest_run(one_experiment(store, checked_prefix(name)))
 
 
-def find(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
+def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
     """The run with a run id where one is given, else the one that speaks for a hash.
 
     Raises:
@@ -118,7 +118,7 @@ def run_of_id(store: Store, run_id: str) -> RunRecord:
     Raises:
         UnknownHashError: there is none, or it was deleted.
     """
-    run = artifacts.known(store, run_id)
+    run = artifacts.run_by_id(store, run_id)
     if run is None:
         raise UnknownHashError(f"There is no run with the id {run_id} in {store.address}.")
     if run.deleted:

@@ -11,7 +11,7 @@ from cnn_sweeps.data import Dataset
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.models.names import title
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.text.markdown import plain
+from cnn_sweeps.text.markdown import plain_text
 
 LOADING: Final = {
     "model.keras": """\
@@ -129,17 +129,17 @@ def text(record: Record, data: Dataset, evaluation: Evaluation, file: str, apart
     own = f" of the function `{model.function}`" if isinstance(model, CustomModel) else ""
     counts = {split: sum(each) for split, each in data.images_per_class.items()}
     return CARD.format(
-        name=plain(record.name),
+        name=plain_text(record.name),
         network=title(model) + own,
         program=f"cnn-sweeps {packages.get('cnn-sweeps', '')}".rstrip(),
         file=file,
         shape=data.shape,
-        data=plain(data.name),
+        data=plain_text(data.name),
         counted=", ".join(f"{count:,} {split}" for split, count in counts.items()),
         classes=len(data.class_names),
-        names=", ".join(map(plain, data.class_names)),
+        names=", ".join(map(plain_text, data.class_names)),
         digest=record.identity.data_digest,
-        notices="".join(f"- {plain(each)}\n" for each in data.notices),
+        notices="".join(f"- {plain_text(each)}\n" for each in data.notices),
         images=evaluation.images,
         overall=evaluation.overall_table().to_markdown(),
         by_class=evaluation.class_table().to_markdown(),

@@ -20,8 +20,8 @@ from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import model_card, stored_model
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable, restored
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.tracking import Store, models
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.steps import EVALUATION_BATCH, scores
@@ -174,8 +174,8 @@ def export(
     check_finished(record)
     verify(record)
     _check_empty(folder)
-    config = restored(record, record.config.tracking, list(places))
-    with importable(record, trust=trust):
+    config = restored_config(record, record.config.tracking, list(places))
+    with importable_source(record, trust=trust):
         data = load_cached(config.data)
         check_images(record, data.digest)
         configure_backend(config.trainer, config.seed)
@@ -246,8 +246,8 @@ def _texts(
     }
     versions = {name: version(name) for name in (*chosen.packages, "numpy", "pillow")}
     return {
-        "model.json": dumped(about) + "\n",
-        "evaluation.json": dumped(evaluation) + "\n",
+        "model.json": dump_json(about) + "\n",
+        "evaluation.json": dump_json(evaluation) + "\n",
         "requirements.txt": "".join(f"{name}=={each}\n" for name, each in versions.items()),
         "predict.py": model_card.script(
             chosen.file, getattr(record.config.data, "resize", "stretch")

@@ -24,7 +24,7 @@ from cnn_sweeps.models.network import Shape
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import importable
+from cnn_sweeps.runs.restore import importable_source
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import IMAGES_FILE
 from cnn_sweeps.training import steps
@@ -76,7 +76,7 @@ class Predictor:
         verify(record)
         run = store.get(record.run_id)
         shape, class_names = _described(store, record)
-        with importable(record, trust=trust):
+        with importable_source(record, trust=trust):
             configure_backend(record.config.trainer, record.config.seed)
             model = stored_model.load(store, run, record.config, shape, len(class_names))
         resize: Resize = getattr(record.config.data, "resize", "stretch")
@@ -88,7 +88,7 @@ class Predictor:
         unreadable: list[UnreadableImageError] = []
         found = [np.empty((0, len(self.class_names)))]
         waiting: list[NDArray[np.uint8]] = []
-        for path in progress.counted(paths, "pictures read"):
+        for path in progress.with_progress(paths, "pictures read"):
             try:
                 waiting.append(self._decoded(path))
                 read.append(str(path))
@@ -140,7 +140,7 @@ class Predictor:
                 "predict arrays with cs.load(HASH).predict(images)."
             )
         color: Color = "grayscale" if channels == 1 else "rgb"
-        with picture.careful():
+        with picture.strict_decoding():
             return picture.read(path, size, color=color, resize=self.resize).pixels
 
     def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,16 +13,16 @@ from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import (
     check_images,
-    importable,
+    importable_source,
     not_recorded,
     recorded_flags,
-    restored,
+    restored_config,
 )
 from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training.backend import quiet_stderr
-from cnn_sweeps.training.progress import reading
+from cnn_sweeps.training.progress import reading_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Reproduction:
         return list(remarks(self.verdict, self.recorded, self.now, self.not_recorded))
 
 
-def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
+def find_record(store: Store, name: str | None, run_id: str | None = None) -> tuple[Record, Store]:
     """The record of a hash or of a run id, and the store with new runs next to it.
 
     Raises:
@@ -60,7 +60,7 @@ def find(store: Store, name: str | None, run_id: str | None = None) -> tuple[Rec
         RecordError: what is stored of the run is incomplete, or was changed.
         StoreError: a verdict could not be logged with the run.
     """
-    run = lookup.find(store, name, run_id)
+    run = lookup.find_run(store, name, run_id)
     record = lookup.record_of(store, run)
     store.check_loggable(run)
     return record, replace(store, experiment_id=run.experiment_id)
@@ -95,8 +95,8 @@ def reproduce(
     """
     check_finished(record)
     verify(record)
-    config = restored(record, tracking, list(places))
-    with importable(record, trust=trust, to_train=True) as laid:
+    config = restored_config(record, tracking, list(places))
+    with importable_source(record, trust=trust, to_train=True) as laid:
         validate.check(config)
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)
@@ -128,7 +128,7 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
     with quiet_stderr():
         from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
-    with reading(config.trainer.progress):
+    with reading_bar(config.trainer.progress):
         digest = load_cached(config.data).digest
     check_images(record, digest)
     scored = any(name in record.metrics for name in FINAL_METRICS)

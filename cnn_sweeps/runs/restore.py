@@ -27,7 +27,7 @@ PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
 """In the names of options that name a file or a folder."""
 
 
-def restored(record: Record, tracking: Tracking, places: list[str]) -> Config:
+def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Config:
     """The recorded config, to be trained and logged here.
 
     Args:
@@ -127,7 +127,7 @@ def _typed(variables: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def importable(record: Record, *, trust: bool, to_train: bool = False) -> Iterator[bool]:
+def importable_source(record: Record, *, trust: bool, to_train: bool = False) -> Iterator[bool]:
     """Let the recorded files of the user's own functions be imported inside the block.
 
     Files with the same content here are taken as they are, with the files around them; else the

@@ -34,7 +34,7 @@ TEST = "test_"
 """Metrics that a search must not see begin so."""
 
 
-def finished(
+def find_finished(
     experiment: Experiment, store: Store, *, timed: bool = False
 ) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
@@ -53,7 +53,7 @@ def finished(
     if not config.trajectory.reuse:
         return None, experiment
     threads = config.trainer.threads if timed else None
-    for run in finished_runs.finished(
+    for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
         if not model_files.has_model(store, run):

@@ -11,7 +11,8 @@ from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
-from cnn_sweeps.models import build, custom
+from cnn_sweeps.models import custom
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
@@ -24,7 +25,7 @@ from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
-from cnn_sweeps.training.progress import ProgressBar, reading
+from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.trajectories.resume import open_epoch_source
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def run(
     # Load and identify
     code.import_all()
     clock = Clock()
-    with clock("data"), reading(config.trainer.progress):
+    with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
@@ -156,8 +157,10 @@ def _built_first(
 def _finished_before(
     experiment: Experiment, store: Store, trial: TrialContext | None
 ) -> tuple[RunRecord | None, Experiment]:
-    """See `reuse.finished`; a single run is always trained."""
-    return reuse.finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    """See `reuse.find_finished`; a single run is always trained."""
+    return (
+        reuse.find_finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
+    )
 
 
 def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
@@ -165,7 +168,7 @@ def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
     config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
-        return build.build(config.model, dataset.shape, dataset.num_classes)
+        return build_model(config.model, dataset.shape, dataset.num_classes)
 
 
 def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:

@@ -13,9 +13,9 @@ from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.figures.gallery import Gallery, save
-from cnn_sweeps.models import build
+from cnn_sweeps.models.build import build_model
 from cnn_sweeps.models.network import Shape
-from cnn_sweeps.models.probe import undisturbed
+from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
@@ -52,8 +52,8 @@ def load(
         RecordError: what is stored is damaged, of another network, or was changed.
         StoreError: the run has no stored model, or the store refuses.
     """
-    model = build.build(config.model, shape, num_classes)
-    with model_files.downloaded(store, run) as folder:
+    model = build_model(config.model, shape, num_classes)
+    with model_files.downloaded_model(store, run) as folder:
         models.read_weights(folder, model)
         found, recorded = state.weights_sha256(model), run.tags.get(WEIGHTS, "none")
         if found != recorded:
@@ -97,7 +97,7 @@ def check_storable(model: "keras.Model", dataset: Dataset) -> None:
     Raises:
         ModelError: Keras cannot make it again; what it lacks is named.
     """
-    with undisturbed():
+    with keep_random_state():
         models.Portable.of(model, shape=dataset.shape, num_classes=dataset.num_classes)
 
 
@@ -114,7 +114,7 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     record = lookup.record_of(store, run)
     verify(record)
     shape, num_classes = sizes(store, run)
-    with restore.importable(record, trust=trust):
+    with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
         model = load(store, run, record.config, shape, num_classes)
         store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)

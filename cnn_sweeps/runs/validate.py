@@ -41,7 +41,7 @@ def typed_for_hydra(arguments: Sequence[str]) -> list[str]:
     return [NO_SEARCH if text == f"{SEARCH}=null" else text for text in arguments]
 
 
-def plain(composed: DictConfig) -> dict[str, Any]:
+def plain_values(composed: DictConfig) -> dict[str, Any]:
     """The composed values without Hydra's own, interpolations resolved."""
     try:
         container = OmegaConf.to_container(composed, resolve=True)
@@ -127,14 +127,14 @@ def compose_data(overrides: list[str]) -> Data:
         DataError: there is nothing under `data.path`.
     """
     _refuse_others(overrides, ("data",))
-    config = load(plain(compose(overrides))).data
+    config = load(plain_values(compose(overrides))).data
     data.check_there(config)
     return config
 
 
 def _compose_only(overrides: list[str], *groups: str, also: Sequence[str] = ()) -> Config:
     _refuse_others(overrides, groups, also)
-    return make_config(plain(compose(overrides)))
+    return make_config(plain_values(compose(overrides)))
 
 
 def _refuse_others(

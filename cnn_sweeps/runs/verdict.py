@@ -15,7 +15,7 @@ from typing import Any, Literal
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.text.json import plain
+from cnn_sweeps.text.json import plain_values
 from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 IDENTICAL: Literal["bit-identical"] = "bit-identical"
@@ -268,7 +268,7 @@ def _largest(deviations: list[Deviation]) -> Iterator[Deviation]:
 
 
 def _told(deviation: Deviation) -> Any:
-    return plain({**asdict(deviation), "size": deviation.size})
+    return plain_values({**asdict(deviation), "size": deviation.size})
 
 
 def _short(value: Any) -> str:

@@ -13,20 +13,20 @@ from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import Place, SweepRequest
-from cnn_sweeps.sweeps.results import comparison, test_scores
+from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
-from cnn_sweeps.sweeps.study.catalog import address_of, studies_of
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
-from cnn_sweeps.sweeps.study.slots import fill, missing
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
@@ -37,7 +37,7 @@ from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
-from cnn_sweeps.trajectories.lock import locked
+from cnn_sweeps.trajectories.lock import hold_lock
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -92,30 +92,30 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     return replace(outcome, report=report)
 
 
-def _prepare(address: Address, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
+def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
     """The study with its queue, whatever an earlier call left of it."""
-    with locked(address.lock):
+    with hold_lock(address.lock):
         study = SweepStudy.create(address, plan)
     recover(study, store, retries=budget.retries, show=lambda _: None)
-    with locked(address.lock):
-        fill(study, budget)
+    with hold_lock(address.lock):
+        fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         _prepare_parent(study, store)
     return study
 
 
-def _complete(address: Address, plan: Plan, budget: Budget) -> bool:
+def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> bool:
     """Whether the study of a sweep is there, and nothing is left to be trained in it."""
     study = SweepStudy.existing(address)
     if study is None or study.plan.difference(plan) is not None:
         return False
     counts = study.counts()
-    return counts.total == counts.finished and not missing(study, budget)
+    return counts.total == counts.finished and not missing_slots(study, budget)
 
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
-    name = study.study.study_name
+    name = study.optuna_study.study_name
     tags = {STUDY_NAME: name, KIND: "sweep"}
     known = study.parent_run_id
     tagged = store.tagged(tags)
@@ -128,7 +128,7 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
             _check_there(known, study, store)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
-        study.study.set_user_attr(PARENT, parent.run_id)
+        study.optuna_study.set_user_attr(PARENT, parent.run_id)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
@@ -142,7 +142,7 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
         store.get(run_id)
     except StoreError:
         raise StoreError(
-            f"the study {study.study.study_name} was logged to another tracking store: "
+            f"the study {study.optuna_study.study_name} was logged to another tracking store: "
             f"{store.address} has no run {run_id}.\n"
             f"  Type the tracking.dir or tracking.uri that it was started with, or another "
             f"hydra.sweeper.study_name."
@@ -212,12 +212,12 @@ def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
     """
     if study.plan.exercise is None:
         return workers
-    kept = study.study.user_attrs.get(CPU_SLOTS)
+    kept = study.optuna_study.user_attrs.get(CPU_SLOTS)
     if kept is None:
         counts = study.counts()
         kept = max(workers, min(budget.n_jobs, counts.total))
         if counts.waiting:
-            study.study.set_user_attr(CPU_SLOTS, kept)
+            study.optuna_study.set_user_attr(CPU_SLOTS, kept)
     return int(kept)
 
 
@@ -248,9 +248,9 @@ def conclude(
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
     ranking = Ranking.of(study, scores, differences)
     _log_ranking(ranking, parent)
-    answer = comparison.answer_of(study, scores)
+    answer = exercise_answer.answer_of(study, scores)
     if answer is not None:
-        comparison.log(answer, parent)
+        exercise_answer.log(answer, parent)
     if ranking.winners:
         best = ranking.winners[0]
         parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
@@ -272,7 +272,7 @@ def _save_view(study: SweepStudy, store: Store, parent: TrackedRun, ranking: Ran
     """Leave a view of the trials so far in MLflow, where one of them has a run."""
     with suppress(StoreError):  # the sweep has ended as it has
         first = next((row.run_id for row in ranking.rows if row.run_id), None)
-        if first and (run := artifacts.known(store, first)):
+        if first and (run := artifacts.run_by_id(store, first)):
             pages.save(store, parent.experiment_id, ranking_view(study, ranking, run))
 
 

@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Protocol, Self, TextIO, get_args
+from typing import Self, TextIO, get_args
 
 from rich.console import Console, Group, RenderableType
 from rich.control import Control
@@ -23,7 +22,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.sweeps.plan.eta import approximately, time_left
+from cnn_sweeps.sweeps.plan.eta import approximate_duration, time_left
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.study.events import (
     EpochEnded,
@@ -194,18 +193,14 @@ class Tally:
         return "  ".join(f"{name} {rounded(value)}" for name, value in pairs)
 
 
-class View(Protocol):
-    """Shows a sweep from its first trial to its last."""
+class View:
+    """Shows a sweep from its first trial to its last; this one shows nothing."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Leave the terminal as it was found; exceptions pass."""
 
     def show(self, event: Event) -> None:
@@ -246,23 +241,11 @@ def view_of(
     return PlainView(tally, out)
 
 
-class PlainView:
+class PlainView(View):
     """One line for each trial that has ended, at once, without colours or redrawing."""
 
     def __init__(self, tally: Tally, stream: TextIO) -> None:
         self._tally, self._stream = tally, stream
-
-    def __enter__(self) -> Self:
-        """Nothing is shown before a trial has ended."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is left to clean up."""
 
     def show(self, event: Event) -> None:
         """Write the line of a trial that has ended."""
@@ -270,11 +253,8 @@ class PlainView:
         if line is not None:
             say(line, stream=self._stream)
 
-    def tick(self) -> None:
-        """Nothing changes between two trials."""
 
-
-class LiveView:
+class LiveView(View):
     """The lines of `PlainView`, and below them the workers, the counts, the best and the time."""
 
     def __init__(self, tally: Tally, console: Console) -> None:
@@ -289,12 +269,7 @@ class LiveView:
         self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Take the picture away; the lines stay."""
         with self._unbroken():
             self._live.stop()
@@ -385,5 +360,5 @@ class LiveView:
 
     def _time(self) -> str:
         left = self._tally.seconds_left
-        rest = "" if left is None else f", {approximately(left)} left"
+        rest = "" if left is None else f", {approximate_duration(left)} left"
         return f"{duration(self._tally.seconds)} spent{rest}"

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately
+from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximate_duration
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.preview import (
     MOST_CELLS,
@@ -143,7 +143,7 @@ def _time(rest: Remaining, budget: Budget, timings: Sequence[Timing]) -> str:
     if not timings:
         return "no trial has been timed yet"
     workers = max(budget.n_jobs, 1)
-    left = approximately(rest.seconds(_pace(rest, timings), workers))
+    left = approximate_duration(rest.seconds(_pace(rest, timings), workers))
     told = f"{left} with {workers} {'worker' if workers == 1 else 'workers'}"
     return f"{told}, estimated from {pluralize(len(timings), 'trial')}"
 

@@ -23,7 +23,7 @@ from cnn_sweeps.runs.validate import (
     typed_for_hydra,
 )
 from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
-from cnn_sweeps.sweeps.hydra_call import HydraCall, plain
+from cnn_sweeps.sweeps.hydra_call import HydraCall, plain_value
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -43,7 +43,7 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.catalog import address_of, begun_earlier
+from cnn_sweeps.sweeps.study.stored_studies import address_of, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
@@ -202,7 +202,7 @@ def _exercise(config: DictConfig, typed: Typed) -> ComparisonSpec | None:
         raise ConfigError(
             f"+{NODE} and {typed.fixed[SEARCH]} both set what is swept: type one of them."
         )
-    return ComparisonSpec.parse(plain(config[NODE]))
+    return ComparisonSpec.parse(plain_value(config[NODE]))
 
 
 def _refuse_astray(

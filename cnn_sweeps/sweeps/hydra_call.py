@@ -45,7 +45,7 @@ class HydraCall:
 
         Numbers may come out of environment variables, as texts.
         """
-        values = {key: plain(value) for key, value in self.settings.items()}
+        values = {key: plain_value(value) for key, value in self.settings.items()}
         return {key: from_text(value) if key in NUMBERS else value for key, value in values.items()}
 
     @cached_property
@@ -115,7 +115,7 @@ def _sets_storage(line: str) -> bool:
     return line.lstrip("+").startswith(f"{STORAGE}=")
 
 
-def plain(node: Any) -> Any:
+def plain_value(node: Any) -> Any:
     """A value of a composed config, resolved, without OmegaConf around it."""
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 

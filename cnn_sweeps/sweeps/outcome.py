@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.durations import Epochs
-from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import RunRecord, Store, artifacts
 
@@ -40,29 +39,30 @@ class SweepOutcome:
     @property
     def name(self) -> str:
         """Name of the study."""
-        return self.study.study.study_name
+        return self.study.optuna_study.study_name
 
     @property
     def sweep(self) -> RunRecord | None:
         """The MLflow run of the sweep; None where somebody has deleted it meanwhile."""
-        return artifacts.known(self.store, self.study.parent_run_id or "")
+        return artifacts.run_by_id(self.store, self.study.parent_run_id or "")
 
 
-class Display(Protocol):
-    """Shows a sweep to a person; the engine itself prints nothing."""
+class Display:
+    """Shows a sweep to a person; the engine itself prints nothing, and nor does this one."""
 
     def started(self, study: SweepStudy) -> None:
         """The study is there, with its queue."""
 
     def view(
         self,
-        total: int,
-        done_before: int,
-        workers: int | None,
-        objectives: Objectives,
-        earlier: Sequence[TrialEnded],
+        total: int,  # noqa: ARG002 -- for those that show something
+        done_before: int,  # noqa: ARG002
+        workers: int | None,  # noqa: ARG002
+        objectives: Objectives,  # noqa: ARG002
+        earlier: Sequence[TrialEnded],  # noqa: ARG002
     ) -> View:
         """Whoever shows the trials while they run; see `sweeps.display.view_of`."""
+        return View()
 
     def notice(self, text: str) -> None:
         """Something takes a while, or a signal was heard."""
@@ -88,54 +88,3 @@ class Publisher(Protocol):
 
     def publish(self, study: SweepStudy, store: Store) -> str:
         """Write it; where it is."""
-
-
-class Silence:
-    """A display that shows nothing, and the view of one."""
-
-    def started(self, study: SweepStudy) -> None:
-        """Nothing to show."""
-
-    def view(
-        self,
-        total: int,  # noqa: ARG002 -- as `Display` has it
-        done_before: int,  # noqa: ARG002
-        workers: int | None,  # noqa: ARG002
-        objectives: Objectives,  # noqa: ARG002
-        earlier: Sequence[TrialEnded],  # noqa: ARG002
-    ) -> View:
-        """Itself."""
-        return self
-
-    def notice(self, text: str) -> None:
-        """Nothing to show."""
-
-    def warning(self, text: str) -> None:
-        """Nothing to show."""
-
-    def interrupted(self, study: SweepStudy, store: Store) -> None:
-        """Nothing to show."""
-
-    def ended(self, outcome: SweepOutcome) -> None:
-        """Nothing to show."""
-
-    def reported(self, place: str) -> None:
-        """Nothing to show."""
-
-    def __enter__(self) -> Self:
-        """Begin to show nothing."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Exceptions pass."""
-
-    def show(self, event: Event) -> None:
-        """Nothing to show."""
-
-    def tick(self) -> None:
-        """Nothing changes."""

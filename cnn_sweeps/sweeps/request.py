@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from cnn_sweeps.config import Config
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 
-Place = Callable[[Address, int, int], None]
+Place = Callable[[StudyAddress, int, int], None]
 """Another way to run so many workers, with so many CPU slots: Hydra's launchers."""
 
 

@@ -3,7 +3,7 @@
 In a terminal a name may hold commands (move the cursor, change a title, open a link), and in any
 text marks that turn the direction of what follows. Everything that is shown passes here: what is
 printed (`terminal`), a log, a report, a description in MLflow. Of Markdown and HTML the characters
-that mean something are escaped as well, by `markdown.plain` and by the template of the page.
+that mean something are escaped as well, by `markdown.plain_text` and by the template of the page.
 """
 
 import re

@@ -62,7 +62,7 @@ def head(metric: str) -> str:
     return HEADS.get(metric, metric)
 
 
-def rising(metric: str) -> bool:
+def higher_is_better(metric: str) -> bool:
     """Whether more of it is better: of accuracies and speed, and of nothing else."""
     return metric.endswith("accuracy") or metric == "images_per_second"
 
@@ -98,7 +98,7 @@ def setting(value: object, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def aligned(values: Sequence[object]) -> list[str]:
+def aligned_numbers(values: Sequence[object]) -> list[str]:
     """Settings of several runs as text, decimals of equal length where all are numbers."""
     given = _distinct(values)
     behind = max((len(text.partition(".")[2]) for text in given), default=0)

@@ -15,23 +15,25 @@ from cnn_sweeps.text.escape import in_json
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def dumped(value: Any) -> str:
+def dump_json(value: Any) -> str:
     """A value as indented JSON; what JSON does not know is text, numbers that are none are null."""
-    made = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    made = json.dumps(
+        plain_values(value), indent=2, ensure_ascii=False, allow_nan=False, default=str
+    )
     return in_json(made)
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """A value made of what JSON has: no NaN and no infinity, times as text.
 
     Source: RFC 8259, section 6, which permits neither.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: plain_values(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.isoformat() if isinstance(value, datetime) else value

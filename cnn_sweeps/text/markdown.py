@@ -11,7 +11,7 @@ MARKUP: Final = re.compile(r"[`*]|<(?=[\w/!?])|(?<=\])[(:]|\\(?=[!-/:-@\[-`{-~]|
 """What means something: code, emphasis, HTML, the address of a link, what takes that away."""
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text that is one line of text in Markdown too, with no markup of its own."""
     # A < alone opens nothing: "loss 0.19 <= 0.2" stays as it is.
     return MARKUP.sub(r"\\\g<0>", one_line(text))
@@ -19,7 +19,7 @@ def plain(text: str) -> str:
 
 def cell(text: str) -> str:
     """The same as a cell of a table."""
-    return plain(text).replace("|", r"\|")
+    return plain_text(text).replace("|", r"\|")
 
 
 def code(text: str) -> str:
@@ -69,4 +69,4 @@ def _name(path: str) -> str:
 
 
 def _label(text: str) -> str:
-    return re.sub(r"[\[\]]", r"\\\g<0>", plain(text))
+    return re.sub(r"[\[\]]", r"\\\g<0>", plain_text(text))

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable
 
 
-def pasted(words: Iterable[str]) -> str:
+def pasteable_command(words: Iterable[str]) -> str:
     """A command as `shlex.join` gives it, but a word with a single quote in double ones."""
     return " ".join(map(_quoted, words))
 

@@ -89,7 +89,7 @@ class Table:
         rule = ["---" if name in self.text else "---:" for name in self.head]
         lines = (self.head, rule, *self.rows)
         escaped = (map(markdown.cell, line) for line in lines)
-        notes = "".join(f"\n{markdown.plain(note)}\n" for note in self.notes)
+        notes = "".join(f"\n{markdown.plain_text(note)}\n" for note in self.notes)
         return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + f"\n{notes}"
 
     def fitting(self, width: int) -> dict[int, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
 
 
-def known(store: "Store", run_id: str) -> RunRecord | None:
+def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
     """What the store knows of one run; None where it has none of that id.
 
     Raises:
@@ -22,7 +22,7 @@ def known(store: "Store", run_id: str) -> RunRecord | None:
     """
     from mlflow.exceptions import MlflowException
 
-    with refusing(store.address):
+    with as_store_error(store.address):
         try:
             return RunRecord.of(store.client.get_run(run_id))
         except MlflowException as error:
@@ -38,7 +38,7 @@ def write_bytes(run: TrackedRun, content: bytes, path: str) -> None:
         StoreError: the store refuses.
     """
     folder, _, name = path.rpartition("/")
-    with TemporaryDirectory() as scratch, refusing(run.address):
+    with TemporaryDirectory() as scratch, as_store_error(run.address):
         file = Path(scratch) / name
         file.write_bytes(content)
         run.client.log_artifact(run.run_id, str(file), folder or None)
@@ -50,7 +50,7 @@ def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
     Raises:
         StoreError: the store refuses.
     """
-    with TemporaryDirectory() as scratch, refusing(store.address):
+    with TemporaryDirectory() as scratch, as_store_error(store.address):
         if store.client.list_artifacts(from_id, folder):
             files = store.client.download_artifacts(from_id, folder, scratch)
             store.client.log_artifacts(to_id, files, folder)
@@ -63,7 +63,7 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
         StoreError: the store refuses.
     """
     folder = path.rpartition("/")[0]
-    with TemporaryDirectory() as scratch, refusing(store.address):
+    with TemporaryDirectory() as scratch, as_store_error(store.address):
         # Asked first, since some servers are asked again for minutes for what is not there.
         listed = store.client.list_artifacts(run_id, folder or None)
         if path not in [file.path for file in listed]:
@@ -77,7 +77,7 @@ def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
     Raises:
         StoreError: the store refuses.
     """
-    with TemporaryDirectory() as scratch, refusing(store.address):
+    with TemporaryDirectory() as scratch, as_store_error(store.address):
         if not store.client.list_artifacts(run_id, folder):
             return {}
         root = Path(store.client.download_artifacts(run_id, folder, scratch))
@@ -91,7 +91,7 @@ def where_is(store: "Store", run_id: str, path: str) -> str:
     Raises:
         StoreError: the store refuses.
     """
-    with refusing(store.address):
+    with as_store_error(store.address):
         uri = store.client.get_run(run_id).info.artifact_uri
     address = urlsplit(uri)
     if address.scheme != "file":

@@ -26,7 +26,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema
 from cnn_sweeps.tracking.address import Address
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.schema import MLFLOW
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def connect(address: Address, *, to_read: bool = False) -> "MlflowClient":
     Raises:
         StoreError: the folder, the file, its tables or the server cannot be used.
     """
-    with refusing(address), quietly():
+    with as_store_error(address), quiet_mlflow():
         uri = address.uri
         if address.database:
             try:
@@ -162,7 +162,7 @@ def _create(database: Path, artifacts: str) -> None:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
+def short_timeouts() -> Iterator[None]:
     """Let MLflow give a server up within seconds; its own default is minutes of retries.
 
     For the first contact only: later, in the middle of a run, patience is right. What the
@@ -178,7 +178,7 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def quiet_mlflow() -> Iterator[None]:
     """Import MLflow with telemetry off, and keep its notes off the user's terminal."""
     for name, value in SILENCE.items():
         os.environ.setdefault(name, value)

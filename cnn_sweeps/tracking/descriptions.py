@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain, run_link
+from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain_text, run_link
 from cnn_sweeps.tracking.names import (
     DATA,
     EPOCHS_REUSED,
@@ -63,12 +63,12 @@ def _outcome(run: RunRecord) -> str:
     """How it ended, and how good it is."""
     tags = run.tags
     if run.status == "FAILED":
-        return f"**Failed**: {plain(tags.get('error', 'unknown reason'))}"
+        return f"**Failed**: {plain_text(tags.get('error', 'unknown reason'))}"
     if "pruned_epoch" in tags:
-        reason = plain(tags.get("pruned_reason", "by the sweep"))
-        return f"**Pruned** after epoch {plain(tags['pruned_epoch'])}: {reason}"
+        reason = plain_text(tags.get("pruned_reason", "by the sweep"))
+        return f"**Pruned** after epoch {plain_text(tags['pruned_epoch'])}: {reason}"
     if "stopped_reason" in tags:
-        return f"**Stopped**: {plain(tags['stopped_reason'])}"
+        return f"**Stopped**: {plain_text(tags['stopped_reason'])}"
     if run.status != "FINISHED":
         return "**Interrupted**." if run.end else "**Running.**"
     known = [
@@ -84,17 +84,19 @@ def _verdict(run: RunRecord) -> str:
     tags = run.tags
     if REPRODUCES in tags:
         original = run_link("another run", run.experiment_id, tags[REPRODUCES])
-        said = plain(tags[VERDICT]) if VERDICT in tags else "no verdict yet"
+        said = plain_text(tags[VERDICT]) if VERDICT in tags else "no verdict yet"
         return f"Reproduction of {original}: **{said}**."
     if REPRODUCED_BY in tags:
         again = run_link("another run", run.experiment_id, tags[REPRODUCED_BY])
-        return f"Reproduced by {again}: **{plain(tags.get(REPRODUCTION_VERDICT, 'unknown'))}**."
+        return (
+            f"Reproduced by {again}: **{plain_text(tags.get(REPRODUCTION_VERDICT, 'unknown'))}**."
+        )
     return ""
 
 
 def _name(run: RunRecord) -> str:
     """What it is."""
-    known = [plain(run.tags[tag]) for tag in (NETWORK, DATA) if tag in run.tags]
+    known = [plain_text(run.tags[tag]) for tag in (NETWORK, DATA) if tag in run.tags]
     return f"Config hash {code(_short(run))}: {' on '.join(known) or 'unknown'}."
 
 
@@ -104,7 +106,10 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
         kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
-        number, why = pluralize(int(metrics["epochs"]), "epoch"), plain(stop_reason(tags) or "")
+        number, why = (
+            pluralize(int(metrics["epochs"]), "epoch"),
+            plain_text(stop_reason(tags) or ""),
+        )
         yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
     if "trainable_params" in metrics:
         yield pluralize(int(metrics["trainable_params"]), "trainable parameter")
@@ -122,7 +127,7 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         yield f"reused: a copy of {known} of the same experiment, nothing was trained"
     elif int(tags.get(EPOCHS_REUSED, 0)):
         reused = pluralize(int(tags[EPOCHS_REUSED]), "epoch")
-        trained = plain(tags.get(EPOCHS_TRAINED, "the others"))
+        trained = plain_text(tags.get(EPOCHS_TRAINED, "the others"))
         yield f"{reused} from cache, {trained} trained{paid}"
 
 

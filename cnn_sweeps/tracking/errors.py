@@ -43,7 +43,7 @@ SYSTEM: Final = {
 
 
 @contextmanager
-def refusing(place: object) -> Iterator[None]:
+def as_store_error(place: object) -> Iterator[None]:
     """Turn every failure of the store inside the block into one `StoreError`.
 
     Args:

@@ -12,7 +12,7 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import artifacts, model_files
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
     NETWORK_SHA256,
@@ -20,7 +20,7 @@ from cnn_sweeps.tracking.names import (
     SOFTWARE,
     WEIGHTS,
 )
-from cnn_sweeps.tracking.params import PRECISION, exact
+from cnn_sweeps.tracking.params import PRECISION, exact_value
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
 from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
@@ -39,7 +39,7 @@ FIELDS = {
 """Metrics that are logged with each epoch, and the fields of `Epoch` that they hold."""
 
 
-def finished(
+def find_finished_runs(
     store: Store,
     config_hash: str,
     *,
@@ -66,19 +66,19 @@ def finished(
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
-    with refusing(store.address):
+    with as_store_error(store.address):
         yield from (run for run in whole if _was_trained_as_here(store, run))
 
 
 def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
     """The epochs of a run as they were logged, the last value of each where there are several."""
     curves: dict[str, dict[int, float]] = {}
-    with refusing(run.address):
+    with as_store_error(run.address):
         precision = run.client.get_run(run.run_id).data.params.get(PRECISION)
         for metric, field in FIELDS.items():
             history = run.client.get_metric_history(run.run_id, metric)
             curves[field] = {
-                point.step: exact(metric, point.value, precision=precision)
+                point.step: exact_value(metric, point.value, precision=precision)
                 for point in history
                 if point.step > 0
             }
@@ -105,7 +105,7 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
     from mlflow.entities import LoggedModelOutput
 
     client = tracked.client
-    with refusing(tracked.address), TemporaryDirectory() as scratch:
+    with as_store_error(tracked.address), TemporaryDirectory() as scratch:
         folder = client.download_artifacts(known.run_id, "", scratch)
         shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
         client.log_artifacts(tracked.run_id, folder)

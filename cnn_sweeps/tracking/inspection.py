@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
-from cnn_sweeps.tracking.database import connect, impatient
+from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.names import PROCESS
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
@@ -49,7 +49,7 @@ class ActiveRun:
 
 
 @contextmanager
-def reading(database: Path) -> Iterator[sqlite3.Connection]:
+def read_only(database: Path) -> Iterator[sqlite3.Connection]:
     """An SQLite database that cannot be written through this connection.
 
     Raises:
@@ -74,7 +74,7 @@ def check_writable(database: Path) -> None:
         connection.execute("ROLLBACK")
 
 
-def fault(connection: sqlite3.Connection) -> str | None:
+def database_fault(connection: sqlite3.Connection) -> str | None:
     """What SQLite finds wrong with a database; None where it is sound."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     return None if found == "ok" else str(found)
@@ -88,11 +88,11 @@ def active_runs(address: Address) -> list[ActiveRun]:
         StoreError: a server cannot.
     """
     if address.database is None:
-        with impatient():
+        with short_timeouts():
             store = Store(address=address, experiment="", experiment_id="", client=connect(address))
             found = store.search(RUNNING, list(store.experiments().values()))
         return [ActiveRun.of(run) for run in reversed(found)]
-    with reading(address.database) as connection:
+    with read_only(address.database) as connection:
         rows = connection.execute(ACTIVE, (PROCESS,)).fetchall()
     return [
         ActiveRun(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.models import digests
 from cnn_sweeps.tracking.names import MODEL_FILES
 from cnn_sweeps.tracking.records import RunRecord
@@ -39,7 +39,7 @@ def models_of(client: "MlflowClient", run_id: str) -> list[str]:
 
 def has_model(store: "Store", run: RunRecord) -> bool:
     """Whether a run has stored its model."""
-    with refusing(store.address):
+    with as_store_error(store.address):
         return bool(models_of(store.client, run.run_id))
 
 
@@ -49,7 +49,7 @@ def model_of(store: "Store", run: RunRecord) -> str:
     Raises:
         StoreError: it has none, or the store refuses.
     """
-    with refusing(store.address):
+    with as_store_error(store.address):
         models = models_of(store.client, run.run_id)
     if not models:
         raise StoreError(
@@ -73,7 +73,7 @@ def check(store: "Store", run: RunRecord) -> str:
         RecordError: one was changed, or is gone.
         StoreError: the run has no stored model, or the store refuses.
     """
-    with downloaded(store, run) as folder:
+    with downloaded_model(store, run) as folder:
         found = digests(folder)
         for path, digest in _recorded(store, run).items():
             if found.get(path) != digest:
@@ -82,7 +82,7 @@ def check(store: "Store", run: RunRecord) -> str:
 
 
 @contextmanager
-def downloaded(store: "Store", run: RunRecord) -> Iterator[Path]:
+def downloaded_model(store: "Store", run: RunRecord) -> Iterator[Path]:
     """The files of a run's model, for as long as the block lasts.
 
     A `RecordError` of the block says whose model it is, and what to do.
@@ -96,7 +96,7 @@ def downloaded(store: "Store", run: RunRecord) -> Iterator[Path]:
     model_id = model_of(store, run)
     try:
         with TemporaryDirectory() as scratch:
-            with refusing(store.address):
+            with as_store_error(store.address):
                 place = store.client.get_logged_model(model_id).artifact_location
                 # By its address: MLflow's client remembers where a model was before it was moved.
                 if not list_artifacts(place, tracking_uri=store.uri):
@@ -113,7 +113,7 @@ def downloaded(store: "Store", run: RunRecord) -> Iterator[Path]:
 
 def _recorded(store: "Store", run: RunRecord) -> dict[str, str]:
     model_id = model_of(store, run)
-    with refusing(store.address):
+    with as_store_error(store.address):
         text = store.client.get_logged_model(model_id).tags.get(MODEL_FILES, "{}")
     recorded: dict[str, str] = json.loads(text)
     return recorded

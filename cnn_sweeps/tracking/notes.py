@@ -8,7 +8,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
@@ -30,7 +30,7 @@ def describe(run: TrackedRun, made: Callable[[RunRecord, list[str]], str] = of_r
         run: that has ended, or has got something new to say.
         made: makes the text of the run and of its pictures; an empty one is not written.
     """
-    with suppress(StoreError), refusing(run.address):
+    with suppress(StoreError), as_store_error(run.address):
         known = RunRecord.of(run.client.get_run(run.run_id))
         if not _is_ours(known):
             return

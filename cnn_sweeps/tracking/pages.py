@@ -18,9 +18,9 @@ from urllib.request import urlopen
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.tracking.address import SERVERS, overrides, version_request
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import KIND, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
@@ -90,7 +90,7 @@ def save(store: Store, experiment_id: str, view: View) -> None:
 
     A store that refuses it refuses no more than that: the sweep has ended as it has.
     """
-    with suppress(StoreError), refusing(store.address):
+    with suppress(StoreError), as_store_error(store.address):
         if not seen(store):
             return
         sweeps = store.search(f"tags.{KIND} = 'sweep'", [experiment_id])
@@ -115,7 +115,7 @@ def browse(store: Store, sweep: RunRecord | None = None) -> str:
         return page(store, store.uri, sweep)
     study = [sweep.tags[STUDY_NAME]] if sweep else []
     told = overrides(store.address, store.experiment)
-    return pasted(["cnn-sweeps", "ui", *study, *told])
+    return pasteable_command(["cnn-sweeps", "ui", *study, *told])
 
 
 def page(store: Store, server: str, sweep: RunRecord | None = None) -> str:
@@ -157,7 +157,7 @@ def _key(store: Store, sweep: RunRecord) -> str | None:
 
 def _views(store: Store, experiment_id: str) -> dict[str, int]:
     """Our views of an experiment: their tags, and when each was written."""
-    with refusing(store.address):
+    with as_store_error(store.address):
         tags = store.client.get_experiment(experiment_id).tags
     return {name: _written(value) for name, value in tags.items() if name.startswith(TAG + OURS)}
 

@@ -75,12 +75,12 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
 
 
-def cut(values: Mapping[str, str], limit: int) -> list[str]:
+def cut_names(values: Mapping[str, str], limit: int) -> list[str]:
     """The names of stored texts that were cut to a limit."""
     return [name for name, text in values.items() if len(text) == limit and text[-1] == ELLIPSIS]
 
 
-def shortest(name: str, value: float) -> float:
+def shortest_decimal(name: str, value: float) -> float:
     """A score as the shortest decimal that gives the same float32 back, 0.874; others as they are.
 
     Keras computes scores as float32; 0.8740000128746033 is the same number, and nobody's to read.
@@ -92,8 +92,8 @@ def shortest(name: str, value: float) -> float:
     return float(str(single)) if float(single) == value else value
 
 
-def exact(name: str, value: float, *, precision: str | None) -> float:
-    """The number that `shortest` was given, bit for bit; what was stored without it stays.
+def exact_value(name: str, value: float, *, precision: str | None) -> float:
+    """The number that `shortest_decimal` was given, bit for bit; what was stored without it stays.
 
     Args:
         name: of the metric.

@@ -18,7 +18,7 @@ SYNTAX = (
 )
 
 
-def matching(store: Store, where: str = "", experiment: str | None = None) -> list[RunRecord]:
+def matching_runs(store: Store, where: str = "", experiment: str | None = None) -> list[RunRecord]:
     """The runs that a filter lets through, newest first; of all active experiments, or of one.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
-from cnn_sweeps.tracking.params import PRECISION, exact
+from cnn_sweeps.tracking.params import PRECISION, exact_value
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -63,7 +63,7 @@ class RunRecord:
             status=info.status,
             config_hash=data.tags.get(CONFIG_HASH),
             params=dict(data.params),
-            metrics={n: exact(n, v, precision=precision) for n, v in data.metrics.items()},
+            metrics={n: exact_value(n, v, precision=precision) for n, v in data.metrics.items()},
             tags=dict(data.tags),
             start=_moment(info.start_time),
             end=_moment(info.end_time) if info.end_time else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.tracking import params
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
 
@@ -66,7 +66,7 @@ def register(
     Raises:
         StoreError: the store refuses.
     """
-    with refusing(store.address):
+    with as_store_error(store.address):
         # Its folder, and not models:/<id>, which MLflow would look up in the store of the process.
         source = store.client.get_logged_model(model_id).artifact_location
         known = _known(store, name, source)
@@ -80,7 +80,7 @@ def register(
 
 def point(store: Store, version: Version, alias: str) -> None:
     """Have an alias of the registered model stand for this version, and for no other."""
-    with refusing(store.address):
+    with as_store_error(store.address):
         store.client.set_registered_model_alias(version.name, alias, str(version.number))
 
 

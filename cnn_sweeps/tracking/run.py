@@ -7,7 +7,6 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import yaml
@@ -15,11 +14,11 @@ import yaml
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import PrunedError, StoppedError, StoreError
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
-from cnn_sweeps.tracking.errors import first_line, refusing
+from cnn_sweeps.tracking.errors import as_store_error, first_line
 from cnn_sweeps.tracking.models import Portable, digests
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
@@ -82,7 +81,7 @@ class TrackedRun:
             Param(params.key(name), params.shorten(params.as_text(value), params.PARAM_LENGTH))
             for name, value in values.items()
         ]
-        with refusing(self.address):
+        with as_store_error(self.address):
             for batch in params.batches(items, params.PARAMS_PER_BATCH):
                 self.client.log_batch(self.run_id, params=batch, synchronous=True)
 
@@ -96,11 +95,11 @@ class TrackedRun:
 
         now = time.time_ns() // 1_000_000
         items = [
-            Metric(params.key(name), params.shortest(name, float(value)), now, step)
+            Metric(params.key(name), params.shortest_decimal(name, float(value)), now, step)
             for step, metrics in steps.items()
             for name, value in metrics.items()
         ]
-        with refusing(self.address):
+        with as_store_error(self.address):
             for batch in params.batches(items, params.METRICS_PER_BATCH):
                 self.client.log_batch(self.run_id, metrics=batch, synchronous=True)
 
@@ -109,24 +108,24 @@ class TrackedRun:
         from mlflow.entities import RunTag
 
         items = [RunTag(name, value) for name, value in params.tags(tags).items()]
-        with refusing(self.address):
+        with as_store_error(self.address):
             for batch in params.batches(items, params.PARAMS_PER_BATCH):
                 self.client.log_batch(self.run_id, tags=batch, synchronous=True)
 
     def remove_tags(self, names: Collection[str]) -> None:
         """Take tags away, as far as they are there."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             for tag in self.client.get_run(self.run_id).data.tags.keys() & set(names):
                 self.client.delete_tag(self.run_id, tag)
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text under a path of the run's artifacts, such as `config.yaml`."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             self.client.log_text(self.run_id, text, path)
 
     def log_json(self, value: object, path: str) -> None:
         """Store a value as JSON; what JSON does not know is stored as text."""
-        self.log_text(dumped(value), path)
+        self.log_text(dump_json(value), path)
 
     def log_config(self, plain: Mapping[str, object]) -> None:
         """Store a whole config as `config.yaml`; passwords of the tracking store are left out."""
@@ -145,7 +144,7 @@ class TrackedRun:
 
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Store a picture; the ending of the path says in which format."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             self.client.log_figure(self.run_id, figure, path)
 
     def log_environment(self, environment: Environment) -> None:
@@ -184,7 +183,7 @@ class TrackedRun:
         from mlflow.exceptions import MlflowException
 
         entry = [params.dataset_input(dataset, context)]
-        with refusing(self.address):
+        with as_store_error(self.address):
             try:
                 self.client.log_inputs(self.run_id, entry)
             except MlflowException:
@@ -213,7 +212,7 @@ class TrackedRun:
         from mlflow.models import Model
 
         portable = Portable.of(model, shape=shape, num_classes=num_classes)
-        with TemporaryDirectory() as scratch, refusing(self.address):
+        with TemporaryDirectory() as scratch, as_store_error(self.address):
             logged = self.client.create_logged_model(
                 self.experiment_id, name=MODEL, source_run_id=self.run_id, model_type="classifier"
             )
@@ -251,12 +250,7 @@ class EpochLog:
         """Begin with nothing to log."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Log the rest; where something else went wrong, that is what is reported."""
         with suppress(StoreError) if error else nullcontext():
             self._log()

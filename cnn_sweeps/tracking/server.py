@@ -123,7 +123,7 @@ class Server:
 
 
 @contextmanager
-def serving(address: Address, port: int) -> Iterator[Server]:
+def serving_store(address: Address, port: int) -> Iterator[Server]:
     """MLflow's server over a store, which answers within the block and is gone after it.
 
     Raises:

@@ -21,8 +21,8 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
-from cnn_sweeps.tracking.database import connect, impatient
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.database import connect, short_timeouts
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
 from cnn_sweeps.tracking.paging import pages
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
@@ -91,9 +91,9 @@ class Store:
         to_read: bool = False,
     ) -> "Store":
         address = resolve(tracking)
-        with impatient():
+        with short_timeouts():
             client = connect(address, to_read=to_read)
-            with refusing(address):
+            with as_store_error(address):
                 experiment_id = experiment(client, tracking.experiment, address)
         return cls(
             address=address,
@@ -144,7 +144,7 @@ class Store:
         """
         run = self.reopen(run_id)
         run.remove_tags(OF_AN_END)
-        with refusing(self.address):
+        with as_store_error(self.address):
             self.client.set_tag(run_id, PROCESS, _process())
             self.client.update_run(run_id, status="RUNNING")
         with self._ending(run):
@@ -176,7 +176,7 @@ class Store:
             PROCESS: _process(),
         }
         parent = {PARENT: parent_run_id} if parent_run_id else {}
-        with refusing(self.address):
+        with as_store_error(self.address):
             # The client, other than the fluent API, ignores MLFLOW_RUN_ID.
             created = self.client.create_run(
                 self.experiment_id,
@@ -186,7 +186,7 @@ class Store:
         return self._handle(created.info.run_id, self.experiment_id)
 
     def _end(self, run: TrackedRun, status: str) -> None:
-        with refusing(self.address):
+        with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
         notes.describe(run)
 
@@ -200,7 +200,7 @@ class Store:
 
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             info = self.client.get_run(run_id).info
         return self._handle(run_id, info.experiment_id)
 
@@ -210,7 +210,7 @@ class Store:
         Raises:
             StoreError: it or its experiment was deleted, or the store cannot be written.
         """
-        with refusing(self.address):
+        with as_store_error(self.address):
             experiment = self.client.get_experiment(run.experiment_id)
             if experiment.lifecycle_stage != DELETED and not run.deleted:
                 # A tag that is what it was already would not be written at all.
@@ -222,7 +222,7 @@ class Store:
 
     def restore_command(self, run: RunRecord) -> tuple[str, str]:
         """That a run was deleted, or its experiment with it, and what brings it back."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             experiment = self.client.get_experiment(run.experiment_id)
         if experiment.lifecycle_stage == DELETED:
             told = f"The MLflow experiment {experiment.name!r} of run {run.run_id} was deleted"
@@ -246,7 +246,7 @@ class Store:
 
     def get(self, run_id: str) -> RunRecord:
         """What the store knows of one run."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             return RunRecord.of(self.client.get_run(run_id))
 
     def find(self, hash_prefix: str) -> list[RunRecord]:
@@ -266,14 +266,14 @@ class Store:
         from mlflow.entities import ViewType
 
         where = f"tags.{CONFIG_HASH} LIKE '{checked_prefix(hash_prefix)}%'"
-        with refusing(self.address):
+        with as_store_error(self.address):
             every = pages(self.client.search_experiments, view_type=ViewType.ALL)
             ids = [each.experiment_id for each in every]
         return self.search(where, ids, view=ViewType.DELETED_ONLY)
 
     def experiments(self) -> dict[str, str]:
         """The ids of the active experiments by name."""
-        with refusing(self.address):
+        with as_store_error(self.address):
             return {e.name: e.experiment_id for e in pages(self.client.search_experiments)}
 
     def search(
@@ -286,7 +286,7 @@ class Store:
             experiments: ids.
             view: MLflow's `ViewType`.
         """
-        with refusing(self.address):
+        with as_store_error(self.address):
             # A server may hold more experiments than one search takes.
             runs = [
                 RunRecord.of(run)
@@ -309,10 +309,10 @@ class Store:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
         precision = {run.run_id: run.params.get(params.PRECISION) for run in runs}
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in precision}
-        with refusing(self.address):
+        with as_store_error(self.address):
             for run_id, point in self._points([*precision], metric):
                 if point.step > 0:
-                    value = params.exact(metric, point.value, precision=precision[run_id])
+                    value = params.exact_value(metric, point.value, precision=precision[run_id])
                     found[run_id][point.step] = value
         return found
 
@@ -330,7 +330,7 @@ class Store:
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""
-        with refusing(self.address), TemporaryDirectory() as scratch:
+        with as_store_error(self.address), TemporaryDirectory() as scratch:
             file = self.client.download_artifacts(run_id, path, scratch)
             return Path(file).read_text(encoding="utf-8")
 

@@ -58,7 +58,9 @@ def step_seeds(seed: int, epoch: int, steps: int) -> NDArray[np.int64]:
     return np.stack([np.full(steps, seed, dtype=np.int64), of_steps], axis=1)
 
 
-def augmented(images: Images, config: Augment, seed: int, *, epoch: int = 1, step: int = 0) -> Any:
+def augment_batch(
+    images: Images, config: Augment, seed: int, *, epoch: int = 1, step: int = 0
+) -> Any:
     """What a step makes of a batch of images; an array of the same shape and type."""
     augmentation = Augmentation(config=config, num_classes=1)
     labels = np.zeros(len(images), dtype=np.int64)

@@ -15,7 +15,7 @@ MOST_SHOWN = 10
 """Names of classes that a refusal lists."""
 
 
-def named(config: TrainerConfig, class_names: Sequence[str]) -> TrainerConfig:
+def named_weights(config: TrainerConfig, class_names: Sequence[str]) -> TrainerConfig:
     """The same training, its weights as one says them: by name, in order, without those of 1.
 
     Raises:
@@ -36,9 +36,9 @@ def of_classes(config: TrainerConfig, data: Dataset) -> NDArray[np.float32] | No
     training images and the classes that they have.
 
     Raises:
-        ConfigError: see `named`.
+        ConfigError: see `named_weights`.
     """
-    given = named(config, data.class_names).class_weight
+    given = named_weights(config, data.class_names).class_weight
     if given == "none":
         return None
     if isinstance(given, Mapping):

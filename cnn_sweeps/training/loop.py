@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.path import Segment, holding
+from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
@@ -148,7 +148,7 @@ class Trainer:
 
     def prepare(self, number: int) -> None:
         """Compile the model as it was in that epoch, so that a state after it can be restored."""
-        segment = holding(self.path, number) if self.path else None
+        segment = segment_at(self.path, number) if self.path else None
         if segment is not None and segment is not self._segment:
             self._compile(segment)
 
@@ -196,7 +196,9 @@ class Trainer:
         schedule = self.config.schedule
         if schedule.name == "reduce_on_plateau":
             first = self._segment.first if self._segment else 1
-            dropped = plateau.drops(schedule, [e for e in history if first <= e.number < number])
+            dropped = plateau.count_drops(
+                schedule, [e for e in history if first <= e.number < number]
+            )
             rate = self.config.optimizer.learning_rate * schedule.drop_factor**dropped
             self.model.optimizer.learning_rate = rate
 

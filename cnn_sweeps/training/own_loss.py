@@ -16,7 +16,7 @@ import tensorflow as tf
 from cnn_sweeps.errors import ConfigError, ModelError
 from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.network import scores_dtype
-from cnn_sweeps.models.probe import operations, undisturbed
+from cnn_sweeps.models.probe import keep_random_state, operations
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.training.losses import TrainingLoss
 from cnn_sweeps.training.state import STATEFUL
@@ -25,7 +25,7 @@ KEY = "trainer.loss"
 Loss = Callable[[Any, Any], Any]
 
 
-def find(function: str, classes: int) -> TrainingLoss:
+def find_loss(function: str, classes: int) -> TrainingLoss:
     """Import the function, and try it on an image of each class.
 
     Args:
@@ -36,10 +36,10 @@ def find(function: str, classes: int) -> TrainingLoss:
         ConfigError: no such module or function.
         ModelError: it failed, or what it returns cannot be minimised.
     """
-    with imports.fresh(Source.find(function)):
-        found = custom.find(function, key=KEY)
+    with imports.fresh_modules(Source.find(function)):
+        found = custom.find_function(function, key=KEY)
     _check_signature(found, function)
-    with undisturbed():
+    with keep_random_state():
         _check(found, f"{KEY}={function}", classes)
 
     def loss(y_true: Any, y_pred: Any, sample_weight: Any | None = None) -> Any:

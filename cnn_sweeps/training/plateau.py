@@ -11,7 +11,7 @@ from cnn_sweeps.config.schema import Schedule
 from cnn_sweeps.training.epoch import Epoch
 
 
-def drops(schedule: Schedule, history: Sequence[Epoch]) -> int:
+def count_drops(schedule: Schedule, history: Sequence[Epoch]) -> int:
     """How often the learning rate has dropped after these epochs.
 
     As `keras.callbacks.ReduceLROnPlateau` without a cooldown: it drops after `patience` epochs

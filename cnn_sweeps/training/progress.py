@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from cnn_sweeps.data.progress import shown_by
@@ -61,12 +60,7 @@ class ProgressBar:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Leave the terminal as it was found; exceptions pass."""
         if self._bar is not None:
             self._bar.stop()
@@ -103,7 +97,7 @@ class ProgressBar:
 
 
 @contextmanager
-def reading(mode: Mode, stream: TextIO | None = None) -> Iterator[None]:
+def reading_bar(mode: Mode, stream: TextIO | None = None) -> Iterator[None]:
     """Show how many files are read inside the block, where a training would show its progress."""
     out = stream or sys.stderr
     if mode == "none" or (mode == "auto" and not can_redraw(out)):

@@ -15,7 +15,7 @@ from keras.src.random.seed_generator import global_seed_generator  # Keras has n
 from numpy.typing import NDArray
 
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.models.probe import operations, undisturbed
+from cnn_sweeps.models.probe import keep_random_state, operations
 
 Snapshot = dict[str, NDArray[Any]]
 
@@ -109,7 +109,7 @@ def has_untracked_state(model: keras.Model) -> bool:
     """
     image = model.inputs[0]
     known = {variable.value.ref() for variable in variables_of(model).values()}
-    with undisturbed():
+    with keep_random_state():
         step = tf.function(lambda images: model(images, training=True)).get_concrete_function(
             tf.TensorSpec(image.shape, image.dtype)
         )

@@ -161,7 +161,7 @@ def make_step(
         ModelError: a loss of the user's own failed, or cannot be minimised.
     """
     weights, classes = class_weights.of_classes(config, dataset), dataset.num_classes
-    own = None if config.loss is None else own_loss.find(config.loss, classes)
+    own = None if config.loss is None else own_loss.find_loss(config.loss, classes)
     if not augment.is_on and not config.label_smoothing and weights is None and own is None:
         return None
     return train_step(

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from filelock import FileLock, Timeout, lock_descriptor
@@ -23,7 +22,7 @@ NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock of that file; the system releases it when the process dies.
 
     Raises:
@@ -46,7 +45,7 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def taken(file: IO[Any], patience: float) -> bool:
+def take_lock(file: IO[Any], patience: float) -> bool:
     """Wait until no other process holds the lock of an open file, and take it.
 
     Closing the file gives it back. For a file that `FileLock` must not make where it is gone.
@@ -119,11 +118,6 @@ class Lock:
         """Do nothing: `acquire` is asked when the lock is needed."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Give it back."""
         self.release()

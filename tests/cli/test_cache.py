@@ -291,7 +291,7 @@ def test_verify_reads_images_and_files_again(
     assert "1 damaged and deleted" in out
     assert "pets/a/0.png has changed, while its size and time have not" in out
     assert not list(images.glob("decoded/*/images.npy"))
-    assert not list(images.glob("manifests/*.json"))
+    assert not list(images.glob("manifests/*.npz"))
 
 
 def test_clear_deletes_the_images_too(images: Path, capsys: pytest.CaptureFixture[str]) -> None:

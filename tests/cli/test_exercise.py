@@ -12,9 +12,9 @@ from cnn_sweeps.cli import main
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.runs import validate
 from cnn_sweeps.sweeps import controller
-from cnn_sweeps.sweeps.plan.cells import base_of, told
+from cnn_sweeps.sweeps.plan.cells import base_of, cell_texts
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.catalog import default_name
+from cnn_sweeps.sweeps.study.stored_studies import default_name
 
 CONF = Path(validate.config_dir())
 NAMES = sorted(path.stem for path in (CONF / "exercise").glob("*.yaml"))
@@ -63,7 +63,7 @@ def typed(carried_out: CarriedOut, plans: dict[tuple[str, ...], Plan]) -> Typed:
 def cells_of(plan: Plan) -> list[str]:
     """The cells as they would be typed, without their seeds."""
     typed = [
-        " ".join(f"{key}={text}" for key, text in told(plan, cell).items())
+        " ".join(f"{key}={text}" for key, text in cell_texts(plan, cell).items())
         for cell in plan.space.cells()
     ]
     return list(dict.fromkeys(typed))

@@ -83,6 +83,6 @@ def test_what_is_not_there_is_refused(store: Store, finished: Finished) -> None:
 
 def test_it_can_be_typed_with_a_run_id(store: Store, finished: Finished) -> None:
     """In place of the hash."""
-    run = lookup.find(store, finished.result.identity.short)
+    run = lookup.find_run(store, finished.result.identity.short)
     made = api.plan_fork(f"{run.run_id}@1", "trainer.batch_size=8", f"tracking.dir={store.dir}")
     assert made.parent.run_id == run.run_id

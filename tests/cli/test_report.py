@@ -12,7 +12,7 @@ from plans import plan, study
 
 from cnn_sweeps.cli.report import main
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
-from cnn_sweeps.sweeps.study.catalog import STUDIES
+from cnn_sweeps.sweeps.study.stored_studies import STUDIES
 
 
 @pytest.fixture

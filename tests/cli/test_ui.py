@@ -115,7 +115,7 @@ def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:
     broken = replace(store.address, uri="postgresql://nobody:secret@127.0.0.1:1/none")
     with (
         pytest.raises(RunFailedError, match="MLflow's server exited unexpectedly.\n  .*") as caught,
-        server.serving(broken, taken),
+        server.serving_store(broken, taken),
     ):
         pass
     assert "secret" not in str(caught.value)

@@ -10,7 +10,7 @@ from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify, lineage
-from cnn_sweeps.runs.validate import compose, make_config, plain
+from cnn_sweeps.runs.validate import compose, make_config, plain_values
 
 DIGEST = "d" * 64
 RATE = "trainer.optimizer.learning_rate"
@@ -200,7 +200,7 @@ def test_a_phase_is_checked_as_the_whole_is() -> None:
 def test_phases_are_typed_as_hydra_lists() -> None:
     """The whole in quotes; keys with dots need none of their own."""
     typed = "trainer.phases=[{epochs: 3}, {optimizer.learning_rate: 1e-4, batch_size: 64}]"
-    made = load(plain(compose(["data=digits", "trainer.epochs=9", typed])))
+    made = load(plain_values(compose(["data=digits", "trainer.epochs=9", typed])))
     assert made.trainer.phases == ({"first": 4, RATE: 1e-4, "trainer.batch_size": 64},)
 
 

@@ -62,6 +62,26 @@ def test_what_was_decoded_is_mapped(config: FolderData, monkeypatch: pytest.Monk
     assert len(store(config).entries()) == 1
 
 
+def test_the_second_start_looks_at_each_file_once(
+    tmp_path: Path, write_images: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred thousand files, a second look takes a second of a core."""
+    config = FolderData(
+        path=write_images(tmp_path / "pets", {"a": 60, "b": 60}), cache=tmp_path / "c"
+    )
+    load(config)
+    looks, stat = list[Any](), os.stat
+
+    def counted(path: Any, *typed: Any, **options: Any) -> Any:
+        looks.append(path)
+        return stat(path, *typed, **options)
+
+    monkeypatch.setattr(os, "stat", counted)
+    load(config)
+    files = [path for path in looks if str(path).endswith(".png")]
+    assert len(files) == len(set(files)) == 120
+
+
 @pytest.mark.parametrize("rules", [1, 2])
 def test_the_cache_changes_nothing(config: FolderData, rules: int) -> None:
     """Decoded into memory, the images, splits and digests are those of the cache."""

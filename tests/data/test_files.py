@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from cnn_sweeps.data.files import (
-    beginning,
+    as_data_error,
     check_memory,
-    expanded,
+    expand_user,
+    first_bytes,
     kind,
     links_out,
     read_bytes,
-    told,
-    visible,
+    visible_entries,
 )
 from cnn_sweeps.errors import DataError
 
@@ -34,7 +34,7 @@ from cnn_sweeps.errors import DataError
 )
 def test_told_names_the_file_and_a_remedy(error: Exception, text: str) -> None:
     """Every error of the system becomes one line with the path."""
-    with pytest.raises(DataError, match=text) as caught, told(Path("x.bin")):
+    with pytest.raises(DataError, match=text) as caught, as_data_error(Path("x.bin")):
         raise error
     assert "\n" not in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_visible_leaves_out_what_systems_leave_behind(tmp_path: Path) -> None:
     """Hidden files and the like, and the rest is sorted."""
     for name in (".DS_Store", "Thumbs.db", "b", "a", "__MACOSX"):
         (tmp_path / name).touch()
-    assert [path.name for path in visible(tmp_path)] == ["a", "b"]
+    assert [path.name for path in visible_entries(tmp_path)] == ["a", "b"]
 
 
 def test_kind_tells_files_folders_and_nothing_apart(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_a_path_that_no_system_takes_is_told(tmp_path: Path) -> None:
 def test_expanded_replaces_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """`~` is the home; an unknown user's home stays as typed."""
     monkeypatch.setenv("HOME", "/home/ada")
-    assert expanded(Path("~/x")) == Path("/home/ada/x")
-    assert expanded(Path("~nobody-has-this-name/x")) == Path("~nobody-has-this-name/x")
+    assert expand_user(Path("~/x")) == Path("/home/ada/x")
+    assert expand_user(Path("~nobody-has-this-name/x")) == Path("~nobody-has-this-name/x")
 
 
 @pytest.mark.parametrize("parts", [1, 3], ids=["one", "several members"])
@@ -112,7 +112,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_not_unpacked(
     path.write_bytes(gzip.compress(bytes(30_000_000 // parts)) * parts)
     with pytest.raises(DataError, match=r"a\.gz has more than the 1,000 bytes"):
         read_bytes(path, most=1000)
-    assert beginning(path, 10) == bytes(10)
+    assert first_bytes(path, 10) == bytes(10)
 
 
 def test_gzip_files_of_several_members_are_read_whole(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_is_no_regular_file_is_never_opened(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.png"
     make(path)
-    for read in (kind, lambda path: read_bytes(path, most=9), lambda path: beginning(path, 9)):
+    for read in (kind, lambda path: read_bytes(path, most=9), lambda path: first_bytes(path, 9)):
         with pytest.raises(DataError, match=rf"x\.png is {name}, not a regular file"):
             read(path)
 

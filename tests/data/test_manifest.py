@@ -1,9 +1,11 @@
 """The second start does not read files again that look as they did."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnn_sweeps.data import manifest
@@ -19,6 +21,12 @@ def files(tmp_path: Path) -> list[Path]:
     for path in paths:
         path.write_text(path.name.encode(errors="replace").decode())
     return paths
+
+
+def digests(files: list[Path], tmp_path: Path) -> list[str]:
+    """What a manifest that is stored here says of the files."""
+    found = Manifest.of(files[-1].parent, tmp_path).digests([str(path) for path in files])
+    return [digest.decode() for digest in found.tolist()]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +45,7 @@ def read(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     with monkeypatch.context() as patched:
         patched.setattr(manifest, "sha256_of", noted)
-        found = Manifest.of(files[0].parent, tmp_path).digests(files)
+        found = digests(files, tmp_path)
     assert found == [sha256_of(path) for path in files]
     return seen
 
@@ -66,14 +74,40 @@ def test_a_file_of_this_moment_is_read_again(
     assert len(read(files, tmp_path, monkeypatch)) == 3
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 9}', '{"format": 1, "files": {"a": 1}}'])
+def other_columns(stored: Path) -> None:
+    """Columns that do not belong together."""
+    with np.load(stored) as held:
+        np.savez(stored, **{**held, "looks": held["looks"][1:]})
+
+
+def pickled(stored: Path) -> None:
+    """An array that would be carried out when it is read."""
+    with np.load(stored) as held:
+        np.savez(stored, **{**held, "names": np.array([print], dtype=object)})
+
+
+SPOILT: dict[str, Callable[[Path], Any]] = {
+    "empty": lambda stored: stored.write_bytes(b""),
+    "text": lambda stored: stored.write_text("{}"),
+    "cut": lambda stored: stored.write_bytes(stored.read_bytes()[:300]),
+    "flipped": lambda stored: stored.write_bytes(stored.read_bytes().replace(b"\0" * 9, b"1" * 9)),
+    "other-format": lambda stored: np.savez(stored, format=9),
+    "other-columns": other_columns,
+    "pickled": pickled,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 def test_a_damaged_manifest_is_made_again(
-    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+    files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], Any],
 ) -> None:
     """Nothing is believed of it."""
     read(files, tmp_path, monkeypatch)
     (stored,) = (tmp_path / manifest.FOLDER).iterdir()
-    stored.write_text(content)
+    spoil(stored)
     assert len(read(files, tmp_path, monkeypatch)) == 3
     assert read(files, tmp_path, monkeypatch) == []
 
@@ -85,7 +119,7 @@ def test_a_change_that_nothing_shows_is_found(
     read(files, tmp_path, monkeypatch)
     known = Manifest.of(files[0].parent, tmp_path)
     assert list(known.changed()) == []
-    frozen: dict[Path, Any] = {path: manifest._look(path) for path in files}
+    frozen: dict[str | Path, Any] = {path: manifest._look(path) for path in files}
     files[1].write_text("c")
     monkeypatch.setattr(manifest, "_look", lambda path: frozen[path])
     assert list(known.changed()) == [str(files[1])]
@@ -94,7 +128,7 @@ def test_a_change_that_nothing_shows_is_found(
 def test_where_nothing_can_be_written_files_are_read(files: list[Path], tmp_path: Path) -> None:
     """And what is missing is told."""
     (tmp_path / manifest.FOLDER).touch()
-    assert len(Manifest.of(files[0].parent, tmp_path).digests(files)) == 3
+    assert len(digests(files, tmp_path)) == 3
     files[0].unlink()
     with pytest.raises(DataError, match="does not exist"):
-        Manifest.of(files[1].parent, tmp_path).digests(files)
+        digests(files, tmp_path)

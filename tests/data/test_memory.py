@@ -53,7 +53,7 @@ def test_the_least_of_all_limits_counts(
     (tree / folder).mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (tree / folder / name).write_text(content)
-    assert memory.free() == left
+    assert memory.free_bytes() == left
 
 
 @pytest.mark.parametrize(

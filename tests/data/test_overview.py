@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cnn_sweeps.config.schema import DigitsData, FolderData, NpzData
-from cnn_sweeps.data.overview import look
+from cnn_sweeps.data.overview import look_through
 
 Write = Callable[..., Path]
 
@@ -24,7 +24,7 @@ def test_files_are_counted_measured_and_compared(tmp_path: Path, write_images: W
         Image.new("RGB", (9, 9), (number, 250, 7)).save(tmp_path / "test" / "a" / f"00{number}.png")
     Image.new("RGB", (6, 4), (150, 0, 200)).save(tmp_path / "train" / "a" / "twice.png")
     (tmp_path / "train" / "a" / "empty.png").touch()
-    found = look(FolderData(path=tmp_path))
+    found = look_through(FolderData(path=tmp_path))
     assert found.dataset.images_per_class["test"] == (2, 2)
     assert found.sizes == {(6, 4): 21, (9, 9): 2}
     assert (len(found.copies), found.across) == (3, 2)
@@ -44,7 +44,7 @@ def test_arrays_have_numbers_in_place_of_names(tmp_path: Path) -> None:
     y = np.arange(40) % 2
     path = tmp_path / "a.npz"
     np.savez(path, allow_pickle=False, x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:])
-    found = look(NpzData(path=path))
+    found = look_through(NpzData(path=path))
     assert (found.sizes, found.copies) == ({}, ((("test", 0), ("test", 1)),))
     assert found.name(found.copies[0][1]) == "test 1"
-    assert look(DigitsData(limit=100)).copies == ()
+    assert look_through(DigitsData(limit=100)).copies == ()

@@ -39,7 +39,7 @@ def test_the_temperature_undoes_a_scale_of_the_logits(factor: float) -> None:
     chance = np.random.RandomState(0)
     honest = chance.dirichlet(np.ones(4), 5000)
     labels = np.array([chance.choice(4, p=row) for row in honest])
-    told = calibration.scaled(honest, 1 / factor)
+    told = calibration.scale_probabilities(honest, 1 / factor)
     assert calibration.temperature(labels, told) == pytest.approx(factor, rel=0.1)
 
 
@@ -47,6 +47,6 @@ def test_scaling_keeps_the_order_of_the_classes() -> None:
     """Accuracy stays what it is."""
     rows = np.random.RandomState(1).dirichlet(np.ones(6), 50)
     for by in (0.2, 5.0):
-        made = calibration.scaled(rows, by)
+        made = calibration.scale_probabilities(rows, by)
         assert np.array_equal(made.argsort(axis=1), rows.argsort(axis=1))
         assert made.sum(axis=1) == pytest.approx(1)

@@ -28,7 +28,7 @@ def drawn(
 def test_metrics_are_those_of_scikit_learn(classes: int, seed: int) -> None:
     """To the last bits."""
     labels, probabilities = drawn(seed, classes=classes)
-    found = metrics.overall(labels, probabilities)
+    found = metrics.overall_metrics(labels, probabilities)
     predicted, every = probabilities.argmax(axis=1), range(classes)
     exact = np.eye(classes)[labels]
     expected = {
@@ -52,7 +52,7 @@ def test_metrics_are_those_of_scikit_learn(classes: int, seed: int) -> None:
 def test_a_class_without_images_leaves_the_means_as_they_are() -> None:
     """It has a row with support 0, and is no part of a mean."""
     labels, probabilities = drawn(3, classes=4, absent=2)
-    found = metrics.overall(labels, probabilities)
+    found = metrics.overall_metrics(labels, probabilities)
     assert all(map(np.isfinite, found.values()))
     predicted = probabilities.argmax(axis=1)
     with pytest.warns(UserWarning, match="y_pred contains classes"):
@@ -65,21 +65,21 @@ def test_a_class_without_images_leaves_the_means_as_they_are() -> None:
 def test_one_class_has_no_auc() -> None:
     """There is nothing to tell it from."""
     labels = np.zeros(5, np.int64)
-    found = metrics.overall(labels, np.tile([0.7, 0.3], (5, 1)))
+    found = metrics.overall_metrics(labels, np.tile([0.7, 0.3], (5, 1)))
     assert "roc_auc" not in found
     assert found["accuracy"] == 1
 
 
 def test_a_probability_of_zero_does_not_end_in_infinity() -> None:
     """A network may be sure and wrong."""
-    found = metrics.overall(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
+    found = metrics.overall_metrics(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
     assert np.isfinite(found["log_loss"])
 
 
 def test_intervals_hold_the_value_and_can_be_repeated() -> None:
     """The same seed, the same interval."""
     labels, probabilities = drawn(5, classes=5)
-    found = metrics.overall(labels, probabilities)
+    found = metrics.overall_metrics(labels, probabilities)
     ends = metrics.intervals(labels, probabilities)
     assert ends == metrics.intervals(labels, probabilities)
     assert set(ends) == {*found} - {"roc_auc", "pr_auc", "ece"}
@@ -90,7 +90,7 @@ def test_intervals_hold_the_value_and_can_be_repeated() -> None:
 def test_an_interval_is_as_wide_as_theory_says() -> None:
     """For accuracy that of a proportion: 1.96 standard errors to each side."""
     labels, probabilities = drawn(6, images=2000)
-    accuracy = metrics.overall(labels, probabilities)["accuracy"]
+    accuracy = metrics.overall_metrics(labels, probabilities)["accuracy"]
     low, high = metrics.intervals(labels, probabilities)["accuracy"]
     error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 2000)
     assert (high - low) / 2 == pytest.approx(error, rel=0.1)

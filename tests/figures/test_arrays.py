@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnn_sweeps.figures import style
-from cnn_sweeps.figures.canvas import Canvas, as_rgb, coloured, enlarged
+from cnn_sweeps.figures.canvas import Canvas, apply_colour_map, as_rgb, enlarge_pixels
 from cnn_sweeps.figures.confusion import LISTED, NAMES, confusion_matrix, count
 from cnn_sweeps.figures.images import MOST, mistakes, most_confident, samples
 from cnn_sweeps.figures.layers import (
@@ -72,13 +72,13 @@ def test_a_picture_fills_its_box_and_keeps_its_pixels() -> None:
 def test_enlarging_repeats_pixels() -> None:
     """Also to sizes that are no multiple."""
     picture = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
-    assert enlarged(picture, 4, 6)[:, :, 0].tolist() == [
+    assert enlarge_pixels(picture, 4, 6)[:, :, 0].tolist() == [
         [0, 0, 1, 1, 2, 2],
         [0, 0, 1, 1, 2, 2],
         [3, 3, 4, 4, 5, 5],
         [3, 3, 4, 4, 5, 5],
     ]
-    assert enlarged(picture, 3, 2).shape == (3, 2, 1)
+    assert enlarge_pixels(picture, 3, 2).shape == (3, 2, 1)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -92,9 +92,9 @@ def test_images_of_any_channels_can_be_shown(channels: int) -> None:
 def test_colours_of_numbers() -> None:
     """Below and above the range the ends are taken; no number is white; one value is no error."""
     values = np.array([[-1.0, 0.0], [2.0, np.nan]])
-    seen = coloured(values, 0, 1, "gray")
+    seen = apply_colour_map(values, 0, 1, "gray")
     assert seen[:, :, 0].tolist() == [[0, 0], [255, 255]]
-    assert coloured(np.zeros((1, 1)), 0, 0, "gray").tolist() == [[[0, 0, 0]]]
+    assert apply_colour_map(np.zeros((1, 1)), 0, 0, "gray").tolist() == [[[0, 0, 0]]]
 
 
 @pytest.mark.parametrize("classes", [2, 4, 10, 20])

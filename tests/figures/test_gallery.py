@@ -29,7 +29,7 @@ def built(**model: Any) -> Any:
     """An untrained network for the digits."""
     from cnn_sweeps.models import build
 
-    return build.build(load(values(model=model)).model, (28, 28, 1), 10)
+    return build.build_model(load(values(model=model)).model, (28, 28, 1), 10)
 
 
 def nested() -> Any:
@@ -82,7 +82,7 @@ def test_a_cnn_has_all_pictures(digits: Dataset) -> None:
 def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augment) -> None:
     """Nine images, each beside what the first steps make of it; none where nothing is done."""
     from cnn_sweeps.figures.gallery import Gallery
-    from cnn_sweeps.training.augmentation import augmented
+    from cnn_sweeps.training.augmentation import augment_batch
 
     shown = []
     made = Gallery(model=None, dataset=digits, about="r", augment=augment, seed=3)
@@ -91,7 +91,7 @@ def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augm
         made.builders()["figures/augmentation.png"]()
     ((images, versions, about),) = shown
     assert (images.shape, len(versions), about) == ((9, 28, 28, 1), 9, "r · UCI digits")
-    assert np.array_equal(versions[4], augmented(images, augment, 3, epoch=1, step=4))
+    assert np.array_equal(versions[4], augment_batch(images, augment, 3, epoch=1, step=4))
     assert made.augmentation() is not None
     assert gallery(None, digits).augmentation() is None
 
@@ -258,7 +258,7 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
         class_names=("a name of many letters for $x$", "a name of many letters for _y_"),
         digest="d" * 64,
     )
-    model = build.build(load(values()).model, dataset.shape, 2)
+    model = build.build_model(load(values()).model, dataset.shape, 2)
     shown = replace(gallery(model, dataset), augment=Augment(flip="both"))
     for make in shown.builders().values():
         with Image.open(BytesIO(style.png(make()))) as picture:

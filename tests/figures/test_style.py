@@ -17,7 +17,7 @@ def read(png: bytes) -> Image.Image:
 
 def test_a_figure_is_as_large_as_asked_and_says_what_it_is() -> None:
     """Its size is in pixels, its title and the line below it are there."""
-    with style.drawing():
+    with style.figure_style():
         figure = style.new(700, 300, "Kernels", "cnn · 3f2a")
     assert read(style.png(figure)).size == (700, 300)
     assert [text.get_text() for text in figure.texts] == ["Kernels", "cnn · 3f2a"]
@@ -25,7 +25,7 @@ def test_a_figure_is_as_large_as_asked_and_says_what_it_is() -> None:
 
 def test_axes_are_placed_by_pixels_from_the_top_left_corner() -> None:
     """What is drawn into them is where it was asked for, and nowhere else."""
-    with style.drawing():
+    with style.figure_style():
         figure = style.new(400, 200, "")
         axes = style.place(figure, 100, 50, 40, 30)
     axes.set_axis_off()
@@ -37,7 +37,7 @@ def test_axes_are_placed_by_pixels_from_the_top_left_corner() -> None:
 def test_settings_of_the_user_come_back() -> None:
     """A notebook that draws a run keeps its own style."""
     before = dict(mpl.rcParams)
-    with style.drawing():
+    with style.figure_style():
         assert mpl.rcParams["text.parse_math"] is False
     assert dict(mpl.rcParams) == before
 
@@ -45,7 +45,7 @@ def test_settings_of_the_user_come_back() -> None:
 @pytest.mark.parametrize("text", ["$5", "$a_1$", "猫", r"\alpha", "a\nb"])
 def test_any_name_can_be_written(text: str) -> None:
     """Names of classes are the user's own: no formula is made of them, and nothing is warned of."""
-    with style.drawing():
+    with style.figure_style():
         figure = style.new(300, 100, text)
     assert read(style.png(figure)).size == (300, 100)
 
@@ -56,7 +56,7 @@ def test_any_name_can_be_written(text: str) -> None:
 )
 def test_long_names_lose_their_middle(text: str, shown: str) -> None:
     """What tells two long names apart stands at their beginning or end."""
-    assert style.shortened(text, 12) == shown
+    assert style.shorten_name(text, 12) == shown
 
 
 def test_colours_are_those_of_okabe_and_ito() -> None:

@@ -24,7 +24,7 @@ def build(model: Any, shape: Shape = SHAPE, num_classes: int = 10) -> Any:
     """Build late: collecting these tests must not wait for Keras."""
     from cnn_sweeps.models import build as models
 
-    return models.build(model, shape, num_classes)
+    return models.build_model(model, shape, num_classes)
 
 
 GRID = [

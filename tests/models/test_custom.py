@@ -159,7 +159,7 @@ def build(function: str, **fields: Any) -> Any:
     """A network of four classes from a function of the user's."""
     from cnn_sweeps.models import build as models
 
-    return models.build(CustomModel(function=function, **fields), SHAPE, 4)
+    return models.build_model(CustomModel(function=function, **fields), SHAPE, 4)
 
 
 @pytest.mark.parametrize(

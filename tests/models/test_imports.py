@@ -25,7 +25,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> Iterator[Path]:
 
 def imported() -> object:
     """The module, as it is imported for a run."""
-    with imports.fresh(Source.find("own_net_now:build")):
+    with imports.fresh_modules(Source.find("own_net_now:build")):
         return import_module("own_net_now")
 
 
@@ -53,7 +53,7 @@ def test_a_script_that_trains_as_it_is_imported_ends(folder: Path) -> None:
     """It asks for itself once more, and is not imported without end."""
     (folder / "own_net_now.py").write_text(
         "from cnn_sweeps.models import imports\nfrom cnn_sweeps.models.source import Source\n"
-        "with imports.fresh(Source.find('own_net_now:build')):\n    import own_net_now\n"
+        "with imports.fresh_modules(Source.find('own_net_now:build')):\n    import own_net_now\n"
     )
     assert imported() is sys.modules["own_net_now"]
 
@@ -109,8 +109,8 @@ def test_what_no_reading_tells_is_told_each_time(folder: Path, line: str) -> Non
         source = Source.find("own_lib:build")
         assert source is not None
         digests.add(source.imports_sha256)
-        with imports.fresh(source):
+        with imports.fresh_modules(source):
             import_module("own_lib")
-        (unseen,) = imports.unseen(source)
+        (unseen,) = imports.unseen_modules(source)
         assert unseen.content == b"PART = 1"
     assert len(digests) == 1

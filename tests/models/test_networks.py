@@ -47,11 +47,11 @@ def test_every_kind_of_the_schema_has_a_builder() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_kind_is_built_as_it_was_told(name: str) -> None:
     """It takes bytes, gives probabilities, and is as large as was said before."""
-    from cnn_sweeps.models.build import build
+    from cnn_sweeps.models.build import build_model
 
     model = SMALL[name]
     check(model, SHAPE)
-    network = build(model, SHAPE, 3)
+    network = build_model(model, SHAPE, 3)
     assert network.name == name
     assert (network.input.dtype, network.output.dtype) == ("uint8", "float32")
     assert network.output.shape == (None, 3)

@@ -62,7 +62,7 @@ def digest(kernel: int = 0, act: str = "relu", **read: Any) -> str:
         patched.setenv("OWN_ACT", act)
         backend.configure_backend(TrainerConfig(), 0)
         model = CustomModel(function="own_net_to_look_at:build")
-        return custom.examine(model, build.build(model, (4, 4, 1), 3)).sha256
+        return custom.examine(model, build.build_model(model, (4, 4, 1), 3)).sha256
 
 
 def test_whatever_makes_another_network_gives_another_digest(

@@ -37,10 +37,10 @@ def test_it_is_as_large_as_was_said(
     """Parameters as Keras counts them; multiplications by the maps that Keras makes."""
     from keras import layers
 
-    from cnn_sweeps.models.build import build
+    from cnn_sweeps.models.build import build_model
 
     model = resnet(**fields)
-    network = build(model, shape, classes)
+    network = build_model(model, shape, classes)
     assert stem_stride(shape) == stride
     assert count_params(model, shape, classes) == network.count_params()
     used, convolutions = 0, 0

@@ -9,7 +9,7 @@ from cnn_sweeps.provenance import requirements
 
 def test_all_that_is_needed_is_there_with_what_that_needs() -> None:
     """Direct requirements and theirs are listed with the installed versions, extras of ours not."""
-    found = requirements.installed()
+    found = requirements.installed_versions()
     for name in ("keras", "mlflow", "mlflow-skinny", "alembic", "numpy"):
         assert found[name] == version(name)
     assert not {"cnn-sweeps", "ruff", "mypy"} & found.keys()
@@ -17,7 +17,7 @@ def test_all_that_is_needed_is_there_with_what_that_needs() -> None:
 
 def test_what_is_not_installed_is_left_out() -> None:
     """A package of another system, or of an extra that nobody asked for, has no version here."""
-    assert requirements.installed("no-such-package") == {}
+    assert requirements.installed_versions("no-such-package") == {}
 
 
 def test_recorded_versions_come_first() -> None:

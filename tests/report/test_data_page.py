@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from cnn_sweeps.config.schema import FolderData
-from cnn_sweeps.data.overview import look
+from cnn_sweeps.data.overview import look_through
 from cnn_sweeps.report.data_page import MOST_SIZES, page, sizes
 
 
@@ -15,7 +15,7 @@ def test_the_page_has_counts_copies_and_pictures(tmp_path: Path) -> None:
         file = tmp_path / "pets" / ("<b>cat", "dog")[number % 2] / f"{number}&.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 4), (200, 10 * (number // 4 * 2 + number % 2), 0)).save(file)
-    made = page(look(FolderData(path=tmp_path / "pets")))
+    made = page(look_through(FolderData(path=tmp_path / "pets")))
     assert made.startswith("<!doctype html>")
     assert made.count("data:image/png;base64,") == 3
     assert "http" not in made
@@ -31,6 +31,6 @@ def test_many_sizes_are_told_as_a_range(tmp_path: Path) -> None:
         file = tmp_path / "pets" / ("cat", "dog")[number % 2] / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4 + number, 40 - number), (200, 10 * number, 0)).save(file)
-    table = sizes(look(FolderData(path=tmp_path / "pets")))
+    table = sizes(look_through(FolderData(path=tmp_path / "pets")))
     assert len(table.rows) == MOST_SIZES + 1
     assert table.rows[-1] == ("12x17 to 27x32, 16 other sizes", "16")

@@ -24,7 +24,7 @@ def retried() -> SweepResults:
 
 def test_each_retry_is_a_row(retried: SweepResults) -> None:
     """Which attempt it led to, after which trial, when, whose worker that was, and why."""
-    assert content.retried(retried).rows == (
+    assert content.retries_table(retried).rows == (
         ("5", "2", "0", "2026-01-02 03:04:05", "ant 7", "killed"),
         ("5", "3", "3", "2026-01-02 03:04:05", "unknown", "a <b>fault</b>"),
     )

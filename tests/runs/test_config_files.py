@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import config_files, validate
-from cnn_sweeps.runs.hydra_errors import explained
+from cnn_sweeps.runs.hydra_errors import as_config_error
 
 FAULTS = [
     pytest.param(b"a: 1\n b: 2\n", 2, "indentation", id="indentation"),
@@ -29,7 +29,7 @@ def test_a_file_of_a_config_dir_is_named_with_its_line(
     file.parent.mkdir()
     file.write_bytes(content)
     typed = [f"hydra.searchpath=[file://{tmp_path}]", "model=mine"]
-    with pytest.raises(ConfigError) as caught, explained(typed):
+    with pytest.raises(ConfigError) as caught, as_config_error(typed):
         validate.compose(typed)
     first, *more = str(caught.value).splitlines()
     assert first.startswith(f"{file}, line {line} cannot be read: ")
@@ -40,14 +40,20 @@ def test_a_file_of_a_config_dir_is_named_with_its_line(
 def test_a_primary_config_is_named_with_its_line(tmp_path: Path) -> None:
     """What `--config-name` chooses."""
     (tmp_path / "mine.yaml").write_text("defaults:\n  - _self_\nseed: 1\n  x: 2\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml, line 4 cannot be read"), explained([]):
+    with (
+        pytest.raises(ConfigError, match=r"mine\.yaml, line 4 cannot be read"),
+        as_config_error([]),
+    ):
         validate.compose([], name="mine", folder=str(tmp_path))
 
 
 def test_a_header_that_is_wrong_is_told_with_its_file(tmp_path: Path) -> None:
     """Where Hydra itself reads the first lines."""
     (tmp_path / "mine.yaml").write_text("# @package a b\nseed: 1\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be read: Too many"), explained([]):
+    with (
+        pytest.raises(ConfigError, match=r"mine\.yaml cannot be read: Too many"),
+        as_config_error([]),
+    ):
         validate.compose([], name="mine", folder=str(tmp_path))
 
 
@@ -76,7 +82,10 @@ def test_an_option_without_keys_is_named(tmp_path: Path, content: str, told: str
 def test_a_primary_config_without_keys_is_named(tmp_path: Path) -> None:
     """What `--config-name` chooses."""
     (tmp_path / "mine.yaml").write_text("- a\n")
-    with pytest.raises(ConfigError, match="primary config mine holds no lines"), explained([]):
+    with (
+        pytest.raises(ConfigError, match="primary config mine holds no lines"),
+        as_config_error([]),
+    ):
         validate.compose([], name="mine", folder=str(tmp_path))
 
 
@@ -85,7 +94,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ntrainer: [1]\n")
     typed = [f"hydra.searchpath=[file://{tmp_path}]", "+experiment=mine"]
-    with pytest.raises(ConfigError) as caught, explained(typed):
+    with pytest.raises(ConfigError) as caught, as_config_error(typed):
         validate.compose(typed)
     assert str(caught.value) == "In 'experiment/mine': Cannot merge DictConfig with ListConfig."
 
@@ -94,7 +103,7 @@ def test_a_variable_that_is_not_set_is_named() -> None:
     """With the key that asks for it, where that is known."""
     composed = validate.compose(["trainer.optimizer.learning_rate=${oc.env:NOT_SET}"])
     with pytest.raises(ConfigError) as caught:
-        validate.plain(composed)
+        validate.plain_values(composed)
     said = "trainer.optimizer.learning_rate: Environment variable 'NOT_SET' not found"
     assert str(caught.value) == said
 
@@ -103,4 +112,4 @@ def test_an_empty_variable_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatc
     """Not by that of the key, which nobody typed."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "")
     with pytest.raises(ConfigError, match="MLFLOW_EXPERIMENT_NAME is empty"):
-        validate.make_config(validate.plain(validate.compose(["data=digits"])))
+        validate.make_config(validate.plain_values(validate.compose(["data=digits"])))

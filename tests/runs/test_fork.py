@@ -11,7 +11,7 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import identify, lineage
-from cnn_sweeps.runs.fork import Fork, at, fork
+from cnn_sweeps.runs.fork import Fork, fork, parse_fork_point
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.verdict import IDENTICAL
@@ -148,10 +148,10 @@ def test_what_cannot_be_is_refused(epoch: int, typed: tuple[str, ...], said: str
 @pytest.mark.parametrize("name", ["abcd@", "abcd@0", "abcd@x", "abcd@-1", "abcd@1.5"])
 def test_an_epoch_is_a_number_from_1(name: str) -> None:
     """Behind the hash and an @; without one it is the last."""
-    assert at("abcd@8") == ("abcd", 8)
-    assert at("abcd") == ("abcd", None)
+    assert parse_fork_point("abcd@8") == ("abcd", 8)
+    assert parse_fork_point("abcd") == ("abcd", None)
     with pytest.raises(ConfigError, match="Type abcd@8"):
-        at(name)
+        parse_fork_point(name)
 
 
 def test_a_parent_that_was_changed_is_refused() -> None:

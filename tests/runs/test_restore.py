@@ -17,7 +17,7 @@ from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.environment import ONEDNN, cores, set_flags
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.restore import importable, not_recorded, recorded_flags, restored
+from cnn_sweeps.runs.restore import importable_source, not_recorded, recorded_flags, restored_config
 
 SOURCE = Source(path="own_net_to_restore.py", content=b"def build(): ...\n")
 CUSTOM = {"name": "custom", "function": "own_net_to_restore:build"}
@@ -39,7 +39,7 @@ def own_path(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> Path:
 def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
     """Every field of the hash is as recorded; where it is logged and shown is not."""
     made = config(trainer={"progress": "bar"}, tracking={"dir": "there", "log_model": False})
-    again = restored(record(config=made), HERE, [])
+    again = restored_config(record(config=made), HERE, [])
     assert identify(again, "d" * 64) == identify(made, "d" * 64)
     assert (again.tracking.dir, again.tracking.log_model) == (Path("here"), False)
     assert again.trainer.progress == "auto"
@@ -58,17 +58,17 @@ def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
 def test_as_many_threads_as_there_were(asked: int, recorded: int, threads: int) -> None:
     """All cores of another machine are so many threads on this one."""
     made = record(environment=environment(threads=asked, cpu_count=recorded))
-    assert restored(made, HERE, []).trainer.threads == threads
+    assert restored_config(made, HERE, []).trainer.threads == threads
 
 
 def test_images_may_lie_elsewhere() -> None:
     """Where they are is no part of the experiment."""
     file = record(config=config(data={"name": "npz", "path": "there.npz"}))
-    data = restored(file, HERE, ["data.path=here.npz"]).data
+    data = restored_config(file, HERE, ["data.path=here.npz"]).data
     assert isinstance(data, NpzData)
     assert data.path == Path("here.npz")
     archive = record(config=config(data={"name": "mnist"}))
-    data = restored(archive, HERE, ["data.root=a=b"]).data
+    data = restored_config(archive, HERE, ["data.root=a=b"]).data
     assert isinstance(data, ArchiveData)
     assert data.root == Path("a=b")
 
@@ -85,7 +85,7 @@ def test_what_defines_the_experiment_cannot_be_said(name: str, place: str, known
     """The rest of the data is as it was recorded."""
     data = {"name": name, "path": "x"} if name == "npz" else {"name": name}
     with pytest.raises(ConfigError, match=f"{place} cannot be overridden: .*{known}"):
-        restored(record(config=config(data=data)), HERE, [place])
+        restored_config(record(config=config(data=data)), HERE, [place])
 
 
 @pytest.mark.usefixtures("no_tensorflow")
@@ -151,7 +151,7 @@ def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_other_networks_need_no_trust() -> None:
     """What this package builds is no foreign code."""
-    with importable(record(), trust=False) as laid:
+    with importable_source(record(), trust=False) as laid:
         assert not laid
 
 
@@ -161,7 +161,7 @@ def test_foreign_code_needs_to_be_trusted(own_path: Path) -> None:
         pytest.raises(
             ConfigError, match="importing it executes its code.\nRead it first .* --trust"
         ),
-        importable(custom(), trust=False),
+        importable_source(custom(), trust=False),
     ):
         pytest.fail("it was let in")
     assert not list(own_path.iterdir())
@@ -170,7 +170,7 @@ def test_foreign_code_needs_to_be_trusted(own_path: Path) -> None:
 def test_the_same_file_here_is_taken(own_path: Path) -> None:
     """With the files around it, on which it may depend."""
     (own_path / SOURCE.path).write_bytes(SOURCE.content)
-    with importable(custom(), trust=True) as laid:
+    with importable_source(custom(), trust=True) as laid:
         assert not laid
 
 
@@ -179,7 +179,7 @@ def test_the_recorded_file_is_laid_before_others(own_path: Path, content: bytes 
     """What was trained is imported, wherever the author's file is now."""
     if content:
         (own_path / SOURCE.path).write_bytes(content)
-    with importable(custom(), trust=True) as laid:
+    with importable_source(custom(), trust=True) as laid:
         assert laid
         assert Source.find("own_net_to_restore:build") == SOURCE
 
@@ -220,7 +220,7 @@ def test_all_recorded_files_are_laid_before_others(
         edited.write_text("ACT = 'tanh'\n")
     made = custom(source, function)
     before = list(sys.path)
-    with importable(made, trust=True) as laid, imports.fresh(Source.find(function)):
+    with importable_source(made, trust=True) as laid, imports.fresh_modules(Source.find(function)):
         assert laid == (change != "same")
         assert import_module(function.partition(":")[0]).ACT == "relu"
         assert not_recorded(made) == ()
@@ -233,7 +233,7 @@ def test_what_an_earlier_version_did_not_store_is_named(own_path: Path) -> None:
     for each in SEVERAL.files:
         (own_path / each.path).write_bytes(each.content)
     made = custom(replace(SEVERAL, imports=()))
-    with importable(made, trust=True) as laid:
+    with importable_source(made, trust=True) as laid:
         assert not laid
         assert not_recorded(made) == ("own_blocks_to_restore.py",)
     assert not_recorded(custom(SEVERAL)) == ()
@@ -247,12 +247,12 @@ def test_a_changed_module_of_a_package_is_refused(own_path: Path) -> None:
     made = custom(Source(path="own_package/nets.py", content=b"recorded"), "own_package.nets:build")
     with (
         pytest.raises(RecordError, match="here is not the one that was trained"),
-        importable(made, trust=True),
+        importable_source(made, trust=True),
     ):
         pytest.fail("another file was let in")
 
 
 def test_a_file_that_was_not_stored_was_checked_before(own_path: Path) -> None:
     """Then the one here is the one that was trained."""
-    with importable(custom(source=None), trust=True) as laid:
+    with importable_source(custom(source=None), trust=True) as laid:
         assert not laid

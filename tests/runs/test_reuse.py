@@ -59,7 +59,7 @@ def again(store: Store, callbacks: tuple[Any, ...] = (), **groups: Any) -> RunRe
 def found(asked: Experiment | Config, store: Store, *, timed: bool = False) -> RunRecord | None:
     """The run that answers for an experiment."""
     experiment = Experiment.load(asked) if isinstance(asked, Config) else asked
-    return reuse.finished(experiment, store, timed=timed)[0]
+    return reuse.find_finished(experiment, store, timed=timed)[0]
 
 
 def test_a_known_experiment_is_not_trained_again(home: Store, first: RunResult) -> None:
@@ -259,14 +259,14 @@ def test_a_run_trained_with_other_variables_does_not_answer(
         with monkeypatch.context() as here:
             for name, value in now.items():
                 here.setenv(name, value)
-            return reuse.finished(asked, home)[0] is not None
+            return reuse.find_finished(asked, home)[0] is not None
 
     for then, now, answered in FLAGS:
         assert answers(now, variables=then) == answered, (then, now)
     assert answers(XLA, variables={}, watching=1)
     for damage in ("", "[]", '{"variables": 1}'):
         home.reopen(first.run_id).log_text(damage, ENVIRONMENT_FILE)
-        assert reuse.finished(asked, home)[0] is None
+        assert reuse.find_finished(asked, home)[0] is None
 
 
 NET = """

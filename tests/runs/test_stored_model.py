@@ -126,7 +126,7 @@ FILES: dict[str, Callable[[Path], object]] = {
 def reused(store: Store, run: RunRecord, *, log_model: bool = True) -> bool:
     """Whether a sweep takes the run in place of a training; where not, it says why."""
     asked = config(trainer={"epochs": 2}, tracking={"log_model": log_model})
-    found, experiment = reuse.finished(Experiment.load(asked), store)
+    found, experiment = reuse.find_finished(Experiment.load(asked), store)
     begin = f"The stored model of run {run.run_id} ({run.name}) was changed or damaged: "
     assert all(each.startswith(begin) and "\n" not in each for each in experiment.remarks)
     assert len(experiment.remarks) == int(found is None)

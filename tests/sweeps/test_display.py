@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cnn_sweeps.sweeps.display import LiveView, PlainView, Tally, view_of
-from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximately, time_left
+from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximate_duration, time_left
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.study.events import (
     EpochEnded,
@@ -412,7 +412,7 @@ def test_the_time_left_is_shown_once_it_can_be_known() -> None:
 )
 def test_an_estimate_claims_no_more_than_it_knows(seconds: float, said: str) -> None:
     """Estimates are rounded as a person would."""
-    assert approximately(seconds) == said
+    assert approximate_duration(seconds) == said
 
 
 def timings(*rows: tuple[float, float | None, float]) -> list[Timing]:

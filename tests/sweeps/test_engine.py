@@ -14,17 +14,17 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel, Tracking
 from cnn_sweeps.errors import ConfigError, DivergedError, StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import fill
-from cnn_sweeps.sweeps.outcome import Silence
+from cnn_sweeps.sweeps.controller import fill_queue
+from cnn_sweeps.sweeps.outcome import Display
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
-from cnn_sweeps.sweeps.study.catalog import default_name
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.stored_studies import default_name
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.workers.worker import Worker
 
@@ -102,7 +102,7 @@ def test_a_sweep_from_scratch_is_one_of_its_own() -> None:
 def test_exhaustive_sweep_tries_every_cell_once(tmp_path: Path) -> None:
     """Every distinct cell is trained once, and the queue is then empty."""
     made, fake = study(tmp_path), FakeRun(filters_of)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     Worker(study=made, execute=fake).work()
     assert len({repr(config.model) for config in fake.seen}) == len(fake.seen) == 5
     assert made.claim(Owner.here()) is None
@@ -112,7 +112,7 @@ def test_exhaustive_sweep_tries_every_cell_once(tmp_path: Path) -> None:
 def test_a_sampler_fills_exactly_the_budget(tmp_path: Path) -> None:
     """With a sampler, as many trials run as the budget says, within the space."""
     made, fake = study(tmp_path, plan(sampler="tpe")), FakeRun(filters_of)
-    fill(made, Budget(n_trials=4))
+    fill_queue(made, Budget(n_trials=4))
     Worker(study=made, execute=fake).work()
     assert len(fake.seen) == 4
     params = [trial.params for trial in made.trials(TrialState.COMPLETE)]
@@ -123,12 +123,12 @@ def test_budget_is_a_total_that_the_same_command_continues_to(tmp_path: Path) ->
     """Filling again adds only what is missing of a larger total."""
     for sampler in ("tpe", "auto"):
         made = study(tmp_path, plan(sampler=sampler), name=sampler)
-        fill(made, Budget(n_trials=2))
+        fill_queue(made, Budget(n_trials=2))
         Worker(study=made, execute=FakeRun()).work()
         again = study(tmp_path, plan(sampler=sampler), name=sampler)
-        fill(again, Budget(n_trials=3))
+        fill_queue(again, Budget(n_trials=3))
         assert len(again.trials(TrialState.WAITING)) == 1
-        fill(again, Budget(n_trials=3))
+        fill_queue(again, Budget(n_trials=3))
         assert len(again.trials()) == 3
 
 
@@ -152,7 +152,7 @@ def test_budget_refuses_what_is_not_above_0(key: str) -> None:
 def test_trial_knows_its_hash_and_its_run(tmp_path: Path) -> None:
     """A finished trial carries its config hash, its MLflow run and all its metrics."""
     made = study(tmp_path)
-    fill(made, Budget(n_trials=1))
+    fill_queue(made, Budget(n_trials=1))
     Worker(study=made, execute=FakeRun()).work()
     (trial, *_) = made.trials(TrialState.COMPLETE)
     assert len(trial.user_attrs["config_hash"]) == 64
@@ -184,7 +184,7 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(
         return 0.5
 
     made, outcomes = study(tmp_path), list[Event]()
-    fill(made, Budget())
+    fill_queue(made, Budget())
     Worker(study=made, execute=FakeRun(score), emit=outcomes.append).work()
     (failed,) = made.trials(TrialState.FAIL)
     assert reason in failed.user_attrs["reason"]
@@ -202,7 +202,7 @@ def test_a_store_that_refuses_ends_the_sweep(tmp_path: Path) -> None:
         raise StoreError("the disk is full")
 
     made, fake = study(tmp_path), FakeRun(score)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     with pytest.raises(StoreError, match="the disk is full"):
         Worker(study=made, execute=fake).work()
     assert len(fake.seen) == 1
@@ -216,11 +216,11 @@ def test_an_interrupted_trial_is_put_back(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     made = study(tmp_path)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     with pytest.raises(KeyboardInterrupt):
         Worker(study=made, execute=FakeRun(score)).work()
     again, fake = study(tmp_path), FakeRun(filters_of)
-    fill(again, Budget())
+    fill_queue(again, Budget())
     Worker(study=again, execute=fake).work()
     assert len(fake.seen) == 5
     assert not again.trials(TrialState.RUNNING)
@@ -235,7 +235,7 @@ def test_a_disturbed_sweep_ranks_as_an_undisturbed_one(tmp_path: Path) -> None:
     ranked = []
     for name, times in (("calm", 0), ("disturbed", 6)):
         made = study(tmp_path, name=name)
-        fill(made, Budget())
+        fill_queue(made, Budget())
         for _ in range(times):
             with pytest.raises(KeyboardInterrupt):
                 Worker(study=made, execute=FakeRun(interrupted)).work()
@@ -247,7 +247,7 @@ def test_a_disturbed_sweep_ranks_as_an_undisturbed_one(tmp_path: Path) -> None:
 def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
     """Past the deadline nothing is claimed, and what waits stays."""
     made, fake = study(tmp_path), FakeRun()
-    fill(made, Budget())
+    fill_queue(made, Budget())
     made.set_deadline(-1)
     Worker(study=made, execute=fake).work()
     assert fake.seen == []
@@ -257,8 +257,8 @@ def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
 def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:
     """A study opened by its address alone has plan, space and sampler, and goes on."""
     made = study(tmp_path, plan(sampler="tpe"))
-    fill(made, Budget(n_trials=2))
-    address = Address(storage=str(tmp_path / "study.journal"), name="study")
+    fill_queue(made, Budget(n_trials=2))
+    address = StudyAddress(storage=str(tmp_path / "study.journal"), name="study")
     fake = FakeRun()
     Worker(study=SweepStudy.load(address), execute=fake).work()
     assert len(fake.seen) == 2
@@ -267,7 +267,7 @@ def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:
 def test_unknown_study_is_refused(tmp_path: Path) -> None:
     """A worker that is sent to a study that is not there says so."""
     with pytest.raises(StoreError, match="there is no study nothing"):
-        SweepStudy.load(Address(storage=str(tmp_path / "x.journal"), name="nothing"))
+        SweepStudy.load(StudyAddress(storage=str(tmp_path / "x.journal"), name="nothing"))
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_sweep_that_runs_out_of_time_says_what_was_not_begun(tracking: Trackin
     """And how to go on."""
     heard: list[str] = []
 
-    class Listener(Silence):
+    class Listener(Display):
         def notice(self, text: str) -> None:
             heard.append(text)
 
@@ -349,7 +349,7 @@ def test_a_broken_journal_is_refused(tmp_path: Path) -> None:
 def test_optunas_own_tools_open_the_study(tmp_path: Path) -> None:
     """The journal is an ordinary Optuna journal, with metric names and values."""
     made = study(tmp_path)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     Worker(study=made, execute=FakeRun(filters_of)).work()
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -377,7 +377,7 @@ def test_combinations_that_do_not_fit_are_left_to_fail(tmp_path: Path) -> None:
         filters=4, conv_blocks=1, dense_units=8, kernel_size=3
     )
     opened = study(tmp_path, made)
-    fill(opened, Budget())
+    fill_queue(opened, Budget())
     Worker(study=opened, execute=FakeRun()).work()
     (failed,) = opened.trials(TrialState.FAIL)
     assert "blocks fit" in failed.user_attrs["reason"]
@@ -392,7 +392,7 @@ def test_ranking_is_best_first_and_failed_last(tmp_path: Path) -> None:
         return filters_of(config)
 
     made = study(tmp_path)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     Worker(study=made, execute=FakeRun(score)).work()
     ranking = Ranking.of(made, {3: {"test_accuracy": 0.5}})
     assert [row.rank for row in ranking.rows] == [1, 2, 3, 4, None]
@@ -409,9 +409,9 @@ def test_several_objectives_rank_the_pareto_front_first(tmp_path: Path) -> None:
     """With two objectives the winners are the trials that no other dominates."""
     two = {"val_accuracy": "maximize", "train_seconds": "minimize"}
     made = study(tmp_path, plan(objectives=two))
-    fill(made, Budget())
+    fill_queue(made, Budget())
     Worker(study=made, execute=FakeRun(lambda config: -filters_of(config))).work()
     ranking = Ranking.of(made, {})
-    front = {trial.number for trial in made.study.best_trials}
+    front = {trial.number for trial in made.optuna_study.best_trials}
     assert {row.number for row in ranking.winners} == front
     assert [row.best for row in ranking.rows[: len(front)]] == [True] * len(front)

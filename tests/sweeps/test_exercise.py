@@ -18,7 +18,7 @@ from cnn_sweeps.sweeps.comparison.tables import MINUS
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.cells import laid_out
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.results.comparison import answer_of, log
+from cnn_sweeps.sweeps.results.exercise_answer import answer_of, log
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.test_scores import Unscored, _by_start
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -93,7 +93,7 @@ def test_a_search_has_no_answer(tmp_path: Path) -> None:
 def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: Path) -> None:
     """Its seconds are compared; one worker that goes on with a search may have every core."""
     held, budget = study(tmp_path, filters()), Budget(n_jobs=4)
-    controller.fill(held, budget)
+    controller.fill_queue(held, budget)
     assert controller._cpu_slots(held, budget, workers=1) == 4
     assert controller._cpu_slots(held, Budget(n_jobs=0), workers=1) == 4
     assert controller._cpu_slots(study(tmp_path, name="search"), budget, workers=1) == 1

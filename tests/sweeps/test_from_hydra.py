@@ -8,7 +8,7 @@ from PIL import Image
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
 from cnn_sweeps.sweeps.request import SweepRequest
-from cnn_sweeps.sweeps.study.catalog import address_of
+from cnn_sweeps.sweeps.study.stored_studies import address_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "hydra.sweeper.study_name=mine")

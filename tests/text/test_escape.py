@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cnn_sweeps.text import markdown, terminal
 from cnn_sweeps.text.escape import one_line, printable
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output, say
 
@@ -67,7 +67,7 @@ def test_in_a_terminal_only_our_own_commands_are_left(text: str) -> None:
 @hostile
 def test_json_keeps_every_value(text: str) -> None:
     """The characters are written as JSON writes them."""
-    made = dumped({"name": text, text: 1})
+    made = dump_json({"name": text, text: 1})
     assert COMMAND.findall(made) == []
     assert json.loads(made) == {"name": text, text: 1}
 

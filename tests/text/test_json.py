@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.text.json import dumped, sha256
+from cnn_sweeps.text.json import dump_json, sha256
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,19 @@ def strictly(text: str) -> object:
 def test_numbers_that_are_none_are_null() -> None:
     """A diverged training must not make the whole file unreadable."""
     given = {"loss": math.nan, "curve": [1.0, math.inf, -math.inf]}
-    assert strictly(dumped(given)) == {"loss": None, "curve": [1.0, None, None]}
+    assert strictly(dump_json(given)) == {"loss": None, "curve": [1.0, None, None]}
 
 
 def test_values_of_ours_become_plain() -> None:
     """Fields by name, times and paths as text, letters as they are."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     given = [Point(name="größer", place=(1.0, math.nan)), moment, Path("x/y")]
-    assert strictly(dumped(given)) == [
+    assert strictly(dump_json(given)) == [
         {"name": "größer", "place": [1.0, None]},
         "2026-01-02T03:04:05+00:00",
         "x/y",
     ]
-    assert "größer" in dumped(given)
+    assert "größer" in dump_json(given)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_settings_are_aligned_where_they_are_numbers(
     values: list[object], expected: list[str]
 ) -> None:
     """Names and powers of ten stay as they are."""
-    assert measures.aligned(values) == expected
+    assert measures.aligned_numbers(values) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_settings_are_aligned_where_they_are_numbers(
 )
 def test_more_accuracy_is_better_and_more_of_all_else_worse(metric: str, rises: bool) -> None:
     """A leaderboard knows which end is the top."""
-    assert measures.rising(metric) is rises
+    assert measures.higher_is_better(metric) is rises

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from cnn_sweeps.text.shell import pasted
 )
 def test_a_word_is_quoted_once(word: str, shown: str) -> None:
     """No chain of quotes, unless a shell would read something into double ones."""
-    assert pasted([word]) == shown
+    assert pasteable_command([word]) == shown
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,6 @@ def test_a_word_is_quoted_once(word: str, shown: str) -> None:
 )
 def test_what_is_shown_pastes_back(word: str) -> None:
     """Into a shell, and into Python's reader of one."""
-    line = pasted(["printf", "%s", word])
+    line = pasteable_command(["printf", "%s", word])
     assert shlex.split(line)[2] == word
     assert subprocess.check_output(["sh", "-c", line], text=True) == word

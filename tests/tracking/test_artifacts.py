@@ -38,4 +38,4 @@ def test_other_errors_of_the_store_are_told(store: Store, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(store.client, "get_run", refuse)
     with pytest.raises(StoreError, match="refuses: out of order"):
-        artifacts.known(store, "a" * 32)
+        artifacts.run_by_id(store, "a" * 32)

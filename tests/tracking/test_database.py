@@ -18,7 +18,7 @@ from filelock import FileLock
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, database
-from cnn_sweeps.tracking.errors import refusing
+from cnn_sweeps.tracking.errors import as_store_error
 
 ONE_RUN = """
 import sys
@@ -112,7 +112,7 @@ def test_lock_keeps_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with (
         FileLock(tmp_path / "mlflow.db.lock"),
         pytest.raises(StoreError, match="locked by another program"),
-        refusing("X"),
+        as_store_error("X"),
     ):
         database.prepare(tmp_path / "mlflow.db", artifacts="file:///x")
 
@@ -218,13 +218,16 @@ def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:
 )
 def test_failure_in_plain_words(error: Exception, message: str) -> None:
     """Each failure of disk or server names the store and says what it means."""
-    with pytest.raises(StoreError, match=f"^The tracking store HERE .*{message}"), refusing("HERE"):
+    with (
+        pytest.raises(StoreError, match=f"^The tracking store HERE .*{message}"),
+        as_store_error("HERE"),
+    ):
         raise error
 
 
 def test_long_message_is_cut() -> None:
     """Of a message of many lines only the start of the first is shown."""
-    with pytest.raises(StoreError) as caught, refusing("HERE"):
+    with pytest.raises(StoreError) as caught, as_store_error("HERE"):
         raise OSError("x" * 1000 + "\nmore")
     assert len(str(caught.value)) < 400
     assert "more" not in str(caught.value)
@@ -232,7 +235,7 @@ def test_long_message_is_cut() -> None:
 
 def test_own_mistakes_pass_unchanged() -> None:
     """An error in our own code is not blamed on the store."""
-    with pytest.raises(TypeError, match="ours"), refusing("HERE"):
+    with pytest.raises(TypeError, match="ours"), as_store_error("HERE"):
         raise TypeError("ours")
 
 
@@ -288,7 +291,7 @@ def test_server_that_never_answers(tmp_path: Path) -> None:
 def test_patience_is_back_after_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow's retries are shortened for the first contact only; a user's setting stays."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    with database.impatient():
+    with database.short_timeouts():
         during = {name: os.environ[name] for name in database.PATIENCE}
     assert during == {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "77"}
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ

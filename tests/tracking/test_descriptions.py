@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from stored_runs import METRICS, stored
 
-from cnn_sweeps.text.markdown import plain
+from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
 
 
@@ -100,7 +100,7 @@ def test_a_run_without_a_hash_has_none() -> None:
 
 def test_text_of_a_user_stays_text() -> None:
     """Nothing that a user names is taken for markup."""
-    assert plain("<b> *x* `y` [a](b)") == r"\<b> \*x\* \`y\` [a]\(b)"
+    assert plain_text("<b> *x* `y` [a](b)") == r"\<b> \*x\* \`y\` [a]\(b)"
 
 
 def test_the_experiment_says_how_names_read() -> None:

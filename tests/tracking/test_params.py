@@ -48,29 +48,31 @@ def single(value: float) -> float:
 @pytest.mark.parametrize("value", [0.874, 1 / 3, 0.1, 1e-9, 3e38, 16777216.0, 1.0, 0.0, -0.7])
 def test_a_score_has_no_digits_but_its_own(value: float) -> None:
     """And comes back bit for bit, from a store that has all the digits too."""
-    logged = params.shortest("val_accuracy", single(value))
+    logged = params.shortest_decimal("val_accuracy", single(value))
     assert len(repr(logged)) <= len(repr(single(value)))
     for stored in (logged, single(value)):
-        assert params.exact("val_accuracy", stored, precision="float32") == single(value)
-        assert params.exact("val_accuracy", stored, precision="mixed_bfloat16") == single(value)
-    assert params.shortest("best_loss", single(0.874)) == 0.874
+        assert params.exact_value("val_accuracy", stored, precision="float32") == single(value)
+        assert params.exact_value("val_accuracy", stored, precision="mixed_bfloat16") == single(
+            value
+        )
+    assert params.shortest_decimal("best_loss", single(0.874)) == 0.874
 
 
 @pytest.mark.parametrize("value", [float("inf"), 1e300, 0.1, 0.30000000000000004])
 def test_what_is_no_float32_is_stored_as_it_is(value: float) -> None:
     """Scores of a training in float64 among them, and those that no training gave."""
-    assert params.shortest("loss", value) == value
-    assert params.exact("loss", value, precision="float64") == value
-    assert params.exact("loss", value, precision=None) == value
+    assert params.shortest_decimal("loss", value) == value
+    assert params.exact_value("loss", value, precision="float64") == value
+    assert params.exact_value("loss", value, precision=None) == value
 
 
 def test_no_other_number_is_touched() -> None:
     """Seconds are measured, and 2**30 params are not 1.0737418e+09."""
     for name, value in {"train_seconds": single(0.874), "total_params": 2.0**30}.items():
-        assert params.shortest(name, value) == value
-        assert params.exact(name, value, precision="float32") == value
-    assert math.isnan(params.shortest("loss", math.nan))
-    assert math.isnan(params.exact("loss", math.nan, precision="float32"))
+        assert params.shortest_decimal(name, value) == value
+        assert params.exact_value(name, value, precision="float32") == value
+    assert math.isnan(params.shortest_decimal("loss", math.nan))
+    assert math.isnan(params.exact_value("loss", math.nan, precision="float32"))
 
 
 def test_shorten_shows_the_cut() -> None:

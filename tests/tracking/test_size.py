@@ -24,7 +24,7 @@ def options(group: str) -> list[str]:
 def logged(*typed: str) -> dict[str, dict[str, str]]:
     """What a command logs of its config, group by group."""
     found: dict[str, dict[str, str]] = {}
-    composed = validate.plain(validate.compose([*typed]))
+    composed = validate.plain_values(validate.compose([*typed]))
     for key, text in params_of(load(composed)).items():
         found.setdefault(key.partition(".")[0], {})[key] = text
     return found

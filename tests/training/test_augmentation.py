@@ -31,9 +31,9 @@ def images(channels: int = 3, count: int = 24, sides: tuple[int, int] = (12, 9))
 
 def made(config: Augment, x: Any, *, seed: int = 0, **when: int) -> Any:
     """What a step makes of images."""
-    from cnn_sweeps.training.augmentation import augmented
+    from cnn_sweeps.training.augmentation import augment_batch
 
-    return augmented(x, config, seed, **when)
+    return augment_batch(x, config, seed, **when)
 
 
 def mixed(config: Augment, x: Any, labels: Any, classes: int) -> tuple[Any, Any]:

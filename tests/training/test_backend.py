@@ -18,7 +18,7 @@ from cnn_sweeps.config.schema import CnnModel, TrainerConfig
 backend.configure_backend(TrainerConfig(), 0)
 from cnn_sweeps.models import build
 from cnn_sweeps.training import loop, state
-print(state.weights_sha256(build.build(CnnModel(filters=4, conv_blocks=1), (8, 8, 1), 10)))
+print(state.weights_sha256(build.build_model(CnnModel(filters=4, conv_blocks=1), (8, 8, 1), 10)))
 """
 
 
@@ -29,7 +29,9 @@ def initial_weights(seed: int, **fields: Any) -> str:
     from cnn_sweeps.models import build
     from cnn_sweeps.training import state
 
-    return state.weights_sha256(build.build(CnnModel(filters=4, conv_blocks=1), (8, 8, 1), 10))
+    return state.weights_sha256(
+        build.build_model(CnnModel(filters=4, conv_blocks=1), (8, 8, 1), 10)
+    )
 
 
 @pytest.mark.slow

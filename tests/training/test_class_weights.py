@@ -44,17 +44,17 @@ def test_a_class_without_images_takes_nothing_from_the_others() -> None:
 )
 def test_weights_have_one_form_however_they_were_typed(given: Any, named: Any) -> None:
     """By name, in the order of the classes, without those that change nothing."""
-    kept = class_weights.named(settings(class_weight=given), NAMES)
+    kept = class_weights.named_weights(settings(class_weight=given), NAMES)
     assert kept.class_weight == named
-    assert class_weights.named(kept, NAMES) == kept
+    assert class_weights.named_weights(kept, NAMES) == kept
     if isinstance(named, dict):
         assert list(kept.class_weight) == list(named)
 
 
 def test_a_name_that_is_a_number_comes_first() -> None:
     """Classes called 1 and 0: what is typed is a name, as it is shown."""
-    kept = class_weights.named(settings(class_weight={"1": 3.0}), ("1", "0"))
-    assert class_weights.named(kept, ("1", "0")).class_weight == {"1": 3.0}
+    kept = class_weights.named_weights(settings(class_weight={"1": 3.0}), ("1", "0"))
+    assert class_weights.named_weights(kept, ("1", "0")).class_weight == {"1": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_a_name_that_is_a_number_comes_first() -> None:
 def test_what_cannot_be_weighed_is_refused(given: Any, message: str) -> None:
     """In one or two lines that name it."""
     with pytest.raises(ConfigError, match=message):
-        class_weights.named(settings(class_weight=given), NAMES)
+        class_weights.named_weights(settings(class_weight=given), NAMES)

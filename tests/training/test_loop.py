@@ -321,7 +321,7 @@ def test_every_precision_trains(precision: Any) -> None:
     from cnn_sweeps.models import build
     from cnn_sweeps.training import loop
 
-    net = build.build(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
+    net = build.build_model(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
     trainer = loop.Trainer.compile(net, dataset(held_out=0), config, 0)
     result = loop.train(loop.FreshTraining(trainer=trainer), config)
     backend.configure_backend(TrainerConfig(), 0)

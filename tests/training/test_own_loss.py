@@ -120,7 +120,7 @@ def test_what_cannot_be_minimised_is_refused(loss: str, message: str) -> None:
     from cnn_sweeps.training import own_loss
 
     with pytest.raises(ModelError, match=message) as refused:
-        own_loss.find(f"own_losses:{loss}", 3)
+        own_loss.find_loss(f"own_losses:{loss}", 3)
     assert str(refused.value).startswith(f"trainer.loss=own_losses:{loss}")
     assert len(str(refused.value).splitlines()) <= 2
 
@@ -147,7 +147,7 @@ def test_a_function_of_other_arguments_is_refused_with_its_signature() -> None:
     from cnn_sweeps.training import own_loss
 
     with pytest.raises(ConfigError, match=r"too many .*\nIts signature is alone\(y_true\)"):
-        own_loss.find("own_losses:alone", 3)
+        own_loss.find_loss("own_losses:alone", 3)
 
 
 def test_a_function_that_is_not_in_the_module_is_refused_with_those_that_are() -> None:
@@ -155,7 +155,7 @@ def test_a_function_that_is_not_in_the_module_is_refused_with_those_that_are() -
     from cnn_sweeps.training import own_loss
 
     with pytest.raises(ConfigError, match="has no function fokal.\nIts functions: plain, mean"):
-        own_loss.find("own_losses:fokal", 3)
+        own_loss.find_loss("own_losses:fokal", 3)
 
 
 def test_its_files_are_part_of_the_experiment(tmp_path: Path) -> None:

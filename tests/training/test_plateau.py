@@ -7,7 +7,7 @@ import pytest
 
 from cnn_sweeps.config.schema import Schedule
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.plateau import drops
+from cnn_sweeps.training.plateau import count_drops
 
 LOSSES = [1.0, 0.9, 0.95, 0.91, 0.92, 0.8, 0.81, 0.82, 0.83, 0.84, 0.85, 0.79]
 
@@ -52,9 +52,9 @@ def test_it_drops_as_in_keras(patience: int, min_delta: float, monitor: str) -> 
     for number, epoch in enumerate(epochs):
         kept.on_epoch_end(number, dict(epoch.metrics))
         rate = float(Net.optimizer.learning_rate)
-        assert drops(schedule, epochs[: number + 1]) == -math.log2(rate)
+        assert count_drops(schedule, epochs[: number + 1]) == -math.log2(rate)
 
 
 def test_nothing_drops_before_anything_was_seen() -> None:
     """The first epoch has the learning rate that was asked for."""
-    assert drops(Schedule(name="reduce_on_plateau", patience=1), []) == 0
+    assert count_drops(Schedule(name="reduce_on_plateau", patience=1), []) == 0

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_sweeps.data.progress import counted
+from cnn_sweeps.data.progress import with_progress
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.progress import Mode, ProgressBar, reading
+from cnn_sweeps.training.progress import Mode, ProgressBar, reading_bar
 
 
 class Terminal(io.StringIO):
@@ -113,6 +113,6 @@ def test_steps_in_quick_succession_are_not_drawn_each(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("stream", "visible"), [(Terminal(), True), (io.StringIO(), False)])
 def test_reading_shows_how_many_files_are_read(stream: io.StringIO, visible: bool) -> None:
     """Where a training would show its bar; in a file nothing is written."""
-    with reading("auto", stream):
-        assert list(counted(["a", "b"], "images read")) == ["a", "b"]
+    with reading_bar("auto", stream):
+        assert list(with_progress(["a", "b"], "images read")) == ["a", "b"]
     assert ("images read" in stream.getvalue()) == visible

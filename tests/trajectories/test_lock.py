@@ -14,7 +14,7 @@ import pytest
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.trajectories import lock as locks
-from cnn_sweeps.trajectories.lock import Lock, locked
+from cnn_sweeps.trajectories.lock import Lock, hold_lock
 
 HOLDER = """
 import sys
@@ -166,19 +166,19 @@ def test_a_file_that_is_locked_for_too_long_is_refused(
     """It is said how to find the program that holds it."""
     monkeypatch.setattr(locks, "PATIENCE", 0.1)
     with (
-        locked(tmp_path / "x.lock"),
+        hold_lock(tmp_path / "x.lock"),
         pytest.raises(StoreError, match=r"x\.lock has been locked .* for 0\.1 s\.\n.*fuser"),
-        locked(tmp_path / "x.lock"),
+        hold_lock(tmp_path / "x.lock"),
     ):
         pytest.fail("the lock was given twice")
 
 
 def test_waiting_for_a_file_ends_with_ctrl_c(tmp_path: Path) -> None:
     """An interrupt does not wait for the other process."""
-    with locked(tmp_path / "x.lock"):
+    with hold_lock(tmp_path / "x.lock"):
         timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
         timer.start()
-        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "x.lock"):
+        with pytest.raises(KeyboardInterrupt), hold_lock(tmp_path / "x.lock"):
             pytest.fail("the lock was given twice")
         timer.join()
 
@@ -190,6 +190,6 @@ def test_a_lock_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         pytest.raises(
             StoreError, match=r"x\.lock cannot be created: [^\n]*\n.*tracking\.dir=FOLDER"
         ),
-        locked(tmp_path / "folder" / "x.lock"),
+        hold_lock(tmp_path / "folder" / "x.lock"),
     ):
         pytest.fail("there is no lock")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.arrays import Shape
-from cnn_sweeps.data.files import expanded, kind
+from cnn_sweeps.data.files import expand_user, kind
 from cnn_sweeps.data.readers import digits, idx, image_folder, npz, published, table
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import ConfigError, DataError
@@ -73,7 +73,7 @@ def check_there(config: Data) -> None:
         if not field.metadata.get("location") or not field.metadata.get("selects", True):
             continue
         given = getattr(config, field.name)
-        path = expanded(given)
+        path = expand_user(given)
         if kind(path) == "nothing":
             raise DataError(
                 f"data.{field.name}={given} does not exist; check the path ({path.absolute()})."

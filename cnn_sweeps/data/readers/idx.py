@@ -17,16 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import IdxData
-from cnn_sweeps.data.arrays import COLOR_DIMENSIONS, Part, Shape, count_classes, image_shape, named
+from cnn_sweeps.data.arrays import (
+    COLOR_DIMENSIONS,
+    Part,
+    Shape,
+    count_classes,
+    image_shape,
+    named_labels,
+)
 from cnn_sweeps.data.dataset import Content, assemble
 from cnn_sweeps.data.files import (
-    beginning,
     check_memory,
-    expanded,
+    expand_user,
+    first_bytes,
     kind,
     links_out,
     read_bytes,
-    visible,
+    visible_entries,
 )
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.readers.split_names import VALIDATION_SUFFIXES, not_read
@@ -74,7 +81,7 @@ def read(config: IdxData) -> Content:
     Raises:
         DataError: a file is missing, ambiguous or broken, or they do not fit together.
     """
-    folder = expanded(config.path)
+    folder = expand_user(config.path)
     if kind(folder) == "file":
         hint = "; an NPZ file is read by data=npz" if folder.suffix == ".npz" else ""
         raise DataError(f"data.path={folder} is a file; data=idx reads a folder{hint}.")
@@ -82,7 +89,7 @@ def read(config: IdxData) -> Content:
     paths = {part: locate(folder, each) for part, each in roles.items()}
     read = {part: read_part(path) for part, path in paths.items()}
     with _told_to_convert():
-        parts, classes = named(read, config.labels)
+        parts, classes = named_labels(read, config.labels)
         content = assemble(
             parts,
             name=folder.resolve().name,
@@ -129,13 +136,13 @@ def _beside(folder: Path, roles: Mapping[str, Roles]) -> list[str]:
 
 def shape(config: IdxData) -> Shape | None:
     """The shape that the header of the training images gives."""
-    path = locate(expanded(config.path), ROLES["x_train"])
-    return image_shape(header_of(beginning(path, LONGEST_HEADER), str(path)).shape, config.rules)
+    path = locate(expand_user(config.path), ROLES["x_train"])
+    return image_shape(header_of(first_bytes(path, LONGEST_HEADER), str(path)).shape, config.rules)
 
 
 def num_classes(config: IdxData) -> int:
     """As many as there are different training labels."""
-    part = read_part(locate(expanded(config.path), ROLES["y_train"]))
+    part = read_part(locate(expand_user(config.path), ROLES["y_train"]))
     return count_classes(part, config.labels)
 
 
@@ -144,7 +151,7 @@ def candidates(folder: Path, roles: Roles) -> list[Path]:
 
     A file that lies there zipped as well counts once.
     """
-    files = [path for path in visible(folder) if path.is_file()]
+    files = [path for path in visible_entries(folder) if path.is_file()]
     fitting = [path for path in files if any(role in path.name.lower() for role in roles)]
     plain = [path for path in fitting if path.suffix != ".gz"]
     zipped = [path for path in fitting if path.with_suffix("") not in plain]
@@ -172,7 +179,7 @@ def locate(folder: Path, roles: Roles) -> Path:
 
 def read_part(path: Path) -> Part:
     """One IDX file as an array, after a look at how long its header says that it is."""
-    size = header_of(beginning(path, LONGEST_HEADER), str(path)).size
+    size = header_of(first_bytes(path, LONGEST_HEADER), str(path)).size
     check_memory(size, path)
     return Part(parse(read_bytes(path, most=size), str(path)), str(path))
 

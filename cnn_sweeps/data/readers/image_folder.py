@@ -1,13 +1,17 @@
 """A user's own images: one sub-folder for each class."""
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import expanded, kind, visible
+from cnn_sweeps.data.files import entries_of, expand_user, kind, visible_entries
 from cnn_sweeps.data.readers import listed
-from cnn_sweeps.data.readers.listed import Item, Listing, is_image
+from cnn_sweeps.data.readers.listed import Files, Listing, is_image
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.readers.split_names import SplitName, not_read, split_of
 from cnn_sweeps.data.split import refuse_unused
@@ -16,7 +20,7 @@ from cnn_sweeps.text.format import pluralize
 
 FEWEST_SPLITS = 2
 ORDER = ("train", "test", "validation")
-Classes = dict[str, list[Path]]
+Classes = dict[str, list[str]]
 
 
 def read(config: FolderData) -> Content:
@@ -33,7 +37,7 @@ def read(config: FolderData) -> Content:
             that cannot be read as images: all of them are told.
         ConfigError: `test_fraction` has no effect.
     """
-    folder = expanded(config.path)
+    folder = expand_user(config.path)
     folders = split_folders(folder, config.rules)
     classes: dict[SplitName, Classes] = {"train": class_files(folders["train"])}
     names = tuple(classes["train"])
@@ -41,10 +45,7 @@ def read(config: FolderData) -> Content:
         _check_labelled(folders[split], split, names)
         classes[split] = class_files(folders[split], fewest=1)
         _same_classes(folders["train"], names, folders[split], tuple(classes[split]))
-    splits = {
-        split: [Item(path=p, label=n) for n, files in enumerate(found.values()) for p in files]
-        for split, found in classes.items()
-    }
+    splits = {split: _labelled(found) for split, found in classes.items()}
     notices: tuple[str, ...] = ()
     if "test" in folders and config.rules > 1:
         refuse_unused(config, "test_fraction", f"{folders['test']} is the test split")
@@ -65,9 +66,18 @@ def read(config: FolderData) -> Content:
     )
 
 
+def _labelled(classes: Classes) -> Files:
+    """The files of all classes, with the number of their class."""
+    counts = [len(files) for files in classes.values()]
+    return Files(
+        paths=[path for files in classes.values() for path in files],
+        labels=np.repeat(np.arange(len(counts)), counts),
+    )
+
+
 def num_classes(config: FolderData) -> int:
     """As many as there are folders of training images."""
-    return len(class_folders(split_folders(expanded(config.path), config.rules)["train"]))
+    return len(class_folders(split_folders(expand_user(config.path), config.rules)["train"]))
 
 
 def split_folders(folder: Path, rules: int) -> dict[SplitName, Path]:
@@ -122,7 +132,7 @@ def class_files(folder: Path, fewest: int = FEWEST_CLASSES) -> Classes:
     Raises:
         DataError: fewer classes than that, an empty one, or images or folders out of place.
     """
-    loose = [path for path in visible(folder) if path.is_file() and is_image(path)]
+    loose = [path for path in visible_entries(folder) if path.is_file() and is_image(path.name)]
     folders = class_folders(folder)
     if loose:
         deep = (
@@ -163,27 +173,33 @@ def class_folders(folder: Path) -> list[Path]:
     Raises:
         DataError: a link to nothing, which may have been a class.
     """
-    inside = visible(folder)
+    inside = visible_entries(folder)
     for path in inside:
         if path.is_symlink() and not path.exists():
             raise DataError(f"{path} is a link to nothing; fix or remove it.")
     return [path for path in inside if path.is_dir()]
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[str]:
     """The files of one class folder."""
-    files = visible(folder)
-    if not files:
+    entries = entries_of(folder)
+    if not entries:
         raise DataError(
             f"{folder} contains no images; add images or remove the class folder everywhere."
         )
-    for path in files:
-        if path.is_dir():
+    for entry in entries:
+        if _is_folder(entry):
             raise DataError(
-                f"{path} is a folder inside a class folder; class "
+                f"{folder / entry.name} is a folder inside a class folder; class "
                 "folders lie in the folder itself, or in its train/, val/ and test/."
             )
-    return files
+    return [f"{folder}{os.sep}{entry.name}" for entry in entries]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # a link to itself
+        return entry.is_dir()
+    return False
 
 
 def _check_labelled(folder: Path, split: SplitName, names: Sequence[str]) -> None:
@@ -194,8 +210,8 @@ def _check_labelled(folder: Path, split: SplitName, names: Sequence[str]) -> Non
     """
     fraction = "data.test_fraction" if split == "test" else "data.validation_fraction"
     without = f"without it, {fraction} of the training images is held out"
-    inside = visible(folder)
-    if not any(path.is_file() or visible(path) for path in inside):
+    inside = visible_entries(folder)
+    if not any(path.is_file() or visible_entries(path) for path in inside):
         raise DataError(f"{folder} holds no images; add some, or remove it: {without}.")
     if not {path.name for path in class_folders(folder)} & {*names}:
         raise DataError(

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,31 @@ SUFFIXES = (
 )
 OTHER = f"another kind of file: not {' '.join(suffix[1:] for suffix in SUFFIXES)}"
 TEST_SEED = 0
-Faults = Mapping[Path, UnreadableImageError]
+Faults = Mapping[str, UnreadableImageError]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
-    """One image file.
+class Files:
+    """Image files with their labels, column by column: there may be millions.
 
     Attributes:
-        path: where it is.
-        label: its class, by number.
-        group: images of one group are never in two splits; None where there are no groups.
+        paths: where they are.
+        labels: the number of the class of each, (n,).
+        groups: of each, (n,); images of one group are never in two splits. None without groups.
     """
 
-    path: Path
-    label: int
-    group: str | None = None
+    paths: list[str]
+    labels: Labels
+    groups: NDArray[np.str_] | None = None
+
+    def of(self, which: NDArray[Any]) -> "Files":
+        """Those of an array of indices or a mask."""
+        places = np.arange(len(self.paths))[which]
+        return Files(
+            paths=[self.paths[place] for place in places.tolist()],
+            labels=self.labels[places],
+            groups=None if self.groups is None else self.groups[places],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +73,7 @@ class Listing:
     source: Path
     folder: Path
     class_names: tuple[str, ...]
-    splits: Mapping[SplitName, Sequence[Item]]
+    splits: Mapping[SplitName, Files]
     in_turns: bool = False
     notices: tuple[str, ...] = ()
 
@@ -75,7 +84,7 @@ class _Part:
 
     x: View
     y: Labels
-    digests: NDArray[np.str_]
+    digests: NDArray[np.bytes_]
     groups: NDArray[np.str_] | None
 
     def of(self, which: NDArray[np.bool_] | slice) -> "_Part":
@@ -88,9 +97,9 @@ class _Part:
         )
 
 
-def is_image(path: Path) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file is an image by the end of its name."""
-    return path.suffix.lower() in SUFFIXES
+    return name.lower().endswith(SUFFIXES)
 
 
 def shape(config: ImageFiles) -> Shape:
@@ -144,68 +153,64 @@ def _decoded(
     listing: Listing, config: ImageFiles
 ) -> tuple[dict[SplitName, _Part], str, tuple[str, ...]]:
     """The images of each split, the digest of what was decoded, and what is to be said of them."""
-    items = [item for split in listing.splits.values() for item in split]
-    files = list(dict.fromkeys(item.path for item in items if is_image(item.path)))
+    every = [path for files in listing.splits.values() for path in files.paths]
+    paths = [path for path in dict.fromkeys(every) if is_image(path)]
     cache = decoded.cache_folder(config.cache)
-    digests = dict(zip(files, Manifest.of(listing.source, cache).digests(files), strict=True))
-    found = decoded.read(files, list(digests.values()), config, listing.source)
-    faults = {files[place]: fault for place, fault in found.faults.items()}
-    faults |= _foreign(items)
+    digests = Manifest.of(listing.source, cache).digests(paths)
+    found = decoded.read(paths, digests, config, listing.source)
+    faults = {paths[place]: fault for place, fault in found.faults.items()}
+    if len(paths) < len(set(every)):
+        faults |= _foreign(every)
     notices = found.notices
     if faults and not config.skip_unreadable:
-        raise DataError(unreadable.refusal(faults, listing.folder, len(items)))
+        raise DataError(unreadable.refusal(faults, listing.folder, len(every)))
     if faults:
-        notices += (unreadable.notice(faults, listing.folder, len(items)),)
+        notices += (unreadable.skipped_notice(faults, listing.folder, len(every)),)
     if config.rules > 1:
-        notices += links_out(listing.folder, (path for path in files if path not in faults))
-    images = replace(found.images, names=[str(path) for path in files])
-    place = {path: number for number, path in enumerate(files)}
+        notices += links_out(listing.folder, (path for path in paths if path not in faults))
+    images = replace(found.images, names=paths)
+    place = dict(zip(paths, range(len(paths)), strict=True))
     parts = {}
-    for split, listed in listing.splits.items():
-        left = [item for item in listed if item.path not in faults]
-        _complete(listed, left, faults)
-        left = _in_turns(left) if listing.in_turns else left
-        grouped = [item.group for item in left if item.group is not None]
+    for split, files in listing.splits.items():
+        left = _readable(files, faults)
+        left = left.of(_in_turns(left.labels)) if listing.in_turns else left
+        places = np.array([place[path] for path in left.paths], dtype=np.int64)
         parts[split] = _Part(
-            x=images.pick(np.array([place[item.path] for item in left], dtype=np.int64)),
-            y=np.array([item.label for item in left], dtype=np.int64),
-            digests=np.array([digests[item.path] for item in left]),
-            groups=np.array(grouped) if grouped else None,
+            x=images.pick(places), y=left.labels, digests=digests[places], groups=left.groups
         )
     return parts, found.digest, notices
 
 
-def _foreign(items: Sequence[Item]) -> Faults:
+def _foreign(paths: Sequence[str]) -> Faults:
     """The files that are no images by their names, and what they are."""
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
-    others = (item.path for item in items if not is_image(item.path))
-    return {path: picture.foreign(path, OTHER, "move or convert it") for path in others}
+    others = (path for path in paths if not is_image(path))
+    return {path: picture.foreign_file(Path(path), OTHER, "move or convert it") for path in others}
 
 
-def _complete(listed: Sequence[Item], left: Sequence[Item], faults: Faults) -> None:
-    """Refuse a class of a split of which nothing can be read.
+def _readable(files: Files, faults: Faults) -> Files:
+    """The files of a split without those that cannot be read.
 
     Raises:
-        DataError: with the first of its files.
+        DataError: nothing is left of a class; with the first of its files.
     """
-    remaining = {item.label for item in left}
-    for item in listed:
-        if item.label not in remaining:
-            raise DataError(
-                f"{item.path.parent} has no image that can be read; {faults[item.path]}"
-            )
+    if not faults:
+        return files
+    left = files.of(np.array([path not in faults for path in files.paths]))
+    for label in np.setdiff1d(files.labels, left.labels):
+        first = files.paths[int(np.argmax(files.labels == label))]
+        raise DataError(f"{Path(first).parent} has no image that can be read; {faults[first]}")
+    return left
 
 
-def _in_turns(items: Sequence[Item]) -> list[Item]:
-    """The first image of each class, then the second of each, and so on."""
-    seen: Counter[int] = Counter()
-    turns = []
-    for item in items:
-        turns.append((seen[item.label], item.label))
-        seen[item.label] += 1
-    order = sorted(range(len(items)), key=turns.__getitem__)
-    return [items[place] for place in order]
+def _in_turns(labels: Labels) -> NDArray[np.int64]:
+    """The first image of each class, then the second of each, and so on: their places."""
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    turns = np.empty(len(labels), dtype=np.int64)
+    turns[by_class] = np.concatenate([np.arange(count) for count in counts])
+    return np.lexsort((labels, turns))
 
 
 def _digest(parts: Mapping[SplitName, _Part], listing: Listing, config: ImageFiles) -> str:
@@ -216,7 +221,7 @@ def _digest(parts: Mapping[SplitName, _Part], listing: Listing, config: ImageFil
     for split in sorted(parts):
         part = parts[split]
         sha.update(f"{split} {len(part.y)}\n".encode())
-        sha.update("\n".join(part.digests).encode())
+        sha.update(b"\n".join(part.digests.tolist()))
         sha.update(part.y.astype("<i8").tobytes())
         if split == "train" and part.groups is not None:
             sha.update(f"groups {json.dumps(part.groups.tolist())}\n".encode())

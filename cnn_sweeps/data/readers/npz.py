@@ -14,9 +14,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import NpzData
-from cnn_sweeps.data.arrays import Part, Shape, count_classes, image_shape, named
+from cnn_sweeps.data.arrays import Part, Shape, count_classes, image_shape, named_labels
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
-from cnn_sweeps.data.files import check_memory, check_regular, expanded, kind, told
+from cnn_sweeps.data.files import as_data_error, check_memory, check_regular, expand_user, kind
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.readers.split_names import VALIDATION_SUFFIXES, not_read
 from cnn_sweeps.errors import DataError
@@ -32,18 +32,18 @@ def read(config: NpzData) -> Content:
     Raises:
         DataError: the file is missing, broken or no NPZ, or the arrays do not fit.
     """
-    path = expanded(config.path)
+    path = expand_user(config.path)
     if kind(path) == "folder":
         raise DataError(
             f"data.path={path} is a folder; data=npz reads one .npz file "
             "(a folder: data=idx or data=image_folder)."
         )
     if config.rules == 1:
-        parts, classes = named(read_parts(path), config.labels)
+        parts, classes = named_labels(read_parts(path), config.labels)
         return assemble(parts, name=path.stem, source=str(path), class_names=classes)
     present = names_in(path)
     names = {**STANDARD, **_validation(path, present)}
-    parts, classes = named(read_parts(path, names), config.labels)
+    parts, classes = named_labels(read_parts(path, names), config.labels)
     content = assemble(
         parts, name=path.stem, source=str(path), class_names=classes, rules=config.rules
     )
@@ -53,12 +53,12 @@ def read(config: NpzData) -> Content:
 
 def shape(config: NpzData) -> Shape | None:
     """The shape that the header of the training images gives."""
-    return image_shape(header(expanded(config.path), "x_train")[0], config.rules)
+    return image_shape(header(expand_user(config.path), "x_train")[0], config.rules)
 
 
 def num_classes(config: NpzData) -> int:
     """As many as there are different training labels."""
-    path = expanded(config.path)
+    path = expand_user(config.path)
     check_regular(path)
     with np.load(path, allow_pickle=False) as arrays:
         part = Part(_array(path, arrays, "y_train"), str(path))
@@ -114,7 +114,7 @@ def _validation(path: Path, present: list[str]) -> dict[str, str]:
 def _told(path: Path) -> Iterator[None]:
     """Turn what a missing, broken or other file raises into one `DataError`."""
     check_regular(path)
-    with told(path):
+    with as_data_error(path):
         is_zip = path.stat().st_size and zipfile.is_zipfile(path)
     if not is_zip:
         raise DataError(
@@ -122,7 +122,7 @@ def _told(path: Path) -> Iterator[None]:
             "np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...)."
         )
     try:
-        with told(path):
+        with as_data_error(path):
             yield
     except BROKEN as error:
         raise DataError(f"{path} is damaged ({error}); copy or write it again.") from error

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data.arrays import DARK, DEPTHS, WHITEST
-from cnn_sweeps.data.files import check_regular, told
+from cnn_sweeps.data.files import as_data_error, check_regular
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -65,7 +65,7 @@ class Picture:
 
 
 @contextmanager
-def careful() -> Iterator[None]:
+def strict_decoding() -> Iterator[None]:
     """What `read` needs around it, once for all threads: an image that could be an attack fails.
 
     Other warnings are of odd metadata, which does not matter: pixels decide.
@@ -84,7 +84,7 @@ def read(
     resize: Resize = "stretch",
     white: int = DEEPEST,
 ) -> Picture:
-    """Decode, turn upright, flatten, bring to size; many threads may, inside of `careful`.
+    """Decode, turn upright, flatten, bring to size; many threads may, inside of `strict_decoding`.
 
     The camera's EXIF orientation is applied; transparency is flattened onto white; of an
     animation the first frame counts; 16-bit gray values are scaled and rounded (16-bit colour is
@@ -126,7 +126,7 @@ def read(
         if not isinstance(error, UnidentifiedImageError):
             reason = getattr(error, "strerror", None)  # the system's, and not Pillow's
             raise UnreadableImageError(path, reason or f"damaged: {error}") from error
-        raise foreign(path, f"not a known image: {' '.join(FORMATS)}") from error
+        raise foreign_file(path, f"not a known image: {' '.join(FORMATS)}") from error
     pixels = np.asarray(flat).reshape(height, width, -1)
     return Picture(pixels=pixels, depth=depth, brightest=brightest)
 
@@ -147,7 +147,9 @@ def brought_to(
     return np.asarray(_resized(image, (width, height), resize)).reshape(shape)
 
 
-def foreign(path: Path, otherwise: str, remedy: str = "fix or remove it") -> UnreadableImageError:
+def foreign_file(
+    path: Path, otherwise: str, remedy: str = "fix or remove it"
+) -> UnreadableImageError:
     """What a file is that is no image which can be read here, by its first bytes.
 
     Args:
@@ -155,7 +157,7 @@ def foreign(path: Path, otherwise: str, remedy: str = "fix or remove it") -> Unr
         otherwise: what is said of a file that is not known either.
         remedy: and what can be done with it.
     """
-    with told(path), path.open("rb") as file:
+    with as_data_error(path), path.open("rb") as file:
         first = file.read(BEGINNING)
     if not first:
         return UnreadableImageError(path, "an empty file, 0 bytes")

@@ -13,7 +13,7 @@ import numpy as np
 from cnn_sweeps.config.schema import ArchiveData, Data
 from cnn_sweeps.data.arrays import Part
 from cnn_sweeps.data.dataset import PARTS, Content, assemble
-from cnn_sweeps.data.files import expanded, kind, read_bytes, told
+from cnn_sweeps.data.files import as_data_error, expand_user, kind, read_bytes
 from cnn_sweeps.data.readers import cifar, idx, npz
 from cnn_sweeps.data.readers.catalog import IDX_FILES, PUBLISHED, Published
 from cnn_sweeps.data.readers.reader import Reader
@@ -37,14 +37,14 @@ def read(config: ArchiveData) -> Content:
             not exist, or holds it incomplete, damaged or under the wrong name.
     """
     published = PUBLISHED[config.name]
-    bases = list(named(config))
+    bases = list(named_folders(config))
     for folder in (folder for base in bases for folder in folders(base, published)):
-        if files := contained(folder, published):
+        if files := files_in(folder, published):
             return _content(files, folder, published)
     faults: list[str] = []
     for folder in folders(cache(), published):
         try:
-            files = contained(folder, published)
+            files = files_in(folder, published)
         except DataError as error:
             faults.append(f" Skipped: {error}")
             continue
@@ -60,7 +60,7 @@ def read(config: ArchiveData) -> Content:
     return _downloaded(published, cache() / "cnn_sweeps" / config.name)
 
 
-def named(config: ArchiveData) -> Iterator[Path]:
+def named_folders(config: ArchiveData) -> Iterator[Path]:
     """The folders of data sets that the user named, which must exist.
 
     Raises:
@@ -69,7 +69,7 @@ def named(config: ArchiveData) -> Iterator[Path]:
     for setting, path in (("data.root", config.root), (VARIABLE, os.environ.get(VARIABLE))):
         if not path:
             continue
-        base = expanded(Path(path))
+        base = expand_user(Path(path))
         if (found := kind(base)) != "folder":
             fault = "is a file" if found == "file" else "does not exist"
             raise DataError(f"{setting}={path} {fault}; name the folder that holds the archives.")
@@ -83,7 +83,7 @@ def search_settings(config: Data) -> ArchiveData:
 
 def cache() -> Path:
     """The folder that Keras keeps data sets in, wherever KERAS_HOME puts it."""
-    return expanded(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "datasets"
+    return expand_user(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "datasets"
 
 
 def folders(base: Path, published: Published) -> list[Path]:
@@ -92,13 +92,13 @@ def folders(base: Path, published: Published) -> list[Path]:
     return [*(base / name for name in own), base]
 
 
-def contained(folder: Path, published: Published) -> Files | None:
+def files_in(folder: Path, published: Published) -> Files | None:
     """The files of a data set in one folder, unzipped and verified; None when it has none.
 
     Raises:
         DataError: some are missing, or one is damaged or another data set's.
     """
-    with told(folder):
+    with as_data_error(folder):
         paths = {name: _loose(folder, name) for name in published.files}
         archives = [folder / name for name in published.archives if (folder / name).is_file()]
     present = {name: path for name, path in paths.items() if path is not None}
@@ -139,7 +139,7 @@ def _unpacked(archive: Path, published: Published) -> Files:
         }
     files: Files = {}
     try:
-        with told(archive), tarfile.open(archive) as tar:
+        with as_data_error(archive), tarfile.open(archive) as tar:
             for member in tar:
                 name = Path(member.name).name
                 if name in published.files and member.isreg() and member.size <= MOST:
@@ -200,7 +200,7 @@ def _downloaded(published: Published, folder: Path) -> Content:
     for name, sha256 in published.downloads.items():
         urls = [mirror + name for mirror in published.mirrors]
         download.fetch(urls, folder / name, sha256=sha256)
-    files = contained(folder, published)
+    files = files_in(folder, published)
     if files is None:  # another process or a person removed them meanwhile
         raise DataError(f"{folder} lost what was just downloaded to it; run the command again.")
     return _content(files, folder, published)

@@ -3,15 +3,18 @@
 import csv
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from cnn_sweeps.config.schema import TableData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import expanded, kind, told
+from cnn_sweeps.data.files import as_data_error, expand_user, kind
 from cnn_sweeps.data.readers import listed
-from cnn_sweeps.data.readers.listed import Item, Listing
+from cnn_sweeps.data.readers.listed import Files, Listing
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.readers.split_names import SplitName, split_of
 from cnn_sweeps.data.split import refuse_unused
@@ -37,14 +40,14 @@ def read(config: TableData) -> Content:
     """
     if config.rules == 1:
         raise ConfigError("data=table came with data.rules=2; leave data.rules out.")
-    path = expanded(config.path)
+    path = expand_user(config.path)
     columns = read_columns(path)
     labels = _labels(config, path, columns)
     classes = tuple(sorted(set(labels), key=_in_order))
     numbers = {name: number for number, name in enumerate(classes)}
-    items = _items(config, path, columns, [numbers[label] for label in labels])
-    splits = _splits(config, path, columns, items)
-    _check(path, items, splits, classes)
+    files = _files(config, path, columns, [numbers[label] for label in labels])
+    splits = _splits(config, path, columns, files)
+    _check(path, splits, classes)
     if "test" in splits:
         refuse_unused(config, "test_fraction", f"{path} has rows for testing")
     return listed.read(
@@ -57,7 +60,7 @@ def read(config: TableData) -> Content:
 
 def num_classes(config: TableData) -> int:
     """As many as there are different labels."""
-    path = expanded(config.path)
+    path = expand_user(config.path)
     return len(set(_labels(config, path, read_columns(path))))
 
 
@@ -70,7 +73,7 @@ def read_columns(path: Path) -> Columns:
     if (found := kind(path)) != "file":
         fault = "is a folder" if found == "folder" else "does not exist"
         raise DataError(f"data.path={path} {fault}; data=table reads one CSV or Parquet file.")
-    with told(path):
+    with as_data_error(path):
         return _parsed(path, path.stat().st_mtime_ns)
 
 
@@ -160,9 +163,7 @@ def _in_order(label: str) -> tuple[bool, float, str]:
     return (False, value, label) if math.isfinite(value) else (True, 0.0, label)
 
 
-def _items(
-    config: TableData, path: Path, columns: Columns, labels: Sequence[int]
-) -> Sequence[Item]:
+def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int]) -> Files:
     """A file, label and group for each row.
 
     Raises:
@@ -170,30 +171,32 @@ def _items(
     """
     names = _column(config, path, columns, "path") or ()
     groups = _column(config, path, columns, "group")
-    seen: dict[Path, int] = {}
-    items = []
-    for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+    folder = "" if path.parent == Path() else f"{path.parent}{os.sep}"
+    seen: dict[str, int] = {}
+    for row, name in enumerate(names):
         where = f"row {row + HEAD} of {path}"
         if not name:
             raise DataError(f"{where} has no path; fill it in.")
-        file = Path(name)
-        if file.is_absolute() or ".." in file.parts:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(
                 f"{where} has the path {name}, which leaves the folder of the table; write paths "
                 f"from {path.parent} on, and move the table to the folder above its images."
             )
-        file = path.parent / file
+        file = folder + os.path.normpath(name)
         if (first := seen.setdefault(file, row)) != row:
             raise DataError(f"{where} has the file of row {first + HEAD}, {name}; remove one.")
         if groups is not None and not groups[row]:
             raise DataError(f"{where} has no group; fill it in, if only with the path.")
-        items.append(Item(path=file, label=label, group=groups[row] if groups else None))
-    return items
+    return Files(
+        paths=list(seen),
+        labels=np.array(labels, dtype=np.int64),
+        groups=None if groups is None else np.array(groups),
+    )
 
 
 def _splits(
-    config: TableData, path: Path, columns: Columns, items: Sequence[Item]
-) -> dict[SplitName, list[Item]]:
+    config: TableData, path: Path, columns: Columns, files: Files
+) -> dict[SplitName, Files]:
     """The rows of each split; all are for training where no column says otherwise.
 
     Raises:
@@ -201,26 +204,23 @@ def _splits(
     """
     given = _column(config, path, columns, "split")
     if given is None:
-        return {"train": list(items)}
-    splits: dict[SplitName, list[Item]] = {"train": []}
-    for row, (name, item) in enumerate(zip(given, items, strict=True), HEAD):
-        split = split_of(name)
+        return {"train": files}
+    known = {name: split_of(name) for name in set(given)}
+    rows: dict[SplitName, list[int]] = {"train": []}
+    for row, name in enumerate(given):
+        split = known[name]
         if split is None:
             raise DataError(
-                f"row {row} of {path} has the split {name!r}; splits are train, val and test."
+                f"row {row + HEAD} of {path} has the split {name!r}; splits are train, val and "
+                "test."
             )
-        splits.setdefault(split, []).append(item)
-    if not splits["train"]:
+        rows.setdefault(split, []).append(row)
+    if not rows["train"]:
         raise DataError(f"{path} has no row whose split is train; there is nothing to learn from.")
-    return splits
+    return {split: files.of(np.array(places)) for split, places in rows.items()}
 
 
-def _check(
-    path: Path,
-    items: Sequence[Item],
-    splits: Mapping[SplitName, Sequence[Item]],
-    classes: Sequence[str],
-) -> None:
+def _check(path: Path, splits: Mapping[SplitName, Files], classes: Sequence[str]) -> None:
     """Refuse what no network learns from, and what would let a test see training images.
 
     Raises:
@@ -230,20 +230,18 @@ def _check(
         raise DataError(
             f"{path} has only the label {classes[0]!r}; there must be at least two classes."
         )
-    trained = {item.label for item in splits["train"]}
-    for item in items:
-        if item.label not in trained:
-            raise DataError(
-                f"{path} has the label {classes[item.label]!r}, which no training image has; add "
-                "some, or remove its rows."
-            )
+    for untrained in np.setdiff1d(np.arange(len(classes)), splits["train"].labels):
+        raise DataError(
+            f"{path} has the label {classes[untrained]!r}, which no training image has; add "
+            "some, or remove its rows."
+        )
     home: dict[str, SplitName] = {}
-    for split, rows in splits.items():
-        for item in rows:
-            if item.group is not None and home.setdefault(item.group, split) != split:
+    for split, files in splits.items():
+        for group in [] if files.groups is None else np.unique(files.groups).tolist():
+            if home.setdefault(group, split) != split:
                 raise DataError(
-                    f"{path} has the group {item.group!r} in two splits, {home[item.group]} and "
-                    f"{split}; give all of its rows one split."
+                    f"{path} has the group {group!r} in two splits, {home[group]} and {split}; "
+                    "give all of its rows one split."
                 )
 
 

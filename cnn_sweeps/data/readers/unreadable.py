@@ -1,5 +1,6 @@
 """Many image files that cannot be read, told in two lines: kinds, how many, the first ten."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ MOST_NAMED = 10
 SKIP = "data.skip_unreadable=true"
 
 
-def refusal(faults: Mapping[Path, UnreadableImageError], folder: Path, total: int) -> str:
+def refusal(faults: Mapping[str, UnreadableImageError], folder: Path, total: int) -> str:
     """Why a folder is refused, and what to do.
 
     Args:
@@ -30,7 +31,7 @@ def refusal(faults: Mapping[Path, UnreadableImageError], folder: Path, total: in
     )
 
 
-def notice(faults: Mapping[Path, UnreadableImageError], folder: Path, total: int) -> str:
+def skipped_notice(faults: Mapping[str, UnreadableImageError], folder: Path, total: int) -> str:
     """A sentence for the record: what was left out."""
     return (
         f"{len(faults):,} of {total:,} files were left out, since they cannot be read as images: "
@@ -38,13 +39,13 @@ def notice(faults: Mapping[Path, UnreadableImageError], folder: Path, total: int
     )
 
 
-def _kinds(faults: Mapping[Path, UnreadableImageError]) -> str:
+def _kinds(faults: Mapping[str, UnreadableImageError]) -> str:
     """What is wrong, the most frequent first; what follows a colon differs from file to file."""
     kinds = Counter(fault.kind.partition(":")[0] for fault in faults.values())
     return ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common())
 
 
-def _first(faults: Mapping[Path, UnreadableImageError], folder: Path) -> str:
-    names = [str(path.relative_to(folder)) for path in sorted(faults)]
+def _first(faults: Mapping[str, UnreadableImageError], folder: Path) -> str:
+    names = [os.path.relpath(path, folder) for path in sorted(faults, key=Path)]
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more

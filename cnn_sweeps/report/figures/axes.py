@@ -33,12 +33,12 @@ def canvas(size: tuple[float, float] = SMALL) -> tuple["Figure", "Axes"]:
     return figure, figure.subplots()
 
 
-def scored(results: SweepResults) -> list[Trial]:
+def scored_trials(results: SweepResults) -> list[Trial]:
     """The trials with a value, by number."""
     return sorted((t for t in results.trials if t.values), key=lambda trial: trial.number)
 
 
-def pruned(results: SweepResults, metric: str) -> list[Trial]:
+def pruned_trials(results: SweepResults, metric: str) -> list[Trial]:
     """The pruned trials with a last value of this metric, by number."""
     return sorted((t for t in results.trials if metric in t.last), key=lambda trial: trial.number)
 
@@ -66,11 +66,11 @@ def rescale(axes: "Axes", which: Literal["x", "y"], kind: str) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def shorter(text: str) -> str:
+def shorten_label(text: str) -> str:
     """As much of a name as there is room for below a picture."""
-    return style.shortened(text, LONGEST)
+    return style.shorten_name(text, LONGEST)
 
 
-def used(axis: SweptParam, trials: Sequence[Trial]) -> bool:
+def is_used(axis: SweptParam, trials: Sequence[Trial]) -> bool:
     """Whether the key counts in all of the trials."""
     return all(axis.key in trial.params for trial in trials)

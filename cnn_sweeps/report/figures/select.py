@@ -54,14 +54,14 @@ class _Asked:
 def charts(results: SweepResults) -> list[Chart]:
     """The pictures for which there is something to be seen, in their order."""
     drawn = []
-    with svg.drawing():
+    with svg.svg_style():
         for number, asked in enumerate(_asked(results)):
             drawn.append(
                 Chart(
                     section=asked.section,
                     title=asked.title,
                     note=asked.note,
-                    svg=svg.inline(asked.draw(), f"chart{number}", asked.title),
+                    svg=svg.inline_svg(asked.draw(), f"chart{number}", asked.title),
                     wide=asked.wide,
                 )
             )
@@ -103,14 +103,14 @@ def _tradeoffs(results: SweepResults) -> Iterator[_Asked]:
                 title=f"{up} against {across}",
                 note="The front: no other trial is at least as good in all objectives and "
                 "better in one.",
-                draw=partial(trials.against, results, across, up),
+                draw=partial(trials.scatter_plot, results, across, up),
             )
     elif names[0] != SECONDS and any(SECONDS in trial.metrics for trial in results.winners):
         yield _Asked(
             section="answer",
             title=f"{names[0]} against training time",
             note="Training time is that of the original training, in seconds.",
-            draw=partial(trials.against, results, SECONDS, names[0]),
+            draw=partial(trials.scatter_plot, results, SECONDS, names[0]),
         )
 
 
@@ -144,7 +144,9 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
             yield _Asked(
                 section="search",
                 title=f"{objective.name} by {axis.key}",
-                note="A dot for each trial, a bar at the median." if space.few(axis) else "",
+                note="A dot for each trial, a bar at the median."
+                if space.has_few_values(axis)
+                else "",
                 draw=partial(space.slice_of, results, axis, objective),
             )
     if len(results.axes) > 1:
@@ -153,7 +155,7 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
             title="Parallel coordinates",
             note=f"One line per trial, through its params and objectives; the best in orange. "
             f"{UNUSED if space.some_unused(results) else ''}",
-            draw=partial(space.parallel, results),
+            draw=partial(space.parallel_coordinates, results),
             wide=True,
         )
 
@@ -162,10 +164,11 @@ def _curves(results: SweepResults) -> Iterator[_Asked]:
     if not results.curves:
         return
     for metric in ("accuracy", "loss"):
+        pruned = trials.pruned_trials(results, metric)
         yield _Asked(
             section="curves",
             title=f"{metric.capitalize()} of the best",
             note="Validation; training dashed."
-            f"{' Thin grey lines are pruned trials.' if trials.pruned(results, metric) else ''}",
+            f"{' Thin grey lines are pruned trials.' if pruned else ''}",
             draw=partial(trials.curves, results, metric),
         )

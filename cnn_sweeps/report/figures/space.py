@@ -14,13 +14,13 @@ from cnn_sweeps.report.figures.axes import (
     NOT_USED,
     PAPER,
     canvas,
+    is_used,
     label,
-    pruned,
+    pruned_trials,
     rescale,
     scale,
-    scored,
-    shorter,
-    used,
+    scored_trials,
+    shorten_label,
 )
 from cnn_sweeps.sweeps.results.results import Objective, SweepResults, SweptParam, Trial
 from cnn_sweeps.text import format as measures
@@ -41,12 +41,12 @@ BELOW: Final = -0.16
 def slice_of(results: SweepResults, axis: SweptParam, objective: Objective) -> "Figure":
     """The value of each trial over one key."""
     figure, axes = canvas()
-    trials = [*scored(results), *pruned(results, objective.name)]
-    if not few(axis):
+    trials = [*scored_trials(results), *pruned_trials(results, objective.name)]
+    if not has_few_values(axis):
         trials = [trial for trial in trials if axis.key in trial.params]
     values = [{**trial.last, **trial.values}[objective.name] for trial in trials]
     number = sum(bool(trial.values) for trial in trials)  # the others, behind these, were pruned
-    if few(axis):
+    if has_few_values(axis):
         places = _side_by_side(axes, axis, trials)
         _medians(axes, places[:number], values[:number])
     else:
@@ -70,7 +70,7 @@ def slice_of(results: SweepResults, axis: SweptParam, objective: Objective) -> "
     return figure
 
 
-def few(axis: SweptParam) -> bool:
+def has_few_values(axis: SweptParam) -> bool:
     """Whether the values of a key stand side by side, rather than on a scale of numbers."""
     return not axis.numeric or 0 < len(axis.values) <= MOST_CATEGORIES
 
@@ -92,10 +92,10 @@ def _medians(axes: "Axes", places: Sequence[float], values: Sequence[float]) -> 
 def _side_by_side(axes: "Axes", axis: SweptParam, trials: Sequence[Trial]) -> list[float]:
     """Places of the trials over a tick for each value; those over one value are moved apart."""
     texts = _texts(axis, trials)
-    axes.set_xticks(range(len(texts)), list(map(shorter, texts)))
+    axes.set_xticks(range(len(texts)), list(map(shorten_label, texts)))
     axes.set_xlim(-0.6, len(texts) - 0.4)
     axes.grid(visible=False, axis="x")
-    if max(map(len, map(shorter, texts)), default=0) * len(texts) > 60:  # noqa: PLR2004 -- letters of one line
+    if max(map(len, map(shorten_label, texts)), default=0) * len(texts) > 60:  # noqa: PLR2004 -- letters of one line
         axes.tick_params("x", labelrotation=30)
     places: list[float] = []
     seen: dict[int, int] = {}
@@ -119,13 +119,13 @@ def _text(axis: SweptParam, trial: Trial) -> str:
     return measures.setting(trial.params[axis.key]) if axis.key in trial.params else NOT_USED
 
 
-def parallel(results: SweepResults) -> "Figure":
+def parallel_coordinates(results: SweepResults) -> "Figure":
     """Every trial as a line through its values, coloured by the first objective."""
     from matplotlib import colormaps  # noqa: PLC0415 -- late, as all of Matplotlib
     from matplotlib.cm import ScalarMappable  # noqa: PLC0415
     from matplotlib.colors import ListedColormap, Normalize  # noqa: PLC0415
 
-    trials, columns = scored(results), len(results.axes) + len(results.objectives)
+    trials, columns = scored_trials(results), len(results.axes) + len(results.objectives)
     figure, axes = canvas((max(LARGE[0], 1.5 * columns), LARGE[1]))
     first = results.objectives[0].name
     values = [trial.values[first] for trial in trials]
@@ -177,19 +177,21 @@ def _frame(axes: "Axes", results: SweepResults, trials: Sequence[Trial]) -> None
 
 def some_unused(results: SweepResults) -> bool:
     """Whether some key does not count in a trial with a value."""
-    trials = scored(results)
-    return not all(used(axis, trials) for axis in results.axes)
+    trials = scored_trials(results)
+    return not all(is_used(axis, trials) for axis in results.axes)
 
 
 def _ticks(results: SweepResults, trials: Sequence[Trial]) -> list[dict[str, float]]:
     """What stands on each vertical line, and how high."""
     found = []
     for axis in results.axes:
-        ticks = {NOT_USED: BELOW} if not used(axis, trials) else {}
+        ticks = {NOT_USED: BELOW} if not is_used(axis, trials) else {}
         if axis.values:
             shown = _known(axis, trials)
             every = max(1, math.ceil(len(shown) / MOST_CATEGORIES))
-            heights = {shorter(text): _share(n, 0, len(shown) - 1) for n, text in enumerate(shown)}
+            heights = {
+                shorten_label(text): _share(n, 0, len(shown) - 1) for n, text in enumerate(shown)
+            }
             ticks |= dict(list(heights.items())[::every])
         else:
             ticks |= {f"{axis.low:g}": 0.0, f"{axis.high:g}": 1.0}

@@ -19,7 +19,7 @@ from cnn_sweeps.report.figures.axes import (
     label,
     rescale,
     scale,
-    scored,
+    scored_trials,
 )
 from cnn_sweeps.sweeps.results.results import Importance, Objective, SweepResults, Trial
 from cnn_sweeps.training.epoch import Epoch
@@ -35,13 +35,13 @@ LONG_ENOUGH: Final = 0.025
 """Share of the whole time from which on a bar has room for the number of its trial."""
 
 
-def against(results: SweepResults, across: str, up: str) -> "Figure":
+def scatter_plot(results: SweepResults, across: str, up: str) -> "Figure":
     """One metric against another, a point for each trial; the best stand out, and are named.
 
     Where both are objectives the best are the Pareto front, and a line leads along it.
     """
     figure, axes = canvas()
-    trials = [t for t in scored(results) if across in _known(t) and up in _known(t)]
+    trials = [t for t in scored_trials(results) if across in _known(t) and up in _known(t)]
     points = [(_known(trial)[across], _known(trial)[up]) for trial in trials]
     rest = [point for point, trial in zip(points, trials, strict=True) if not trial.best]
     best = [(*point, t.number) for point, t in zip(points, trials, strict=True) if t.best]
@@ -84,7 +84,7 @@ def curves(results: SweepResults, metric: str) -> "Figure":
         if training:
             axes.plot(*zip(*training, strict=True), linestyle="--", linewidth=1, alpha=0.8, **named)
     axes.plot([], [], color=GREY, linestyle="--", linewidth=1, label="training")
-    given_up = [trial.reported for trial in pruned(results, metric)]
+    given_up = [trial.reported for trial in pruned_trials(results, metric)]
     for number, reported in enumerate(given_up):
         look: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "marker": ".", "markersize": 4}
         axes.plot(
@@ -106,9 +106,9 @@ def curves(results: SweepResults, metric: str) -> "Figure":
     return figure
 
 
-def pruned(results: SweepResults, metric: str) -> list[Trial]:
+def pruned_trials(results: SweepResults, metric: str) -> list[Trial]:
     """The pruned trials that have a curve of a metric, on the images of whichever split."""
-    return shared.pruned(results, f"val_{metric}") or shared.pruned(results, metric)
+    return shared.pruned_trials(results, f"val_{metric}") or shared.pruned_trials(results, metric)
 
 
 def _series(epochs: Sequence[Epoch], metric: str) -> list[tuple[int, float]]:
@@ -120,7 +120,7 @@ def progress(results: SweepResults, objective: Objective) -> "Figure":
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
 
     figure, axes = canvas()
-    trials, name = scored(results), objective.name
+    trials, name = scored_trials(results), objective.name
     numbers = [trial.number for trial in trials]
     values = [trial.values[name] for trial in trials]
     better = min if objective.sign > 0 else max
@@ -133,7 +133,7 @@ def progress(results: SweepResults, objective: Objective) -> "Figure":
         linewidth=1.8,
         label="best so far",
     )
-    given_up = shared.pruned(results, name)
+    given_up = shared.pruned_trials(results, name)
     last = [trial.last[name] for trial in given_up]
     if last:
         at = [trial.number for trial in given_up]

@@ -202,7 +202,7 @@ class JobRunner:
 
     def _next_number(self) -> int:
         """A job number that no job of the study has had, so that no folder is written twice."""
-        trials = self.study.study.get_trials(deepcopy=False)
+        trials = self.study.optuna_study.get_trials(deepcopy=False)
         return 1 + max((trial.user_attrs.get(JOB, -1) for trial in trials), default=-1)
 
     def _record(self, job: Job, outcome: JobReturn | Exception) -> Exception | None:

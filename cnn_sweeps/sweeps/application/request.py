@@ -19,7 +19,7 @@ from cnn_sweeps.sweeps.plan.samplers import validate_sampler
 from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.text.json import sha256
 
 OURS = {
@@ -48,7 +48,7 @@ class ApplicationRequest:
 
     plan: ApplicationPlan
     budget: Budget
-    address: Address
+    address: StudyAddress
     folder: Path
     batch: int
     max_failure_rate: float
@@ -132,13 +132,13 @@ def _refuse_ours(settings: dict[str, Any]) -> None:
             )
 
 
-def _address(storage: str | None, name: str, folder: Path) -> Address:
+def _address(storage: str | None, name: str, folder: Path) -> StudyAddress:
     """Where the study is; in the folder of the sweep, unless somewhere else was named.
 
     An application may change the working directory, so no path is left relative.
     """
-    address = Address(storage=storage or str(folder / f"{name}{SUFFIX}"), name=name)
-    return Address(storage=address.absolute, name=name) if address.file else address
+    address = StudyAddress(storage=storage or str(folder / f"{name}{SUFFIX}"), name=name)
+    return StudyAddress(storage=address.absolute, name=name) if address.file else address
 
 
 def _batch(given: Any, *, local: bool) -> int:

@@ -16,14 +16,14 @@ from cnn_sweeps.text.table import Table
 RESULTS = "optimization_results.yaml"
 
 
-def ranked(study: ApplicationStudy) -> list[FrozenTrial]:
+def ranked_trials(study: ApplicationStudy) -> list[FrozenTrial]:
     """The complete trials, the best first."""
     return study.plan.objectives.rank(study.trials(TrialState.COMPLETE), lambda t: t.values)
 
 
 def best_of(study: ApplicationStudy) -> list[FrozenTrial]:
     """The best trial, or the Pareto front; none where no trial is complete."""
-    trials = ranked(study)
+    trials = ranked_trials(study)
     front = study.plan.objectives.pareto_front([trial.values for trial in trials])
     best = [trials[index] for index in front]
     return best if len(study.plan.objectives.names) > 1 else best[:1]
@@ -31,7 +31,7 @@ def best_of(study: ApplicationStudy) -> list[FrozenTrial]:
 
 def table_of(study: ApplicationStudy) -> Table:
     """All trials, best first; then those without a value."""
-    complete, best = ranked(study), {trial.number for trial in best_of(study)}
+    complete, best = ranked_trials(study), {trial.number for trial in best_of(study)}
     others = study.trials(TrialState.FAIL)
     rows = [*complete, *others]
     names = study.plan.objectives.names
@@ -40,8 +40,8 @@ def table_of(study: ApplicationStudy) -> Table:
     numbers = [[t.values[index] if t.values else "" for t in rows] for index in range(len(names))]
     columns = {
         "rank": [*ranks, *map(_state, others)],
-        **dict(zip(names, map(measures.aligned, numbers), strict=True)),
-        **{key: measures.aligned([t.params.get(key, "") for t in rows]) for key in keys},
+        **dict(zip(names, map(measures.aligned_numbers, numbers), strict=True)),
+        **{key: measures.aligned_numbers([t.params.get(key, "") for t in rows]) for key in keys},
         "job": [str(trial.user_attrs.get(JOB, "")) for trial in rows],
     }
     return Table(

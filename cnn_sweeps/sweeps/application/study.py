@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
     has_plan,
@@ -40,7 +40,7 @@ class ApplicationStudy(TrialQueue):
     plan: ApplicationPlan
 
     @classmethod
-    def create(cls, address: Address, plan: ApplicationPlan) -> Self:
+    def create(cls, address: StudyAddress, plan: ApplicationPlan) -> Self:
         """Create the study, or find it again when the same plan made it.
 
         Raises:
@@ -56,7 +56,7 @@ class ApplicationStudy(TrialQueue):
         return found
 
     @classmethod
-    def existing(cls, address: Address) -> Self | None:
+    def existing(cls, address: StudyAddress) -> Self | None:
         """The study, if there is one yet; nothing is created."""
         if not address.begun:
             return None
@@ -68,7 +68,7 @@ class ApplicationStudy(TrialQueue):
         return cls._ready(study, storage, address)
 
     @classmethod
-    def _ready(cls, study: optuna.Study, storage: BaseStorage, address: Address) -> Self:
+    def _ready(cls, study: optuna.Study, storage: BaseStorage, address: StudyAddress) -> Self:
         stored = study.user_attrs[PLAN]
         if stored.get("version") != VERSION:
             raise StoreError(
@@ -77,4 +77,4 @@ class ApplicationStudy(TrialQueue):
             )
         plan = ApplicationPlan.from_json(stored)
         study.sampler = build_sampler(plan.sampler, plan.space)
-        return cls(study=study, storage=storage, address=address, plan=plan)
+        return cls(optuna_study=study, storage=storage, address=address, plan=plan)

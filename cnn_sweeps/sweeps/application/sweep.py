@@ -20,9 +20,9 @@ from cnn_sweeps.sweeps.application.study import ApplicationStudy
 from cnn_sweeps.sweeps.hydra_call import HydraCall
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.recovery import recover
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.trajectories.lock import locked
+from cnn_sweeps.trajectories.lock import hold_lock
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,11 @@ def _prepare(request: ApplicationRequest) -> ApplicationStudy:
     budget: Budget = request.budget
     if request.address.file is not None:
         request.address.file.parent.mkdir(parents=True, exist_ok=True)
-    with locked(request.address.lock):
+    with hold_lock(request.address.lock):
         study = ApplicationStudy.create(request.address, request.plan)
     recover(study, None, retries=budget.retries, show=lambda _: None)
-    with locked(request.address.lock):
-        fill(study, budget)
+    with hold_lock(request.address.lock):
+        fill_queue(study, budget)
         study.set_deadline(budget.timeout)
     return study
 

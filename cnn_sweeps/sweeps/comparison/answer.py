@@ -17,7 +17,7 @@ from cnn_sweeps.sweeps.comparison.statistics import (
     gather,
     overfitting,
 )
-from cnn_sweeps.text.markdown import plain
+from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.text.table import Table
 
 
@@ -107,11 +107,11 @@ class Answer:
 
     def to_markdown(self) -> str:
         """Question, sentences and tables, for a description or a file."""
-        said = "\n".join(f"- {plain(line)}" for line in self.sentences)
-        parts = [f"**{plain(self.question)}**", said]
+        said = "\n".join(f"- {plain_text(line)}" for line in self.sentences)
+        parts = [f"**{plain_text(self.question)}**", said]
         parts += [self.table.to_markdown()]
         parts += [self.differences.to_markdown()] if self.comparisons else []
-        notes = plain(" ".join(self.notes))
+        notes = plain_text(" ".join(self.notes))
         return "\n\n".join(part.strip() for part in (*parts, notes)) + "\n"
 
     def to_json(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def chart(answer: Answer) -> "Figure":
         A figure to save; its default size is 1320 x 700 pixels.
     """
     cells = [cell for cell in answer.cells if cell.measured]
-    with style.drawing():
+    with style.figure_style():
         figure = style.new(style.WIDTH, HEIGHT, answer.question)
         figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - HEAD / HEIGHT))
         if answer.epochs is not None:

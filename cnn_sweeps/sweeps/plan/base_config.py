@@ -15,10 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.config.stored import completed, refuse_newer, with_defaults
+from cnn_sweeps.config.stored import refuse_newer, with_defaults, with_neutral_values
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.hydra_errors import explained
-from cnn_sweeps.runs.validate import explain, make_config, plain
+from cnn_sweeps.runs.hydra_errors import as_config_error
+from cnn_sweeps.runs.validate import explain, make_config, plain_values
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label
@@ -59,7 +59,7 @@ class BaseConfig:
         for choice in itertools.product(*map(_options, dimensions)):
             options = space.overrides(_chosen(keys, choice))
             try:
-                with explained(options, sweep=True):
+                with as_config_error(options, sweep=True):
                     composed = compose([*fixed, *options])
                     container = cast("dict[str, Any]", OmegaConf.to_container(composed))
             except ConfigError as error:
@@ -108,7 +108,7 @@ class BaseConfig:
                 )
             except OmegaConfBaseException as error:
                 raise ConfigError(explain(error)) from None
-        return make(plain(node))
+        return make(plain_values(node))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""
@@ -123,7 +123,7 @@ class BaseConfig:
         """
         for base in plain["bases"].values():
             refuse_newer(base, "its base config")
-        bases = {choice: completed(base) for choice, base in plain["bases"].items()}
+        bases = {choice: with_neutral_values(base) for choice, base in plain["bases"].items()}
         return cls(groups=tuple(plain["groups"]), bases=bases)
 
 

@@ -8,7 +8,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.comparison.definition import NODE, ComparisonSpec
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.space.conditions import bare
+from cnn_sweeps.sweeps.space.conditions import bare_key
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label, text_of
@@ -33,7 +33,7 @@ def laid_out(
         ConfigError: the seed was typed, nothing is varied, or no cell is the base model.
     """
     if SEED in (*fixed, *exercise.settings) or any(
-        bare(dimension.key) == SEED for dimension in space.dimensions
+        bare_key(dimension.key) == SEED for dimension in space.dimensions
     ):
         raise ConfigError(
             f"+{NODE}={exercise.name} sets its seeds itself, from 0.\n"
@@ -77,7 +77,7 @@ def with_base(exercise: ComparisonSpec, space: Space, fixed: Mapping[str, str]) 
     """
     asked: dict[str, Label] = {}
     for key, value in exercise.base.items():
-        found = next((d for d in space.dimensions if bare(d.key) == bare(key)), None)
+        found = next((d for d in space.dimensions if bare_key(d.key) == bare_key(key)), None)
         if found is not None:
             asked[found.key] = _label(exercise, found, value)
         elif fixed.get(key) != f"{key}={text_of(value)}":
@@ -91,13 +91,13 @@ def with_base(exercise: ComparisonSpec, space: Space, fixed: Mapping[str, str]) 
         (override,) = space.overrides({key: point[key]})
         raise ConfigError(
             f"{key} is swept, but the base model of +{NODE}={exercise.name} has no value for it.\n"
-            f"  Type +{NODE}.base.{bare(override)}"
+            f"  Type +{NODE}.base.{bare_key(override)}"
         )
     for key in asked.keys() - point.keys():
         raise ConfigError(
             f"{key} is inactive in the base model of +{NODE}={exercise.name}, for the condition "
             f"of `{next(d for d in space.dimensions if d.key == key)}`.\n"
-            f"  Type ~{NODE}.base.{bare(key)}"
+            f"  Type ~{NODE}.base.{bare_key(key)}"
         )
     return replace(exercise, base=point)
 
@@ -136,7 +136,7 @@ def base_of(plan: Plan) -> dict[str, Label]:
     return {**(plan.exercise.base if plan.exercise else {}), SEED: 0}
 
 
-def told(plan: Plan, values: Mapping[str, Any]) -> dict[str, str]:
+def cell_texts(plan: Plan, values: Mapping[str, Any]) -> dict[str, str]:
     """A cell without its seed, by key as it would be typed.
 
     A key that does not count in it stands there with what the exercise sets elsewhere: a fourth
@@ -148,8 +148,8 @@ def told(plan: Plan, values: Mapping[str, Any]) -> dict[str, str]:
         key = dimension.key
         if key in values:
             texts[key] = str(dimension.text(values[key]))
-        elif bare(key) in settings:
-            texts[key] = text_of(settings[bare(key)])
+        elif bare_key(key) in settings:
+            texts[key] = text_of(settings[bare_key(key)])
     texts.pop(SEED, None)
     return texts
 
@@ -162,5 +162,5 @@ def _label(exercise: ComparisonSpec, dimension: Dimension, value: Any) -> Label:
         raise ConfigError(
             f"the base model of +{NODE}={exercise.name} has {dimension.key}={text}, which is not "
             f"among {dimension.expression}.\n  Add {text} to the values, or type "
-            f"{NODE}.base.{bare(dimension.key)}=VALUE for another base model."
+            f"{NODE}.base.{bare_key(dimension.key)}=VALUE for another base model."
         ) from None

@@ -13,7 +13,7 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import ConfigError, InputError
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.space.conditions import bare, condition_cases
+from cnn_sweeps.sweeps.space.conditions import bare_key, condition_cases
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import FEW
 from cnn_sweeps.sweeps.space.value import Label
@@ -30,15 +30,15 @@ def refuse_ineffective(plan: Plan) -> None:
     Raises:
         ConfigError: naming the first such key, why it has no effect, and what to type.
     """
-    for dimension in ineffective(plan):
-        why, instead = _reason(plan, bare(dimension.key))
+    for dimension in keys_without_effect(plan):
+        why, instead = _reason(plan, bare_key(dimension.key))
         raise ConfigError(
             f"{dimension} cannot be swept: {why}, so all its values are one experiment.\n"
             f"  Type {instead}"
         )
 
 
-def ineffective(plan: Plan) -> Iterator[Dimension]:
+def keys_without_effect(plan: Plan) -> Iterator[Dimension]:
     """The swept keys that make no difference at any point that was looked at."""
     for dimension in plan.space.dimensions:
         if not _has_effect(plan, dimension):

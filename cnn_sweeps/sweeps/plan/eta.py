@@ -93,7 +93,7 @@ class EpochCost:
         return cls(per_epoch=per_epoch, per_param=per_param)
 
 
-def approximately(seconds: float) -> str:
+def approximate_duration(seconds: float) -> str:
     """A duration to as many digits as an estimate has: `about 3 min`."""
     if seconds < 10:  # noqa: PLR2004 -- steps of rounding, here and below
         return "a few seconds"

@@ -13,7 +13,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
-from cnn_sweeps.provenance.identity import chained, content
+from cnn_sweeps.provenance.identity import chain_hashes, content
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -118,7 +118,7 @@ class Plan:
 
     def trajectory_keys(self, config: Config) -> tuple[str, ...]:
         """The trajectory of each segment of a config; the first one's is its `trajectory_key`."""
-        return chained(self.trajectory_key(config), segments(config))
+        return chain_hashes(self.trajectory_key(config), segments(config))
 
     def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is; one that cannot be carried out is one of its own."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.samplers import meant
+from cnn_sweeps.sweeps.plan.samplers import did_you_mean
 from cnn_sweeps.training.epoch import EPOCH_METRICS, Epoch
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class PrunerSpec:
         name = plain.pop("name", "none")
         if name not in PRUNERS:
             raise ConfigError(
-                f"There is no pruner `{name}`{meant(str(name), PRUNERS)}; "
+                f"There is no pruner `{name}`{did_you_mean(str(name), PRUNERS)}; "
                 f"type hydra/sweeper/pruner= one of {', '.join(PRUNERS)}."
             )
         _check_params(name, plain)
@@ -236,7 +236,7 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
         if key not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise ConfigError(
-                f"The pruner `{name}` has no parameter `{key}`{meant(key, known)}; {has}."
+                f"The pruner `{name}` has no parameter `{key}`{did_you_mean(key, known)}; {has}."
             )
         if not _fits(value, known[key]):
             types = " | ".join("null" if t is NoneType else t.__name__ for t in known[key])

@@ -152,7 +152,7 @@ class SamplerSpec:
         name, own = plain.pop("name", "auto"), plain.pop("seed", None)
         if name not in SAMPLERS:
             raise ConfigError(
-                f"There is no sampler `{name}`{meant(str(name), SAMPLERS)}; "
+                f"There is no sampler `{name}`{did_you_mean(str(name), SAMPLERS)}; "
                 f"type hydra/sweeper/sampler= one of {', '.join(SAMPLERS)}."
             )
         if own is not None and (type(own) is not int or not 0 <= own < 2**32):
@@ -259,7 +259,7 @@ def _check_params(name: str, params: Mapping[str, Any]) -> None:
         if key not in known:
             has = f"Optuna's are {', '.join(known)}" if known else "it has none"
             raise ConfigError(
-                f"The sampler `{name}` has no parameter `{key}`{meant(key, known)}; {has}."
+                f"The sampler `{name}` has no parameter `{key}`{did_you_mean(key, known)}; {has}."
             )
         if not _fits(value, known[key]):
             raise ConfigError(
@@ -293,7 +293,7 @@ def _fits(value: Any, annotation: str) -> bool:
     return any(isinstance(value, TYPES[name]) for name in names if name != "bool")
 
 
-def meant(given: str, known: Mapping[str, Any]) -> str:
+def did_you_mean(given: str, known: Mapping[str, Any]) -> str:
     """A question for the nearest of the known names; nothing where none is near."""
     near = get_close_matches(given, known, n=1)
     return f" (did you mean `{near[0]}`?)" if near else ""

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.plan.objectives import SIGNS
 from cnn_sweeps.sweeps.results.commands import commands
-from cnn_sweeps.sweeps.results.comparison import answer_of
+from cnn_sweeps.sweeps.results.exercise_answer import answer_of
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.results import (
     Curve,
@@ -47,7 +47,7 @@ QUANTILE = 0.1
 """The share of trials that counts as good where there are enough, as Optuna has it."""
 
 
-def ranked(study: SweepStudy, store: RunStore) -> Ranking:
+def rank_trials(study: SweepStudy, store: RunStore) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
     runs = Runs.of(study, store)
     study, differences = runs.reconciled(study)
@@ -72,7 +72,7 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
     begun = [moment for trial in every if (moment := trial.datetime_start)]
     counts = study.counts()
     return SweepResults(
-        study=study.study.study_name,
+        study=study.optuna_study.study_name,
         question=_question(study) if plan.exercise is None else plan.exercise.question,
         answer=answer_of(study, scores),
         fixed=tuple(map(without_password, plan.fixed)),

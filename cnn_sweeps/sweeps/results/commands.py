@@ -10,10 +10,10 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.results import Command, Trial
 from cnn_sweeps.sweeps.study.attributes import COMMAND
-from cnn_sweeps.sweeps.study.catalog import STORAGE, STUDIES, studies_of
+from cnn_sweeps.sweeps.study.stored_studies import STORAGE, STUDIES, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.text.shell import pasted
+from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.tracking import Store, artifacts, pages
 from cnn_sweeps.tracking.address import override
 from cnn_sweeps.tracking.store import WHEREABOUTS
@@ -34,13 +34,13 @@ def best_again(study: SweepStudy, best: Trial, store: Store | None) -> str:
         best: the trial.
         store: where its run is; None where that cannot be looked at.
     """
-    run = artifacts.known(store, best.run_id) if store and best.run_id else None
+    run = artifacts.run_by_id(store, best.run_id) if store and best.run_id else None
     plan = study.plan
     words = [text for text in plan.fixed if not text.startswith(WHEREABOUTS)]
     words += plan.space.overrides(best.params)
     words += _as_it_ran(plan, best, run.params if run else {})
-    own = _own_config(shlex.split(study.study.user_attrs.get(COMMAND, ""))[1:])
-    return pasted([PROGRAM, *own, *map(without_password, words), *_where(plan, store)])
+    own = _own_config(shlex.split(study.optuna_study.user_attrs.get(COMMAND, ""))[1:])
+    return pasteable_command([PROGRAM, *own, *map(without_password, words), *_where(plan, store)])
 
 
 def _own_config(typed: Sequence[str]) -> list[str]:
@@ -58,7 +58,7 @@ def save_command(study: SweepStudy, arguments: Sequence[str]) -> None:
     """Keep with the study what was typed to carry it out, for any folder; without passwords."""
     if arguments:
         line = shlex.join([PROGRAM, *map(without_password, _with_folder(arguments))])
-        study.study.set_user_attr(COMMAND, line)
+        study.optuna_study.set_user_attr(COMMAND, line)
 
 
 def _with_folder(typed: Sequence[str]) -> Iterator[str]:
@@ -81,12 +81,12 @@ def commands(study: SweepStudy, best: Trial | None, store: Store | None) -> tupl
         lines["rerun the best"] = best_again(study, best, store)
     if best is not None and best.config_hash:
         short = best.config_hash[:SHOWN]
-        lines["show the best"] = pasted([PROGRAM, "show", short, *where])
-        lines["reproduce the best and compare every bit"] = pasted(
+        lines["show the best"] = pasteable_command([PROGRAM, "show", short, *where])
+        lines["reproduce the best and compare every bit"] = pasteable_command(
             [PROGRAM, "reproduce", short, *where]
         )
     if store:
-        run = artifacts.known(store, study.parent_run_id or "")
+        run = artifacts.run_by_id(store, study.parent_run_id or "")
         lines["browse its runs"] = pages.browse(store, run)
     lines["write the report again"] = report_again(study, store)
     return tuple(Command(purpose=each, line=line) for each, line in lines.items() if line)
@@ -94,7 +94,7 @@ def commands(study: SweepStudy, best: Trial | None, store: Store | None) -> tupl
 
 def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
     """What was typed to carry it out, as it works in any folder; of an early sweep nobody knows."""
-    program, *typed = shlex.split(study.study.user_attrs.get(COMMAND, "")) or [""]
+    program, *typed = shlex.split(study.optuna_study.user_attrs.get(COMMAND, "")) or [""]
     words = [word for word in typed if not word.startswith((*WHEREABOUTS, STORED))]
     where = _where(study.plan, store)
     if any(word.startswith(STORED) for word in typed):
@@ -102,14 +102,14 @@ def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
     # Among the overrides: Hydra takes them in one row, with no option between two.
     first = (n for n, word in enumerate(words) if "=" in word and not word.startswith("-"))
     place = next(first, len(words))
-    return pasted([program, *words[:place], *where, *words[place:]]) if program else None
+    return pasteable_command([program, *words[:place], *where, *words[place:]]) if program else None
 
 
 def report_again(study: SweepStudy, store: Store | None) -> str:
     """The command that writes a report of a sweep, as far as it has come."""
     where = _where(study.plan, store)
-    words = [PROGRAM, "report", study.study.study_name, *where, *_storage(study, store)]
-    return pasted(words)
+    words = [PROGRAM, "report", study.optuna_study.study_name, *where, *_storage(study, store)]
+    return pasteable_command(words)
 
 
 def _where(plan: Plan, store: Store | None) -> list[str]:

@@ -15,7 +15,7 @@ from cnn_sweeps.errors import ConfigError, InputError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError, Objectives
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
-from cnn_sweeps.sweeps.space.conditions import bare
+from cnn_sweeps.sweeps.space.conditions import bare_key
 from cnn_sweeps.sweeps.study.attributes import CELL, CONFIG_HASH, metric_attributes, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import RunRecord, flatten
@@ -108,7 +108,7 @@ def _same(one: float, other: float) -> bool:
 def _different_params(study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> Iterator[Change]:
     """The swept keys, and what a swept group is made of, where the run was given another value."""
     values = study.carried_values(trial)
-    keys = [bare(key).partition("@")[0].replace("/", ".") for key in values]
+    keys = [bare_key(key).partition("@")[0].replace("/", ".") for key in values]
     try:
         asked = flatten(to_json(study.plan.config(values)))
     except InputError:
@@ -123,7 +123,7 @@ def _different_params(study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> 
             yield Change(key, text, run.params.get(key))
 
 
-def corrected(
+def correct_trial(
     study: SweepStudy, trial: FrozenTrial, run: RunRecord, changed: Sequence[Change]
 ) -> FrozenTrial:
     """The trial with what its run has in the place of what differs."""
@@ -140,7 +140,7 @@ def corrected(
         made.values = [there.get(n, kept.get(n, run.metrics.get(n, math.nan))) for n in names]
     params = {}
     for dimension in study.plan.space.dimensions:
-        if (key := bare(dimension.key)) in there:
+        if (key := bare_key(dimension.key)) in there:
             with suppress(ConfigError):  # no value of the space: the study's own stays
                 params[dimension.key] = dimension.label(_parsed(there[key]))
     made.params = {key: params.get(key, value) for key, value in made.params.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.sweeps.space.conditions import bare
+from cnn_sweeps.sweeps.space.conditions import bare_key
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import RunRecord
 from cnn_sweeps.tracking.names import STATE
@@ -24,13 +24,13 @@ def ranking_view(study: SweepStudy, ranking: Ranking, best: RunRecord) -> View:
     objectives = study.plan.objectives
     columns = {column("metrics", name): len(name) for name in objectives.names}
     for key in (dimension.key for dimension in study.plan.space.dimensions):
-        if (name := _param(bare(key), best.params)) is not None:
+        if (name := _param(bare_key(key), best.params)) is not None:
             values = [len(str(row.params.get(key, ""))) for row in ranking.rows]
             columns[column("params", name)] = max(len(name), *values)
     columns.setdefault(column("metrics", SECONDS), len(SECONDS))
     columns[column("tags", STATE)] = len("complete")
     return View(
-        name=study.study.study_name,
+        name=study.optuna_study.study_name,
         parent_run_id=study.parent_run_id or "",
         columns=columns,
         rising=objectives.directions[0] == "maximize",

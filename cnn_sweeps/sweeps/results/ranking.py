@@ -96,7 +96,7 @@ class Ranking:
         columns = {
             "rank": self._ranks(),
             **scores,
-            **{key: measures.aligned(values) for key, values in settings.items()},
+            **{key: measures.aligned_numbers(values) for key, values in settings.items()},
             **{measures.head(name): self._measured(name) for name in extra},
             "trial": [str(row.number) for row in rows],
             HASH: [(row.config_hash or row.reason or "")[:SHOWN] for row in rows],
@@ -164,4 +164,4 @@ def _record(row: Trial) -> dict[str, Any]:
 
 def _readable(name: str, value: Any) -> Any:
     """A score with no more digits than it has, as MLflow has it."""
-    return params.shortest(name, value) if isinstance(value, float) else value
+    return params.shortest_decimal(name, value) if isinstance(value, float) else value

@@ -8,7 +8,7 @@ from typing import Any
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.study.retry import Retry
-from cnn_sweeps.text.json import plain
+from cnn_sweeps.text.json import plain_values
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import Epoch
 
@@ -258,7 +258,12 @@ class SweepResults:
     def to_json(self) -> dict[str, Any]:
         """All of it but the table, which repeats the trials; numbers that are none become null."""
         shown = [each.name for each in fields(self) if each.name not in ("answer", "ranking")]
-        values = {name: plain(getattr(self, name)) for name in shown}
+        values = {name: plain_values(getattr(self, name)) for name in shown}
         values["timing"]["use"] = self.timing.use
         answer = self.answer.to_json() if self.answer else None
-        return {"version": VERSION, "study": values.pop("study"), "answer": plain(answer), **values}
+        return {
+            "version": VERSION,
+            "study": values.pop("study"),
+            "answer": plain_values(answer),
+            **values,
+        }

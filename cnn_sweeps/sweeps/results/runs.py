@@ -17,16 +17,16 @@ from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.results import discrepancies, test_scores
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PLAN, RUN_ID
-from cnn_sweeps.sweeps.study.catalog import STUDIES
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.stored_studies import STUDIES
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.json import dumped
+from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
-from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut
+from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut_names
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -96,7 +96,7 @@ class Runs:
                 found += [
                     f"{key} has more than the {most:,} characters that MLflow keeps; config.yaml "
                     "of each run has all."
-                    for key in cut(values, most)
+                    for key in cut_names(values, most)
                 ]
         return [*dict.fromkeys(map(str, found))]
 
@@ -118,7 +118,9 @@ class Runs:
             logged = {name: runs[run.run_id] for name, runs in curves.items() if run.run_id in runs}
             measured = replace(run, metrics=_measured(run, logged))
             if changes := discrepancies.changes(study, trial, measured, logged):
-                corrected[trial.number] = discrepancies.corrected(study, trial, measured, changes)
+                corrected[trial.number] = discrepancies.correct_trial(
+                    study, trial, measured, changes
+                )
                 said.append(
                     discrepancies.sentence(study, trial, corrected[trial.number], measured, changes)
                 )
@@ -166,13 +168,13 @@ class Runs:
 
     def _another_plan(self, study: SweepStudy) -> Iterator[str]:
         """A sentence where the study's plan is not the one that was logged when it began."""
-        here = study.study.user_attrs.get(PLAN)
+        here = study.optuna_study.user_attrs.get(PLAN)
         try:
             text = self.store.read_text(study.parent_run_id or "", PLAN_FILE) if self.store else ""
             there = json.loads(text)
         except (StoreError, ValueError):  # it was deleted, or never made
             return
-        here = json.loads(dumped(without_passwords(here)))
+        here = json.loads(dump_json(without_passwords(here)))
         parts = [key for key in here if here[key] != there.get(key)]
         if parts:
             yield (
@@ -187,7 +189,7 @@ def differences(name: str, store: Store) -> tuple[str, ...]:
 
     None where its journal is elsewhere, or cannot be read.
     """
-    address = Address(storage=str(store.dir / STUDIES / f"{name}{SUFFIX}"), name=name)
+    address = StudyAddress(storage=str(store.dir / STUDIES / f"{name}{SUFFIX}"), name=name)
     with suppress(StoreError):
         study = SweepStudy.existing(address, checked=False)
         return Runs.of(study, store).reconciled(study)[1] if study else ()

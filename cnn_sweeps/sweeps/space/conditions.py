@@ -57,9 +57,9 @@ def connect(
         ConfigError: a condition names no swept key or no value of it, goes round in a circle,
             always holds or never does.
     """
-    swept = {bare(dimension.key): dimension for dimension in dimensions}
+    swept = {bare_key(dimension.key): dimension for dimension in dimensions}
     wanted = {
-        key: {bare(name): asked for name, asked in dotted(whens.get(d.key, {}))}
+        key: {bare_key(name): asked for name, asked in dotted(whens.get(d.key, {}))}
         for key, d in swept.items()
     }
     order = _order(wanted, settled)
@@ -77,7 +77,7 @@ def connect(
     return connected
 
 
-def bare(key: str) -> str:
+def bare_key(key: str) -> str:
     """A key without the `+` that adds it to the config."""
     return key.lstrip("+")
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.space.conditions import bare
+from cnn_sweeps.sweeps.space.conditions import bare_key
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.space import Space
@@ -50,13 +50,13 @@ def parse_points(entries: Sequence[Entry], space: Space) -> list[dict[str, Label
     return points
 
 
-def complete(point: Mapping[str, Label], space: Space) -> bool:
+def is_complete(point: Mapping[str, Label], space: Space) -> bool:
     """Whether a point leaves the sampler nothing to choose."""
     return all(d.key in point for d in space.dimensions if d.active(point))
 
 
 def _point(entry: Entry, space: Space) -> dict[str, Label]:
-    swept = {bare(dimension.key): dimension for dimension in space.dimensions}
+    swept = {bare_key(dimension.key): dimension for dimension in space.dimensions}
     given: dict[str, Label] = {}
     for name, value in _values(entry, set(swept)):
         if name not in swept:
@@ -92,8 +92,8 @@ def _check_active(dimension: Dimension, given: Mapping[str, Label]) -> None:
 def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
     """Keys without `+`, and their plain values."""
     if isinstance(entry, Mapping):
-        for name, value in dotted(entry, is_value=lambda name, _: bare(name) in swept):
-            yield bare(name), value
+        for name, value in dotted(entry, is_value=lambda name, _: bare_key(name) in swept):
+            yield bare_key(name), value
         return
     texts = BETWEEN.split(entry.strip()) if isinstance(entry, str) else entry
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -102,7 +102,7 @@ def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
         override = read_override(text)
         if override.is_sweep_override() or override.value_type is None:
             raise ConfigError(f"`{text}` is not one value; type one, such as model.filters=32.")
-        yield bare(override.get_key_element()), value_of(override)
+        yield bare_key(override.get_key_element()), value_of(override)
 
 
 def _unknown(name: str, swept: Mapping[str, Dimension]) -> ConfigError:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.space.conditions import bare, condition_cases
+from cnn_sweeps.sweeps.space.conditions import bare_key, condition_cases
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.value import Label
@@ -62,9 +62,9 @@ def _check(parent: Dimension, value: Label, key: str, typed: str, *, group: bool
     given = value_of(read_override(f"{parent.key}={text}"))
     if (isinstance(given, Mapping) or not group) and _sets(given, path):
         raise ConfigError(
-            f"`{parent.key}={text}` sets {bare(key)} as well, and so does `{typed}`: only one of "
-            f"the two would be trained.\n  Leave {'.'.join(path)} out of the values of "
-            f"{bare(parent.key)}, or remove {bare(key)}."
+            f"`{parent.key}={text}` sets {bare_key(key)} as well, and so does `{typed}`: only one "
+            f"of the two would be trained.\n  Leave {'.'.join(path)} out of the values of "
+            f"{bare_key(parent.key)}, or remove {bare_key(key)}."
         )
 
 
@@ -76,7 +76,7 @@ def _path_inside(outer: str, key: str) -> Sequence[str]:
 
 def _place(key: str) -> Sequence[str]:
     """The names that lead to a key in the config; `group@package` is at its package."""
-    return bare(key).rpartition("@")[2].replace("/", ".").split(".")
+    return bare_key(key).rpartition("@")[2].replace("/", ".").split(".")
 
 
 def _sets(value: Any, path: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ When = Mapping[str, Any]
 EXAMPLE = '{sweep: choice(16,32), when: {model.conv_blocks: ">0"}}'
 
 
-def divided(key: str, value: Any) -> tuple[Any, When | None]:
+def split_condition(key: str, value: Any) -> tuple[Any, When | None]:
     """A value of `params` as its sweep and its condition."""
     if not isinstance(value, Mapping) or not {"sweep", "when"} & set(value):
         return value, None

@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.space.conditions import Settled, bare, condition_cases, connect
+from cnn_sweeps.sweeps.space.conditions import Settled, bare_key, condition_cases, connect
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.nesting import refuse_overlaps
 from cnn_sweeps.sweeps.space.overrides import dimension_of, fixed_override, read_override, value_of
-from cnn_sweeps.sweeps.space.params import When, divided, expression
+from cnn_sweeps.sweeps.space.params import When, expression, split_condition
 from cnn_sweeps.sweeps.space.value import BARE, Label
 from cnn_sweeps.text.format import first_line
 
@@ -253,7 +253,7 @@ def _entries(
             yield entry, None
         else:
             for key, value in _resolved(entry).items():
-                sweep, when = divided(str(key), value)
+                sweep, when = split_condition(str(key), value)
                 yield f"{key}={expression(str(key), sweep)}", when
 
 
@@ -281,7 +281,7 @@ def _dimension(override: "Override", *, as_hydra: bool) -> Dimension:
 def _is_group(config_loader: "ConfigLoader | None", dimension: Dimension) -> bool:
     """Whether a key chooses among the options of a config group."""
     if config_loader is not None:
-        return bool(config_loader.get_group_options(bare(dimension.key).partition("@")[0]))
+        return bool(config_loader.get_group_options(bare_key(dimension.key).partition("@")[0]))
     return dimension.kind == "categorical" and all(map(BARE.fullmatch, dimension.texts))
 
 
@@ -299,9 +299,9 @@ def _settled(fixed: Iterable["Override"], typed: Iterable["Override"]) -> Settle
     values, narrowed = {}, set()
     for override in fixed:
         if override.value_type is not None:
-            values[bare(override.get_key_element())] = value_of(override)
+            values[bare_key(override.get_key_element())] = value_of(override)
     for override in typed:
-        key = bare(override.get_key_element())
+        key = bare_key(override.get_key_element())
         if override.is_sweep_override():
             narrowed.add(key)
         elif override.value_type is not None:

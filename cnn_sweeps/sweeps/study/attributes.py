@@ -70,11 +70,11 @@ def slot_of(trial: FrozenTrial | Trial) -> int:
     return int(trial.user_attrs.get(SLOT, trial.number))
 
 
-def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def standing_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The trials by their place, without those that have given it on."""
     return sorted((trial for trial in trials if REPLACED not in trial.user_attrs), key=slot_of)
 
 
-def carried(known: Mapping[str, Any]) -> dict[str, Any]:
+def carried_attributes(known: Mapping[str, Any]) -> dict[str, Any]:
     """Of what is known of a waiting trial, what says something; of the place 0 says something."""
     return {key: value for key, value in known.items() if value or (key == SLOT and value == 0)}

@@ -26,7 +26,7 @@ from cnn_sweeps.errors import CnnSweepsError, ConfigError, reason_of
 from cnn_sweeps.provenance.process import this_host
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import LOG
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.format import pluralize
@@ -58,7 +58,7 @@ class LogTarget:
     host: str
 
     @classmethod
-    def of(cls, address: Address, budget: Budget, folder: Path) -> Self:
+    def of(cls, address: StudyAddress, budget: Budget, folder: Path) -> Self:
         """The file that was asked for, or the one beside the study.
 
         Args:
@@ -88,7 +88,7 @@ class LogTarget:
     @classmethod
     def stored_with(cls, study: SweepStudy) -> Self | None:
         """The one that a controller on this host has noted with its study; None without one."""
-        stored: Mapping[str, Any] = study.study.user_attrs.get(LOG) or {}
+        stored: Mapping[str, Any] = study.optuna_study.user_attrs.get(LOG) or {}
         if stored.get("host") != this_host():
             return None
         return cls(path=stored["path"], level=stored["level"], host=stored["host"])
@@ -171,7 +171,9 @@ class AppendHandler(logging.Handler):
 
 
 @contextmanager
-def logged_sweep(address: Address, budget: Budget, folder: Path, warn: Warn) -> Iterator[Announce]:
+def logged_sweep(
+    address: StudyAddress, budget: Budget, folder: Path, warn: Warn
+) -> Iterator[Announce]:
     """Log a sweep from here on; for its controller. See `LogTarget.of` for the other arguments.
 
     Args:
@@ -257,8 +259,8 @@ def _handler(target: LogTarget) -> Iterator[AppendHandler]:
 def _note(study: SweepStudy, target: LogTarget | None) -> None:
     """Note with a study where its workers log, if that is not what stands there."""
     wanted = target and target.to_json()
-    if study.study.user_attrs.get(LOG) != wanted:
-        study.study.set_user_attr(LOG, wanted)
+    if study.optuna_study.user_attrs.get(LOG) != wanted:
+        study.optuna_study.set_user_attr(LOG, wanted)
 
 
 def _unwritable(target: LogTarget, error: OSError) -> str:

@@ -16,7 +16,7 @@ from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER, REASON
 from cnn_sweeps.sweeps.study.events import TrialEnded
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import TRIAL
@@ -82,7 +82,7 @@ def close_runs(study: TrialQueue, store: Store, reason: str) -> None:
     if study.parent_run_id is None:
         return
     listed = [run for run in store.children(study.parent_run_id) if run.status == "RUNNING"]
-    trials = {str(trial.number): trial for trial in study.study.get_trials(deepcopy=False)}
+    trials = {str(trial.number): trial for trial in study.optuna_study.get_trials(deepcopy=False)}
     for run in listed:
         trial = trials.get(run.tags.get(TRIAL, ""))
         if trial is not None and trial.state == TrialState.RUNNING:
@@ -96,7 +96,7 @@ def close_runs(study: TrialQueue, store: Store, reason: str) -> None:
 def last_heartbeat(study: TrialQueue) -> float:
     """When a process last worked on a study, as far as its trials tell; seconds since 1970."""
     signs = [0.0]
-    for trial in study.study.get_trials(deepcopy=False):
+    for trial in study.optuna_study.get_trials(deepcopy=False):
         times = (trial.datetime_start, trial.datetime_complete)
         signs += [moment.timestamp() for moment in times if moment is not None]
         signs.append(trial.user_attrs.get(BEAT, 0.0))
@@ -109,7 +109,7 @@ def _pid_of(trial: FrozenTrial) -> int:
 
 def orphans_of(study: TrialQueue) -> list[FrozenTrial]:
     """Running trials that no living process owns."""
-    running = study.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    running = study.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [trial for trial in running if not is_owned(trial)]
 
 
@@ -141,14 +141,14 @@ class Look:
     refusal: str | None = None
 
 
-def look(folder: Path) -> list[Look]:
+def examine_journals(folder: Path) -> list[Look]:
     """Look at each journal in a folder, which need not exist."""
     return [_look(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
 
 
 def _look(file: Path) -> Look:
     try:
-        storage = Address(storage=str(file), name=file.stem).open()
+        storage = StudyAddress(storage=str(file), name=file.stem).open()
         names = [study.study_name for study in storage.get_all_studies()]
         open_ = (TrialState.RUNNING, TrialState.WAITING)
         trials = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.sweeps.plan.effect import ineffective
+from cnn_sweeps.sweeps.plan.effect import keys_without_effect
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
@@ -67,9 +67,9 @@ def resample(study: TrialQueue, trial: Trial) -> bool:
     return bool(cell)
 
 
-def exhausted(study: SweepStudy) -> str:
+def exhausted_reason(study: SweepStudy) -> str:
     """Why a slot was given up, for a person: it names swept keys that change nothing."""
-    idle = ", ".join(dimension.key for dimension in ineffective(study.plan))
+    idle = ", ".join(dimension.key for dimension in keys_without_effect(study.plan))
     because = f"; {idle} has no effect" if idle else ""
     return f"every experiment that was proposed has been tried{because}"
 
@@ -79,7 +79,7 @@ def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
 
     One without values is that of a space without dimensions, which was tried.
     """
-    trials = study.study.get_trials(deepcopy=False)
+    trials = study.optuna_study.get_trials(deepcopy=False)
     tried = {trial.user_attrs.get(EXPERIMENT_KEY) for trial in trials}
     tried |= {
         study.plan.experiment_key_of(cell) for cell in map(study.carried_values, trials) if cell

@@ -18,7 +18,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.sweeps.space.enqueue import complete
+from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study import repetition
 from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
@@ -34,9 +34,9 @@ from cnn_sweeps.sweeps.study.attributes import (
     slot_of,
 )
 from cnn_sweeps.sweeps.study.events import State, TrialEnded
-from cnn_sweeps.sweeps.study.retry import Retry, history, stored
+from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
-from cnn_sweeps.trajectories.lock import locked
+from cnn_sweeps.trajectories.lock import hold_lock
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> boo
     Returns:
         Whether the slot is in the queue; not where every experiment of the space was tried.
     """
-    with locked(study.address.lock):
+    with hold_lock(study.address.lock):
         trial.set_user_attr(REPLACED, True)
-        study.study.tell(trial, values, state=None if values else TrialState.FAIL)
+        study.optuna_study.tell(trial, values, state=None if values else TrialState.FAIL)
         return repetition.resample(study, trial)
 
 
@@ -115,10 +115,10 @@ def _requeue(
     known = trial.user_attrs
     retry = Retry.after(trial.number, known, attributes[REASON])
     values = study.carried_values(trial)
-    if not (whole := complete(values, study.plan.space)):
+    if not (whole := is_complete(values, study.plan.space)):
         # Its worker died while it asked for them: the sampler is asked again, from the first on.
         values = known.get(CELL, {})
-    with locked(study.address.lock):
+    with hold_lock(study.address.lock):
         if not study.end(trial, {REPLACED: True, **attributes}):
             return False
         study.enqueue(
@@ -129,7 +129,7 @@ def _requeue(
             kept={
                 ATTEMPT: attempt,
                 SLOT: slot_of(trial),
-                RETRIES: stored([*history(known), retry]),
+                RETRIES: plain_history([*history(known), retry]),
             },
             sampled=trial.system_attrs if whole else None,
         )

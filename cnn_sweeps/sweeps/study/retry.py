@@ -68,7 +68,7 @@ def history(attributes: Mapping[str, Any]) -> tuple[Retry, ...]:
         return ()
 
 
-def stored(retries: Sequence[Retry]) -> list[dict[str, Any]]:
+def plain_history(retries: Sequence[Retry]) -> list[dict[str, Any]]:
     """The history as plain values, for a user attribute of a trial."""
     plain: list[dict[str, Any]] = _HISTORY.dump_python(tuple(retries), mode="json")
     return plain

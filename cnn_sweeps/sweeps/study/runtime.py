@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.trajectories.lock import locked
+from cnn_sweeps.trajectories.lock import hold_lock
 
 FOLDER: Final = "cnn_sweeps"
 KEY: Final = "key"
@@ -32,7 +32,7 @@ def lock_for(what: str) -> Path:
     """
     folder = runtime_folder()
     file = folder / KEY
-    with locked(folder / f"{KEY}.lock"):
+    with hold_lock(folder / f"{KEY}.lock"):
         try:
             if file.is_symlink() or not file.exists() or file.stat().st_size != KEY_BYTES:
                 part = file.with_suffix(".part")  # a full disk leaves no half of a key

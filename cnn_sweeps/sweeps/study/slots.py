@@ -7,17 +7,17 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.space.enqueue import complete, parse_points
+from cnn_sweeps.sweeps.space.enqueue import is_complete, parse_points
 from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY, SLOT, slot_of
-from cnn_sweeps.sweeps.study.queue import Prefix, queued
+from cnn_sweeps.sweeps.study.order import Prefix, queue_order
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 
 
-def fill(study: TrialQueue, budget: Budget) -> None:
+def fill_queue(study: TrialQueue, budget: Budget) -> None:
     """Make the queue what the budget still holds, the points named by the user first."""
-    for waiting in surplus(study, budget):
+    for waiting in surplus_trials(study, budget):
         study.drop(waiting)
-    for slot, prefix in zip(free_slots(study), missing(study, budget), strict=False):
+    for slot, prefix in zip(free_slots(study), missing_slots(study, budget), strict=False):
         study.enqueue(
             prefix.cell,
             experiment_key=prefix.experiment_key,
@@ -26,7 +26,7 @@ def fill(study: TrialQueue, budget: Budget) -> None:
         )
 
 
-def missing(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
+def missing_slots(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
     """What has to be put into the queue, the points named by the user first."""
     return _cells(study, budget) if budget.enumerates(study.plan) else _points(study, budget)
 
@@ -37,7 +37,7 @@ def free_slots(study: TrialQueue) -> Iterator[int]:
     return (number for number in itertools.count() if number not in taken)
 
 
-def surplus(study: TrialQueue, budget: Budget) -> list[FrozenTrial]:
+def surplus_trials(study: TrialQueue, budget: Budget) -> list[FrozenTrial]:
     """Waiting trials of an earlier call that was to do more, or chose otherwise; the last first."""
     trials = study.trials()
     waiting = [trial for trial in reversed(trials) if trial.state == TrialState.WAITING]
@@ -60,7 +60,10 @@ def _cells(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
     left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
     wanted = [study.prefix(experiment_key, cell) for experiment_key, cell in first[:left]]
     rest = rest[: None if left is None else left - len(wanted)]
-    return [*wanted, *queued(study.prefix(experiment_key, cell) for experiment_key, cell in rest)]
+    return [
+        *wanted,
+        *queue_order(study.prefix(experiment_key, cell) for experiment_key, cell in rest),
+    ]
 
 
 def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool:
@@ -84,6 +87,6 @@ def _meaning(study: TrialQueue, trial: FrozenTrial) -> str | None:
     """Which experiment a trial is; None where the sampler has yet to choose."""
     values = study.carried_values(trial)
     known: str | None = trial.user_attrs.get(EXPERIMENT_KEY)
-    if known is None and complete(values, study.plan.space):
+    if known is None and is_complete(values, study.plan.space):
         return study.plan.experiment_key_of(values)
     return known

@@ -28,7 +28,7 @@ from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.schema import Schema, of_database
-from cnn_sweeps.trajectories.lock import still_locked, taken
+from cnn_sweeps.trajectories.lock import still_locked, take_lock
 
 SUFFIX = ".journal"
 PATIENCE = 60.0
@@ -64,7 +64,7 @@ OPTUNA: Final = Schema(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
+class StudyAddress:
     """Where a study is.
 
     Attributes:
@@ -238,7 +238,7 @@ class Journal(BaseJournalBackend):
             self._refusing(),
             os.fdopen(os.open(self._path, os.O_RDWR | os.O_APPEND), "r+b") as file,
         ):
-            if not taken(file, PATIENCE):
+            if not take_lock(file, PATIENCE):
                 raise StoreError(f"the study's journal {still_locked(self._path, PATIENCE)}")
             _cut_torn_line(file)
             file.write(text.encode())

@@ -13,8 +13,8 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
 from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.attributes import PLAN
-from cnn_sweeps.sweeps.study.queue import Prefix
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.order import Prefix
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
     has_plan,
@@ -38,7 +38,7 @@ class SweepStudy(TrialQueue):
     plan: Plan
 
     @classmethod
-    def create(cls, address: Address, plan: Plan) -> Self:
+    def create(cls, address: StudyAddress, plan: Plan) -> Self:
         """Create the study, or find it again when the same plan made it.
 
         Raises:
@@ -58,7 +58,7 @@ class SweepStudy(TrialQueue):
         return cls._ready(study, storage, plan, address)
 
     @classmethod
-    def load(cls, address: Address, *, checked: bool = True) -> Self:
+    def load(cls, address: StudyAddress, *, checked: bool = True) -> Self:
         """Open a study that a controller prepared, with the sampler and pruner stored in it.
 
         Args:
@@ -75,7 +75,7 @@ class SweepStudy(TrialQueue):
         return cls._ready(study, storage, plan if checked else plan.unchecked(), address)
 
     @classmethod
-    def existing(cls, address: Address, *, checked: bool = True) -> Self | None:
+    def existing(cls, address: StudyAddress, *, checked: bool = True) -> Self | None:
         """The study, if there is one yet; nothing is created. See `load`."""
         if not address.begun:
             return None
@@ -86,11 +86,11 @@ class SweepStudy(TrialQueue):
 
     @classmethod
     def _ready(
-        cls, study: optuna.Study, storage: BaseStorage, plan: Plan, address: Address
+        cls, study: optuna.Study, storage: BaseStorage, plan: Plan, address: StudyAddress
     ) -> Self:
         study.sampler = build_sampler(plan.sampler, plan.space)
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
-        return cls(study=study, storage=storage, address=address, plan=plan)
+        return cls(optuna_study=study, storage=storage, address=address, plan=plan)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
@@ -101,7 +101,7 @@ class SweepStudy(TrialQueue):
         return Prefix.of(self.plan, experiment_key, cell)
 
 
-def refuse_another(address: Address, plan: Plan) -> None:
+def refuse_another(address: StudyAddress, plan: Plan) -> None:
     """Refuse a sweep whose study is there and holds another one; nothing is created.
 
     Raises:

@@ -30,14 +30,14 @@ from cnn_sweeps.sweeps.study.attributes import (
     RESAMPLED,
     TRACEBACK,
     TRAJECTORY_KEY,
-    carried,
+    carried_attributes,
     slot_of,
-    standing,
+    standing_trials,
 )
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
-from cnn_sweeps.sweeps.study.queue import Prefix, claimable
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.order import Prefix, claimable_trials
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 
 FIXED = "fixed_params"
@@ -60,9 +60,9 @@ class TrialQueue:
         corrected: by number, trials that are shown otherwise than the storage has them.
     """
 
-    study: optuna.Study
+    optuna_study: optuna.Study
     storage: BaseStorage
-    address: Address
+    address: StudyAddress
     plan: SearchPlan
     corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
 
@@ -100,10 +100,10 @@ class TrialQueue:
             TRAJECTORY_KEY: trajectory_key,
         }
         # As Optuna's `enqueue_trial` does, which takes nothing of what a sampler noted.
-        self.study.add_trial(
+        self.optuna_study.add_trial(
             optuna.create_trial(
                 state=TrialState.WAITING,
-                user_attrs=carried({**known, **(kept or {})}),
+                user_attrs=carried_attributes({**known, **(kept or {})}),
                 system_attrs={**(sampled or {}), FIXED: cell},
             )
         )
@@ -118,11 +118,13 @@ class TrialQueue:
         One whose trajectory is being trained is left for later: then it can be read.
         """
         states = (TrialState.WAITING, TrialState.RUNNING)
-        for waiting in claimable(self.study.get_trials(deepcopy=False, states=states)):
+        for waiting in claimable_trials(
+            self.optuna_study.get_trials(deepcopy=False, states=states)
+        ):
             if self._take(waiting):
                 # Before the trial is made: that asks the sampler for what it models together.
-                self.study.sampler = self._sampler_of(waiting)
-                trial = Trial(self.study, self.id_of(waiting.number))
+                self.optuna_study.sampler = self._sampler_of(waiting)
+                trial = Trial(self.optuna_study, self.id_of(waiting.number))
                 trial.set_user_attr(OWNER, owner.to_json())
                 return trial
         return None
@@ -152,12 +154,12 @@ class TrialQueue:
 
     def done(self, trial: Trial, values: list[float]) -> None:
         """Record a finished trial."""
-        self.study.tell(trial, values)
+        self.optuna_study.tell(trial, values)
 
     def pruned(self, trial: Trial, reason: str) -> None:
         """Record a trial that was ended early for want of promise."""
         trial.set_user_attr(REASON, reason)
-        self.study.tell(trial, state=TrialState.PRUNED)
+        self.optuna_study.tell(trial, state=TrialState.PRUNED)
 
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
@@ -165,7 +167,7 @@ class TrialQueue:
         if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
             text = "".join(traceback.format_exception(error))
             trial.set_user_attr(TRACEBACK, hidden_in(text))
-        self.study.tell(trial, state=TrialState.FAIL)
+        self.optuna_study.tell(trial, state=TrialState.FAIL)
 
     def end(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> bool:
         """Fail a trial that runs, whoever's it is; False where it has ended already.
@@ -186,9 +188,9 @@ class TrialQueue:
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all, by their place; not those that have given it on."""
-        stored = self.study.get_trials(deepcopy=False)
+        stored = self.optuna_study.get_trials(deepcopy=False)
         shown = [self.corrected.get(trial.number, trial) for trial in stored]
-        return standing([trial for trial in shown if not states or trial.state in states])
+        return standing_trials([trial for trial in shown if not states or trial.state in states])
 
     def counts(self) -> Counts:
         """How far the sweep is."""
@@ -197,27 +199,27 @@ class TrialQueue:
     @property
     def deadline(self) -> float | None:
         """When no further trial may begin, in seconds since 1970; None for never."""
-        return self.study.user_attrs.get(DEADLINE)
+        return self.optuna_study.user_attrs.get(DEADLINE)
 
     def set_deadline(self, timeout: float | None) -> None:
         """Let the sweep run on until `timeout` seconds are spent altogether."""
-        spent = seconds_spent(self.study.get_trials(deepcopy=False))
+        spent = seconds_spent(self.optuna_study.get_trials(deepcopy=False))
         left = None if timeout is None else timeout - spent
-        self.study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
+        self.optuna_study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
 
     @property
     def parent_run_id(self) -> str | None:
         """The MLflow run of the sweep."""
-        return self.study.user_attrs.get(PARENT)
+        return self.optuna_study.user_attrs.get(PARENT)
 
     def id_of(self, number: int) -> int:
         """The storage's own number of a trial."""
-        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        study_id = self.storage.get_study_id_from_name(self.optuna_study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
 
 def open_study(
-    address: Address, storage: BaseStorage, objectives: Objectives, *, plan: str, maker: str
+    address: StudyAddress, storage: BaseStorage, objectives: Objectives, *, plan: str, maker: str
 ) -> optuna.Study:
     """The Optuna study at an address, which is created where there is none.
 
@@ -255,13 +257,13 @@ def store_plan(
         study.set_metric_names(list(objectives.names))
 
 
-def has_plan(address: Address, storage: BaseStorage, *, plan: str) -> bool:
+def has_plan(address: StudyAddress, storage: BaseStorage, *, plan: str) -> bool:
     """Whether there is a study at an address that carries such a plan."""
     same = [study for study in storage.get_all_studies() if study.study_name == address.name]
     return bool(same) and plan in same[0].user_attrs
 
 
-def refuse_difference(address: Address, difference: str | None) -> None:
+def refuse_difference(address: StudyAddress, difference: str | None) -> None:
     """Refuse to go on with a study whose plan is another one.
 
     Raises:

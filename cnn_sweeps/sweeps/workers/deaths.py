@@ -32,22 +32,22 @@ class Deaths:
         Args:
             exitcode: of the process; None where it did not begin.
         """
-        said = _said(exitcode)
+        words = _in_words(exitcode)
         if exitcode not in KILLED:
-            return said, False
+            return words, False
         if memory.kills() <= self._known:
-            return f"{said} (out of memory, or killed manually)", False
+            return f"{words} (out of memory, or killed manually)", False
         self._known += 1
         limit = memory.limit()
         limited = f" (limit {limit / MB:,.0f} MB)" if limit else ""
         fewer = 0 if exitcode is None else min(self._workers - 1, 1)
         return (
-            f"{said}: out of memory{limited}; type hydra.sweeper.n_jobs={fewer}, a smaller "
+            f"{words}: out of memory{limited}; type hydra.sweeper.n_jobs={fewer}, a smaller "
             "trainer.batch_size or data.limit, or allow more memory"
         ), True
 
 
-def _said(exitcode: int | None) -> str:
+def _in_words(exitcode: int | None) -> str:
     if exitcode is None:
         return NOT_STARTED
     if exitcode == UNKNOWN:

@@ -43,7 +43,7 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_worker
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.text.redact import HIDDEN, without_password
@@ -70,7 +70,9 @@ STATES: dict[TrialState, State] = {
 }
 
 
-def place_by_launcher(launcher: Launcher, address: Address, workers: int, cpu_slots: int) -> None:
+def place_by_launcher(
+    launcher: Launcher, address: StudyAddress, workers: int, cpu_slots: int
+) -> None:
     """Run so many workers on a study as jobs of a launcher, and wait for them.
 
     Args:
@@ -96,7 +98,7 @@ def place_by_launcher(launcher: Launcher, address: Address, workers: int, cpu_sl
 
 
 @contextmanager
-def _in_variable(address: Address) -> Iterator[None]:
+def _in_variable(address: StudyAddress) -> Iterator[None]:
     """Let what is started inside the block inherit a storage with a password."""
     if str(address) == address.storage:
         yield
@@ -147,7 +149,7 @@ def work_as_job(worker: str) -> None:
         )
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping:
-        address = Address(storage=_storage(unquote(place[3])), name=unquote(place[4]))
+        address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
         study = SweepStudy.load(address)
         with logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
@@ -182,7 +184,7 @@ def _stoppable() -> Iterator[list[int]]:
 
 def asked_to_stop(study: SweepStudy) -> bool:
     """Whether the controller wants the placed workers of a study to end."""
-    return bool(study.study.user_attrs.get(STOP))
+    return bool(study.optuna_study.user_attrs.get(STOP))
 
 
 @dataclass(kw_only=True)
@@ -240,7 +242,7 @@ class Placement:
     def ask_to_stop(self) -> None:
         """Tell the workers by way of the study; they look after each epoch."""
         self._stopping = True
-        self.study.study.set_user_attr(STOP, True)
+        self.study.optuna_study.set_user_attr(STOP, True)
 
     def kill(self) -> None:
         """End the workers on this host; those elsewhere have been asked to end."""
@@ -258,7 +260,7 @@ class Placement:
         self._thread = None
 
     def _start(self) -> None:
-        self.study.study.set_user_attr(STOP, False)
+        self.study.optuna_study.set_user_attr(STOP, False)
         self._begun, self._errors = self._count_begun(), []
         logger.info("the launcher places workers")
         self._thread = Thread(target=self._run, name="launcher", daemon=True)
@@ -327,4 +329,4 @@ class Placement:
         return f"{title(config.model)} e{config.trainer.epochs} · {config_hash[:SHOWN]}"
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
-        return self.study.study.get_trials(deepcopy=False, states=states or None)
+        return self.study.optuna_study.get_trials(deepcopy=False, states=states or None)

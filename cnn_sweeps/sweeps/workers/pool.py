@@ -22,7 +22,7 @@ from typing import cast
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.deaths import Deaths
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, without_main
 
@@ -53,7 +53,7 @@ class Order:
         execute: dotted path of what carries out a trial; None to train it.
     """
 
-    address: Address
+    address: StudyAddress
     number: int
     scratch: str
     threads: int
@@ -85,7 +85,7 @@ class Pool:
     """So many workers on one study, for as long as there is something for them to do."""
 
     def __init__(
-        self, address: Address, *, workers: int, threads: int, execute: str | None = None
+        self, address: StudyAddress, *, workers: int, threads: int, execute: str | None = None
     ) -> None:
         self._address, self._workers = address, workers
         self._threads, self._execute = threads, execute

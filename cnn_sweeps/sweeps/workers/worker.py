@@ -195,7 +195,7 @@ class Worker:
             self._ended(trial, state="reused", values=tuple(known.values))
             return
         if not requeue.resample(study, trial, known.values):
-            reason = repetition.exhausted(study)
+            reason = repetition.exhausted_reason(study)
             logger.info("trial %d dropped: %s", trial.number, reason)
             self.emit(TrialDropped(worker=self.number, trial=trial.number, reason=reason))
 
@@ -286,7 +286,7 @@ class RunTrial:
 
 def tags_of(study: SweepStudy, number: int) -> dict[str, str]:
     """The tags of a trial's run: what it belongs to and, where it is a retry, of what and why."""
-    tags = {KIND: "trial", STUDY_NAME: study.study.study_name, TRIAL: str(number)}
+    tags = {KIND: "trial", STUDY_NAME: study.optuna_study.study_name, TRIAL: str(number)}
     retries = history(study.storage.get_trial(study.id_of(number)).user_attrs)
     if retries:
         last = retries[-1]

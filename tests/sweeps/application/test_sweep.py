@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from cnn_sweeps.sweeps.hydra_call import HydraCall
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 
 Make = Callable[[Callable[[DictConfig], Any]], Application]
 SWEPT = "hydra.sweep.dir=swept"
@@ -34,7 +34,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hydra_restore_singleto
 
 def load(folder: Path, storage: str, name: str) -> optuna.Study:
     """The study as Optuna reads it."""
-    return optuna.load_study(study_name=name, storage=Address(storage=storage, name=name).open())
+    return optuna.load_study(
+        study_name=name, storage=StudyAddress(storage=storage, name=name).open()
+    )
 
 
 def square(config: DictConfig) -> float:

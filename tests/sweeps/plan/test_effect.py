@@ -8,9 +8,9 @@ from fakes import instant
 from plans import plan, study
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.effect import ineffective, refuse_ineffective
+from cnn_sweeps.sweeps.plan.effect import keys_without_effect, refuse_ineffective
 from cnn_sweeps.sweeps.study.events import Event, TrialDropped
 from cnn_sweeps.sweeps.workers.worker import Worker
 
@@ -66,14 +66,14 @@ def test_a_key_without_effect_is_refused(params: dict[str, Any], message: str) -
 )
 def test_a_key_with_an_effect_somewhere_is_swept(params: dict[str, Any]) -> None:
     """It need not change the experiment at every point."""
-    assert not list(ineffective(plan(params)))
+    assert not list(keys_without_effect(plan(params)))
 
 
 def test_slots_whose_proposals_repeat_are_given_up(tmp_path: Path) -> None:
     """In a continuous space as well, with a sentence that names the key without effect."""
     made = study(tmp_path, plan({DELTA: "interval(0.0,0.1)"}))
     told: list[Event] = []
-    fill(made, Budget(n_trials=3))
+    fill_queue(made, Budget(n_trials=3))
     Worker(study=made, execute=instant, emit=told.append).work(most=40)
     counts = made.counts()
     assert (counts.total, counts.finished, counts.waiting) == (1, 1, 0)
@@ -87,6 +87,6 @@ def test_a_range_of_one_value_is_one_cell(tmp_path: Path, text: str) -> None:
     """It is tried once, however many trials were asked for."""
     made = study(tmp_path, plan({"model.dropout": text}))
     assert made.plan.space.size == 1
-    fill(made, Budget(n_trials=3))
+    fill_queue(made, Budget(n_trials=3))
     Worker(study=made, execute=instant).work(most=10)
     assert made.counts().finished == made.counts().total == 1

@@ -19,7 +19,7 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.report import markdown
 from cnn_sweeps.sweeps.outcome import SweepOutcome
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, ranked, results
+from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, rank_trials, results
 from cnn_sweeps.sweeps.results.commands import best_again, commands, save_command
 from cnn_sweeps.sweeps.results.timeline import PAUSE, spans
 from cnn_sweeps.sweeps.study import durations, requeue
@@ -173,7 +173,7 @@ def test_command_is_remembered_without_passwords(tmp_path: Path) -> None:
     """What was typed can be typed again, but for what is nobody else's business."""
     made = worked(tmp_path)
     save_command(made, ["-m", "a=1,2", "hydra.sweeper.storage=postgresql://me:secret@host/db"])
-    kept = made.study.user_attrs[COMMAND]
+    kept = made.optuna_study.user_attrs[COMMAND]
     assert kept == "cnn-sweeps -m a=1,2 'hydra.sweeper.storage=postgresql://me:***@host/db'"
 
 
@@ -186,7 +186,7 @@ def test_commands_lead_to_the_store_from_any_folder(
     store = Store.open(Tracking(dir=tmp_path / "mlruns"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    best = ranked(made, None).winners[0]
+    best = rank_trials(made, None).winners[0]
     lines = {each.purpose: each.line for each in commands(made, best, store)}
     where = f"tracking.dir={tmp_path}/mlruns"
     stored = f"hydra.sweeper.storage={tmp_path}/study.journal"
@@ -198,7 +198,7 @@ def test_commands_lead_to_the_store_from_any_folder(
 def test_best_again_is_its_overrides(tmp_path: Path) -> None:
     """Without its run, the command is made of what was swept and fixed."""
     made = worked(tmp_path)
-    line = best_again(made, ranked(made, None).winners[0], None)
+    line = best_again(made, rank_trials(made, None).winners[0], None)
     assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2"
 
 
@@ -213,7 +213,7 @@ def test_best_again_has_the_users_own_config(
     monkeypatch.chdir(tmp_path)
     made = worked(tmp_path)
     save_command(made, [*typed, "-m", "hydra.searchpath=[pkg://mine]", "model.filters=8,16"])
-    line = best_again(made, ranked(made, None).winners[0], None)
+    line = best_again(made, rank_trials(made, None).winners[0], None)
     own = f"--config-name mine --config-dir {tmp_path}/own 'hydra.searchpath=[pkg://mine]'"
     assert line == f"cnn-sweeps {own} model.filters=8 model.conv_blocks=2"
     lines = {each.purpose: each.line for each in commands(made, None, None)}
@@ -259,7 +259,7 @@ def test_a_pruned_trial_did_not_fail(tmp_path: Path, capsys: pytest.CaptureFixtu
         SweepOutcome(
             study=made,
             store=None,  # type: ignore[arg-type]
-            ranking=ranked(made, None),
+            ranking=rank_trials(made, None),
             answer=None,
             epochs=epochs_spent(made.trials()),
             rerun_best="",

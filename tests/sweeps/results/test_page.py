@@ -67,7 +67,7 @@ def test_objectives_keys_seconds_and_state(
 def test_a_group_is_shown_by_its_choice(tmp_path: Path, key: str, column: str | None) -> None:
     """A preset that leaves no param of its name has no column."""
     from cnn_sweeps.sweeps.results.page import _param
-    from cnn_sweeps.sweeps.space.conditions import bare
+    from cnn_sweeps.sweeps.space.conditions import bare_key
 
-    name = _param(bare(key), PARAMS)
+    name = _param(bare_key(key), PARAMS)
     assert (name and f"params.`{name}`") == column

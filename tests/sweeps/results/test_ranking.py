@@ -28,7 +28,7 @@ def finished(
         attributes = dict(known.get("user_attrs", {}))
         if "metrics" in known:
             attributes |= metric_attributes(known["metrics"])
-        made.study.add_trial(
+        made.optuna_study.add_trial(
             optuna.create_trial(
                 values=[value] * len(made.plan.objectives.names), user_attrs=attributes
             )
@@ -92,7 +92,7 @@ def test_equals_on_the_front_are_all_best(tmp_path: Path) -> None:
 def pruned_study(folder: Path) -> SweepStudy:
     """One complete trial of three epochs, and one that was pruned after its second."""
     made = finished(folder, cost(5, 2), pruner="median")
-    made.study.add_trial(
+    made.optuna_study.add_trial(
         optuna.create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.1, 2: 0.25})
     )
     return made

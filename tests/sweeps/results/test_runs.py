@@ -17,13 +17,13 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.report import markdown
-from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results import collect
-from cnn_sweeps.sweeps.results.collect import ranked
+from cnn_sweeps.sweeps.results.collect import rank_trials
 from cnn_sweeps.sweeps.results.runs import Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, RUN_ID, metrics_of
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, flatten
@@ -75,8 +75,8 @@ class FakeStore:
 def swept(folder: Path) -> dict[str, RunRecord]:
     """Carry out a sweep of four trials; its runs by id."""
     made = study(folder, plan({"model.filters": "4,8", "model.conv_blocks": "1,2"}))
-    made.study.set_user_attr(PARENT, "parent")
-    fill(made, Budget())
+    made.optuna_study.set_user_attr(PARENT, "parent")
+    fill_queue(made, Budget())
     Worker(study=made, execute=Reporting(score)).work()
     return {trial.user_attrs[RUN_ID]: record(made, trial) for trial in made.trials()}
 
@@ -129,7 +129,7 @@ def opened(folder: Path) -> SweepStudy:
 
 def opened_as_it_is(folder: Path) -> SweepStudy:
     """The study with whatever plan is stored in it."""
-    return SweepStudy.load(Address(storage=str(folder / "study.journal"), name="study"))
+    return SweepStudy.load(StudyAddress(storage=str(folder / "study.journal"), name="study"))
 
 
 def test_a_study_that_agrees_with_its_runs_is_shown_as_it_is(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_change_is_named_with_what_both_have(tmp_path: Path, damage: Damage, s
     """Which trial, which name, both values, and which of them is shown."""
     runs = swept(tmp_path)
     damage(tmp_path / "study.journal", runs)
-    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    found = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
     (sentence,) = found.differences
     assert re.match(r"Trial \d in the study differs from its run run\d in MLflow: ", sentence)
     assert re.search(said, sentence)
@@ -211,10 +211,10 @@ def test_what_the_run_has_is_ranked_and_reported(
     """A digit that was changed in the journal makes no winner."""
     runs = swept(tmp_path)
     store: Any = FakeStore(tmp_path, runs)
-    before = ranked(opened(tmp_path), store)
+    before = rank_trials(opened(tmp_path), store)
     worst = before.rows[-1].values["val_accuracy"]
     in_journal(rf'"values":\[{worst}', '"values":[0.99')(tmp_path / "study.journal", runs)
-    after = ranked(opened(tmp_path), store)
+    after = rank_trials(opened(tmp_path), store)
     assert after.rows == before.rows
     monkeypatch.setattr(collect, "commands", lambda *_: ())  # they read files of the runs
     found = collect.results(opened(tmp_path), store)
@@ -233,9 +233,9 @@ def test_what_the_run_has_is_ranked_and_reported(
 def test_how_a_run_ended_is_shown(ended: dict[str, Any], shown: str, tmp_path: Path) -> None:
     """What was made complete in the journal, or otherwise in MLflow, is no result."""
     runs = swept(tmp_path)
-    best = ranked(opened(tmp_path), FakeStore(tmp_path, runs)).rows[0]  # type: ignore[arg-type]
+    best = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs)).rows[0]  # type: ignore[arg-type]
     runs[best.run_id or ""] = replace(runs[best.run_id or ""], **ended)
-    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    found = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
     assert best.number not in [row.number for row in found.winners]
     assert {row.number: row.state for row in found.rows}[best.number].startswith(shown[:4])
     assert "state is COMPLETE, and " in found.differences[0]
@@ -248,7 +248,7 @@ def test_a_trial_that_failed_without_a_value_is_as_its_run(tmp_path: Path) -> No
     runs |= {
         n: replace(r, metrics={**r.metrics, "val_accuracy": float("nan")}) for n, r in runs.items()
     }
-    found = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    found = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
     assert not [each for each in found.differences if "state is FAIL" in each]
 
 
@@ -257,7 +257,7 @@ def test_a_value_that_the_run_does_not_have_is_named(tmp_path: Path) -> None:
     runs = swept(tmp_path)
     metrics = {n: v for n, v in runs["run2"].metrics.items() if n != "val_accuracy"}
     runs["run2"] = replace(runs["run2"], metrics=metrics)
-    (said,) = ranked(opened(tmp_path), FakeStore(tmp_path, runs)).differences  # type: ignore[arg-type]
+    (said,) = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs)).differences  # type: ignore[arg-type]
     assert re.search("val_accuracy is 0.*, and not there in the run", said)
     assert said.endswith("but the study's val_accuracy.")
 
@@ -284,18 +284,18 @@ def test_what_was_taken_out_or_turned_round_is_named(
     store: Any = FakeStore(tmp_path, runs)
     plan_of = json.dumps(opened(tmp_path).plan.to_json())
     store.read_text = lambda *_: plan_of
-    assert ranked(opened(tmp_path), store).differences == ()
+    assert rank_trials(opened(tmp_path), store).differences == ()
     in_journal(before, after)(tmp_path / "study.journal", runs)
     address = opened_as_it_is(tmp_path)
-    assert said in ranked(address, store).differences[0]
+    assert said in rank_trials(address, store).differences[0]
 
 
 def test_a_run_that_was_deleted_is_named(tmp_path: Path) -> None:
     """The trial stays, with what the study has."""
     runs = swept(tmp_path)
-    before = ranked(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
+    before = rank_trials(opened(tmp_path), FakeStore(tmp_path, runs))  # type: ignore[arg-type]
     left = {run_id: run for run_id, run in runs.items() if run_id not in ("run1", "run3")}
-    found = ranked(opened(tmp_path), FakeStore(tmp_path, left))  # type: ignore[arg-type]
+    found = rank_trials(opened(tmp_path), FakeStore(tmp_path, left))  # type: ignore[arg-type]
     assert found.rows == before.rows
     assert found.differences == (
         "The runs of trials 0, 2 are not in MLflow any more; reports show what the study has.",

@@ -9,7 +9,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.space.enqueue import complete, parse_points
+from cnn_sweeps.sweeps.space.enqueue import is_complete, parse_points
 from cnn_sweeps.sweeps.space.space import parse_space
 
 SPACE = parse_space(
@@ -87,7 +87,7 @@ def test_every_cell_of_the_exercise_can_be_enqueued() -> None:
     points = parse_points([" ".join(space.overrides(cell)) for cell in cells], space)
     assert points == cells
     assert len(cells) == space.size == 20
-    assert all(complete(point, space) for point in points)
+    assert all(is_complete(point, space) for point in points)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_point_is_complete_when_every_active_key_is_given(
     point: dict[str, object], whole: bool
 ) -> None:
     """What does not count need not be given."""
-    assert complete(point, SPACE) is whole
+    assert is_complete(point, SPACE) is whole
 
 
 def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
@@ -114,7 +114,7 @@ def test_the_sampler_fills_in_what_a_point_leaves_open() -> None:
     study.enqueue_trial(json.loads(json.dumps(POINT)))
     suggested = SPACE.suggest(study.ask())
     assert suggested | POINT == suggested
-    assert complete(suggested, SPACE)
+    assert is_complete(suggested, SPACE)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from plans import plan, study
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.study import storage
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 HOLDER = """
@@ -62,7 +62,10 @@ def test_what_is_held_can_be_read(tmp_path: Path) -> None:
     study(tmp_path).enqueue()
     with (tmp_path / "study.journal").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert SweepStudy.load(Address(storage=str(held.name), name="study")).counts().waiting == 1
+        assert (
+            SweepStudy.load(StudyAddress(storage=str(held.name), name="study")).counts().waiting
+            == 1
+        )
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from plans import study
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.sweeps.plan.budget import LOG_LEVELS, Budget
-from cnn_sweeps.sweeps.study import catalog
+from cnn_sweeps.sweeps.study import stored_studies
 from cnn_sweeps.sweeps.study.attributes import LOG
 from cnn_sweeps.sweeps.study.log import ROOT, LogTarget, logged_sweep, logged_worker
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import terminal
 
@@ -62,7 +62,7 @@ def test_the_log_is_beside_the_study(
     in_tmp: Path, storage: str, file: str | None, expected: str
 ) -> None:
     """And of a study in a database in the folder of the studies, or where it was asked for."""
-    address = Address(storage=storage, name="s")
+    address = StudyAddress(storage=storage, name="s")
     target = LogTarget.of(address, Budget(log_file=file), Path("studies"))
     assert Path(target.path) == in_tmp / expected
 
@@ -70,7 +70,7 @@ def test_the_log_is_beside_the_study(
 @pytest.mark.parametrize("file", ["there/s.txt", "x/../there/s.txt", "there/s.lock"])
 def test_a_log_in_place_of_the_study_is_refused(in_tmp: Path, file: str) -> None:
     """Lines of a log would damage the study."""
-    address = Address(storage="there/s.txt", name="s")
+    address = StudyAddress(storage="there/s.txt", name="s")
     with pytest.raises(ConfigError, match=r"log_file=.* is invalid: the study itself"):
         LogTarget.of(address, Budget(log_file=file), Path("studies"))
 
@@ -140,9 +140,9 @@ def test_a_traceback_stands_indented_below_its_line(tmp_path: Path) -> None:
 WORKER = """
 import logging, sys
 from cnn_sweeps.sweeps.study.log import logged_worker
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-with logged_worker(SweepStudy.load(Address(storage=sys.argv[1], name="study"))):
+with logged_worker(SweepStudy.load(StudyAddress(storage=sys.argv[1], name="study"))):
     print("ready", flush=True)
     for number in range(500):
         logging.getLogger("cnn_sweeps.worker").info("%d %s", number, "w" * 300)
@@ -169,7 +169,9 @@ def test_two_processes_write_whole_lines(tmp_path: Path) -> None:
 def test_a_worker_on_another_host_writes_nothing(tmp_path: Path) -> None:
     """The path says nothing there."""
     made = study(tmp_path)
-    made.study.set_user_attr(LOG, {"path": str(tmp_path / "x"), "level": "info", "host": "other"})
+    made.optuna_study.set_user_attr(
+        LOG, {"path": str(tmp_path / "x"), "level": "info", "host": "other"}
+    )
     with logged_worker(made):
         ours.info("hello")
     assert not (tmp_path / "x").exists()
@@ -216,7 +218,7 @@ def test_the_loggers_are_left_as_they_were(tmp_path: Path) -> None:
 
 def test_a_sweep_that_is_refused_leaves_no_log(tmp_path: Path) -> None:
     """Before its study is there, nothing is made."""
-    address = Address(storage=str(tmp_path / "new" / "s.journal"), name="s")
+    address = StudyAddress(storage=str(tmp_path / "new" / "s.journal"), name="s")
     with pytest.raises(StoreError), logged_sweep(address, Budget(), tmp_path, terminal.warn):
         raise StoreError("refused")
     assert list(tmp_path.iterdir()) == []
@@ -263,7 +265,7 @@ def test_a_log_that_cannot_be_written_is_warned_of_once(
     assert said.count("warning: the log") == 1
     assert "the sweep goes on" in said
     assert "hydra.sweeper.log_file=PATH" in said
-    assert hinder is a_full_disk or made.study.user_attrs.get(LOG) is None
+    assert hinder is a_full_disk or made.optuna_study.user_attrs.get(LOG) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -280,9 +282,9 @@ def test_a_log_in_a_folder_that_is_read_only_is_warned_of(
 def test_a_log_is_no_study(tmp_path: Path) -> None:
     """Who looks for a study by the beginning of its name finds one."""
     tracking = Tracking(dir=tmp_path)
-    made = study(catalog.studies_of(tracking), name="mine")
+    made = study(stored_studies.studies_of(tracking), name="mine")
     with sweep(made):
         pass
-    files = {file.name for file in catalog.studies_of(tracking).iterdir()}
+    files = {file.name for file in stored_studies.studies_of(tracking).iterdir()}
     assert {"mine.journal", "mine.log"} <= files
-    assert catalog.find("mi", tracking, None) == made.address
+    assert stored_studies.find_study("mi", tracking, None) == made.address

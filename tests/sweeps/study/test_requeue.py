@@ -14,8 +14,8 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
-from cnn_sweeps.sweeps.study.retry import Retry, history, stored
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import Journal
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -72,7 +72,7 @@ def test_death_between_two_steps_loses_and_doubles_nothing(
 ) -> None:
     """Wherever the process that requeues dies, the next call has every slot exactly once."""
     made = study(tmp_path, swept)
-    fill(made, budget)
+    fill_queue(made, budget)
     before = cells(made)
     with monkeypatch.context() as patch:
         trial = claimed(made)
@@ -81,7 +81,7 @@ def test_death_between_two_steps_loses_and_doubles_nothing(
             requeue.after_death(made, trial, "killed", retries=2, last_heartbeat=1.0)
     again = study(tmp_path, swept)
     recover(again, None, retries=2, show=lambda _: None)
-    fill(again, budget)
+    fill_queue(again, budget)
     assert cells(again) == before
     assert not again.trials(TrialState.RUNNING)
     assert again.counts().waiting == len(before)
@@ -190,6 +190,6 @@ def test_a_retry_counts_on_from_what_is_known(attributes: dict[str, Any], attemp
 def test_a_history_survives_storage() -> None:
     """What is stored is plain JSON, and reads as the same; what a newer version adds is left."""
     retry = Retry.after(7, {"owner": {"host": "here:1", "pid": 5}}, "killed")
-    plain = json.loads(json.dumps(stored([retry])))
+    plain = json.loads(json.dumps(plain_history([retry])))
     assert set(plain[0]) == {"attempt", "when", "reason", "trial", "host", "pid"}
     assert history({RETRIES: [{**plain[0], "colour": "red"}]}) == (retry,)

@@ -7,10 +7,10 @@ import pytest
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.study import runtime
-from cnn_sweeps.sweeps.study.storage import Address
-from cnn_sweeps.trajectories.lock import locked
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.trajectories.lock import hold_lock
 
-DATABASE = Address(storage="postgresql://me:secret@host/db", name="s")
+DATABASE = StudyAddress(storage="postgresql://me:secret@host/db", name="s")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_every_process_finds_it_again_and_nobody_else(places: dict[str, Path]) -
     lock = DATABASE.lock
     assert (lock, lock.parent) == (DATABASE.lock, places["run"] / "cnn_sweeps")
     assert lock.parent.stat().st_mode & 0o777 == 0o700
-    with locked(lock):
+    with hold_lock(lock):
         assert lock.exists()
     (lock.parent / runtime.KEY).unlink()  # another user has another key
     assert lock.name != DATABASE.lock.name
@@ -39,8 +39,8 @@ def test_every_process_finds_it_again_and_nobody_else(places: dict[str, Path]) -
 def test_another_study_has_another_lock(places: dict[str, Path]) -> None:
     """Of another name, or in another database."""
     others = (
-        Address(storage=DATABASE.storage, name="t"),
-        Address(storage="mysql://host/db", name="s"),
+        StudyAddress(storage=DATABASE.storage, name="t"),
+        StudyAddress(storage="mysql://host/db", name="s"),
     )
     assert len({DATABASE.lock, *(other.lock for other in others)}) == 3
 

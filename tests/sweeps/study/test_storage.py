@@ -8,7 +8,7 @@ import pytest
 from plans import plan, study
 
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 
@@ -27,7 +27,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 def test_a_study_is_not_migrated_either(statement: str, said: str, tmp_path: Path) -> None:
     """Optuna makes the tables that are missing before it looks at their version."""
     file = tmp_path / "studies.db"
-    address = Address(storage=f"sqlite:///{file}", name="x")
+    address = StudyAddress(storage=f"sqlite:///{file}", name="x")
     address.open()
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(statement)
@@ -55,7 +55,7 @@ def test_a_file_that_gets_a_password_is_closed(uri: str | None, mode: int, tmp_p
     made = plan(tracking={"uri": uri})
     for storage in ("s.journal", "s.db"):
         url = str(tmp_path / storage) if storage != "s.db" else f"sqlite:///{tmp_path / storage}"
-        address = Address(storage=url, name="s")
+        address = StudyAddress(storage=url, name="s")
         address.open()
         (tmp_path / storage).chmod(0o644)
         SweepStudy.create(address, made)

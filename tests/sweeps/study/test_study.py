@@ -10,7 +10,7 @@ from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.controller import fill
+from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.samplers import SAMPLERS
@@ -53,11 +53,11 @@ def work(made: SweepStudy, most: int | None = None, execute: object = None) -> N
 def swept(folder: Path, sampler: str, disturb: Disturb | None = None) -> SweepStudy:
     """A study that was carried out, with or without something in between."""
     made = study(folder, planned(sampler), name="disturbed" if disturb else "calm")
-    fill(made, Budget(n_trials=SLOTS))
+    fill_queue(made, Budget(n_trials=SLOTS))
     if disturb is not None:
         disturb(made)
     recover(made, None, retries=9, show=lambda _: None)
-    fill(made, Budget(n_trials=SLOTS))
+    fill_queue(made, Budget(n_trials=SLOTS))
     work(made)
     return made
 
@@ -105,7 +105,7 @@ def killed_while_requeueing(made: SweepStudy) -> None:
 def smaller_budget(made: SweepStudy) -> None:
     """A call with a smaller budget takes waiting trials out."""
     work(made, 3)
-    fill(made, Budget(n_trials=6))
+    fill_queue(made, Budget(n_trials=6))
     assert made.counts().total == 6
 
 
@@ -131,7 +131,7 @@ def test_several_workers_propose_what_one_would(tmp_path: Path, sampler: str) ->
         pytest.skip(f"{sampler} needs a package")
     calm = swept(tmp_path, sampler)
     made = study(tmp_path, planned(sampler), name="together")
-    fill(made, Budget(n_trials=SLOTS))
+    fill_queue(made, Budget(n_trials=SLOTS))
     workers = [SweepStudy.load(made.address) for _ in range(3)]
     for turn in range(SLOTS):
         trial = workers[turn % 3].claim(Owner.here())
@@ -149,7 +149,7 @@ def test_a_slot_that_repeats_is_asked_again_with_other_numbers(
     for name, times in (("calm", 0), ("disturbed", 2)):
         few = plan({"model.filters": "4,8,12,16", "model.conv_blocks": "1,2"}, sampler=sampler)
         made = study(tmp_path, few, name=name)
-        fill(made, Budget(n_trials=6))
+        fill_queue(made, Budget(n_trials=6))
         for most in range(times):
             work(made, most + 2)
             trial = made.claim(Owner.here())
@@ -166,7 +166,7 @@ def test_another_seed_proposes_others(tmp_path: Path) -> None:
     named = [{"name": "random", "seed": seed} for seed in (0, 1)]
     made = [study(tmp_path, plan(RANGES, sampler=n), name=str(n["seed"])) for n in named]  # type: ignore[arg-type]
     for each in made:
-        fill(each, Budget(n_trials=4))
+        fill_queue(each, Budget(n_trials=4))
         work(each)
     first, second = ({str(p) for p in proposals(each).values()} for each in made)
     assert not first & second

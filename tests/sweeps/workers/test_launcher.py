@@ -17,11 +17,11 @@ from plans import plan, study
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.from_hydra import composed_call
-from cnn_sweeps.sweeps.outcome import Silence
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT
-from cnn_sweeps.sweeps.study.storage import Address
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers.launcher import (
@@ -70,7 +70,7 @@ class FakeLauncher:
 def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
     """A launcher gets one job a worker, told by one override which study to pull from."""
     launcher = FakeLauncher(JobStatus.COMPLETED)
-    address = Address(storage=str(tmp_path / "a b.journal"), name="study")
+    address = StudyAddress(storage=str(tmp_path / "a b.journal"), name="study")
     place_by_launcher(launcher, address, workers=2, cpu_slots=3)  # type: ignore[arg-type]
     assert launcher.given == [
         [f"hydra.sweeper.worker='0/3@{tmp_path}/a%20b.journal@study'"],
@@ -86,7 +86,7 @@ def test_the_password_of_a_storage_is_inherited_and_not_written_down(
 ) -> None:
     """A job names the storage without it, and finds it in the variable."""
     launcher = FakeLauncher(JobStatus.COMPLETED)
-    place_by_launcher(launcher, Address(storage=STORAGE, name="study"), 1, 1)  # type: ignore[arg-type]
+    place_by_launcher(launcher, StudyAddress(storage=STORAGE, name="study"), 1, 1)  # type: ignore[arg-type]
     assert launcher.inherited == STORAGE
     assert IN_VARIABLE not in os.environ
     ((told,),) = launcher.given
@@ -94,12 +94,12 @@ def test_the_password_of_a_storage_is_inherited_and_not_written_down(
     worker = told.partition("=")[2].strip("'")
     with pytest.raises(ConfigError, match=f"no password for postgresql.*\nSet {IN_VARIABLE}"):
         work_as_job(worker)
-    opened: list[Address] = []
+    opened: list[StudyAddress] = []
     monkeypatch.setattr(SweepStudy, "load", opened.append)
     monkeypatch.setenv(IN_VARIABLE, STORAGE)
     with pytest.raises(AttributeError):  # of no study
         work_as_job(worker)
-    assert opened == [Address(storage=STORAGE, name="study")]
+    assert opened == [StudyAddress(storage=STORAGE, name="study")]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_launcher_that_fails_is_a_failed_sweep(tmp_path: Path) -> None:
     """What a launcher could not run is said with its reason."""
     launcher = FakeLauncher(JobStatus.FAILED)
     with pytest.raises(RunFailedError, match="no such queue"):
-        place_by_launcher(launcher, Address(storage="x", name="y"), 1, 1)  # type: ignore[arg-type]
+        place_by_launcher(launcher, StudyAddress(storage="x", name="y"), 1, 1)  # type: ignore[arg-type]
 
 
 def test_a_job_with_nothing_to_do_ends(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_worker_that_dies_of_ctrl_c_costs_no_attempt(tmp_path: Path) -> None:
     gone = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
     for _ in range(4):
         assert made.claim(gone) is not None
-        Supervisor(study=made, store=None, budget=Budget(retries=2), view=Silence()).run(
+        Supervisor(study=made, store=None, budget=Budget(retries=2), view=View()).run(
             Leaving(), Interrupts(count=1)
         )
     (waiting,) = made.trials()

@@ -21,7 +21,7 @@ from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPING, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver, pool
@@ -74,7 +74,7 @@ def steer(
 def filled(folder: Path, made: Plan | None = None, budget: Budget | None = None) -> SweepStudy:
     """A study with its queue."""
     opened = study(folder, made or plan(SIX))
-    fill(opened, budget or Budget())
+    fill_queue(opened, budget or Budget())
     return opened
 
 
@@ -225,7 +225,7 @@ sys.path.insert(0, {tests!r})
 from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.supervisor import Supervisor, Interrupts
 from cnn_sweeps.sweeps.study.recovery import recover
 from sweeps.workers.test_pool import Collector, MANY
@@ -235,7 +235,7 @@ if __name__ == "__main__":
     forkserver.warm_up("fakes:slow")
     made = study(Path({folder!r}), plan(MANY, trainer={{"epochs": 3}}))
     recover(made, None, retries=1000, show=lambda ended: None)
-    fill(made, Budget())
+    fill_queue(made, Budget())
     group = pool.Pool(made.address, workers=2, threads=1, execute="fakes:slow")
     supervisor = Supervisor(study=made, store=None, budget=Budget(retries=1000), view=Collector())
     supervisor.run(group, Interrupts())
@@ -296,4 +296,4 @@ def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -
     steer(undisturbed, "instant")
     assert results(made) == results(undisturbed)
     assert made.counts().total == made.counts().finished == 60
-    assert not made.study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
+    assert not made.optuna_study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))

@@ -17,7 +17,7 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.log import logged_sweep
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver, pool
@@ -145,7 +145,7 @@ def test_a_pool_writes_one_log(tmp_path: Path) -> None:
     """Who was spawned, killed and requeued, and what became of the trial elsewhere."""
     two = {"model.filters": "4,8"}
     made = study(tmp_path, plan(two, tracking={"tags": {MARK: str(tmp_path)}}))
-    fill(made, Budget())
+    fill_queue(made, Budget())
     forkserver.warm_up()
     with logged_sweep(made.address, Budget(), tmp_path, terminal.warn) as announce:
         announce(made)

@@ -13,7 +13,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.slots import fill
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 
@@ -23,7 +23,7 @@ SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
 def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[TrialEnded]:
     """Carry a study out in this process; how its trials ended."""
     told: list[Event] = []
-    fill(made, budget)
+    fill_queue(made, budget)
     Worker(study=made, execute=execute, emit=told.append).work()
     return [event for event in told if isinstance(event, TrialEnded)]
 
@@ -46,7 +46,7 @@ def test_skip_tells_the_sampler_what_is_known(tmp_path: Path) -> None:
     """A repetition is told to Optuna with the known value, and is no trial of the budget."""
     made = study(tmp_path, plan(SIX, sampler="random"))
     swept(made, Budget(n_trials=5))
-    repeated = [t for t in made.study.get_trials() if "superseded" in t.user_attrs]
+    repeated = [t for t in made.optuna_study.get_trials() if "superseded" in t.user_attrs]
     values = {tuple(t.params.items()): t.values for t in made.trials(TrialState.COMPLETE)}
     assert repeated
     assert all(trial.values == values[tuple(trial.params.items())] for trial in repeated)
@@ -69,7 +69,7 @@ def test_reuse_takes_the_known_value(tmp_path: Path) -> None:
     assert len(made.trials(TrialState.COMPLETE)) == 5
     assert len(fake.seen) == 5 - len(reused)
     assert [event.state for event in ended].count("reused") == len(reused) > 0
-    first = made.study.get_trials()[reused[0].user_attrs["reused_from"]]
+    first = made.optuna_study.get_trials()[reused[0].user_attrs["reused_from"]]
     assert first.values == reused[0].values
     assert first.user_attrs["config_hash"] == reused[0].user_attrs["config_hash"]
 
@@ -101,7 +101,7 @@ def test_enqueued_points_come_first(tmp_path: Path) -> None:
         swept(made, budget)
         assert set(cells(made)[:2]) == {(16, 2), (8, 1)}
         assert len(cells(made)) == (trials or 6)
-        fill(made, budget)
+        fill_queue(made, budget)
         assert made.counts().waiting == 0
 
 
@@ -139,7 +139,7 @@ def test_a_hopeless_trial_is_pruned(tmp_path: Path) -> None:
 def test_a_worker_stops_after_its_epoch(tmp_path: Path) -> None:
     """Asked to stop, a worker ends the epoch in hand and puts the trial back."""
     made = study(tmp_path, plan(SIX, trainer={"epochs": 50}))
-    fill(made, Budget())
+    fill_queue(made, Budget())
     told: list[Event] = []
     seen: list[Config] = []
 

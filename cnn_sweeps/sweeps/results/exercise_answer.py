@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.figures import style
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.comparison.statistics import SeedResult
-from cnn_sweeps.sweeps.plan.cells import SEED, base_of, told
+from cnn_sweeps.sweeps.plan.cells import SEED, base_of, cell_texts
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, REASON, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import TrackedRun, artifacts
@@ -28,12 +28,12 @@ def answer_of(study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> A
         return None
     distinct = plan.distinct_cells()
     base = distinct.get(plan.experiment_key_of(base_of(plan)), plan.exercise.base)
-    cells = {tuple(text.items()): text for text in (told(plan, c) for c in distinct.values())}
+    cells = {tuple(text.items()): text for text in (cell_texts(plan, c) for c in distinct.values())}
     return Answer.of(
         plan.exercise,
         [_outcome(study, trial, scores.get(trial.number, {})) for trial in study.trials(*ENDED)],
         list(cells.values()),
-        told(plan, base),
+        cell_texts(plan, base),
     )
 
 
@@ -50,7 +50,7 @@ def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float])
     values, known = study.carried_values(trial), trial.user_attrs
     complete = trial.state == TrialState.COMPLETE
     return SeedResult(
-        cell=told(study.plan, values),
+        cell=cell_texts(study.plan, values),
         seed=values[SEED],
         metrics={**metrics_of(known), **scores} if complete else {},
         reason=None if complete else known.get(REASON, "it did not finish"),

@@ -67,7 +67,7 @@ class Prefix:
         )
 
 
-def queued(cells: Iterable[Prefix]) -> Iterator[Prefix]:
+def queue_order(cells: Iterable[Prefix]) -> Iterator[Prefix]:
     """The cells with those of a course together; the longest and the most work first."""
     trajectories: dict[str | None, list[Prefix]] = {}
     for prefix in cells:
@@ -80,7 +80,7 @@ def queued(cells: Iterable[Prefix]) -> Iterator[Prefix]:
         yield from sorted(prefixes, key=lambda one: (one.leaves or math.inf, -one.epochs))
 
 
-def claimable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def claimable_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The waiting trials by their slots; those whose course somebody trains now come last."""
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     busy = {

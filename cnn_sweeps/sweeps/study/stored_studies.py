@@ -5,12 +5,12 @@ from pathlib import Path
 
 import optuna
 
-from cnn_sweeps.config.rules import DATA, newest
+from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.budget import LONGEST, Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.storage import SUFFIX, Address
+from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 STUDIES = "studies"
@@ -26,11 +26,11 @@ def studies_of(tracking: Tracking) -> Path:
     return tracking.dir.absolute() / STUDIES
 
 
-def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> Address:
+def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> StudyAddress:
     """Where the study of a sweep is, or will be."""
     name = budget.study_name or default_name(tracking.experiment, plan)
     file = studies_of(tracking) / f"{name}{SUFFIX}"
-    return Address(storage=budget.storage or str(file), name=name)
+    return StudyAddress(storage=budget.storage or str(file), name=name)
 
 
 def begun_earlier(plan: Plan, budget: Budget, tracking: Tracking) -> str | None:
@@ -42,7 +42,7 @@ def begun_earlier(plan: Plan, budget: Budget, tracking: Tracking) -> str | None:
     own = address_of(plan, budget, tracking)
     if budget.study_name or SweepStudy.existing(own, checked=False) is not None:
         return None
-    for number in range(newest(DATA) - 1, 0, -1):
+    for number in range(newest_number(DATA) - 1, 0, -1):
         address = address_of(plan.under_rules(number), budget, tracking)
         if SweepStudy.existing(address, checked=False) is not None:
             return (
@@ -59,7 +59,7 @@ def default_name(experiment: str, plan: Plan) -> str:
     return f"{short}-{plan.digest()[:8]}"
 
 
-def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:
+def find_study(name: str | None, tracking: Tracking, storage: str | None) -> StudyAddress:
     """The study of that name, or the only one whose name begins so; without a name the newest.
 
     Args:
@@ -72,7 +72,7 @@ def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:
         StoreError: the storage cannot be read.
     """
     there = _in_storage(storage) if storage else _in_folder(studies_of(tracking))
-    place = str(Address(storage=storage, name="")) if storage else str(studies_of(tracking))
+    place = str(StudyAddress(storage=storage, name="")) if storage else str(studies_of(tracking))
     if not there:
         raise UnknownStudyError(
             f"there is no study in {place}.\n"
@@ -89,37 +89,37 @@ def find(name: str | None, tracking: Tracking, storage: str | None) -> Address:
 
 
 def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStudy:
-    """Open the study that `find` finds, to look at it.
+    """Open the study that `find_study` finds, to look at it.
 
     Raises:
-        StoreError: see `find`; or it is a study, but none of ours.
+        StoreError: see `find_study`; or it is a study, but none of ours.
     """
-    address = find(name, tracking, storage)
+    address = find_study(name, tracking, storage)
     study = SweepStudy.existing(address, checked=False)
     if study is None:
         raise StoreError(f"the study {address.name} in {address} was not created by cnn_sweeps.")
     return study
 
 
-def _in_folder(folder: Path) -> list[Address]:
+def _in_folder(folder: Path) -> list[StudyAddress]:
     """A study for each journal, the one that was written last in front."""
     files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    found = [Address(storage=str(file), name=file.name.removesuffix(SUFFIX)) for file in files]
+    found = [StudyAddress(storage=str(file), name=file.name.removesuffix(SUFFIX)) for file in files]
     return [address for address in found if address.begun]
 
 
-def _in_storage(storage: str) -> list[Address]:
+def _in_storage(storage: str) -> list[StudyAddress]:
     """The studies of a storage, the one that was made last in front."""
-    address = Address(storage=storage, name="")
+    address = StudyAddress(storage=storage, name="")
     if not address.begun:
         raise StoreError(f"{STORAGE}={address} does not exist.")
     opened = address.open(make=False)
     with address.refusing():
         names = optuna.get_all_study_names(opened)
-    return [Address(storage=storage, name=name) for name in reversed(names)]
+    return [StudyAddress(storage=storage, name=name) for name in reversed(names)]
 
 
-def _listed(addresses: Sequence[Address]) -> str:
+def _listed(addresses: Sequence[StudyAddress]) -> str:
     """The names for a refusal, the newest first."""
     lines = [f"  {address.name}" for address in addresses[:MOST]]
     more = len(addresses) - MOST
