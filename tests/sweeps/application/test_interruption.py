@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -69,8 +69,11 @@ def test_ctrl_c_ends_what_a_launcher_has_started(monkeypatch: pytest.MonkeyPatch
             launch(launcher, JOBS, 0)
     finally:
         signal.signal(signal.SIGINT, before)
+    for thread in threading.enumerate():
+        if thread.name == "launcher":
+            thread.join(10)
     assert launcher.process is not None
-    assert not psutil.pid_exists(launcher.process.pid) or launcher.process.wait(10) == -9
+    assert launcher.process.returncode == -signal.SIGKILL
 
 
 def test_what_a_launcher_raises_is_raised_here() -> None:
