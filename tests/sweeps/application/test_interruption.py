@@ -43,9 +43,9 @@ class ProcessLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Return as many results as there are jobs."""
         asked = [sys.executable, "-S", "-c", self.program]
-        self.process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True)
-        self.begun()
-        self.printed, _ = self.process.communicate()
+        with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as self.process:
+            self.begun()
+            self.printed, _ = self.process.communicate()
         return [JobReturn(status=JobStatus.COMPLETED) for _ in job_overrides]
 
 
