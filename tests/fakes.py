@@ -64,7 +64,7 @@ def dying_once(config: Config, *, trial: int, started: Any, callbacks: Any) -> R
 
 
 def starved(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
-    """A trial of 8 filters whose worker the system kills for want of memory, and counts."""
+    """A trial of 8 filters whose worker the system kills to free memory, and counts."""
     assert isinstance(config.model, CnnModel)
     if config.model.filters == 8:
         counter = Path(config.tracking.tags[MARK]) / "memory.events"

@@ -21,7 +21,7 @@ FILES = {
 }
 """Versions 2 and 1 of control groups: limit, what is used, and what of that is a cache of files."""
 KILLS = {"": "memory.events", "memory": "memory.oom_control"}
-"""Where each version counts the processes that were killed for want of memory."""
+"""Where each version counts the processes that were killed because memory ran low."""
 MACHINE_KILLS = Path("/proc/vmstat")
 """The same for the whole machine."""
 
@@ -43,7 +43,7 @@ def limit() -> int | None:
 
 
 def kills() -> int:
-    """Processes that the system has killed for want of memory, in this process's control group.
+    """Processes that the system has killed because memory ran low, in this process's control group.
 
     On the whole machine where no group counts them.
     """

@@ -1,4 +1,4 @@
-"""How processes end, in words; the system counts those that it kills for want of memory."""
+"""How processes end, in words; the system counts those it kills to free memory."""
 
 import signal
 
@@ -13,7 +13,7 @@ MB = 1_000_000
 
 
 class Deaths:
-    """Tells of the processes that it is asked about whether they died for want of memory.
+    """Tells of the processes that it is asked about whether memory had run low.
 
     It asks the system, which counts. Each death that was counted since is that of one process.
     """
@@ -27,7 +27,7 @@ class Deaths:
         self._workers, self._known = workers, memory.kills()
 
     def cause(self, exitcode: int | None) -> tuple[str, bool]:
-        """How a process ended, and whether for want of memory; then with what can be typed.
+        """How a process ended, and whether memory had run low; then with what can be typed.
 
         Args:
             exitcode: of the process; None where it did not begin.

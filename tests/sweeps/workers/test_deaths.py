@@ -1,4 +1,4 @@
-"""How a process ended, in words, and whether for want of memory."""
+"""How a process ended, in words, and whether memory had run low."""
 
 from pathlib import Path
 
