@@ -252,6 +252,5 @@ def _draw_and_store(
     if whole and config.tracking.figures:
         left_out = stored_model.draw(gallery, tracked)
     if config.tracking.log_model:
-        dataset = gallery.dataset
-        tracked.log_model(gallery.model, shape=dataset.shape, num_classes=dataset.num_classes)
+        tracked.log_model(gallery.model, stored_model.pictures_of(config, gallery.dataset))
     return left_out
