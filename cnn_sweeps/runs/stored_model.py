@@ -22,9 +22,8 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import Record, verify
-from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
-from cnn_sweeps.tracking.names import IMAGES_FILE, LAYERS_FILE, LEFT_OUT, WEIGHTS
+from cnn_sweeps.tracking.names import IMAGES_FILE, LEFT_OUT, WEIGHTS
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
 
@@ -138,7 +137,7 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
     try:
         text = store.read_text(record.run_id, IMAGES_FILE)
     except StoreError:  # an earlier version stored the layers only
-        shape, count = sizes(store, store.get(record.run_id))
+        shape, count = lookup.sizes(store, store.get(record.run_id))
         known = PUBLISHED.get(record.config.data.name)
         names = known.class_names if known else tuple(map(str, range(count)))
         return models.Pictures(class_names=names, shape=shape, resize=resize)
@@ -151,20 +150,6 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
             f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
         ) from error
     return models.Pictures(class_names=names, shape=(height, width, channels), resize=resize)
-
-
-def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
-    """The shape of an image and the number of classes, from the layers that a run has logged."""
-    try:
-        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
-        column = rows["columns"].index("output_shape")
-        height, width, channels = rows["data"][0][column]
-        (num_classes,) = rows["data"][-1][column]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
-    return (height, width, channels), num_classes
 
 
 def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -> dict[str, float]:
