@@ -81,6 +81,7 @@ def app(composed: DictConfig) -> dict[str, float]:
     from cnn_sweeps.cli import output  # noqa: PLC0415
     from cnn_sweeps.tracking import Store  # noqa: PLC0415
 
+    output.warn_of_little_memory(workers=False)
     store = Store.open(config.tracking)
     result = run_in(store, config)
     output.run_ended(result, store)
