@@ -281,5 +281,5 @@ def _draw_and_store(
         left_out = stored_model.draw(gallery, tracked)
     later = not whole and stored_model.for_winners_only(config, model.count_params())
     if config.tracking.log_model and not later:
-        tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
+        tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out
