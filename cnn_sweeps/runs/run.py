@@ -90,21 +90,18 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
         model = model or _build(experiment, store, clock)
-        environment = _log_setup(tracked, experiment, model, swept)
+        here = _log_setup(tracked, experiment, model, swept)
         with tracked.together() as later:
             # Train
             with clock("train"):
-                trainer, epochs, done = _train(
-                    model, experiment, environment, later, callbacks, trial
-                )
+                trainer, epochs, done = _train(model, experiment, here, later, callbacks, trial)
             # Evaluate
             metrics = log.metrics_of(model, config, done)
             if trial is None:
                 metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
             # Log
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            weights = state.weights_sha256(model)
-            log.log_results(later, metrics, done, weights)
+            log.log_results(later, metrics, done, weights := state.weights_sha256(model))
         left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
     return RunResult(
         name=experiment.name,
@@ -214,6 +211,7 @@ def _train(
             on_step=bar.counts_steps,
             augment=config.augment,
             path=segments(config),
+            cache=backbone.feature_cache(config, experiment.identity, environment),
         )
         with logged_epoch_source(
             trainer,
@@ -282,5 +280,5 @@ def _draw_and_store(
         left_out = stored_model.draw(gallery, tracked)
     later = not whole and stored_model.for_winners_only(config, model.count_params())
     if config.tracking.log_model and not later:
-        tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
+        tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out
