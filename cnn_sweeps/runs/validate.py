@@ -15,10 +15,12 @@ from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import EXPERIMENT, Config, Data, Tracking, Trajectory
+from cnn_sweeps.data import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import no_effect, optimizers, stopping
+from cnn_sweeps.training import class_weights, no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -150,6 +152,23 @@ def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
+    _check_with(config, shape, config.data.validation_fraction)
+
+
+def check_with_images(config: Config, dataset: Dataset) -> None:
+    """Refuse what only the images tell; imports no TensorFlow.
+
+    Raises:
+        ConfigError: a network or augmentation that does not fit them, early stopping without
+            validation images, or a weight for a class that there is not.
+    """
+    for segment in segments(config):
+        class_weights.named_weights(segment.config.trainer, dataset.class_names)
+    _check_with(config, dataset.shape, len(dataset.x_val))
+
+
+def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
+    """Check with the shape of an image, and how much there is for validation."""
     models.check(config.model, shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
@@ -157,7 +176,7 @@ def check(config: Config) -> None:
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
-        stopping.check(held.trainer, config.data.validation_fraction)
+        stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
 
 

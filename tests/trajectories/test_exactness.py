@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from exactness import Case, first_process, second_process
 
-from cnn_sweeps.config.schema import Augment, Schedule, TrainerConfig
+from cnn_sweeps.config.schema import Augment, FolderData, Schedule, TrainerConfig
 from cnn_sweeps.models import NETWORKS
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.optimizers import OPTIMIZERS
@@ -54,6 +54,12 @@ AUGMENT: dict[str, dict[str, Any]] = {
 }
 """A value of each switch."""
 EVERYTHING = {key: value for given in AUGMENT.values() for key, value in given.items()}
+FILES: dict[str, dict[str, Any]] = {
+    "stretch": {"name": "image_folder", "resize": "stretch"},
+    "crop": {"name": "image_folder", "resize": "crop"},
+    "pad": {"name": "table", "resize": "pad"},
+}
+"""Image files in each way to bring them to size, listed in folders and in a table with groups."""
 LOSS = {"label_smoothing": 0.1, "class_weight": {"dark": 2.0, "1": 0.5}}
 
 
@@ -174,6 +180,10 @@ CASES = {
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
     "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
     "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
+    **{
+        f"image files, {name}": Case(model=CNN, augment=AUGMENT["crop"], files=given)
+        for name, given in FILES.items()
+    },
     "everything, mixed_float16, steps in one call": Case(
         model=FULL,
         augment=EVERYTHING,
@@ -195,6 +205,8 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
     assert {field.name for field in fields(Augment)} - {"magnitude"} == AUGMENT.keys()
+    assert choices(FolderData, "resize") == FILES.keys()
+    assert {each["name"] for each in FILES.values()} == {"image_folder", "table"}
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")
 
 
