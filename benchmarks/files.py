@@ -32,7 +32,7 @@ READ = """
 import sys, time
 from cnn_sweeps.data import load
 from cnn_sweeps.runs import validate
-config = validate.compose_data(sys.argv[1:])
+config = validate.compose_data(sys.argv[1:]).data
 began, cpu = time.perf_counter(), time.process_time()
 load(config)
 print(time.perf_counter() - began, time.process_time() - cpu)

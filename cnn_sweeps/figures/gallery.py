@@ -19,21 +19,19 @@ from cnn_sweeps.config.schema import Augment, Config
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import reason_of
 from cnn_sweeps.figures import activations, style
+from cnn_sweeps.figures.augmented import augmented_images
 from cnn_sweeps.figures.choices import Choices
 from cnn_sweeps.figures.confusion import confusion_matrix
-from cnn_sweeps.figures.images import augmentations, mistakes, samples
+from cnn_sweeps.figures.images import mistakes, samples
 from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_poolings, kernels
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import steps
-from cnn_sweeps.training.augmentation import augment_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Write = Callable[[bytes, str], None]
 """Stores a file under a path."""
-AUGMENTED, VERSIONS = 9, 9
-"""Images that augmentation is shown of, and how many times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +120,8 @@ class Gallery:
         """What augmentation makes of a few training images, in the first steps of an epoch."""
         if not self.augment.is_on:
             return None
-        x = self.dataset.x_train
-        images = x[np.unique(np.linspace(0, len(x) - 1, AUGMENTED, dtype=int))]
-        versions = [
-            augment_batch(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
-        ]
-        return augmentations(images, versions, f"{self.about} · {self.dataset.name}")
+        about = f"{self.about} · {self.dataset.name}"
+        return augmented_images(self.dataset, self.augment, self.seed, about)
 
     @cached_property
     def scores(self) -> NDArray[np.floating[Any]]:

@@ -14,7 +14,7 @@ from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import EXPERIMENT, Config, Data, Tracking, Trajectory
+from cnn_sweeps.config.schema import EXPERIMENT, Config, Tracking, Trajectory
 from cnn_sweeps.data import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
@@ -121,16 +121,17 @@ def compose_machine(overrides: list[str]) -> Config:
     return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
 
 
-def compose_data(overrides: list[str]) -> Data:
-    """The data settings, for a command that looks at the images and at no network.
+def compose_data(overrides: list[str]) -> Config:
+    """Settings of data and augmentation, for a command that looks at images and at no network.
 
     Raises:
-        ConfigError: another setting, or an impossible one.
+        ConfigError: another setting, an impossible one, or augmentation without effect.
         DataError: there is nothing under `data.path`.
     """
-    _refuse_others(overrides, ("data",))
-    config = load(plain_values(compose(overrides))).data
-    data.check_there(config)
+    _refuse_others(overrides, ("data", "augment"))
+    config = load(plain_values(compose(overrides)))
+    data.check_there(config.data)
+    no_effect.check(config.augment, config.trainer, data.peek_shape(config.data))
     return config
 
 
