@@ -9,6 +9,7 @@ from pathlib import Path
 
 import absl.logging
 import pytest
+from composition import remember_what_was_read
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from stores import finished, migrated_database, store, tracking
@@ -32,6 +33,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 # Decoded images of the tests stay out of the cache of whoever runs them.
 os.environ["CNN_SWEEPS_CACHE"] = str(Path(tempfile.gettempdir(), f"cnn-sweeps-tests-{os.getuid()}"))
+
+remember_what_was_read()
 
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()

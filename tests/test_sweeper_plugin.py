@@ -9,11 +9,14 @@ import pytest
 from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException, Hydra14MigrationWarning
+from hydra.extra.pytest_plugin import hydra_sweep_runner
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 from omegaconf import DictConfig
 
 from hydra_plugins.cnn_sweeps_sweeper.sweeper import CnnSweepsSweeper
+
+__all__ = ["hydra_sweep_runner"]
 
 # Hydra's own suite asks for the defaults of Hydra 1.1, and Hydra says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions:UserWarning")

@@ -14,13 +14,20 @@ from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import EXPERIMENT, Config, Tracking, Trajectory
+from cnn_sweeps.config.schema import (
+    EXPERIMENT,
+    Config,
+    Model,
+    PretrainedModel,
+    Tracking,
+    Trajectory,
+)
 from cnn_sweeps.data import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import class_weights, no_effect, optimizers, stopping
+from cnn_sweeps.training import class_weights, freezing, no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -170,15 +177,25 @@ def check_with_images(config: Config, dataset: Dataset) -> None:
 
 def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     """Check with the shape of an image, and how much there is for validation."""
-    models.check(config.model, shape)
+    models.check(_with_backbone(config), shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
+        freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
+
+
+def _with_backbone(config: Config) -> Model:
+    """The network, with the backbone that a run tells; only that asks a store."""
+    if not isinstance(config.model, PretrainedModel):
+        return config.model
+    from cnn_sweeps.runs import pretrained  # noqa: PLC0415 -- imports MLflow
+
+    return pretrained.resolve_backbone(config)
 
 
 def explain(error: OmegaConfBaseException) -> str:
