@@ -120,6 +120,13 @@ class Plan:
         """The trajectory of each segment of a config; the first one's is its `trajectory_key`."""
         return chain_hashes(self.trajectory_key(config), segments(config))
 
+    def parts(self, config: Config) -> Iterator[tuple[str, int, int]]:
+        """The trajectory of each segment, with the epochs before it and the last one in it."""
+        path = segments(config)
+        ends = [after.first - 1 for after in path[1:]] + [config.trainer.epochs]
+        for key, segment, end in zip(self.trajectory_keys(config), path, ends, strict=True):
+            yield key, segment.first - 1, end
+
     def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is; one that cannot be carried out is one of its own."""
         try:
