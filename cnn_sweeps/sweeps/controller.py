@@ -58,7 +58,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
-    here = place is None and not _complete(address, plan, budget)
+    here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
     if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
         refuse_unfit(plan)
     with interruptible(display.notice) as interrupts, logged as announce:
