@@ -48,7 +48,7 @@ def home(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def ranking(home: Store) -> Ranking:
     """The table of a finished sweep: three experiments, since no block means no filters."""
-    return swept(home.dir, Budget())
+    return swept(home.dir)
 
 
 def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) -> None:
@@ -125,6 +125,7 @@ def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
     assert len(home.tagged({KIND: "sweep"})) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_came_is_a_failure(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.Mo
     assert is_view_there(store)
 
 
+@pytest.mark.slow
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     """Where models are not stored, the winner is trained again for its score and its pictures."""
     asked = {"dir": str(store.dir), "log_model": False, "figures": True}

@@ -141,9 +141,11 @@ def test_a_single_run_has_pictures(home: Store, result: RunResult) -> None:
     assert "figures_left_out" not in home.get(result.run_id).tags
 
 
-def test_pictures_are_left_out_where_asked(store: Store) -> None:
+def test_pictures_and_model_are_left_out_where_asked(store: Store) -> None:
     """The learning curves are not."""
-    done = run(config(tracking={"figures": False}), store)
+    done = run(config(tracking={"figures": False, "log_model": False}), store)
+    assert store.client.get_run(done.run_id).outputs.model_outputs == []
+    assert store.read_text(done.run_id, "config.yaml")
     assert pictures(store, done.run_id) == []
     names = [file.path for file in store.client.list_artifacts(done.run_id)]
     assert "learning_curves.png" in names
@@ -291,9 +293,15 @@ def test_a_network_that_cannot_be_stored_is_told_before_it_is_trained(
     with pytest.raises(ModelError, match=message):
         run(config(model=model), store, started=lambda run_id, _identity: started.append(run_id))
     assert store.get(started[0]).metrics == {}
+
+
+def test_a_network_that_cannot_be_stored_is_trained_without(store: Store, own_nets: str) -> None:
+    """As the refusal says."""
+    model = {"name": "custom", "function": f"{own_nets}:subclassed"}
     assert run(config(model=model, tracking={"log_model": False}), store).metrics
 
 
+@pytest.mark.slow
 def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> None:
     """Making a copy draws random numbers, which the training does not miss."""
     model = {"name": "custom", "function": f"{own_nets}:fine"}
@@ -302,13 +310,6 @@ def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> 
         for stored in (True, False)
     ]
     assert runs[0].weights_sha256 == runs[1].weights_sha256
-
-
-def test_models_are_left_out_where_asked(store: Store) -> None:
-    """With `log_model: false` everything but the model is stored."""
-    done = run(config(tracking={"log_model": False}), store)
-    assert store.client.get_run(done.run_id).outputs.model_outputs == []
-    assert store.read_text(done.run_id, "config.yaml")
 
 
 def test_without_validation_split_there_are_no_validation_metrics(store: Store) -> None:
