@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ LEASE_SECONDS = 25.0
 """Seconds after which a process on another host that gave no sign of life counts as dead."""
 BEAT = 5.0
 """Seconds between two heartbeats."""
+FIRST_NUMBERING: Final = "pid:[4026531836]"
+"""The process numbers outside of every container; Linux's `PROC_PID_INIT_INO`."""
 ENDED: Final = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 GRACE = 20.0
 """Seconds that a claimed trial may be without an owner: its worker is about to say so."""
@@ -25,7 +28,8 @@ class Owner:
     """A process, named so that another one with the same number is not taken for it.
 
     Attributes:
-        host: name of the host and of its current boot.
+        host: name of the host and of its current boot; in a container with process numbers of
+            its own, these as well.
         pid: process number there.
         started: when the process started, as its host tells it.
     """
@@ -48,23 +52,36 @@ class Owner:
         """Plain values, to be stored with a trial."""
         return asdict(self)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the process, dead or alive, is one that can be looked at from this one."""
+        return self.host == this_host()
+
     def lives(self, beat: float | None) -> bool:
-        """Whether the process still runs.
+        """Whether the process still runs, at a single look.
 
         Args:
-            beat: when it last gave a sign of life (seconds since 1970); counts where the
-                process is on another host and cannot be looked at.
+            beat: its last heartbeat (seconds since 1970, by the clock of its host); counts where
+                the process cannot be looked at. Who can wait compares heartbeats instead, so that
+                clocks that differ do no harm: `sweeps.study.heartbeat.Watch`.
         """
-        if self.host == this_host():
+        if self.is_here:
             return _start_of(self.pid) == self.started
         return beat is not None and time.time() - beat < LEASE_SECONDS
 
 
 @cache
 def this_host() -> str:
-    """Host name and boot: after a restart, nothing that ran before can still run."""
+    """Host name and boot: after a restart, nothing that ran before can still run.
+
+    Containers may share both and yet number their processes each for itself (pid_namespaces(7)).
+    """
     boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}:{boot.read_text()[:8] if boot.exists() else ''}"
+    named = f"{socket.gethostname()}:{boot.read_text()[:8] if boot.exists() else ''}"
+    with suppress(OSError):  # there are none on this system
+        numbering = str(Path("/proc/self/ns/pid").readlink())
+        return named if numbering == FIRST_NUMBERING else f"{named}:{numbering}"
+    return named
 
 
 def _start_of(pid: int) -> str | None:

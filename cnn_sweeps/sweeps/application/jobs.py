@@ -172,7 +172,7 @@ class JobRunner:
         try:
             with ExitStack() as alive:
                 for job in batch:
-                    alive.enter_context(heartbeat(self.study, job.trial))
+                    alive.enter_context(heartbeat(self.study.address, job.trial))
                 return self.launcher.launch([job.overrides for job in batch], number)
         except SystemExit as error:
             ended = RunFailedError(f"the application ended the program (exit code {error.code})")

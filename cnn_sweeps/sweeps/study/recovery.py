@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
-from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER, REASON
+from cnn_sweeps.sweeps.study.attributes import OWNER, REASON
 from cnn_sweeps.sweeps.study.events import TrialEnded
+from cnn_sweeps.sweeps.study.heartbeat import forget_beat, last_beat
 from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.tracking import Store
@@ -59,6 +60,7 @@ def recover(
         ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         if ended is not None:
             show(ended)
+        forget_beat(study.address, trial.number)
     if orphans and store is not None:
         close_runs(study, store, DIED)
     return len(orphans)
@@ -99,7 +101,7 @@ def last_heartbeat(study: TrialQueue) -> float:
     for trial in study.optuna_study.get_trials(deepcopy=False):
         times = (trial.datetime_start, trial.datetime_complete)
         signs += [moment.timestamp() for moment in times if moment is not None]
-        signs.append(trial.user_attrs.get(BEAT, 0.0))
+        signs.append(last_beat(study.address, trial) or 0.0)
     return max(signs)
 
 
@@ -110,14 +112,17 @@ def _pid_of(trial: FrozenTrial) -> int:
 def orphans_of(study: TrialQueue) -> list[FrozenTrial]:
     """Running trials that no living process owns."""
     running = study.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if not is_owned(trial)]
+    return [trial for trial in running if not study.watch.is_owned(study.address, trial)]
 
 
-def is_owned(trial: FrozenTrial) -> bool:
-    """Whether a living process has a running trial, as far as can be told from here."""
+def seems_owned(address: StudyAddress, trial: FrozenTrial) -> bool:
+    """Whether a living process has a running trial, as it looks at a single glance.
+
+    Of a trial on another host it goes by the clock of that host: good enough to tell a person.
+    """
     stored = trial.user_attrs.get(OWNER)
     if stored is not None:
-        return Owner.from_json(stored).lives(trial.user_attrs.get(BEAT))
+        return Owner.from_json(stored).lives(last_beat(address, trial))
     begun = trial.datetime_start
     return begun is not None and time.time() - begun.timestamp() < GRACE
 
@@ -147,8 +152,9 @@ def examine_journals(folder: Path) -> list[Look]:
 
 
 def _look(file: Path) -> Look:
+    address = StudyAddress(storage=str(file), name=file.stem)
     try:
-        storage = StudyAddress(storage=str(file), name=file.stem).open()
+        storage = address.open()
         names = [study.study_name for study in storage.get_all_studies()]
         open_ = (TrialState.RUNNING, TrialState.WAITING)
         trials = [
@@ -158,7 +164,7 @@ def _look(file: Path) -> Look:
         ]
     except StoreError as error:
         return Look(name=file.stem, refusal=str(error))
-    running = [is_owned(trial) for trial in trials if trial.state == TrialState.RUNNING]
+    running = [seems_owned(address, t) for t in trials if t.state == TrialState.RUNNING]
     return Look(
         name=file.stem,
         orphans=running.count(False),

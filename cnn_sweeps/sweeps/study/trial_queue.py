@@ -20,6 +20,7 @@ from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
+    BEAT,
     CELL,
     DEADLINE,
     EXPERIMENT_KEY,
@@ -36,6 +37,7 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
+from cnn_sweeps.sweeps.study.heartbeat import Watch
 from cnn_sweeps.sweeps.study.order import Prefix, claimable_trials
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
@@ -58,6 +60,7 @@ class TrialQueue:
         address: how another process finds it.
         plan: what is searched, and how.
         corrected: by number, trials that are shown otherwise than the storage has them.
+        watch: what this process has seen of the trials of others.
     """
 
     optuna_study: optuna.Study
@@ -65,6 +68,7 @@ class TrialQueue:
     address: StudyAddress
     plan: SearchPlan
     corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
 
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell on its way into the queue."""
@@ -125,7 +129,7 @@ class TrialQueue:
                 # Before the trial is made: that asks the sampler for what it models together.
                 self.optuna_study.sampler = self._sampler_of(waiting)
                 trial = Trial(self.optuna_study, self.id_of(waiting.number))
-                trial.set_user_attr(OWNER, owner.to_json())
+                trial.set_user_attr(OWNER, {**owner.to_json(), BEAT: time.time()})
                 return trial
         return None
 

@@ -92,7 +92,7 @@ class Worker:
                 trial = self.study.claim(self.owner)
             if trial is None:
                 return
-            with self.study.address.refusing(), heartbeat(self.study, trial):
+            with self.study.address.refusing(), heartbeat(self.study.address, trial):
                 self._carry_out(trial)
             done += 1
 

@@ -1,0 +1,154 @@
+"""A process on another host is told from a dead one by how its heartbeat changes."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plans import study
+
+from cnn_sweeps.provenance.process import GRACE, LEASE_SECONDS, Owner
+from cnn_sweeps.sweeps.study import heartbeat as heartbeats
+from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER
+from cnn_sweeps.sweeps.study.heartbeat import Watch, beat_file, heartbeat, last_beat
+from cnn_sweeps.sweeps.study.recovery import orphans_of
+from cnn_sweeps.sweeps.study.study import SweepStudy
+
+FAR = Owner(host="lab-2:0a1b2c3d", pid=17, started="4711")
+
+
+class Clock:
+    """Seconds, as far as a test lets them pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture(params=["journal", "database"])
+def watched(request: Any, tmp_path: Path) -> tuple[SweepStudy, Clock]:
+    """A study with a waiting trial, looked at by a clock of our own."""
+    made, clock = study(tmp_path), Clock()
+    if request.param == "database":
+        address = replace(
+            made.address, storage=f"sqlite:///{tmp_path}/study.db", name=made.address.name
+        )
+        made = SweepStudy.create(address, made.plan)
+    made.enqueue()
+    return replace(made, watch=Watch(clock=clock)), clock
+
+
+def beat(made: SweepStudy, number: int, seconds: float) -> None:
+    """What the worker of a trial does now and then, by whatever its clock says."""
+    if (file := beat_file(made.address, number)) is not None:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        os.utime(file, (seconds, seconds))
+    else:
+        made.storage.set_trial_user_attr(made.id_of(number), BEAT, seconds)
+
+
+def test_whose_a_trial_is_and_its_first_heartbeat_are_one_write(
+    watched: tuple[SweepStudy, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two, the trial would seem to be a dead worker's."""
+    made, _ = watched
+    written: list[str] = []
+    keep = type(made.storage).set_trial_user_attr
+
+    def write(storage: Any, number: int, key: str, value: Any) -> None:
+        written.append(key)
+        keep(storage, number, key, value)
+
+    monkeypatch.setattr(type(made.storage), "set_trial_user_attr", write)
+    assert made.claim(FAR) is not None
+    assert written == [OWNER]
+    (trial,) = made.optuna_study.get_trials()
+    assert abs((last_beat(made.address, trial) or 0.0) - time.time()) < 60
+
+
+@pytest.mark.parametrize("skew", [0.0, -7200.0, 7200.0], ids=["same", "behind", "ahead"])
+def test_a_trial_lives_as_long_as_its_heartbeat_changes(
+    watched: tuple[SweepStudy, Clock], skew: float
+) -> None:
+    """By our own clock: that of the other host may say anything, as long as it goes on."""
+    made, clock = watched
+    made.claim(FAR)
+    for number in range(4):
+        beat(made, 0, time.time() + skew + 5 * number)
+        assert orphans_of(made) == []
+        clock.now += LEASE_SECONDS - 1
+        assert orphans_of(made) == []
+    clock.now += 2
+    assert [trial.number for trial in orphans_of(made)] == [0]
+
+
+def test_who_has_just_begun_to_look_waits_for_a_lease(watched: tuple[SweepStudy, Clock]) -> None:
+    """A heartbeat that is old by the clock may be one of a host whose clock is wrong."""
+    made, clock = watched
+    made.claim(FAR)
+    beat(made, 0, time.time() - 10 * LEASE_SECONDS)
+    assert orphans_of(made) == []
+    clock.now = LEASE_SECONDS
+    assert len(orphans_of(made)) == 1
+
+
+def test_a_trial_without_an_owner_has_a_grace_period(watched: tuple[SweepStudy, Clock]) -> None:
+    """Its worker has claimed it and is about to say so, whenever it thinks that it is."""
+    made, clock = watched
+    (waiting,) = made.optuna_study.get_trials()
+    assert made._take(waiting)
+    assert orphans_of(made) == []
+    clock.now = GRACE - 1
+    assert orphans_of(made) == []
+    clock.now = GRACE
+    assert len(orphans_of(made)) == 1
+
+
+def test_a_process_of_this_host_is_looked_at(watched: tuple[SweepStudy, Clock]) -> None:
+    """No lease is waited for."""
+    made, _ = watched
+    made.claim(Owner(host=Owner.here().host, pid=2**22 + 1, started="1"))
+    assert len(orphans_of(made)) == 1
+
+
+def test_containers_with_process_numbers_of_their_own_are_other_hosts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They may share host name and boot, and each has a process 17."""
+    from cnn_sweeps.provenance import process
+
+    named = []
+    for number in ("pid:[4026531836]", "pid:[4026532201]", "pid:[4026532310]"):
+        process.this_host.cache_clear()
+        monkeypatch.setattr(Path, "readlink", lambda _, told=number: Path(told))
+        named.append(process.this_host())
+    process.this_host.cache_clear()
+    assert len(set(named)) == 3
+    assert "pid" not in named[0]  # as every version has stored it
+
+
+def test_a_journal_does_not_grow_by_heartbeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the times of files, which are gone with the trial."""
+    monkeypatch.setattr(heartbeats, "BEAT", 0.01)
+    made = study(tmp_path)
+    made.enqueue()
+    trial = made.claim(FAR)
+    assert trial is not None
+    size = (tmp_path / "study.journal").stat().st_size
+    file = beat_file(made.address, 0)
+    assert file is not None
+    with heartbeat(made.address, trial):
+        until = time.monotonic() + 30
+        while not file.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert file.exists()
+    assert not file.parent.exists()
+    assert (tmp_path / "study.journal").stat().st_size == size
