@@ -225,6 +225,7 @@ def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
     """Typed as it is printed, it gives the same bits, and trains nothing that is known."""
     done = command(
@@ -249,6 +250,7 @@ def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_sweep_with_two_objectives_on_fashion_mnist(tmp_path: Path) -> None:
     """A sampler searches a slice of real Fashion-MNIST for accuracy against time."""
     if "CNN_SWEEPS_DATA" not in os.environ:

@@ -537,6 +537,7 @@ def ended_well(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
     """With one thread, other kernels and dropout: restored, whatever is set now."""
     extra = ("trainer.threads=1", "model.dropout=0.3", "trainer.epochs=2")
@@ -551,6 +552,7 @@ def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
     """A worker's threads are restored; the winner's test scores are compared, others have none."""
     ended_well(program(tmp_path, "-m", *TINY[:2], "model.filters=4,8", "trainer.epochs=1"))
