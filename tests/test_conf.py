@@ -21,6 +21,8 @@ ADDED = ("experiment", "exercise")
 """Groups from which nothing is chosen where nothing is typed."""
 THERE = {"function": "configs:config", "path": f"'{CONF}'"}
 """For each field that a user must give, something that is there."""
+ALSO = {"model/pretrained": ["model.input_size=[32,32]"]}
+"""For each option that does not fit the default images, what makes it fit."""
 
 OPTIONS = sorted(
     f"{group}/{file.stem}" for group in GROUPS for file in (CONF / group).glob("*.yaml")
@@ -33,7 +35,7 @@ def composed(option: str) -> Config:
     plus = "+" if group in ADDED else ""
     written = yaml.safe_load((CONF / f"{option}.yaml").read_text()) or {}
     needed = [f"{group}.{key}={THERE[key]}" for key, value in written.items() if value == "???"]
-    values = plain_values(compose([f"{plus}{group}={name}", *needed]))
+    values = plain_values(compose([f"{plus}{group}={name}", *needed, *ALSO.get(option, [])]))
     values.pop(NODE, None)  # what an exercise asks is no part of an experiment
     return make_config(values)
 

@@ -56,8 +56,9 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     scores = "  ".join(f"{name} {rounded(metrics[name])}" for name in shown if name in metrics)
     out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")
+    frozen = f", {int(metrics['frozen_params']):,} frozen" if "frozen_params" in metrics else ""
     out.print(
-        f"  {int(metrics['trainable_params']):,} trainable parameters  "
+        f"  {int(metrics['trainable_params']):,} trainable parameters{frozen}  "
         f"{metrics['train_seconds']:.1f} s training  {metrics['total_seconds']:.1f} s in all"
     )
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")

@@ -40,6 +40,7 @@ ALIASES = {
     **dict.fromkeys(("contrast", "saturation"), ("augment.color",)),
     **dict.fromkeys(("rotation", "random_rotation"), ("augment.rotate",)),
     **dict.fromkeys(("cutout", "random_erasing"), ("augment.erasing",)),
+    **dict.fromkeys(("trainable", "frozen", "unfreeze", "freeze_until"), ("trainer.freeze",)),
     **dict.fromkeys(("smoothing",), ("trainer.label_smoothing",)),
     **dict.fromkeys(("units", "hidden", "hidden_units"), ("model.dense_units",)),
     **dict.fromkeys(("blocks", "layers", "depth"), ("model.conv_blocks", "model.depth")),

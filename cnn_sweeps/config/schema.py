@@ -26,15 +26,18 @@ The defaults of version 1 stay as they are: a base config that was stored may le
 What new experiments start from is written in `conf/`.
 """
 
-from dataclasses import field, is_dataclass, replace
+import json
+import re
+from dataclasses import field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.json import from_text
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
@@ -56,6 +59,22 @@ DECAYING = ("cosine", "exponential", "linear", "sqrt")
 DROPPING = ("step", "reduce_on_plateau")
 """Schedules that multiply the learning rate by `drop_factor` again and again."""
 Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"]
+
+
+IMAGENET = "imagenet"
+"""What `model.weights` calls the weights that Keras publishes."""
+DEFAULT_BACKBONE = "MobileNetV2"
+RUN_HASH = re.compile("[0-9a-f]{4,64}")
+"""The beginning of a config hash, as `model.weights` takes it."""
+
+
+def _digits(value: Any) -> Any:
+    """A hash of decimal digits alone, which would be read as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+WeightsName = Annotated[str, Field(min_length=1), BeforeValidator(_digits)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def _named(path: Any) -> Any:
@@ -181,7 +200,101 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Model = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
+Own = Annotated[DnnModel | CnnModel | ResnetModel, Field(discriminator="name")]
+"""The networks of ours that can be a backbone."""
+OWN: TypeAdapter[Any] = TypeAdapter(Own, config=ConfigDict(defer_build=True))
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Head(DenseHead):
+    """What stands behind a backbone; hidden dense layers only where they are asked for."""
+
+    pooling: Literal["average", "max", "none"] = "average"
+    """What makes one number of each feature map; `none` flattens the maps."""
+    dense_units: Count | Numbers = 0
+    """Units of the hidden dense layer, or a list, one for each; 0 for none."""
+    dropout: Fraction = 0.0
+    """Share of features, and of units of each hidden layer, dropped while training."""
+    batch_norm: bool = False
+    """Normalise each hidden dense layer over the batch."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PretrainedModel:
+    """A network that was trained before, with a new head."""
+
+    name: Literal["pretrained"] = "pretrained"
+    """Which builder makes the network."""
+    backbone: str | dict[str, Any] | None = None
+    """A name of `keras.applications`, or a network of ours as a mapping (`name: resnet`, ...);
+    null for that of the run in `weights`, else MobileNetV2."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of that application, such as `alpha`."""
+    weights: WeightsName | None = not_identity(IMAGENET)
+    """`imagenet`, the hash of a run, a file of weights; null for random ones."""
+    weights_sha256: Digest | None = None
+    """Digest of these weights: of the file, or of all weights of the run. Found where null."""
+    trained_on: tuple[Positive, Positive, Positive] | None = None
+    """Height, width and channels of the images of that run; null for those at hand."""
+    layer: Column | None = None
+    """The layer whose output the head gets; the last feature map when null."""
+    input_size: Size | None = None
+    """Height and width that the images are brought to for the backbone; null to leave them."""
+    head: Head = field(default_factory=Head)
+    """What stands behind the backbone."""
+
+    def __post_init__(self) -> None:
+        """Say which backbone it is as far as that is known without the weights.
+
+        Raises:
+            ConfigError: it is no network of ours.
+        """
+        backbone = self.backbone
+        if backbone is None and self.weights_from in ("imagenet", "nothing"):
+            backbone = DEFAULT_BACKBONE
+        elif isinstance(backbone, dict):
+            backbone = spelt_out(backbone)
+        object.__setattr__(self, "backbone", backbone)
+
+    @property
+    def weights_from(self) -> Literal["nothing", "imagenet", "run", "file"]:
+        """What `weights` names."""
+        if self.weights is None:
+            return "nothing"
+        if self.weights == IMAGENET:
+            return "imagenet"
+        return "run" if RUN_HASH.fullmatch(self.weights) else "file"
+
+    @property
+    def network(self) -> Any:
+        """The network of ours that is the backbone; None for another, or before it is known."""
+        is_own = isinstance(self.backbone, dict)
+        return OWN.validate_json(json.dumps(self.backbone)) if is_own else None
+
+
+def spelt_out(network: dict[str, Any]) -> dict[str, Any]:
+    """All fields of a network of ours, but for those that were added and are neutral.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        known = OWN.validate_json(json.dumps(network))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["model.backbone", *(str(part) for part in first["loc"][1:])])
+        raise ConfigError(
+            f"{key} is invalid ({first['msg'].lower()}). Type, for example, "
+            "'model.backbone={name: resnet, depth: 8, width: 16}', or the name of an application."
+        ) from None
+    plain = OWN.dump_python(known, mode="json")
+    neutral = {f.name: f.metadata["neutral"] for f in fields(known) if "neutral" in f.metadata}
+    return {key: value for key, value in plain.items() if value != neutral.get(key, ...)}
+
+
+Model = Annotated[
+    DnnModel | CnnModel | ResnetModel | CustomModel | PretrainedModel, Field(discriminator="name")
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -436,6 +549,9 @@ class TrainerConfig:
     )
     """How much each class counts in the training loss: `balanced`, or class (name or number) to
     weight; 1 for those that are left out."""
+    freeze: Annotated[float, Field(ge=0, le=1)] | Column = added(default="none", neutral="none")
+    """Layers that are not trained: `backbone`, a share of its layers from the image on, all before
+    the layer of that name, or `none`."""
     phases: tuple[dict[str, Any], ...] = added(default=(), neutral=(), changes=False)
     """What changes in the middle: a mapping each, of `epochs` or `first` and keys of `trainer`."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = field(
@@ -471,6 +587,23 @@ class TrainerConfig:
         object.__setattr__(self, "clip_norm", value)
         if params is not self.optimizer.params:
             object.__setattr__(self, "optimizer", replace(self.optimizer, params=params))
+        object.__setattr__(self, "freeze", _share(self.freeze))
+
+
+def _share(freeze: Any) -> Any:
+    """One spelling for each: `none` for 0, `backbone` for 1, a number for a text of one.
+
+    Raises:
+        ConfigError: no share.
+    """
+    value = from_text(freeze) if isinstance(freeze, str) else freeze
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return freeze
+    if not 0 <= value <= 1:
+        raise ConfigError(
+            f"trainer.freeze={freeze} is no share of the layers: type a number from 0 to 1."
+        )
+    return {0.0: "none", 1.0: "backbone"}.get(float(value), float(value))
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

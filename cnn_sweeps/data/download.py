@@ -16,6 +16,8 @@ from cnn_sweeps.text.terminal import Output, can_redraw
 
 BLOCK = 1 << 18
 TIMEOUT = 30.0
+NAMES = {"sha256": "SHA-256", "md5": "MD5"}
+MD5_LENGTH = 32
 REMEDY = "check the network, or put the files there yourself and set their folder: data.root=..."
 Progress = Callable[[int, int | None], None]
 
@@ -24,7 +26,7 @@ class MirrorError(Exception):
     """One URL did not deliver; the next may."""
 
 
-def fetch(urls: Sequence[str], target: Path, *, sha256: str) -> None:
+def fetch(urls: Sequence[str], target: Path, *, digest: str | None, remedy: str = REMEDY) -> None:
     """Download a file unless it is there already.
 
     It is written under another name in the same folder, verified, brought to the disk and
@@ -34,19 +36,20 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str) -> None:
     Args:
         urls: where to get it, tried in turn.
         target: final path; its folder is made.
-        sha256: digest the file must have, hexadecimal.
+        digest: SHA-256 or MD5 that the file must have, hexadecimal; None where none is known.
+        remedy: what is said where it cannot be had.
 
     Raises:
         DataError: no URL delivers the file, or it cannot be written.
     """
     faults = []
     try:
-        if target.is_file() and _sha256(target) == sha256:
+        if target.is_file() and digest in (None, digest_of(target, _kind(digest))):
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         for url in urls:
             try:
-                _fetch_one(url, target, sha256)
+                _fetch_one(url, target, digest)
             except MirrorError as error:
                 faults.append(f"{url}: {error}")
             else:
@@ -57,27 +60,28 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str) -> None:
             f"{target} cannot be written ({reason}); free or name another folder: "
             "set KERAS_HOME, or data.root to a folder that has the files."
         ) from error
-    raise DataError(f"{target.name} could not be downloaded ({'; '.join(faults)}); {REMEDY}")
+    raise DataError(f"{target.name} could not be downloaded ({'; '.join(faults)}); {remedy}")
 
 
-def _fetch_one(url: str, target: Path, sha256: str) -> None:
+def _fetch_one(url: str, target: Path, digest: str | None) -> None:
     """Download from one URL.
 
     Raises:
         MirrorError: it does not deliver, or delivers another file.
         OSError: the disk refuses.
     """
-    sha = hashlib.sha256()
+    found = hashlib.new(_kind(digest))
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file, _bar(target.name) as advance:
             with closing(_blocks(url, advance)) as blocks:
                 for block in blocks:
-                    sha.update(block)
+                    found.update(block)
                     file.write(block)
-            if sha.hexdigest() != sha256:
-                raise MirrorError(f"its SHA-256 is {sha.hexdigest()[:12]}..., not {sha256[:12]}...")
+            if digest not in (None, found.hexdigest()):
+                was, name = found.hexdigest()[:12], NAMES[_kind(digest)]
+                raise MirrorError(f"its {name} is {was}..., not {str(digest)[:12]}...")
             file.flush()
             os.fsync(file.fileno())
         part.chmod(0o644)  # mkstemp's 0600 would shut out others who share the cache
@@ -131,7 +135,12 @@ def _bar(name: str) -> Iterator[Progress]:
         yield lambda received, expected: bars.update(task, completed=received, total=expected)
 
 
-def _sha256(path: Path) -> str:
-    """SHA-256 of a file on disk."""
+def digest_of(path: Path, kind: str = "sha256") -> str:
+    """SHA-256, or another digest, of a file on disk."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _kind(digest: str | None) -> str:
+    """Which digest it is, by its length; the usual one where there is none."""
+    return "md5" if digest is not None and len(digest) == MD5_LENGTH else "sha256"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cnn_sweeps.config.schema import Model
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import cnn, custom, dnn, resnet
+from cnn_sweeps.models import cnn, custom, dnn, pretrained, resnet
 from cnn_sweeps.models.network import Network, Shape
 
 NETWORKS: Final[Mapping[str, Network[Any]]] = {
@@ -16,6 +16,7 @@ NETWORKS: Final[Mapping[str, Network[Any]]] = {
     "cnn": cnn.NETWORK,
     "resnet": resnet.NETWORK,
     "custom": custom.NETWORK,
+    "pretrained": pretrained.NETWORK,
 }
 """`model.name` and who builds it."""
 

@@ -1,7 +1,8 @@
 """From a `model` config to a Keras model that takes images as they lie in memory.
 
-Every model takes uint8 images (height, width, channels), scales them to 0..1 in its own
-graph and gives one probability for each class. Import this module late: it imports Keras.
+Every model takes uint8 images (height, width, channels), scales them in its own graph (to 0..1,
+or as its backbone expects them) and gives one probability for each class. Import this module late:
+it imports Keras.
 """
 
 import math
@@ -45,9 +46,11 @@ def build_model(model: Model, shape: Shape, num_classes: int) -> keras.Model:
         ConfigError: the network does not fit the images, or a custom function cannot be called.
         ModelError: a custom function failed or returned something that cannot be trained.
     """
-    image = keras.Input(shape, dtype="uint8", name="image")
-    scaled = layers.Rescaling(1 / 255, name="scaling")(image)
-    scores = network_of(model).build(model, scaled, num_classes)
+    image = x = keras.Input(shape, dtype="uint8", name="image")
+    network = network_of(model)
+    if network.scaled:
+        x = layers.Rescaling(1 / 255, name="scaling")(image)
+    scores = network.build(model, x, num_classes)
     return keras.Model(image, scores, name=model.name)
 
 

@@ -28,8 +28,9 @@ class Network(Generic[ModelConfig]):
     """One kind of network.
 
     Attributes:
-        build: from a config, the scaled images (floats from 0 to 1) and the number of classes to
-            one probability for each class, in `scores_dtype()`, from a layer named `scores`.
+        build: from a config, the images and the number of classes to one probability for each
+            class, in `scores_dtype()`, from a layer named `scores`.
+        scaled: whether `build` gets images scaled to floats from 0 to 1, or as they are.
         title: what tells one network of this kind from another, for a person: `cnn 64x2`.
         check: refuses, with a `ConfigError`, what could not be built for images of that shape;
             None where it is not known before they are read.
@@ -41,6 +42,7 @@ class Network(Generic[ModelConfig]):
 
     build: Callable[[ModelConfig, Tensor, int], Tensor]
     title: Callable[[ModelConfig], str]
+    scaled: bool = True
     check: Callable[[ModelConfig, Shape | None], None] = _always_fits
     count_params: Callable[[ModelConfig, Shape, int], int | None] = _unknown
     multiply_adds: Callable[[ModelConfig, Shape, int], int | None] = _unknown

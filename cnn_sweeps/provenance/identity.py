@@ -25,7 +25,7 @@ from typing import Any
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
 from cnn_sweeps.config.path import Segment, segments
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, Split
+from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, PretrainedModel, Split
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.text.json import sha256
@@ -126,6 +126,8 @@ def content(
             plain["trainer"]["phases"] = list(map(_link, later))
     if isinstance(config.model, CustomModel):
         plain["model"] |= _digests(source)
+    if isinstance(config.model, PretrainedModel) and config.model.weights_sha256 is None:
+        plain["model"]["weights"] = config.model.weights  # until their digest is known
     if config.trainer.loss is not None:
         digests = _digests(loss_source)
         plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}

@@ -8,6 +8,8 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance.identity import Identity, identify
+from cnn_sweeps.runs import pretrained
+from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import class_weights
 
 
@@ -16,8 +18,8 @@ class Experiment:
     """A config, with what only its images tell.
 
     Attributes:
-        config: with the rules number that made a difference for the images, and with weights of
-            classes by their names.
+        config: with the rules number that made a difference for the images, with weights of
+            classes by their names, and with the digest of pretrained weights.
         dataset: the images.
         identity: the hashes.
         remarks: what a person should know of its network and its record, a sentence each.
@@ -29,16 +31,23 @@ class Experiment:
     remarks: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, config: Config) -> "Experiment":
-        """Read the images, and identify.
+    def load(cls, config: Config, store: Store | None = None) -> "Experiment":
+        """Read the images, find pretrained weights, and identify.
+
+        Args:
+            config: what is asked for.
+            store: where a run that is named by its hash is looked for; `config.tracking` when None.
 
         Raises:
             ConfigError: a weight for a class that there is not.
-            DataError: the images cannot be read.
+            DataError: the images, or a file of pretrained weights, cannot be read.
+            UnknownHashError: there is no such run to take the weights from.
+            RecordError: pretrained weights are not those that are recorded.
         """
         dataset = data.load_cached(config.data)
         config = replace(
             config,
+            model=pretrained.resolve_weights(config, dataset.shape, store),
             data=data.as_read(config.data, dataset),
             trainer=class_weights.named_weights(config.trainer, dataset.class_names),
         )

@@ -28,7 +28,7 @@ from cnn_sweeps.tracking.names import (
     TRAJECTORY_HASH,
     WEIGHTS,
 )
-from cnn_sweeps.training import backend
+from cnn_sweeps.training import backend, freezing
 from cnn_sweeps.training.epoch import TrainingResult
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) ->
         "trainable_params": sum(row.trainable for row in rows),
         "total_params": sum(row.total for row in rows),
     }
+    if frozen := freezing.frozen_params(model):
+        metrics["frozen_params"] = frozen
     if config.trainer.early_stopping.patience is not None:
         metrics["best_epoch"] = trained.best
     return metrics

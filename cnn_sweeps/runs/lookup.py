@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RecordError, UnknownHashError
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.foreign import json_of, yaml_of
@@ -15,6 +16,7 @@ from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, fin
 from cnn_sweeps.tracking.names import (
     CONFIG_HASH,
     DATA_DIGEST,
+    LAYERS_FILE,
     NETWORK_SHA256,
     REPRODUCES,
     REUSED_FROM,
@@ -158,6 +160,25 @@ def record_of(store: Store, run: RunRecord) -> Record:
         config=_as_trained(_parsed(store, run, CONFIG, yaml_of), run),
         sources=lambda folder: artifacts.read_folder(store, run.run_id, folder),
     )
+
+
+def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
+    """The shape of an image and the number of classes, from the layers that a run has logged.
+
+    Raises:
+        RecordError: that file cannot be read.
+        StoreError: there is none.
+    """
+    try:
+        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
+        column = rows["columns"].index("output_shape")
+        height, width, channels = rows["data"][0][column]
+        (num_classes,) = rows["data"][-1][column]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
+        ) from error
+    return (height, width, channels), num_classes
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:

@@ -21,7 +21,7 @@ from cnn_sweeps.data.readers import picture
 from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import DataError, RecordError, StoreError, UnreadableImageError
 from cnn_sweeps.models.network import Shape
-from cnn_sweeps.runs import stored_model
+from cnn_sweeps.runs import lookup, stored_model
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import importable_source
@@ -160,7 +160,7 @@ def _described(store: Store, record: Record) -> tuple[Shape, tuple[str, ...]]:
     try:
         text = store.read_text(record.run_id, IMAGES_FILE)
     except StoreError:  # an earlier version stored the layers only
-        shape, count = stored_model.sizes(store, run)
+        shape, count = lookup.sizes(store, run)
         known = PUBLISHED.get(record.config.data.name)
         return shape, known.class_names if known else tuple(map(str, range(count)))
     try:

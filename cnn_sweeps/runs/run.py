@@ -16,13 +16,13 @@ from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.runs import log, reuse, stored_model
+from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import backend, loop, state
+from cnn_sweeps.training import backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -79,14 +79,14 @@ def run(
     code.import_all()
     clock = Clock()
     with clock("data"), reading_bar(config.trainer.progress):
-        experiment = Experiment.load(config)
+        experiment = Experiment.load(config, store)
     with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
-        model, experiment = _built_first(experiment, tracked, clock)
+        model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
-        model = model or _build(experiment, clock)
+        model = model or _build(experiment, store, clock)
         environment = _environment(config.trainer, experiment.dataset)
         log.log_setup(tracked, experiment, model, environment)
         # Train
@@ -136,7 +136,7 @@ def _start(
 
 
 def _built_first(
-    experiment: Experiment, tracked: TrackedRun, clock: Clock
+    experiment: Experiment, store: Store, tracked: TrackedRun, clock: Clock
 ) -> "tuple[keras.Model | None, Experiment]":
     """A user's own network, which only building tells, with the digest that names it.
 
@@ -144,7 +144,7 @@ def _built_first(
     """
     if not isinstance(experiment.config.model, CustomModel):
         return None, experiment
-    model = _build(experiment, clock)
+    model = _build(experiment, store, clock)
     with clock("build"):
         examined = custom.examine(experiment.config.model, model)
         if experiment.config.tracking.log_model:
@@ -163,12 +163,15 @@ def _finished_before(
     )
 
 
-def _build(experiment: Experiment, clock: Clock) -> "keras.Model":
-    """Start TensorFlow as the config has it, and build the network."""
+def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
+    """Start TensorFlow as the config has it, and build the network, frozen as it begins."""
     config, dataset = experiment.config, experiment.dataset
     with clock("build"), loop.memory_remedy(config.trainer):
         backend.configure_backend(config.trainer, config.seed)
-        return build_model(config.model, dataset.shape, dataset.num_classes)
+        model = build_model(config.model, dataset.shape, dataset.num_classes)
+        backbone.fill_backbone(model, config, store)
+        freezing.apply_freeze(model, segments(config)[0].config.trainer.freeze)
+        return model
 
 
 def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:

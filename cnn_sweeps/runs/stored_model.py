@@ -20,9 +20,8 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import verify
-from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
-from cnn_sweeps.tracking.names import LAYERS_FILE, LEFT_OUT, WEIGHTS
+from cnn_sweeps.tracking.names import LEFT_OUT, WEIGHTS
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
 
@@ -113,25 +112,11 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     """
     record = lookup.record_of(store, run)
     verify(record)
-    shape, num_classes = sizes(store, run)
+    shape, num_classes = lookup.sizes(store, run)
     with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
         model = load(store, run, record.config, shape, num_classes)
         store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
-
-
-def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
-    """The shape of an image and the number of classes, from the layers that a run has logged."""
-    try:
-        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
-        column = rows["columns"].index("output_shape")
-        height, width, channels = rows["data"][0][column]
-        (num_classes,) = rows["data"][-1][column]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
-    return (height, width, channels), num_classes
 
 
 def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -> dict[str, float]:
@@ -153,9 +138,9 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Draw the figures of a run; a sentence for each that had to be left out, also as a tag."""
-    _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
-    note_left_out(left_out, tracked)
-    return tuple(left_out)
+    saved = save(gallery, partial(artifacts.write_bytes, tracked))
+    note_left_out(saved.left_out, tracked)
+    return tuple(saved.left_out)
 
 
 def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:

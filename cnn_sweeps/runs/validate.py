@@ -14,11 +14,19 @@ from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import EXPERIMENT, Config, Data, Tracking, Trajectory
+from cnn_sweeps.config.schema import (
+    EXPERIMENT,
+    Config,
+    Data,
+    Model,
+    PretrainedModel,
+    Tracking,
+    Trajectory,
+)
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import no_effect, optimizers, stopping
+from cnn_sweeps.training import freezing, no_effect, optimizers, stopping
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -150,15 +158,25 @@ def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
-    models.check(config.model, shape)
+    models.check(_with_backbone(config), shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
+        freezing.check_config(held)
         stopping.check(held.trainer, config.data.validation_fraction)
         no_effect.check(held.augment, held.trainer, shape)
+
+
+def _with_backbone(config: Config) -> Model:
+    """The network, with the backbone that a run tells; only that asks a store."""
+    if not isinstance(config.model, PretrainedModel):
+        return config.model
+    from cnn_sweeps.runs import pretrained  # noqa: PLC0415 -- imports MLflow
+
+    return pretrained.resolve_backbone(config)
 
 
 def explain(error: OmegaConfBaseException) -> str:

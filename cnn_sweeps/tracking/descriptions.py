@@ -112,7 +112,8 @@ def _summary(run: RunRecord) -> Iterator[str]:
         )
         yield f"{why if number in why else f'{number}: {why}' if why else number}{kept}"
     if "trainable_params" in metrics:
-        yield pluralize(int(metrics["trainable_params"]), "trainable parameter")
+        frozen = f", {metrics['frozen_params']:,.0f} frozen" if "frozen_params" in metrics else ""
+        yield pluralize(int(metrics["trainable_params"]), "trainable parameter") + frozen
     if "train_seconds" in metrics:
         whole = f", {metrics['total_seconds']:.1f} s in all" if "total_seconds" in metrics else ""
         yield f"{metrics['train_seconds']:.1f} s of training{whole}"

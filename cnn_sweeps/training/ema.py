@@ -39,7 +39,7 @@ def carry(before: "keras.Optimizer", model: keras.Model) -> None:
         before: the optimizer of the model until now.
         model: compiled with the new one; it carries the average.
     """
-    known = {variable.path: kept for variable, kept in _pairs_of(before, model)}
+    known = {variable.path: kept for variable, kept in _pairs_of(before)}
     for variable, kept in _pairs(model):
         if variable.path in known:
             kept.assign(known[variable.path].numpy())
@@ -54,15 +54,15 @@ def _swap(model: keras.Model) -> None:
 
 def _pairs(model: keras.Model) -> Iterator[tuple[Any, Any]]:
     """Each trained variable with its average; none where nothing is averaged."""
-    return _pairs_of(model.optimizer, model)
+    return _pairs_of(model.optimizer)
 
 
-def _pairs_of(optimizer: "keras.Optimizer", model: keras.Model) -> Iterator[tuple[Any, Any]]:
-    """The same for any optimizer that was built for the model."""
+def _pairs_of(optimizer: "keras.Optimizer") -> Iterator[tuple[Any, Any]]:
+    """The same for any optimizer that was built."""
     # Under mixed_float16 an optimizer that scales the loss is around it.
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema:
         averages = optimizer._model_variables_moving_average  # Keras has no public way to it
-        for variable, average in zip(model.trainable_variables, averages, strict=True):
+        for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
             if average is not None:
                 yield variable, average

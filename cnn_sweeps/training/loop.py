@@ -25,7 +25,7 @@ from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, no_effect, optimizers, plateau, stopping
+from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, stopping
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch, make_step
@@ -106,7 +106,7 @@ class Trainer:
 
         Raises:
             ConfigError: early stopping without validation images, an impossible optimizer, a
-                class or a loss that there is not, or augmentation without effect.
+                class, a loss or a layer that there is not, or augmentation without effect.
             ModelError: a loss of the user's own cannot be minimised.
             RunFailedError: memory ran out.
         """
@@ -114,6 +114,8 @@ class Trainer:
         config = path[0].config.trainer if path else config
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
+        for segment in path:
+            freezing.check_layer(model, segment.config.trainer.freeze)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
         return cls(
@@ -300,12 +302,14 @@ def compile_model(
 ) -> None:
     """Give the model its optimizer, loss and metric; `images` are the training images.
 
+    What is frozen is so from then on, until it is compiled again.
     The optimizer's variables exist afterwards, so that `training.state.restore` can fill them.
     `first_step` are the steps that the optimizer has counted when its schedule begins.
 
     Raises:
         ConfigError: an impossible optimizer or schedule.
     """
+    freezing.apply_freeze(model, config.freeze)
     model.compile(
         optimizer=optimizers.make(
             config, steps_per_epoch(images, config.batch_size), first_step=first_step

@@ -6,7 +6,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from cnn_sweeps.config.fields import dataclasses_of
-from cnn_sweeps.config.schema import CnnModel, CustomModel, DnnModel, Model, ResnetModel
+from cnn_sweeps.config.schema import (
+    CnnModel,
+    CustomModel,
+    DnnModel,
+    Model,
+    PretrainedModel,
+    ResnetModel,
+)
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import NETWORKS, check, count_params, multiply_adds
 from cnn_sweeps.models.names import title
@@ -17,6 +24,9 @@ SMALL: dict[str, Any] = {
     "cnn": CnnModel(filters=2, conv_blocks=1, dense_units=4),
     "resnet": ResnetModel(width=2, stages=2, depth=6),
     "custom": CustomModel(function="small_net:build"),
+    "pretrained": PretrainedModel(
+        backbone={"name": "cnn", "filters": 2, "conv_blocks": 1}, weights=None
+    ),
 }
 """A small network of each kind."""
 

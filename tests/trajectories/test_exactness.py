@@ -23,6 +23,12 @@ pytestmark = pytest.mark.slow
 DNN = {"name": "dnn", "dense_units": 6, "dropout": 0.3}
 CNN = {"name": "cnn", "filters": 3, "conv_blocks": 1, "dense_units": 6}
 RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 3, "dropout": 0.3}
+PRETRAINED = {
+    "name": "pretrained",
+    "backbone": {"name": "resnet", "depth": 6, "stages": 2, "width": 3},
+    "weights": None,
+    "head": {"dropout": 0.3},
+}
 FULL = {**CNN, "dropout": 0.3, "batch_norm": True}
 
 
@@ -155,6 +161,22 @@ CASES = {
         trainer=phases({"first": 3, "augment.mixup": 0.0, "label_smoothing": 0.1}),
         stopped=True,
     ),
+    "pretrained, phases: frozen, then from a share, then from a layer": Case(
+        model=PRETRAINED,
+        trainer={
+            "freeze": "backbone",
+            **phases({"epochs": 2}, {"epochs": 1, "freeze": 0.5}, {"freeze": "stem"}),
+        },
+        split=3,
+        kill=3,
+        stopped=True,
+    ),
+    "pretrained, phases: averaged weights, frozen again": Case(
+        model=PRETRAINED,
+        trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
+        stopped=True,
+    ),
+    "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
     "float64": Case(model=FULL, trainer={"precision": "float64"}),

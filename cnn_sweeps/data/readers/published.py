@@ -199,7 +199,7 @@ def _downloaded(published: Published, folder: Path) -> Content:
 
     for name, sha256 in published.downloads.items():
         urls = [mirror + name for mirror in published.mirrors]
-        download.fetch(urls, folder / name, sha256=sha256)
+        download.fetch(urls, folder / name, digest=sha256)
     files = files_in(folder, published)
     if files is None:  # another process or a person removed them meanwhile
         raise DataError(f"{folder} lost what was just downloaded to it; run the command again.")

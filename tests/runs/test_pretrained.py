@@ -1,0 +1,180 @@
+"""Pretrained weights are known by their digest, wherever they are, and get where they belong."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from configs import config
+from stores import Finished, copy_of
+
+from cnn_sweeps.config import Config
+from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
+from cnn_sweeps.models.pretrained import Published
+from cnn_sweeps.provenance.identity import content
+from cnn_sweeps.runs import lookup, pretrained
+from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.tracking import Store
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+"""Keras makes arrays of its variables in a way that NumPy warns of."""
+RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
+
+
+@pytest.fixture
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a cnn was trained on digits."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
+
+
+def begun_with(store: Store, weights: str | None, **fields: Any) -> Config:
+    """An experiment that begins with weights, and trains only its head."""
+    model = {"name": "pretrained", "weights": weights, **fields}
+    asked = config(model=model, trainer={"freeze": "backbone"}, trajectory={"reuse": False})
+    return replace(asked, tracking=replace(asked.tracking, dir=store.address.dir))
+
+
+def run(asked: Config, store: Store) -> RunResult:
+    """Train it."""
+    from cnn_sweeps.runs.run import run as train
+
+    return train(asked, store)
+
+
+def stored(store: Store, result: RunResult) -> Any:
+    """The network of a run as it is stored."""
+    from cnn_sweeps.runs import stored_model
+
+    record = lookup.record_of(store, store.get(result.run_id))
+    return stored_model.load(store, store.get(result.run_id), record.config, (28, 28, 1), 10)
+
+
+def test_a_run_is_begun_with_the_network_of_another(finished: Finished, home: Store) -> None:
+    """Its frozen convolution is that of the other run; record, hash and metrics say so."""
+    other = finished.result
+    result = run(begun_with(home, other.identity.short), home)
+    mine, theirs = stored(home, result), stored(home, other)
+    kernel = mine.get_layer("backbone").get_layer("conv_1").kernel
+    assert np.array_equal(kernel, theirs.get_layer("conv_1").kernel)
+    record = lookup.record_of(home, home.get(result.run_id))
+    model = record.config.model
+    assert model.weights == other.identity.config_hash
+    assert model.weights_sha256 == other.weights_sha256
+    assert model.backbone["filters"] == 4
+    assert model.trained_on == (28, 28, 1)
+    assert (result.metrics["frozen_params"], result.metrics["trainable_params"]) == (40, 50)
+
+
+def test_a_run_of_a_pretrained_network_can_be_gone_on_from(finished: Finished, home: Store) -> None:
+    """Its backbone is taken, whatever it was made of; no trust and no code is asked for."""
+    first = run(begun_with(home, finished.result.identity.short), home)
+    model = pretrained.resolve_backbone(begun_with(home, first.identity.short))
+    assert model.backbone["name"] == "cnn"
+    assert model.weights_sha256 == first.weights_sha256
+    second = run(begun_with(home, first.identity.short), home)
+    layers = [stored(home, each).get_layer("backbone").get_weights() for each in (first, second)]
+    assert all(map(np.array_equal, *layers))
+
+
+def test_the_digest_is_in_the_hash_and_the_place_is_not(
+    finished: Finished, home: Store, tmp_path: Path
+) -> None:
+    """By a prefix or the whole hash it is one experiment; other weights are another one."""
+    full = finished.result.identity.config_hash
+    named = [Experiment.load(begun_with(home, name)) for name in (full[:6], full)]
+    assert named[0].identity == named[1].identity
+    random = Experiment.load(begun_with(home, None, backbone=named[0].config.model.backbone))
+    assert random.identity.config_hash != named[0].identity.config_hash
+
+
+def test_weights_that_are_not_looked_up_yet_count_by_their_name() -> None:
+    """A sweep over them has a cell for each."""
+    cells = [
+        content(config(model={"name": "pretrained", "weights": w}), "") for w in ("ab12", None)
+    ]
+    assert cells[0]["model"]["weights"] == "ab12" != cells[1]["model"]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        pytest.param({"backbone": "VGG16"}, ConfigError, "Leave model.backbone out", id="another"),
+        pytest.param({"weights_sha256": "a" * 64}, RecordError, "with the weights aaa", id="other"),
+    ],
+)
+def test_what_the_run_is_not_is_refused(
+    finished: Finished, home: Store, fields: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    """Before anything is trained, and with what to type."""
+    with pytest.raises(error, match=text):
+        pretrained.resolve_backbone(begun_with(home, finished.result.identity.short, **fields))
+
+
+def test_a_hash_that_no_run_has_is_refused(home: Store) -> None:
+    """With the key that named it."""
+    with pytest.raises(UnknownHashError, match="model.weights=00000: no run has"):
+        pretrained.resolve_backbone(begun_with(home, "00000"))
+
+
+def test_the_network_of_a_run_that_was_changed_is_refused(finished: Finished, home: Store) -> None:
+    """What is loaded is held against its digest."""
+    home.reopen(finished.result.run_id).set_tags({"weights_sha256": "a" * 64})
+    with pytest.raises(RecordError, match="its weights have the digest"):
+        run(begun_with(home, finished.result.identity.short), home)
+
+
+def test_a_file_is_known_by_its_content(tmp_path: Path, store: Store) -> None:
+    """Elsewhere it is the same experiment; changed, it is refused where the digest is recorded."""
+    from cnn_sweeps.config.schema import ResnetModel
+    from cnn_sweeps.models.build import build_model
+
+    places = [tmp_path / "one.weights.h5", tmp_path / "two.weights.h5"]
+    build_model(ResnetModel(**RESNET), (28, 28, 1), 4).save_weights(places[0])
+    places[1].write_bytes(places[0].read_bytes())
+    asked = [begun_with(store, str(place), backbone=RESNET) for place in places]
+    found = [Experiment.load(each) for each in asked]
+    assert found[0].identity == found[1].identity
+    result = run(asked[0], store)
+    assert result.identity == found[0].identity
+    places[1].write_bytes(b"other")
+    with pytest.raises(RecordError, match=r"has the SHA-256 .*\nGet that file, and type model.we"):
+        Experiment.load(found[1].config)
+
+
+def test_what_is_neither_hash_nor_file_is_refused(store: Store) -> None:
+    """With all that is possible."""
+    with pytest.raises(DataError, match=r"=3f2g: there is no such file.\nType imagenet, the hash"):
+        pretrained.resolve_backbone(begun_with(store, "3f2g", backbone=RESNET))
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Keras keeps weights; the file of MobileNetV2 is looked for there, and nowhere else."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    file = Published(name="mobile.h5", url="http://127.0.0.1:9/mobile.h5", digest=None)
+    monkeypatch.setattr("cnn_sweeps.models.pretrained.published_file", lambda *_: file)
+    return tmp_path / "keras"
+
+
+def test_without_a_network_it_is_said_what_to_fetch(keras_home: Path, store: Store) -> None:
+    """In one line: from where, and where to put it."""
+    with pytest.raises(DataError) as refused:
+        Experiment.load(begun_with(store, "imagenet", input_size=[32, 32]))
+    place = keras_home / "models" / "mobile.h5"
+    assert "http://127.0.0.1:9/mobile.h5" in str(refused.value)
+    assert f"put it at {place}, or type model.weights=FILE" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_there_is_used_and_named_by_its_digest(keras_home: Path, store: Store) -> None:
+    """Nothing is downloaded."""
+    place = keras_home / "models" / "mobile.h5"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"weights")
+    model = Experiment.load(begun_with(store, "imagenet", input_size=[32, 32])).config.model
+    assert model.weights_sha256 == hashlib.sha256(b"weights").hexdigest()

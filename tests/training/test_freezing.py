@@ -1,0 +1,173 @@
+"""What is frozen stays as it is, to the bit, and is trained again when it is let go."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from configs import config
+from networks import dataset, network
+
+from cnn_sweeps.config.path import segments
+from cnn_sweeps.config.schema import CnnModel, PretrainedModel, TrainerConfig
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.validate import check
+
+BACKBONE = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
+MODEL = PretrainedModel(backbone=BACKBONE, weights=None)
+PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None}
+
+
+def trained_layers(freeze: Any, model: Any = MODEL) -> list[str]:
+    """The names of the layers with weights that are trained under it."""
+    from cnn_sweeps.training import freezing
+
+    built = network(model)
+    freezing.check_layer(built, freeze)
+    freezing.apply_freeze(built, freeze)
+    return [x.name for x in leaves(built.layers) if x.trainable and x.weights]
+
+
+def leaves(layers: Any) -> Iterator[Any]:
+    """All layers, those of nested models one by one."""
+    for layer in layers:
+        if getattr(layer, "layers", ()):
+            yield from leaves(layer.layers)
+        else:
+            yield layer
+
+
+EVERY = [
+    *("stem", "stem_norm", "stage_1_block_1_conv_1", "stage_1_block_1_conv_1_norm"),
+    *("stage_1_block_1_conv_2", "stage_1_block_1_conv_2_norm", "stage_2_block_1_conv_1"),
+    *("stage_2_block_1_conv_1_norm", "stage_2_block_1_conv_2", "stage_2_block_1_shortcut"),
+    *("stage_2_block_1_conv_2_norm", "stage_2_block_1_shortcut_norm"),
+]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "first"),
+    [
+        pytest.param("none", 0, id="nothing"),
+        pytest.param("backbone", 12, id="all of it"),
+        pytest.param(0.5, 6, id="the first half"),
+        pytest.param(0.99, 12, id="nearly all"),
+        pytest.param(0.01, 0, id="nearly nothing"),
+        pytest.param("stage_1_block_1_conv_2", 4, id="from a layer on"),
+        pytest.param("stem", 0, id="from the first on"),
+        pytest.param("stage_2_block_1_add", 12, id="from one without weights on"),
+    ],
+)
+def test_the_layers_before_are_frozen_and_the_head_never_is(freeze: Any, first: int) -> None:
+    """By share or name, from the image on."""
+    assert trained_layers(freeze) == [*EVERY[first:], "scores"]
+
+
+def test_a_network_without_a_backbone_is_frozen_but_for_its_scores() -> None:
+    """Any network can be."""
+    model = CnnModel(filters=2, conv_blocks=2, padding="same", dense_units=4)
+    assert trained_layers(0.5, model) == ["dense_1", "scores"]
+    assert trained_layers("conv_2", model) == ["conv_2", "dense_1", "scores"]
+
+
+def test_a_layer_that_there_is_not_is_refused_with_those_that_are_near() -> None:
+    """Before anything is trained."""
+    with pytest.raises(ConfigError, match="=stem_nrm: the network has no such layer.\n.*stem_norm"):
+        trained_layers("stem_nrm")
+
+
+def test_what_its_maker_has_frozen_stays_so() -> None:
+    """A user's own network may come with a frozen layer."""
+    from cnn_sweeps.training import freezing
+
+    built = network(MODEL)
+    inner = built.get_layer("backbone")
+    inner.get_layer("stem").trainable = False
+    for freeze in ("backbone", "none"):
+        freezing.apply_freeze(built, freeze)
+    assert not inner.get_layer("stem").trainable
+    assert inner.get_layer("stem_norm").trainable
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_frozen_layers_keep_all_their_bits_until_they_are_let_go(ema: float | None) -> None:
+    """Their moving averages too: a frozen batch normalisation works as when predicting."""
+    from cnn_sweeps.training import loop
+
+    experiment = config(
+        model=PLAIN,
+        trainer={
+            "epochs": 3,
+            "batch_size": 16,
+            "ema": ema,
+            "freeze": "backbone",
+            "phases": [{"first": 3, "freeze": "stage_2_block_1_conv_2"}],
+        },
+    )
+    built = network(MODEL)
+    path = segments(experiment)
+    trainer = loop.Trainer.compile(built, dataset(), experiment.trainer, 0, path=path)
+    inner = built.get_layer("backbone")
+
+    def values(layer: str) -> list[Any]:
+        return [np.array(weight.numpy()) for weight in inner.get_layer(layer).weights]
+
+    before = {name: values(name) for name in EVERY}
+    epochs = trainer.epochs()
+    next(epochs), next(epochs)
+    assert all(
+        np.array_equal(a, b) for n in EVERY for a, b in zip(before[n], values(n), strict=True)
+    )
+    next(epochs)
+    same = {n for n in EVERY if all(map(np.array_equal, before[n], values(n)))}
+    assert same == set(EVERY[:8])
+
+
+def test_freezing_keeps_the_state_of_what_was_trained_before_and_after() -> None:
+    """The optimizer goes on for the head; what is new begins with zeros."""
+    from cnn_sweeps.training import freezing, loop, optimizers
+
+    built = network(MODEL)
+    trainer = TrainerConfig(freeze="backbone", batch_size=16)
+    loop.compile_model(built, trainer, 50)
+    before = built.optimizer
+    for variable in before.variables:
+        if "learning_rate" not in variable.path:
+            variable.assign(np.ones(variable.shape) * 3)
+    loop.compile_model(built, TrainerConfig(freeze=0.5, batch_size=16), 50)
+    optimizers.carry(before, built.optimizer)
+    after = {v.path.partition("/")[2]: v.numpy() for v in built.optimizer.variables}
+    heads = [value for path, value in after.items() if path.startswith("scores")]
+    others = [value for path, value in after.items() if path.startswith("stage_2")]
+    assert [(value == 3).all() for value in heads] == [True] * 4
+    assert {(value == 0).all() for value in others} == {True}
+    assert freezing.frozen_params(built) > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        pytest.param(0, "none", id="nothing"),
+        pytest.param(1, "backbone", id="all"),
+        pytest.param("0.5", 0.5, id="as text"),
+    ],
+)
+def test_one_freezing_has_one_hash(typed: Any, same: Any) -> None:
+    """However it is typed; and nothing frozen is the experiment of before."""
+    one, other = (config(model=PLAIN, trainer={"freeze": each}) for each in (typed, same))
+    assert identify(one, "d" * 64) == identify(other, "d" * 64)
+
+
+@pytest.mark.parametrize("share", [1.5, -0.1, "2"])
+def test_what_is_no_share_is_refused(share: Any) -> None:
+    """With what is possible."""
+    with pytest.raises(ConfigError, match="trainer.freeze"):
+        config(model=PLAIN, trainer={"freeze": share})
+
+
+def test_a_backbone_that_there_is_not_cannot_be_frozen() -> None:
+    """Nor in a later phase."""
+    phases = [{"first": 2, "freeze": "backbone"}]
+    with pytest.raises(ConfigError, match="needs a network with one, and model=cnn has none"):
+        check(config(trainer={"epochs": 2, "phases": phases}))
