@@ -27,11 +27,23 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
     """Refuse what watches validation images without any, before anything is loaded.
 
     Raises:
-        ConfigError: early stopping, or a schedule, and no image would be held out.
+        ConfigError: early stopping, an average or a schedule, and no image would be held out; or an
+            average of one epoch.
     """
+    if trainer.weight_averaging is not None and trainer.epochs == 1:
+        raise ConfigError(
+            f"trainer.weight_averaging={trainer.weight_averaging} has nothing to average: "
+            "trainer.epochs=1.\nType trainer.epochs=2 or more, or trainer.weight_averaging=null."
+        )
     if validation_fraction:
         return
     early, schedule = trainer.early_stopping, trainer.schedule
+    if trainer.weight_averaging is not None:
+        raise ConfigError(
+            f"trainer.weight_averaging={trainer.weight_averaging} lets validation images decide, "
+            "but data.validation_fraction=0 holds out none.\n"
+            "Type data.validation_fraction=0.1, or trainer.weight_averaging=null."
+        )
     if early.patience is not None:
         raise ConfigError(
             f"trainer.early_stopping.patience={early.patience} watches {early.monitor}, but "
