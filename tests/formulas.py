@@ -49,7 +49,13 @@ class Network:
 
     def __init__(self) -> None:
         self.variables = [Variable(1.0, 2.0)]
+        self.frozen: list[Variable] = []
         self.optimizer = Optimizer()
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Those that are trained."""
+        return [each for each in self.variables if each not in self.frozen]
 
 
 class Formula:

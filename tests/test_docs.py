@@ -160,7 +160,7 @@ def test_every_command_is_accepted_or_refused_as_shown(
     said = printed.err.strip()
     if begun:
         assert said == ""
-    elif main.DRY_RUN in example.arguments:
+    elif "--dry-run" in example.arguments:
         assert (said, "to do" in printed.out) == ("", True)
     else:
         assert said.startswith(REFUSAL)

@@ -24,7 +24,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.tracking import Store, pages
+from cnn_sweeps.tracking import Store, model_files, pages
 from cnn_sweeps.tracking.names import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
@@ -182,8 +182,22 @@ def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.Mo
     assert is_view_there(store)
 
 
+@pytest.mark.parametrize("reuse", [True, False], ids=["from its epoch", "trained again"])
+def test_large_models_are_stored_of_the_winner_only(store: Store, *, reuse: bool) -> None:
+    """Once the search is over; a model is large beyond `trajectory.epoch_mb`."""
+    groups = {
+        "tracking": {"dir": str(store.dir), "log_model": "auto", "figures": False},
+        "trajectory": {"epoch_mb": 0, "reuse": reuse},
+    }
+    made = plan(PARAMS, **groups)
+    ranked = sweep_of(made, Budget(n_trials=2, n_jobs=0), config(**groups)).ranking
+    runs = [store.get(str(row.run_id)) for row in ranked.rows]
+    assert [model_files.has_model(store, run) for run in runs] == [True, False]
+    assert "test_accuracy" in runs[0].metrics
+
+
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
-    """Where models are not stored, the winner is trained again for its score and its pictures."""
+    """Where models are not stored, the winner has its score and its pictures all the same."""
     asked = {"dir": str(store.dir), "log_model": False, "figures": True}
     made = plan(PARAMS, tracking=asked)
     ranked = sweep_of(made, Budget(n_trials=2, n_jobs=0), config(tracking=asked)).ranking

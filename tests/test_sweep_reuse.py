@@ -111,3 +111,21 @@ def test_one_worker_or_two_makes_no_difference(folders: list[Path]) -> None:
     by_two = swept(two, "choice(1,2)", reuse=True, workers=2)
     assert results(one, by_one) == results(two, by_two)
     assert trained(by_one) == trained(by_two)
+
+
+@pytest.mark.parametrize("epoch_mb", [None, 0.0], ids=["small epochs", "large epochs"])
+def test_lengths_are_trained_once_by_two_workers(
+    folders: list[Path], epoch_mb: float | None
+) -> None:
+    """A shared part is trained by one of them, and gone on with by both."""
+    groups: dict[str, Any] = {
+        "tracking": {"dir": str(folders[0]), "log_model": False},
+        "trajectory": {"epoch_mb": epoch_mb},
+        "trainer": {"threads": 1, "progress": "none", "schedule": {"name": "wsd"}},
+    }
+    asked = plan({"trainer.epochs": "5,10,20"}, **groups)
+    ranking = sweep_of(asked, Budget(n_jobs=2), config(**groups)).ranking
+    store = Store.open(Tracking(dir=folders[0]))
+    runs = [store.get(str(row.run_id)) for row in ranking.rows]
+    assert len(runs) == 3
+    assert sum(int(run.tags["epochs_trained"]) for run in runs) == 23

@@ -122,11 +122,12 @@ def show(asked: Asked) -> int:
     """Print a row for each trajectory, the one that would be deleted first at the top."""
     rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
     images = [_images(entry) for entry in asked.images]
+    frozen = asked.store.frozen.sizes
     if asked.json:
         place = str(asked.place)
-        _print_json(
-            folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **_some(images=images)
-        )
+        shared = [{"sha256": digest, "bytes": size} for digest, size in sorted(frozen.items())]
+        more = _some(frozen=shared, images=images)
+        _print_json(folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **more)
         return 0
     if not rows:
         say(f"the cache in {asked.place} is empty.")
@@ -136,6 +137,9 @@ def show(asked: Asked) -> int:
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
         out.print(f"{_count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
+        if frozen:
+            once = f"stored once for all that share them: {_size(sum(frozen.values()))}"
+            out.print(f"frozen weights, {once}")
     if images:
         out = output.console()
         out.print()

@@ -111,10 +111,15 @@ def _label_errors(asked: Namespace) -> int:
     out = output.console()
     out.heading(record.name)
     table.show(out)
+    trained = len(record.epochs)
+    of = "" if epochs == trained else f"{epochs} of "
+    over = f"{of}{pluralize(trained, 'epoch')}"
     out.print(
         f"the {len(shown):,} of {len(suspects):,} training images with the smallest margin over "
-        f"{pluralize(epochs, 'epoch')}: look at them; a small margin also means a difficult image."
+        f"{over}: look at them; a small margin also means a difficult image."
     )
+    if of:
+        out.print("trajectory.epoch_mb=null keeps the weights of every epoch, whatever their size.")
     return 0
 
 

@@ -53,6 +53,6 @@ def _print(made: Fork) -> None:
     seconds = sum(epoch.seconds for epoch in parent.epochs[made.epoch - cost : made.epoch])
     out.print(
         f"  getting there: {pluralize(cost, 'epoch')} trained again, about {seconds:.1f} s; the "
-        "optimizer is kept after the last epochs and where others were forked",
+        "state is kept of the last epochs, of forks and of trajectory.keep_epochs",
         soft_wrap=True,
     )

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
@@ -68,36 +67,35 @@ def main(typed: list[str]) -> int:
 
 
 def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
-    """The run that speaks for its hash among those with a stored model.
+    """The run that speaks for its hash: one with a stored model, where there is one.
 
     Raises:
         RecordError: there is none.
     """
     finished = [run for run in runs if run.status == FINISHED and run.config_hash]
     stored = [run for run in finished if model_files.has_model(store, run)]
-    if stored:
-        return lookup.newest_run(stored)
+    if finished:
+        return lookup.newest_run(stored or finished)
     first = lookup.newest_run(runs)
     if first.config_hash is None:
         raise RecordError(
             f"Run {first.run_id} ({first.name}) is not an experiment, so it has no model.\n"
             "  Type the hash of one of its trials."
         )
-    if not finished:
-        raise RecordError(
-            f"Run {first.run_id} ({first.name}) is {first.status}: only the model of a finished "
-            "run can be promoted."
-        )
-    short = first.config_hash[:SHOWN]
     raise RecordError(
-        f"No run of {first.name} has stored its model (tracking.log_model=false).\n"
-        f"  Type cnn-sweeps reproduce {short} to train it again and store it, then promote it."
+        f"Run {first.run_id} ({first.name}) is {first.status}: only the model of a finished "
+        "run can be promoted."
     )
 
 
 def _checked(store: Store, run: RunRecord, *, trust: bool) -> str:
-    """The id of a run's stored model, every file of which is the one that was stored."""
-    if not model_files.is_recorded(store, run):
+    """The id of a run's stored model, every file of which is the one that was stored.
+
+    Raises:
+        RecordError: one was changed.
+        StoreError: there is none, and the weights of the run are not stored either.
+    """
+    if not (model_files.has_model(store, run) and model_files.is_recorded(store, run)):
         with quiet_stderr():
             from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
         stored_model.store_again(store, run, trust=trust)

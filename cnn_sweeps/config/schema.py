@@ -661,8 +661,9 @@ class Tracking:
     """Name of the MLflow experiment; composed configs have MLFLOW_EXPERIMENT_NAME, if it is set."""
     dir: Place = Path("mlruns")
     """Folder of the local database, the artifacts and the studies."""
-    log_model: bool = True
-    """Whether the trained model is stored with the run."""
+    log_model: bool | Literal["auto"] = added(default="auto", neutral=True)
+    """Whether the trained model is stored with the run; `auto`: yes, but of the trials of a sweep
+    whose model is larger than `trajectory.epoch_mb` only with the winners."""
     figures: bool = True
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
@@ -677,6 +678,11 @@ class Trajectory:
     """Whether known epochs are read and new ones kept; else all are trained from scratch."""
     max_gb: Annotated[float, Field(gt=0)] = 5.0
     """Size of what is kept, in GB (10^9 bytes); what was not used for longest goes first."""
+    epoch_mb: Annotated[float, Field(ge=0)] | None = added(default=20.0, neutral=None)
+    """Size of an epoch's state in MB (10^6 bytes) beyond which only the last, best, marked and fork
+    epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
+    keep_epochs: Numbers = added(default=(), neutral=())
+    """Marked epochs: they keep their state, whatever its size."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -85,12 +85,8 @@ class Fork:
         )
         stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)
         chain = resume.chain(stored, config, self.identity, environment)
-        known = len(chain.history())
-        if known >= config.trainer.epochs:
-            return 0  # nothing is left to train
         # What it shares with its parent, or with an earlier fork, may reach further.
-        reached = max(self.epoch, known)
-        return reached - chain.nearest_state(reached)
+        return chain.trained_again(self.epoch, config.trainer.epochs)
 
 
 def parse_fork_point(name: str) -> tuple[str, int | None]:

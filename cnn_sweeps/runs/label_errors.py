@@ -22,11 +22,12 @@ from cnn_sweeps.data.overview import name_of
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance.identity import SHOWN, Identity
+from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.restore import check_images
 from cnn_sweeps.training import backend, state, steps
-from cnn_sweeps.trajectories.cache import TrajectoryStore
-from cnn_sweeps.trajectories.entry import Entry, EpochRecord
+from cnn_sweeps.trajectories.chain import Chain
+from cnn_sweeps.trajectories.entry import EpochRecord
 
 SMALLEST = 1e-30
 """A score below it counts as this one: its logarithm has to be finite."""
@@ -65,10 +66,10 @@ def find_suspects(record: Record, config: Config, folder: Path) -> tuple[list[Su
     """
     dataset = load_cached(config.data)
     check_images(record, dataset.digest)
-    entry, history = _stored(record, folder)
+    stored, history = _stored(record, folder)
     backend.configure_backend(config.trainer, config.seed)
     model = build_model(config.model, dataset.shape, dataset.num_classes)
-    scores = (_scored(model, dataset, entry, epoch) for epoch in history[: len(record.epochs)])
+    scores = (_scored(model, dataset, stored, epoch) for epoch in history[: len(record.epochs)])
     margins, last, count = area_under_margin(scores, dataset.y_train)
     if not count:
         raise StoreError(_lost(record.identity))
@@ -110,32 +111,32 @@ def area_under_margin(
     return total / max(count, 1), last, count
 
 
-def _stored(record: Record, folder: Path) -> tuple[Entry, list[EpochRecord]]:
-    """The trajectory of a run that has the most epochs, wherever it was trained.
+def _stored(record: Record, folder: Path) -> tuple[Chain, list[EpochRecord]]:
+    """The epochs of a run where most are stored, wherever that was trained.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there are none.
     """
-    store = TrajectoryStore.under(folder)
-    own = [e for e in store.entries() if e.trajectory_hash == record.identity.trajectory_hash]
-    known = [(entry, entry.history()) for entry in own]
+    found = lineage.stored(record.config, record.identity, folder)
+    known = [(chain, chain.history()) for chain in found]
     if not known:
         raise StoreError(_lost(record.identity))
-    return max(known, key=lambda each: len(each[1]))
+    return max(known, key=lambda each: sum(one.weights is not None for one in each[1]))
 
 
 def _lost(identity: Identity) -> str:
     return (
         f"the epochs of {identity.config_hash[:SHOWN]} are not stored any more, or never were.\n"
-        "  Run its command again to store them; trajectory.max_gb is how much is kept."
+        "  Run its command again to store them; trajectory.max_gb is how much is kept, and\n"
+        "  trajectory.epoch_mb=null keeps the weights of every epoch."
     )
 
 
 def _scored(
-    model: Any, dataset: Dataset, entry: Entry, epoch: EpochRecord
+    model: Any, dataset: Dataset, stored: Chain, epoch: EpochRecord
 ) -> NDArray[np.floating[Any]] | None:
     """What the network gives for the training images after an epoch; None where that is lost."""
-    weights = entry.weights(epoch)
+    weights = stored.weights(epoch)
     if weights is None or not state.fits_model(model, weights):
         return None
     state.restore_model(model, weights)

@@ -1,9 +1,13 @@
-"""A training that changes on its way, told to a person: which epochs are trained how."""
+"""The segments of a training: told to a person, and as they are stored."""
+
+from pathlib import Path
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.provenance.identity import SHOWN, lineage
+from cnn_sweeps.provenance.identity import SHOWN, Identity, lineage
 from cnn_sweeps.tracking.params import as_text
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.chain import Chain
 
 
 def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
@@ -23,3 +27,16 @@ def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
         changes = " ".join(f"{key}={as_text(value)}" for key, value in segment.changes.items())
         lines.append(f"{epochs}: trajectory {name[:SHOWN]}{changes and f', {changes}'}")
     return tuple(lines)
+
+
+def stored(config: Config, identity: Identity, folder: Path) -> list[Chain]:
+    """The epochs of a training in each environment that has some, whatever trained them.
+
+    Args:
+        config: what was trained.
+        identity: its hashes.
+        folder: `tracking.dir`, below which trajectories are stored.
+    """
+    path = segments(config)
+    names = lineage(config, identity.data_digest) if path[1:] else (identity.trajectory_hash,)
+    return TrajectoryStore.under(folder).chains(names, [segment.first for segment in path])

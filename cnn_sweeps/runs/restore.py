@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.schema import Config, CustomModel, Tracking
@@ -43,9 +43,14 @@ def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Co
         config,
         data=replace(config.data, **_places(config, places)),
         trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
-        tracking=replace(tracking, log_model=config.tracking.log_model),
+        tracking=replace(tracking, log_model=_log_model(config.tracking, tracking)),
         trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
     )
+
+
+def _log_model(recorded: Tracking, here: Tracking) -> bool | Literal["auto"]:
+    """Whether the model is stored: as it was, unless it is wanted here."""
+    return here.log_model if here.log_model is True else recorded.log_model
 
 
 def check_images(record: Record, digest: str) -> None:

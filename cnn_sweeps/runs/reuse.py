@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN)
 """Tags that tell what has trained the run, and which weights it ended with."""
+TOTAL_PARAMS = "total_params"
 TEST = "test_"
 """Metrics that a search must not see begin so."""
 
@@ -58,7 +59,8 @@ def find_finished(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
         if not model_files.has_model(store, run):
-            if config.tracking.log_model:
+            params = run.metrics.get(TOTAL_PARAMS, 0)
+            if config.tracking.log_model and not stored_model.for_winners_only(config, params):
                 continue
             return run, experiment
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel, TrainerConfig
+from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -26,7 +26,8 @@ from cnn_sweeps.training import averaging, backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
-from cnn_sweeps.trajectories.resume import open_epoch_source
+from cnn_sweeps.trajectories.entry import WantedEpochs
+from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
 
 if TYPE_CHECKING:
     import keras
@@ -45,12 +46,14 @@ class TrialContext:
         swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
             it only if it was trained with as many threads.
+        wanted: what the other trials want of its epochs.
     """
 
     parent_run_id: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
     swept: Sequence[str] = ()
     timed: bool = False
+    wanted: WantedEpochs = NOBODY
 
 
 def run(
@@ -87,29 +90,29 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks)
         model = model or _build(experiment, store, clock)
-        environment = _environment(config.trainer, experiment.dataset)
-        log.log_setup(tracked, experiment, model, environment)
+        environment = _log_setup(tracked, experiment, model)
         # Train
         with clock("train"):
-            trainer, epochs, trained = _train(model, experiment, environment, tracked, callbacks)
+            trainer, epochs, done = _train(
+                model, experiment, environment, tracked, callbacks, trial
+            )
         # Evaluate
-        metrics = log.metrics_of(model, config, trained)
+        metrics = log.metrics_of(model, config, done)
         if trial is None:
             metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
         # Log
-        metrics |= log.costs_of(clock.metrics, trained, epochs)
+        metrics |= log.costs_of(clock.metrics, done, epochs)
         weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, trained, weights)
-        gallery = Gallery.of(config, model=model, dataset=experiment.dataset, about=experiment.name)
-        left_out = _draw_and_store(gallery, config, trained, tracked, whole=trial is None)
+        log.log_results(tracked, metrics, done, weights)
+        left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
     return RunResult(
-        name=gallery.about,
+        name=experiment.name,
         run_id=tracked.run_id,
         identity=experiment.identity,
         metrics=metrics,
-        training=trained,
+        training=done,
         weights_sha256=weights,
-        epochs_trained=len(trained.epochs) - len(epochs.reused),
+        epochs_trained=len(done.epochs) - len(epochs.reused),
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
@@ -174,10 +177,16 @@ def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
         return model
 
 
-def _environment(trainer: TrainerConfig, dataset: Dataset) -> Environment:
-    return Environment.capture(
-        threads=trainer.threads, deterministic=trainer.deterministic, decoded=dataset.decoded
+def _log_setup(tracked: TrackedRun, experiment: Experiment, model: "keras.Model") -> Environment:
+    """Log what is known before training; returns where it is trained."""
+    trainer = experiment.config.trainer
+    environment = Environment.capture(
+        threads=trainer.threads,
+        deterministic=trainer.deterministic,
+        decoded=experiment.dataset.decoded,
     )
+    log.log_setup(tracked, experiment, model, environment)
+    return environment
 
 
 def _train(
@@ -186,6 +195,7 @@ def _train(
     environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
+    trial: TrialContext | None,
 ) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
     """Train a built network as far as the config says, and log each epoch."""
     config, dataset = experiment.config, experiment.dataset
@@ -204,7 +214,12 @@ def _train(
             path=segments(config),
         )
         with logged_epoch_source(
-            trainer, config, experiment.identity, environment, tracked
+            trainer,
+            config,
+            experiment.identity,
+            environment,
+            tracked,
+            trial.wanted if trial else NOBODY,
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
             trained = averaging.consider(trained, trainer, epochs)
@@ -223,6 +238,7 @@ def logged_epoch_source(
     identity: Identity,
     environment: Environment,
     tracked: TrackedRun,
+    wanted: WantedEpochs = NOBODY,
 ) -> Iterator[loop.EpochSource]:
     """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
     with open_epoch_source(
@@ -232,6 +248,7 @@ def logged_epoch_source(
         environment,
         folder=tracked.address.dir,
         run_id=tracked.run_id,
+        wanted=wanted,
     ) as epochs:
         try:
             yield epochs
@@ -241,7 +258,12 @@ def logged_epoch_source(
 
 
 def _draw_and_store(
-    gallery: Gallery, config: Config, trained: TrainingResult, tracked: TrackedRun, *, whole: bool
+    model: "keras.Model",
+    experiment: Experiment,
+    trained: TrainingResult,
+    tracked: TrackedRun,
+    *,
+    whole: bool,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
@@ -250,12 +272,14 @@ def _draw_and_store(
     Returns:
         A sentence for each figure that had to be left out.
     """
-    curves = figures.learning_curves(trained.epochs, gallery.about)
+    config, dataset = experiment.config, experiment.dataset
+    curves = figures.learning_curves(trained.epochs, experiment.name)
     tracked.log_figure(curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     if whole and config.tracking.figures:
+        gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
         left_out = stored_model.draw(gallery, tracked)
-    if config.tracking.log_model:
-        dataset = gallery.dataset
-        tracked.log_model(gallery.model, shape=dataset.shape, num_classes=dataset.num_classes)
+    later = not whole and stored_model.for_winners_only(config, model.count_params())
+    if config.tracking.log_model and not later:
+        tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

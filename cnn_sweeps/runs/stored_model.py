@@ -1,29 +1,39 @@
 """What is done with the trained model of a run: loaded, scored on the test split, drawn.
 
 A stored model is never believed. The network is built from the config of its run, as it was for
-the training; of the stored files only the weights are read, and held against their digest.
+the training; of the stored files only the weights are read, and held against their digest. Of a run
+without a model they are those of the epoch that it ended with, as far as that is stored.
 """
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, CustomModel, Resize
 from cnn_sweeps.data import Dataset, load_cached
-from cnn_sweeps.errors import RecordError
+from cnn_sweeps.data.readers.catalog import PUBLISHED
+from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.models.probe import keep_random_state
-from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup, restore
+from cnn_sweeps.provenance.identity import SHOWN, Identity
+from cnn_sweeps.runs import lineage, lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.record import verify
+from cnn_sweeps.runs.record import Record, verify
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
-from cnn_sweeps.tracking.names import LEFT_OUT, WEIGHTS
+from cnn_sweeps.tracking.names import (
+    DATA_DIGEST,
+    IMAGES_FILE,
+    LEFT_OUT,
+    TRAJECTORY_HASH,
+    WEIGHTS,
+)
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
+from cnn_sweeps.trajectories.entry import MB
 
 if TYPE_CHECKING:
     import keras
@@ -49,9 +59,12 @@ def load(
 
     Raises:
         RecordError: what is stored is damaged, of another network, or was changed.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither a model nor the weights of its epoch are stored, or the store refuses.
     """
     model = build_model(config.model, shape, num_classes)
+    if not model_files.has_model(store, run):
+        _read_epoch(store, run, config, model)
+        return model
     with model_files.downloaded_model(store, run) as folder:
         models.read_weights(folder, model)
         found, recorded = state.weights_sha256(model), run.tags.get(WEIGHTS, "none")
@@ -61,6 +74,42 @@ def load(
                 f"{recorded[:SHOWN]}"
             )
     return model
+
+
+def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Model") -> None:
+    """Fill a network with the weights that are stored of the epoch with which a run ended.
+
+    Whatever environment trained them: they are those of the run if they have its digest.
+
+    Raises:
+        StoreError: they are not stored.
+    """
+    number = int(run.metrics.get("best_epoch", run.metrics.get("epochs", 0)))
+    identity = Identity(
+        config_hash=run.config_hash or "",
+        trajectory_hash=run.tags.get(TRAJECTORY_HASH, ""),
+        data_digest=run.tags.get(DATA_DIGEST, ""),
+    )
+    for chain in lineage.stored(config, identity, store.address.dir):
+        for one in chain.history()[number - 1 : number]:
+            weights = chain.weights(one)
+            if weights is not None and state.fits_model(model, weights):
+                state.restore_model(model, weights)
+                if state.weights_sha256(model) == run.tags.get(WEIGHTS):
+                    return
+    raise StoreError(
+        f"Run {run.run_id} ({run.name}) has no stored model, and the weights of its epoch "
+        f"{number} are not stored either.\nType cnn-sweeps reproduce {identity.short or 'HASH'} "
+        "tracking.log_model=true to train it again and store its model; --run-id chooses that run."
+    )
+
+
+def for_winners_only(config: Config, params: float) -> bool:
+    """Whether a trial with that many parameters stores its model only if it wins."""
+    limit = config.trajectory.epoch_mb
+    itemsize = 8 if config.trainer.precision == "float64" else 4
+    large = limit is not None and params * itemsize > limit * MB
+    return config.tracking.log_model == "auto" and large
 
 
 def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
@@ -101,35 +150,79 @@ def check_storable(model: "keras.Model", dataset: Dataset) -> None:
 
 
 def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
-    """Give a run that recorded no digests of its model's files, in an earlier version, new ones.
+    """Store the model of a run that has none, or one without digests of its files.
 
-    They are made from its config and its weights, which have digests.
+    Earlier versions recorded none. Files and digests are made from its config and its weights,
+    which have digests.
 
     Raises:
         RecordError: config, weights or the user's code were changed or damaged.
         ConfigError: the model is the user's own, and `trust` is false.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither a model nor its weights are stored, or the store refuses.
     """
     record = lookup.record_of(store, run)
     verify(record)
-    shape, num_classes = lookup.sizes(store, run)
+    pictures = stored_pictures(store, record)
     with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
-        model = load(store, run, record.config, shape, num_classes)
-        store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
+        model = load(store, run, record.config, pictures.shape, len(pictures.class_names))
+        store.reopen(run.run_id).log_model(model, pictures)
 
 
-def score_stored(store: Store, run: RunRecord, config: Config, *, drawn: bool) -> dict[str, float]:
-    """Score the test split with the stored model of a run, and draw its figures if wanted.
+def pictures_of(config: Config, dataset: Dataset) -> models.Pictures:
+    """What the network of an experiment takes and gives."""
+    resize: Resize = getattr(config.data, "resize", "stretch")
+    return models.Pictures(class_names=dataset.class_names, shape=dataset.shape, resize=resize)
+
+
+def stored_pictures(store: Store, record: Record) -> models.Pictures:
+    """The same as it was stored with a run.
+
+    Raises:
+        RecordError: it was changed or damaged.
+    """
+    resize: Resize = getattr(record.config.data, "resize", "stretch")
+    try:
+        text = store.read_text(record.run_id, IMAGES_FILE)
+    except StoreError:  # an earlier version stored the layers only
+        shape, count = lookup.sizes(store, store.get(record.run_id))
+        known = PUBLISHED.get(record.config.data.name)
+        names = known.class_names if known else tuple(map(str, range(count)))
+        return models.Pictures(class_names=names, shape=shape, resize=resize)
+    try:
+        stored = json.loads(text)
+        height, width, channels = map(int, stored["image_shape"])
+        names = tuple(map(str, stored["class_names"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
+        ) from error
+    return models.Pictures(class_names=names, shape=(height, width, channels), resize=resize)
+
+
+def score_stored(
+    store: Store, run: RunRecord, config: Config, *, drawn: bool, kept: bool
+) -> dict[str, float]:
+    """Score the test split with the stored model of a run.
+
+    Args:
+        store: where it is.
+        run: a trial.
+        config: of that run.
+        drawn: whether its figures are drawn.
+        kept: whether its model is stored if it is not.
 
     Raises:
         RecordError: see `load`.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither a model nor its weights are stored, or the store refuses.
     """
     dataset = load_cached(config.data)
     model = load(store, run, config, dataset.shape, dataset.num_classes)
     loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
     tests = evaluate_test(Evaluate(model=model), dataset)
+    if kept and not model_files.has_model(store, run):
+        tracked = store.reopen(run.run_id)
+        tracked.log_model(model, pictures_of(config, dataset))
     if drawn:
         gallery = Gallery.of(config, model=model, dataset=dataset, about=run.name)
         draw(gallery, store.reopen(run.run_id))

@@ -116,6 +116,11 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         of_default = OF_DEFAULT.format(space=swept.by_default)
         raise ConfigError(f"{error}\n  {of_default}") from error
     place = None if call.is_local else partial(place_by_launcher, call.launcher())
+    if place is not None and budget.elsewhere:
+        raise ConfigError(
+            "hydra.sweeper.n_jobs=none starts no worker, and hydra/launcher places some: "
+            "leave one of them out."
+        )
     earlier = begun_earlier(plan, budget, config.tracking)
     notes = (*swept.notes, *([earlier] if earlier else []))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)

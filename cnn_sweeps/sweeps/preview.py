@@ -10,7 +10,7 @@ from operator import sub
 from statistics import fmean
 from typing import Any
 
-from cnn_sweeps.config.path import cooldown_epochs, segments
+from cnn_sweeps.config.path import cooldown_epochs
 from cnn_sweeps.config.schema import DECAYING, Config, Data, Schedule
 from cnn_sweeps.data import peek_classes, peek_shape
 from cnn_sweeps.errors import InputError
@@ -236,15 +236,8 @@ def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experime
         title=title(config.model),
         epochs=config.trainer.epochs,
         params=params,
-        parts=tuple(_parts(plan, config)) if config.trajectory.reuse else (),
+        parts=tuple(plan.parts(config)) if config.trajectory.reuse else (),
     )
-
-
-def _parts(plan: Plan, config: Config) -> Iterator[tuple[str, int, int]]:
-    path = segments(config)
-    ends = [after.first - 1 for after in path[1:]] + [config.trainer.epochs]
-    for key, segment, end in zip(plan.trajectory_keys(config), path, ends, strict=True):
-        yield key, segment.first - 1, end
 
 
 @cache

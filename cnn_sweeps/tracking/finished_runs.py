@@ -102,15 +102,21 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
 
     The pictures stay behind: they show the test split, which a search must not see.
     """
-    from mlflow.entities import LoggedModelOutput
-
     client = tracked.client
     with as_store_error(tracked.address), TemporaryDirectory() as scratch:
         folder = client.download_artifacts(known.run_id, "", scratch)
         shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
         client.log_artifacts(tracked.run_id, folder)
-        ids = model_files.models_of(client, known.run_id)
-        models = [LoggedModelOutput(model, step=0) for model in ids]
+    share_model(known.run_id, tracked)
+
+
+def share_model(run_id: str, tracked: TrackedRun) -> None:
+    """Give a run the model of another one, which is not copied; nothing where that has none."""
+    from mlflow.entities import LoggedModelOutput
+
+    client = tracked.client
+    with as_store_error(tracked.address):
+        models = [LoggedModelOutput(m, step=0) for m in model_files.models_of(client, run_id)]
         if models:
             client.log_outputs(tracked.run_id, models)
 

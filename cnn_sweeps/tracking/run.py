@@ -19,7 +19,7 @@ from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error, first_line
-from cnn_sweeps.tracking.models import Portable, digests
+from cnn_sweeps.tracking.models import Pictures, Portable, digests
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
     DATA_DIGEST,
@@ -193,16 +193,13 @@ class TrackedRun:
         self.set_tags({DATA_DIGEST: dataset.digest})
         self.log_json(images.as_json(dataset), IMAGES_FILE)
 
-    def log_model(
-        self, model: "keras.Model", *, shape: tuple[int, int, int], num_classes: int
-    ) -> None:
+    def log_model(self, model: "keras.Model", pictures: Pictures) -> None:
         """Store the model as a logged model of the run: `runs:/<run_id>/model`.
 
         Args:
             model: a built Keras model; it takes uint8 images and gives class scores. The
                 stored one takes images that were divided by 255 as well.
-            shape: height, width and channels of one image.
-            num_classes: how many scores.
+            pictures: what it takes and gives, stored with it.
 
         Raises:
             ModelError: Keras cannot bring this model back; nothing was stored.
@@ -211,7 +208,7 @@ class TrackedRun:
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model
 
-        portable = Portable.of(model, shape=shape, num_classes=num_classes)
+        portable = Portable.of(model, shape=pictures.shape, num_classes=len(pictures.class_names))
         with TemporaryDirectory() as scratch, as_store_error(self.address):
             logged = self.client.create_logged_model(
                 self.experiment_id, name=MODEL, source_run_id=self.run_id, model_type="classifier"
@@ -225,7 +222,7 @@ class TrackedRun:
                     model_uuid=logged.model_id,
                     model_id=logged.model_id,
                 )
-                portable.save(folder, card)
+                portable.save(folder, card, pictures)
                 recorded = {MODEL_FILES: json.dumps(digests(folder))}
                 self.client.set_logged_model_tags(logged.model_id, recorded)
                 self.client.log_model_artifacts(logged.model_id, str(folder))

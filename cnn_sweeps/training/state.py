@@ -54,6 +54,19 @@ def snapshot(model: keras.Model) -> Snapshot:
     return {key: np.array(variable.numpy()) for key, variable in variables_of(model).items()}
 
 
+def untrained(model: keras.Model) -> dict[str, str]:
+    """Digests of the variables of a compiled model that its optimizer does not train, by key.
+
+    Those that are the same after an epoch are frozen; moving averages and random generators move.
+    """
+    trained = {id(variable) for variable in model.trainable_variables}
+    return {
+        key: hashlib.sha256(variable.numpy().tobytes()).hexdigest()
+        for key, variable in _model_variables(model).items()
+        if id(variable) not in trained
+    }
+
+
 def restore(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
     """Put a snapshot into a compiled model of the same config.
 

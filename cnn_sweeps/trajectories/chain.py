@@ -5,13 +5,13 @@ ways share what they have in common. What a later segment begins with is the las
 before, which is kept there for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories.entry import Entry, EpochRecord
+from cnn_sweeps.trajectories.entry import Entry, EpochRecord, Retention
 from cnn_sweeps.trajectories.files import Arrays
 
 
@@ -44,12 +44,25 @@ class Chain:
         return known
 
     def put(
-        self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
+        self,
+        epoch: Epoch,
+        state: Arrays,
+        *,
+        run_id: str,
+        known: Sequence[EpochRecord] = (),
+        unchanged: Container[str] = (),
+        retention: Retention | None = None,
     ) -> EpochRecord:
         """Add an epoch; see `Entry.put`."""
         entry = self.holding(epoch.number)
         own = [one for one in known if self.holding(one.number) is entry]
-        return entry.put(epoch, state, run_id=run_id, known=own)
+        return entry.put(
+            epoch, state, run_id=run_id, known=own, unchanged=unchanged, retention=retention
+        )
+
+    def keep_state(self, number: int) -> None:
+        """Keep the state after an epoch; see `Entry.keep_state`."""
+        self.holding(number).keep_state(number)
 
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; see `Entry.weights`."""
@@ -63,6 +76,20 @@ class Chain:
         """The last epoch up to that one from which training can go on; 0 for the start."""
         known = self.history()[:number]
         return next((one.number for one in reversed(known) if self.state(one) is not None), 0)
+
+    def trained_again(self, number: int, last: int) -> int:
+        """Known epochs that have to be trained again for a training of so many.
+
+        Args:
+            number: where it leaves what is known of others.
+            last: its last epoch, with whose weights it ends.
+        """
+        known = self.history()
+        if len(known) < last:
+            reached = max(number, len(known))
+            return reached - self.nearest_state(reached)
+        stored = self.weights(known[last - 1]) is not None
+        return 0 if stored else last - self.nearest_state(last)
 
     def mark_used(self) -> None:
         """Note that all of it is used, and that the last state of a segment is begun with."""

@@ -2,11 +2,14 @@
 
     <folder>/about.json          what it is, for people and for `cnn-sweeps cache`
     <folder>/history.json        every epoch so far, with the digests of its files
-    <folder>/weights/0004.npz    the variables of the model after epoch 4
+    <folder>/weights/0004.npz    the variables of the model after epoch 4, but for those that are
+                                 frozen (`trajectories.frozen`)
     <folder>/optimizer/0004.npz  those of the optimizer; kept for the last epochs only
-    <folder>/kept/0004           says that the optimizer after epoch 4 is kept: another segment
-                                 of a training begins with it
+    <folder>/kept/0004           says that the state after epoch 4 is kept: another segment of a
+                                 training begins with it, or the user has marked it
     <folder>/lock                held by the process that trains it
+
+Where the state of an epoch is large, the weights of most epochs are not kept either (`Retention`).
 
 Files are written under another name first and then renamed, the history last: a file counts
 once the history names it. Every file carries or has a SHA-256 that is checked when it is read;
@@ -17,16 +20,20 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Container, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cnn_sweeps.config.schema import EarlyStopping
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories import files
+from cnn_sweeps.training.stopping import best_epoch
+from cnn_sweeps.trajectories import files, frozen
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.frozen import FrozenStore
+from cnn_sweeps.trajectories.lock import LOCK
 
 FORMAT = 1
 LAST_STATES = 2
@@ -34,12 +41,14 @@ LAST_STATES = 2
 
 HISTORY = "history.json"
 ABOUT = "about.json"
-LOCK = "lock"
 WEIGHTS, OPTIMIZER, KEPT = "weights", "optimizer", "kept"
 MODEL = "model/"
 """Keys of a snapshot that are the model's own begin so; the others go with the optimizer."""
 REMOVED = ".removed-"
 """Stands in the name of a folder that is being deleted."""
+MB = 10**6
+MONITORS = ("val_loss", "val_accuracy")
+"""Metrics by which an epoch may be the best one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +58,16 @@ class EpochRecord:
     Attributes:
         epoch: its metrics and its original seconds.
         run_id: the MLflow run that trained it.
-        weights: SHA-256 of the file with the model's variables.
+        weights: SHA-256 of the file with the model's variables; None where it is not kept.
         optimizer: SHA-256 of the file with the optimizer's; None where it is not kept.
+        frozen: SHA-256 of the file with those of the model's that are frozen; None without any.
     """
 
     epoch: Epoch
     run_id: str
-    weights: str
+    weights: str | None
     optimizer: str | None
+    frozen: str | None = None
 
     @property
     def number(self) -> int:
@@ -64,15 +75,68 @@ class EpochRecord:
         return self.epoch.number
 
 
-def drop_old_optimizer_state(
-    history: Sequence[EpochRecord], kept: Container[int] = ()
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Which epochs keep their weights: all, unless the state of one is large.
+
+    Then only the last ones, those that are marked, and the best by each metric of the validation
+    images do.
+
+    Attributes:
+        epoch_mb: size from which on a state is large, in MB (10^6 bytes); None for none.
+        wanted: further epochs that keep their weights: with them this run or others end.
+    """
+
+    epoch_mb: float | None = None
+    wanted: Collection[int] = ()
+
+    def weights(self, history: Sequence[EpochRecord], size: int) -> set[int]:
+        """The epochs whose weights stay for their metrics alone; `size` is a state's, in bytes."""
+        if self.epoch_mb is None or size <= self.epoch_mb * MB:
+            return {one.number for one in history}
+        return {*self.wanted, *_best(history)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedEpochs:
+    """What others want of a training beside its end.
+
+    Attributes:
+        states: epochs from which they go their own way.
+        weights: epochs with which they end.
+    """
+
+    states: frozenset[int] = frozenset()
+    weights: frozenset[int] = frozenset()
+
+
+def _best(history: Sequence[EpochRecord]) -> set[int]:
+    """The best epochs by the metrics of the validation images; none where there are none."""
+    epochs = [one.epoch for one in history]
+    known = [name for name in MONITORS if all(name in epoch.metrics for epoch in epochs)]
+    return {best_epoch(EarlyStopping(monitor=name), epochs) for name in known}  # type: ignore[arg-type]
+
+
+def drop_old_state(
+    history: Sequence[EpochRecord], weights: Container[int], states: Container[int] = ()
 ) -> list[EpochRecord]:
-    """The epochs, with the optimizer of the last ones and of those that are kept only."""
+    """The epochs, each with what it keeps.
+
+    Args:
+        history: all of them.
+        weights: epochs that keep their weights.
+        states: epochs that keep the optimizer as well, beside the last ones.
+    """
     last = {one.number for one in history[-LAST_STATES:]}
-    return [
-        one if one.number in last or one.number in kept else replace(one, optimizer=None)
-        for one in history
-    ]
+    kept = []
+    for one in history:
+        if one.number in last or one.number in states:
+            kept.append(one)
+        elif one.number in weights:
+            kept.append(replace(one, optimizer=None))
+        else:
+            kept.append(replace(one, optimizer=None, weights=None, frozen=None))
+    return kept
 
 
 def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
@@ -80,7 +144,7 @@ def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
     stored = {
         "format": FORMAT,
         "sha256": _digest_of(history),
-        "epochs": [asdict(one) for one in history],
+        "epochs": [_plain(one) for one in history],
         **({"first": first} if first > 1 else {}),
     }
     return json.dumps(stored).encode()
@@ -109,8 +173,17 @@ def _kept(plain: Mapping[str, Any]) -> EpochRecord:
     return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
 
 
+def _plain(one: EpochRecord) -> dict[str, Any]:
+    """Without frozen variables it reads as it did before there were any."""
+    return {key: v for key, v in asdict(one).items() if key != "frozen" or v is not None}
+
+
 def _digest_of(history: Sequence[EpochRecord]) -> str:
-    return sha256([asdict(one) for one in history])
+    return sha256([_plain(one) for one in history])
+
+
+def _frozen_of(history: Sequence[EpochRecord]) -> set[str]:
+    return {one.frozen for one in history if one.frozen is not None}
 
 
 @dataclass(frozen=True)
@@ -150,8 +223,20 @@ class Entry:
         """Keep the epochs under another name, where they are never read."""
         files.quarantine(self.folder / HISTORY)
 
+    @property
+    def frozen(self) -> FrozenStore:
+        """Where variables are that its epochs and those of others have in common."""
+        return FrozenStore(self.folder.parents[1] / frozen.FOLDER)
+
     def put(
-        self, epoch: Epoch, state: Arrays, *, run_id: str, known: Sequence[EpochRecord] = ()
+        self,
+        epoch: Epoch,
+        state: Arrays,
+        *,
+        run_id: str,
+        known: Sequence[EpochRecord] = (),
+        unchanged: Container[str] = (),
+        retention: Retention | None = None,
     ) -> EpochRecord:
         """Add an epoch that was trained, or restore the lost files of a known one.
 
@@ -161,34 +246,50 @@ class Entry:
                 model alone where training cannot go on from them.
             run_id: the MLflow run that trained it.
             known: the epochs that whoever trains knows of, for where the disk has lost them.
+            unchanged: keys of frozen variables of the model.
+            retention: which epochs keep their weights; all when None.
 
         Raises:
             StoreError: the disk refuses.
         """
         model = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        still = {key: value for key, value in model.items() if key in unchanged}
+        own = {key: value for key, value in model.items() if key not in still}
         rest = {key: value for key, value in state.items() if key not in model}
-        new = EpochRecord(
-            epoch=epoch,
-            run_id=run_id,
-            weights=self._write_arrays(WEIGHTS, epoch.number, model),
-            optimizer=self._write_arrays(OPTIMIZER, epoch.number, rest) if rest else None,
-        )
-        before = max(self.history(), [*known], key=len)
-        at = epoch.number - self.first
-        if at < len(before):
-            new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
-        self._write_history([*before[:at], new, *before[at + 1 :]])
+        with self.frozen.writing() if still else nullcontext():
+            new = EpochRecord(
+                epoch=epoch,
+                run_id=run_id,
+                weights=self._write_arrays(WEIGHTS, epoch.number, own),
+                optimizer=self._write_arrays(OPTIMIZER, epoch.number, rest) if rest else None,
+                frozen=self.frozen.put(still) if still else None,
+            )
+            before = max(self.history(), [*known], key=len)
+            at = epoch.number - self.first
+            if at < len(before):
+                new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
+            size = sum(value.nbytes for value in (*own.values(), *rest.values()))
+            self._write_history(
+                [*before[:at], new, *before[at + 1 :]],
+                in_hand=epoch.number,
+                retention=retention or Retention(),
+                size=size,
+            )
         return new
 
     def keep_state(self, number: int) -> None:
-        """Keep the optimizer after an epoch, now or when it will be trained: it is begun with."""
+        """Keep the state after an epoch, as it is now or when it will be trained."""
         with suppress(OSError):  # what cannot be written may still be read
             (self.folder / KEPT).mkdir(parents=True, exist_ok=True)
             self._note(number).touch()
 
     def weights(self, one: EpochRecord) -> Arrays | None:
-        """The model's variables after an epoch; None where the file is lost or damaged."""
-        return self._read_arrays(WEIGHTS, one.number, one.weights)
+        """The model's variables after an epoch; None where they are not kept, lost or damaged."""
+        own = self._read_arrays(WEIGHTS, one.number, one.weights)
+        if own is None or one.frozen is None:
+            return own
+        still = self.frozen.read(one.frozen)
+        return None if still is None else {**still, **own}
 
     def state(self, one: EpochRecord) -> Arrays | None:
         """All variables after an epoch, to go on from; None where one file is not there."""
@@ -215,8 +316,13 @@ class Entry:
         return told if isinstance(told, dict) else {}
 
     @property
+    def shared(self) -> set[str]:
+        """The digests of the frozen variables that its epochs have."""
+        return _frozen_of(self.history())
+
+    @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Bytes of all its files, without what it shares with others."""
         return sum(size for _, size in files.sizes(self.folder))
 
     @property
@@ -260,7 +366,7 @@ class Entry:
         # Whoever trains at the moment deletes optimizers that the history no longer names.
         still = self._named()
         return {
-            str(path.relative_to(self.folder)): "damaged" if files.is_damaged(path) else "missing"
+            self._shown(path): "damaged" if files.is_damaged(path) else "missing"
             for path, digest in bad
             if (path, digest) in still
         }
@@ -273,12 +379,18 @@ class Entry:
 
     def _named(self) -> list[tuple[Path, str]]:
         """The files that the history names, with their digests."""
-        return [
+        history = self.history()
+        own = [
             (self._path(kind, one.number), digest)
-            for one in self.history()
+            for one in history
             for kind, digest in ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
             if digest is not None
         ]
+        return own + [(self.frozen.path(digest), digest) for digest in _frozen_of(history)]
+
+    def _shown(self, path: Path) -> str:
+        own = path.is_relative_to(self.folder)
+        return str(path.relative_to(self.folder if own else self.folder.parents[1]))
 
     def _write_arrays(self, kind: str, number: int, values: Arrays) -> str:
         return files.write(self._path(kind, number), files.encode_arrays(values))
@@ -287,13 +399,28 @@ class Entry:
         data = None if digest is None else files.read(self._path(kind, number), digest)
         return None if data is None else files.decode_arrays(data)
 
-    def _write_history(self, history: Sequence[EpochRecord]) -> None:
-        kept = {one.number for one in history if self._note(one.number).exists()}
-        shorter = drop_old_optimizer_state(history, kept)
+    def _write_history(
+        self,
+        history: Sequence[EpochRecord],
+        *,
+        in_hand: int,
+        retention: Retention,
+        size: int,
+    ) -> None:
+        """Write what is stored now, and then delete what is no longer kept.
+
+        Of epochs that are trained again the one in hand stays, and the one before it: whoever is
+        killed meanwhile need not begin once more.
+        """
+        marked = {one.number for one in history if self._note(one.number).exists()}
+        states = {*marked, in_hand, in_hand - 1}
+        shorter = drop_old_state(history, retention.weights(history, size), states)
         files.write(self.folder / HISTORY, encode_history(shorter, self.first))
         for before, after in zip(history, shorter, strict=True):
-            if before != after:
+            if before.optimizer != after.optimizer:
                 files.delete(self._path(OPTIMIZER, after.number))
+            if before.weights != after.weights:
+                files.delete(self._path(WEIGHTS, after.number))
 
     def _note(self, number: int) -> Path:
         return self.folder / KEPT / f"{number:04}"

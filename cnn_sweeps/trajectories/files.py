@@ -40,6 +40,11 @@ def write(path: Path, data: bytes) -> str:
     except OSError as error:
         delete(part)
         raise refusal(path, error) from error
+    return digest_of(data)
+
+
+def digest_of(data: bytes) -> str:
+    """The digest by which what is stored is known."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -49,7 +54,7 @@ def read(path: Path, digest: str) -> bytes | None:
         data = path.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() == digest:
+    if digest_of(data) == digest:
         return data
     quarantine(path)
     return None

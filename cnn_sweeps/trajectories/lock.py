@@ -10,9 +10,10 @@ from typing import IO, Any, Final, Self
 from filelock import FileLock, Timeout, lock_descriptor
 
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.trajectories.entry import LOCK
 from cnn_sweeps.trajectories.files import refusal
 
+LOCK = "lock"
+"""The file in a folder that who holds its lock has locked."""
 PATIENCE = 120.0
 """Seconds to wait for another process; preparing a study takes a few."""
 PAUSE: Final = 0.01

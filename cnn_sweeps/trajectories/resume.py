@@ -5,7 +5,7 @@ Keras.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +26,18 @@ from cnn_sweeps.training.loop import EpochSource, FreshTraining, Trainer
 from cnn_sweeps.training.state import has_untracked_state
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord
+from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
+from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.lock import Lock
 
 PATIENCE = 0.2
 """Seconds between two looks at a trajectory that another process trains."""
+NOBODY = WantedEpochs()
+"""What others want of a training that nobody else needs."""
 
 
 @contextmanager
-def open_epoch_source(
+def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
     trainer: Trainer,
     config: Config,
     identity: Identity,
@@ -42,6 +45,7 @@ def open_epoch_source(
     *,
     folder: Path,
     run_id: str,
+    wanted: WantedEpochs = NOBODY,
 ) -> Iterator[EpochSource]:
     """The trajectory of a run, as far as it is known; or nothing but training.
 
@@ -52,6 +56,7 @@ def open_epoch_source(
         environment: where it is trained.
         folder: `tracking.dir`, below which trajectories are stored.
         run_id: the MLflow run, which is named with the epochs that it trains.
+        wanted: what others want of it, such as trials of the same sweep.
 
     Raises:
         StoreError: what is trained cannot be stored.
@@ -63,7 +68,16 @@ def open_epoch_source(
     entry = chain(trajectories, config, identity, environment)
     _describe(entry, config, environment)
     goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
-    resumed = ResumedTraining(trainer=trainer, entry=entry, run_id=run_id, goes_on=goes_on)
+    for number in {*config.trajectory.keep_epochs, *wanted.states}:
+        entry.keep_state(number)
+    resumed = ResumedTraining(
+        trainer=trainer,
+        entry=entry,
+        run_id=run_id,
+        goes_on=goes_on,
+        epoch_mb=config.trajectory.epoch_mb,
+        wanted=wanted.weights,
+    )
     try:
         with resumed:
             yield resumed
@@ -114,6 +128,8 @@ class ResumedTraining:
         entry: what is stored of it.
         run_id: the MLflow run that asks, which is named with the epochs it trains.
         goes_on: whether training can go on from what is stored; else it begins at the start.
+        epoch_mb: size of a state beyond which only some epochs keep theirs; see `Retention`.
+        wanted: epochs that keep their weights all the same.
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
         seconds: wall time of the epochs that were trained here.
@@ -124,6 +140,8 @@ class ResumedTraining:
     entry: Entry | Chain
     run_id: str
     goes_on: bool = True
+    epoch_mb: float | None = None
+    wanted: Collection[int] = ()
     trained: set[int] = field(default_factory=set)
     read: dict[int, EpochRecord] = field(default_factory=dict)
     seconds: float = 0.0
@@ -135,8 +153,10 @@ class ResumedTraining:
         self._known = self._usable_history()
         self._live: Iterator[Epoch] | None = None
         self._at = 0
+        self._best: list[int] = []
         # Training from the start once more needs the start once more: files may be lost.
         self._start = variables.snapshot(self.trainer.model)
+        self._untrained = variables.untrained(self.trainer.model)
 
     def _usable_history(self) -> list[EpochRecord]:
         """The epochs that are stored; those of another network are quarantined."""
@@ -170,15 +190,19 @@ class ResumedTraining:
             yield self._epoch(number)
 
     def checkpoint(self, number: int) -> None:
-        """Nothing to do: the weights of every epoch are kept."""
+        """Let that epoch keep its weights, also where most do not."""
+        self._best = [number]
 
     def restore_best(self, number: int) -> None:
         """Let the model carry the weights that it had after an epoch."""
         if self._at == number and self._live is not None:
             return
-        weights = self.entry.weights(self._known[number - 1])
+        wanted = self._known[number - 1]
+        weights = self.entry.weights(wanted)
         self._live = None
         if weights is None:
+            if wanted.weights is None:
+                self.entry.keep_state(number)  # it may be wanted once more
             self._wait_for_lock(number)
             self._train_to(number)
         else:
@@ -248,9 +272,17 @@ class ResumedTraining:
 
     def _checkpoint(self, epoch: Epoch) -> None:
         state = variables.snapshot(self.trainer.model)
+        before, self._untrained = self._untrained, variables.untrained(self.trainer.model)
         if not self.goes_on:
             state = {key: value for key, value in state.items() if key.startswith(MODEL)}
-        kept = self.entry.put(epoch, state, run_id=self.run_id, known=self._known)
+        kept = self.entry.put(
+            epoch,
+            state,
+            run_id=self.run_id,
+            known=self._known,
+            unchanged={key for key, _ in before.items() & self._untrained.items()},
+            retention=Retention(epoch_mb=self.epoch_mb, wanted=[*self.wanted, *self._best]),
+        )
         self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
 
     def _go_back(self, number: int) -> int:
@@ -265,7 +297,7 @@ class ResumedTraining:
                 continue
             self._prepare(kept.number)
             if variables.fits(self.trainer.model, state):
-                variables.restore(self.trainer.model, state)
+                self._restore(state)
                 return kept.number
         if self.trained and not self.goes_on:
             raise RunFailedError(
@@ -273,8 +305,12 @@ class ResumedTraining:
                 "network cannot be reset to its initial state.\nRun it again."
             )
         self._prepare(1)
-        variables.restore(self.trainer.model, self._start)
+        self._restore(self._start)
         return 0
+
+    def _restore(self, state: Arrays) -> None:
+        variables.restore(self.trainer.model, state)
+        self._untrained = variables.untrained(self.trainer.model)
 
     def _prepare(self, number: int) -> None:
         if len(self._chain.entries) > 1:

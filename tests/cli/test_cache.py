@@ -71,6 +71,49 @@ def test_a_row_for_each_and_how_much_there_is(
     assert total == "3 trajectories, 6 epochs; 4.8 MB of 5 GB (trajectory.max_gb)"
 
 
+@pytest.fixture
+def frozen(kept: TrajectoryStore) -> str:
+    """The digest of what two trajectories share, of 4 MB."""
+    for name in (FIRST, SECOND):
+        entry, state = (
+            kept.entry(name, HERE),
+            {"model/0": np.zeros(9), "model/1": np.zeros(500_000)},
+        )
+        entry.put(epoch(len(entry.history()) + 1), state, run_id="run", unchanged=["model/1"])
+    (digest,) = kept.frozen.sizes
+    return digest
+
+
+def test_frozen_weights_are_counted_once(frozen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rows have what is their own, the sum has all."""
+    *rows, total, shared = said(capsys)
+    assert shared == "frozen weights, stored once for all that share them: 4.0 MB"
+    assert total == "3 trajectories, 8 epochs; 8.8 MB of 5 GB (trajectory.max_gb)"
+    assert sum(float(row.split()[-4]) for row in rows[1:]) == pytest.approx(4.8)
+    told = json.loads("".join(said(capsys, "--json")))
+    assert [each["sha256"] for each in told["frozen"]] == [frozen]
+
+
+def test_damaged_frozen_weights_are_found(
+    kept: TrajectoryStore, frozen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With each trajectory that has them."""
+    damage(kept.frozen.path(frozen))
+    assert cache.main(["verify"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [f"frozen/{frozen}.npz is damaged" in line for line in lines] == [True, True, False]
+
+
+def test_frozen_weights_go_with_the_last_that_has_them(
+    kept: TrajectoryStore, frozen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what that frees is said."""
+    said(capsys, "clear", "abcd1")
+    assert kept.frozen.sizes.keys() == {frozen}
+    assert said(capsys, "clear") == ["1 trajectory deleted, 4.8 MB freed."]
+    assert kept.frozen.sizes == {}
+
+
 def test_a_terminal_gets_a_table_with_lines(
     kept: TrajectoryStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

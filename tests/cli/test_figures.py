@@ -168,11 +168,13 @@ def test_unknown_runs_are_refused(arguments: list[str], error: type[Exception]) 
 
 
 def test_a_run_without_a_model_is_refused(store: Store, tracking: Tracking) -> None:
-    """With what would store one."""
+    """With what would store one; no epoch of it is stored either."""
     from cnn_sweeps.runs.run import run
 
-    done = run(config(tracking={"log_model": False, "figures": False}), store)
-    with pytest.raises(StoreError, match="run it again with tracking.log_model=true"):
+    untracked = {"log_model": False, "figures": False}
+    done = run(config(tracking=untracked, trajectory={"reuse": False}, seed=9), store)
+    told = rf"reproduce {done.identity.short} tracking.log_model=true to train it again"
+    with pytest.raises(StoreError, match=told):
         figures.main(["--run-id", done.run_id, f"tracking.dir={tracking.dir}"])
 
 

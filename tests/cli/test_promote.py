@@ -138,14 +138,6 @@ def test_an_unknown_hash(store: Store) -> None:
     assert store.client.search_registered_models() == []
 
 
-def test_a_run_without_a_model(store: Store) -> None:
-    """It says how to get one."""
-    with store.start_run("r", tags={"config_hash": HASH}):
-        pass
-    with pytest.raises(RecordError, match="cnn-sweeps reproduce ab12ab12ab12"):
-        promoted(store, HASH[:8], "digits")
-
-
 def test_a_failed_run(store: Store) -> None:
     """Only a finished run has a model that is worth a name."""
     with pytest.raises(ValueError, match="x"), store.start_run("r", tags={"config_hash": HASH}):

@@ -9,6 +9,7 @@ from cnn_sweeps.cli import show
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.names import LINEAGE
 
 FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
 IMAGES = {
@@ -38,6 +39,21 @@ def test_one_experiment_is_shown_with_all_its_runs(
     shown = capsys.readouterr().out
     for part in (FIRST, "seed: 7", "val_accuracy  0.875", "python: 3.11.0", "2 runs"):
         assert part in shown
+
+
+def test_a_training_that_changes_is_shown_with_its_segments(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each, as long as it is; nothing for a training that never changes."""
+    lines = [
+        "epochs 1 to 8: trajectory 0a1b2c3d4e5f",
+        "epochs 9 to 12: trajectory 5f4e3d2c1b0a, trainer.optimizer.learning_rate=0.0001",
+    ]
+    with store.start_run("forked", tags={"config_hash": FIRST, LINEAGE: "\n".join(lines)}):
+        pass
+    show.show(store, lookup.one_experiment(store, FIRST))
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("lineage")]
+    assert shown == [f"lineage          {line}" for line in lines]
 
 
 def test_run_that_ended_early_is_shown_as_far_as_it_came(

@@ -15,6 +15,7 @@ from cnn_sweeps.report import html as report
 from cnn_sweeps.report.confusion import STRONGEST
 from cnn_sweeps.report.figures.axes import PAPER
 from cnn_sweeps.report.html import page
+from cnn_sweeps.report.markdown import markdown
 from cnn_sweeps.sweeps.results.results import (
     Command,
     Curve,
@@ -228,6 +229,17 @@ def test_answer_is_said_first() -> None:
     text = " ".join(Page(html_of("search")).text.split())
     _, _, rest = text.partition("give the highest val_accuracy?")
     assert rest.startswith(" The best is model.filters=32 rate=0.1: val_accuracy 0.9000.")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_winner_that_changes_on_its_way_has_its_parts() -> None:
+    """A sentence behind the answer, on the page and in Markdown; none for any other."""
+    parts = ("epochs 1 to 4: trajectory 0a1b", "epoch 5: trajectory 5f4e, trainer.batch_size=8")
+    told = f"Its training has parts: {'; '.join(parts)}."
+    found = results(trial(lineage=parts), trial(1, 0.8))
+    assert told in " ".join(Page(page(found)).text.split())
+    assert told in markdown(found)
+    assert "Its training has parts" not in markdown(results(trial()))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -1,16 +1,20 @@
 """A run that is taken up after an epoch is a config like any other."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from configs import config
 from records import DIGEST, epochs, record
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import identify, lineage
+from cnn_sweeps.runs import export
 from cnn_sweeps.runs.fork import Fork, fork, parse_fork_point
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.result import RunResult
@@ -162,9 +166,9 @@ def test_a_parent_that_was_changed_is_refused() -> None:
 
 
 def test_a_fork_is_trained_and_reproduced_without_its_parent(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is known of its parent is read; from scratch it comes out the same."""
+    """What is known of its parent is read; from an exported folder it comes out the same."""
     from cnn_sweeps.runs import lookup
     from cnn_sweeps.runs.reproduce import reproduce
     from cnn_sweeps.runs.run import run
@@ -193,4 +197,12 @@ def test_a_fork_is_trained_and_reproduced_without_its_parent(
         elsewhere.setattr("cnn_sweeps.runs.fork.load_cached", lambda _: pixels)
         assert again.cost() == 2
     assert len(store.get(done.run_id).tags[LINEAGE].splitlines()) == 2
-    assert reproduce(own, tracking, store).verdict.kind == IDENTICAL
+    folder = tmp_path / "exported"
+    export.write(own, folder)
+    exported = export.read(folder)
+    assert load_stored(yaml.safe_load((folder / export.CONFIG).read_text())) == exported.config
+    assert identify(exported.config, own.identity.data_digest) == own.identity
+    done_again = reproduce(exported, tracking, store)
+    assert done_again.verdict.kind == IDENTICAL
+    assert done_again.now.identity == own.identity
+    assert done_again.now.weights_sha256 == own.weights_sha256

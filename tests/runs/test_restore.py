@@ -42,6 +42,8 @@ def test_the_experiment_is_restored_and_the_machine_is_followed() -> None:
     again = restored_config(record(config=made), HERE, [])
     assert identify(again, "d" * 64) == identify(made, "d" * 64)
     assert (again.tracking.dir, again.tracking.log_model) == (Path("here"), False)
+    stored = restored_config(record(config=made), Tracking(log_model=True), [])
+    assert stored.tracking.log_model is True
     assert again.trainer.progress == "auto"
     assert made.trajectory.reuse
     assert not again.trajectory.reuse

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from stores import Finished, copy_of
 
 from cnn_sweeps.cli import figures, promote
 from cnn_sweeps.data import load_cached
-from cnn_sweeps.errors import CnnSweepsError, RecordError
+from cnn_sweeps.errors import CnnSweepsError, RecordError, StoreError
 from cnn_sweeps.runs import reuse
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking import RunRecord, Store, model_files
 from cnn_sweeps.tracking.names import MODEL_FILES
 
 CONFIG = config(trainer={"epochs": 2})
@@ -123,9 +124,9 @@ FILES: dict[str, Callable[[Path], object]] = {
 }
 
 
-def reused(store: Store, run: RunRecord, *, log_model: bool = True) -> bool:
+def reused(store: Store, run: RunRecord, *, log_model: bool | str = True, **more: Any) -> bool:
     """Whether a sweep takes the run in place of a training; where not, it says why."""
-    asked = config(trainer={"epochs": 2}, tracking={"log_model": log_model})
+    asked = config(trainer={"epochs": 2}, tracking={"log_model": log_model}, **more)
     found, experiment = reuse.find_finished(Experiment.load(asked), store)
     begin = f"The stored model of run {run.run_id} ({run.name}) was changed or damaged: "
     assert all(each.startswith(begin) and "\n" not in each for each in experiment.remarks)
@@ -137,7 +138,7 @@ def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
     """It scores the test split as it did, to the bit."""
     from cnn_sweeps.runs import stored_model
 
-    tests = stored_model.score_stored(home, run, CONFIG, drawn=False)
+    tests = stored_model.score_stored(home, run, CONFIG, drawn=False, kept=False)
     assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
     assert reused(home, run)
     forget_digests(home, run)
@@ -314,3 +315,76 @@ def test_a_model_of_an_earlier_version_is_stored_again(home: Store, run: RunReco
 
 def _where(store: Store) -> list[str]:
     return [f"tracking.dir={store.dir}"]
+
+
+def without_model(store: Store, run: RunRecord) -> RunRecord:
+    """The run after somebody has deleted its model."""
+    (model,) = store.client.get_run(run.run_id).outputs.model_outputs
+    store.client.delete_logged_model(model.model_id)
+    assert not model_files.has_model(store, run)
+    return store.get(run.run_id)
+
+
+def test_a_run_without_a_model_has_the_weights_of_its_epoch(home: Store, run: RunRecord) -> None:
+    """It scores as it did; a winner stores its model then."""
+    from cnn_sweeps.runs import stored_model
+
+    bare = without_model(home, run)
+    tests = stored_model.score_stored(home, bare, CONFIG, drawn=False, kept=False)
+    assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
+    assert not model_files.has_model(home, bare)
+    again = stored_model.score_stored(home, bare, CONFIG, drawn=False, kept=True)
+    assert (again, model_files.has_model(home, bare)) == (tests, True)
+    assert model_files.check(home, bare)
+
+
+def test_its_model_is_stored_when_it_is_promoted(home: Store, run: RunRecord) -> None:
+    """From the epoch that it ended with."""
+    assert promoted(home, without_model(home, run)) == 0
+    assert model_files.has_model(home, run)
+
+
+def test_weights_that_are_not_those_of_the_run_are_not_taken(home: Store, run: RunRecord) -> None:
+    """Another epoch, or none: what to type is said."""
+    told = rf"Type cnn-sweeps reproduce {(run.config_hash or '')[:12]} tracking.log_model=true"
+    bare = without_model(home, run)
+    with pytest.raises(StoreError, match=told):
+        load(home, replace(bare, tags={**bare.tags, "weights_sha256": "0" * 64}))
+    shutil.rmtree(home.address.dir / "trajectories")
+    with pytest.raises(StoreError, match=told):
+        load(home, bare)
+    with pytest.raises(StoreError, match=told):
+        promoted(home, bare)
+
+
+def test_a_large_run_without_a_model_answers_a_trial(home: Store, run: RunRecord) -> None:
+    """As such a trial would not store its model either, unless it is told to."""
+    bare = without_model(home, run)
+    assert reused(home, bare, log_model="auto", trajectory={"epoch_mb": 0})
+    asked = config(trainer={"epochs": 2}, tracking={"log_model": "auto"})
+    assert reuse.find_finished(Experiment.load(asked), home)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("log_model", "epoch_mb", "params", "precision", "later"),
+    [
+        pytest.param("auto", 4, 1_000_001, "float32", True, id="large"),
+        pytest.param("auto", 4, 1_000_000, "float32", False, id="small"),
+        pytest.param("auto", 4, 500_001, "float64", True, id="double precision"),
+        pytest.param("auto", None, 10**12, "float32", False, id="no limit"),
+        pytest.param(True, 0, 10**12, "float32", False, id="always"),
+        pytest.param(False, 0, 10**12, "float32", False, id="never"),
+    ],
+)
+def test_large_models_are_stored_of_winners_only(
+    log_model: Any, epoch_mb: float | None, params: int, precision: str, *, later: bool
+) -> None:
+    """By the bytes of their weights."""
+    from cnn_sweeps.runs import stored_model
+
+    made = config(
+        trainer={"precision": precision},
+        tracking={"log_model": log_model},
+        trajectory={"epoch_mb": epoch_mb},
+    )
+    assert stored_model.for_winners_only(made, params) == later

@@ -104,7 +104,7 @@ def test_trials_with_other_threads_are_scored_in_other_processes() -> None:
 
     def asked_for(trial: int, threads: int) -> Unscored:
         plain = {"trainer": {"threads": threads, "deterministic": True}}
-        return Unscored(trial=trial, run_id="", config=plain, drawn=False)
+        return Unscored(trial=trial, run_id="", config=plain, best=False)
 
     alike = _by_start([asked_for(0, 1), asked_for(1, 2), asked_for(2, 1)])
     assert [[each.trial for each in some] for some in alike] == [[0, 2], [1]]

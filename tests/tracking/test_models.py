@@ -22,7 +22,7 @@ from stored_models import IMAGES, SHAPE, files, loaded, logged, plain
 
 from cnn_sweeps.errors import ModelError, StoreError
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.models import custom_objects, take_either_scale
+from cnn_sweeps.tracking.models import Pictures, custom_objects, take_either_scale
 
 # Keras 3.15 hands NumPy 2.4 arrays in a way that NumPy deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -221,7 +221,7 @@ def test_model_that_keras_cannot_bring_back(store: Store) -> None:
     with store.start_run("r", tags={}) as run:
         message = r"is a Python lambda; write it as a keras.layers.Layer(.|\n)*tracking.log_model=f"
         with pytest.raises(ModelError, match=message):
-            run.log_model(model, shape=SHAPE, num_classes=36)
+            run.log_model(model, Pictures(class_names=[*map(str, range(36))], shape=SHAPE))
         run.log_metrics({"loss": 1.0})
     assert store.client.get_run(run.run_id).info.status == "FINISHED"
     assert store.client.search_logged_models([store.experiment_id]) == []

@@ -233,3 +233,53 @@ def test_the_size_counts_every_file(store: TrajectoryStore) -> None:
     before = store.size
     leave_behind(store)
     assert store.size == before + 40_000 == sum(size for _, size in sizes(store.folder))
+
+
+FROZEN = {"model/0": np.zeros(50), "model/1": np.ones(1000)}
+"""A state of which the second variable is frozen."""
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> TrajectoryStore:
+    """Three trajectories, of which the two that were used last share a frozen variable."""
+    made = TrajectoryStore.under(tmp_path)
+    for age, letter in enumerate("cba"):
+        entry = made.entry(letter * 64, HERE)
+        still = {} if letter == "a" else {"unchanged": ["model/1"]}
+        entry.put(epoch(1), FROZEN, run_id="run", **still)  # type: ignore[arg-type]
+        used_ago(entry, age)
+    return made
+
+
+def test_a_shared_variable_stays_until_its_last_user_goes(sharing: TrajectoryStore) -> None:
+    """Whether they are deleted one after another or at once."""
+    first, second, third = sharing.entries()
+    assert (len(sharing.frozen.sizes), second.shared) == (1, third.shared)
+    assert letters(sharing.clear([first, second])) == "ab"
+    assert third.weights(third.history()[0]) is not None
+    assert letters(sharing.clear()) == "c"
+    assert sharing.frozen.sizes == {}
+
+
+def test_room_is_made_with_what_is_shared(sharing: TrajectoryStore) -> None:
+    """Deleting one of those that share it frees it only once the other is gone too."""
+    own = [entry.size for entry in sharing.entries()]
+    (shared,) = sharing.frozen.sizes.values()
+    assert sharing.size >= sum(own) + shared
+    assert letters(sharing.evict((sum(own[1:]) + shared) / GB)) == "a"
+    assert letters(sharing.evict((own[2] + shared) / GB)) == "b"
+    assert len(sharing.frozen.sizes) == 1
+    assert letters(sharing.evict(own[2] / GB)) == "c"
+    assert sharing.frozen.sizes == {}
+
+
+def test_pruning_deletes_what_no_epoch_names(sharing: TrajectoryStore) -> None:
+    """What a killed process wrote, what was set aside; what is named stays."""
+    used = set(sharing.frozen.sizes)
+    sharing.frozen.put({"model/0": np.zeros(3)})
+    (sharing.frozen.folder / "x.npz.77.part").write_bytes(b"half")
+    (sharing.frozen.folder / "x.npz.damaged").write_bytes(b"damaged")
+    sharing.prune()
+    assert set(sharing.frozen.sizes) == used
+    left = {path.name for path in sharing.frozen.folder.iterdir()}
+    assert left == {"lock", *(f"{digest}.npz" for digest in used)}

@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from plans import epoch
 
 from cnn_sweeps.trajectories import entry
-from cnn_sweeps.trajectories.entry import EpochRecord
+from cnn_sweeps.trajectories.entry import EpochRecord, Retention
 
 
 def history(epochs: int) -> list[EpochRecord]:
@@ -83,7 +84,49 @@ def test_a_flipped_bit_anywhere_is_noticed() -> None:
 
 def test_only_the_last_optimizers_stay() -> None:
     """One to go on from and one in reserve."""
-    thin = entry.drop_old_optimizer_state(history(5))
+    thin = entry.drop_old_state(history(5), weights=range(1, 6))
     assert [one.optimizer is not None for one in thin] == [False, False, False, True, True]
     assert [one.weights for one in thin] == ["w" * 64] * 5
-    assert entry.drop_old_optimizer_state(history(1)) == history(1)
+    assert entry.drop_old_state(history(1), weights=[1]) == history(1)
+
+
+def test_of_the_others_only_the_metrics_stay() -> None:
+    """Weights where something wants them, and the whole state where somebody may go on from it."""
+    thin = entry.drop_old_state(history(6), weights=[2], states=[3])
+    assert [one.weights is not None for one in thin] == [False, True, True, False, True, True]
+    assert [one.optimizer is not None for one in thin] == [False, False, True, False, True, True]
+    assert [one.epoch for one in thin] == [one.epoch for one in history(6)]
+    assert entry.decode_history(entry.encode_history(thin)) == thin
+
+
+def test_a_state_is_large_beyond_the_limit() -> None:
+    """Then the best epochs keep their weights, by either metric, and those that a run names."""
+    epochs = [
+        EpochRecord(
+            epoch=replace(epoch(n), val_loss=loss, val_accuracy=accuracy),
+            run_id="run",
+            weights="w",
+            optimizer=None,
+        )
+        for n, loss, accuracy in [(1, 0.9, 0.5), (2, 0.3, 0.6), (3, 0.5, 0.8), (4, 0.4, 0.8)]
+    ]
+    limited = Retention(epoch_mb=1.0, wanted=[1])
+    assert limited.weights(epochs, 10**6) == {1, 2, 3, 4}
+    assert limited.weights(epochs, 10**6 + 1) == {1, 2, 3}
+    assert Retention().weights(epochs, 10**12) == {1, 2, 3, 4}
+
+
+def test_without_validation_images_there_is_no_best_epoch() -> None:
+    """A run then ends with its last one."""
+    epochs = [
+        replace(one, epoch=replace(one.epoch, val_loss=None, val_accuracy=None))
+        for one in history(3)
+    ]
+    assert Retention(epoch_mb=0).weights(epochs, 1) == set()
+
+
+def test_a_history_without_frozen_variables_reads_as_it_did() -> None:
+    """No earlier one has to be written again."""
+    assert b"frozen" not in entry.encode_history(history(2))
+    still = [replace(one, frozen="f" * 64) for one in history(2)]
+    assert entry.decode_history(entry.encode_history(still)) == still

@@ -9,14 +9,14 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps import figures
-from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
-from cnn_sweeps.errors import RecordError
+from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
-from cnn_sweeps.tracking import Store, artifacts, notes
+from cnn_sweeps.tracking import Store, artifacts, finished_runs, model_files, notes
 from cnn_sweeps.tracking.names import CONFIG_FILE
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
@@ -36,13 +36,13 @@ class Unscored:
         trial: its number in the study.
         run_id: its MLflow run.
         config: plain values, as it was run: with the seed of a repetition, with its threads.
-        drawn: whether its pictures are made as well.
+        best: whether it is a winner: then its pictures are made as well, and its model is stored.
     """
 
     trial: int
     run_id: str
     config: Mapping[str, Any]
-    drawn: bool
+    best: bool
 
 
 def best_trials(study: SweepStudy) -> list[FrozenTrial]:
@@ -107,8 +107,8 @@ def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
             known[trial.number] = logged
         else:
             plain = yaml.safe_load(store.read_text(run_id, CONFIG_FILE))
-            drawn = trial.number in best
-            asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, drawn=drawn))
+            won = trial.number in best
+            asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, best=won))
     return known, asked
 
 
@@ -138,36 +138,61 @@ def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
 
 
 def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[str, float]]:
-    """Score stored models on the test split, and make the pictures of the best.
+    """Score models on the test split; make the pictures of the best, and store their models.
 
-    Where models are not stored, or were changed, the winner is trained again, which gives the
-    same weights (same config, same environment).
+    A model that is not stored comes from the epoch that the trial ended with. Where that is not
+    stored either, or was changed, the winner is trained again, which gives the same weights (same
+    config, same environment).
     """
-    with quiet_stderr():
-        from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
-        from cnn_sweeps.runs.run import run  # noqa: PLC0415
     store = Store.open(tracking)
     scores = {}
     for unscored in asked:
         config = load_stored(unscored.config)
         backend.configure_backend(config.trainer, config.seed)
         tracked = store.reopen(unscored.run_id)
-        drawn = config.tracking.figures and unscored.drawn
-        tests: Mapping[str, float] | None = None
-        if config.tracking.log_model:
-            trial = store.get(tracked.run_id)
-            try:
-                tests = stored_model.score_stored(store, trial, config, drawn=drawn)
-            except RecordError as error:
-                logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
-        if tests is None:
-            again = run(replace(config, tracking=replace(config.tracking, figures=drawn)), store)
-            tests = _tests(again.metrics)
-            artifacts.copy_folder(store, again.run_id, tracked.run_id, figures.FOLDER)
+        tests = _scored_as_stored(store, config, unscored) or _trained_again(
+            store, config, unscored
+        )
         tracked.log_metrics(tests)
         notes.describe(tracked)
-        scores[unscored.trial] = dict(tests)
+        scores[unscored.trial] = tests
     return scores
+
+
+def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
+    """The test metrics of what is stored of a trial; none where that is not enough."""
+    with quiet_stderr():
+        from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
+    trial, tracking = store.get(unscored.run_id), config.tracking
+    try:
+        return stored_model.score_stored(
+            store,
+            trial,
+            config,
+            drawn=tracking.figures and unscored.best,
+            kept=bool(tracking.log_model) and unscored.best,
+        )
+    except RecordError as error:
+        logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
+    except StoreError as error:
+        logger.info("trial %d is trained again to score it: %s", unscored.trial, error)
+    return {}
+
+
+def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
+    """The test metrics of a trial that is trained again, with its figures and its model."""
+    with quiet_stderr():
+        from cnn_sweeps.runs.run import run  # noqa: PLC0415 -- TensorFlow
+    tracking = replace(
+        config.tracking,
+        figures=config.tracking.figures and unscored.best,
+        log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
+    )
+    again = run(replace(config, tracking=tracking), store)
+    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
+    if not model_files.has_model(store, store.get(unscored.run_id)):
+        finished_runs.share_model(again.run_id, store.reopen(unscored.run_id))
+    return _tests(again.metrics)
 
 
 def _tests(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from cnn_sweeps.errors import (
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.plan import partings
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
@@ -280,8 +281,13 @@ class RunTrial:
             tags=tags,
             swept=[dimension.key for dimension in self._study.plan.space.dimensions],
             timed=self._timed,
+            wanted=partings.of(self._study.plan, self._values(trial)),
         )
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
+
+    def _values(self, trial: int) -> Mapping[str, Any]:
+        study = self._study
+        return study.carried_values(study.storage.get_trial(study.id_of(trial)))
 
 
 def tags_of(study: SweepStudy, number: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ from cnn_sweeps.training import backend
 def asked(count: int) -> list[Unscored]:
     """So many trials with one thread each."""
     config = values(trainer={"threads": 1})
-    return [Unscored(trial=n, run_id=f"{n:032x}", config=config, drawn=False) for n in range(count)]
+    return [Unscored(trial=n, run_id=f"{n:032x}", config=config, best=False) for n in range(count)]
 
 
 @pytest.fixture

@@ -1,0 +1,257 @@
+"""Large epochs: most keep their metrics alone, and nothing but time is lost by it."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from formulas import Formula, Variable, expected, hang_at, losses
+
+from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.chain import Chain
+from cnn_sweeps.trajectories.entry import Entry
+from cnn_sweeps.trajectories.frozen import FrozenStore
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Entry:
+    """An entry of which nothing is there."""
+    return Entry(tmp_path / ("a" * 64) / "environment")
+
+
+class Falling(Formula):
+    """A formula whose validation loss is best after its third epoch."""
+
+    def epochs(self, start: int = 1, history: Any = ()) -> Any:
+        """The epochs, with another validation loss each."""
+        for epoch in super().epochs(start, history):
+            yield Epoch(**{**vars(epoch), "val_loss": float(abs(epoch.number - 3))})
+
+
+def trained(
+    entry: Entry | Chain, config: TrainerConfig | int, trainer: Formula | None = None, **more: Any
+) -> tuple[Formula, Any]:
+    """Go along a trajectory on which every epoch is large."""
+    from cnn_sweeps.training.loop import train
+    from cnn_sweeps.trajectories.resume import ResumedTraining
+
+    config = TrainerConfig(epochs=config) if isinstance(config, int) else config
+    trainer = trainer or Formula()
+    walk = ResumedTraining(trainer=trainer, entry=entry, run_id="run", epoch_mb=0, **more)  # type: ignore[arg-type]
+    with walk:
+        return trainer, train(walk, config)
+
+
+def weights(entry: Entry) -> list[int]:
+    """The epochs that keep their weights."""
+    named = {one.number for one in entry.history() if one.weights is not None}
+    stored = {int(path.stem) for path in (entry.folder / "weights").iterdir()}
+    assert named == stored
+    return sorted(named)
+
+
+def test_the_best_and_the_last_keep_their_weights(entry: Entry) -> None:
+    """The metrics of all are there, and no further file."""
+    trained(entry, 7, Falling())
+    assert weights(entry) == [3, 6, 7]
+    assert len(entry.history()) == 7
+    assert entry.verify() == {}
+
+
+def test_a_marked_epoch_keeps_its_state(entry: Entry) -> None:
+    """Training goes on from it; one that is marked afterwards keeps what it has."""
+    for number in (2, 4):
+        entry.keep_state(number)
+    trained(entry, 9, Falling())
+    entry.keep_state(6)
+    assert weights(entry) == [2, 3, 4, 8, 9]
+    assert [one.number for one in entry.history() if entry.state(one)] == [2, 4, 8, 9]
+
+
+def test_a_finished_training_is_read_without_most_weights(entry: Entry) -> None:
+    """Known epochs need their metrics, and the weights of the last or best one."""
+    trained(entry, 8)
+    trainer, done = trained(entry, 8)
+    assert (trainer.done, losses(done), trainer.weights) == ([], *expected(8))
+
+
+def test_it_goes_on_with_the_same_bits(entry: Entry) -> None:
+    """Nothing is trained again."""
+    trained(entry, 5)
+    trainer, done = trained(entry, 8)
+    assert (trainer.done, losses(done), trainer.weights) == ([6, 7, 8], *expected(8))
+
+
+def test_an_end_that_was_dropped_is_trained_again_once(entry: Entry) -> None:
+    """From the nearest state before it; then it is marked."""
+    entry.keep_state(3)
+    trained(entry, 9)
+    trainer, done = trained(entry, 5)
+    assert (trainer.done, losses(done), trainer.weights) == ([4, 5], *expected(5))
+    trained(entry, 11)
+    trainer, done = trained(entry, 5)
+    assert (trainer.done, trainer.weights) == ([], expected(5)[1])
+
+
+def test_the_best_epoch_of_a_run_keeps_its_weights(entry: Entry) -> None:
+    """Also where its rule calls another one the best than the metric alone does."""
+    stubborn = EarlyStopping(patience=4, min_delta=99.0)
+    early = TrainerConfig(epochs=9, early_stopping=stubborn)
+    trainer, done = trained(entry, early, Falling())
+    assert (done.best, trainer.done) == (1, [1, 2, 3, 4, 5])
+    assert trainer.weights == expected(1)[1]
+    assert weights(entry) == [1, 3, 4, 5]
+
+
+def test_small_epochs_keep_theirs(entry: Entry) -> None:
+    """The limit is on what one epoch adds."""
+    from cnn_sweeps.training.loop import train
+    from cnn_sweeps.trajectories.resume import ResumedTraining
+
+    with ResumedTraining(trainer=Formula(), entry=entry, run_id="run", epoch_mb=20) as walk:  # type: ignore[arg-type]
+        train(walk, TrainerConfig(epochs=6))
+    assert weights(entry) == [1, 2, 3, 4, 5, 6]
+
+
+def until_killed(folder: str, hang: int) -> None:
+    """Train until somebody kills this process in the middle of an epoch."""
+    trained(Entry(Path(folder)), 99, Formula(hang_at(hang)))
+
+
+@pytest.mark.parametrize("hang", [2, 5])
+def test_a_killed_training_goes_on(entry: Entry, hang: int) -> None:
+    """No epoch before is trained again."""
+    process = multiprocessing.get_context("fork").Process(
+        target=until_killed, args=(str(entry.folder), hang)
+    )
+    process.start()
+    while len(entry.history()) < hang - 1:
+        process.join(0.01)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    trainer, done = trained(entry, 6)
+    assert trainer.done == list(range(hang, 7))
+    assert (losses(done), trainer.weights) == expected(6)
+
+
+def test_killed_between_history_and_files_it_leaves_what_is_pruned(
+    entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the history no longer names is nobody's."""
+    from cnn_sweeps.trajectories import files
+
+    trained(entry, 4)
+    with monkeypatch.context() as killed:
+        killed.setattr(files, "delete", lambda _: None)
+        trained(entry, 7)
+    assert entry.verify() == {}
+    entry.prune()
+    assert weights(entry) == [6, 7]
+    trainer, _ = trained(entry, 8)
+    assert (trainer.done, trainer.weights) == ([8], expected(8)[1])
+
+
+def test_what_a_fork_or_an_end_takes_is_known(tmp_path: Path) -> None:
+    """Epochs that are trained again: from the nearest state on."""
+    first = Entry(tmp_path / "1" / "environment")
+    first.keep_state(3)
+    trained(first, 8)
+    whole = Chain((first,))
+    assert whole.trained_again(8, 9) == 0
+    assert whole.trained_again(6, 9) == 0, "it goes on after the last"
+    assert (whole.trained_again(8, 8), whole.trained_again(5, 5)) == (0, 2)
+    fork = Chain((first, Entry(tmp_path / "2" / "environment", 7)))
+    assert fork.trained_again(6, 9) == 3
+    trainer, done = trained(fork, 9)
+    assert trainer.done == [4, 5, 6, 7, 8, 9]
+    assert (losses(done), trainer.weights) == expected(9)
+
+
+class Steady(Formula):
+    """A formula on top of variables that it does not train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model.frozen = [Variable(5.0, 5.0, 5.0), Variable(7.0)]
+        self.model.variables += self.model.frozen
+
+    def epochs(self, start: int = 1, history: Any = ()) -> Any:
+        """The formula, which knows of one variable."""
+        own = Formula()
+        own.model.variables = self.model.variables[:1]
+        own.model.optimizer = self.model.optimizer
+        own.done = self.done
+        return own.epochs(start, history)
+
+
+def test_frozen_variables_are_stored_once(tmp_path: Path) -> None:
+    """For all epochs of all trajectories; each epoch comes back whole."""
+    from cnn_sweeps.trajectories.resume import ResumedTraining
+
+    entries = [Entry(tmp_path / name / "environment") for name in "ab"]
+    for entry in entries:
+        with ResumedTraining(trainer=Steady(), entry=entry, run_id="run") as walk:  # type: ignore[arg-type]
+            for _ in zip(range(4), walk.epochs(), strict=False):
+                pass
+    (digest,) = entries[0].frozen.sizes
+    for entry in entries:
+        assert entry.shared == {digest}
+        assert entry.verify() == {}
+        for one in entry.history():
+            read = entry.weights(one)
+            assert read is not None
+            assert read["model/1"].tolist() == [5.0, 5.0, 5.0]
+            assert len(read) == 3
+        again = Steady()
+        with ResumedTraining(trainer=again, entry=entry, run_id="run") as walk:  # type: ignore[arg-type]
+            for _ in zip(range(5), walk.epochs(), strict=False):
+                pass
+        assert again.done == [5]
+
+
+def test_a_damaged_frozen_file_is_trained_again(tmp_path: Path) -> None:
+    """It is set aside, reported, and written once more."""
+    entry = Entry(tmp_path / "a" / "environment")
+    trained(entry, 3, Steady())
+    (digest,) = entry.shared
+    entry.frozen.path(digest).write_bytes(b"damaged")
+    assert entry.verify() == {f"frozen/{digest}.npz": "damaged"}
+    assert entry.weights(entry.history()[-1]) is None
+    trainer, done = trained(entry, 4, Steady())
+    assert (trainer.done, losses(done)) == ([1, 2, 3, 4], expected(4)[0])
+    assert entry.verify() == {}
+
+
+def test_what_moves_is_stored_with_each_epoch(tmp_path: Path) -> None:
+    """Moving averages are not trained either."""
+
+    class Moving(Steady):
+        def epochs(self, start: int = 1, history: Any = ()) -> Any:
+            for epoch in super().epochs(start, history):
+                self.model.variables[2].assign([epoch.number])
+                yield epoch
+
+    entry = Entry(tmp_path / "a" / "environment")
+    trained(entry, 3, Moving())
+    read = [entry.weights(one) for one in entry.history()[1:]]
+    assert [each["model/2"].tolist() for each in read if each is not None] == [[2], [3]]
+    assert len(entry.shared) == 1
+
+
+def test_a_writer_and_who_cleans_up_wait_for_each_other(tmp_path: Path) -> None:
+    """Nothing is deleted between a file and the history that names it."""
+    import threading
+
+    store = FrozenStore(tmp_path / "frozen")
+    with store.writing():
+        cleaner = threading.Thread(target=store.drop_unused, args=([],))
+        digest = store.put({})
+        cleaner.start()
+        cleaner.join(0.2)
+        assert cleaner.is_alive()
+        assert store.sizes.keys() == {digest}
+    cleaner.join()
+    assert store.sizes == {}
