@@ -11,6 +11,7 @@ from cnn_sweeps.data import memory
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.terminal import Output, warn
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
@@ -70,7 +71,8 @@ def show_facts(
 def run_ended(result: "RunResult", store: "Store") -> None:
     """Print what a single run came to, and where it is."""
     out, metrics = console(), result.metrics
-    shown = ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+    further = result.training.epochs[-1].measured
+    shown = (*EPOCH_METRICS, *further, "test_loss", "test_accuracy")
     scores = "  ".join(f"{name} {rounded(metrics[name])}" for name in shown if name in metrics)
     out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")

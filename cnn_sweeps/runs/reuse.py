@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.metrics import PREFIX, measured_names
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
@@ -41,7 +42,9 @@ def find_finished(
 ) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
-    One whose stored model was changed is passed over: what it logged may have been, too.
+    One that did not measure all that is asked for now is passed over: its epochs are measured from
+    their weights where they are stored. So is one whose stored model was changed: what it logged
+    may have been, too.
 
     Args:
         experiment: with the digest of a user's own network, which was built for it.
@@ -55,9 +58,12 @@ def find_finished(
     if not config.trajectory.reuse:
         return None, experiment
     threads = config.trainer.threads if timed else None
+    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
     for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
+        if not asked <= run.metrics.keys():
+            continue
         if not model_files.has_model(store, run):
             params = run.metrics.get(TOTAL_PARAMS, 0)
             if config.tracking.log_model and not stored_model.for_winners_only(config, params):

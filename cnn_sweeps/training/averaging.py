@@ -63,15 +63,17 @@ def consider(trained: TrainingResult, trainer: Trainer, source: EpochSource) -> 
 def _measured(trainer: Trainer, last: Epoch) -> Epoch:
     """What an epoch after the last one would be, had it the weights that the model carries now."""
     loss, accuracy = trainer.evaluate(trainer.dataset.x_val, trainer.dataset.y_val)
-    return replace(last, number=last.number + 1, val_loss=loss, val_accuracy=accuracy)
+    after = replace(last, number=last.number + 1, val_loss=loss, val_accuracy=accuracy)
+    return trainer.measure(replace(after, measured={}))
 
 
 def _is_better(config: TrainerConfig, candidate: Epoch, *, than: Epoch) -> bool:
     """Whether early stopping would call it an improvement; without it, whether `val_loss` fell."""
-    early = config.early_stopping
-    if early.patience is None:
-        early = EarlyStopping()
-    return stopping.best_epoch(early, [than, candidate]) == candidate.number
+    if not stopping.is_finite(candidate):
+        return False
+    if config.early_stopping.patience is None:
+        config = replace(config, early_stopping=EarlyStopping())
+    return stopping.best_epoch(config, [than, candidate]) == candidate.number
 
 
 def _restored(source: EpochSource, numbers: Iterable[int]) -> Iterator[None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.record import FINISHED
@@ -140,8 +141,11 @@ class Runs:
         """
         reported = epoch_metric(study.plan.objectives)
         told = [run for trial, run in pairs if trial.intermediate_values]
-        wanted = {name: [run for _, run in pairs if _went_back(run)] for name in FIELDS}
+        measured = (n for _, run in pairs for n in run.metrics if n.startswith(PREFIX))
+        back = [run for _, run in pairs if _went_back(run)]
+        wanted = dict.fromkeys(dict.fromkeys((*FIELDS, *measured)), back)
         if reported is not None:
+            wanted.setdefault(reported, back)
             wanted[reported] = [*{run.run_id: run for run in (*wanted[reported], *told)}.values()]
         found: dict[str, Mapping[str, Mapping[int, float]]] = {}
         for name, runs in wanted.items():
