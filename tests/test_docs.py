@@ -129,6 +129,8 @@ def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     from cnn_sweeps.sweeps import controller
 
     begun: list[object] = []
+    # A hash in a document stands for one of the reader's own runs.
+    monkeypatch.setattr("cnn_sweeps.runs.pretrained.resolve_backbone", lambda config: config.model)
     monkeypatch.setattr(controller, "sweep", lambda request, *_: begun.append(request.plan))
     monkeypatch.setattr(
         main,

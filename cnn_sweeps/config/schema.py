@@ -569,6 +569,9 @@ class TrainerConfig:
     freeze: Annotated[float, Field(ge=0, le=1)] | Column = added(default="none", neutral="none")
     """Layers that are not trained: `backbone`, a share of its layers from the image on, all before
     the layer of that name, or `none`."""
+    features: Literal["live", "cached"] = added(default="live", neutral="live")
+    """`cached`: those of the frozen backbone are computed once, as for predicting, and the head is
+    trained on them; `live`: anew in each step."""
     phases: tuple[dict[str, Any], ...] = added(default=(), neutral=(), changes=False)
     """What changes in the middle: a mapping each, of `epochs` or `first` and keys of `trainer`."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = field(

@@ -58,11 +58,23 @@ def tags_of(experiment: Experiment) -> dict[str, object]:
 
 
 def log_setup(
-    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", environment: Environment
+    tracked: TrackedRun,
+    experiment: Experiment,
+    model: "keras.Model",
+    environment: Environment,
+    swept: Sequence[str] = (),
 ) -> None:
-    """Log what is known before training: config, data, network, environment."""
+    """Log what is known before training: config, data, network, environment.
+
+    Args:
+        tracked: where to.
+        experiment: what is trained.
+        model: its network.
+        environment: where it is trained.
+        swept: keys that are logged whatever their value.
+    """
     config = experiment.config
-    tracked.log_params(params_of(config))
+    tracked.log_params({**params_of(config), **neutral_params(config, swept)})
     tracked.log_config(to_json(config))
     network = config.model.function if isinstance(config.model, CustomModel) else None
     metrics = [each.function for each in own_metrics(config.trainer.metrics)]

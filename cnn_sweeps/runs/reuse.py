@@ -9,7 +9,7 @@ from cnn_sweeps.config.metrics import PREFIX, measured_names
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.log import cut_texts, log_remarks
+from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
@@ -84,18 +84,37 @@ def answer(
     experiment: Experiment,
     tracked: TrackedRun,
     callbacks: "Sequence[Callback]",
+    swept: Sequence[str] = (),
 ) -> RunResult:
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
     Observers see every epoch, so that a pruner judges it as it would judge a training. The
     seconds are those of the original; the scores of the test split are left behind.
 
+    Args:
+        known: the finished run.
+        experiment: what it trained.
+        tracked: the run of the trial.
+        callbacks: see each epoch.
+        swept: keys whose params are logged whatever their value.
+
     Raises:
         PrunedError: an observer gave it up.
     """
+    with tracked.together() as copy:
+        return _copied(known, experiment, copy, callbacks, swept)
+
+
+def _copied(
+    known: RunRecord,
+    experiment: Experiment,
+    tracked: TrackedRun,
+    callbacks: "Sequence[Callback]",
+    swept: Sequence[str],
+) -> RunResult:
     epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
     finished_runs.take_over(known, tracked)
-    tracked.log_params(known.params)
+    tracked.log_params({**neutral_params(experiment.config, swept), **known.params})
     tracked.log_config(to_json(experiment.config))
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)

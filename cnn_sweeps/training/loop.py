@@ -24,10 +24,20 @@ from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, state, stopping
+from cnn_sweeps.training import (
+    ema,
+    features,
+    freezing,
+    no_effect,
+    optimizers,
+    plateau,
+    state,
+    stopping,
+)
 from cnn_sweeps.training import validation_metrics as metrics
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
+from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.training.steps import Evaluate, OnStep, Scores, TrainEpoch, make_step
 from cnn_sweeps.training.validation_metrics import ValidationMetrics
 
@@ -76,6 +86,7 @@ class Trainer:
         on_step: is told how many steps of an epoch have begun.
         augment: what is done to the training images in that segment.
         path: the segments of the training; none where all of it is one.
+        cache: where features of a frozen backbone are kept; in memory only when None.
         metrics: what is measured on the validation split beside loss and accuracy.
         evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
@@ -87,6 +98,7 @@ class Trainer:
     on_step: OnStep | None = None
     augment: Augment = field(default_factory=Augment)
     path: Sequence[Segment] = ()
+    cache: FeatureCache | None = None
     metrics: ValidationMetrics | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +116,7 @@ class Trainer:
         augment: Augment | None = None,
         on_step: OnStep | None = None,
         path: Sequence[Segment] = (),
+        cache: FeatureCache | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained from its first epoch.
 
@@ -132,6 +145,7 @@ class Trainer:
             on_step=on_step,
             augment=augment,
             path=path,
+            cache=cache,
             metrics=measured,
         )
 
@@ -193,10 +207,16 @@ class Trainer:
 
     def _renew(self) -> None:
         """Forget the graphs, which have the optimizer and the metrics of one compilation."""
-        self.evaluate, self.scores = Evaluate(model=self.model), Scores(self.model)
-        self.step = make_step(self.model, self.dataset, self.config, self.augment)
+        self.evaluate = self._validate = Evaluate(model=self.model)
+        self.scores = Scores(self.model)
+        self._given: Dataset | None = self.dataset
+        trained = self.model
+        if self.config.features == "cached":
+            trained, self._given = features.head_of(self.model), None
+            self._validate = Evaluate(model=trained)
+        self.step = make_step(trained, self.dataset, self.config, self.augment)
         self._train = TrainEpoch(
-            model=self.model,
+            model=trained,
             batch_size=self.config.batch_size,
             steps=self.config.steps_per_execution,
             step=self.step,
@@ -226,7 +246,9 @@ class Trainer:
             self.model.optimizer.learning_rate = rate
 
     def _epoch(self, number: int) -> Epoch:
-        data, config = self.dataset, self.config
+        if self._given is None:  # now that the backbone has its weights
+            self._given = features.with_features(self.model, self.dataset, self.cache)
+        data, config = self._given, self.config
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
@@ -235,7 +257,7 @@ class Trainer:
             with ema.trained_weights(self.model):
                 logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
-            val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
+            val = self._validate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
             number=number,
             loss=logs["loss"],

@@ -188,6 +188,18 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "pretrained, phases: on cached features, then from a layer": Case(
+        model=PRETRAINED,
+        trainer={
+            **{"freeze": "backbone", "features": "cached"},
+            **phases({"first": 3, "freeze": "stem", "features": "live"}),
+        },
+        stopped=True,
+    ),
+    "cached features, averaged weights, best": Case(
+        model=PRETRAINED,
+        trainer={"freeze": "backbone", "features": "cached", "ema": 0.9, **BEST},
+    ),
     "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
