@@ -346,3 +346,21 @@ def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
     shown = program(tmp_path, "show", prefix)
     assert "name: fashion_mnist" in shown.stdout
     assert f"{score:.3f}"[:4] in shown.stdout
+
+
+def test_an_average_that_is_taken_is_the_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is scored, stored and told; and a trial that is answered from the run has the same."""
+    from cnn_sweeps.training import averaging
+
+    monkeypatch.setattr(averaging, "_is_better", lambda *_, **__: True)
+    asked = config(trainer={"epochs": 2, "weight_averaging": 2})
+    result = run(asked, home)
+    logged = home.get(result.run_id)
+    assert logged.tags["chosen"] == "average of epochs 1 to 2"
+    assert logged.metrics["averaged_epochs"] == 2
+    assert result.metrics["val_loss"] == logged.metrics["average_val_loss"]
+    assert result.metrics["val_loss"] != result.training.epochs[-1].val_loss
+    again = run(asked, home, trial=TrialContext(parent_run_id=None))
+    assert (again.epochs_trained, again.training.chosen) == (0, "average of epochs 1 to 2")
+    assert again.metrics["val_loss"] == result.metrics["val_loss"]
+    assert home.get(again.run_id).tags["chosen"] == "average of epochs 1 to 2"
