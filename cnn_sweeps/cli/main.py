@@ -45,6 +45,7 @@ COMMANDS = {
     "figures": "cnn_sweeps.cli.figures",
     "predict": "cnn_sweeps.cli.predict",
     "evaluate": "cnn_sweeps.cli.evaluate",
+    "what-if": "cnn_sweeps.cli.what_if",
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",
