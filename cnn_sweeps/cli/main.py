@@ -45,6 +45,7 @@ COMMANDS = {
     "figures": "cnn_sweeps.cli.figures",
     "predict": "cnn_sweeps.cli.predict",
     "evaluate": "cnn_sweeps.cli.evaluate",
+    "what-if": "cnn_sweeps.cli.what_if",
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",
@@ -80,6 +81,7 @@ def app(composed: DictConfig) -> dict[str, float]:
     from cnn_sweeps.cli import output  # noqa: PLC0415
     from cnn_sweeps.tracking import Store  # noqa: PLC0415
 
+    output.warn_of_little_memory(workers=False)
     store = Store.open(config.tracking)
     result = run_in(store, config)
     output.run_ended(result, store)

@@ -7,23 +7,42 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from cnn_sweeps.data import memory
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.shell import pasteable_command
-from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.text.terminal import Output, warn
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.sweeps.dry_run import DryRun
     from cnn_sweeps.tracking import RunRecord, Store
+    from cnn_sweeps.training.epoch import TrainingResult
 
 WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
+LEAST_MEMORY = 600_000_000
+"""Bytes that training a small network takes in one process, TensorFlow included, measured."""
+LEAST_WITH_WORKERS = 900_000_000
+"""The same of a sweep with one worker process."""
 
 
 def console() -> Output:
     """Standard output; no colours and no line breaks where it is not a terminal."""
     plain = Output()
     return plain if plain.is_terminal else Output(width=WIDE)
+
+
+def warn_of_little_memory(*, workers: bool) -> None:
+    """Say beforehand what the system ends without a word: a program that takes too much memory."""
+    free, least = memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
+    if free is None or free >= least:
+        return
+    instead = f"hydra.sweeper.n_jobs=0 needs {LEAST_MEMORY / 1e6:.0f} MB; " if workers else ""
+    warn(
+        f"{free / 1e6:.0f} MB of memory are free and training takes {least / 1e6:.0f} MB or more: "
+        f"the system may kill it.\n{instead}close other programs, or allow this one more memory."
+    )
 
 
 def show_facts(
@@ -52,7 +71,8 @@ def show_facts(
 def run_ended(result: "RunResult", store: "Store") -> None:
     """Print what a single run came to, and where it is."""
     out, metrics = console(), result.metrics
-    shown = ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+    further = result.training.epochs[-1].measured
+    shown = (*EPOCH_METRICS, *further, "test_loss", "test_accuracy")
     scores = "  ".join(f"{name} {rounded(metrics[name])}" for name in shown if name in metrics)
     out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")
@@ -62,12 +82,27 @@ def run_ended(result: "RunResult", store: "Store") -> None:
         f"{metrics['train_seconds']:.1f} s training  {metrics['total_seconds']:.1f} s in all"
     )
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
+    if result.training.average is not None:
+        out.print(f"  {averaged_line(result.training)}")
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
         out.print(f"  {epochs_line(asked, trained)}")
     for line in (*result.notices, *result.left_out):
         out.print(f"  {line}", soft_wrap=True)
     next_commands(out, result.identity.short, store)
+
+
+def averaged_line(training: "TrainingResult") -> str:
+    """Whether the average of the last epochs was taken, and what it was held against."""
+    average, best = training.average, training.epochs[training.best - 1].metrics
+    if average is None:
+        return ""
+    told = [
+        f"{name} {rounded(value)} against {rounded(best[name])} of epoch {training.best}"
+        for name, value in average.metrics.items()
+    ]
+    taken = "taken" if average.taken else "not taken"
+    return f"average of epochs {average.first} to {average.last} {taken}: {', '.join(told)}"
 
 
 def show_dry_run(dry_run: "DryRun", out: Console) -> None:

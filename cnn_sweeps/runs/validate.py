@@ -27,7 +27,14 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import class_weights, freezing, no_effect, optimizers, stopping
+from cnn_sweeps.training import (
+    class_weights,
+    freezing,
+    no_effect,
+    optimizers,
+    stopping,
+    validation_metrics,
+)
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -181,6 +188,7 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
+    validation_metrics.check(config.trainer, validation)
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)

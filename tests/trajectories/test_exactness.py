@@ -79,6 +79,8 @@ def phases(*each: dict[str, Any]) -> dict[str, Any]:
     return {"phases": list(each)}
 
 
+NOISY = optimizer("sgd", learning_rate=1.0)
+"""Steps so large that the mean of some epochs is better than any."""
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
     "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
@@ -107,6 +109,16 @@ CASES = {
     "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
     "averaged weights, mixed_float16": Case(
         model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs": Case(model=FULL, trainer={"weight_averaging": 3, **NOISY}),
+    "average of epochs, kept or not": Case(
+        model=DNN, trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}),
+    "average of epochs, phases": Case(
+        model=RESNET,
+        trainer={"weight_averaging": 4, **phases({"first": 3, "batch_size": 5}), **NOISY},
+        stopped=True,
     ),
     "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
     "accumulated gradients": Case(
@@ -182,6 +194,18 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "pretrained, phases: on cached features, then from a layer": Case(
+        model=PRETRAINED,
+        trainer={
+            **{"freeze": "backbone", "features": "cached"},
+            **phases({"first": 3, "freeze": "stem", "features": "live"}),
+        },
+        stopped=True,
+    ),
+    "cached features, averaged weights, best": Case(
+        model=PRETRAINED,
+        trainer={"freeze": "backbone", "features": "cached", "ema": 0.9, **BEST},
+    ),
     "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
@@ -197,6 +221,14 @@ CASES = {
     "whole batches": Case(model=DNN, images=48),
     "two threads": Case(model=FULL, trainer={"threads": 2}),
     "best weights": Case(model=FULL, trainer=BEST),
+    "metrics, the best weights by one": Case(
+        model=FULL,
+        trainer={
+            "metrics": ["roc_auc", "top_2_accuracy"],
+            "stop_at": {"val_brier": 0.0},
+            "early_stopping": {"patience": 9, "monitor": "val_macro_f1"},
+        },
+    ),
     **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
     "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),

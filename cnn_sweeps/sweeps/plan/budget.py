@@ -21,6 +21,8 @@ UNNAMED = re.compile(r"[/\x00-\x1f\x7f]")
 """Characters that the name of a file must not have, or should not."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
+LEAST_BYTES = 0.9e9
+"""What the process that workers are forked from and one of them take with a small network."""
 ELSEWHERE = "none"
 """`n_jobs`: all workers are started by `cnn-sweeps worker`."""
 
@@ -165,11 +167,12 @@ def fitting_workers() -> int:
 
 
 def _jobs(given: Any) -> int:
-    """`auto`: a worker for each core, as long as there is memory for them; `none`: no worker."""
+    """`auto`: a worker for each core that there is memory for, or 0; `none`: no worker."""
     if given == ELSEWHERE:
         return 0  # what is left to be done here, such as scoring the winners, this process does
     if given == "auto" or given is None:
-        return fitting_workers()
+        memory = available_memory()
+        return 0 if memory is not None and memory < LEAST_BYTES else fitting_workers()
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ConfigError(
