@@ -36,6 +36,7 @@ class Case:
         kill: the epoch in the middle of which the process is killed.
         stopped: whether the first piece is all of the training, stopped on its way, because one
             with fewer epochs would be another.
+        epoch_mb: size of an epoch beyond which it keeps its metrics alone.
     """
 
     model: dict[str, Any]
@@ -48,12 +49,13 @@ class Case:
     split: int = 2
     kill: int = 3
     stopped: bool = False
+    epoch_mb: float | None = None
 
     def config(self, epochs: int, *, reuse: bool) -> Config:
         """The experiment with so many epochs."""
         trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
         trainer |= {**self.trainer, "epochs": epochs}
-        trajectory = {"reuse": reuse}
+        trajectory = {"reuse": reuse, "epoch_mb": self.epoch_mb}
         return config(
             model=self.model,
             trainer=trainer,

@@ -176,6 +176,13 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
+    "large epochs, frozen layers, phases": Case(
+        model=FULL,
+        trainer={"freeze": "dense_1", **phases({"first": 3, "freeze": "none"})},
+        epoch_mb=0.0,
+        stopped=True,
+    ),
     "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
