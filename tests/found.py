@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from evaluations import of_classes
+
+from cnn_sweeps.figures.examples import Example, Examples
 from cnn_sweeps.sweeps.results.results import (
     Command,
     Curve,
@@ -119,6 +122,33 @@ def ranking(trials: tuple[Trial, ...]) -> Table:
         text=frozenset({HASH}),
         strong=frozenset(number for number, each in enumerate(trials) if each.best),
     )
+
+
+def example(label: str, predicted: str, probability: float = 0.9) -> Example:
+    """An image with what was said of it, and a picture of one pixel."""
+    pixel = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQ"
+        "AAAABJRU5ErkJggg=="
+    )
+    return Example(
+        number=3,
+        label=label,
+        predicted=predicted,
+        probability=probability,
+        picture=pixel,
+        heat=pixel,
+    )
+
+
+def evaluated(classes: int = 2, *images: Example, **changes: Any) -> SweepResults:
+    """A search whose best was evaluated; two mistakes of nine and a right image are shown."""
+    shown = images or (
+        example("class 0", "class 1", 0.6),
+        example("class 1", "class 0"),
+        example("class 1", "class 1"),
+    )
+    found = Examples(split="test", images=shown, mistakes=9, layer="conv_2")
+    return results(evaluation=of_classes(classes), examples=found, **changes)
 
 
 def many(number: int) -> SweepResults:

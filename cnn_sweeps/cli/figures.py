@@ -11,11 +11,13 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import learning_curves, style
-from cnn_sweeps.figures.choices import NOTEBOOK, Choices
+from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.verdict import FINAL_METRICS
 from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
@@ -27,8 +29,8 @@ def main(typed: list[str]) -> int:
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
         RecordError: what is stored of the run was changed, or it did not finish.
-        ConfigError: an image, a filter or a layer that is not there; or the model is the user's
-            own and `--trust` was not given.
+        ConfigError: a figure, an image, a filter or a layer that is not there; or the model is the
+            user's own and `--trust` was not given.
         DataError: the images are missing, or are not those of the run.
         StoreError: the run has no stored model, or the store refuses.
     """
@@ -49,19 +51,27 @@ def _parser() -> Arguments:
     made = Arguments(
         "figures",
         "HASH [options] [data.root=FOLDER]",
-        "Draw the figures of a finished run again from its stored model: the learning curves, the "
-        "confusion matrix, the most confident mistakes, the activations of the layers, "
-        "the first kernels, samples of the data. Overwrites the "
-        "run's existing figures.",
+        "Draw the figures of a finished run again from its stored model: the learning curves; of "
+        "the test images (of a trial that was not scored on them: of the validation images) the "
+        "confusion matrix, scores of each class, ROC and precision-recall curves, reliability, the "
+        "most confident mistakes, Grad-CAM and the activations of the layers; the first kernels "
+        "and samples of the data. Overwrites the run's existing figures.",
         names=(1, 1),
         hint="cnn-sweeps figures HASH, or figures --run-id ID",
     )
     made.add_run_id()
     made.add_argument(
+        "--only", type=_names, metavar="NAME,...", help=f"which of {', '.join(FIGURES)} (all)"
+    )
+    made.add_argument(
+        "--split", choices=tuple(SPLITS), help="whose images (test if the run was scored on them)"
+    )
+    made.add_argument(
         "--images",
         type=_numbers,
         metavar="N,N,...",
-        help=f"test images to show ({','.join(map(str, NOTEBOOK))})",
+        help=f"images to show (of layers {','.join(map(str, NOTEBOOK))}, of Grad-CAM the worst "
+        "mistakes and one of each class that is right)",
     )
     made.add_argument(
         "--filter", type=_number, default=0, metavar="N", help="which filter of each layer (0)"
@@ -92,14 +102,41 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(_number(part.strip()) for part in text.split(","))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+
+
+def _split(asked: Split | None, record: Record, held_out: int) -> Split:
+    """Whose images are shown: a search has not seen those of the test split, and its user neither.
+
+    Args:
+        asked: what was typed.
+        record: the run.
+        held_out: how many validation images there are.
+
+    Raises:
+        ConfigError: there are no validation images.
+    """
+    if asked == "val" and not held_out:
+        raise ConfigError(f"{record.name} has no validation images; type --split test.")
+    scored = any(name in record.metrics for name in FINAL_METRICS)
+    return asked or ("test" if scored or not held_out else "val")
+
+
 def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415
     dataset = load_cached(config.data)
     check_images(record, dataset.digest)
-    choices = Choices(images=asked.images, filter=asked.filter, layer=asked.layer)
-    choices.check_images(len(dataset.x_test))
+    choices = Choices(
+        images=asked.images,
+        filter=asked.filter,
+        layer=asked.layer,
+        only=asked.only,
+        split=_split(asked.split, record, len(dataset.x_val)),
+    )
+    choices.check_images(len(dataset.x_test if choices.split == "test" else dataset.x_val))
     configure_backend(config.trainer, config.seed)
     run = store.get(record.run_id)
     model = stored_model.load(store, run, config, dataset.shape, dataset.num_classes)
@@ -113,12 +150,15 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     made.check()
     tracked = store.reopen(record.run_id)
     write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
-    write(style.png(learning_curves(record.epochs, record.name)), CURVES_FILE)
-    written, left_out = gallery.save(made, write)
-    if not asked.output:
-        stored_model.note_left_out(left_out, tracked)
-    _print(record, asked.output, [CURVES_FILE, *written], left_out)
-    return 1 if left_out else 0
+    saved = gallery.save(made, write)
+    if asked.only is None:
+        write(style.png(learning_curves(record.epochs, record.name)), CURVES_FILE)
+        saved.written.insert(0, CURVES_FILE)
+        if not asked.output:
+            stored_model.note_left_out(saved.left_out, tracked)
+    said = [*saved.left_out, *(saved.absent if asked.only else ())]
+    _print(record, asked.output, saved.written, said, SPLITS[choices.split])
+    return 1 if said else 0
 
 
 def _into(folder: Path) -> Callable[[bytes, str], None]:
@@ -136,12 +176,14 @@ def _into(folder: Path) -> Callable[[bytes, str], None]:
     return write
 
 
-def _print(record: Record, into: Path | None, written: list[str], left_out: list[str]) -> None:
+def _print(
+    record: Record, into: Path | None, written: list[str], left_out: list[str], split: str
+) -> None:
     out = output.console()
-    out.heading(record.name)
+    out.heading(record.name, f"  ({split} images)")
     for path in written:
         out.print(f"  {into / Path(path).name if into else path}")
     for line in left_out:
         out.print(f"  {line}", soft_wrap=True)
-    if into is None:
+    if into is None and written:
         out.print(f"  among the artifacts of MLflow run {record.run_id}")

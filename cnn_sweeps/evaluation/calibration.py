@@ -23,15 +23,15 @@ class Bin:
         low: the least probability.
         high: the greatest.
         count: how many images.
-        confidence: their mean probability; NaN where there are none.
-        accuracy: the share of them that is right; NaN where there are none.
+        confidence: their mean probability; None where there are none.
+        accuracy: the share of them that is right; None where there are none.
     """
 
     low: float
     high: float
     count: int
-    confidence: float
-    accuracy: float
+    confidence: float | None
+    accuracy: float | None
 
 
 def reliability(
@@ -57,8 +57,8 @@ def reliability(
             low=float(edges[number]),
             high=float(edges[number + 1]),
             count=int(counts[number]),
-            confidence=float(said[number]),
-            accuracy=float(was[number]),
+            confidence=float(said[number]) if counts[number] else None,
+            accuracy=float(was[number]) if counts[number] else None,
         )
         for number in range(bins)
     )
@@ -70,7 +70,11 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float:
     Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
     total = sum(each.count for each in bins)
-    gaps = (abs(each.accuracy - each.confidence) * each.count for each in bins if each.count)
+    gaps = (
+        abs(each.accuracy - each.confidence) * each.count
+        for each in bins
+        if each.accuracy is not None and each.confidence is not None
+    )
     return sum(gaps) / total
 
 

@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.evaluation import calibration, metrics
+from cnn_sweeps.evaluation import calibration, curves, metrics
 from cnn_sweeps.evaluation.calibration import Bin
+from cnn_sweeps.evaluation.curves import Curve
 from cnn_sweeps.evaluation.metrics import ClassScore
 from cnn_sweeps.text.format import rounded
 from cnn_sweeps.text.table import Table
+
+Split = Literal["test", "val"]
+"""Images that a network was not trained on."""
+SPLITS: Mapping[str, str] = {"test": "test", "val": "validation"}
+"""What people call them."""
+FREQUENT = 20
+"""Confusions of two classes that are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +37,12 @@ class Evaluation:
         temperature: what makes the probabilities right on the validation split; None where there
             are no validation images, or they are what is evaluated.
         calibrated: `ece` and `log_loss` at that temperature; empty without one.
+        calibrated_reliability: `reliability` at that temperature; empty without one.
+        roc: the ROC curve of each class that has images.
+        precision_recall: the precision-recall curve of each.
     """
 
-    split: str
+    split: Split
     images: int
     classes: tuple[ClassScore, ...]
     metrics: Mapping[str, float]
@@ -40,6 +51,9 @@ class Evaluation:
     reliability: tuple[Bin, ...]
     temperature: float | None
     calibrated: Mapping[str, float]
+    calibrated_reliability: tuple[Bin, ...] = ()
+    roc: tuple[Curve, ...] = ()
+    precision_recall: tuple[Curve, ...] = ()
 
     @classmethod
     def of(
@@ -48,7 +62,7 @@ class Evaluation:
         probabilities: NDArray[Any],
         names: tuple[str, ...],
         *,
-        split: str = "test",
+        split: Split = "test",
         temperature: float | None = None,
     ) -> "Evaluation":
         """Evaluate probabilities.
@@ -65,12 +79,15 @@ class Evaluation:
         predicted = probabilities.argmax(axis=1)
         counts = np.zeros((len(names), len(names)), np.int64)
         np.add.at(counts, (labels, predicted), 1)
-        calibrated = {}
+        calibrated: dict[str, float] = {}
+        cooled: tuple[Bin, ...] = ()
         if temperature is not None:
-            cooled = metrics.overall_metrics(
-                labels, calibration.scale_probabilities(probabilities, temperature)
-            )
-            calibrated = {name: cooled[name] for name in ("ece", "log_loss")}
+            scaled = calibration.scale_probabilities(probabilities, temperature)
+            cooled = calibration.reliability(labels, scaled)
+            calibrated = {
+                "ece": calibration.expected_calibration_error(cooled),
+                "log_loss": metrics.log_loss(labels, scaled),
+            }
         return cls(
             split=split,
             images=len(labels),
@@ -81,7 +98,21 @@ class Evaluation:
             reliability=calibration.reliability(labels, probabilities),
             temperature=temperature,
             calibrated=calibrated,
+            calibrated_reliability=cooled,
+            roc=curves.roc(labels, probabilities, names),
+            precision_recall=curves.precision_recall(labels, probabilities, names),
         )
+
+    @classmethod
+    def from_json(cls, plain: Any) -> "Evaluation":
+        """What was stored as JSON.
+
+        Raises:
+            ValueError: it was not stored by this version, or was changed.
+        """
+        from pydantic import TypeAdapter  # noqa: PLC0415 -- nothing but a stored one needs it
+
+        return TypeAdapter(cls).validate_python(plain)
 
     def overall_table(self) -> Table:
         """A row for each metric of all classes together."""
@@ -97,17 +128,41 @@ class Evaluation:
         return Table(
             head=head[:width],
             rows=tuple(row[:width] for row in rows),
-            text=frozenset({"metric", "95 % interval"}),
+            text=frozenset({"metric"}),
         )
 
     def class_table(self) -> Table:
-        """A row for each class."""
-        rows = [
-            (each.name, *map(rounded, (each.precision, each.recall, each.f1)), f"{each.support:,}")
-            for each in self.classes
-        ]
+        """A row for each class, with 95 % intervals."""
+        scores = {"precision": "precision", "recall": "recall", "F1": "f1"}
+        head = [part for name in scores for part in (name, f"{name} 95 %")]
+        rows = []
+        for each in self.classes:
+            cells = [each.name]
+            for name in scores.values():
+                ends = each.intervals.get(name)
+                interval = f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
+                cells += [rounded(getattr(each, name)), interval]
+            rows.append((*cells, f"{each.support:,}"))
         return Table(
-            head=("class", "precision", "recall", "F1", "images"),
+            head=("class", *head, "images"),
             rows=tuple(rows),
             text=frozenset({"class"}),
+            first=("class", *scores, "images"),
+        )
+
+    def confusion_table(self) -> Table:
+        """The most frequent mistakes: one class that was taken for another."""
+        counts = np.array(self.confusion)
+        wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+        rows = []
+        for cell in np.argsort(-wrong, axis=None, kind="stable")[:FREQUENT]:
+            row, column = divmod(int(cell), len(counts))
+            if wrong[row, column]:
+                share = wrong[row, column] / counts[row].sum()
+                names = (self.classes[row].name, self.classes[column].name)
+                rows.append((*names, f"{wrong[row, column]:,}", f"{share:.1%}"))
+        return Table(
+            head=("class", "predicted as", "images", "of the class"),
+            rows=tuple(rows),
+            text=frozenset({"class", "predicted as"}),
         )

@@ -1,7 +1,7 @@
 """Metrics of a classifier from its probabilities, by scikit-learn where it has them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class ClassScore:
         recall: share of its images that were found.
         f1: harmonic mean of the two.
         support: its images.
+        intervals: 95 % intervals of `precision`, `recall` and `f1`; empty for a class without
+            images.
     """
 
     name: str
@@ -33,21 +35,61 @@ class ClassScore:
     recall: float
     f1: float
     support: int
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def per_class(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], names: tuple[str, ...]
 ) -> tuple[ClassScore, ...]:
-    """Precision, recall, F1 and support of every class, also of one that has no image."""
+    """Scores of every class, also of one that has no image."""
     from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415 -- takes a second
 
     columns = precision_recall_fscore_support(
         labels, predicted, labels=range(len(names)), zero_division=0
     )
+    ends = class_intervals(labels, predicted, len(names))
     return tuple(
-        ClassScore(name=name, precision=float(p), recall=float(r), f1=float(f), support=int(n))
-        for name, p, r, f, n in zip(names, *columns, strict=True)
+        ClassScore(
+            name=name,
+            precision=float(p),
+            recall=float(r),
+            f1=float(f),
+            support=int(n),
+            intervals=own,
+        )
+        for name, p, r, f, n, own in zip(names, *columns, ends, strict=True)
     )
+
+
+def class_intervals(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, *, seed: int = 0
+) -> list[Mapping[str, tuple[float, float]]]:
+    """95 % intervals of `precision`, `recall` and `f1` of each class; see `intervals`.
+
+    For one class an image is one of four kinds: found, missed, taken for it, or neither. How many
+    of each a sample of the images has is multinomial, so that no image needs to be drawn. A
+    sample in which a score is undefined does not count for it.
+    """
+    chance, count = np.random.RandomState(seed), len(labels)
+    found: list[Mapping[str, tuple[float, float]]] = []
+    for each in range(classes):
+        own, taken = labels == each, predicted == each
+        kinds = np.array([(own & taken).sum(), (own & ~taken).sum(), (taken & ~own).sum()])
+        shares = [*kinds / count, (count - kinds.sum()) / count]
+        right, missed, wrong, _ = chance.multinomial(count, shares, size=RESAMPLES).T
+        parts = {
+            "precision": (right, right + wrong),
+            "recall": (right, right + missed),
+            "f1": (2 * right, 2 * right + missed + wrong),
+        }
+        found.append(
+            {
+                name: _ends(part[whole > 0] / whole[whole > 0])
+                for name, (part, whole) in parts.items()
+                if own.any() and whole.any()
+            }
+        )
+    return found
 
 
 def top_k(classes: int) -> int:
@@ -69,7 +111,6 @@ def overall_metrics(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> d
 
     classes = probabilities.shape[1]
     predicted, known = probabilities.argmax(axis=1), np.unique(labels)
-    rows = np.arange(len(labels))
     exact = np.eye(classes)[labels]
     k = top_k(classes)
     found = {
@@ -89,10 +130,15 @@ def overall_metrics(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> d
         found["pr_auc"] = np.mean(
             [metrics.average_precision_score(*pair) for pair in one_against_rest]
         )
-    found["log_loss"] = -np.mean(np.log(_clipped(probabilities[rows, labels])))
+    found["log_loss"] = log_loss(labels, probabilities)
     found["brier"] = np.mean(((probabilities - exact) ** 2).sum(axis=1))
     found["ece"] = expected_calibration_error(reliability(labels, probabilities))
     return {name: float(value) for name, value in found.items()}
+
+
+def log_loss(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean of minus the logarithm of the probability of the true class."""
+    return float(-np.mean(np.log(_clipped(probabilities[np.arange(len(labels)), labels]))))
 
 
 def intervals(
@@ -119,24 +165,22 @@ def intervals(
     if k:
         above = (probabilities > probabilities[np.arange(count), labels][:, None]).sum(axis=1)
         each[f"top_{k}_accuracy"] = (above < k).astype(float)
-    values = np.stack(list(each.values()), axis=1)
+    values = np.stack(list(each.values()))
     cells = labels * classes + predicted
     chance = np.random.RandomState(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in (*each, "balanced_accuracy", "macro_f1")}
+    drawn: list[tuple[float, ...]] = []
     for _ in range(RESAMPLES):
-        sample = chance.randint(0, count, count)
-        for name, mean in zip(each, values[sample].mean(axis=0), strict=True):
-            drawn[name].append(float(mean))
-        counts = np.bincount(cells[sample], minlength=classes**2).reshape(classes, classes)
-        recall, f1 = _means(counts)
-        drawn["balanced_accuracy"].append(recall)
-        drawn["macro_f1"].append(f1)
-    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    return {name: _pair(np.quantile(seen, ends)) for name, seen in drawn.items()}
+        # How often each image was drawn does for all metrics, at a fifth of the time.
+        times = np.bincount(chance.randint(0, count, count), minlength=count).astype(float)
+        counts = np.bincount(cells, times, minlength=classes**2).reshape(classes, classes)
+        drawn.append((*(values @ times / count), *_means(counts)))
+    names = (*each, "balanced_accuracy", "macro_f1")
+    return {name: _ends(seen) for name, seen in zip(names, np.transpose(drawn), strict=True)}
 
 
-def _pair(ends: NDArray[Any]) -> tuple[float, float]:
-    return float(ends[0]), float(ends[1])
+def _ends(drawn: NDArray[Any]) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _recall(
@@ -146,7 +190,7 @@ def _recall(
     return float(np.mean([np.mean(predicted[labels == each] == each) for each in known]))
 
 
-def _means(counts: NDArray[np.int64]) -> tuple[float, float]:
+def _means(counts: NDArray[Any]) -> tuple[float, float]:
     """Mean recall and mean F1 over the classes that have images, from a confusion matrix."""
     support, taken, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     known = support > 0

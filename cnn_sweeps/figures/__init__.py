@@ -5,7 +5,10 @@ from typing import Final
 from cnn_sweeps.figures.curves import learning_curves
 from cnn_sweeps.figures.style import warm_up
 
-__all__ = ["FOLDER", "learning_curves", "warm_up"]
+__all__ = ["EVALUATION", "EXAMPLES", "FOLDER", "learning_curves", "warm_up"]
 
 FOLDER: Final = "figures"
 """Where among the artifacts of a run its pictures are; the learning curves stand outside."""
+EVALUATION: Final = f"{FOLDER}/evaluation.json"
+EXAMPLES: Final = f"{FOLDER}/examples.json"
+"""What the pictures show, as values: an `Evaluation`, and `Examples`."""

@@ -45,7 +45,7 @@ def maps(model: keras.Model, images: NDArray[np.uint8]) -> Maps:
             value = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
             found.setdefault(name, value)
 
-    with _heard(_shown(model), keep):
+    with heard(_shown(model), keep):
         model(images, training=False)
     return found
 
@@ -62,21 +62,28 @@ def _shown(model: keras.Model) -> list[tuple[str, Any]]:
     """The layers that have pictures, by the names that the table of layers has for them."""
     return [
         (name, layer)
-        for name, layer in _inside(model, "", set())
+        for name, layer in inside(model)
         if isinstance(layer, (*CONVOLUTIONS, *POOLINGS))
     ]
 
 
-def _inside(outer: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every layer of a model or of a layer made of others, and theirs; each once."""
-    for layer in _parts(outer):
+def inside(outer: Any, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """Every layer of a model or of a layer made of others, and theirs; each once.
+
+    Args:
+        outer: the model or layer.
+        prefix: what the names of its layers begin with.
+        seen: `id`s of those that were given already.
+    """
+    seen = set() if seen is None else seen
+    for layer in parts(outer):
         if id(layer) not in seen:
             seen.add(id(layer))
             yield f"{prefix}{layer.name}", layer
-            yield from _inside(layer, f"{prefix}{layer.name}/", seen)
+            yield from inside(layer, f"{prefix}{layer.name}/", seen)
 
 
-def _parts(outer: Any) -> Sequence[Any]:
+def parts(outer: Any) -> Sequence[Any]:
     """The layers of a model; of a layer those among its attributes."""
     if isinstance(outer, keras.Model):
         return list(outer.layers)
@@ -89,14 +96,14 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 @contextmanager
-def _heard(inside: Sequence[tuple[str, Any]], keep: Callable[[str, Any], None]) -> Iterator[None]:
+def heard(told: Sequence[tuple[str, Any]], keep: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell what these layers return, inside the block."""
-    for name, layer in inside:
+    for name, layer in told:
         layer.call = _telling(layer.call, name, keep)
     try:
         yield
     finally:
-        for _, layer in inside:
+        for _, layer in told:
             vars(layer).pop("call", None)
 
 

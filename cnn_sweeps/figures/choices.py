@@ -5,9 +5,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 
 NOTEBOOK: Final = (0, 7, 26)
 """The test images of the notebook; in Fashion-MNIST an ankle boot and two shirts."""
+FIGURES: Final = (
+    "confusion_matrix",
+    "classes",
+    "roc",
+    "precision_recall",
+    "reliability",
+    "mistakes",
+    "grad_cam",
+    "layers",
+    "filters",
+    "kernels",
+    "samples",
+    "augmentation",
+)
+"""Every figure of a network and its data, by the name of its file: a method of `Gallery`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,15 +31,32 @@ class Choices:
     """Which images go down the network, and what is shown of it.
 
     Attributes:
-        images: numbers of test images, from 0; None for those of the notebook, or others where
-            there are fewer.
+        images: numbers of images of the split, from 0; None for those of the notebook, or others
+            where there are fewer, and for Grad-CAM the worst mistakes and one of each class.
         filter: which filter of each layer, from 0.
         layer: the layer of which all filters are shown; None for the first.
+        only: the figures that are made; None for all.
+        split: whose images are shown.
     """
 
     images: tuple[int, ...] | None = None
     filter: int = 0
     layer: str | None = None
+    only: tuple[str, ...] | None = None
+    split: Split = "test"
+
+    def __post_init__(self) -> None:
+        """Refuse figures that there are not.
+
+        Raises:
+            ConfigError: those that there are.
+        """
+        unknown = [name for name in self.only or () if name not in FIGURES]
+        if unknown:
+            raise ConfigError(
+                f"--only {','.join(self.only or ())} is invalid: there is no figure "
+                f"{' and no '.join(unknown)}.\n  Choose among {', '.join(FIGURES)}"
+            )
 
     def numbers(self, count: int) -> tuple[int, ...]:
         """The images that are shown, of so many."""
@@ -52,13 +85,13 @@ class Choices:
         """Refuse numbers of images that are not there.
 
         Raises:
-            ConfigError: so many test images there are.
+            ConfigError: so many images there are.
         """
+        there = f"{count:,} {SPLITS[self.split]} images"
         for number in self.images or ():
             if not 0 <= number < count:
                 raise ConfigError(
-                    f"--images {number} is invalid: there are {count:,} test images, "
-                    f"numbered 0 to {count - 1}."
+                    f"--images {number} is invalid: there are {there}, numbered 0 to {count - 1}."
                 )
 
     def check_layers(self, maps: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation
 from cnn_sweeps.figures import style
 
 if TYPE_CHECKING:
@@ -30,16 +31,7 @@ LETTER: Final = 11
 """Pixels that a letter takes at `style.TEXT`, on average."""
 
 
-def count(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Counts:
-    """How many images of each class (row) were taken for each class (column)."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels, predicted), 1)
-    return counts
-
-
-def confusion_matrix(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], names: Sequence[str], about: str
-) -> "Figure":
+def confusion_matrix(evaluation: Evaluation, about: str) -> "Figure":
     """A row for each true class, a column for each predicted one.
 
     What is right is blue, what is wrong is orange; the colour of a cell is its share of its row,
@@ -47,13 +39,12 @@ def confusion_matrix(
     the many that are right.
 
     Args:
-        labels: the true class of each test image, from 0.
-        predicted: the class that was given to it.
-        names: a name for each class.
+        evaluation: of one split.
         about: the name of the run.
     """
-    counts, classes = count(labels, predicted, len(names)), len(names)
-    accuracy = np.trace(counts) / max(counts.sum(), 1)
+    counts, classes = np.array(evaluation.confusion), len(evaluation.classes)
+    names = [each.name for each in evaluation.classes]
+    images = f"{evaluation.images:,} {SPLITS[evaluation.split]} images"
     side = _side(classes)
     shown = style.shorten_names(names, LETTERS if classes > FEW else 2 * LETTERS)
     margin = 60 + LETTER * max(map(len, shown))
@@ -62,7 +53,7 @@ def confusion_matrix(
     width = min(max(margin + side + 40, 960), style.WIDTH)
     height = style.HEAD + 14 + side + below + listed
     with style.figure_style():
-        title = f"Confusion matrix: accuracy {accuracy:.4f} on {counts.sum():,} test images"
+        title = f"Confusion matrix: accuracy {evaluation.metrics['accuracy']:.4f} on {images}"
         figure = style.new(width, height, title, f"{about} · {_key(classes)}")
         axes = style.place(figure, margin, style.HEAD + 14, side, side)
         axes.imshow(_colours(counts), interpolation="nearest")

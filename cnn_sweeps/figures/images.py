@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.data.arrays import Images
+from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import style
 from cnn_sweeps.figures.canvas import Canvas, as_rgb
 
@@ -119,15 +120,17 @@ def mistakes(
     scores: NDArray[np.floating[Any]],
     names: Sequence[str],
     about: str,
+    split: Split = "test",
 ) -> "Figure":
     """The most confident mistakes as pictures, with what they are and what they were taken for.
 
     Args:
-        images: the test images, (n, height, width, channels).
+        images: those of a split, (n, height, width, channels).
         labels: their true classes.
         scores: a probability for each image and class.
         names: a name for each class.
         about: the name of the run.
+        split: which images they are.
     """
     wrong, shown = most_confident(labels, scores), style.shorten_names(names, LETTERS)
     chosen = wrong[:MOST]
@@ -135,7 +138,7 @@ def mistakes(
     canvas = Canvas(
         width=style.WIDTH,
         height=style.HEAD + 20 + rows * (TILE + 108) if len(chosen) else style.HEAD + 60,
-        title=_title(len(chosen), len(wrong), len(labels)),
+        title=_title(len(chosen), len(wrong), f"{len(labels):,} {SPLITS[split]} images"),
         about=f"{about} · blue: the true class, orange: the predicted one and its probability",
     )
     for place, number in enumerate(chosen):
@@ -144,21 +147,23 @@ def mistakes(
         canvas.put(as_rgb(images[number]), left, top, TILE, TILE)
         below = top + TILE + 6
         said = int(scores[number].argmax())
-        canvas.write(f"test image {number}", left, below, size=style.SMALL, color=style.FAINT)
+        canvas.write(
+            f"{SPLITS[split]} image {number}", left, below, size=style.SMALL, color=style.FAINT
+        )
         canvas.write(shown[labels[number]], left, below + 20, color=style.BLUE)
         canvas.write(shown[said], left, below + 42, color=style.VERMILLION)
-        canvas.write(_percent(float(scores[number, said])), left, below + 64, size=style.SMALL)
+        canvas.write(percent(float(scores[number, said])), left, below + 64, size=style.SMALL)
     return canvas.figure()
 
 
-def _title(shown: int, wrong: int, images: int) -> str:
+def _title(shown: int, wrong: int, images: str) -> str:
     if not wrong:
-        return f"No mistake among {images:,} test images"
+        return f"No mistake among {images}"
     which = f"The {shown} most confident of" if shown < wrong else "All"
-    return f"{which} {wrong:,} mistakes among {images:,} test images"
+    return f"{which} {wrong:,} mistakes among {images}"
 
 
-def _percent(share: float) -> str:
-    """The probability; what is nearly certain is not rounded to certain."""
+def percent(share: float) -> str:
+    """A probability; what is nearly certain is not rounded to certain."""
     text = f"{share:.1%}"
     return "more than 99.9%" if text == "100.0%" else text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import style
 from cnn_sweeps.figures.canvas import RGB, Canvas, Pixels, apply_colour_map, as_rgb, columns_for
 
@@ -36,17 +37,24 @@ KERNEL_COLOURS: Final = "PuOr"
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Test images that were sent through a network.
+    """Images that were sent through a network.
 
     Attributes:
-        numbers: which, counted from 0 in the test split.
+        numbers: which, counted from 0 in their split.
         images: the images themselves, (n, height, width, channels).
         names: the class of each.
+        split: which images they are.
     """
 
     numbers: Sequence[int]
     images: NDArray[np.uint8]
     names: Sequence[str]
+    split: Split = "test"
+
+    @property
+    def word(self) -> str:
+        """What people call the split."""
+        return SPLITS[self.split]
 
 
 def convolutions_and_poolings(chosen: Chosen, maps: "Maps", number: int, about: str) -> "Figure":
@@ -110,7 +118,7 @@ def all_filters(chosen: Chosen, maps: "Maps", layer: str, about: str) -> "Figure
     lifted = np.sqrt((values - low) / ((high - low) or 1.0))
     top = style.HEAD + 14
     canvas.put(as_rgb(chosen.images)[0], 16, top + 20, 170, 170)
-    canvas.write(f"test image {chosen.numbers[0]}", 16, top + 196, size=style.SMALL)
+    canvas.write(f"{chosen.word} image {chosen.numbers[0]}", 16, top + 196, size=style.SMALL)
     canvas.write(style.shorten_name(chosen.names[0], LETTERS), 16, top + 218)
     for number in range(shown):
         row, column = divmod(number, columns)
@@ -128,7 +136,9 @@ def _images(canvas: Canvas, chosen: Chosen, top: int, tile: int) -> None:
     for row, number in enumerate(chosen.numbers):
         at = top + row * (tile + GAP)
         canvas.put(as_rgb(chosen.images)[row], 150, at, tile, tile)
-        canvas.write(f"test image\n{number}", 16, at + 4, size=style.SMALL, color=style.FAINT)
+        canvas.write(
+            f"{chosen.word} image\n{number}", 16, at + 4, size=style.SMALL, color=style.FAINT
+        )
         canvas.write(style.shorten_name(chosen.names[row], 11), 16, at + 48)
     canvas.write("image", 150, top - 66, weight="bold")
     height, width = chosen.images.shape[1:3]

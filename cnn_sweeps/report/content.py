@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cnn_sweeps.evaluation.evaluation import SPLITS
+from cnn_sweeps.figures.examples import Example
 from cnn_sweeps.sweeps.results.results import SweepResults, Trial, tied_best
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import duration, first_line, pluralize
@@ -244,6 +246,48 @@ def images(results: SweepResults) -> Table:
 def notices(results: SweepResults) -> list[str]:
     """What should be known of the images, a sentence each."""
     return [str(each) for each in results.images.get("notices", ())]
+
+
+def evaluated(results: SweepResults) -> str:
+    """Which trial was evaluated, and on which images."""
+    found, best = results.evaluation, results.winners[0]
+    if found is None:
+        return ""
+    images = f"{found.images:,} {SPLITS[found.split]} images"
+    if found.split == "test":
+        return f"Trial {best.number} on the {images}, which were not used to train or choose it."
+    return (
+        f"Trial {best.number} on the {images}, by which it was chosen: "
+        "the test images will look a little worse."
+    )
+
+
+def examples(results: SweepResults) -> list[tuple[str, list[Example]]]:
+    """Images that the best is wrong about, the surest first, and some that it is right about."""
+    found = results.examples
+    if found is None:
+        return []
+    wrong = [each for each in found.images if not each.is_right]
+    wrong.sort(key=lambda each: -each.probability)
+    right = [each for each in found.images if each.is_right]
+    count = pluralize(found.mistakes, "mistake")
+    which = f"{len(wrong)} of {count}" if len(wrong) < found.mistakes else f"All {count}"
+    which = f"{which}, the most confident first"
+    parts = [(which, wrong), ("Right", right)]
+    return [(title, shown) for title, shown in parts if shown]
+
+
+def grad_cam(results: SweepResults) -> str:
+    """How to read the heat maps, or why there are none."""
+    found = results.examples
+    if found is None:
+        return ""
+    if found.note:
+        return f"Grad-CAM is not available: {found.note}."
+    return (
+        f"Beside each image: Grad-CAM of {found.layer}, bright where the image speaks for the "
+        "predicted class."
+    )
 
 
 def environment(results: SweepResults) -> Table:

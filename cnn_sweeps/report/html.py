@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from cnn_sweeps.report import content
+from cnn_sweeps.report import confusion, content
 from cnn_sweeps.report.figures.select import charts
 from cnn_sweeps.sweeps.results.results import SweepResults
 from cnn_sweeps.text.escape import printable
@@ -27,6 +27,7 @@ def page(results: SweepResults) -> str:
         words=content,
         tables=content,
         charts=charts(results),
+        confusion=confusion.rows,
         style=_read("style.css"),
         script=_read("sorting.js"),
         first=FIRST_ROWS,
@@ -42,6 +43,7 @@ def _contents(results: SweepResults) -> list[tuple[str, str]]:
         ("trials", "All trials"): results.trials,
         ("search", "Search space"): True,
         ("curves", "Learning curves"): results.curves,
+        ("evaluation", "Evaluation"): results.evaluation,
         ("time", "Time"): results.trials,
         ("early", "Failed and pruned"): any(not trial.values for trial in results.trials),
         ("retried", "Retried trials"): any(trial.retries for trial in results.trials),

@@ -47,6 +47,7 @@ def _parts(results: SweepResults) -> Iterator[str]:
     yield f"## Search space\n\n{_bullets(plain_text(axis.told) for axis in results.axes)}"
     yield from _importances(results)
     yield from (f"{plain_text(each)}\n" for each in content.unknown_importances(results))
+    yield from _evaluation(results)
     if results.trials:
         yield f"## Time\n\n{_bullets(map(plain_text, content.savings(results)))}"
         yield content.phases(results).to_markdown()
@@ -68,6 +69,15 @@ def _importances(results: SweepResults) -> Iterator[str]:
         if each.shares:
             shares = (f"{plain_text(key)}: {share:.0%}" for key, share in each.shares.items())
             yield f"Parameter importance for {plain_text(each.objective)}:\n\n{_bullets(shares)}"
+
+
+def _evaluation(results: SweepResults) -> Iterator[str]:
+    found = results.evaluation
+    if found is not None:
+        yield f"## Evaluation of the best\n\n{plain_text(content.evaluated(results))}\n"
+        yield found.overall_table().to_markdown()
+        yield found.class_table().to_markdown()
+        yield f"Most frequent mistakes:\n\n{found.confusion_table().to_markdown()}"
 
 
 def _bullets(lines: Iterable[str]) -> str:

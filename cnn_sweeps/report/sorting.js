@@ -55,7 +55,7 @@ function foldAway(table) {
   return show;
 }
 
-for (const table of document.querySelectorAll("table")) makeSortable(table, foldAway(table));
+for (const table of document.querySelectorAll("table:not([data-plain])")) makeSortable(table, foldAway(table));
 
 // What is wider than its place can be scrolled, by the keyboard too, and says so.
 const measure = () => {

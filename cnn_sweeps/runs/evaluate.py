@@ -1,20 +1,17 @@
 """A finished run, evaluated again from its stored model. Import this module late: TensorFlow."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.calibration import temperature
-from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.evaluation.evaluation import Evaluation, Split
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.steps import scores
-
-Split = Literal["test", "val"]
 
 
 def evaluate(

@@ -14,8 +14,7 @@ from cnn_sweeps.tracking import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnn_sweeps.evaluation.evaluation import Evaluation
-    from cnn_sweeps.runs.evaluate import Split
+    from cnn_sweeps.evaluation.evaluation import Evaluation, Split
     from cnn_sweeps.runs.portable import Exported
     from cnn_sweeps.runs.predict import Predictor
 

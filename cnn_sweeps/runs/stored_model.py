@@ -192,9 +192,9 @@ def score_stored(
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Draw the figures of a run; a sentence for each that had to be left out, also as a tag."""
-    _, left_out = save(gallery, partial(artifacts.write_bytes, tracked))
-    note_left_out(left_out, tracked)
-    return tuple(left_out)
+    saved = save(gallery, partial(artifacts.write_bytes, tracked))
+    note_left_out(saved.left_out, tracked)
+    return tuple(saved.left_out)
 
 
 def note_left_out(left_out: Sequence[str], tracked: TrackedRun) -> None:

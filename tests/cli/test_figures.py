@@ -10,6 +10,7 @@ from stores import Finished, copy_of, ready
 from cnn_sweeps.cli import figures
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, DataError, StoreError, UnknownHashError
+from cnn_sweeps.figures.choices import FIGURES
 from cnn_sweeps.tracking import RunRecord, Store, artifacts
 from cnn_sweeps.tracking.names import LEFT_OUT
 
@@ -70,10 +71,11 @@ def test_a_trial_gets_its_pictures(
     """Among its artifacts, where a search had left them out; what was made is said."""
     assert pictures(store, trial) == []
     assert figures.main([str(trial.config_hash)[:8]]) == 0
-    made = ["confusion_matrix", "filters", "kernels", "layers", "mistakes", "samples"]
-    assert pictures(store, trial) == made
+    made = sorted({*FIGURES} - {"augmentation"})
+    assert pictures(store, trial) == sorted([*made, "evaluation", "examples"])
     said = capsys.readouterr().out
     assert all(f"  figures/{name}.png\n" in said for name in made)
+    assert said.splitlines()[0].endswith("  (validation images)")
     assert f"among the artifacts of MLflow run {trial.run_id}" in said
 
 
@@ -86,6 +88,18 @@ def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: Ru
         for name in names:
             kept[name] = artifacts.read_bytes(store, trial.run_id, f"figures/{name}.png")
     assert [name for name in names if before[name] != after[name]] == ["layers", "filters"]
+
+
+def test_few_figures_leave_the_others_as_they_are(
+    store: Store, trial: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also the values that a report shows; one that there is nothing for says so."""
+    asked = ["--run-id", trial.run_id, "--only", "roc,augmentation", "--split", "test"]
+    assert figures.main(asked) == 1
+    assert pictures(store, trial) == ["roc"]
+    said = capsys.readouterr().out
+    assert "(test images)" in said
+    assert "figures/augmentation.png: the training images were not augmented" in said
 
 
 def test_what_was_left_out_is_said_no_longer(store: Store, trial: RunRecord) -> None:
@@ -115,7 +129,9 @@ def test_a_folder_that_is_none_is_refused(trial: RunRecord, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--images", "0,359"], "there are 359 test images"),
+        (["--images", "0,359", "--split", "test"], "there are 359 test images"),
+        (["--images", "0,20"], "there are 20 validation images"),
+        (["--only", "roc,heat"], "there is no figure heat"),
         (["--filter", "4"], "filters are numbered 0 to 3"),
         (["--layer", "conv_2"], "Choose one of conv_1, pool_1"),
     ],

@@ -1,8 +1,12 @@
 """What is said of a network on one split."""
 
+import json
+
 import numpy as np
+import pytest
 
 from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.text.json import dump_json
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 PROBABILITIES = np.array(
@@ -48,3 +52,30 @@ def test_tables_have_a_row_for_each_class_and_metric() -> None:
     found = Evaluation.of(LABELS, PROBABILITIES, NAMES)
     assert [row[0] for row in found.class_table().rows] == list(NAMES)
     assert [row[0] for row in found.overall_table().rows] == list(found.metrics)
+
+
+def test_a_class_has_its_intervals_beside_its_scores() -> None:
+    """Those that matter most stay where a terminal is narrow."""
+    table = Evaluation.of(LABELS, PROBABILITIES, NAMES).class_table()
+    assert table.head[1:3] == ("precision", "precision 95 %")
+    assert table.rows[1][3:5] == ("1.0000", "1.00 to 1.00")
+    assert table.first == ("class", "precision", "recall", "F1", "images")
+
+
+def test_the_most_frequent_mistakes_come_first() -> None:
+    """With their share of the true class; what never happened is not listed."""
+    found = Evaluation.of(np.array([0, 0, 0, 1, 1]), np.eye(3)[[1, 1, 2, 1, 0]], NAMES)
+    assert found.confusion_table().rows == (
+        ("ant", "bee", "2", "66.7%"),
+        ("ant", "wasp", "1", "33.3%"),
+        ("bee", "ant", "1", "50.0%"),
+    )
+
+
+def test_what_is_stored_is_read_again() -> None:
+    """Every field, also bins without an image."""
+    found = Evaluation.of(LABELS, PROBABILITIES, NAMES, temperature=0.5)
+    assert Evaluation.from_json(json.loads(dump_json(found))) == found
+    assert found.calibrated_reliability != found.reliability
+    with pytest.raises(ValueError, match="confusion"):
+        Evaluation.from_json({"split": "test"})

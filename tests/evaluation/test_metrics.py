@@ -94,3 +94,32 @@ def test_an_interval_is_as_wide_as_theory_says() -> None:
     low, high = metrics.intervals(labels, probabilities)["accuracy"]
     error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 2000)
     assert (high - low) / 2 == pytest.approx(error, rel=0.1)
+
+
+def test_intervals_of_a_class_are_those_of_drawn_images() -> None:
+    """The bootstrap over images, done image by image, has the same ends but for chance."""
+    labels, probabilities = drawn(7, images=300, classes=3)
+    predicted = probabilities.argmax(axis=1)
+    ends = metrics.class_intervals(labels, predicted, 3)[1]
+    chance, seen = np.random.RandomState(1), []
+    for _ in range(2000):
+        sample = chance.randint(0, 300, 300)
+        scores = sklearn.precision_recall_fscore_support(
+            labels[sample], predicted[sample], labels=[1]
+        )
+        seen.append([float(score[0]) for score in scores[:3]])
+    for name, values in zip(("precision", "recall", "f1"), np.transpose(seen), strict=True):
+        assert ends[name] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.015), name
+
+
+def test_a_class_without_images_has_no_interval() -> None:
+    """Nothing is known of it."""
+    labels, probabilities = drawn(3, classes=4, absent=2)
+    rows = metrics.per_class(labels, probabilities.argmax(axis=1), NAMES[:4])
+    assert [bool(row.intervals) for row in rows] == [True, True, False, True]
+
+
+def test_a_class_that_is_never_predicted_has_no_precision_to_be_sure_of() -> None:
+    """Its recall is 0, surely."""
+    ends = metrics.class_intervals(np.array([0, 0, 1]), np.array([0, 0, 0]), 2)[1]
+    assert ends == {"recall": (0, 0), "f1": (0, 0)}

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluations import evaluated
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnn_sweeps.figures import style
 from cnn_sweeps.figures.canvas import Canvas, apply_colour_map, as_rgb, enlarge_pixels
-from cnn_sweeps.figures.confusion import LISTED, NAMES, confusion_matrix, count
+from cnn_sweeps.figures.confusion import LISTED, NAMES, confusion_matrix
 from cnn_sweeps.figures.images import MOST, mistakes, most_confident, samples
 from cnn_sweeps.figures.layers import (
     ACROSS,
@@ -105,7 +106,7 @@ def test_every_number_of_a_confusion_matrix_can_be_read(classes: int) -> None:
     sure = generator.random(labels.size) < labels / classes
     predicted = np.where(sure, labels, generator.integers(0, classes, labels.size))
     names = [f"class {number}" for number in range(classes)]
-    axes = confusion_matrix(labels, predicted, names, "r").axes[0]
+    axes = confusion_matrix(evaluated(labels, predicted, names), "r").axes[0]
     colours = np.asarray(axes.images[0].get_array())
     ratios = [
         contrast(
@@ -124,16 +125,12 @@ def contrast(background: Any, ink: str) -> float:
     return float((high + 0.05) / (low + 0.05))
 
 
-def test_counts_of_confusions() -> None:
-    """Rows are true, columns predicted."""
-    counts = count(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 3)
-    assert counts.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
-
-
 @pytest.fixture
 def matrix() -> Figure:
     """Of four test images one is wrong, and one class has none."""
-    return confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLOTHES, "cnn · 3f2a")
+    return confusion_matrix(
+        evaluated(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLOTHES), "cnn · 3f2a"
+    )
 
 
 def test_confusion_matrix_says_what_it_shows(matrix: Figure) -> None:
@@ -172,7 +169,7 @@ def test_right_is_blue_and_wrong_is_orange(matrix: Figure) -> None:
 def test_cells_have_as_many_numbers_as_there_is_room_for(classes: int, texts: int) -> None:
     """With many classes colours speak alone."""
     labels = np.arange(classes)
-    figure = confusion_matrix(labels, labels, [f"class {i}" for i in labels], "r")
+    figure = confusion_matrix(evaluated(labels, labels, [f"class {i}" for i in labels]), "r")
     assert len(figure.axes[0].texts) == texts
     assert pixels(figure).shape[1] <= style.WIDTH
 
@@ -182,7 +179,7 @@ def test_many_classes_have_fewer_names_and_a_list() -> None:
     labels = np.repeat(np.arange(100), 3)
     predicted = labels.copy()
     predicted[:5] = [7, 7, 7, 9, 1]
-    figure = confusion_matrix(labels, predicted, [f"class {i}" for i in range(100)], "r")
+    figure = confusion_matrix(evaluated(labels, predicted, [f"class {i}" for i in range(100)]), "r")
     assert len(figure.axes[0].get_xticklabels()) <= NAMES
     first, second = written(figure)[-2:]
     assert first.splitlines()[:2] == [
@@ -196,7 +193,7 @@ def test_many_classes_have_fewer_names_and_a_list() -> None:
 def test_names_that_would_be_shortened_to_the_same_are_numbered() -> None:
     """Otherwise rows could not be told apart."""
     names = [f"a long name {i} of a class of pictures" for i in range(30)]
-    figure = confusion_matrix(np.arange(30), np.arange(30), names, "r")
+    figure = confusion_matrix(evaluated(np.arange(30), np.arange(30), names), "r")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(set(labels)) == 30
     assert labels[12].startswith("12: a long")

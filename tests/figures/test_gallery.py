@@ -1,5 +1,6 @@
 """All pictures of tiny networks, and what a person may choose of them."""
 
+import json
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -15,8 +16,10 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.figures.choices import Choices
 
-OF_ALL = {"figures/confusion_matrix.png", "figures/mistakes.png", "figures/samples.png"}
-OF_CONVOLUTIONS = {"figures/layers.png", "figures/filters.png", "figures/kernels.png"}
+OF_EVALUATION = {"confusion_matrix", "classes", "roc", "precision_recall", "reliability"}
+OF_ALL = {f"figures/{name}.png" for name in (*OF_EVALUATION, "mistakes", "samples")}
+OF_CONVOLUTIONS = {f"figures/{name}.png" for name in ("layers", "filters", "kernels", "grad_cam")}
+VALUES = {"figures/evaluation.json", "figures/examples.json"}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def drawn(model: Any, dataset: Dataset) -> set[str]:
     from cnn_sweeps.figures import style
 
     made = {path: make() for path, make in gallery(model, dataset).builders().items()}
-    files = {path: style.png(figure) for path, figure in made.items() if figure is not None}
+    files = {path: style.png(each) for path, each in made.items() if not isinstance(each, str)}
     assert all(file.startswith(b"\x89PNG") for file in files.values())
     return set(files)
 
@@ -92,14 +95,15 @@ def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augm
     ((images, versions, about),) = shown
     assert (images.shape, len(versions), about) == ((9, 28, 28, 1), 9, "r · UCI digits")
     assert np.array_equal(versions[4], augment_batch(images, augment, 3, epoch=1, step=4))
-    assert made.augmentation() is not None
-    assert gallery(None, digits).augmentation() is None
+    assert not isinstance(made.augmentation(), str)
+    assert gallery(None, digits).augmentation() == "the training images were not augmented"
 
 
 def test_a_network_without_convolutions_has_the_others(digits: Dataset) -> None:
-    """What there is nothing to show of is left out, without a word."""
-    model = {"name": "dnn", "dense_units": 4}
-    assert drawn(built(**model), digits) == OF_ALL
+    """What there is nothing to show of is left out; whoever asks is told why."""
+    model = built(name="dnn", dense_units=4)
+    assert drawn(model, digits) == OF_ALL
+    assert gallery(model, digits).grad_cam() == "the network has no convolution"
 
 
 def test_convolutions_are_found_wherever_they_stand(digits: Dataset) -> None:
@@ -161,9 +165,10 @@ def test_what_fails_is_left_out_with_the_reason(
 
     monkeypatch.setattr(activations, "maps", fails)
     files: dict[str, bytes] = {}
-    written, left_out = save(gallery(built(), digits), lambda png, path: files.update({path: png}))
-    assert set(written) == set(files) == OF_ALL | {"figures/kernels.png"}
-    assert left_out == [
+    saved = save(gallery(built(), digits), lambda png, path: files.update({path: png}))
+    kept = {"figures/kernels.png", "figures/grad_cam.png", *VALUES}
+    assert set(saved.written) == set(files) == OF_ALL | kept
+    assert saved.left_out == [
         f"figures/{name}.png was skipped: ValueError: a layer of the user's"
         for name in ("layers", "filters")
     ]
@@ -263,3 +268,43 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
     for make in shown.builders().values():
         with Image.open(BytesIO(style.png(make()))) as picture:
             assert 900 <= picture.width <= style.WIDTH
+
+
+def test_what_the_pictures_show_is_stored_as_values(digits: Dataset) -> None:
+    """For the report of a sweep: evaluation, and examples with pictures; not for a few figures."""
+    from cnn_sweeps.evaluation.evaluation import Evaluation
+    from cnn_sweeps.figures.examples import Examples
+    from cnn_sweeps.figures.gallery import save
+
+    files: dict[str, bytes] = {}
+    made = gallery(built(), digits, split="val")
+    save(made, lambda content, path: files.update({path: content}))
+    evaluation = Evaluation.from_json(json.loads(files["figures/evaluation.json"]))
+    assert (evaluation.split, evaluation.images) == ("val", len(digits.x_val))
+    examples = Examples.from_json(json.loads(files["figures/examples.json"]))
+    assert (examples.split, examples.layer) == ("val", "conv_1")
+    assert all(each.heat.startswith("data:image/") for each in examples.images)
+    few = save(gallery(built(), digits, only=("roc",)), lambda *_: None)
+    assert few.written == ["figures/roc.png"]
+
+
+def test_only_what_there_is_can_be_chosen() -> None:
+    """With what there is."""
+    with pytest.raises(ConfigError, match=r"no figure heat.*\n  Choose among confusion_matrix, "):
+        Choices(only=("roc", "heat"))
+
+
+def test_validation_images_are_called_so(digits: Dataset) -> None:
+    """Everywhere where images are meant that a search has seen."""
+    made = gallery(built(), digits, split="val", only=("mistakes", "layers", "classes", "filters"))
+    for make in made.builders().values():
+        texts = " ".join(text.get_text() for text in make().texts)
+        assert "validation image" in texts
+        assert "test image" not in texts
+
+
+def test_the_temperature_is_that_of_the_validation_images(digits: Dataset) -> None:
+    """Test probabilities are scaled by it; validation images cannot tell their own."""
+    made = gallery(built(), digits)
+    assert made.evaluation.temperature is not None
+    assert gallery(built(), digits, split="val").evaluation.temperature is None

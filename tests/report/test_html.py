@@ -7,10 +7,12 @@ from functools import cache
 from html.parser import HTMLParser
 
 import pytest
-from found import FILTERS, ended, epoch, many, results, trial
+from found import FILTERS, ended, epoch, evaluated, example, many, results, trial
 
 from cnn_sweeps.figures import style
+from cnn_sweeps.report import confusion
 from cnn_sweeps.report import html as report
+from cnn_sweeps.report.confusion import STRONGEST
 from cnn_sweeps.report.figures.axes import PAPER
 from cnn_sweeps.report.html import page
 from cnn_sweeps.report.markdown import markdown
@@ -25,7 +27,7 @@ from cnn_sweeps.sweeps.results.results import (
 from cnn_sweeps.text.table import Table
 
 EVIL = "<script>alert('x')</script>"
-VOID = {"meta", "wbr"}
+VOID = {"meta", "wbr", "img"}
 
 
 class Page(HTMLParser):
@@ -92,6 +94,8 @@ CASES = {
     "no store": results(curves=(), images={}, environment={}, missing=("The store is not there.",)),
     "one value for all": results(*(trial(n, 0.5) for n in range(3))),
     "more rows than are shown at once": many(40),
+    "evaluated": evaluated(),
+    "evaluated, many classes": evaluated(100),
 }
 
 
@@ -151,11 +155,11 @@ def test_page_is_well_formed(html: str) -> None:
 
 
 def test_page_loads_nothing(html: str) -> None:
-    """Every reference leads to a place in the page, or holds its picture (a scale of colours)."""
+    """Every reference leads to a place in the page, or holds its picture."""
     read = Page(html)
     inside = ("#", "data:image/png;base64,")
     assert [link for link in read.links if not link.startswith(inside)] == []
-    assert not read.tags.keys() & {"link", "img", "iframe", "object", "embed", "base"}
+    assert not read.tags.keys() & {"link", "iframe", "object", "embed", "base"}
     assert "@import" not in html
     assert set(re.findall(r"url\((.)", html)) <= {"#"}
 
@@ -364,3 +368,116 @@ def test_many_trials_make_no_huge_file() -> None:
     """A trial costs less than 3 kB: a thousand are a file that a browser opens at once."""
     few, more = len(html_of("search")), len(page(many(200)))
     assert more - few < 200 * 3e3
+
+
+def section(html: str, name: str) -> str:
+    """A part of a page."""
+    return html.partition(f'<section id="{name}">')[2].partition("</section>")[0]
+
+
+def test_the_best_is_evaluated() -> None:
+    """Which images, every metric, a row for each class, and a picture of each kind."""
+    html = section(html_of("evaluated"), "evaluation")
+    text = " ".join(Page(html).text.split())
+    assert "Trial 0 on the 6 test images, which were not used to train or choose it." in text
+    assert "class 00.60000.40 to 0.80" in text
+    labels = re.findall(r'aria-label="([^"]+)"', html)
+    assert labels == [
+        "ROC curves of the test images",
+        "Precision-recall curves of the test images",
+        "Reliability of the test images",
+    ]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_confusion_matrix_has_counts_and_shares() -> None:
+    """Each row a class; the colours are faint enough for any ink."""
+    html = section(page(evaluated(3)), "evaluation")
+    table = html.partition('<table class="confusion"')[2].partition("</table>")[0]
+    text = " ".join(Page(f"<table{table}</table>").text.split())
+    assert text.endswith("class 0266.7%133.3% class 1266.7%133.3% class 2133.3%266.7%")
+    shares = [float(found) for found in re.findall(r"/ ([\d.]+)\)", table)]
+    assert max(shares) <= STRONGEST
+
+
+@pytest.mark.parametrize("ink", ["light", "dark"])
+@pytest.mark.parametrize("colour", [confusion.RIGHT, confusion.WRONG])
+def test_numbers_of_a_confusion_matrix_can_be_read(ink: str, colour: str) -> None:
+    """At 4.5 to 1 or more on the strongest colour, on a white page and on a dark one."""
+    css = report._read("style.css").partition("color-scheme: dark)")[(ink == "dark" and 2) or 0]
+    paper, text = (rgb(re.search(rf"--{name}: #(\w+)", css)[1]) for name in ("paper", "ink"))
+    over = [int(part) for part in colour.split()]
+    mixed = [STRONGEST * top + (1 - STRONGEST) * low for top, low in zip(over, paper, strict=True)]
+    assert contrast(mixed, text) >= 4.5
+
+
+def rgb(text: str) -> list[float]:
+    """A colour of CSS, in three or six digits, from 0 to 255."""
+    whole = "".join(digit * 2 for digit in text) if len(text) == 3 else text
+    return [int(whole[place : place + 2], 16) for place in (0, 2, 4)]
+
+
+def contrast(*colours: list[float]) -> float:
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    linear = [
+        [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in (v / 255 for v in each)
+        ]
+        for each in colours
+    ]
+    low, high = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in linear)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_many_classes_have_a_list_of_mistakes() -> None:
+    """A table of a hundred columns would not be read; a picture shows where mistakes are."""
+    html = section(html_of("evaluated, many classes"), "evaluation")
+    assert '<table class="confusion"' not in html
+    assert "Most frequent mistakes" in html
+    assert 'aria-label="Confusion matrix"' in html
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_images_say_what_they_are() -> None:
+    """Each has a text in its place; mistakes come first, the surest in front."""
+    html = section(page(evaluated()), "evaluation")
+    assert re.findall(r'alt="([^"]+)"', html) == [
+        "class 1, predicted as class 0, 90.0%",
+        "where the image speaks for class 0",
+        "class 0, predicted as class 1, 60.0%",
+        "where the image speaks for class 1",
+        "class 1, predicted as class 1, 90.0%",
+        "where the image speaks for class 1",
+    ]
+    text = " ".join(Page(html).text.split())
+    assert "2 of 9 mistakes, the most confident first" in text
+    assert "Grad-CAM of conv_2" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_without_heat_the_reason_is_said() -> None:
+    """One sentence, and the images alone."""
+    found = evaluated()
+    none = replace(found.examples, layer="", note="the network has no convolution")
+    text = " ".join(Page(page(replace(found, examples=none))).text.split())
+    assert "Grad-CAM is not available: the network has no convolution." in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_validation_images_are_told_from_test_images() -> None:
+    """The best was chosen by them."""
+    found = evaluated()
+    val = replace(found, evaluation=replace(found.evaluation, split="val"))
+    text = " ".join(Page(page(val)).text.split())
+    assert "Trial 0 on the 6 validation images, by which it was chosen" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_names_of_classes_are_text() -> None:
+    """Whatever markup a folder is named after."""
+    found = evaluated(2, example(EVIL, EVIL), example(EVIL, "other"))
+    classes = tuple(replace(each, name=EVIL) for each in found.evaluation.classes)
+    html = page(replace(found, evaluation=replace(found.evaluation, classes=classes)))
+    assert EVIL not in html
+    assert Page(html).tags["script"] == 1

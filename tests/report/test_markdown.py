@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from found import FILTERS, ended, results, trial
+from found import FILTERS, ended, evaluated, results, trial
 from markdown_it import MarkdownIt
 from stored_runs import stored
 
@@ -36,6 +36,27 @@ def test_markdown_has_what_the_page_has() -> None:
         "```\ncnn-sweeps -m data=digits\n```",
     ):
         assert part in written
+
+
+def test_markdown_has_the_evaluation_of_the_best() -> None:
+    """Which images, metrics, scores of each class, and what is taken for what."""
+    written = markdown.markdown(evaluated())
+    assert "Trial 0 on the 6 test images, which were not used to train or choose it." in written
+    assert "| accuracy | 0.6667 | 0.4000 to 0.8000 |" in written
+    assert "| class 0 | 0.6000 | 0.40 to 0.80 | 0.5000 |" in written
+    assert "| class 1 | class 0 | 1 | 33.3% |" in written
+
+
+def test_json_has_the_evaluation_without_pictures() -> None:
+    """Examples by their numbers."""
+    made = json.loads(markdown.to_json(evaluated()))
+    assert made["evaluation"]["confusion"] == [[2, 1], [1, 2]]
+    assert made["examples"]["images"][1] == {
+        "number": 3,
+        "label": "class 1",
+        "predicted": "class 0",
+        "probability": 0.9,
+    }
 
 
 def test_markdown_shows_markup_of_users_as_text() -> None:

@@ -6,8 +6,12 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation
+from cnn_sweeps.figures import reliability
+from cnn_sweeps.figures.roc import key
 from cnn_sweeps.report import svg
-from cnn_sweeps.report.figures import space, trials
+from cnn_sweeps.report.confusion import MOST_CELLS
+from cnn_sweeps.report.figures import evaluation, space, trials
 from cnn_sweeps.sweeps.comparison.chart import chart
 from cnn_sweeps.sweeps.results.results import SweepResults
 
@@ -83,6 +87,8 @@ def _asked(results: SweepResults) -> Iterator[_Asked]:
         yield from _importances(results)
         yield from _space(results)
     yield from _curves(results)
+    if results.evaluation is not None:
+        yield from _evaluation(results.evaluation)
     if any(trial.begin is not None for trial in results.trials):
         yield _Asked(
             section="time",
@@ -172,3 +178,31 @@ def _curves(results: SweepResults) -> Iterator[_Asked]:
             f"{' Thin grey lines are pruned trials.' if pruned else ''}",
             draw=partial(trials.curves, results, metric),
         )
+
+
+def _evaluation(found: Evaluation) -> Iterator[_Asked]:
+    section, images = "evaluation", f"{SPLITS[found.split]} images"
+    if len(found.classes) > MOST_CELLS:
+        yield _Asked(
+            section=section,
+            title="Confusion matrix",
+            note="The share of each class, by the number of the class in the table.",
+            draw=partial(evaluation.confusion_map, found),
+        )
+    for title, curves, draw in (
+        ("ROC curves", found.roc, evaluation.roc_curves),
+        ("Precision-recall curves", found.precision_recall, evaluation.precision_recall_curves),
+    ):
+        if curves:
+            yield _Asked(
+                section=section,
+                title=f"{title} of the {images}",
+                note=f"{key(curves).capitalize()}.",
+                draw=partial(draw, found),
+            )
+    yield _Asked(
+        section=section,
+        title=f"Reliability of the {images}",
+        note=f"{reliability.key(found).capitalize()}. ECE: expected calibration error.",
+        draw=partial(evaluation.reliability_diagram, found),
+    )

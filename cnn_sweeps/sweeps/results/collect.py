@@ -8,13 +8,18 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps import figures
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.figures.examples import Examples
+from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.objectives import SIGNS
 from cnn_sweeps.sweeps.results.commands import commands
 from cnn_sweeps.sweeps.results.exercise_answer import answer_of
@@ -68,6 +73,7 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
     every = study.trials()
     best = ranking.winners[0] if ranking.winners else None
     best_run = runs.by_id.get(best.run_id or "") if best else None
+    shown = _shown(best_run, runs)
     ended = [moment for trial in every if (moment := trial.datetime_complete)]
     begun = [moment for trial in every if (moment := trial.datetime_start)]
     counts = study.counts()
@@ -91,7 +97,9 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         environment=_stored(best_run, runs, names.ENVIRONMENT_FILE),
         images=_stored(best_run, runs, names.IMAGES_FILE),
         commands=commands(study, best, runs.store),
-        missing=(*runs.missing, *differences),
+        missing=(*runs.missing, *differences, *shown.missing),
+        evaluation=shown.evaluation,
+        examples=shown.examples,
     )
 
 
@@ -136,6 +144,30 @@ def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
                 made = Curve(trial=row.number, rank=row.rank, epochs=epochs, network=network)
                 found.append(made)
     return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """What the figures of the best show, as values: see `SweepResults`."""
+
+    evaluation: Evaluation | None = None
+    examples: Examples | None = None
+    missing: tuple[str, ...] = ()
+
+
+def _shown(run: RunRecord | None, runs: Runs) -> _Shown:
+    """What was stored with the figures of the best; nothing where it has none."""
+    evaluation = _stored(run, runs, figures.EVALUATION)
+    examples = _stored(run, runs, figures.EXAMPLES)
+    if run is None or not evaluation or not examples:
+        return _Shown()
+    try:
+        read = Evaluation.from_json(evaluation), Examples.from_json(examples)
+    except ValueError:
+        name = (run.config_hash or run.run_id)[:SHOWN]
+        said = "The evaluation of the best cannot be read"
+        return _Shown(missing=(f"{said}; `cnn-sweeps figures {name}` makes it again.",))
+    return _Shown(evaluation=read[0], examples=read[1])
 
 
 def _stored(run: RunRecord | None, runs: Runs, path: str) -> Mapping[str, object]:

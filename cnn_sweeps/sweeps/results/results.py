@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.figures.examples import Examples
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.study.retry import Retry
@@ -223,6 +225,9 @@ class SweepResults:
             known of them; empty where that is not known.
         commands: how to go on from here.
         missing: what could not be found out, a sentence for each.
+        evaluation: what the best is worth on the split that it was scored on; None where that is
+            not stored.
+        examples: images of that split with what the best says of them; None likewise.
     """
 
     study: str
@@ -245,6 +250,8 @@ class SweepResults:
     commands: tuple[Command, ...]
     missing: tuple[str, ...] = ()
     images: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    examples: Examples | None = None
 
     @property
     def winners(self) -> tuple[Trial, ...]:
@@ -256,11 +263,13 @@ class SweepResults:
         return tuple(trial for trial in self.trials if trial.state == state)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it but the table, which repeats the trials; numbers that are none become null."""
-        shown = [each.name for each in fields(self) if each.name not in ("answer", "ranking")]
+        """All of it but pictures and the table, which repeats the trials; NaN becomes null."""
+        left_out = ("answer", "ranking", "examples")
+        shown = [each.name for each in fields(self) if each.name not in left_out]
         values = {name: plain_values(getattr(self, name)) for name in shown}
         values["timing"]["use"] = self.timing.use
         answer = self.answer.to_json() if self.answer else None
+        values["examples"] = self.examples.to_json() if self.examples else None
         return {
             "version": VERSION,
             "study": values.pop("study"),
