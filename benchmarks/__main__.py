@@ -1,4 +1,4 @@
-"""`python -m benchmarks grid|official|overhead`: run one, print its tables as Markdown."""
+"""`python -m benchmarks grid|official|overhead|pretrained`: run one, print Markdown tables."""
 
 import argparse
 import sys
@@ -43,6 +43,14 @@ def parser() -> argparse.ArgumentParser:
     cost.add_argument("--trials", type=int, default=TRIALS, help="trials that do nothing (500)")
     cost.add_argument("--workers", type=int, default=WORKERS, help="for them (2); 0: this process")
     cost.add_argument("--sampler", default="grid", help="for them: grid, random, tpe, ...")
+    begun = commands.add_parser(
+        "pretrained", parents=[shared], help="pretrained backbones, and heads on frozen features"
+    )
+    begun.add_argument("--few", required=True, help="folder of images that are of interest")
+    begun.add_argument("--many", required=True, help="folder of images to pretrain on")
+    begun.add_argument("--limit", type=int, default=10_000, help="images of these (10000)")
+    begun.add_argument("--side", type=int, default=160, help="pixels for MobileNetV2 (160)")
+    begun.add_argument("--epochs", type=int, default=12, help="of each training (12)")
     return made
 
 
@@ -82,7 +90,26 @@ def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
         print(overhead.curve(list(overhead.pieces(trials))))
 
 
-COMMANDS = {"grid": run_grid, "official": run_grid, "overhead": run_overhead}
+def run_pretrained(asked: argparse.Namespace, folder: Path) -> None:
+    """Measure accuracies with and without pretraining, and what a head on features costs."""
+    from benchmarks import pretrained  # noqa: PLC0415 -- imports MLflow
+
+    few, many = (["data=image_folder", f"data.path={path}"] for path in (asked.few, asked.many))
+    images = pretrained.Images(
+        few=few,
+        many=[*many, f"data.limit={asked.limit}"],
+        side=asked.side,
+        epochs=asked.epochs,
+    )
+    print(pretrained.measure(images, folder))
+
+
+COMMANDS = {
+    "grid": run_grid,
+    "official": run_grid,
+    "overhead": run_overhead,
+    "pretrained": run_pretrained,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,10 +14,20 @@ cs.fork(f"{result.identity.short}@3", "trainer.optimizer.learning_rate=1e-4")
 import logging
 import os
 
-from cnn_sweeps.api import compare, compose, fork, load, reproduce, run, sweep
+from cnn_sweeps.api import compare, compose, evaluate, fork, load, reproduce, run, sweep, what_if
 from cnn_sweeps.text import notebook
 
-__all__ = ["compare", "compose", "fork", "load", "reproduce", "run", "sweep"]
+__all__ = [
+    "compare",
+    "compose",
+    "evaluate",
+    "fork",
+    "load",
+    "reproduce",
+    "run",
+    "sweep",
+    "what_if",
+]
 
 # Whoever runs a sweep reads the terminal; `sweeps.study.log` is what writes the records down.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -12,12 +12,13 @@ before it is needed, and nothing is written outside of `tracking.dir`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, UnknownHashError, UnknownStudyError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,13 +28,21 @@ if TYPE_CHECKING:
     from cnn_sweeps.runs.fork import Fork
     from cnn_sweeps.runs.leaderboard import Leaderboard
     from cnn_sweeps.runs.loaded import LoadedRun
+    from cnn_sweeps.runs.measured import MeasuredRun
+    from cnn_sweeps.runs.record import Record
     from cnn_sweeps.runs.reproduce import Reproduction
     from cnn_sweeps.runs.result import RunResult
+    from cnn_sweeps.runs.what_if import WhatIf
     from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
     from cnn_sweeps.sweeps.request import SweepRequest
+    from cnn_sweeps.sweeps.results.measured import MeasuredStudy
+    from cnn_sweeps.sweeps.results.what_if import StudyWhatIf
+    from cnn_sweeps.sweeps.study.study import SweepStudy
     from cnn_sweeps.tracking import Store
     from cnn_sweeps.training.loop import Callback
 
+HASH = r"[0-9a-fA-F]{4,64}"
+"""What a config hash, or the beginning of one, looks like."""
 OPTIONS = ("sampler", "pruner")
 """Settings of a sweep that are options of a config group: `hydra/sweeper/sampler=tpe`."""
 SETTINGS = (
@@ -135,6 +144,100 @@ def load(name: str | None = None, *where: str, run_id: str | None = None) -> Loa
     if (name is None) == (run_id is None):
         raise ConfigError("give one of name and run_id.")
     return LoadedRun.find(lookup.open_store(_tracking(where), run_id or name), name, run_id)
+
+
+def evaluate(
+    name: str,
+    *where: str,
+    metrics: Sequence[str],
+    every_epoch: bool = False,
+    storage: str | None = None,
+    trust: bool = False,
+) -> MeasuredRun | MeasuredStudy:
+    """Metrics of the validation images for a finished run or a study, computed afterwards.
+
+    Nothing is trained: what was not measured is computed from stored weights.
+
+        cs.evaluate("3f2a", metrics=["macro_f1", "roc_auc"], every_epoch=True).records()
+
+    Args:
+        name: a unique prefix of a config hash, or the name of a study or a prefix of it.
+        where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`, and `"data.root=FOLDER"` and the
+            like where the images lie elsewhere.
+        metrics: as in `trainer.metrics`; of a study, the first one ranks.
+        every_epoch: whether every epoch is measured, and not the one a run ended with.
+        storage: where studies are, in place of the tracking folder.
+        trust: whether the recorded code of `model.function` may be executed.
+
+    Raises:
+        ConfigError: an unknown metric, no validation images, or code that is not trusted.
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        UnknownStudyError: no study, or several, have that name.
+        RecordError: the run did not finish, or what is stored of it was changed.
+        DataError: the images are missing, or are not those of the run.
+        ModelError: a metric of the user's own failed.
+        StoreError: the store cannot be read.
+    """
+    from cnn_sweeps.runs import measured
+    from cnn_sweeps.runs.record import Record
+
+    measured.check_metrics(metrics)
+    places, store, found = _asked_of(name, where, storage)
+    which: measured.Which = "every" if every_epoch else "best"
+    if isinstance(found, Record):
+        return measured.measure(store, found, metrics, which=which, places=places, trust=trust)
+    from cnn_sweeps.sweeps.results.measured import measure_study
+
+    return measure_study(found, store, metrics, which=which, places=places, trust=trust)
+
+
+def what_if(
+    name: str,
+    *changes: str,
+    storage: str | None = None,
+    trust: bool = False,
+    **settings: Any,
+) -> WhatIf | StudyWhatIf:
+    """What a finished run, or the trials of a study, would have been under another rule to stop.
+
+    Answered from stored epochs; nothing is trained.
+
+        cs.what_if("3f2a", "trainer.early_stopping.patience=1,3,5").records()
+
+    Args:
+        name: a unique prefix of a config hash, or the name of a study or a prefix of it.
+        changes: what says when to stop, as it is typed: `"trainer.epochs=3"`, several values with
+            commas; `"tracking.dir=FOLDER"` and the like as for a run.
+        storage: where studies are, in place of the tracking folder.
+        trust: whether the recorded code of `model.function` may be executed, where a metric has to
+            be computed.
+        settings: changes as keywords, a list for several values:
+            `trainer__early_stopping__patience=[1, 3]`.
+
+    Raises:
+        ConfigError: a key that changes what is trained, or a value that cannot be.
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        UnknownStudyError: no study, or several, have that name.
+        RecordError: the run did not finish, or what is stored of it was changed.
+        DataError: a metric has to be computed, and the images are missing.
+        StoreError: the store cannot be read.
+    """
+    from cnn_sweeps.runs import what_if as runs
+    from cnn_sweeps.runs.hydra_errors import as_config_error
+    from cnn_sweeps.runs.record import Record
+
+    where = [text for text in changes if text.lstrip("+").startswith(("tracking.", "data."))]
+    keywords = {key.replace("__", "."): values for key, values in settings.items()}
+    typed = [text for text in changes if text not in where]
+    typed += [f"{key}={_choice(values)}" for key, values in keywords.items()]
+    with as_config_error(typed):
+        questions = runs.parse_changes(typed)
+    places, store, found = _asked_of(name, where, storage)
+    if isinstance(found, Record):
+        return runs.what_if(store, found, questions, places=places, trust=trust)
+    from cnn_sweeps.sweeps.results.what_if import what_if_study
+
+    return what_if_study(found, store, questions, places=places, trust=trust)
 
 
 def compare(
@@ -289,6 +392,28 @@ def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
     return controller.sweep(request, display, publish)
 
 
+def _asked_of(
+    name: str, where: Sequence[str], storage: str | None
+) -> tuple[list[str], Store, Record | SweepStudy]:
+    """Where images lie now, the store, and the run or the study that a name is of."""
+    from cnn_sweeps.runs import lookup, validate
+
+    places, rest = validate.places(where)
+    tracking = _tracking(rest, *validate.PLACES)
+    store = lookup.open_store(tracking, name)
+    try:
+        return places, store, lookup.record_of(store, lookup.one_run(store, name))
+    except UnknownHashError as unknown:
+        from cnn_sweeps.sweeps.study import stored_studies
+
+        try:
+            return places, store, stored_studies.load(name, tracking, storage)
+        except UnknownStudyError:
+            if re.fullmatch(HASH, name):
+                raise unknown from None
+            raise
+
+
 def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
     """Where studies in the folder of the store differ from the runs that are ranked."""
     studies = dict.fromkeys(filter(None, map(board.names.study, board.runs)))
@@ -296,7 +421,8 @@ def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
         return ()
     from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
 
-    return tuple(f"{name}: {said}" for name in studies for said in differences(name, store))
+    known = board.read
+    return tuple(f"{name}: {said}" for name in studies for said in differences(name, store, known))
 
 
 def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config:

@@ -5,6 +5,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def dying_once(config: Config, *, trial: int, started: Any, callbacks: Any) -> R
     mark = Path(config.tracking.tags[MARK]) / f"{score(config)}"
     if not mark.exists():
         mark.write_text(tempfile.mkstemp()[1])
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(config, trial=trial, started=started, callbacks=callbacks)
+
+
+def starved(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
+    """A trial of 8 filters whose worker the system kills to free memory, and counts."""
+    assert isinstance(config.model, CnnModel)
+    if config.model.filters == 8:
+        counter = Path(config.tracking.tags[MARK]) / "memory.events"
+        with counter.open("r+") as file:
+            flock(file, LOCK_EX)
+            kills = int(file.read().split()[1])
+            file.seek(0)
+            file.write(f"oom_kill {kills + 1}\n")
         os.kill(os.getpid(), signal.SIGKILL)
     return instant(config, trial=trial, started=started, callbacks=callbacks)
 

@@ -62,9 +62,12 @@ class Formula:
     """A `training.loop.Trainer` whose epochs cost nothing; each is a second on paper.
 
     Attributes:
+        metrics: nothing is measured beside loss and accuracy.
         model: what is trained.
         done: numbers of the epochs that were trained, in order.
     """
+
+    metrics = None
 
     def __init__(
         self,
@@ -76,6 +79,10 @@ class Formula:
         self.model = Network()
         self.done: list[int] = []
         self._during, self._nan_at = during, nan_at
+
+    def measure(self, epoch: Epoch) -> Epoch:
+        """Nothing is asked for."""
+        return epoch
 
     def epochs(self, start: int = 1, _history: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Go on from what the numbers are now."""
@@ -113,6 +120,7 @@ class Whole:
 
     def __init__(self, trainer: Formula) -> None:
         self._subject, self.model, self.epochs = trainer, self, trainer.epochs
+        self.measure = trainer.measure
 
     def get_weights(self) -> list[Any]:
         """Copies of them."""

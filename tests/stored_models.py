@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.models import Pictures
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +37,7 @@ def plain(dtype: str = "float32", *, compiled: bool = True) -> "keras.Model":
 def logged(store: Store, model: "keras.Model") -> str:
     """The run id of a run that has this model."""
     with store.start_run("r", tags={}) as run:
-        run.log_model(model, shape=SHAPE, num_classes=3)
+        run.log_model(model, Pictures(class_names="abc", shape=SHAPE))
     return run.run_id
 
 

@@ -28,9 +28,9 @@ ORDER = (
     "cnn_sweeps.data",
     "cnn_sweeps.models",
     "cnn_sweeps.provenance",
+    "cnn_sweeps.evaluation",
     "cnn_sweeps.training",
     "cnn_sweeps.trajectories",
-    "cnn_sweeps.evaluation",
     "cnn_sweeps.figures",
     "cnn_sweeps.tracking",
     "cnn_sweeps.runs",
@@ -83,6 +83,7 @@ MOVES_NOTHING = (
     "data.readers.catalog",
     "data.readers.reader",
     "errors",
+    "evaluation",  # stored values go by its digest, see trajectories/metric_values.py
     "models.imports",
     "models.own_training",
     "models.probe",
@@ -91,6 +92,7 @@ MOVES_NOTHING = (
     "training.epoch",
     "training.no_effect",
     "training.stopping",
+    "training.validation_metrics",
 )
 """What the modules that compute import, and what moves no bit of an epoch."""
 HEAVY = {"PIL", "keras", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "tensorflow"}

@@ -1,5 +1,6 @@
 """`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
 
+import shutil
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import checked_prefix
+from cnn_sweeps.training import feature_cache
+from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
 
@@ -34,6 +37,7 @@ class Asked:
     Attributes:
         store: where to look.
         decoded: where decoded images are.
+        features: where features of frozen backbones are.
         max_gb: how much may be kept there.
         prefix: the beginning of one trajectory hash; None for all.
         json: whether a program reads the answer.
@@ -41,6 +45,7 @@ class Asked:
 
     store: TrajectoryStore
     decoded: DecodedStore
+    features: FeatureCache
     max_gb: float
     prefix: str | None
     json: bool
@@ -73,6 +78,11 @@ class Asked:
     def images(self) -> list[DecodedEntry]:
         """The decoded images, the least recently used first; none beside one trajectory."""
         return self.decoded.entries() if self.prefix is None else []
+
+    @property
+    def feature_sets(self) -> list[Path]:
+        """The sets of features, the least recently used first; none beside one trajectory."""
+        return self.features.entries() if self.prefix is None else []
 
     @property
     def place(self) -> Path:
@@ -111,6 +121,7 @@ def main(typed: list[str]) -> int:
         Asked(
             store=store,
             decoded=DecodedStore(folder),
+            features=FeatureCache(folder=folder),
             max_gb=trajectory.max_gb,
             prefix=prefix,
             json=asked.json,
@@ -123,10 +134,11 @@ def show(asked: Asked) -> int:
     rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
     images = [_images(entry) for entry in asked.images]
     frozen = asked.store.frozen.sizes
+    sets = [_features(entry) for entry in asked.feature_sets]
     if asked.json:
         place = str(asked.place)
         shared = [{"sha256": digest, "bytes": size} for digest, size in sorted(frozen.items())]
-        more = _some(frozen=shared, images=images)
+        more = _some(frozen=shared, images=images, features=sets)
         _print_json(folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **more)
         return 0
     if not rows:
@@ -146,6 +158,11 @@ def show(asked: Asked) -> int:
         _images_table(images).show(out)
         size = _size(sum(row["bytes"] for row in images))
         out.print(f"decoded images in {asked.decoded.folder}; {size} (data.cache_gb)")
+    if sets:
+        size = _size(sum(row["bytes"] for row in sets))
+        output.console().print(
+            f"{pluralize(len(sets), 'set')} of backbone features in {asked.features.root}; {size}"
+        )
     return 0
 
 
@@ -158,6 +175,9 @@ def verify(asked: Asked) -> int:
         for file, fault in sorted(entry.verify().items())
     ]
     damaged = _verified(images)
+    broken = [entry for entry in asked.feature_sets if not feature_cache.is_intact(entry)]
+    for entry in broken:
+        shutil.rmtree(entry, ignore_errors=True)
     changed = asked.decoded.changed_files() if asked.prefix is None else []
     if asked.json:
         _print_json(
@@ -165,6 +185,7 @@ def verify(asked: Asked) -> int:
             checked=len(entries),
             faults=faults,
             **_some(images_checked=len(images), images_damaged=damaged, files_changed=changed),
+            **_some(features_damaged=[entry.name for entry in broken]),
         )
     elif not entries:
         say(f"the cache in {asked.place} is empty.")
@@ -178,7 +199,9 @@ def verify(asked: Asked) -> int:
         say(f"{pluralize(len(images), 'set')} of decoded images checked: {what}.")
         for path in changed:
             say(f"{path} has changed, while its size and time have not: it is read again.")
-    return 1 if faults or damaged or changed else 0
+    if broken and not asked.json:
+        say(f"{pluralize(len(broken), 'damaged set')} of backbone features deleted.")
+    return 1 if faults or damaged or changed or broken else 0
 
 
 def _verified(images: list[DecodedEntry]) -> list[str]:
@@ -199,15 +222,26 @@ def clear(asked: Asked) -> int:
     images = [_images(entry) for entry in asked.images]
     if asked.images:
         asked.decoded.evict(0)
+    sets = [_features(entry) for entry in asked.feature_sets]
+    if sets:
+        asked.features.evict(0)
     if asked.json:
         lists = {"deleted": [rows[e] for e in gone], "stay": [rows[e] for e in stay]}
-        _print_json(folder=str(asked.place), freed_bytes=freed, **_some(images=images), **lists)
+        _print_json(
+            folder=str(asked.place),
+            freed_bytes=freed,
+            **_some(images=images, features=sets),
+            **lists,
+        )
         return 0
     deleted = f"{_count(gone)} deleted, {_size(freed)} freed."
     say(deleted if rows else f"the cache in {asked.place} is empty.")
     if images:
         size = _size(sum(row["bytes"] for row in images))
         say(f"{pluralize(len(images), 'set')} of decoded images deleted, {size} freed.")
+    if sets:
+        size = _size(sum(row["bytes"] for row in sets))
+        say(f"{pluralize(len(sets), 'set')} of backbone features deleted, {size} freed.")
     for entry in stay:
         say(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
     return 0
@@ -265,6 +299,12 @@ def _images(entry: DecodedEntry) -> dict[str, Any]:
         "bytes": entry.size,
         "last_used": datetime.fromtimestamp(entry.used, tz=UTC).isoformat(timespec="seconds"),
     }
+
+
+def _features(entry: Path) -> dict[str, Any]:
+    """What is known of a set of features, ready for JSON."""
+    title = feature_cache.title_of(entry)
+    return {"key": entry.name, "title": title, "bytes": feature_cache.size_of(entry)}
 
 
 def _images_table(rows: list[dict[str, Any]]) -> Table:

@@ -18,7 +18,6 @@ from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import flatten
-from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 MOST_ROWS = 40
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -132,9 +131,8 @@ def _metrics(record: Record) -> dict[str, Any]:
 
 def _epochs(record: Record) -> Iterator[tuple[str, float]]:
     for epoch in record.epochs:
-        for name in EPOCH_METRICS:
-            if name in epoch.metrics:
-                yield f"epoch {epoch.number} {name}", epoch.metrics[name]
+        for name, value in epoch.determined.items():
+            yield f"epoch {epoch.number} {name}", value
 
 
 def _texts(values: Pair) -> tuple[str, str]:

@@ -1,13 +1,25 @@
-"""`cnn-sweeps evaluate HASH`: what the model of a finished run is worth, class by class."""
+"""`cnn-sweeps evaluate HASH`: what the model of a finished run is worth, class by class.
+
+With `--metrics`, metrics of the validation images for a run, each of its epochs, or a study.
+"""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Literal
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.measured import MeasuredRun
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
+
+SPLITS: Mapping[str, Literal["test", "val"]] = {"test": "test", "val": "val", "validation": "val"}
+"""What is typed, and the split."""
 
 
 def main(typed: list[str]) -> int:
@@ -15,43 +27,90 @@ def main(typed: list[str]) -> int:
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
+        UnknownStudyError: no study, or several, have that name.
         RecordError: the run did not finish, or what is stored of it was changed.
-        ConfigError: the run has no such images, or its model is the user's own and `--trust` was
-            not given.
+        ConfigError: an unknown metric, the run has no such images, or its model is the user's own
+            and `--trust` was not given.
         DataError: the images are missing, or are not those of the run.
+        ModelError: a metric of the user's own failed.
         StoreError: the run has no stored model, or the store cannot be read.
     """
     asked = _parser().read(typed)
-    places, where = validate.places(asked.overrides)
-    name = asked.names[0] if asked.names else None
-    run = api.load(name, *where, run_id=asked.run_id)
-    found = run.evaluate(split=asked.split, places=places, trust=asked.trust)
-    if asked.json:
-        say(dump_json(found))
+    if asked.metrics is not None:
+        _measure(asked)
     else:
-        _show(run.name, found)
+        _evaluate(asked)
     return 0
 
 
 def _parser() -> Arguments:
     made = Arguments(
         "evaluate",
-        "HASH [options] [data.root=FOLDER]",
+        "HASH|STUDY [options] [data.root=FOLDER]",
         "Evaluate the stored model of a finished run: accuracy, balanced accuracy, F1, AUCs, log "
         "loss, Brier score and calibration error, with 95 % bootstrap intervals, and precision, "
-        "recall and F1 of each class.",
+        "recall and F1 of each class. With --metrics, these metrics of the validation images, for "
+        "a run, each of its epochs, or all trials of a study, ranked; nothing is trained.",
         names=(1, 1),
         hint="cnn-sweeps evaluate HASH, or evaluate --run-id ID",
     )
     made.add_run_id()
     made.add_argument(
-        "--split", choices=("test", "val"), default="test", help="which images (test)"
+        "--split", choices=[*SPLITS], help="which images (test; validation with --metrics)"
     )
+    made.add_argument(
+        "--metrics", metavar="NAME,...", help="such as macro_f1,roc_auc,my_module:function"
+    )
+    made.add_argument("--every-epoch", action="store_true", help="each stored epoch")
     made.add_argument("--json", action="store_true", help="print everything as JSON")
+    made.add_argument("--csv", action="store_true", help="print the metrics as CSV")
     made.add_argument(
         "--trust", action="store_true", help="execute the recorded code of model.function"
     )
     return made
+
+
+def _evaluate(asked: Namespace) -> None:
+    """Evaluate the stored model in full."""
+    for option in ("every_epoch", "csv"):
+        if getattr(asked, option):
+            typed = option.replace("_", "-")
+            raise ConfigError(f"--{typed} needs --metrics. Type --metrics macro_f1 --{typed}")
+    places, where = validate.places(asked.overrides)
+    name = asked.names[0] if asked.names else None
+    run = api.load(name, *where, run_id=asked.run_id)
+    found = run.evaluate(split=SPLITS[asked.split or "test"], places=places, trust=asked.trust)
+    if asked.json:
+        say(dump_json(found))
+    else:
+        _show(run.name, found)
+
+
+def _measure(asked: Namespace) -> None:
+    """Print metrics of the validation images."""
+    if SPLITS[asked.split or "val"] == "test":
+        raise ConfigError(
+            "--metrics compares epochs and trials, which only the validation images may decide: "
+            "the test split would be overfitted.\nLeave --split out; cnn-sweeps evaluate HASH "
+            "scores the test images of one run."
+        )
+    if asked.json and asked.csv:
+        raise ConfigError("--json and --csv were both given. Type one of them.")
+    found = api.evaluate(
+        asked.run_id or asked.names[0],
+        *asked.overrides,
+        metrics=[each for each in asked.metrics.split(",") if each],
+        every_epoch=asked.every_epoch,
+        trust=asked.trust,
+    )
+    if asked.json:
+        say(dump_json(found))
+    elif asked.csv:
+        say(found.to_csv(), end="")
+    else:
+        out = output.console()
+        out.heading(found.name if isinstance(found, MeasuredRun) else found.study)
+        found.table().show(out)
 
 
 def _show(name: str, found: Evaluation) -> None:

@@ -23,10 +23,15 @@ ENDED_BY = {
     signal.SIGINT: "interrupted.",
     signal.SIGTERM: "terminated.",
     signal.SIGHUP: "the terminal was closed.",
+    signal.SIGUSR1: "asked to stop by USR1.",
+    signal.SIGUSR2: "asked to stop by USR2.",
 }
 """The signals after which a run is ended in order, and what is said."""
-DRY_RUN = "--dry-run"
-"""With -m: say what the sweep would do, and do nothing."""
+FLAGS = {
+    "--dry-run": "hydra.sweeper.dry_run=true",
+    "--no-workers": "hydra.sweeper.n_jobs=none",
+}
+"""With -m: say what the sweep would do, and do nothing; leave the trials to `cnn-sweeps worker`."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -40,12 +45,14 @@ COMMANDS = {
     "figures": "cnn_sweeps.cli.figures",
     "predict": "cnn_sweeps.cli.predict",
     "evaluate": "cnn_sweeps.cli.evaluate",
+    "what-if": "cnn_sweeps.cli.what_if",
     "promote": "cnn_sweeps.cli.promote",
     "compare": "cnn_sweeps.cli.compare",
     "cache": "cnn_sweeps.cli.cache",
     "data": "cnn_sweeps.cli.data",
     "report": "cnn_sweeps.cli.report",
     "ui": "cnn_sweeps.cli.ui",
+    "worker": "cnn_sweeps.cli.worker",
     "doctor": "cnn_sweeps.cli.doctor",
 }
 """The module of each command; its `main` takes the arguments and returns the exit code."""
@@ -74,6 +81,7 @@ def app(composed: DictConfig) -> dict[str, float]:
     from cnn_sweeps.cli import output  # noqa: PLC0415
     from cnn_sweeps.tracking import Store  # noqa: PLC0415
 
+    output.warn_of_little_memory(workers=False)
     store = Store.open(config.tracking)
     result = run_in(store, config)
     output.run_ended(result, store)
@@ -117,7 +125,7 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         terminal.say(f"cnn-sweeps {version('cnn-sweeps')}")
         return 0
-    arguments = ["hydra.sweeper.dry_run=true" if a == DRY_RUN else a for a in arguments]
+    arguments = [FLAGS.get(argument, argument) for argument in arguments]
     sys.argv[1:] = arguments = validate.typed_for_hydra(options_first(arguments))
     os.environ[FULL_ERROR] = "1"
     if ("--cfg" in arguments or "-c" in arguments) and _show_composed(arguments):

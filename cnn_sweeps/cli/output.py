@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from cnn_sweeps.data import memory
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.shell import pasteable_command
-from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.text.terminal import Output, warn
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
@@ -18,12 +20,28 @@ if TYPE_CHECKING:
 
 WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
+LEAST_MEMORY = 600_000_000
+"""Bytes that training a small network takes in one process, TensorFlow included, measured."""
+LEAST_WITH_WORKERS = 900_000_000
+"""The same of a sweep with one worker process."""
 
 
 def console() -> Output:
     """Standard output; no colours and no line breaks where it is not a terminal."""
     plain = Output()
     return plain if plain.is_terminal else Output(width=WIDE)
+
+
+def warn_of_little_memory(*, workers: bool) -> None:
+    """Say beforehand what the system ends without a word: a program that takes too much memory."""
+    free, least = memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
+    if free is None or free >= least:
+        return
+    instead = f"hydra.sweeper.n_jobs=0 needs {LEAST_MEMORY / 1e6:.0f} MB; " if workers else ""
+    warn(
+        f"{free / 1e6:.0f} MB of memory are free and training takes {least / 1e6:.0f} MB or more: "
+        f"the system may kill it.\n{instead}close other programs, or allow this one more memory."
+    )
 
 
 def show_facts(
@@ -52,7 +70,8 @@ def show_facts(
 def run_ended(result: "RunResult", store: "Store") -> None:
     """Print what a single run came to, and where it is."""
     out, metrics = console(), result.metrics
-    shown = ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+    further = result.training.epochs[-1].measured
+    shown = (*EPOCH_METRICS, *further, "test_loss", "test_accuracy")
     scores = "  ".join(f"{name} {rounded(metrics[name])}" for name in shown if name in metrics)
     out.heading(result.name, f"  ({result.training.stopped})")
     out.print(f"  {scores}")

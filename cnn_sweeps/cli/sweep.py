@@ -48,6 +48,7 @@ def sweep_experiments(call: HydraCall, arguments: list[str]) -> None:
     if request.budget.dry_run:
         output.show_dry_run(dry_run_of(request), output.console())
         return
+    output.warn_of_little_memory(workers=request.budget.n_jobs > 0)
     from cnn_sweeps.api import carry_out  # noqa: PLC0415 -- imports mlflow
     from cnn_sweeps.cli.display import TerminalDisplay  # noqa: PLC0415
 

@@ -42,6 +42,7 @@ ALIASES = {
     **dict.fromkeys(("cutout", "random_erasing"), ("augment.erasing",)),
     **dict.fromkeys(("trainable", "frozen", "unfreeze", "freeze_until"), ("trainer.freeze",)),
     **dict.fromkeys(("smoothing",), ("trainer.label_smoothing",)),
+    **dict.fromkeys(("metric", "macro_f1", "roc_auc", "balanced_accuracy"), ("trainer.metrics",)),
     **dict.fromkeys(("units", "hidden", "hidden_units"), ("model.dense_units",)),
     **dict.fromkeys(("blocks", "layers", "depth"), ("model.conv_blocks", "model.depth")),
     **dict.fromkeys(("filters", "channels", "width"), ("model.filters", "model.width")),

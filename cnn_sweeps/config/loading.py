@@ -53,6 +53,17 @@ def load(container: Mapping[str, Any]) -> Config:
     raise ConfigError(_explain_first(checked, container))
 
 
+def with_values(plain: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a config with others in their places, by dotted keys; in place."""
+    for key, value in values.items():
+        *groups, name = key.split(".")
+        inner = plain
+        for group in groups:
+            inner = inner[group]
+        inner[name] = value
+    return plain
+
+
 def to_json(config: Config) -> dict[str, Any]:
     """The plain values of a config: `load` of them gives the config again."""
     return {f.name: plain_value(getattr(config, f.name)) for f in dataclasses.fields(config)}

@@ -305,6 +305,24 @@ def defines_training(config: Config, key: str) -> bool:
     return True
 
 
+def only_stops(config: Config, key: str) -> bool:
+    """Whether a field only says when a training stops.
+
+    Raises:
+        ConfigError: there is no such field.
+    """
+    is_changeable(config, key)  # refuses a field that there is not
+    value: Any = config
+    for part in key.split("."):
+        if not is_dataclass(value):
+            return False
+        marks = next(each.metadata for each in fields(value) if each.name == part)
+        if not marks.get("trajectory", True):
+            return True
+        value = getattr(value, part)
+    return False
+
+
 def refuse_change(config: Config, key: str) -> NoReturn:
     """Say that a field cannot change in the middle of a training.
 

@@ -84,6 +84,14 @@ def _named(path: Any) -> Any:
     return path
 
 
+def _listed(names: Any) -> Any:
+    """One name, or a list of them, as a tuple."""
+    return (
+        (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names
+    )
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Place = Annotated[Path, BeforeValidator(_named)]
 
 
@@ -511,8 +519,9 @@ class EarlyStopping:
 
     patience: Positive | None = None
     """Epochs without improvement that are waited for; null switches it off."""
-    monitor: Literal["val_loss", "val_accuracy"] = active_if("patience", "val_loss")
-    """The metric that must improve: a loss falls, an accuracy rises."""
+    monitor: str = active_if("patience", "val_loss")
+    """The metric that must improve: `val_loss`, `val_accuracy`, or `val_` and a name of
+    `trainer.metrics`, which need not be listed there as well."""
     min_delta: Annotated[float, Field(ge=0)] = active_if("patience", 0.0)
     """The least change that counts as an improvement."""
     restore_best: bool = active_if("patience", True)
@@ -549,9 +558,15 @@ class TrainerConfig:
     )
     """How much each class counts in the training loss: `balanced`, or class (name or number) to
     weight; 1 for those that are left out."""
+    metrics: Names = added(default=(), neutral=(), identity=False, changes=False)
+    """Further metrics of the validation split after each epoch: names of `evaluation.named`, or the
+    user's own, `package.module:function`, with `:min` or `:max` where its direction counts."""
     freeze: Annotated[float, Field(ge=0, le=1)] | Column = added(default="none", neutral="none")
     """Layers that are not trained: `backbone`, a share of its layers from the image on, all before
     the layer of that name, or `none`."""
+    features: Literal["live", "cached"] = added(default="live", neutral="live")
+    """`cached`: those of the frozen backbone are computed once, as for predicting, and the head is
+    trained on them; `live`: anew in each step."""
     phases: tuple[dict[str, Any], ...] = added(default=(), neutral=(), changes=False)
     """What changes in the middle: a mapping each, of `epochs` or `first` and keys of `trainer`."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = field(
@@ -562,6 +577,8 @@ class TrainerConfig:
     """Stop after the first epoch whose training loss is at or below this."""
     stop_at_accuracy: Annotated[float, Field(gt=0, le=1)] | None = stopping_only(None)
     """Stop after the first epoch whose training accuracy is at or above this."""
+    stop_at: dict[str, float] | None = added(default=None, neutral=None, trajectory=False)
+    """Stop after the first epoch in which a metric, such as `val_macro_f1`, has reached a value."""
     early_stopping: EarlyStopping = field(
         default_factory=EarlyStopping, metadata={"trajectory": False}
     )

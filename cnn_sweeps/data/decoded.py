@@ -133,7 +133,7 @@ def read(
     entry = store.entry(key_of(digests, decoding))
     why = f"{entry.folder} is gone"
     try:
-        with _locked(entry.lock):
+        with locked(entry.lock):
             known = entry.load()
             if known is None:
                 entry.write(paths, decoding, source)
@@ -393,7 +393,7 @@ def _image_file(path: Path, shape: tuple[int, ...]) -> Iterator[Put]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a key; on a drive that knows no locks, two processes decode the same.
 
     Raises:

@@ -1,4 +1,7 @@
-"""How much memory is free: of the machine, and of what a container or a batch job is given."""
+"""How much memory is free: of the machine, and of what a container or a batch job is given.
+
+And how often the system has ended a process for want of it.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +20,10 @@ FILES = {
     ),
 }
 """Versions 2 and 1 of control groups: limit, what is used, and what of that is a cache of files."""
+KILLS = {"": "memory.events", "memory": "memory.oom_control"}
+"""Where each version counts the processes that were killed because memory ran low."""
+MACHINE_KILLS = Path("/proc/vmstat")
+"""The same for the whole machine."""
 
 
 def free_bytes() -> float | None:
@@ -29,19 +36,45 @@ def free_bytes() -> float | None:
     return float(max(min(left), 0)) if left else None
 
 
+def limit() -> int | None:
+    """Bytes that this process's control groups are given in all; None where there is no limit."""
+    limits = (_read(folder / FILES[kind][0]) for kind, folder in _groups())
+    return min((int(each) for each in limits if each.isdecimal()), default=None)
+
+
+def kills() -> int:
+    """Processes that the system has killed because memory ran low, in this process's control group.
+
+    On the whole machine where no group counts them.
+    """
+    counts = [_oom_kills(folder / KILLS[kind]) for kind, folder in _groups()]
+    return next((count for count in (*counts, _oom_kills(MACHINE_KILLS)) if count is not None), 0)
+
+
+def _oom_kills(file: Path) -> int | None:
+    pairs = (line.partition(" ")[::2] for line in _read(file).splitlines())
+    return next((int(count) for name, count in pairs if name == "oom_kill"), None)
+
+
 def _left() -> Iterator[int]:
     """What each control group leaves that has a limit."""
+    for kind, folder in _groups():
+        most, used, cached = FILES[kind]
+        if (given := _read(folder / most)).isdecimal():
+            yield int(given) - int(_read(folder / used) or 0) + _cache(folder, cached)
+
+
+def _groups() -> Iterator[tuple[str, Path]]:
+    """The control groups of this process with their version, and those around them."""
     for line in _read(GROUPS).splitlines():
         _, controllers, path = line.split(":", 2)
         kind = next((each for each in FILES if each in controllers.split(",")), None)
         if kind is None:
             continue
-        most, used, cached = FILES[kind]
         group = TREE / kind / path.strip("/")
         for folder in (group, *group.parents):
-            if folder.is_relative_to(TREE / kind) and (limit := _read(folder / most)).isdecimal():
-                taken = int(_read(folder / used) or 0) - _cache(folder, cached)
-                yield int(limit) - taken
+            if folder.is_relative_to(TREE / kind):
+                yield kind, folder
 
 
 def _cache(folder: Path, names: tuple[str, ...]) -> int:

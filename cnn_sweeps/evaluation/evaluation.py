@@ -74,8 +74,7 @@ class Evaluation:
             split: which images these are.
             temperature: found on other images.
         """
-        probabilities = np.asarray(probabilities, np.float64)
-        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        probabilities = metrics.normalized(probabilities)
         predicted = probabilities.argmax(axis=1)
         counts = np.zeros((len(names), len(names)), np.int64)
         np.add.at(counts, (labels, predicted), 1)

@@ -1,6 +1,6 @@
 """Metrics of a classifier from its probabilities, by scikit-learn where it has them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,47 +98,104 @@ def top_k(classes: int) -> int:
 
 
 def overall_metrics(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, float]:
-    """Metrics of all classes together, by name.
-
-    AUCs are means over the classes that have images, each against all others; they are left out
-    where fewer than two classes have images.
+    """Metrics of all classes together, by name; without those that these images cannot tell.
 
     Args:
         labels: true classes, (n,), n at least 1.
         probabilities: (n, classes), rows sum to 1.
     """
-    from sklearn import metrics  # noqa: PLC0415 -- takes a second to import
+    k = top_k(probabilities.shape[1])
+    found = {
+        "accuracy": accuracy(labels, probabilities),
+        "balanced_accuracy": balanced_accuracy(labels, probabilities),
+        "macro_f1": macro_f1(labels, probabilities),
+        **({f"top_{k}_accuracy": top_k_accuracy(labels, probabilities, k)} if k else {}),
+        "roc_auc": roc_auc(labels, probabilities),
+        "pr_auc": pr_auc(labels, probabilities),
+        "log_loss": log_loss(labels, probabilities),
+        "brier": brier(labels, probabilities),
+        "ece": ece(labels, probabilities),
+    }
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def accuracy(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The share of images whose most probable class is right."""
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def balanced_accuracy(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean recall over the classes that have images."""
+    predicted = probabilities.argmax(axis=1)
+    recalls = [np.mean(predicted[labels == each] == each) for each in np.unique(labels)]
+    return float(np.mean(recalls))
+
+
+def macro_f1(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean F1 over the classes that have images."""
+    from sklearn.metrics import f1_score  # noqa: PLC0415 -- takes a second to import
+
+    predicted, known = probabilities.argmax(axis=1), np.unique(labels)
+    return float(f1_score(labels, predicted, labels=known, average="macro", zero_division=0))
+
+
+def top_k_accuracy(labels: NDArray[np.int64], probabilities: NDArray[Any], k: int) -> float:
+    """The share of images whose class is among the k most probable ones."""
+    from sklearn.metrics import top_k_accuracy_score  # noqa: PLC0415 -- takes a second to import
 
     classes = probabilities.shape[1]
-    predicted, known = probabilities.argmax(axis=1), np.unique(labels)
-    exact = np.eye(classes)[labels]
-    k = top_k(classes)
-    found = {
-        "accuracy": metrics.accuracy_score(labels, predicted),
-        "balanced_accuracy": _recall(labels, predicted, known),
-        "macro_f1": metrics.f1_score(
-            labels, predicted, labels=known, average="macro", zero_division=0
-        ),
-    }
-    if k:
-        found[f"top_{k}_accuracy"] = metrics.top_k_accuracy_score(
-            labels, probabilities, k=k, labels=range(classes)
-        )
-    if len(known) > 1:
-        one_against_rest = [(exact[:, each], probabilities[:, each]) for each in known]
-        found["roc_auc"] = np.mean([metrics.roc_auc_score(*pair) for pair in one_against_rest])
-        found["pr_auc"] = np.mean(
-            [metrics.average_precision_score(*pair) for pair in one_against_rest]
-        )
-    found["log_loss"] = log_loss(labels, probabilities)
-    found["brier"] = np.mean(((probabilities - exact) ** 2).sum(axis=1))
-    found["ece"] = expected_calibration_error(reliability(labels, probabilities))
-    return {name: float(value) for name, value in found.items()}
+    if k >= classes:
+        return 1.0
+    if k == 1:
+        return accuracy(labels, probabilities)
+    return float(top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes)))
+
+
+def roc_auc(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean area under the ROC curve, see `_one_against_rest`."""
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 -- takes a second to import
+
+    return _one_against_rest(roc_auc_score, labels, probabilities)
+
+
+def pr_auc(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean average precision, see `_one_against_rest`."""
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415 -- takes a second
+
+    return _one_against_rest(average_precision_score, labels, probabilities)
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
-    """The mean of minus the logarithm of the probability of the true class."""
+    """The mean negative logarithm of the probability of the true class."""
     return float(-np.mean(np.log(_clipped(probabilities[np.arange(len(labels)), labels]))))
+
+
+def brier(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The mean squared distance from the truth, summed over classes: from 0 to 2 (Brier 1950)."""
+    exact = np.eye(probabilities.shape[1])[labels]
+    return float(np.mean(((probabilities - exact) ** 2).sum(axis=1)))
+
+
+def ece(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+    """The expected calibration error, see `calibration`."""
+    return float(expected_calibration_error(reliability(labels, probabilities)))
+
+
+def normalized(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """What a network gives, (n, classes), as 64-bit numbers whose rows sum to 1."""
+    exact = np.asarray(probabilities, np.float64)
+    summed: NDArray[np.float64] = exact / exact.sum(axis=1, keepdims=True)
+    return summed
+
+
+def _one_against_rest(
+    score: Callable[..., float], labels: NDArray[np.int64], probabilities: NDArray[Any]
+) -> float:
+    """The mean over the classes that have images, each against all others; NaN for one alone."""
+    known = np.unique(labels)
+    if len(known) == 1:
+        return float("nan")
+    return float(np.mean([score(labels == each, probabilities[:, each]) for each in known]))
 
 
 def intervals(
@@ -181,13 +238,6 @@ def intervals(
 def _ends(drawn: NDArray[Any]) -> tuple[float, float]:
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def _recall(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], known: NDArray[np.int64]
-) -> float:
-    """The mean recall over the classes that have images."""
-    return float(np.mean([np.mean(predicted[labels == each] == each) for each in known]))
 
 
 def _means(counts: NDArray[Any]) -> tuple[float, float]:

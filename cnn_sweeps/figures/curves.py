@@ -1,5 +1,6 @@
-"""Loss and accuracy of a training over its epochs."""
+"""Loss, accuracy and further metrics of a training over its epochs."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MANY_EPOCHS: Final = 30
+LEFT: Final = (80, 745)
+"""Where the panels of a row begin."""
+ROW: Final = 490
+"""Height of a row of panels, with its title and the name of its axis."""
 
 
 def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
     """Loss and accuracy over the epochs, side by side, training and validation.
+
+    Further metrics of the validation split stand below, two in a row.
 
     Args:
         epochs: one or more, in order; validation is drawn for the epochs that have it.
@@ -22,7 +29,9 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
     """
     numbers = [epoch.number for epoch in epochs]
     with style.figure_style():
-        figure = style.new(style.WIDTH, 580, "Learning curves", about)
+        further = list(dict.fromkeys(name for epoch in epochs for name in epoch.measured))
+        rows = 1 + math.ceil(len(further) / len(LEFT))
+        figure = style.new(style.WIDTH, 580 + ROW * (rows - 1), "Learning curves", about)
         loss = style.place(figure, 80, 120, 540, 390)
         _panel(loss, numbers, [e.loss for e in epochs], [e.val_loss for e in epochs])
         loss.set_title("Loss", loc="left")
@@ -31,6 +40,11 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
         _panel(accuracy, numbers, [e.accuracy for e in epochs], [e.val_accuracy for e in epochs])
         accuracy.set_title("Accuracy", loc="left")
         accuracy.set_ylabel("fraction of the images")
+        for number, name in enumerate(further):
+            row, column = divmod(number, len(LEFT))
+            axes = style.place(figure, LEFT[column], 120 + ROW * (row + 1), 540, 390)
+            _panel(axes, numbers, (), [e.measured.get(name) for e in epochs])
+            axes.set_title(name.removeprefix("val_"), loc="left")
     return figure
 
 
@@ -45,7 +59,8 @@ def _panel(
 
     # Markers show single epochs, and blur into a band when there are many.
     size: dict[str, Any] = {"markersize": 4 if len(numbers) <= MANY_EPOCHS else 0, "linewidth": 1.8}
-    axes.plot(numbers, training, label="training", **style.TRAINING, **size)
+    if training:
+        axes.plot(numbers, training, label="training", **style.TRAINING, **size)
     held_out = [
         (n, value) for n, value in zip(numbers, validation, strict=True) if value is not None
     ]

@@ -102,7 +102,9 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
     own = network.get_layer(BACKBONE)
     if not isinstance(trained, Path):
         inside = [layer for layer in trained.layers if layer.name == BACKBONE]
-        own.set_weights(_up_to(inside[0] if inside else trained, model.layer).get_weights())
+        theirs = _up_to(inside[0] if inside else trained, model.layer)
+        _check_same(own, theirs, model)
+        own.set_weights(theirs.get_weights())
         return
     whole = own
     if model.network is None:  # the file of an application has its last layers too
@@ -117,6 +119,18 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
         ) from error
     if whole is not own:
         own.set_weights(_up_to(whole, model.layer).get_weights())
+
+
+def _check_same(own: Any, theirs: Any, model: PretrainedModel) -> None:
+    """Refuse a backbone that is another one for images of another size, as a ResNet may be."""
+    shapes = [[tuple(weight.shape) for weight in each.weights] for each in (own, theirs)]
+    if shapes[0] != shapes[1]:
+        height, width = theirs.input_shape[1:3]
+        raise ConfigError(
+            f"model.weights={str(model.weights)[:12]} was trained on images of {height}x{width}, "
+            f"and for those of {own.input_shape[1]}x{own.input_shape[2]} {title(model)} has other "
+            f"layers.\nType model.input_size=[{height},{width}], or another near to it."
+        )
 
 
 def published_file(model: PretrainedModel, shape: Shape) -> Published:

@@ -23,6 +23,8 @@ FOLDER: Final = "source"
 """Where a run, or a folder that was exported, keeps the files of a network."""
 LOSS_FOLDER: Final = "loss_source"
 """Where it keeps those of a loss."""
+METRIC_FOLDER: Final = "metric_source"
+"""Where it keeps those of metrics, in a folder for each module."""
 SUFFIX: Final = ".py"
 INSTALLED: Final = {"site-packages", "dist-packages"}
 LIBRARIES: Final = (Path(os.__file__).parent, Path(__file__).parents[1])
@@ -135,6 +137,11 @@ class Source(SourceFile):
             file.write_bytes(each.content)
         sys.path.insert(0, str(folder))
         invalidate_caches()
+
+
+def metric_folder(function: str) -> str:
+    """Where a run, or a folder that was exported, keeps the files of a metric."""
+    return f"{METRIC_FOLDER}/{function.partition(':')[0]}"
 
 
 def places(function: str) -> tuple[str, str]:

@@ -10,13 +10,18 @@ A training that changes on its way (`config.path`) is a chain: its first segment
 hash of a training that never changes, and each further one is named by the one before it, the
 epoch with which it begins and what changes then. The last is the trajectory hash of the whole.
 
+Metrics that are only looked at do not change what is trained, nor when it stops: those of this
+package are no part of the content. A user's own are, with their files: what the hash does not
+cover could not be verified before it is executed. A metric that stops the training stands in it by
+the name of the monitor as well.
+
 The content can grow. A field that was added after version 1 is part of it only where it differs
 from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
 code of the user's is run for a hash, and nothing that is built counts.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +29,7 @@ from typing import Any
 
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
+from cnn_sweeps.config.metrics import OwnMetric, own_metrics
 from cnn_sweeps.config.path import Segment, segments
 from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, PretrainedModel, Split
 from cnn_sweeps.models.cnn import filters
@@ -65,6 +71,7 @@ def identify(
     *,
     source: Source | None = None,
     loss_source: Source | None = None,
+    metric_sources: Mapping[str, Source | None] | None = None,
 ) -> Identity:
     """Name the experiment that a config describes on this data.
 
@@ -73,12 +80,20 @@ def identify(
         data_digest: SHA-256 of the images and labels.
         source: the files of a user's own network; looked for among the modules when None.
         loss_source: those of a user's own loss, in the same way.
+        metric_sources: those of each of a user's own metrics, by function, in the same way.
     """
     if source is None and isinstance(config.model, CustomModel):
         source = Source.find(config.model.function)
     if loss_source is None and config.trainer.loss is not None:
         loss_source = Source.find(config.trainer.loss)
-    named = partial(content, config, data_digest, source=source, loss_source=loss_source)
+    named = partial(
+        content,
+        config,
+        data_digest,
+        source=source,
+        loss_source=loss_source,
+        metric_sources=metric_sources,
+    )
     first = sha256(named(trajectory=True), compact=True)
     return Identity(
         config_hash=sha256(named(), compact=True),
@@ -110,6 +125,7 @@ def content(
     *,
     source: Source | None = None,
     loss_source: Source | None = None,
+    metric_sources: Mapping[str, Source | None] | None = None,
     trajectory: bool = False,
 ) -> dict[str, Any]:
     """Everything that the hash covers, as plain values; of its first segment for a trajectory.
@@ -131,7 +147,24 @@ def content(
     if config.trainer.loss is not None:
         digests = _digests(loss_source)
         plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}
+    own = () if trajectory else own_metrics(config.trainer.metrics)
+    if own:
+        plain["trainer"]["metrics"] = _metrics(own, metric_sources)
     return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}
+
+
+def _metrics(
+    own: Sequence[OwnMetric], sources: Mapping[str, Source | None] | None
+) -> list[dict[str, Any]]:
+    """What names the user's own metrics, in whichever order they were typed."""
+    return [
+        {
+            "function": each.function,
+            "higher_is_better": each.higher_is_better,
+            **_digests(Source.find(each.function) if sources is None else sources[each.function]),
+        }
+        for each in sorted(own, key=lambda each: each.function)
+    ]
 
 
 def _digests(source: Source | None) -> dict[str, str | None]:

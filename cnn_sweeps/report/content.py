@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cnn_sweeps.evaluation import named
 from cnn_sweeps.evaluation.evaluation import SPLITS
 from cnn_sweeps.figures.examples import Example
 from cnn_sweeps.sweeps.results.results import SweepResults, Trial, tied_best
@@ -101,9 +102,7 @@ def best_first(results: SweepResults) -> dict[str, str]:
     """In which order the best stands first, by the heading of a column; other columns rise."""
     orders = {"maximize": "descending", "minimize": "ascending"}
     sought = {measures.head(each.name): orders[each.direction] for each in results.objectives}
-    rising = {
-        name: "descending" for name in results.ranking.head if measures.higher_is_better(name)
-    }
+    rising = {name: "descending" for name in results.ranking.head if named.higher_is_better(name)}
     return rising | sought
 
 

@@ -4,14 +4,23 @@ The network of a run is loaded as for a prediction: built from its config, fille
 are held against their digest. Import this module late: it imports Keras.
 """
 
+from dataclasses import replace
+
 import keras
 
-from cnn_sweeps.config.schema import Config, PretrainedModel
+from cnn_sweeps.config.loading import plain_value
+from cnn_sweeps.config.schema import Config, Head, PretrainedModel
+from cnn_sweeps.data.decoded import cache_folder
 from cnn_sweeps.models import pretrained as models
+from cnn_sweeps.models.names import title
 from cnn_sweeps.models.probe import keep_random_state
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import pretrained, stored_model
 from cnn_sweeps.runs.pretrained import TrainedRun
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.training.feature_cache import FeatureCache
+from cnn_sweeps.trajectories.resume import fingerprint
 
 
 def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
@@ -30,6 +39,32 @@ def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
         else:
             file = pretrained.weights_file(model, network.input_shape[1:])
             models.fill_backbone(network, model, file)
+
+
+def feature_cache(
+    config: Config, identity: Identity, environment: Environment
+) -> FeatureCache | None:
+    """Where the features of a backbone are kept, and what names them beside its weights.
+
+    That is what the backbone is made of, the images and their split, and the environment. The
+    trials of a sweep that differ in their heads share them.
+    """
+    model, data = config.model, config.data
+    if not isinstance(model, PretrainedModel):
+        return None
+    made_of = replace(model, weights=None, head=Head(pooling=model.head.pooling))
+    return FeatureCache(
+        folder=cache_folder(getattr(data, "cache", None)),
+        source=[
+            plain_value(made_of),
+            config.trainer.precision,
+            identity.data_digest,
+            [data.validation_fraction, data.split_seed, data.limit, data.rules],
+            fingerprint(environment, steps_per_execution=None),
+        ],
+        title=f"{title(model)} on {data.name}",
+        max_gb=getattr(data, "cache_gb", FeatureCache.max_gb),
+    )
 
 
 def _load(trained: TrainedRun, store: Store) -> keras.Model:

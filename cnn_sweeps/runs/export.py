@@ -10,7 +10,7 @@ import yaml
 from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, METRIC_FOLDER, metric_folder
 from cnn_sweeps.provenance import requirements
 from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
 from cnn_sweeps.text.foreign import json_of, yaml_of
@@ -92,7 +92,9 @@ def _files(record: Record) -> dict[str, str | bytes]:
         REQUIREMENTS: requirements.text(record.environment.packages),
         README: _readme(record),
     }
-    for name, source in ((FOLDER, record.source), (LOSS_FOLDER, record.loss_source)):
+    metrics = ((metric_folder(each), source) for each, source in record.metric_sources.items())
+    own = ((FOLDER, record.source), (LOSS_FOLDER, record.loss_source), *metrics)
+    for name, source in own:
         for each in source.files if source else ():
             files[f"{name}/{each.path}"] = each.content
     return files
@@ -107,6 +109,7 @@ def _readme(record: Record) -> str:
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     loss = f"| `{LOSS_FOLDER}/` | its own loss and what that imports; read it first |\n"
+    metric = f"| `{METRIC_FOLDER}/` | its own metrics and what they import; read them first |\n"
     commit = f", commit {plain_text(environment.git_commit)}" if environment.git_commit else ""
     program = plain_text(f"cnn-sweeps {environment.packages.get('cnn-sweeps', '')}".rstrip())
     python, cpu = plain_text(environment.python), plain_text(environment.cpu)
@@ -135,4 +138,5 @@ final weights with the record.
 | `{CONFIG}` | the whole config |
 | `{RECORD}` | hashes, environment, every epoch's metrics, the digest of the weights |
 | `{REQUIREMENTS}` | the exact versions of the packages |
-{source if record.source else ""}{loss if record.loss_source else ""}"""
+{source if record.source else ""}{loss if record.loss_source else ""}\
+{metric if record.metric_sources else ""}"""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.loading import load, to_json
+from cnn_sweeps.config.loading import load, to_json, with_values
 from cnn_sweeps.config.path import (
     FIRST,
     PHASES,
@@ -157,9 +157,11 @@ def _forked(
     path = [segment for segment in segments(config) if segment.first <= epoch]
     held = path[-1].config
     now = with_changes(held, changes, load)
-    total = load(_with(to_json(path[0].config), {EPOCHS: config.trainer.epochs, **whole})).trainer
+    total = load(
+        with_values(to_json(path[0].config), {EPOCHS: config.trainer.epochs, **whole})
+    ).trainer
     if now == held and total.epochs == config.trainer.epochs:
-        return load(_with(to_json(config), whole))  # nothing is changed
+        return load(with_values(to_json(config), whole))  # nothing is changed
     if total.epochs <= epoch:
         raise ConfigError(
             f"a fork after epoch {epoch} begins with epoch {epoch + 1}, but {EPOCHS}="
@@ -171,7 +173,7 @@ def _forked(
         {FIRST: epoch + 1, **({DECAY: None} if decays else {}), **changes},
     ]
     own = {EPOCHS: total.epochs, PHASES: phases}
-    return load(_with(to_json(path[0].config), {**whole, **own}))
+    return load(with_values(to_json(path[0].config), {**whole, **own}))
 
 
 def _sorted(config: Config, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -193,17 +195,6 @@ def _sorted(config: Config, values: Mapping[str, Any]) -> tuple[dict[str, Any], 
         else:
             refuse_change(config, key)
     return changes, whole
-
-
-def _with(plain: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a config with others in their places."""
-    for key, value in values.items():
-        *groups, name = key.split(".")
-        inner = plain
-        for group in groups:
-            inner = inner[group]
-        inner[name] = value
-    return plain
 
 
 def _require_own_code(parent: Record, here: Identity) -> None:

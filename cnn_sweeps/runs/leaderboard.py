@@ -15,6 +15,7 @@ from typing import Any
 
 from cnn_sweeps.config.stored import with_neutral_values
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.evaluation import named
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, ties
 from cnn_sweeps.runs.record import FINISHED
@@ -29,7 +30,7 @@ NO_SETTINGS = frozenset(
     {
         *("data.root", "data.download"),
         *("trainer.threads", "trainer.deterministic", "trainer.steps_per_execution"),
-        "trainer.progress",
+        *("trainer.progress", "trainer.metrics"),
         *("trainer.optimizer.weight_decay", "trainer.clip_norm"),  # they are among the params
     }
 )
@@ -78,6 +79,7 @@ class Leaderboard:
         matched: how many runs fitted the question at all.
         hints: what in the question no run has.
         warnings: where a study differs from the runs of its trials.
+        read: every run of the store or experiment; None where a filter has left some out.
     """
 
     metric: str
@@ -90,6 +92,7 @@ class Leaderboard:
     matched: int = 0
     hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    read: tuple[RunRecord, ...] | None = None
 
     @classmethod
     def of(
@@ -154,7 +157,7 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
     """
     runs = queries.matching_runs(store, question.where, question.experiment)
     chosen = _of_hashes(runs, prefixes, store)
-    rising = measures.higher_is_better(question.metric)
+    rising = named.higher_is_better(question.metric)
     board = Leaderboard.of(
         chosen,
         _known(question.metric, runs),
@@ -168,6 +171,7 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
         place=str(store.address),
         matched=len(chosen),
         hints=() if chosen else _hints(store, question),
+        read=None if question.where else tuple(runs),
     )
 
 

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.metrics import own_metrics
 from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
-from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION
 from cnn_sweeps.runs import lineage
@@ -57,14 +58,31 @@ def tags_of(experiment: Experiment) -> dict[str, object]:
 
 
 def log_setup(
-    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", environment: Environment
+    tracked: TrackedRun,
+    experiment: Experiment,
+    model: "keras.Model",
+    environment: Environment,
+    swept: Sequence[str] = (),
 ) -> None:
-    """Log what is known before training: config, data, network, environment."""
+    """Log what is known before training: config, data, network, environment.
+
+    Args:
+        tracked: where to.
+        experiment: what is trained.
+        model: its network.
+        environment: where it is trained.
+        swept: keys that are logged whatever their value.
+    """
     config = experiment.config
-    tracked.log_params(params_of(config))
+    tracked.log_params({**params_of(config), **neutral_params(config, swept)})
     tracked.log_config(to_json(config))
     network = config.model.function if isinstance(config.model, CustomModel) else None
-    for folder, function in ((FOLDER, network), (LOSS_FOLDER, config.trainer.loss)):
+    metrics = [each.function for each in own_metrics(config.trainer.metrics)]
+    own_functions = (
+        *((FOLDER, network), (LOSS_FOLDER, config.trainer.loss)),
+        *((metric_folder(function), function) for function in metrics),
+    )
+    for folder, function in own_functions:
         own = Source.find(function) if function is not None else None
         for file in own.files if own else ():
             artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")

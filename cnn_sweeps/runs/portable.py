@@ -189,6 +189,8 @@ def export(
             )
         try:
             found = _written(folder, FORMATS[form], made.model, data)
+            if form == "keras":
+                models.describe(folder / FORMATS[form].file, _about(record, data))
             compared = _compared(scores(model, data.x_test), found, data.y_test)
             texts = _texts(record, data, found, form, compared[-1])
             for name, text in texts.items():
@@ -231,22 +233,23 @@ def _compared(
     return right, right_after, float(np.abs(expected.astype(np.float64) - found).max())
 
 
+def _about(record: Record, data: Dataset) -> dict[str, Any]:
+    """What whoever uses the network has to know, as plain values."""
+    return {
+        "name": record.name,
+        "config_hash": record.identity.config_hash,
+        **stored_model.pictures_of(record.config, data).as_json(),
+    }
+
+
 def _texts(
     record: Record, data: Dataset, found: NDArray[Any], form: str, apart: float
 ) -> dict[str, str]:
     """The files beside the network, by name."""
     evaluation, chosen = Evaluation.of(data.y_test, found, data.class_names), FORMATS[form]
-    about = {
-        "name": record.name,
-        "config_hash": record.identity.config_hash,
-        "class_names": list(data.class_names),
-        "height": data.shape[0],
-        "width": data.shape[1],
-        "channels": data.shape[2],
-    }
     versions = {name: version(name) for name in (*chosen.packages, "numpy", "pillow")}
     return {
-        "model.json": dump_json(about) + "\n",
+        models.ABOUT: dump_json(_about(record, data)) + "\n",
         "evaluation.json": dump_json(evaluation) + "\n",
         "requirements.txt": "".join(f"{name}=={each}\n" for name, each in versions.items()),
         "predict.py": model_card.script(

@@ -5,7 +5,6 @@ config of its run, and its weights are checked (`runs.stored_model`). Import thi
 imports TensorFlow.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,13 @@ from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data import progress
 from cnn_sweeps.data.arrays import WHITEST, Images
 from cnn_sweeps.data.readers import picture
-from cnn_sweeps.data.readers.catalog import PUBLISHED
-from cnn_sweeps.errors import DataError, RecordError, StoreError, UnreadableImageError
+from cnn_sweeps.errors import DataError, UnreadableImageError
 from cnn_sweeps.models.network import Shape
-from cnn_sweeps.runs import lookup, stored_model
+from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import importable_source
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.names import IMAGES_FILE
 from cnn_sweeps.training import steps
 from cnn_sweeps.training.backend import configure_backend
 
@@ -75,12 +72,12 @@ class Predictor:
         check_finished(record)
         verify(record)
         run = store.get(record.run_id)
-        shape, class_names = _described(store, record)
+        pictures = stored_model.stored_pictures(store, record)
+        shape, class_names = pictures.shape, tuple(pictures.class_names)
         with importable_source(record, trust=trust):
             configure_backend(record.config.trainer, record.config.seed)
             model = stored_model.load(store, run, record.config, shape, len(class_names))
-        resize: Resize = getattr(record.config.data, "resize", "stretch")
-        return cls(model=model, shape=shape, class_names=class_names, resize=resize)
+        return cls(model=model, shape=shape, class_names=class_names, resize=pictures.resize)
 
     def files(self, paths: Sequence[Path]) -> Predictions:
         """Decode picture files and predict; those that cannot be read are told in `unreadable`."""
@@ -152,25 +149,6 @@ class Predictor:
                 f"The images have {image.shape[2]} channels; the network takes {self.shape}."
             )
         return picture.brought_to(image, self.shape, self.resize)
-
-
-def _described(store: Store, record: Record) -> tuple[Shape, tuple[str, ...]]:
-    """The shape of an image and the names of the classes, as they were stored with a run."""
-    run = store.get(record.run_id)
-    try:
-        text = store.read_text(record.run_id, IMAGES_FILE)
-    except StoreError:  # an earlier version stored the layers only
-        shape, count = lookup.sizes(store, run)
-        known = PUBLISHED.get(record.config.data.name)
-        return shape, known.class_names if known else tuple(map(str, range(count)))
-    try:
-        stored = json.loads(text)
-        height, width, channels = map(int, stored["image_shape"])
-        return (height, width, channels), tuple(map(str, stored["class_names"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
-        ) from error
 
 
 def _as_bytes(images: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:

@@ -4,15 +4,16 @@ A record comes from a store or from a folder that was exported. Both give the sa
 which are read and checked here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from cnn_sweeps.config.metrics import KEY, own_metrics
 from cnn_sweeps.config.schema import Config, CustomModel
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
 from cnn_sweeps.models import custom
-from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source
+from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.text.format import first_line
@@ -37,6 +38,7 @@ class Record:
         config: what was trained.
         source: the files of a user's own network; None where there is none, or none was stored.
         loss_source: those of a user's own loss, in the same way.
+        metric_sources: those of each of a user's own metrics, by function.
         environment: where it ran.
         epochs: every epoch, in order.
         metrics: the last value of each metric.
@@ -56,6 +58,7 @@ class Record:
     weights_sha256: str | None
     stopped: str | None
     loss_source: Source | None = None
+    metric_sources: Mapping[str, Source | None] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -87,6 +90,7 @@ class Record:
                 config=checked,
                 source=_source(checked, sources),
                 loss_source=_loss_source(checked, sources),
+                metric_sources=dict(_metric_sources(checked, sources)),
                 environment=Environment.from_dict(stored["environment"]),
                 epochs=tuple(map(_epoch, stored["epochs"])),
                 metrics={name: float(value) for name, value in stored["metrics"].items()},
@@ -148,6 +152,7 @@ def verify(record: Record) -> None:
         hashes.data_digest,
         source=record.source,
         loss_source=record.loss_source,
+        metric_sources=record.metric_sources,
     )
     if made == hashes or (record.source is None and _made_alone(record) == hashes):
         return
@@ -158,7 +163,7 @@ def verify(record: Record) -> None:
                 f"no file here matches.\nRestore the file in the current "
                 f"folder; config and data give {made.short} now instead of {record.identity.short}."
             )
-    own = record.source or record.loss_source
+    own = record.source or record.loss_source or record.metric_sources
     parts = "config, digest of the data and source" if own else "config and data digest"
     same = made.config_hash == record.identity.config_hash
     name = "trajectory_hash" if same else "config_hash"
@@ -200,6 +205,7 @@ def _epoch(stored: Mapping[str, Any]) -> Epoch:
         val_accuracy=value("val_accuracy"),
         seconds=float(stored["seconds"]),
         images_per_second=float(stored["images_per_second"]),
+        measured={name: float(given) for name, given in stored.get("measured", {}).items()},
     )
 
 
@@ -207,7 +213,9 @@ def functions_of(record: Record) -> list[tuple[str, str, Source | None]]:
     """The user's own functions that a run was made with: key, function, and its stored files."""
     model, loss = record.config.model, record.config.trainer.loss
     own = [(custom.KEY, model.function, record.source)] if isinstance(model, CustomModel) else []
-    return own if loss is None else [*own, (LOSS, loss, record.loss_source)]
+    lost = [] if loss is None else [(LOSS, loss, record.loss_source)]
+    measured = [(KEY, each, source) for each, source in record.metric_sources.items()]
+    return [*own, *lost, *measured]
 
 
 def _source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
@@ -224,6 +232,14 @@ def _loss_source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) 
     return Source.stored(config.trainer.loss, sources(LOSS_FOLDER))
 
 
+def _metric_sources(
+    config: Config, sources: Callable[[str], Mapping[str, bytes]]
+) -> Iterator[tuple[str, Source | None]]:
+    for each in own_metrics(config.trainer.metrics):
+        custom.check_function_name(each.function, key=KEY)
+        yield each.function, Source.stored(each.function, sources(metric_folder(each.function)))
+
+
 def _made_alone(record: Record) -> Identity | None:
     """The hashes with the file that is here, as an earlier version made them: without imports."""
     model = record.config.model
@@ -235,6 +251,7 @@ def _made_alone(record: Record) -> Identity | None:
         record.identity.data_digest,
         source=replace(found, imports=()),
         loss_source=record.loss_source,
+        metric_sources=record.metric_sources,
     )
 
 

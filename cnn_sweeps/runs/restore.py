@@ -17,11 +17,12 @@ from typing import Any, Literal
 from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.schema import Config, CustomModel, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
+from cnn_sweeps.models import custom
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import LOSS, Record, functions_of
+from cnn_sweeps.runs.record import Record, functions_of
 
 PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
 """In the names of options that name a file or a folder."""
@@ -141,13 +142,13 @@ def importable_source(record: Record, *, trust: bool, to_train: bool = False) ->
     Args:
         record: the run.
         trust: whether the user has said that the code may run.
-        to_train: whether the loss is needed as well as the network.
+        to_train: whether loss and metrics are needed as well as the network.
 
     Raises:
         ConfigError: the user has not said that the code may run.
         RecordError: another file of that name comes first all the same.
     """
-    needed = [each for each in functions_of(record) if to_train or each[0] != LOSS]
+    needed = [each for each in functions_of(record) if to_train or each[0] == custom.KEY]
     if needed and not trust:
         typed = " and ".join(f"{key}={function}" for key, function, _ in needed)
         raise ConfigError(

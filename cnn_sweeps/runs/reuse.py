@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.metrics import PREFIX, measured_names
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.log import cut_texts, log_remarks
+from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
@@ -40,7 +41,9 @@ def find_finished(
 ) -> tuple[RunRecord | None, Experiment]:
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
-    One whose stored model was changed is passed over: what it logged may have been, too.
+    One that did not measure all that is asked for now is passed over: its epochs are measured from
+    their weights where they are stored. So is one whose stored model was changed: what it logged
+    may have been, too.
 
     Args:
         experiment: with the digest of a user's own network, which was built for it.
@@ -54,9 +57,12 @@ def find_finished(
     if not config.trajectory.reuse:
         return None, experiment
     threads = config.trainer.threads if timed else None
+    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
     for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
+        if not asked <= run.metrics.keys():
+            continue
         if not model_files.has_model(store, run):
             params = run.metrics.get(TOTAL_PARAMS, 0)
             if config.tracking.log_model and not stored_model.for_winners_only(config, params):
@@ -77,18 +83,37 @@ def answer(
     experiment: Experiment,
     tracked: TrackedRun,
     callbacks: "Sequence[Callback]",
+    swept: Sequence[str] = (),
 ) -> RunResult:
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
     Observers see every epoch, so that a pruner judges it as it would judge a training. The
     seconds are those of the original; the scores of the test split are left behind.
 
+    Args:
+        known: the finished run.
+        experiment: what it trained.
+        tracked: the run of the trial.
+        callbacks: see each epoch.
+        swept: keys whose params are logged whatever their value.
+
     Raises:
         PrunedError: an observer gave it up.
     """
+    with tracked.together() as copy:
+        return _copied(known, experiment, copy, callbacks, swept)
+
+
+def _copied(
+    known: RunRecord,
+    experiment: Experiment,
+    tracked: TrackedRun,
+    callbacks: "Sequence[Callback]",
+    swept: Sequence[str],
+) -> RunResult:
     epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
     finished_runs.take_over(known, tracked)
-    tracked.log_params(known.params)
+    tracked.log_params({**neutral_params(experiment.config, swept), **known.params})
     tracked.log_config(to_json(experiment.config))
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)

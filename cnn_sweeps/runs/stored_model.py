@@ -5,13 +5,15 @@ the training; of the stored files only the weights are read, and held against th
 without a model they are those of the epoch that it ended with, as far as that is stored.
 """
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, CustomModel, Resize
 from cnn_sweeps.data import Dataset, load_cached
+from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
@@ -20,9 +22,15 @@ from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import lineage, lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.record import verify
+from cnn_sweeps.runs.record import Record, verify
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
-from cnn_sweeps.tracking.names import DATA_DIGEST, LEFT_OUT, TRAJECTORY_HASH, WEIGHTS
+from cnn_sweeps.tracking.names import (
+    DATA_DIGEST,
+    IMAGES_FILE,
+    LEFT_OUT,
+    TRAJECTORY_HASH,
+    WEIGHTS,
+)
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
 from cnn_sweeps.trajectories.entry import MB
@@ -154,11 +162,42 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     """
     record = lookup.record_of(store, run)
     verify(record)
-    shape, num_classes = lookup.sizes(store, run)
+    pictures = stored_pictures(store, record)
     with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
-        model = load(store, run, record.config, shape, num_classes)
-        store.reopen(run.run_id).log_model(model, shape=shape, num_classes=num_classes)
+        model = load(store, run, record.config, pictures.shape, len(pictures.class_names))
+        store.reopen(run.run_id).log_model(model, pictures)
+
+
+def pictures_of(config: Config, dataset: Dataset) -> models.Pictures:
+    """What the network of an experiment takes and gives."""
+    resize: Resize = getattr(config.data, "resize", "stretch")
+    return models.Pictures(class_names=dataset.class_names, shape=dataset.shape, resize=resize)
+
+
+def stored_pictures(store: Store, record: Record) -> models.Pictures:
+    """The same as it was stored with a run.
+
+    Raises:
+        RecordError: it was changed or damaged.
+    """
+    resize: Resize = getattr(record.config.data, "resize", "stretch")
+    try:
+        text = store.read_text(record.run_id, IMAGES_FILE)
+    except StoreError:  # an earlier version stored the layers only
+        shape, count = lookup.sizes(store, store.get(record.run_id))
+        known = PUBLISHED.get(record.config.data.name)
+        names = known.class_names if known else tuple(map(str, range(count)))
+        return models.Pictures(class_names=names, shape=shape, resize=resize)
+    try:
+        stored = json.loads(text)
+        height, width, channels = map(int, stored["image_shape"])
+        names = tuple(map(str, stored["class_names"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
+        ) from error
+    return models.Pictures(class_names=names, shape=(height, width, channels), resize=resize)
 
 
 def score_stored(
@@ -183,7 +222,7 @@ def score_stored(
     tests = evaluate_test(Evaluate(model=model), dataset)
     if kept and not model_files.has_model(store, run):
         tracked = store.reopen(run.run_id)
-        tracked.log_model(model, shape=dataset.shape, num_classes=dataset.num_classes)
+        tracked.log_model(model, pictures_of(config, dataset))
     if drawn:
         gallery = Gallery.of(config, model=model, dataset=dataset, about=run.name)
         draw(gallery, store.reopen(run.run_id))

@@ -26,7 +26,13 @@ from cnn_sweeps.config.schema import (
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.training import freezing, no_effect, optimizers, stopping
+from cnn_sweeps.training import (
+    freezing,
+    no_effect,
+    optimizers,
+    stopping,
+    validation_metrics,
+)
 
 CONFIG_NAME = "config"
 HYDRA_VERSION = "1.3"
@@ -162,6 +168,7 @@ def check(config: Config) -> None:
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
+    validation_metrics.check(config.trainer, config.data.validation_fraction)
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)

@@ -153,8 +153,7 @@ def compare(recorded: Record, now: Record, *, tolerance: float | None = None) ->
     deterministic = recorded.environment.deterministic and now.environment.deterministic
     weights = recorded.weights_sha256 == now.weights_sha256
     if environment or not deterministic:
-        allowed = TOLERANCES if tolerance is None else dict.fromkeys(TOLERANCES, tolerance)
-        telling = [d for d in deviations if d.size > allowed[d.metric]]
+        telling = [d for d in deviations if d.size > _allowed(d.metric, tolerance)]
         kind = DIFFERENT if telling else EQUAL
     else:
         telling, kind = deviations, DIFFERENT
@@ -240,7 +239,8 @@ def _code(recorded: Environment, now: Environment) -> str:
 def _pairs(recorded: Record, now: Record) -> Iterator[Deviation]:
     """Every metric that both could have, in the order in which a training makes them."""
     for number, (then, here) in enumerate(zip_longest(recorded.epochs, now.epochs), start=1):
-        for name in EPOCH_METRICS:
+        further = [name for each in (then, here) if each for name in each.measured]
+        for name in dict.fromkeys((*EPOCH_METRICS, *further)):
             values = [None if e is None else e.metrics.get(name) for e in (then, here)]
             if values != [None, None]:
                 yield Deviation(epoch=number, metric=name, recorded=values[0], now=values[1])
@@ -252,6 +252,11 @@ def _pairs(recorded: Record, now: Record) -> Iterator[Deviation]:
                 recorded=recorded.metrics[name],
                 now=now.metrics.get(name),
             )
+
+
+def _allowed(metric: str, tolerance: float | None) -> float:
+    """How far a metric may be apart; one that has no limit of its own as far as a loss may."""
+    return TOLERANCES.get(metric, TOLERANCES["val_loss"]) if tolerance is None else tolerance
 
 
 def _same(one: float | None, other: float | None) -> bool:

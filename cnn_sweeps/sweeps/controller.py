@@ -14,12 +14,12 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
-from cnn_sweeps.sweeps.results.commands import best_again, save_command
+from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.sweeps.results.runs import Runs
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, PARENT
+from cnn_sweeps.sweeps.results.runs import Reading
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, OPEN, PARENT, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
@@ -70,6 +71,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                 display.started(study)
                 for note in request.notes:
                     display.notice(f"  {note}")
+                if budget.elsewhere or address.shared:
+                    display.notice(f"  workers: {join_command(study, store)}")
                 try:
                     _carry_out(study, store, budget, place, display, interrupts)
                 except (RunFailedError, KeyboardInterrupt) as error:
@@ -87,7 +90,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
             display.reported(publisher.publish(study, store))
         raise RunFailedError(failed)
-    report = publisher.publish(study, store)
+    report = publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
 
@@ -98,6 +101,8 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         study = SweepStudy.create(address, plan)
     recover(study, store, retries=budget.retries, show=lambda _: None)
     with hold_lock(address.lock):
+        for name, value in ((OPEN, True), (RETRIES_ALLOWED, budget.retries)):
+            study.optuna_study.set_user_attr(name, value)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         _prepare_parent(study, store)
@@ -165,7 +170,7 @@ def _carry_out(
     view = display.view(
         counts.total,
         counts.finished,
-        workers if place is None else None,
+        None if place or budget.elsewhere else workers,
         study.plan.objectives,
         _ended_before(study),
     )
@@ -174,6 +179,8 @@ def _carry_out(
         if place is not None:
             launch = partial(place, study.address, workers, cpu_slots)
             supervisor.run(Placement(study=study, launch=launch), interrupts)
+        elif budget.elsewhere:
+            supervisor.run(Elsewhere(study), interrupts)
         elif budget.n_jobs:
             supervisor.run(Pool(study.address, workers=workers, threads=threads), interrupts)
         else:
@@ -186,6 +193,7 @@ def _carry_out(
             ).work()
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+        study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
     _tell_timeout(study, budget, display)
     if interrupts.asked():
@@ -239,14 +247,14 @@ def conclude(
     study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    runs = Runs.of(study, store)
-    for line in runs.notices():
+    read = Reading.of(study, store)
+    study = read.study
+    for line in read.runs.notices():
         display.notice(line)
-    study, differences = runs.reconciled(study)
-    if differences:
-        display.warning("\n".join(differences))
+    if read.differences:
+        display.warning("\n".join(read.differences))
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
-    ranking = Ranking.of(study, scores, differences)
+    ranking = Ranking.of(study, scores, read.differences)
     _log_ranking(ranking, parent)
     answer = exercise_answer.answer_of(study, scores)
     if answer is not None:
@@ -261,6 +269,7 @@ def conclude(
     return SweepOutcome(
         study=study,
         store=store,
+        read=read.again(row.run_id for row in ranking.rows if row.number in scores and row.run_id),
         ranking=ranking,
         answer=answer,
         epochs=epochs_spent(study.trials()),

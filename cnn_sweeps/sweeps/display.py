@@ -170,8 +170,13 @@ class Tally:
     def _line(self, ended: TrialEnded) -> str:
         width = len(str(self.total))
         place = f"[{self.done:>{width}}/{self.total}]"
+        return f"{place} {self.described(ended)}"
+
+    def described(self, ended: TrialEnded) -> str:
+        """A trial that has ended, in one line."""
+        width = len(str(self.total))
         parts = [f"trial {ended.trial:<{width}}", *self._told(ended), ended.name]
-        return f"{place} {'  '.join(filter(None, parts))}"
+        return "  ".join(filter(None, parts))
 
     def _told(self, ended: TrialEnded) -> list[str]:
         """What is said of a trial beside its number and its name."""
@@ -252,6 +257,18 @@ class PlainView(View):
         line = self._tally.take(event)
         if line is not None:
             say(line, stream=self._stream)
+
+
+class WorkerView(View):
+    """One line for each trial that workers of this host have ended; others count elsewhere."""
+
+    def __init__(self, objectives: Objectives, total: int) -> None:
+        self._tally = Tally(total=total, done=0, workers=1, objectives=objectives)
+
+    def show(self, event: Event) -> None:
+        """Write the line of a trial that has ended."""
+        if isinstance(event, TrialEnded):
+            say(self._tally.described(event))
 
 
 class LiveView(View):

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from cnn_sweeps.config.metrics import KEY, own_metrics
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.validate import (
@@ -116,6 +117,11 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         of_default = OF_DEFAULT.format(space=swept.by_default)
         raise ConfigError(f"{error}\n  {of_default}") from error
     place = None if call.is_local else partial(place_by_launcher, call.launcher())
+    if place is not None and budget.elsewhere:
+        raise ConfigError(
+            "hydra.sweeper.n_jobs=none starts no worker, and hydra/launcher places some: "
+            "leave one of them out."
+        )
     earlier = begun_earlier(plan, budget, config.tracking)
     notes = (*swept.notes, *([earlier] if earlier else []))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)
@@ -169,10 +175,17 @@ def _sampler(call: HydraCall) -> SamplerSpec:
     return SamplerSpec.parse(name, seed=from_text(call.config.get("seed", 0)))
 
 
+def _own_metrics(call: HydraCall) -> list[str]:
+    """Names of the user's own metrics; the check of a config says what is wrong with them."""
+    listed = OmegaConf.select(call.config, KEY, default=None) or ()
+    texts = [listed] if isinstance(listed, str) else map(str, listed)
+    return [each.name for each in own_metrics(list(texts))]
+
+
 def _plan(call: HydraCall, typed: Typed, exercise: ComparisonSpec | None, swept: Swept) -> Plan:
     """Space, base configs and all that chooses and ends trials."""
     settings, loader = call.sweeper, call.context.config_loader
-    objectives, sampler = Objectives.parse(call.objectives), _sampler(call)
+    objectives, sampler = Objectives.parse(call.objectives, _own_metrics(call)), _sampler(call)
     space = parse_space(swept.expressions, loader, typed=typed.lines)
     typed_values = {key: line for key, line in typed.fixed.items() if not _is_apart(key)}
     fixed = [*space.fixed, *typed_values.values()]
@@ -182,7 +195,7 @@ def _plan(call: HydraCall, typed: Typed, exercise: ComparisonSpec | None, swept:
         fixed = [*own, *fixed]
     return Plan(
         space=space,
-        base_config=_base_config(loader, call.config, space, fixed),
+        base_config=_base_config(loader, call.config, space, fixed).measuring(objectives.measured),
         objectives=objectives,
         sampler=sampler,
         pruner=PrunerSpec.parse(settings["pruner"] or "none"),

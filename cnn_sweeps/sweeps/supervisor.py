@@ -1,10 +1,11 @@
 """The controller's loop over the workers of a sweep, and how the user can end it."""
 
 import logging
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -102,17 +103,20 @@ class Interrupts:
 
 
 @contextmanager
-def interruptible(say: Callable[[str], None] = lambda _: None) -> Iterator[Interrupts]:
+def interruptible(
+    say: Callable[[str], None] = lambda _: None, signals: Sequence[signal.Signals] = STOPS
+) -> Iterator[Interrupts]:
     """Count Ctrl-C and SIGTERM instead of dying of them; what is ignored stays ignored.
 
     Args:
         say: tells the user that it was heard; it is called while a signal is handled.
+        signals: which are counted.
     """
     interrupts = Interrupts(say=say)
     if threading.current_thread() is not threading.main_thread():
         yield interrupts  # Python hears signals in its main thread only
         return
-    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, interrupts.note) for number in heard}
     try:
         yield interrupts
@@ -130,6 +134,7 @@ class Supervisor:
         store: where runs are logged.
         budget: retries and failures that are allowed.
         view: what the user sees.
+        grace: seconds that workers have to end their epochs when asked to stop; None for any.
         failures: how many trials have failed.
         ended: the trials whose end was shown.
     """
@@ -138,6 +143,7 @@ class Supervisor:
     store: Store | None
     budget: Budget
     view: View
+    grace: float | None = None
     failures: int = 0
     ended: set[int] = field(default_factory=set)
 
@@ -148,14 +154,16 @@ class Supervisor:
             RunFailedError: only failures.
             StoreError: the study or a worker's store refuses.
         """
-        told, looked = 0, 0.0
+        told, looked, asked_at = 0, 0.0, 0.0
         try:
             interrupts.steered = True
             with self.study.address.refusing():
                 while not self._over(workers, interrupts):
                     if interrupts.count > told:
-                        told = interrupts.count
+                        told, asked_at = interrupts.count, asked_at or time.monotonic()
                         self._stop(workers, interrupts)
+                    elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
+                        interrupts.count += 1
                     waiting = not interrupts.asked() and self._waiting()
                     died = workers.step(self.show, waiting=waiting)
                     if died or workers.idle or time.monotonic() - looked > LOOK:

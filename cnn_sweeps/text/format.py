@@ -62,11 +62,6 @@ def head(metric: str) -> str:
     return HEADS.get(metric, metric)
 
 
-def higher_is_better(metric: str) -> bool:
-    """Whether more of it is better: of accuracies and speed, and of nothing else."""
-    return metric.endswith("accuracy") or metric == "images_per_second"
-
-
 def rounded(value: float, decimals: int = 4) -> str:
     """A number with three digits or more that say something: `0.9312`, `16.2`, `7.75e+44`.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cnn_sweeps import figures
+from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.foreign import json_of
@@ -74,10 +75,12 @@ def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
     """The epochs of a run as they were logged, the last value of each where there are several."""
     curves: dict[str, dict[int, float]] = {}
     with as_store_error(run.address):
-        precision = run.client.get_run(run.run_id).data.params.get(PRECISION)
-        for metric, field in FIELDS.items():
+        logged = run.client.get_run(run.run_id).data
+        precision = logged.params.get(PRECISION)
+        further = [n for n in logged.metrics if n.startswith(PREFIX) and n not in FIELDS]
+        for metric in (*FIELDS, *further):
             history = run.client.get_metric_history(run.run_id, metric)
-            curves[field] = {
+            curves[FIELDS.get(metric, metric)] = {
                 point.step: exact_value(metric, point.value, precision=precision)
                 for point in history
                 if point.step > 0
@@ -92,6 +95,7 @@ def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
             val_accuracy=curves["val_accuracy"].get(number),
             seconds=curves["seconds"][number],
             images_per_second=curves["images_per_second"][number],
+            measured={name: curves[name][number] for name in further if number in curves[name]},
         )
         for number in numbers
     )

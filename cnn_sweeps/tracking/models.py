@@ -2,11 +2,13 @@
 
 import hashlib
 import inspect
+import json
+import shutil
 import sys
 import types
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.errors import ModelError, RecordError
+from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.params import tensor
 
@@ -25,17 +29,77 @@ if TYPE_CHECKING:
     import keras
     from mlflow.models import Model, ModelSignature
 
-REQUIREMENTS: Final = ("tensorflow", "keras", "numpy")
+REQUIREMENTS: Final = ("tensorflow", "keras", "numpy", "pillow")
 TAKES: Final = "images as bytes (0 to 255), or divided by 255 (0 to 1)"
 """What goes into a stored model, for a person."""
 CARD: Final = "MLmodel"
+CODE: Final = "code"
+CLASSIFIER: Final = Path(__file__).with_name("picture_classifier.py")
+"""The program that takes pictures for a stored model; a copy goes into its folder `code`."""
+ABOUT: Final = "model.json"
+"""In the Keras file: classes and images, for whoever loads it."""
+README: Final = """\
+# Image classifier
+
+Classes: {classes}.
+
+Input: images (n, {height}, {width}, {channels}), as bytes (0 to 255) or divided by 255 (0 to 1).
+Output: a probability for each class, in the order above. A picture of another size or colour is
+brought to that size with Pillow{how}.
+
+```python
+import json, zipfile, keras
+
+model = keras.saving.load_model("{archive}", compile=False)
+about = json.loads(zipfile.ZipFile("{archive}").read("{about}"))  # class_names, height, ...
+```
+
+With MLflow, `mlflow.pyfunc.load_model(...)` takes such images, or a list of picture files as bytes
+or in base64, of which it names the classes; `model.metadata.metadata` has the same as above.
+"""
+"""Beside each stored model."""
+HOW: Final = {
+    "stretch": " (`resize`, bilinear)",
+    "crop": " (`ImageOps.fit`, bilinear)",
+    "pad": " (`ImageOps.pad`, bilinear)",
+}
 ARCHIVE: Final = "data/model.keras"
 ARRAYS: Final = "model.weights.h5"
 """Where MLflow keeps the Keras file of a model, and that the weights."""
 VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 TOO_LARGE: Final = "it is larger than the weights of this network"
+_last: dict[str, tuple["keras.Model", "keras.Model"]] = {}
+"""The copy of a network that was made last, and what is stored of it, by its layers as JSON."""
 MOST_OVERHEAD: Final = 16 * 2**20
 """Bytes of a file of weights that are not weights; about 2 kB for a layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What a network takes and gives, for whoever loads it without this package.
+
+    Attributes:
+        class_names: in the order of the scores.
+        shape: height, width and channels of an image.
+        resize: what becomes of a picture of another aspect ratio.
+    """
+
+    class_names: Sequence[str]
+    shape: tuple[int, int, int]
+    resize: Resize = "stretch"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as they are stored."""
+        height, width, channels = self.shape
+        return {
+            "class_names": list(self.class_names),
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "color": {1: "grayscale", 3: "rgb"}.get(channels),
+            "resize": self.resize,
+            "takes": TAKES,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +140,9 @@ class Portable:
         signature = ModelSignature(
             inputs=tensor(np.float32, (-1, *shape)), outputs=tensor(scores, (-1, num_classes))
         )
-        copy = take_either_scale(_copy(model, custom), shape)
-        return cls(model=copy, custom=custom, signature=signature)
+        return cls(model=_copy(model, custom, shape), custom=custom, signature=signature)
 
-    def save(self, folder: Path, card: "Model") -> None:
+    def save(self, folder: Path, card: "Model", pictures: Pictures) -> None:
         """Write MLflow's model format into a folder that does not exist yet.
 
         What goes in is left out of the stored signature: MLflow would refuse all types but one,
@@ -88,14 +151,28 @@ class Portable:
         Args:
             folder: where to.
             card: the MLmodel description to fill in, with the ids already in it.
+            pictures: what the network takes and gives.
         """
         from mlflow.models import ModelSignature
 
-        self._save(folder, card)
+        self._save(folder, card, pictures)
+        describe(folder / ARCHIVE, pictures.as_json())
+        about = pictures.as_json()
+        text = README.format(
+            **about,
+            classes=", ".join(map(plain_text, pictures.class_names)),
+            how=HOW[pictures.resize],
+            archive=ARCHIVE,
+            about=ABOUT,
+        )
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        (folder / CODE).mkdir()
+        shutil.copy(CLASSIFIER, folder / CODE)
+        card.flavors["python_function"] |= {"loader_module": CLASSIFIER.stem, "code": CODE}
         card.signature = ModelSignature(outputs=self.signature.outputs)
         card.save(str(folder / CARD))
 
-    def _save(self, folder: Path, card: "Model") -> None:
+    def _save(self, folder: Path, card: "Model", pictures: Pictures) -> None:
         """Write everything.
 
         The requirements are named here since MLflow would find them by loading the model
@@ -106,7 +183,7 @@ class Portable:
             "mlflow_model": card,
             "signature": self.signature,
             "pip_requirements": requirements,
-            "metadata": {"takes": TAKES},
+            "metadata": pictures.as_json(),
         }
         with warnings.catch_warnings(action="ignore"):  # between Keras and NumPy, not the user's
             if not self.custom:
@@ -157,6 +234,12 @@ def take_either_scale(model: "keras.Model", shape: tuple[int, int, int]) -> "ker
         clone_function=lambda layer: layer,
         call_function=call,
     )
+
+
+def describe(archive: Path, about: Mapping[str, Any]) -> None:
+    """Put classes and images into a Keras file, as `model.json`; Keras reads past it."""
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(ABOUT, json.dumps(about, ensure_ascii=False, indent=2))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -248,23 +331,35 @@ def _is_function(value: object) -> bool:
     return isinstance(value, types.FunctionType)
 
 
-def _copy(model: "keras.Model", custom: dict[str, Any]) -> "keras.Model":
-    """The model without what compiling added, made in the way that loading makes it."""
+def _copy(
+    model: "keras.Model", custom: dict[str, Any], shape: tuple[int, int, int]
+) -> "keras.Model":
+    """The model without what compiling added, made in the way that loading makes it.
+
+    Trials that follow each other often have one network: of Keras' own layers the copy is kept
+    for the next one, which has other weights.
+    """
     import keras
 
     try:
         with warnings.catch_warnings(action="ignore"):
             config = keras.saving.serialize_keras_object(model)
             config.pop("compile_config", None)
-            copy = keras.saving.deserialize_keras_object(config, custom_objects=custom)
+            made = _last.get(what := json.dumps(config, default=str))
+            if made is None or custom:
+                copy = keras.saving.deserialize_keras_object(config, custom_objects=custom)
+                made = copy, take_either_scale(copy, shape)
+                _last.clear()
+                _last[what] = made
+            copy, portable = made
             copy.set_weights(model.get_weights())
+            return portable
     except Exception as error:  # a user's layer may raise anything here
         raise ModelError(
             f"The model cannot be stored, since Keras cannot make it again: "
             f"{_lacking(model) or first_line(error)}\nAdd that, "
             "or leave the model out with tracking.log_model=false."
         ) from error
-    return copy
 
 
 def _lacking(model: "keras.Model") -> str | None:

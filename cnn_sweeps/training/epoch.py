@@ -1,10 +1,12 @@
 """What training leaves behind: one value for each epoch, and the whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What training determines in each epoch, and a pruner can go by; times are never the same."""
+"""What training determines in each epoch, whatever is measured besides."""
+TIMES = ("epoch_seconds", "images_per_second")
+"""Metrics of an epoch that are never the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class Epoch:
         val_accuracy: accuracy on the validation split; None without a split.
         seconds: wall time of training and validation.
         images_per_second: training images over the wall time of training alone.
+        measured: further metrics of the validation split that were asked for, as `val_macro_f1`.
     """
 
     number: int
@@ -28,6 +31,7 @@ class Epoch:
     val_accuracy: float | None
     seconds: float
     images_per_second: float
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -37,10 +41,16 @@ class Epoch:
             "accuracy": self.accuracy,
             "val_loss": self.val_loss,
             "val_accuracy": self.val_accuracy,
+            **self.measured,
             "epoch_seconds": self.seconds,
             "images_per_second": self.images_per_second,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def determined(self) -> dict[str, float]:
+        """The metrics that are the same in each training of it."""
+        return {name: value for name, value in self.metrics.items() if name not in TIMES}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,15 +23,34 @@ TRAINED: Final = "_trained_unless_frozen"
 
 
 def check_config(config: Config) -> None:
-    """Refuse to freeze a backbone that there is not; imports no Keras.
+    """Refuse to freeze a backbone that there is not, and features that change; imports no Keras.
 
     Raises:
         ConfigError: see above.
     """
+    if config.trainer.features == "cached":
+        _check_features(config)
     if config.trainer.freeze == BACKBONE and not isinstance(config.model, PretrainedModel):
         raise ConfigError(
             f"{KEY}={BACKBONE} needs a network with one, and model={config.model.name} has none.\n"
             f"Type model=pretrained, or a share of the layers such as {KEY}=0.5."
+        )
+
+
+def _check_features(config: Config) -> None:
+    """Features are computed once where nothing that they are made of changes."""
+    given = "trainer.features=cached"
+    if not isinstance(config.model, PretrainedModel):
+        raise ConfigError(f"{given} needs a backbone, and model={config.model.name} has none.")
+    if config.trainer.freeze != BACKBONE:
+        raise ConfigError(
+            f"{given} needs the whole backbone frozen, and {KEY}={config.trainer.freeze}.\n"
+            f"Type {KEY}={BACKBONE}, or trainer.features=live."
+        )
+    if config.augment.is_on:
+        raise ConfigError(
+            f"{given} computes each image once, and augmentation changes it in each step.\n"
+            "Type augment=none, or trainer.features=live."
         )
 
 

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import keras
@@ -24,11 +24,22 @@ from cnn_sweeps.config.path import Segment, segment_at
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.training import ema, freezing, no_effect, optimizers, plateau, stopping
+from cnn_sweeps.training import (
+    ema,
+    features,
+    freezing,
+    no_effect,
+    optimizers,
+    plateau,
+    state,
+    stopping,
+)
+from cnn_sweeps.training import validation_metrics as metrics
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
-from cnn_sweeps.training.steps import Evaluate, OnStep, TrainEpoch, make_step
+from cnn_sweeps.training.feature_cache import FeatureCache
+from cnn_sweeps.training.steps import Evaluate, OnStep, Scores, TrainEpoch, make_step
+from cnn_sweeps.training.validation_metrics import ValidationMetrics
 
 
 class Callback(Protocol):
@@ -75,6 +86,8 @@ class Trainer:
         on_step: is told how many steps of an epoch have begun.
         augment: what is done to the training images in that segment.
         path: the segments of the training; none where all of it is one.
+        cache: where features of a frozen backbone are kept; in memory only when None.
+        metrics: what is measured on the validation split beside loss and accuracy.
         evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
 
@@ -85,6 +98,8 @@ class Trainer:
     on_step: OnStep | None = None
     augment: Augment = field(default_factory=Augment)
     path: Sequence[Segment] = ()
+    cache: FeatureCache | None = None
+    metrics: ValidationMetrics | None = None
 
     def __post_init__(self) -> None:
         self._segment = self.path[0] if self.path else None
@@ -101,21 +116,25 @@ class Trainer:
         augment: Augment | None = None,
         on_step: OnStep | None = None,
         path: Sequence[Segment] = (),
+        cache: FeatureCache | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained from its first epoch.
 
         Raises:
-            ConfigError: early stopping without validation images, an impossible optimizer, a
-                class, a loss or a layer that there is not, or augmentation without effect.
-            ModelError: a loss of the user's own cannot be minimised.
+            ConfigError: early stopping or metrics without validation images, an impossible
+                optimizer, a class, a loss, a layer or a metric that there is not, or augmentation
+                without effect.
+            ModelError: a loss of the user's own cannot be minimised, or a metric fails.
             RunFailedError: memory ran out.
         """
         augment = path[0].config.augment if path else augment or Augment()
         config = path[0].config.trainer if path else config
+        metrics.check(config, len(dataset.x_val))
         stopping.check(config, len(dataset.x_val))
         no_effect.check(augment, config, dataset.shape)
         for segment in path:
             freezing.check_layer(model, segment.config.trainer.freeze)
+        measured = ValidationMetrics.of(config, dataset.y_val, dataset.num_classes)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
         return cls(
@@ -126,7 +145,23 @@ class Trainer:
             on_step=on_step,
             augment=augment,
             path=path,
+            cache=cache,
+            metrics=measured,
         )
+
+    def measure(self, epoch: Epoch) -> Epoch:
+        """An epoch with the metrics that are asked for, of the weights that the model carries now.
+
+        Nothing that training goes on from is moved.
+
+        Raises:
+            ModelError: a metric of the user's own failed, or gave no finite number.
+        """
+        if not self.metrics or not stopping.is_finite(epoch):
+            return epoch
+        with memory_remedy(self.config), state.unmoved(self.model):
+            values = self.metrics.values(self.scores(self.dataset.x_val))
+        return replace(epoch, measured=values)
 
     def epochs(self, start: int = 1, history: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Train for one epoch each time the next one is asked for; no end.
@@ -172,10 +207,16 @@ class Trainer:
 
     def _renew(self) -> None:
         """Forget the graphs, which have the optimizer and the metrics of one compilation."""
-        self.evaluate = Evaluate(model=self.model)
-        self.step = make_step(self.model, self.dataset, self.config, self.augment)
+        self.evaluate = self._validate = Evaluate(model=self.model)
+        self.scores = Scores(self.model)
+        self._given: Dataset | None = self.dataset
+        trained = self.model
+        if self.config.features == "cached":
+            trained, self._given = features.head_of(self.model), None
+            self._validate = Evaluate(model=trained)
+        self.step = make_step(trained, self.dataset, self.config, self.augment)
         self._train = TrainEpoch(
-            model=self.model,
+            model=trained,
             batch_size=self.config.batch_size,
             steps=self.config.steps_per_execution,
             step=self.step,
@@ -205,7 +246,9 @@ class Trainer:
             self.model.optimizer.learning_rate = rate
 
     def _epoch(self, number: int) -> Epoch:
-        data, config = self.dataset, self.config
+        if self._given is None:  # now that the backbone has its weights
+            self._given = features.with_features(self.model, self.dataset, self.cache)
+        data, config = self._given, self.config
         began = time.perf_counter()
         with memory_remedy(config):
             order = epoch_order(self.seed, number, len(data.x_train))
@@ -214,7 +257,7 @@ class Trainer:
             with ema.trained_weights(self.model):
                 logs = self._train(data.x_train, data.y_train, order, self.on_step, seeds)
             trained = time.perf_counter()
-            val = self.evaluate(data.x_val, data.y_val) if len(data.x_val) else None
+            val = self._validate(data.x_val, data.y_val) if len(data.x_val) else None
         return Epoch(
             number=number,
             loss=logs["loss"],
@@ -255,7 +298,7 @@ class FreshTraining:
         for epoch in self.trainer.epochs():
             self._last = epoch.number
             self.seconds += epoch.seconds
-            yield epoch
+            yield self.trainer.measure(epoch)
 
     def checkpoint(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
         """Copy the weights."""
@@ -279,22 +322,19 @@ def train(
         DivergedError: the loss became NaN or infinite.
         RunFailedError: memory ran out.
     """
-    early, rules = config.early_stopping, stopping.rules(config)
-    restore_best = early.patience is not None and early.restore_best
     history: list[Epoch] = []
-    best, reason = 0, None
+    best, reason = 0, ""
     for epoch in source.epochs():
         history.append(epoch)
         stopping.check_finite(epoch)
-        best = stopping.best_epoch(early, history) if restore_best else epoch.number
-        if restore_best and best == epoch.number:
+        best = stopping.final_epoch(config, history)
+        if stopping.restores_best(config) and best == epoch.number:
             source.checkpoint(best)
-        reason = _tell(callbacks, epoch) or _first_reason(rules, history)
-        if reason or epoch.number >= config.epochs:
+        reason = _tell(callbacks, epoch) or stopping.end_of(config, history) or ""
+        if reason:
             break
     source.restore_best(best)
-    stopped = reason or f"all {pluralize(config.epochs, 'epoch')}"
-    return TrainingResult(epochs=tuple(history), best=best, stopped=stopped)
+    return TrainingResult(epochs=tuple(history), best=best, stopped=reason)
 
 
 def compile_model(
@@ -345,11 +385,6 @@ def _tell(callbacks: Sequence[Callback], epoch: Epoch) -> str | None:
         except stopping.StopTraining as stop:
             reasons.append(stop.reason)
     return reasons[0] if reasons else None
-
-
-def _first_reason(rules: Sequence[stopping.Rule], history: Sequence[Epoch]) -> str | None:
-    reasons = (rule(history) for rule in rules)
-    return next((reason for reason in reasons if reason), None)
 
 
 @contextmanager

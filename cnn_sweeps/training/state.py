@@ -5,7 +5,8 @@ And the state that nobody can keep. Import this module late: it imports Keras an
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -83,6 +84,18 @@ def restore_model(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None
         RunFailedError: the snapshot is of another model.
     """
     _assign(_model_variables(model), state)
+
+
+@contextmanager
+def unmoved(model: keras.Model) -> Iterator[None]:
+    """Look at a network inside the block as if nobody had: what layers draw or count is undone."""
+    moved = [*model.non_trainable_variables, global_seed_generator().state]
+    before = [np.array(variable.numpy()) for variable in moved]
+    try:
+        yield
+    finally:
+        for variable, value in zip(moved, before, strict=True):
+            variable.assign(value)
 
 
 def fits(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> bool:

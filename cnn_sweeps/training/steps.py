@@ -138,17 +138,30 @@ def steps_in_call(x: Images, batch_size: int) -> int:
     return max(CALL_BYTES // (batch_size * math.prod(x.shape[1:]) * x.dtype.itemsize), 1)
 
 
+@dataclass
+class Scores:
+    """What a model gives for images: a probability for each class, (n, classes); one graph.
+
+    Attributes:
+        model: the network, as it is when it is asked.
+    """
+
+    model: keras.Model
+    _run: Any = field(default=None, init=False)
+
+    def __call__(self, x: Images) -> NDArray[np.floating[Any]]:
+        """Of these images, in batches of `EVALUATION_BATCH`."""
+        if self._run is None:
+            signature = [tf.TensorSpec((None, *x.shape[1:]), x.dtype)]
+            run = lambda images: self.model(images, training=False)  # noqa: E731
+            self._run = tf.function(run, input_signature=signature)
+        starts = range(0, len(x), EVALUATION_BATCH)
+        return np.concatenate([self._run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
+
+
 def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
     """What a model gives for each image: a probability for each class, (n, classes)."""
-
-    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-        input_signature=[tf.TensorSpec((None, *x.shape[1:]), x.dtype)]
-    )
-    def run(images: Any) -> Any:
-        return model(images, training=False)
-
-    starts = range(0, len(x), EVALUATION_BATCH)
-    return np.concatenate([run(x[at : at + EVALUATION_BATCH]).numpy() for at in starts])
+    return Scores(model)(x)
 
 
 def make_step(

@@ -5,7 +5,7 @@ ways share what they have in common. What a later segment begins with is the las
 before, which is kept there for it.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +63,14 @@ class Chain:
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch; see `Entry.keep_state`."""
         self.holding(number).keep_state(number)
+
+    def metrics(self, one: EpochRecord) -> dict[str, float]:
+        """Further metrics of an epoch that are known; see `Entry.metrics`."""
+        return self.holding(one.number).metrics(one)
+
+    def put_metrics(self, one: EpochRecord, values: Mapping[str, float]) -> None:
+        """Add further metrics of an epoch; see `Entry.put_metrics`."""
+        self.holding(one.number).put_metrics(one, values)
 
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; see `Entry.weights`."""

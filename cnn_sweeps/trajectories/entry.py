@@ -7,6 +7,7 @@
     <folder>/optimizer/0004.npz  those of the optimizer; kept for the last epochs only
     <folder>/kept/0004           says that the state after epoch 4 is kept: another segment of a
                                  training begins with it, or the user has marked it
+    <folder>/metrics.json        further metrics of epochs, where any were asked for
     <folder>/lock                held by the process that trains it
 
 Where the state of an epoch is large, the weights of most epochs are not kept either (`Retention`).
@@ -26,11 +27,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.config.schema import EarlyStopping
+from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.training.stopping import best_epoch
-from cnn_sweeps.trajectories import files, frozen
+from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.frozen import FrozenStore
 from cnn_sweeps.trajectories.lock import LOCK
@@ -114,7 +115,8 @@ def _best(history: Sequence[EpochRecord]) -> set[int]:
     """The best epochs by the metrics of the validation images; none where there are none."""
     epochs = [one.epoch for one in history]
     known = [name for name in MONITORS if all(name in epoch.metrics for epoch in epochs)]
-    return {best_epoch(EarlyStopping(monitor=name), epochs) for name in known}  # type: ignore[arg-type]
+    watched = (TrainerConfig(early_stopping=EarlyStopping(monitor=name)) for name in known)
+    return {best_epoch(each, epochs) for each in watched}
 
 
 def drop_old_state(
@@ -174,8 +176,13 @@ def _kept(plain: Mapping[str, Any]) -> EpochRecord:
 
 
 def _plain(one: EpochRecord) -> dict[str, Any]:
-    """Without frozen variables it reads as it did before there were any."""
-    return {key: v for key, v in asdict(one).items() if key != "frozen" or v is not None}
+    """An epoch as it is stored: further metrics stand in a file of their own.
+
+    Without frozen variables it reads as it did before there were any.
+    """
+    plain = asdict(one)
+    del plain["epoch"]["measured"]
+    return {key: value for key, value in plain.items() if key != "frozen" or value is not None}
 
 
 def _digest_of(history: Sequence[EpochRecord]) -> str:
@@ -283,6 +290,14 @@ class Entry:
             (self.folder / KEPT).mkdir(parents=True, exist_ok=True)
             self._note(number).touch()
 
+    def metrics(self, one: EpochRecord) -> dict[str, float]:
+        """Further metrics of an epoch that are known, by what names each."""
+        return metric_values.read(self.folder, one.epoch)
+
+    def put_metrics(self, one: EpochRecord, values: Mapping[str, float]) -> None:
+        """Add further metrics of an epoch."""
+        metric_values.write(self.folder, one.epoch, values)
+
     def weights(self, one: EpochRecord) -> Arrays | None:
         """The model's variables after an epoch; None where they are not kept, lost or damaged."""
         own = self._read_arrays(WEIGHTS, one.number, one.weights)
@@ -348,7 +363,7 @@ class Entry:
 
     def prune(self) -> None:
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
-        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK)}
+        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK, metric_values.FILE)}
         named |= {path for path, _ in self._named()} | set((self.folder / KEPT).glob("*"))
         for path, _ in files.sizes(self.folder):
             if path not in named:

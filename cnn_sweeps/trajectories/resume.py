@@ -7,7 +7,7 @@ Keras.
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -187,7 +187,7 @@ class ResumedTraining:
         number = 0
         while True:
             number += 1
-            yield self._epoch(number)
+            yield self._measured(self._epoch(number))
 
     def checkpoint(self, number: int) -> None:
         """Let that epoch keep its weights, also where most do not."""
@@ -195,19 +195,24 @@ class ResumedTraining:
 
     def restore_best(self, number: int) -> None:
         """Let the model carry the weights that it had after an epoch."""
+        current = self._at == number and self._live is not None
+        if not current and self._known[number - 1].weights is None:
+            self.entry.keep_state(number)  # it may be wanted once more
+        self._carry(number)
+
+    def _carry(self, number: int) -> None:
+        """Let the model carry the weights after an epoch, read or trained again."""
         if self._at == number and self._live is not None:
             return
-        wanted = self._known[number - 1]
-        weights = self.entry.weights(wanted)
-        self._live = None
-        if weights is None:
-            if wanted.weights is None:
-                self.entry.keep_state(number)  # it may be wanted once more
-            self._wait_for_lock(number)
-            self._train_to(number)
-        else:
+        weights = self.entry.weights(self._known[number - 1])
+        if weights is not None:
             variables.restore_model(self.trainer.model, weights)
-            self._at = number
+            self._live, self._at = None, number
+            return
+        if self._at > number:
+            self._live = None
+        self._wait_for_lock(number)
+        self._train_to(number)
 
     @property
     def reused(self) -> Mapping[int, str]:
@@ -239,6 +244,20 @@ class ResumedTraining:
                 self._train_to(number)
             elif not lock.acquire():
                 time.sleep(PATIENCE)
+
+    def _measured(self, epoch: Epoch) -> Epoch:
+        """An epoch with the metrics that are asked for: as they are known, or of its weights."""
+        asked = self.trainer.metrics
+        if not asked:
+            return epoch
+        kept = self._known[epoch.number - 1]
+        known = self.entry.metrics(kept)
+        if not set(asked.keys.values()) <= known.keys():
+            self._carry(epoch.number)
+            measured = self.trainer.measure(epoch).measured
+            self.entry.put_metrics(kept, asked.stored(measured))
+            return replace(epoch, measured=measured)
+        return replace(epoch, measured=asked.known(known))
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""

@@ -12,6 +12,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+INTERRUPTED = 130
+"""Exit code of a program that was ended by Ctrl-C, as shells have it."""
+
 
 @dataclass(kw_only=True)
 class SweeperConfig:
@@ -90,8 +93,11 @@ class CnnSweepsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Carry out the sweep that the command line and `hydra.sweeper` ask for."""
-        from cnn_sweeps.cli.sweep import sweep_from_hydra  # noqa: PLC0415 -- discovery is light
-        from cnn_sweeps.sweeps.hydra_call import HydraCall  # noqa: PLC0415
+        try:
+            from cnn_sweeps.cli.sweep import sweep_from_hydra  # noqa: PLC0415 -- light discovery
+            from cnn_sweeps.sweeps.hydra_call import HydraCall  # noqa: PLC0415
+        except KeyboardInterrupt:  # while it is imported, in an application that shows tracebacks
+            raise SystemExit(INTERRUPTED) from None
 
         return sweep_from_hydra(HydraCall(settings=self.settings, **self.given), arguments)
 

@@ -17,6 +17,7 @@ from cnn_sweeps.data import decoded, load
 from cnn_sweeps.data.manifest import Manifest
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.lock import Lock
 
@@ -341,3 +342,20 @@ def test_clear_deletes_the_images_too(images: Path, capsys: pytest.CaptureFixtur
     """And says so."""
     assert "1 set of decoded images deleted, 0.0 MB freed." in said(capsys, "clear")
     assert not list(images.glob("decoded/*"))
+
+
+def test_features_of_backbones_are_listed_checked_and_deleted(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the decoded images, in the same folder."""
+    kept = FeatureCache(folder=in_tmp / "images", title="pretrained MobileNetV2 on pets")
+    for key in ("one", "two"):
+        kept.write(key, [np.zeros((4, 2)), np.zeros((1, 2))])
+    assert "2 sets of backbone features in images/features; 0.0 MB" in said(capsys)
+    listed = json.loads("\n".join(said(capsys, "--json")))["features"]
+    assert [each["title"] for each in listed] == [kept.title] * 2
+    (kept.root / "one" / "val.npy").write_bytes(b"")
+    assert cache.main(["verify"]) == 1
+    assert "1 damaged set of backbone features deleted." in capsys.readouterr().out
+    assert "1 set of backbone features deleted, 0.0 MB freed." in said(capsys, "clear")
+    assert kept.entries() == []

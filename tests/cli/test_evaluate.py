@@ -6,7 +6,7 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.cli import evaluate
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, UnknownHashError, UnknownStudyError
 
 
 def typed(finished: Finished, *words: str) -> list[str]:
@@ -44,3 +44,49 @@ def test_an_unknown_split_is_refused(finished: Finished) -> None:
     """With those that there are."""
     with pytest.raises(ConfigError, match="test"):
         evaluate.main(typed(finished, "--split", "train"))
+
+
+def test_metrics_of_each_epoch_are_computed_afterwards(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last one's accuracy is what the run has logged; JSON and CSV have the same."""
+    asked = ("--metrics", "accuracy,macro_f1", "--every-epoch")
+    assert evaluate.main(typed(finished, *asked, "--json")) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["number"] for each in found["epochs"]] == [1, 2]
+    last = found["epochs"][-1]["values"]
+    assert last["val_accuracy"] == pytest.approx(finished.result.metrics["val_accuracy"])
+    assert evaluate.main(typed(finished, *asked, "--csv", "--split", "validation")) == 0
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head == "epoch,val_accuracy,val_macro_f1"
+    assert row.split(",")[2] == str(last["val_macro_f1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--metrics", "macro_f2"],
+            r"--metrics=\[macro_f2\] is not a metric \(did you mean macro_f1",
+        ),
+        (["--metrics", ""], "names no metric"),
+        (["--metrics", "brier", "--split", "test"], "would be overfitted"),
+        (["--metrics", "brier", "--json", "--csv"], "Type one of them"),
+        (["--every-epoch"], "--every-epoch needs --metrics"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    finished: Finished, words: list[str], message: str
+) -> None:
+    """In a line, before anything is loaded."""
+    with pytest.raises(ConfigError, match=message):
+        evaluate.main(typed(finished, *words))
+
+
+def test_a_name_of_nothing_is_refused(finished: Finished) -> None:
+    """A hash as a hash, all else as a study."""
+    where = f"tracking.dir={finished.home}"
+    with pytest.raises(UnknownHashError, match="begins with ffff"):
+        evaluate.main(["ffff", "--metrics", "brier", where])
+    with pytest.raises(UnknownStudyError, match="study"):
+        evaluate.main(["mine-1", "--metrics", "brier", where])

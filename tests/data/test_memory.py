@@ -56,6 +56,37 @@ def test_the_least_of_all_limits_counts(
     assert memory.free_bytes() == left
 
 
+@pytest.mark.parametrize(
+    ("groups", "file", "content", "kills"),
+    [
+        pytest.param("0::/job", "job/memory.events", "oom 9\noom_kill 2", 2, id="version-2"),
+        pytest.param(
+            "4:memory:/job",
+            "memory/job/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 3",
+            3,
+            id="version-1",
+        ),
+        pytest.param("0::/", "vmstat", "nr_free_pages 8\noom_kill 4", 4, id="machine"),
+        pytest.param("", "nothing", "", 0, id="unknown"),
+    ],
+)
+def test_what_the_system_has_killed_is_counted(
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    groups: str,
+    file: str,
+    content: str,
+    kills: int,
+) -> None:
+    """In the group of this process, or on the machine where no group counts."""
+    monkeypatch.setattr(memory, "MACHINE_KILLS", tree / "vmstat")
+    (tree / "groups").write_text(groups)
+    (tree / file).parent.mkdir(parents=True, exist_ok=True)
+    (tree / file).write_text(content)
+    assert memory.kills() == kills
+
+
 def test_data_that_does_not_fit_a_container_is_refused(tree: Path) -> None:
     """The machine around it has room enough."""
     (tree / "groups").write_text("0::/")

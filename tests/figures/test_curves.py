@@ -1,5 +1,6 @@
 """Learning curves."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -33,6 +34,17 @@ def test_both_quantities_with_both_curves() -> None:
         assert [line.get_label() for line in axes.lines] == ["training", "validation"]
         assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2, 3]]
     assert list(figure.axes[0].lines[1].get_ydata()) == pytest.approx([1.2, 0.6, 0.4])
+
+
+def test_further_metrics_have_panels_of_their_own() -> None:
+    """Validation alone: training images are not measured so."""
+    measured = [replace(e, measured={"val_ece": 0.1 * e.number, "val_f": 1.0}) for e in epochs(3)]
+    figure = learning_curves(measured, "r")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["Loss", "Accuracy", "ece", "f"]
+    (line,) = figure.axes[2].lines
+    assert line.get_label() == "validation"
+    assert list(line.get_ydata()) == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_without_validation() -> None:

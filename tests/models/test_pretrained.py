@@ -206,6 +206,17 @@ def test_the_backbone_computes_what_the_network_of_ours_did() -> None:
     assert np.array_equal(network.get_layer("backbone")(images.astype("float32")), maps(images))
 
 
+def test_a_network_that_is_another_for_larger_images_is_refused() -> None:
+    """A ResNet halves images above 64 pixels in its first layer, by a larger kernel."""
+    from cnn_sweeps.config.schema import ResnetModel
+    from cnn_sweeps.models.build import build_model
+
+    trained = build_model(ResnetModel(**RESNET), (8, 8, 3), 5)
+    config = model(trained_on=(8, 8, 3))
+    with pytest.raises(ConfigError, match=r"8x8, and for those of 65x65 .*\n.*input_size=\[8,8\]"):
+        pretrained.fill_backbone(build(config, (65, 65, 3)), config, trained)
+
+
 def test_colour_images_are_made_grey_for_a_backbone_that_saw_grey_ones() -> None:
     """Its first convolution has one channel."""
     network = build(model(trained_on=(8, 8, 1)))

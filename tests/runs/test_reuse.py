@@ -13,6 +13,7 @@ import pytest
 import yaml
 from callbacks import Collector
 from configs import config
+from mlflow import MlflowClient
 from stored_models import loaded
 from stores import Finished, copy_of
 
@@ -98,6 +99,24 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
     for file in ("environment.json", "model_summary.txt", "layers.json"):
         assert home.read_text(logged.run_id, file) == home.read_text(first.run_id, file)
     assert loaded(home, logged.run_id).count_params() == first.metrics["total_params"]
+
+
+def test_a_known_trial_asks_little_of_the_store(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is logged of it goes in three calls, that of known epochs in four."""
+    calls: list[str] = []
+    log_batch = MlflowClient.log_batch
+
+    def noting(client: MlflowClient, run_id: str, **values: Any) -> Any:
+        calls.append(run_id)
+        return log_batch(client, run_id, **values)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", noting)
+    copied = again(home)
+    read = again(home, trainer={"epochs": 1})
+    assert (copied.epochs_trained, read.epochs_trained) == (0, 0)
+    assert (calls.count(copied.run_id), calls.count(read.run_id)) == (3, 4)
 
 
 def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:

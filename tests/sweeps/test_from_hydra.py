@@ -105,3 +105,26 @@ def test_what_cannot_be_swept_is_refused(typed: list[str], message: str) -> None
     """As it is typed."""
     with pytest.raises(CnnSweepsError, match=message):
         asked("data=digits", *typed)
+
+
+def test_an_objective_is_measured_without_being_listed(in_tmp: Path) -> None:
+    """By all trials, beside what is listed; no trial is another experiment for it."""
+    objective = "hydra.sweeper.objectives={val_macro_f1: maximize}"
+    made, plain = asked(*SWEEP, objective, "trainer.metrics=[brier]"), asked(*SWEEP)
+    assert made.config.trainer.metrics == ("brier", "macro_f1")
+    keys = [each.plan.experiment_key(each.config) for each in (made, plain)]
+    assert keys[0] == keys[1]
+
+
+def test_an_own_metric_can_be_an_objective_where_it_is_listed(in_tmp: Path) -> None:
+    """By the name of its function; swept metrics of the program would be one experiment."""
+    (in_tmp / "own_cost.py").write_text("def cost(labels, probabilities):\n    return 1.0\n")
+    objective = "hydra.sweeper.objectives={val_cost: minimize}"
+    made = asked(
+        *SWEEP, objective, "trainer.metrics=[own_cost:cost]", "hydra/sweeper/pruner=median"
+    )
+    assert made.config.trainer.metrics == ("own_cost:cost",)
+    with pytest.raises(CnnSweepsError, match="val_cost` is not a metric"):
+        asked(*SWEEP, objective)
+    with pytest.raises(CnnSweepsError, match=r"trainer\.metrics=.* cannot be swept"):
+        asked("data=digits", "trainer.metrics=[brier],[ece]")

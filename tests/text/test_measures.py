@@ -72,12 +72,3 @@ def test_settings_are_aligned_where_they_are_numbers(
 ) -> None:
     """Names and powers of ten stay as they are."""
     assert measures.aligned_numbers(values) == expected
-
-
-@pytest.mark.parametrize(
-    ("metric", "rises"),
-    [("val_accuracy", True), ("images_per_second", True), ("val_loss", False), ("epochs", False)],
-)
-def test_more_accuracy_is_better_and_more_of_all_else_worse(metric: str, rises: bool) -> None:
-    """A leaderboard knows which end is the top."""
-    assert measures.higher_is_better(metric) is rises

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -21,8 +23,8 @@ from numpy.typing import NDArray
 from stored_models import IMAGES, SHAPE, files, loaded, logged, plain
 
 from cnn_sweeps.errors import ModelError, StoreError
-from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.models import custom_objects, take_either_scale
+from cnn_sweeps.tracking import Store, models
+from cnn_sweeps.tracking.models import Pictures, custom_objects, take_either_scale
 
 # Keras 3.15 hands NumPy 2.4 arrays in a way that NumPy deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -160,6 +162,21 @@ def test_a_network_with_branches_is_taken_over_whole() -> None:
     np.testing.assert_allclose(copy(IMAGES / 255), expected, rtol=1e-5)
 
 
+def test_the_next_model_of_the_same_layers_is_stored_as_if_it_were_the_first(store: Store) -> None:
+    """Its copy is used again, with other weights and as the same description of the layers."""
+    described = []
+    for factor, is_kept in ((1, False), (2, True), (3, False)):
+        keras.utils.clear_session()  # as before each trial: names of layers begin anew
+        model = plain()
+        model.set_weights([factor * weights for weights in model.get_weights()])
+        if not is_kept:
+            models._last.clear()
+        run = logged(store, model)
+        np.testing.assert_array_equal(loaded(store, run)(IMAGES), model(IMAGES))
+        described.append(zipfile.ZipFile(files(store, run) / models.ARCHIVE).read("config.json"))
+    assert len(set(described)) == 1
+
+
 def test_storing_leaves_the_model_alone(store: Store) -> None:
     """The trained model stays compiled, with its optimizer."""
     model = plain()
@@ -221,7 +238,7 @@ def test_model_that_keras_cannot_bring_back(store: Store) -> None:
     with store.start_run("r", tags={}) as run:
         message = r"is a Python lambda; write it as a keras.layers.Layer(.|\n)*tracking.log_model=f"
         with pytest.raises(ModelError, match=message):
-            run.log_model(model, shape=SHAPE, num_classes=36)
+            run.log_model(model, Pictures(class_names=[*map(str, range(36))], shape=SHAPE))
         run.log_metrics({"loss": 1.0})
     assert store.client.get_run(run.run_id).info.status == "FINISHED"
     assert store.client.search_logged_models([store.experiment_id]) == []

@@ -12,6 +12,7 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, database, model_files
 from cnn_sweeps.tracking.database import ADDRESSES
+from cnn_sweeps.tracking.models import Pictures
 
 
 def logged(store: Store, text: str = "hello") -> str:
@@ -96,7 +97,7 @@ def test_a_stored_model_of_a_copy_is_loaded(store: Store, tmp_path: Path) -> Non
 
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
     with store.start_run("r", tags={}) as run:
-        run.log_model(model, shape=(2, 2, 1), num_classes=4)
+        run.log_model(model, Pictures(class_names="abcd", shape=(2, 2, 1)))
     copy = tmp_path / "copy"
     store.dir.rename(copy)
     copied = Store.open(Tracking(dir=copy))

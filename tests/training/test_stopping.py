@@ -39,7 +39,10 @@ def first_stop(rule: stopping.Rule, epochs: Sequence[Epoch]) -> str | None:
 )
 def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose loss is at or below the limit."""
-    assert first_stop(stopping.stop_at_loss(0.2), history("loss", losses)) == reason
+    assert (
+        first_stop(stopping.stop_at("loss", 0.2, higher_is_better=False), history("loss", losses))
+        == reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,13 +55,16 @@ def test_stop_at_loss(losses: list[float], reason: str | None) -> None:
 )
 def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
     """Training stops after the first epoch whose accuracy is at or above the limit."""
-    assert first_stop(stopping.stop_at_accuracy(0.95), history("accuracy", accuracies)) == reason
+    rule = stopping.stop_at("accuracy", 0.95, higher_is_better=True)
+    assert first_stop(rule, history("accuracy", accuracies)) == reason
 
 
 @pytest.mark.parametrize(
     ("fields", "values", "reason"),
     [
-        pytest.param({"patience": 2}, [3, 2, 2.5, 2.1, 1], "2 at epoch 4", id="loss rises"),
+        pytest.param(
+            {"patience": 2}, [3, 2, 2.5, 2.1, 1], "2 at epoch 4", id="loss higher_is_better"
+        ),
         pytest.param({"patience": 1}, [3, 3], "1 at epoch 2", id="no change is no improvement"),
         pytest.param({"patience": 2}, [3, 2, 2.5, 1.9, 2], None, id="better in time"),
         pytest.param(
@@ -68,7 +74,10 @@ def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
             {"patience": 3, "min_delta": 0.5}, [3, 2.8, 2.4, 2.3], None, id="steps add up"
         ),
         pytest.param(
-            {"patience": 1, "monitor": "val_accuracy"}, [0.5, 0.6, 0.6], "2 at epoch 3", id="rises"
+            {"patience": 1, "monitor": "val_accuracy"},
+            [0.5, 0.6, 0.6],
+            "2 at epoch 3",
+            id="higher_is_better",
         ),
         pytest.param({"patience": None}, [1, 2, 3, 4], None, id="off"),
     ],
@@ -76,7 +85,8 @@ def test_stop_at_accuracy(accuracies: list[float], reason: str | None) -> None:
 def test_stop_early(fields: dict[str, Any], values: list[float], reason: str | None) -> None:
     """Patience counts the epochs since the best one, in the direction of the metric."""
     early = EarlyStopping(**fields)
-    found = first_stop(stopping.stop_early(early), history(early.monitor, values))
+    rule = stopping.stop_early(TrainerConfig(early_stopping=early))
+    found = first_stop(rule, history(early.monitor, values))
     expected = reason and f"{early.monitor} no better than in epoch {reason}"
     assert found == expected
 
@@ -84,7 +94,7 @@ def test_stop_early(fields: dict[str, Any], values: list[float], reason: str | N
 def test_best_epoch_counts_by_number() -> None:
     """A history that begins later is still named by its epochs' own numbers."""
     epochs = history("val_loss", [3, 1, 2])[1:]
-    assert stopping.best_epoch(EarlyStopping(), epochs) == 2
+    assert stopping.best_epoch(TrainerConfig(), epochs) == 2
 
 
 def test_rules_are_those_of_the_config() -> None:

@@ -183,6 +183,18 @@ CASES = {
         epoch_mb=0.0,
         stopped=True,
     ),
+    "pretrained, phases: on cached features, then from a layer": Case(
+        model=PRETRAINED,
+        trainer={
+            **{"freeze": "backbone", "features": "cached"},
+            **phases({"first": 3, "freeze": "stem", "features": "live"}),
+        },
+        stopped=True,
+    ),
+    "cached features, averaged weights, best": Case(
+        model=PRETRAINED,
+        trainer={"freeze": "backbone", "features": "cached", "ema": 0.9, **BEST},
+    ),
     "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
     "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
     "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
@@ -198,6 +210,14 @@ CASES = {
     "whole batches": Case(model=DNN, images=48),
     "two threads": Case(model=FULL, trainer={"threads": 2}),
     "best weights": Case(model=FULL, trainer=BEST),
+    "metrics, the best weights by one": Case(
+        model=FULL,
+        trainer={
+            "metrics": ["roc_auc", "top_2_accuracy"],
+            "stop_at": {"val_brier": 0.0},
+            "early_stopping": {"patience": 9, "monitor": "val_macro_f1"},
+        },
+    ),
     **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
     "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),

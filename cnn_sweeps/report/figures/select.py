@@ -169,12 +169,14 @@ def _space(results: SweepResults) -> Iterator[_Asked]:
 def _curves(results: SweepResults) -> Iterator[_Asked]:
     if not results.curves:
         return
-    for metric in ("accuracy", "loss"):
+    measured = [name for curve in results.curves for e in curve.epochs for name in e.measured]
+    further = [name.removeprefix("val_") for name in dict.fromkeys(measured)]
+    for metric in ("accuracy", "loss", *further):
         pruned = trials.pruned_trials(results, metric)
         yield _Asked(
             section="curves",
-            title=f"{metric.capitalize()} of the best",
-            note="Validation; training dashed."
+            title=f"{metric if metric in further else metric.capitalize()} of the best",
+            note=f"Validation{'' if metric in further else '; training dashed'}."
             f"{' Thin grey lines are pruned trials.' if pruned else ''}",
             draw=partial(trials.curves, results, metric),
         )

@@ -83,7 +83,8 @@ def curves(results: SweepResults, metric: str) -> "Figure":
             named.pop("label")
         if training:
             axes.plot(*zip(*training, strict=True), linestyle="--", linewidth=1, alpha=0.8, **named)
-    axes.plot([], [], color=GREY, linestyle="--", linewidth=1, label="training")
+    if any(_series(curve.epochs, metric) for curve in results.curves):
+        axes.plot([], [], color=GREY, linestyle="--", linewidth=1, label="training")
     given_up = [trial.reported for trial in pruned_trials(results, metric)]
     for number, reported in enumerate(given_up):
         look: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "marker": ".", "markersize": 4}

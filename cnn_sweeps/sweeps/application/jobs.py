@@ -17,6 +17,7 @@ from optuna.trial import Trial
 
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.application.interruption import launch
 from cnn_sweeps.sweeps.application.objectives import values_of
 from cnn_sweeps.sweeps.application.request import ApplicationRequest
 from cnn_sweeps.sweeps.application.study import FOLDER, JOB, NO_VALUE, ApplicationStudy
@@ -173,7 +174,7 @@ class JobRunner:
             with ExitStack() as alive:
                 for job in batch:
                     alive.enter_context(heartbeat(self.study.address, job.trial))
-                return self.launcher.launch([job.overrides for job in batch], number)
+                return launch(self.launcher, [job.overrides for job in batch], number)
         except SystemExit as error:
             ended = RunFailedError(f"the application ended the program (exit code {error.code})")
             return [ended] * len(batch)

@@ -8,10 +8,12 @@ Hydra can run somebody's application.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hydra.core.utils import JobReturn
 
 from cnn_sweeps.sweeps.application import results
+from cnn_sweeps.sweeps.application.interruption import Hearing
 from cnn_sweeps.sweeps.application.jobs import JobRunner
 from cnn_sweeps.sweeps.application.request import ApplicationRequest
 from cnn_sweeps.sweeps.application.study import ApplicationStudy
@@ -42,7 +44,7 @@ def sweep(request: ApplicationRequest, call: HydraCall) -> tuple[ApplicationStud
         _tell_start(study, request)
         runner = JobRunner(
             study=study,
-            launcher=call.launcher(),
+            launcher=replace(call, task_function=Hearing(call.task_function)).launcher(),
             request=request,
             config=call.config,
         )

@@ -4,7 +4,7 @@ import copy
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -70,6 +70,17 @@ class BaseConfig:
                 container["tracking"]["experiment"] = composed.tracking.experiment
             bases[json.dumps(choice)] = with_defaults(container)
         return cls(groups=keys, bases=bases)
+
+    def measuring(self, metrics: Sequence[str]) -> "BaseConfig":
+        """The same experiments, with these metrics measured as well: no other hashes."""
+        if not metrics:
+            return self
+        bases = copy.deepcopy(dict(self.bases))
+        for base in bases.values():
+            listed = base["trainer"].get("metrics") or []
+            listed = [listed] if isinstance(listed, str) else listed
+            base["trainer"]["metrics"] = list(dict.fromkeys((*listed, *metrics)))
+        return replace(self, bases=bases)
 
     def choices(self) -> list[dict[str, Label]]:
         """The swept options of config groups that have a base, by key."""

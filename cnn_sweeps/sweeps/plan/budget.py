@@ -21,6 +21,10 @@ UNNAMED = re.compile(r"[/\x00-\x1f\x7f]")
 """Characters that the name of a file must not have, or should not."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
+LEAST_BYTES = 0.9e9
+"""What the process that workers are forked from and one of them take with a small network."""
+ELSEWHERE = "none"
+"""`n_jobs`: all workers are started by `cnn-sweeps worker`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Budget:
         n_trials: trials altogether; None for every cell of a discrete space.
         timeout: seconds of running trials after which no further one begins; None for no limit.
         n_jobs: workers; 0 for none but this process.
+        elsewhere: whether all workers are started by somebody else, on any host.
         study_name: None for a name made from what is swept.
         storage: None for a journal under `tracking.dir`.
         enqueue: points that are tried first.
@@ -44,6 +49,7 @@ class Budget:
     n_trials: int | None = None
     timeout: float | None = None
     n_jobs: int = 1
+    elsewhere: bool = False
     study_name: str | None = None
     storage: str | None = None
     enqueue: tuple[Any, ...] = ()
@@ -79,6 +85,7 @@ class Budget:
             n_trials=settings.get("n_trials"),
             timeout=settings.get("timeout"),
             n_jobs=_jobs(settings.get("n_jobs", "auto")),
+            elsewhere=settings.get("n_jobs") == ELSEWHERE,
             study_name=name,
             storage=settings.get("storage"),
             enqueue=tuple(settings.get("enqueue") or ()),
@@ -152,15 +159,23 @@ def _typed(given: Any) -> str:
     return "null" if given is None else str(given)
 
 
+def fitting_workers() -> int:
+    """A worker for each core of this host, as long as there is memory for them."""
+    memory = available_memory()
+    fit = cores() if memory is None else int(memory // WORKER_BYTES)
+    return max(1, min(cores(), fit))
+
+
 def _jobs(given: Any) -> int:
-    """`auto`: a worker for each core, as long as there is memory for them."""
+    """`auto`: a worker for each core that there is memory for, or 0; `none`: no worker."""
+    if given == ELSEWHERE:
+        return 0  # what is left to be done here, such as scoring the winners, this process does
     if given == "auto" or given is None:
         memory = available_memory()
-        fit = cores() if memory is None else int(memory // WORKER_BYTES)
-        return max(1, min(cores(), fit))
+        return 0 if memory is not None and memory < LEAST_BYTES else fitting_workers()
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ConfigError(
         f"hydra.sweeper.n_jobs={given} is invalid: it takes a number of workers, "
-        f"0 for this process alone, or auto."
+        f"0 for this process alone, auto, or {ELSEWHERE} for workers that are started elsewhere."
     )

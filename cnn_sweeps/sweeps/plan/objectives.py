@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
+from cnn_sweeps.config.metrics import KERAS, PREFIX
 from cnn_sweeps.errors import ConfigError, RunFailedError
+from cnn_sweeps.evaluation import named
 
 METRICS = (
     "loss",
@@ -24,7 +26,7 @@ METRICS = (
     "peak_memory_mb",
     "epochs",
 )
-"""Every metric that a run has while the search goes on."""
+"""Every metric that each run has while the search goes on."""
 
 Direction = Literal["minimize", "maximize"]
 SIGNS: dict[Direction, float] = {"minimize": 1.0, "maximize": -1.0}
@@ -50,8 +52,12 @@ class Objectives:
     directions: tuple[Direction, ...]
 
     @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> "Objectives":
+    def parse(cls, settings: Mapping[str, Any], own: Sequence[str] = ()) -> "Objectives":
         """Read `hydra.sweeper.objectives`; empty for the greatest `val_accuracy`.
+
+        Args:
+            settings: metrics with their directions.
+            own: names of the user's own metrics, behind `val_`.
 
         Raises:
             ConfigError: an unknown metric or direction, or a metric of the test split.
@@ -63,7 +69,7 @@ class Objectives:
             )
         plain = dict(settings) or DEFAULT
         for name, direction in plain.items():
-            _check_name(str(name))
+            _check_name(str(name), own)
             if not isinstance(direction, str) or direction not in SIGNS:
                 raise ConfigError(
                     f"hydra.sweeper.objectives.{name}={direction} is not a direction; "
@@ -75,6 +81,12 @@ class Objectives:
         """As it would be said: `maximize val_accuracy, minimize train_seconds`."""
         pairs = zip(self.directions, self.names, strict=True)
         return ", ".join(f"{direction} {name}" for direction, name in pairs)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Those that are measured after each epoch where they are asked for, without `val_`."""
+        names = (name.removeprefix(PREFIX) for name in self.names if name not in METRICS)
+        return tuple(name for name in names if named.find_metric(name))
 
     def to_json(self) -> dict[str, Direction]:
         """The mapping that `parse` reads, to be stored with the study."""
@@ -93,10 +105,12 @@ class Objectives:
         """
         held_out = [name for name in self.names if name.startswith("val_")]
         if held_out and validation_fraction == 0:
+            trained = held_out[0].removeprefix(PREFIX)
+            trained = trained if trained in KERAS else "accuracy"
             raise ConfigError(
                 f"The objective `{held_out[0]}` needs a validation split, and "
                 "data.validation_fraction is 0; type data.validation_fraction=0.1, or "
-                f"'hydra.sweeper.objectives={{{_guess(held_out[0].removeprefix('val_'))}}}'."
+                f"'hydra.sweeper.objectives={{{_guess(trained)}}}'."
             )
 
     def values(self, metrics: Mapping[str, float]) -> list[float]:
@@ -173,22 +187,25 @@ def _front(costs: Sequence[tuple[float, ...]]) -> list[int]:
     return [index for index, cost in enumerate(costs) if cost in best]
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, own: Sequence[str]) -> None:
     if name.startswith("test_"):
         raise ConfigError(
             f"The objective `{name}` is invalid: the test split is scored for the winner "
             "only, since a search on it would overfit it; "
             "type 'hydra.sweeper.objectives={val_accuracy: maximize}'."
         )
-    if name not in METRICS:
-        near = get_close_matches(name, METRICS, n=1)
-        meant = f" (did you mean `{near[0]}`?)" if near else ""
-        raise ConfigError(
-            f"The objective `{name}` is not a metric{meant}; the metrics are {', '.join(METRICS)}."
-        )
+    bare = name.removeprefix(PREFIX)
+    if name in METRICS or (bare != name and (named.find_metric(bare) or bare in own)):
+        return
+    every = (*METRICS, *(f"{PREFIX}{each}" for each in (*named.METRICS, *own) if each not in KERAS))
+    guess = [f"{PREFIX}{bare}"] if named.find_metric(bare) else get_close_matches(name, every, n=1)
+    meant = f" (did you mean `{guess[0]}`?)" if guess else ""
+    raise ConfigError(
+        f"The objective `{name}` is not a metric{meant}; the metrics are {', '.join(every)}, "
+        f"{PREFIX}top_K_accuracy and those of your own in trainer.metrics."
+    )
 
 
 def _guess(name: str) -> str:
     """A metric with the direction that one would want."""
-    rising = name.endswith("accuracy") or name == "images_per_second"
-    return f"{name}: {'maximize' if rising else 'minimize'}"
+    return f"{name}: {'maximize' if named.higher_is_better(name) else 'minimize'}"

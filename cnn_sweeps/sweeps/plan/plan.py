@@ -12,7 +12,7 @@ from typing import Any
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Data
-from cnn_sweeps.errors import ConfigError, InputError, NewerVersionError, StoreError
+from cnn_sweeps.errors import ConfigError, DataError, InputError, NewerVersionError, StoreError
 from cnn_sweeps.provenance.identity import chain_hashes, content
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
@@ -85,10 +85,16 @@ class Plan:
 
         Raises:
             ConfigError: none of the points that were looked at can.
+            DataError: the images are not there.
         """
+        refusals: list[InputError] = []
         for point in islice(self.space.sample_points(), MOST_SAMPLE_POINTS):
-            with suppress(InputError):
+            try:
                 return self.config(point)
+            except InputError as error:
+                refusals.append(error)
+        if refusals and isinstance(refusals[0], DataError):
+            raise refusals[0]
         raise ConfigError("no params of this search space give a valid config.")
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
+from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.samplers import did_you_mean
@@ -175,7 +176,8 @@ def options(name: str) -> dict[str, tuple[type, ...]]:
 def epoch_metric(objectives: Objectives) -> str | None:
     """The metric that trials report epoch by epoch; None where there is no single one."""
     name, *more = objectives.names
-    return name if not more and name in EPOCH_METRICS else None
+    of_epochs = name in EPOCH_METRICS or name.startswith(PREFIX)
+    return name if not more and of_epochs else None
 
 
 def validate_pruner(spec: PrunerSpec, objectives: Objectives) -> None:
@@ -195,7 +197,7 @@ def validate_pruner(spec: PrunerSpec, objectives: Objectives) -> None:
     if epoch_metric(objectives) is None:
         raise ConfigError(
             f"The pruner `{spec.name}` cannot use `{objectives.names[0]}`, which is known only "
-            f"at the end of a run; an epoch has {', '.join(EPOCH_METRICS)}. "
+            f"at the end of a run; an epoch has {', '.join(EPOCH_METRICS)} and {PREFIX} metrics. "
             "Make one of them the objective, or type hydra/sweeper/pruner=none."
         )
     PRUNERS[spec.name].check(spec.params, objectives.names[0])

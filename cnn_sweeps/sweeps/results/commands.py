@@ -112,6 +112,16 @@ def report_again(study: SweepStudy, store: Store | None) -> str:
     return pasteable_command(words)
 
 
+def join_command(study: SweepStudy, store: Store | None) -> str:
+    """The command that starts further workers of a sweep, on this host or another."""
+    where = _where(study.plan, store)
+    storage = ["--storage", study.address.absolute] if _storage(study, store) else []
+    hidden = study.address.storage != str(study.address)
+    words = [PROGRAM, "worker", study.optuna_study.study_name, *where, *([] if hidden else storage)]
+    told = " with CNN_SWEEPS_STORAGE set to the storage and its password" if hidden else ""
+    return f"{pasteable_command(words)}{told}"
+
+
 def _where(plan: Plan, store: Store | None) -> list[str]:
     """What has to be typed here to say where the runs are, without a password."""
     if store:

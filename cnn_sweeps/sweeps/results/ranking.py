@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
+from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.plan.plan import EPOCHS
@@ -17,6 +18,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, params
+from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 ALWAYS = ("epochs", "trainable_params", "train_seconds")
 """Metrics shown for every trial, beside the objectives."""
@@ -89,7 +91,8 @@ class Ranking:
         rows = self.rows
         names = list(dict.fromkeys(name for row in rows for name in row.values))
         keys = list(dict.fromkeys(key for row in rows for key in row.params))
-        extra = [name for name in ALWAYS if name not in names]
+        asked = [name for row in rows for name in row.metrics if _is_asked(name)]
+        extra = [name for name in dict.fromkeys((*asked, *ALWAYS)) if name not in names]
         tested = [TESTED] if any(TESTED in row.metrics for row in rows) else []
         scores = {measures.head(name): self._measured(name) for name in (*names, *tested)}
         settings = {key: [row.params.get(key, "") for row in rows] for key in keys}
@@ -135,6 +138,11 @@ class Ranking:
     def _measured(self, name: str) -> list[str]:
         """One metric of all rows; a pruned trial has what it came to."""
         return measures.texts(name, [_shown(row).get(name) for row in self.rows])
+
+
+def _is_asked(metric: str) -> bool:
+    """Whether a metric is one of those that `trainer.metrics` lists."""
+    return metric.startswith(PREFIX) and metric not in EPOCH_METRICS
 
 
 def _shown(row: Trial) -> Mapping[str, float]:

@@ -12,9 +12,12 @@ STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
 CPU_SLOTS = "cnn_sweeps:shares"
 LOG = "cnn_sweeps:log"
+OPEN = "cnn_sweeps:open"
+RETRIES_ALLOWED = "cnn_sweeps:retries"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
 workers that a launcher placed are to end, the command line that last carried it out, into how
-many shares it divides the cores where seconds are compared, and where its log is written."""
+many shares it divides the cores where seconds are compared, where its log is written, whether a
+controller may yet put trials into it, and how often a trial is requeued whose worker died."""
 
 CELL = "cell"
 ATTEMPT = "attempt"

@@ -15,12 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
+from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
 FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
 """Signals that a terminal sends to all processes of a sweep."""
-UNKNOWN = 255
-"""Exit code of a process where the one that it was forked from was killed before it."""
 ATTEMPTS = 3
 """How often a call is made, each time in a new process, when its process dies."""
 
@@ -32,10 +31,6 @@ class DiedError(RunFailedError):
 
 
 DIED = DiedError("a process of the sweep was not started.")
-
-
-KILLED = " (out of memory, or killed manually)"
-NOT_STARTED = f"could not be started: the process that it is forked from is gone{KILLED}"
 
 
 def warm_up(execute: str | None = None) -> None:
@@ -89,10 +84,11 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
     answers: dict[int, Any] = {}
+    deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {n: stack.enter_context(_asked(function, calls[n])) for n in left}
+            asked = {n: stack.enter_context(_asked(function, calls[n], deaths)) for n in left}
             answers |= {n: receive() for n, receive in asked.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
@@ -101,11 +97,17 @@ def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) ->
 
 
 @contextmanager
-def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
+def _asked(
+    function: Callable[..., Any], arguments: tuple[Any, ...], deaths: Deaths
+) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.
 
     Leaving the block ends it, also where Ctrl-C ends the waiting.
     """
+
+    def died(exitcode: int | None) -> DiedError:
+        return DiedError(f"a process of the sweep {deaths.cause(exitcode)[0]}.")
+
     here, there = CONTEXT.Pipe(duplex=False)
     # TensorFlow leaves files behind in a process that is killed, or ends as these do.
     with here, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -118,7 +120,7 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
                 with without_main():
                     process.start()
         except (OSError, EOFError):
-            yield lambda: DiedError(f"a process of the sweep {NOT_STARTED}.")
+            yield lambda: died(None)
             return
 
         def receive() -> Any:
@@ -126,7 +128,7 @@ def _asked(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator
                 return here.recv()
             except (OSError, EOFError):
                 process.join()
-                return DiedError(f"a process of the sweep {exit_in_words(process.exitcode)}.")
+                return died(process.exitcode)
 
         try:
             yield receive
@@ -146,19 +148,3 @@ def _answer(
     pipe.send(answer)
     pipe.close()
     os._exit(0)
-
-
-def exit_in_words(exitcode: int | None) -> str:
-    """How a process ended, in words."""
-    if exitcode == UNKNOWN:
-        return f"exited for an unknown reason{KILLED}"
-    if exitcode is None or exitcode >= 0:
-        return f"exited with code {exitcode}"
-    number = -exitcode
-    known = number in set(signal.Signals)
-    name = signal.Signals(number).name if known else f"signal {number}"
-    hint = {
-        "SIGKILL": KILLED,
-        "SIGSEGV": " (crash in native code)",
-    }
-    return f"was killed by {name}{hint.get(name, '')}"

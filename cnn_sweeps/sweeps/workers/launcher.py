@@ -26,26 +26,19 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.errors import ConfigError, InputError, RunFailedError, reason_of
-from cnn_sweeps.models.names import title
+from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.environment import cores
-from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.study.attributes import (
-    CONFIG_HASH,
-    EPOCHS_TRAINED,
     OWNER,
-    REASON,
-    REPLACED,
-    REUSED_FROM,
     STOP,
-    metrics_of,
 )
-from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
+from cnn_sweeps.sweeps.study.events import Event
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
+from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.text.redact import HIDDEN, without_password
 
 logger = logging.getLogger(__name__)
@@ -56,6 +49,8 @@ PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
 IN_VARIABLE = "CNN_SWEEPS_STORAGE"
 """The variable that holds a storage with its password."""
 
+WORKER_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals after which a worker requeues its trial and ends."""
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
 
@@ -63,11 +58,6 @@ TICK = 1.0
 """Seconds between two looks at the study."""
 MOST_FRUITLESS = 3
 """Placements in a row that begin no trial; then something is wrong with all."""
-STATES: dict[TrialState, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 def place_by_launcher(
@@ -165,16 +155,18 @@ def work_as_job(worker: str) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[list[int]]:
-    """Note Ctrl-C, which a terminal tells to all processes, and SIGTERM instead of dying of them.
+    """Note the signals that end a worker instead of dying of them.
 
-    A launcher may also run its jobs in this process, where the controller hears the signals.
+    A terminal tells Ctrl-C to all processes; Slurm tells what `--signal` names (submitit: USR2)
+    before the time is up, and SIGTERM when a job is preempted. The trial in hand is requeued, so
+    whoever goes on with it begins after its last epoch. A launcher may also run its jobs in this
+    process, where the controller hears the signals.
     """
     stopping: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield stopping
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, _: stopping.append(number)) for n in numbers}
+    before = {n: signal.signal(n, lambda number, _: stopping.append(number)) for n in WORKER_STOPS}
     try:
         yield stopping
     finally:
@@ -202,7 +194,6 @@ class Placement:
     study: SweepStudy
     launch: Launch
     _thread: Thread | None = None
-    _seen: set[int] = field(default_factory=set)
     _begun: int = 0
     _fruitless: int = 0
     _stopping: bool = False
@@ -210,7 +201,7 @@ class Placement:
 
     def __post_init__(self) -> None:
         """Remember what is over already."""
-        self._seen = {trial.number for trial in self._trials() if trial.state.is_finished()}
+        self._news = StudyNews(self.study)
 
     @property
     def pids(self) -> set[int]:
@@ -232,7 +223,7 @@ class Placement:
             self._start()
         if self._thread is not None:
             self._thread.join(TICK)
-        for event in self._news():
+        for event in self._news.ended():
             show(event)
         if self._thread is not None and not self._thread.is_alive():
             self._thread = None
@@ -289,44 +280,6 @@ class Placement:
 
     def _count_begun(self) -> int:
         return sum(trial.state != TrialState.WAITING for trial in self._trials())
-
-    def _news(self) -> Iterator[TrialEnded]:
-        """The trials that have ended since the last look."""
-        for trial in self._trials():
-            if trial.state.is_finished() and trial.number not in self._seen:
-                self._seen.add(trial.number)
-                if REPLACED not in trial.user_attrs:
-                    yield self._ended(trial)
-                elif REASON in trial.user_attrs:
-                    reason = trial.user_attrs[REASON]
-                    yield TrialEnded(worker=0, trial=trial.number, state="requeued", reason=reason)
-
-    def _ended(self, trial: FrozenTrial) -> TrialEnded:
-        attributes = trial.user_attrs
-        metrics = metrics_of(attributes)
-        known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
-        return TrialEnded(
-            worker=0,
-            trial=trial.number,
-            state="reused" if known else STATES[trial.state],
-            values=tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else (),
-            name=self._name(trial),
-            config_hash=attributes.get(CONFIG_HASH),
-            epochs=int(metrics.get("epochs", trial.last_step or 0)),
-            seconds=metrics.get("train_seconds", 0.0),
-            reason=attributes.get(REASON),
-        )
-
-    def _name(self, trial: FrozenTrial) -> str:
-        """The name of a trial's run, as far as it had one."""
-        config_hash: str | None = trial.user_attrs.get(CONFIG_HASH)
-        if config_hash is None:
-            return ""
-        try:
-            config = self.study.plan.config(self.study.carried_values(trial))
-        except InputError:
-            return config_hash[:SHOWN]
-        return f"{title(config.model)} e{config.trainer.epochs} · {config_hash[:SHOWN]}"
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.optuna_study.get_trials(deepcopy=False, states=states or None)

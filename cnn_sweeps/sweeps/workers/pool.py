@@ -20,16 +20,11 @@ from multiprocessing.context import ForkServerProcess
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.workers.forkserver import (
-    CONTEXT,
-    NOT_STARTED,
-    ensure_running,
-    exit_in_words,
-    without_main,
-)
+from cnn_sweeps.sweeps.workers.deaths import Deaths
+from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, without_main
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +34,11 @@ TRIALS_PER_PROCESS = 20
 """Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
 MOST_FAILED_STARTS = 8
 """Workers in a row that die before their first trial; then something is wrong with all."""
+MOST_OUT_OF_MEMORY = 2
+"""The same where memory is wanting: the next one will want as much, and takes long to fail."""
+IN_THIS_PROCESS = (
+    "Type hydra.sweeper.n_jobs=0 to run in this process: it needs least memory and shows the error."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,7 @@ class Pool:
         self._threads, self._execute = threads, execute
         self._handles: dict[int, WorkerHandle] = {}
         self._stillborn = 0
+        self._deaths = Deaths(workers)
 
     def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
         """Fill free seats while trials wait, and hear what the workers tell for a moment.
@@ -99,22 +100,19 @@ class Pool:
             Of the workers that died, whose trials are orphaned: process number and cause.
 
         Raises:
-            StoreError: a worker says that the store refuses, or none lives to its first trial.
+            StoreError: a worker says that the store refuses.
+            RunFailedError: no worker lives to its first trial.
         """
         for number in range(self._workers):
             if waiting and number not in self._handles and (handle := self._spawn(number)):
                 self._handles[number] = handle
         handles = {handle.pipe: handle for handle in self._handles.values()}
-        died = {}
+        died: dict[int, str] = {}
         for pipe in connection.wait(list(handles), timeout=TICK):
             handle = handles[cast("Connection", pipe)]
             self._hear(handle, show)
-            if handle.gone:
-                self._reap(handle)
-                if handle.process.exitcode != 0:
-                    died[handle.process.pid or 0] = (
-                        f"its worker {exit_in_words(handle.process.exitcode)}"
-                    )
+            if handle.gone and (cause := self._reap(handle)):
+                died[handle.process.pid or 0] = f"its worker {cause}"
         return died
 
     @property
@@ -145,7 +143,7 @@ class Pool:
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal to the workers, and not by `Process.kill`.
 
-        That one spares a process whose exit code is known, or seems to be: see `UNKNOWN`.
+        That one spares a process whose exit code is known, or seems to be: see `deaths.UNKNOWN`.
         """
         for handle in self._handles.values():
             with suppress(ProcessLookupError):
@@ -170,7 +168,7 @@ class Pool:
         except (OSError, EOFError):  # it is started anew for the next one
             here.close()
             scratch.cleanup()
-            self._note_failed_start(NOT_STARTED)
+            self._note_failed_start(*self._deaths.cause(None))
             return None
         finally:
             there.close()  # so that the pipe ends with the worker
@@ -184,32 +182,37 @@ class Pool:
                 raise StoreError(event.message)
             show(event)
 
-    def _reap(self, handle: WorkerHandle) -> None:
-        """Clear the seat of a worker that has ended."""
+    def _reap(self, handle: WorkerHandle) -> str:
+        """Clear the seat of a worker that has ended.
+
+        Returns:
+            What it died of; empty if it was done.
+        """
         handle.process.join()
         handle.pipe.close()
         handle.scratch.cleanup()
         del self._handles[handle.order.number]
         exitcode = handle.process.exitcode
+        cause, memory = self._deaths.cause(exitcode)
         level = logging.WARNING if exitcode else logging.INFO
-        number, pid = handle.order.number, handle.process.pid
-        logger.log(level, "worker %d, process %s, %s", number, pid, exit_in_words(exitcode))
-        if handle.process.exitcode == 0 or handle.claimed:
+        logger.log(
+            level, "worker %d, process %s, %s", handle.order.number, handle.process.pid, cause
+        )
+        if exitcode == 0 or handle.claimed:
             self._stillborn = 0
         else:
-            self._note_failed_start(exit_in_words(handle.process.exitcode))
+            self._note_failed_start(cause, memory)
+        return cause if exitcode else ""
 
-    def _note_failed_start(self, cause: str) -> None:
+    def _note_failed_start(self, cause: str, memory: bool) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""
         self._stillborn += 1
         logger.error("a worker failed at start-up: %s", cause)
-        if self._stillborn >= MOST_FAILED_STARTS:
-            raise StoreError(
-                f"{MOST_FAILED_STARTS} workers in a row exited before their first trial: "
-                f"the last one {cause}.\n"
-                f"  Type hydra.sweeper.n_jobs=0 to run in this process: it needs least memory "
-                "and shows the error."
-            )
+        if self._stillborn < (MOST_OUT_OF_MEMORY if memory else MOST_FAILED_STARTS):
+            return
+        many = f"{self._stillborn} workers in a row exited before their first trial"
+        advice = "" if memory else f"\n{IN_THIS_PROCESS}"
+        raise RunFailedError(f"{many}: the last one {cause}.{advice}")
 
 
 def serve(order: Order, pipe: Connection) -> None:

@@ -1,10 +1,11 @@
-"""What `hydra.sweeper` takes for the log of a sweep."""
+"""What `hydra.sweeper` takes for the log and the workers of a sweep."""
 
 from typing import Any
 
 import pytest
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.sweeps.plan import budget
 from cnn_sweeps.sweeps.plan.budget import LOG_LEVELS, Budget
 
 
@@ -47,3 +48,15 @@ def test_a_study_name_that_cannot_name_files_is_refused(name: str) -> None:
 def test_any_other_study_name_is_taken(name: str) -> None:
     """Quotes and spaces, too."""
     assert Budget.parse({"n_jobs": 1, "study_name": name}).study_name == name
+
+
+@pytest.mark.parametrize(
+    ("free", "workers"), [(None, 4), (100e9, 4), (4e9, 2), (1e9, 1), (0.5e9, 0)]
+)
+def test_auto_starts_as_many_workers_as_there_is_memory_for(
+    monkeypatch: pytest.MonkeyPatch, free: float | None, workers: int
+) -> None:
+    """One for each core at most; with very little this process trains."""
+    monkeypatch.setattr(budget, "cores", lambda: 4)
+    monkeypatch.setattr(budget, "available_memory", lambda: free)
+    assert Budget.parse({}).n_jobs == workers

@@ -49,15 +49,32 @@ def test_any_logged_metric_can_be_an_objective(name: str) -> None:
         ({"zzz": "maximize"}, "`zzz` is not a metric; the metrics are"),
         ({"val_accuracy": "max"}, "=max is not a direction; type minimize or maximize"),
         ({"val_accuracy": None}, "=None is not a direction"),
+        ({"macro_f1": "maximize"}, r"did you mean `val_macro_f1`\?.*val_top_K_accuracy and those"),
+        ({"val_mine": "maximize"}, "of your own in trainer.metrics"),
+        ("val_roc_auc", r"type 'hydra.sweeper.objectives=\{val_roc_auc: maximize\}'"),
         ("val_accuracy", r"has no direction; type 'hydra.sweeper.objectives=\{val_accuracy: max"),
         ("train_seconds", r"type 'hydra.sweeper.objectives=\{train_seconds: minimize\}'"),
     ],
-    ids=["test-split", "misspelt", "unknown", "direction", "null", "rising", "falling"],
+    ids=[
+        *("test-split", "misspelt", "unknown", "direction", "null", "no-split", "not-listed"),
+        *("metric", "rising", "falling"),
+    ],
 )
 def test_impossible_objectives_are_refused(given: object, said: str) -> None:
     """The error names what was given and shows what to type."""
     with pytest.raises(ConfigError, match=said):
         Objectives.parse(given)
+
+
+def test_metrics_of_each_epoch_can_be_objectives() -> None:
+    """Those of the program are measured for it; one's own are where they are listed."""
+    settings = {
+        "val_macro_f1": "maximize",
+        "val_top_3_accuracy": "maximize",
+        "val_mine": "minimize",
+    }
+    asked = Objectives.parse({**settings, "val_loss": "minimize"}, own=["mine"])
+    assert asked.measured == ("macro_f1", "top_3_accuracy")
 
 
 def test_a_validation_metric_needs_a_validation_split() -> None:

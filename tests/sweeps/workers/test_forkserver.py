@@ -11,7 +11,6 @@ from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
-from cnn_sweeps.sweeps.workers import forkserver as workers
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each, warm_up
 
 
@@ -71,11 +70,3 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
         interrupts.steered = True
         assert call(doubled, 1) == 2
     assert (interrupts.count >= 1, interrupts.number) == (True, number)
-
-
-@pytest.mark.parametrize(
-    "told", [workers.exit_in_words(-9), workers.exit_in_words(workers.UNKNOWN), workers.NOT_STARTED]
-)
-def test_little_memory_is_named_where_a_process_is_gone(told: str) -> None:
-    """The system ends what takes too much, also the process that all are forked from."""
-    assert "out of memory" in told

@@ -1,5 +1,6 @@
 """Real worker processes on one study: no barrier, nothing lost, whatever dies."""
 
+import itertools
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from optuna.trial import TrialState
 from plans import plan, study
 from signals import heard
 
+from cnn_sweeps.data import memory
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -44,6 +46,17 @@ class Collector:
     def ended(self) -> list[TrialEnded]:
         """How trials ended, in order."""
         return [event for event in self.events if isinstance(event, TrialEnded)]
+
+
+class Killed:
+    """The process that workers are forked from does not live."""
+
+    times = 0
+
+    def __call__(self) -> None:
+        """Find it dead."""
+        self.times += 1
+        raise EOFError
 
 
 def steer(
@@ -127,6 +140,39 @@ def test_a_trial_that_always_crashes_fails_alone(tmp_path: Path) -> None:
     assert {made.carried_values(trial)["model.filters"] for trial in failed} == {8}
     assert all("SIGSEGV" in trial.user_attrs["reason"] for trial in failed)
     assert len(results(made)) == 4
+
+
+def test_a_trial_that_wants_too_much_memory_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its retries its reason names memory and what to type; the other trials are done."""
+    monkeypatch.setattr(memory, "TREE", tmp_path)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "groups")
+    (tmp_path / "groups").write_text("0::/")
+    (tmp_path / "memory.max").write_text("450000000")
+    (tmp_path / "memory.events").write_text("oom_kill 7\n")
+    made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
+    steer(made, "starved", budget=Budget(retries=1))
+    failed = made.trials(TrialState.FAIL)
+    assert {made.carried_values(trial)["model.filters"] for trial in failed} == {8}
+    said = "out of memory (limit 450 MB); type hydra.sweeper.n_jobs=1, a smaller trainer.batch_size"
+    assert all(said in trial.user_attrs["reason"] for trial in failed)
+    assert len(failed) == 2
+    assert len(results(made)) == 4
+
+
+def test_a_sweep_without_memory_for_a_worker_ends_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the process that workers are forked from is killed each time it is started."""
+    counted = itertools.count()
+    monkeypatch.setattr(memory, "kills", lambda: next(counted))
+    monkeypatch.setattr(pool, "ensure_running", killed := Killed())
+    with pytest.raises(RunFailedError, match=r"out of memory.* hydra\.sweeper\.n_jobs=0") as caught:
+        steer(made := filled(tmp_path), "instant")
+    assert "\n" not in str(caught.value)
+    assert killed.times == pool.MOST_OUT_OF_MEMORY
+    assert made.counts().waiting == 6
 
 
 def test_a_sweep_that_only_fails_is_ended(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""`cnn-sweeps what-if HASH KEY=VALUE`: when a run would have stopped under another rule."""
+
+from cnn_sweeps import api
+from cnn_sweeps.cli import output
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs.what_if import WhatIf
+from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.terminal import say
+
+
+def main(typed: list[str]) -> int:
+    """Print what a run, or the trials of a study, would have been; 0 when it is done.
+
+    Raises:
+        ConfigError: a key that changes what is trained, or a value that cannot be.
+        UnknownHashError: no run, or more than one experiment, has that hash.
+        UnknownStudyError: no study, or several, have that name.
+        RecordError: the run did not finish, or what is stored of it was changed.
+        DataError: a metric has to be computed, and the images are missing.
+        StoreError: the store cannot be read.
+    """
+    parser = Arguments(
+        "what-if",
+        "HASH|STUDY KEY=VALUE[,VALUE...]",
+        "Say when a finished run would have stopped under another rule (trainer.epochs, "
+        "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), what it would "
+        "have come to and saved; of a study, whether another trial would win. Answered from stored "
+        "epochs, nothing is trained.",
+        names=(1, 1),
+        hint="cnn-sweeps what-if HASH trainer.early_stopping.patience=1,3,5",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--csv", action="store_true", help="print it as CSV")
+    parser.add_argument(
+        "--trust", action="store_true", help="execute the recorded code of model.function"
+    )
+    asked = parser.read(typed)
+    if asked.json and asked.csv:
+        raise ConfigError("--json and --csv were both given. Type one of them.")
+    found = api.what_if(asked.names[0], *asked.overrides, trust=asked.trust)
+    if asked.json:
+        say(dump_json(found))
+    elif asked.csv:
+        say(found.to_csv(), end="")
+    else:
+        out = output.console()
+        if isinstance(found, WhatIf):
+            out.heading(found.name, f"  ({pluralize(found.known, 'epoch')} known)")
+        else:
+            out.heading(found.study)
+        found.table().show(out)
+    return 0

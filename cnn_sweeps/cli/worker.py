@@ -1,0 +1,126 @@
+"""`cnn-sweeps worker [STUDY]`: workers of this host for a sweep that runs here or anywhere."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.sweeps.plan.budget import fitting_workers
+from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.terminal import say
+
+if TYPE_CHECKING:
+    from cnn_sweeps.sweeps.display import View
+    from cnn_sweeps.sweeps.study.study import SweepStudy
+
+STORAGE = "CNN_SWEEPS_STORAGE"
+"""The variable that names the storage of studies where --storage does not."""
+DEVICES = "CUDA_VISIBLE_DEVICES"
+WAIT = 600.0
+"""Seconds to wait for a study, and for more of its trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed.
+
+    Attributes:
+        study: its name or a prefix of it; None for the newest.
+        storage: where studies are; None for the folder of `tracking`.
+        tracking: says where that folder is.
+        count: worker processes.
+        gpu: index or UUID of the GPU that they use; None for any.
+        wait: seconds to wait for the study.
+    """
+
+    study: str | None
+    storage: str | None
+    tracking: Tracking
+    count: int
+    gpu: str | None
+    wait: float
+
+    @classmethod
+    def read(cls, typed: Sequence[str]) -> "Asked":
+        """Parse and check it.
+
+        Raises:
+            ConfigError: this is nothing that can be typed.
+        """
+        parser = Arguments(
+            "worker",
+            "[STUDY] [--storage URL] [--count K] [--gpu N] [--wait SECONDS]",
+            "Train trials of a sweep on this host, together with the workers that it has, until no "
+            "trial is left. Asked to stop (Ctrl-C, TERM, USR1, USR2) it requeues the trials in "
+            "hand, which others resume after their last epoch.",
+            names=(0, 1),
+            epilog="STUDY: its name or a unique prefix of it; default: the newest. Storage and "
+            f"tracking store may come from {STORAGE} and MLFLOW_TRACKING_URI, so that no password "
+            "is typed.",
+        )
+        parser.add_argument("--storage", metavar="URL", help="database or journal of the study")
+        parser.add_argument("--count", type=int, metavar="K", help="processes; one for each core")
+        parser.add_argument("--gpu", metavar="N", help="the GPU to use, by index or UUID")
+        parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)
+        asked = parser.read(typed)
+        count = fitting_workers() if asked.count is None else asked.count
+        if count < 1:
+            raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
+        if not asked.wait >= 0:
+            raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
+        return cls(
+            study=asked.names[0] if asked.names else None,
+            storage=asked.storage or os.environ.get(STORAGE) or None,
+            tracking=compose_tracking(asked.overrides),
+            count=count,
+            gpu=asked.gpu,
+            wait=asked.wait,
+        )
+
+
+WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
+
+
+def main(typed: list[str]) -> int:
+    """Train trials until the sweep has no more; 0 then, and 128 + signal when asked to stop.
+
+    Raises:
+        ConfigError: this is nothing that can be typed, or the user's own code is not here.
+        DataError: the images are not here.
+        UnknownStudyError: no study, or several, have that name.
+        StoreError: the study or the tracking store cannot be used from here.
+        KeyboardInterrupt: asked to stop; the trials in hand were requeued.
+    """
+    asked = Asked.read(typed)
+    if asked.gpu is not None:
+        os.environ[DEVICES] = asked.gpu
+
+    from cnn_sweeps.sweeps.join import SIGNALS, Join  # noqa: PLC0415 -- imports Optuna, MLflow
+    from cnn_sweeps.sweeps.study.stored_studies import find_study  # noqa: PLC0415
+    from cnn_sweeps.sweeps.supervisor import interruptible  # noqa: PLC0415
+
+    join = Join(
+        find=lambda: find_study(asked.study, asked.tracking, asked.storage),
+        workers=asked.count,
+        wait=asked.wait,
+        say=say,
+        view=_begun,
+    )
+    with interruptible(say, SIGNALS) as interrupts:
+        counts = join.work(interrupts)
+    say(f"{counts.finished} of {pluralize(counts.total, 'trial')} done; nothing waits.")
+    return 0
+
+
+def _begun(study: "SweepStudy") -> "View":
+    """Say what there is to do."""
+    from cnn_sweeps.sweeps.display import WorkerView  # noqa: PLC0415 -- imports Optuna
+
+    counts = study.counts()
+    told = f"{counts.finished} of {pluralize(counts.total, 'trial')} done"
+    say(f"study {study.address.name}: {told}, {counts.waiting} waiting")
+    return WorkerView(study.plan.objectives, counts.total)

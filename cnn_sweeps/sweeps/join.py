@@ -1,0 +1,162 @@
+"""Joining a sweep: workers of this host for a study that a controller made, here or anywhere.
+
+A worker needs the study's storage, the tracking store and the data, and who started it does not
+matter: a second terminal, ssh, Slurm, Kubernetes. It pulls trials as the workers of the sweep's own
+machine do, and leaves when the sweep has no more.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from optuna.trial import TrialState
+
+from cnn_sweeps import data
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.models import custom
+from cnn_sweeps.provenance.environment import cores
+from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, OPEN, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.counts import Counts
+from cnn_sweeps.sweeps.study.log import logged_worker
+from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.supervisor import STOPS, Interrupts, Supervisor
+from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.tracking import Store
+
+SIGNALS = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
+"""After which a worker requeues its trial and ends: what people type and what Slurm sends."""
+GRACE = 20.0
+"""Seconds to end an epoch when asked to stop; Slurm kills 30 s after SIGTERM (KillWait)."""
+LOOK = 1.0
+"""Seconds between two looks for a study, or for more of its trials."""
+STOPPED = "its worker was asked to stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """What workers of this host are to do.
+
+    Attributes:
+        find: where the study is; raises `UnknownStudyError` as long as it is not there.
+        workers: how many processes.
+        wait: seconds to wait for the study, and for more of its trials.
+        say: tells what is waited for.
+        view: shows the trials of these workers, with the counts of the study.
+        execute: dotted path of what carries out a trial, for tests; None to train it.
+    """
+
+    find: Callable[[], StudyAddress]
+    workers: int
+    wait: float
+    say: Callable[[str], None]
+    view: Callable[[SweepStudy], View]
+    execute: str | None = None
+
+    def work(self, interrupts: Interrupts) -> Counts:
+        """Pull trials until the sweep has no more, or until asked to stop; how far the sweep is.
+
+        Raises:
+            UnknownStudyError: there is no such study, however long one waits.
+            StoreError: the study or the tracking store cannot be used from here.
+            DataError: the images are not there.
+            ConfigError: a file of the user's own code is not there.
+            KeyboardInterrupt: asked to stop; the trials in hand were requeued.
+        """
+        study = self._found(interrupts)
+        store = _store(study)
+        for config in _configs(study):
+            _refuse_lacking(config)
+        slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
+        workers = min(self.workers, slots or self.workers)
+        threads = max(1, cores() // (slots or workers))
+        retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
+        with logged_worker(study), self.view(study) as view:
+            supervisor = Supervisor(
+                study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
+            )
+            until = time.monotonic() + self.wait
+            while not interrupts.asked():
+                pool = Pool(study.address, workers=workers, threads=threads, execute=self.execute)
+                supervisor.run(pool, interrupts)
+                if _is_over(study) or time.monotonic() > until:
+                    break
+                time.sleep(LOOK)
+            if interrupts.asked():
+                requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+                raise KeyboardInterrupt(interrupts.number)
+        return study.counts()
+
+    def _found(self, interrupts: Interrupts) -> SweepStudy:
+        """The study, waited for as long as it takes, with a queue and a run in MLflow."""
+        until, told = time.monotonic() + self.wait, False
+        while True:
+            interrupts.heed()
+            missing: Exception | None = None
+            try:
+                address = self.find()
+                study = SweepStudy.existing(address)
+                if study is not None and study.parent_run_id is not None:
+                    return study
+            except UnknownStudyError as error:
+                missing = error
+            if time.monotonic() > until:
+                raise missing or StoreError(
+                    f"the study {address.name} in {address} was never begun: "
+                    "start its sweep with cnn-sweeps -m."
+                )
+            if not told:
+                self.say(f"waiting for the study, up to {self.wait:g} s (--wait)")
+                forkserver.warm_up()  # meanwhile
+                told = True
+            time.sleep(LOOK)
+
+
+def _is_over(study: SweepStudy) -> bool:
+    """Whether no controller may put further trials into the queue."""
+    return not SweepStudy.load(study.address, checked=False).optuna_study.user_attrs.get(OPEN)
+
+
+def _store(study: SweepStudy) -> Store:
+    """The store that the sweep logs to, which must be the same from here.
+
+    Raises:
+        StoreError: it has no run of the sweep.
+    """
+    tracking = study.plan.first.tracking
+    store = Store.open_existing(tracking)
+    with suppress(StoreError):
+        if store is not None:
+            store.get(study.parent_run_id or "")
+            return store
+    from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
+
+    raise StoreError(
+        f"{resolve(tracking)} has not the run of the sweep {study.address.name}: from here it is "
+        "another store.\n  Set MLFLOW_TRACKING_URI to a server that both reach, for the sweep and "
+        "for its workers, or start the worker in the sweep's folder."
+    )
+
+
+def _configs(study: SweepStudy) -> list[Config]:
+    """The configs of the trials that wait, as far as their values are known."""
+    waiting = study.trials(TrialState.WAITING)
+    known = [study.carried_values(trial) for trial in waiting]
+    whole = [values for values in known if len(values) == len(study.plan.space.dimensions)]
+    return [study.plan.first, *(study.plan.config(values) for values in whole[:100])]
+
+
+def _refuse_lacking(config: Config) -> None:
+    """Refuse to claim trials whose images or code are not on this host: each would fail."""
+    data.check_there(config.data)
+    own = [(getattr(config.model, "function", None), "model.function")]
+    for function, key in (*own, (config.trainer.loss, "trainer.loss")):
+        if function is not None:
+            custom.check_there(function, key=key)

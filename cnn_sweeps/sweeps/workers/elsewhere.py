@@ -1,0 +1,41 @@
+"""No workers of this process: those that somebody starts with `cnn-sweeps worker`, anywhere."""
+
+import time
+from collections.abc import Callable
+
+from cnn_sweeps.sweeps.study.events import Event
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.news import StudyNews
+
+TICK = 1.0
+"""Seconds between two looks at the study."""
+
+
+class Elsewhere:
+    """A `WorkerGroup` that starts and stops nobody, and tells what others do."""
+
+    def __init__(self, study: SweepStudy) -> None:
+        self._news = StudyNews(study)
+
+    @property
+    def pids(self) -> set[int]:
+        """None whose end would be noticed here."""
+        return set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that others did was told; nobody of ours works."""
+        return not self._news.pending
+
+    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:  # noqa: ARG002
+        """Tell what has become of trials, and wait a moment."""
+        for event in self._news.ended():
+            show(event)
+        time.sleep(TICK)
+        return {}
+
+    def ask_to_stop(self) -> None:
+        """Nothing: workers elsewhere go on, and the same command takes up again what they did."""
+
+    def kill(self) -> None:
+        """Nothing."""

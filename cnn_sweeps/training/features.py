@@ -1,0 +1,98 @@
+"""Features of a frozen backbone, computed once: what its head is trained on in place of images.
+
+They are what the backbone gives when it predicts, in batches of a fixed size, so a training on them
+is one of its own: it is reproduced bit for bit, and is not that on the images, whose steps have
+other batches. They are kept in files that all processes map into memory, named by all that may move
+a bit of them: the weights of the backbone, what it is made of, the images and their split, and the
+environment. Import this module late: it imports Keras.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cnn_sweeps.data.arrays import Images
+from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.models.network import scores_dtype
+from cnn_sweeps.text.json import sha256
+from cnn_sweeps.training.feature_cache import FeatureCache
+from cnn_sweeps.training.state import weights_sha256
+
+BATCH: Final = 256
+"""Images that go through the backbone at a time; fixed, because it moves the last bits."""
+LAYER: Final = "features"
+"""The layer whose output they are: the pooled maps of the backbone."""
+
+
+def with_features(model: keras.Model, dataset: Dataset, cache: FeatureCache | None) -> Dataset:
+    """The data with features of training and validation images in place of these.
+
+    Args:
+        model: the network, its backbone frozen.
+        dataset: the images.
+        cache: where they may be, or are kept; in memory only when None.
+    """
+    extractor = keras.Model(model.inputs[0], model.get_layer(LAYER).output)
+    images = (dataset.x_train, dataset.x_val)
+    found = None if cache is None else _cached(extractor, images, cache)
+    if found is None:
+        found = [compute_features(extractor, each) for each in images]
+    return replace(dataset, x_train=found[0], x_val=found[1])
+
+
+def head_of(model: keras.Model) -> keras.Model:
+    """What of a compiled network stands behind its features, compiled with the same optimizer.
+
+    Its layers, and so its weights, are those of the network.
+    """
+    names = [layer.name for layer in model.layers]
+    at = names.index(LAYER)
+    x = given = keras.Input(model.layers[at].output.shape[1:], dtype=scores_dtype())
+    for layer in model.layers[at + 1 :]:
+        x = layer(x)
+    head = keras.Model(given, x)
+    head.compile(
+        optimizer=model.optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,
+    )
+    return head
+
+
+def compute_features(extractor: keras.Model, images: Images) -> NDArray[np.floating[Any]]:
+    """What a backbone gives for images when it predicts, (n, features)."""
+
+    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
+        input_signature=[tf.TensorSpec((None, *images.shape[1:]), images.dtype)]
+    )
+    def run(batch: Any) -> Any:
+        return tf.cast(extractor(batch, training=False), dtype)
+
+    dtype = scores_dtype()
+    made = np.empty((len(images), *extractor.output_shape[1:]), dtype=dtype)
+    for start in range(0, len(images), BATCH):
+        made[start : start + BATCH] = run(images[start : start + BATCH]).numpy()
+    return made
+
+
+def _cached(
+    extractor: keras.Model, images: Sequence[Images], cache: FeatureCache
+) -> list[NDArray[Any]] | None:
+    """The features from the cache, or computed into it; None where it cannot be written."""
+    named = sha256([BATCH, weights_sha256(extractor), cache.source])[:32]
+    shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
+    try:
+        with cache.locked(named):
+            found = cache.read(named, shapes)
+            if found is None:
+                cache.write(named, [compute_features(extractor, each) for each in images])
+                found = cache.read(named, shapes)
+            return found
+    except OSError:
+        return None

@@ -1,0 +1,251 @@
+"""Metrics of the validation split after an epoch, from probabilities; nothing of training.
+
+They are a function of the network as it is evaluated, so they can be computed as well for an epoch
+that was stored before anybody asked for them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_sweeps.config.metrics import (
+    KERAS,
+    KEY,
+    PREFIX,
+    OwnMetric,
+    measured_names,
+    metric_names,
+    own_metrics,
+)
+from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.errors import ConfigError, ModelError
+from cnn_sweeps.evaluation import named
+from cnn_sweeps.evaluation.metrics import normalized
+from cnn_sweeps.evaluation.named import Function
+from cnn_sweeps.models import custom, imports
+from cnn_sweeps.models.source import Source
+
+MONITOR = "trainer.early_stopping.monitor"
+STOP_AT = "trainer.stop_at"
+
+
+def check(trainer: TrainerConfig, validation_fraction: float) -> None:
+    """Refuse metrics that there are not, before anything is loaded or imported.
+
+    Raises:
+        ConfigError: an unknown metric, one of nothing, or one that stops a training without a
+            direction.
+    """
+    check_names(trainer.metrics)
+    if metric_names(trainer.metrics) and not validation_fraction:
+        raise ConfigError(
+            f"{KEY}=[{','.join(trainer.metrics)}] are metrics of validation images, but "
+            f"data.validation_fraction=0 holds out none.\nType data.validation_fraction=0.1, or "
+            f"{KEY}=[]."
+        )
+    for metric in trainer.stop_at or ():
+        higher_is_better(trainer, metric, key=STOP_AT)
+    if trainer.early_stopping.patience is not None:
+        if trainer.early_stopping.monitor in KERAS:
+            raise ConfigError(_no_metric(MONITOR, trainer.early_stopping.monitor))
+        higher_is_better(trainer, trainer.early_stopping.monitor, key=MONITOR)
+
+
+def check_names(metrics: Sequence[str], key: str = KEY) -> None:
+    """Refuse metrics that there are not, and two of one name.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    listed = metric_names(metrics)
+    for text, name in zip(metrics, listed, strict=True):
+        typed = f"{key}=[{text}]"
+        if ":" in text:
+            custom.check_there(OwnMetric.parse(text).function, key=key)
+            if named.find_metric(name) or name in KERAS:
+                raise ConfigError(
+                    f"{typed}: {name} is a metric of this program.\nGive your function another "
+                    f"name, or type {key}=[{name}]."
+                )
+        elif named.find_metric(name) is None:
+            raise ConfigError(
+                f"{typed} is not a metric{_meant(name)}.\nType some of {named.KNOWN}, or "
+                "your own package.module:function."
+            )
+        if listed.count(name) > 1:
+            raise ConfigError(f"{key}: there are {listed.count(name)} of the name {name}.")
+
+
+def _meant(name: str) -> str:
+    near = named.closest_name(name.removeprefix(PREFIX))
+    return f" (did you mean {near}?)" if near else ""
+
+
+def higher_is_better(trainer: TrainerConfig, monitor: str, *, key: str) -> bool:
+    """Whether more of the metric that a training goes by is better.
+
+    Args:
+        trainer: what is measured.
+        monitor: a metric of an epoch.
+        key: behind which key it stands.
+
+    Raises:
+        ConfigError: there is no such metric, or nobody said its direction.
+    """
+    name = monitor.removeprefix(PREFIX)
+    if name in KERAS:
+        return name == "accuracy"
+    own = {each.name: each for each in own_metrics(trainer.metrics)}
+    metric = named.find_metric(name)
+    if monitor == name or (metric is None and name not in own):
+        raise ConfigError(_no_metric(key, monitor))
+    if metric is not None:
+        return metric.higher_is_better
+    found = own[name].higher_is_better
+    if found is None:
+        raise ConfigError(
+            f"{key}={monitor} does not say whether less or more of it is better.\n"
+            f"Type {KEY}=[{own[name].function}:min], or {own[name].function}:max."
+        )
+    return found
+
+
+def _no_metric(key: str, given: str) -> str:
+    name = given.removeprefix(PREFIX)
+    near = name if name in KERAS or named.find_metric(name) else named.closest_name(name)
+    return (
+        f"{key}={given} is not a metric of the validation images"
+        f"{f' (did you mean {PREFIX}{near}?)' if near else ''}.\n"
+        f"Type {PREFIX}loss, {PREFIX} and one of {named.KNOWN}, or {PREFIX} and the name of a "
+        f"function of your own in {KEY}."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationMetrics:
+    """What is measured after each epoch.
+
+    Attributes:
+        functions: by the name that each has behind `val_`.
+        keys: by the same names, what a stored value goes by: the function with the digest of
+            its files, where it is the user's own.
+        labels: of the validation images, (n,).
+    """
+
+    functions: Mapping[str, Function]
+    keys: Mapping[str, str]
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, config: TrainerConfig, labels: NDArray[np.int64], classes: int
+    ) -> "ValidationMetrics":
+        """Find what a config asks for.
+
+        Args:
+            config: its metrics, and those that stop the training.
+            labels: of the validation images, (n,).
+            classes: how many there are.
+
+        Raises:
+            ConfigError: no such function, or a metric that says nothing of these images.
+            ModelError: a function of the user's own failed, or gives no number.
+        """
+        own = {each.name: each.function for each in own_metrics(config.metrics)}
+        functions: dict[str, Function] = {}
+        keys = {}
+        for name in measured_names(config):
+            if name in own:
+                functions[name], keys[name] = find_own_metric(own[name], classes), key_of(own[name])
+            else:
+                functions[name], keys[name] = _known(name, labels, classes), name
+        return cls(functions=functions, keys=keys, labels=labels)
+
+    def __bool__(self) -> bool:
+        return bool(self.functions)
+
+    def stored(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Values of an epoch, by what a stored value goes by."""
+        return {self.keys[name.removeprefix(PREFIX)]: value for name, value in values.items()}
+
+    def known(self, stored: Mapping[str, float]) -> dict[str, float]:
+        """The same back: those that are asked for and stored, as an epoch has them."""
+        return {f"{PREFIX}{name}": stored[key] for name, key in self.keys.items() if key in stored}
+
+    def values(self, scores: NDArray[Any]) -> dict[str, float]:
+        """The metrics as an epoch has them, from what the network gives, (n, classes).
+
+        Raises:
+            ModelError: a function of the user's own failed, or gave no finite number.
+        """
+        probabilities = normalized(scores)
+        return {
+            f"{PREFIX}{name}": float(function(self.labels, probabilities))
+            for name, function in self.functions.items()
+        }
+
+
+def _known(name: str, labels: NDArray[np.int64], classes: int) -> Function:
+    metric = named.find_metric(name)
+    if metric is None:
+        raise ConfigError(f"{KEY}=[{name}] is not a metric.\nType some of {named.KNOWN}.")
+    if reason := metric.cannot(len(np.unique(labels)), classes):
+        raise ConfigError(
+            f"{PREFIX}{name} {reason} among the {len(labels):,} validation images.\n"
+            f"Leave it out of {KEY}."
+        )
+    return metric.of
+
+
+def key_of(function: str) -> str:
+    """What a stored value of a user's own metric goes by: the function and its files."""
+    source = Source.find(function)
+    digests = (source.sha256, source.imports_sha256 or "") if source else ()
+    return "@".join((function, *digests))
+
+
+def find_own_metric(function: str, classes: int) -> Function:
+    """Import a metric of the user's own, and try it on an image of each class.
+
+    Args:
+        function: `package.module:function`, called with (labels (n,), probabilities (n, classes)).
+        classes: how many there are.
+
+    Returns:
+        The metric, which refuses what is no finite number.
+
+    Raises:
+        ConfigError: no such module or function.
+        ModelError: it failed, gives no finite number, or another one each time.
+    """
+    with imports.fresh_modules(Source.find(function)):
+        found = custom.find_function(function, key=KEY)
+    typed = f"{KEY}=[{function}]"
+
+    def metric(labels: NDArray[np.int64], probabilities: NDArray[Any]) -> float:
+        with custom.blame(typed):
+            value = found(labels.copy(), probabilities.copy())
+        if not np.isscalar(value) and np.shape(value) != ():
+            raise ModelError(
+                f"{typed} returned {type(value).__name__} of shape {np.shape(value)}.\n"
+                "Return one number for all images."
+            )
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not np.isfinite(number):
+            raise ModelError(f"{typed} returned {value!r}.\nReturn a finite number.")
+        return number
+
+    labels = np.arange(classes)
+    scores = normalized(np.exp(np.linspace(-1, 1, classes * classes).reshape(classes, classes)))
+    if metric(labels, scores) != metric(labels, scores):
+        raise ModelError(
+            f"{typed} gives another number each time for the same images.\n"
+            "Let it compute from its arguments alone."
+        )
+    return metric

@@ -1,0 +1,63 @@
+"""Metrics of stored epochs that were asked for beside what every epoch has.
+
+A file beside the history, `metrics.json`: for each epoch the values by what names a metric, and
+the epoch's own loss, by which it is known to be the same one. It is made anew from weights where
+it is lost, or where the code or the library that computes the metrics is another.
+"""
+
+import ast
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.evaluation import calibration, metrics, named
+from cnn_sweeps.text.json import sha256
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories import files
+
+FILE = "metrics.json"
+COMPUTING = (metrics, calibration, named)
+
+
+def read(folder: Path, epoch: Epoch) -> dict[str, float]:
+    """What is known of an epoch, by what names each metric; empty where nothing is."""
+    known = _stored(folder).get(str(epoch.number), {})
+    return dict(known["values"]) if known.get("loss") == epoch.loss else {}
+
+
+def write(folder: Path, epoch: Epoch, values: Mapping[str, float]) -> None:
+    """Add metrics of an epoch; a folder that cannot be written is only read.
+
+    Args:
+        folder: that of the trajectory.
+        epoch: one of its epochs.
+        values: by what names each metric.
+    """
+    merged = {**read(folder, epoch), **values}
+    epochs = {**_stored(folder), str(epoch.number): {"loss": epoch.loss, "values": merged}}
+    content = {"by": _by(), "sha256": sha256(epochs), "epochs": epochs}
+    try:
+        files.write(folder / FILE, json.dumps(content).encode())
+    except StoreError:
+        return
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / FILE).read_bytes())
+        epochs = content["epochs"]
+        whole = content["by"] == _by() and content["sha256"] == sha256(epochs)
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return dict(epochs) if whole else {}
+
+
+@cache
+def _by() -> str:
+    """Digest of what computes the metrics: the modules without their comments, and scikit-learn."""
+    code = [ast.dump(ast.parse(Path(str(each.__file__)).read_bytes())) for each in COMPUTING]
+    return sha256([*code, version("scikit-learn")])

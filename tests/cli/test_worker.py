@@ -1,0 +1,46 @@
+"""`cnn-sweeps worker`: what can be typed."""
+
+import signal
+
+import pytest
+
+from cnn_sweeps.cli import main, worker
+from cnn_sweeps.errors import ConfigError, UnknownStudyError
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        pytest.param(["--count", "0"], "--count 0 is invalid: it takes a number", id="none"),
+        pytest.param(["--count", "two"], "invalid int value", id="no number"),
+        pytest.param(["--wait", "-1"], "--wait -1 is invalid: it takes seconds", id="wait"),
+        pytest.param(["--wait", "nan"], "--wait nan is invalid: it takes seconds", id="nan"),
+        pytest.param(["one", "two"], "unexpected arguments: one two", id="two studies"),
+        pytest.param(["model.filters=3"], "only tracking.KEY=VALUE", id="of a run"),
+    ],
+)
+def test_what_cannot_be_typed(typed: list[str], message: str) -> None:
+    """It is refused in one line."""
+    with pytest.raises(ConfigError, match=message):
+        worker.main(typed)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_study_that_nobody_begins_is_refused() -> None:
+    """After the time that was typed, as any command would."""
+    with pytest.raises(UnknownStudyError, match="there is no study in"):
+        worker.main(["lab", "--wait", "0"])
+
+
+def test_storage_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no password stands in a list of processes; what is typed comes first."""
+    monkeypatch.setenv("CNN_SWEEPS_STORAGE", "postgresql://me:pw@db/studies")
+    assert worker.Asked.read([]).storage == "postgresql://me:pw@db/studies"
+    assert worker.Asked.read(["--storage", "other.journal"]).storage == "other.journal"
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_schedulers_end_in_order(number: signal.Signals) -> None:
+    """The exit code is that of a shell, and a sentence is said."""
+    assert number in main.ENDED_BY

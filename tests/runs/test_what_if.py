@@ -1,0 +1,214 @@
+"""Another rule to stop, asked of a finished run: answered from stored epochs, and plainly not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import Finished, copy_of
+
+from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.what_if import Outcome, parse_changes, what_if
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.training import stopping
+from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.entry import Entry
+
+PATIENCE, MONITOR = "trainer.early_stopping.patience", "trainer.early_stopping.monitor"
+LOSSES = (1.0, 0.8, 0.9, 0.85, 0.7, 0.75)
+"""Of the validation images, epoch by epoch; the run itself has the first two."""
+
+
+@pytest.fixture
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a run of two epochs has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
+
+
+@pytest.fixture
+def record(home: Store, finished: Finished) -> Record:
+    """That run, as if its validation losses had been the first of `LOSSES`."""
+    found = lookup.record_of(home, home.get(finished.result.run_id))
+    epochs = [replace(e, val_loss=LOSSES[e.number - 1]) for e in found.epochs]
+    return replace(found, epochs=tuple(epochs))
+
+
+def longer(home: Store, record: Record) -> Entry:
+    """Another run has trained on: the trajectory has as many epochs as there are losses."""
+    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    history = entry.history()
+    known = [replace(one, epoch=record.epochs[one.number - 1]) for one in history]
+    for number in range(len(known) + 1, len(LOSSES) + 1):
+        epoch = replace(known[0].epoch, number=number, val_loss=LOSSES[number - 1], seconds=2.0)
+        known.append(replace(known[-1], epoch=epoch))
+    entry._write_history(known)
+    return entry
+
+
+def asked(home: Store, record: Record, *typed: str) -> list[Outcome]:
+    """The answers, without the run as it was."""
+    return list(what_if(home, record, parse_changes(typed)).outcomes[1:])
+
+
+def test_the_run_as_it_was_stands_in_front(home: Store, record: Record) -> None:
+    """With what it came to on the test images."""
+    first = what_if(home, record, parse_changes(["trainer.epochs=1"])).outcomes[0]
+    assert (first.epochs, first.best, first.stopped) == (2, 2, "all 2 epochs")
+    assert first.tests["test_accuracy"] == record.metrics["test_accuracy"]
+
+
+def test_fewer_epochs_save_some(home: Store, record: Record) -> None:
+    """Their scores are those of the shorter training; of its test images nobody knows."""
+    (found,) = asked(home, record, "trainer.epochs=1")
+    assert (found.epochs, found.best, found.epochs_saved) == (1, 1, 1)
+    assert found.metrics["val_loss"] == LOSSES[0]
+    assert found.tests == {}
+    assert found.seconds_saved == pytest.approx(record.epochs[1].seconds)
+
+
+def test_a_longer_patience_is_answered_by_what_another_run_has_trained(
+    home: Store, record: Record
+) -> None:
+    """As a training with it would end, by the very rules of a training."""
+    longer(home, record)
+    found = asked(home, record, f"{PATIENCE}=1,2,3", "trainer.epochs=6")
+    assert [(o.epochs, o.best) for o in found] == [(3, 2), (4, 2), (6, 5)]
+    assert [o.epochs_saved for o in found] == [-1, -2, -4]
+    assert found[0].tests["test_accuracy"] == record.metrics["test_accuracy"]
+    assert found[2].tests == {}
+    assert "val_loss no better than in epoch 2 at epoch 4" in found[1].stopped
+
+
+def test_where_the_stored_epochs_end_it_says_so(home: Store, record: Record) -> None:
+    """And gives no number."""
+    (found,) = asked(home, record, f"{PATIENCE}=3", "trainer.epochs=9")
+    assert not found.is_known
+    assert found.stopped == "not known: it would go on after epoch 2, the last one that is stored"
+    assert found.metrics == {}
+
+
+def test_the_run_alone_answers_where_nothing_else_is_stored(home: Store, record: Record) -> None:
+    """Its metrics are in MLflow."""
+    for entry in TrajectoryStore.under(home.address.dir).entries():
+        assert entry.remove()
+    (found,) = asked(home, record, "trainer.stop_at={val_loss: 2.0}")
+    assert (found.epochs, found.stopped) == (1, "val_loss 1 <= 2 at epoch 1")
+
+
+def test_a_metric_that_cannot_be_known_any_more_is_named(home: Store, record: Record) -> None:
+    """It was not measured then, and the weights are gone."""
+    for entry in TrajectoryStore.under(home.address.dir).entries():
+        assert entry.remove()
+    bare = replace(record, metrics={**record.metrics, "best_epoch": 2.0})
+    (found,) = asked(home, bare, f"{PATIENCE}=1", f"{MONITOR}=val_macro_f1")
+    assert found.stopped.startswith("not known: val_macro_f1 was not measured in epoch 1")
+
+
+def test_another_number_of_epochs_under_a_decay_is_another_training(
+    home: Store, record: Record
+) -> None:
+    """The learning rates would be others from the first epoch on."""
+    schedule = replace(record.config.trainer.schedule, name="cosine")
+    trainer = replace(record.config.trainer, schedule=schedule)
+    decaying = replace(record, config=replace(record.config, trainer=trainer))
+    from cnn_sweeps.provenance.identity import identify
+
+    hashes = identify(decaying.config, record.identity.data_digest)
+    (found,) = asked(home, replace(decaying, identity=hashes), "trainer.epochs=1")
+    assert found.stopped == (
+        "not known: its learning rates would be others, and no epoch of that is stored"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("patience=1", PATIENCE),
+        ("early_stopping.monitor=val_loss", MONITOR),
+        ("epochs=3", "trainer.epochs"),
+        ("trainer.stop_at_loss=0.1", "trainer.stop_at_loss"),
+    ],
+)
+def test_keys_may_be_short(typed: str, keys: str) -> None:
+    """As in phases; of early stopping the field's own name will do."""
+    (found,) = parse_changes([typed])
+    assert [*found] == [keys]
+
+
+def test_several_values_are_combined() -> None:
+    """Each with each."""
+    found = parse_changes(["patience=1,3", "min_delta=0,0.01"])
+    assert [tuple(each.values()) for each in found] == [(1, 0), (1, 0.01), (3, 0), (3, 0.01)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["trainer.batch_size=1"], "changes what is trained.*\n.*trainer.epochs"),
+        (["trainer.threads=1"], "changes what is trained"),
+        (["trainer.nothing=1"], "there is no such key"),
+        (["patience=0"], "takes an integer from 1"),
+        (["patience=1", "monitor=val_f2"], "is not a metric"),
+        (["epochs=interval(1,2)"], r"KEY=VALUE,VALUE"),
+        ([], "nothing to ask"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    home: Store, record: Record, typed: list[str], message: str
+) -> None:
+    """With what can."""
+    with pytest.raises(ConfigError, match=message):
+        asked(home, record, *typed)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"epochs": 4},
+        {"epochs": 6, "stop_at": {"val_loss": 0.8}},
+        {"epochs": 6, "early_stopping": {"patience": 1}},
+        {"epochs": 6, "early_stopping": {"patience": 2, "restore_best": False}},
+    ],
+    ids=str,
+)
+def test_a_training_ends_as_it_is_foretold(fields: dict[str, Any]) -> None:
+    """`training.loop.train` asks the same two functions after each epoch."""
+    from configs import config
+
+    from cnn_sweeps.training.loop import train
+
+    trainer: TrainerConfig = config(trainer=fields).trainer
+    epochs = [
+        Epoch(
+            number=number,
+            loss=1.0,
+            accuracy=0.5,
+            val_loss=loss,
+            val_accuracy=0.5,
+            seconds=1.0,
+            images_per_second=1.0,
+        )
+        for number, loss in enumerate(LOSSES, start=1)
+    ]
+
+    class Source:
+        def epochs(self) -> Iterator[Epoch]:
+            yield from epochs
+
+        def checkpoint(self, number: int) -> None:
+            """Nothing."""
+
+        def restore_best(self, number: int) -> None:
+            """Nothing."""
+
+    done = train(Source(), trainer)  # type: ignore[arg-type]
+    ends = (n for n in range(1, 7) if stopping.end_of(trainer, epochs[:n]))
+    assert len(done.epochs) == next(ends)
+    assert done.best == stopping.final_epoch(trainer, done.epochs)
+    assert done.stopped == stopping.end_of(trainer, done.epochs)

@@ -1,0 +1,186 @@
+"""Workers that join a sweep: from another terminal, or from another host."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+from plans import plan, study
+
+from cnn_sweeps.errors import DataError, StoreError, UnknownStudyError
+from cnn_sweeps.sweeps import join
+from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.join import Join
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study.attributes import OPEN, PARENT
+from cnn_sweeps.sweeps.study.slots import fill_queue
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.supervisor import Interrupts
+
+TWO = {"model.filters": "choice(4,8)"}
+
+
+def begun(folder: Path, made: Plan | None = None) -> SweepStudy:
+    """A study with a queue, as its controller leaves it to workers."""
+    opened = study(folder, made or plan(TWO))
+    fill_queue(opened, Budget())
+    opened.optuna_study.set_user_attr(PARENT, "0" * 32)
+    return opened
+
+
+def joined(made: SweepStudy, **fields: Any) -> Join:
+    """One worker process for a study that is there."""
+    given = {"find": lambda: made.address, "workers": 1, "wait": 0.0, "say": print}
+    return Join(**{**given, "view": lambda _: View(), "execute": "fakes:instant", **fields})
+
+
+def test_workers_leave_when_the_sweep_has_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They try what waits, by processes of their own; the study may be begun after them."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    monkeypatch.setattr(join, "LOOK", 0.01)
+    looked: list[int] = []
+    made = begun(tmp_path)
+
+    def find() -> Any:
+        looked.append(1)
+        if len(looked) < 3:
+            raise UnknownStudyError("there is no study")
+        return made.address
+
+    told: list[str] = []
+    counts = joined(made, find=find, wait=60.0, say=told.append).work(Interrupts())
+    assert (counts.total, counts.finished) == (2, 2)
+    assert told == ["waiting for the study, up to 60 s (--wait)"]
+
+
+def test_a_study_that_may_get_more_trials_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its controller is about to put some into the queue, and says when it will not."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    monkeypatch.setattr(join, "LOOK", 0.01)
+    made = begun(tmp_path)
+    made.optuna_study.set_user_attr(OPEN, True)
+    rounds: list[int] = []
+
+    class Group(join.Supervisor):
+        """Carries out what waits at once; in the third round the controller ends the sweep."""
+
+        def run(self, workers: Any, interrupts: Interrupts) -> None:
+            rounds.append(1)
+            made.optuna_study.set_user_attr(OPEN, len(rounds) < 3)
+
+    monkeypatch.setattr(join, "Supervisor", Group)
+    joined(made, wait=60.0).work(Interrupts())
+    assert len(rounds) == 3
+
+
+def test_a_study_that_is_not_there_is_waited_for_so_long(tmp_path: Path) -> None:
+    """Then the refusal is that of any command."""
+
+    def find() -> Any:
+        raise UnknownStudyError("there is no study in nowhere")
+
+    with pytest.raises(UnknownStudyError, match="no study in nowhere"):
+        joined(study(tmp_path), find=find).work(Interrupts())
+
+
+def test_another_tracking_store_is_refused_before_a_trial_is_claimed(
+    tmp_path: Path, in_tmp: Path
+) -> None:
+    """Trials would be logged to a store that nobody looks at."""
+    made = begun(tmp_path)
+    with pytest.raises(StoreError, match="Set MLFLOW_TRACKING_URI") as refused:
+        joined(made).work(Interrupts())
+    assert "from here it is another store" in str(refused.value)
+    assert made.counts().waiting == 2
+    assert not (in_tmp / "mlruns").exists()
+
+
+def test_missing_images_are_refused_before_a_trial_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial would fail on this host, and not on others."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    file = tmp_path / "images.npz"
+    images, labels = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
+    np.savez(file, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    made = begun(tmp_path, plan(TWO, data={"name": "npz", "path": str(file)}))
+    file.unlink()
+    with pytest.raises(DataError, match=r"images\.npz"):
+        joined(SweepStudy.load(made.address)).work(Interrupts())
+    assert made.counts().waiting == 2
+
+
+NAMESPACES = shutil.which("unshare") is not None and os.getuid() == 0
+
+
+@contextmanager
+def on_host(name: str, *typed: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command line in a process of its own, under another host name."""
+    command = f"hostname {name} && exec {sys.executable} -m cnn_sweeps " + " ".join(typed)
+    with subprocess.Popen(
+        ["unshare", "--uts", "sh", "-c", command],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(condition: Any) -> None:
+    """Wait for something that takes as long as the machine is busy."""
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not NAMESPACES, reason="host names of one's own need root and unshare")
+def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
+    """A live trial of another host is left alone, a dead host's is tried again, none twice."""
+    sweep = "-m data=digits data.limit=200 trainer.batch_size=1 trainer.epochs=6 search=null"
+    keys = "model.filters=2,3,4,5 hydra.sweeper.study_name=lab trajectory.reuse=false"
+    with on_host("boss", sweep, keys, "--no-workers", folder=tmp_path) as boss:
+        journal = tmp_path / "mlruns" / "studies" / "lab.journal"
+
+        def running() -> dict[str, int]:
+            """The processes that train, by host."""
+            address = StudyAddress(storage=str(journal), name="lab")
+            made, states = SweepStudy.existing(address), (TrialState.RUNNING,)
+            trials = made.optuna_study.get_trials(states=states) if made else []
+            owners = [t.user_attrs["owner"] for t in trials if "owner" in t.user_attrs]
+            return {owner["host"].partition(":")[0]: owner["pid"] for owner in owners}
+
+        worker = "worker lab --count 1 --wait 300"
+        with on_host("lab-1", worker, folder=tmp_path) as first:
+            until(lambda: "lab-1" in running())
+            with on_host("lab-2", worker, folder=tmp_path) as second:
+                until(lambda: len(running()) == 2)
+                first.kill()
+                os.kill(running()["lab-1"], signal.SIGKILL)
+                assert second.wait(timeout=600) == 0
+                assert boss.wait(timeout=300) == 0
+        made = SweepStudy.load(StudyAddress(storage=str(journal), name="lab"))
+        assert made.counts().total == made.counts().finished == 4
+        assert len(made.trials(TrialState.COMPLETE)) == 4
+        replaced = [t for t in made.optuna_study.get_trials() if "superseded" in t.user_attrs]
+        assert len(replaced) == 1  # the one that the dead host had, and no live one

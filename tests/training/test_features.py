@@ -1,0 +1,171 @@
+"""Features of a frozen backbone: computed once, kept, shared, and trained on as what they are."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from configs import config
+from networks import dataset, network
+
+from cnn_sweeps.config.path import segments
+from cnn_sweeps.config.schema import PretrainedModel
+from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.validate import check
+from cnn_sweeps.training.feature_cache import FeatureCache, is_intact, size_of
+
+BACKBONE = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
+PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None, "head": {"dense_units": 4}}
+CACHED = {"epochs": 2, "batch_size": 16, "freeze": "backbone", "features": "cached"}
+
+
+def trained(cache: FeatureCache | None = None, seed: int = 0, **trainer: Any) -> list[Any]:
+    """The losses of a short training on features, and the final weights."""
+    from cnn_sweeps.training import loop
+
+    asked = config(model=PLAIN, trainer=CACHED | trainer)
+    built = network(asked.model, seed)
+    made = loop.Trainer.compile(
+        built, dataset(), asked.trainer, seed, path=segments(asked), cache=cache
+    )
+    epochs = made.epochs()
+    seen = [next(epochs) for _ in range(asked.trainer.epochs)]
+    return [*((e.loss, e.val_loss) for e in seen), *(w.tobytes() for w in built.get_weights())]
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images went through a backbone, each time that some did."""
+    from cnn_sweeps.training import features
+
+    counts: list[int] = []
+    compute = features.compute_features
+
+    def counted(extractor: Any, images: Any) -> Any:
+        counts.append(len(images))
+        return compute(extractor, images)
+
+    monkeypatch.setattr(features, "compute_features", counted)
+    return counts
+
+
+def test_features_are_what_the_backbone_gives_when_it_predicts() -> None:
+    """In batches of 256, the last one smaller."""
+    import keras
+
+    from cnn_sweeps.training import features
+
+    built = network(PretrainedModel(backbone=BACKBONE, weights=None))
+    images = np.random.RandomState(0).randint(0, 256, (300, 8, 8, 1)).astype(np.uint8)
+    extractor = keras.Model(built.inputs[0], built.get_layer("features").output)
+    found = features.compute_features(extractor, images)
+    whole = np.concatenate([extractor(images[:256]), extractor(images[256:])])
+    np.testing.assert_allclose(found, whole, rtol=1e-5)
+    assert (found.dtype, found.shape) == (np.dtype("float32"), (300, 4))
+
+
+def test_they_are_computed_once_and_shared(tmp_path: Path, computed: list[int]) -> None:
+    """Another head is trained on the same; from memory or from the cache, the bits are the same."""
+    cache = FeatureCache(folder=tmp_path)
+    first = trained(cache)
+    assert computed == [50, 12]
+    assert trained(cache) == first
+    trained(cache, optimizer={"name": "sgd", "learning_rate": 0.1})
+    assert computed == [50, 12]
+    assert trained() == first
+    (entry,) = cache.entries()
+    assert is_intact(entry)
+
+
+def test_a_head_learns_while_the_backbone_stays(tmp_path: Path) -> None:
+    """Its loss falls, and the weights of the backbone are those of the start."""
+    losses = [each[0] for each in trained(FeatureCache(folder=tmp_path), epochs=4)[:4]]
+    assert losses[-1] < losses[0]
+    begun = [w.tobytes() for w in network(config(model=PLAIN).model).get_weights()]
+    assert trained()[2:-4] == begun[:-4]
+
+
+@pytest.mark.parametrize("change", ["weights", "source"])
+def test_other_features_have_another_key(tmp_path: Path, computed: list[int], change: str) -> None:
+    """Of other weights of the backbone, and of whatever else names them."""
+    trained(FeatureCache(folder=tmp_path, source="a"))
+    trained(
+        FeatureCache(folder=tmp_path, source="b" if change == "source" else "a"),
+        seed=int(change == "weights"),
+    )
+    assert computed == [50, 12, 50, 12]
+    assert len(FeatureCache(folder=tmp_path).entries()) == 2
+
+
+def test_what_is_lost_is_computed_again(tmp_path: Path, computed: list[int]) -> None:
+    """A file that is gone, or cut off."""
+    cache = FeatureCache(folder=tmp_path)
+    first = trained(cache)
+    (entry,) = cache.entries()
+    (entry / "val.npy").unlink()
+    assert trained(cache) == first
+    (entry / "train.npy").write_bytes(b"")
+    assert not is_intact(entry)
+    assert trained(cache) == first
+    assert computed == [50, 12] * 3
+
+
+def test_without_a_folder_to_write_to_they_are_in_memory(tmp_path: Path) -> None:
+    """The same training, a little later."""
+    (tmp_path / "file").write_text("no folder")
+    assert trained(FeatureCache(folder=tmp_path / "file")) == trained()
+
+
+def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    """Until the rest fits."""
+    cache = FeatureCache(folder=tmp_path)
+    for number in range(3):
+        cache.write(f"{number}", [np.zeros(10), np.zeros(2)])
+    kept = size_of(cache.root / "2") / 10**9
+    gone = cache.evict(kept, keep=cache.root / "2")
+    assert [path.name for path in gone] == ["0", "1"]
+    assert [path.name for path in cache.entries()] == ["2"]
+    shutil.rmtree(cache.root)
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "text"),
+    [
+        pytest.param({"trainer": {"features": "cached"}}, "needs a backbone", id="no backbone"),
+        pytest.param(
+            {"model": PLAIN, "trainer": {"features": "cached"}},
+            "needs the whole backbone frozen, and trainer.freeze=none",
+            id="nothing frozen",
+        ),
+        pytest.param(
+            {"model": PLAIN, "trainer": CACHED, "augment": {"flip": "horizontal"}},
+            "augmentation changes it in each step.\n.*augment=none",
+            id="augmentation",
+        ),
+        pytest.param(
+            {
+                "model": PLAIN,
+                "trainer": CACHED | {"epochs": 3, "phases": [{"first": 3, "freeze": 0.5}]},
+            },
+            "needs the whole backbone frozen, and trainer.freeze=0.5",
+            id="let go in a later phase",
+        ),
+    ],
+)
+def test_what_would_change_features_is_refused(groups: dict[str, Any], text: str) -> None:
+    """With what to type instead."""
+    with pytest.raises(ConfigError, match=text):
+        check(config(**groups))
+
+
+def test_training_on_features_is_an_experiment_of_its_own() -> None:
+    """It is not claimed to equal the training on images."""
+    names: Sequence[str] = [
+        identify(config(model=PLAIN, trainer=CACHED | {"features": each}), "d" * 64).config_hash
+        for each in ("live", "cached")
+    ]
+    assert names[0] != names[1]
