@@ -17,6 +17,7 @@ from benchmarks import machine, official_sweeper, studies
 from benchmarks.points import GRIDS, LIMIT, VALIDATION_FRACTION
 from benchmarks.table import markdown
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance.environment import cores
 
 BARE, OURS, AGAIN, SCRATCH, OFFICIAL = "bare", "ours", "again", "scratch", "official"
 TITLES = {
@@ -36,6 +37,9 @@ TARGETS: Mapping[int, Mapping[tuple[str, str], float]] = {
     90: {(OURS, BARE): 0.15},
 }
 """By points of the grid: what a way's wall time may be at most, as a share of another's."""
+MOST_WASTED = 1.25
+"""Wall time of our sweep with reuse, as a multiple of what its epochs take on all cores."""
+RATIOS = ("of bare", "of official", "of training")
 PROGRAM = (sys.executable, "-m", "cnn_sweeps", "-m")
 QUIET = 0.5
 """Load average for each core from which on other work disturbs the clock."""
@@ -70,12 +74,20 @@ class Timing:
         seconds: wall time from the start of the command to its end.
         accuracies: validation accuracy of every point.
         load: load average of the machine just before.
+        trained: seconds of one thread that went into epochs, of cnn_sweeps; None where that is
+            not known.
     """
 
     way: str
     seconds: float
     accuracies: tuple[float, ...]
     load: float
+    trained: float | None = None
+
+    @property
+    def of_training(self) -> float | None:
+        """Wall time as a multiple of what the training alone takes on all cores."""
+        return self.seconds / (self.trained / cores()) if self.trained else None
 
 
 def compare(ways: Sequence[str], task: Task) -> list[Timing]:
@@ -102,15 +114,17 @@ def to_markdown(timings: Sequence[Timing]) -> str:
             f"{timing.seconds:.0f}",
             _ratio(timing.seconds, seconds.get(BARE)),
             _ratio(timing.seconds, seconds.get(OFFICIAL)),
+            timing.of_training,
             len(timing.accuracies),
             max(timing.accuracies),
             timing.load,
         ]
         for timing in timings
     ]
-    head = ("way", "wall s", "of bare", "of official", "points", "best val acc", "load before")
+    head = ("way", "wall s", *RATIOS, "points", "best val acc", "load before")
     targets = TARGETS.get(min(len(timing.accuracies) for timing in timings), {})
-    remarks = [*_verdicts(seconds, targets), *_doubts(timings)]
+    wasted = _wasted(timings) if targets else ()
+    remarks = [*_verdicts(seconds, targets), *wasted, *_doubts(timings)]
     return "\n".join([markdown(head, rows), *([""] if remarks else []), *remarks])
 
 
@@ -222,8 +236,13 @@ def _read(
 ) -> Timing:
     """What our sweep in a folder has left behind."""
     trials = studies.completed(task.folder / folder, expected=len(GRIDS[task.points]))
-    accuracies = tuple(trial.values[0] for trial in trials)
-    return Timing(way=way or folder, seconds=seconds, accuracies=accuracies, load=before)
+    return Timing(
+        way=way or folder,
+        seconds=seconds,
+        accuracies=tuple(trial.values[0] for trial in trials),
+        load=before,
+        trained=studies.train_seconds(task.folder / folder) if way is None else None,
+    )
 
 
 def _ratio(seconds: float, reference: float | None) -> float | None:
@@ -239,6 +258,17 @@ def _verdicts(
             ratio = seconds[way] / seconds[other]
             met = "met" if ratio <= target else "missed"
             yield f"{way} / {other}: {ratio:.2f}, target {target:.2f}: {met}"
+
+
+def _wasted(timings: Sequence[Timing]) -> Iterator[str]:
+    """What our sweep took beside its epochs, and what was aimed at."""
+    for timing in timings:
+        if timing.way == OURS and (ratio := timing.of_training):
+            met = "met" if ratio <= MOST_WASTED else "missed"
+            yield (
+                f"ours / (thread seconds of its epochs / {cores()} cores): {ratio:.2f}, "
+                f"target {MOST_WASTED:.2f}: {met}"
+            )
 
 
 def _doubts(timings: Sequence[Timing]) -> Iterator[str]:

@@ -8,7 +8,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.names import KIND, SECONDS_PAID
 
 
 def completed(folder: Path, expected: int) -> list[FrozenTrial]:
@@ -30,6 +33,18 @@ def completed(folder: Path, expected: int) -> list[FrozenTrial]:
             f"{len(trials)} trials are complete where {expected} were asked for, in {journals[0]}."
         )
     return sorted(trials, key=lambda trial: span(trial)[1])
+
+
+def train_seconds(folder: Path) -> float:
+    """Seconds that the trials of the one study under a folder have trained, all together.
+
+    A worker has one thread, so these are seconds of one thread; an epoch that was read counts
+    nothing.
+    """
+    (home,) = {database.parent for database in folder.rglob("mlflow.db")}
+    store = Store.open(Tracking(dir=home))
+    runs = store.search(f"tags.{KIND} = 'trial'", [store.experiment_id])
+    return sum(float(run.tags.get(SECONDS_PAID, 0)) for run in runs)
 
 
 def span(trial: FrozenTrial) -> tuple[datetime, datetime]:

@@ -421,7 +421,8 @@ def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
         return ()
     from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
 
-    return tuple(f"{name}: {said}" for name in studies for said in differences(name, store))
+    known = board.read
+    return tuple(f"{name}: {said}" for name in studies for said in differences(name, store, known))
 
 
 def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config:

@@ -1,5 +1,6 @@
 """The benchmarks' command line, their reading of results and their tables; no clock."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.__main__ import main, parser, ways
 from benchmarks.points import GRIDS, Point
 from benchmarks.table import markdown
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.tracking import Store
 
 START = datetime(2025, 1, 1)  # noqa: DTZ001 -- Optuna's own times have no zone
 
@@ -128,6 +130,25 @@ def test_ratios_and_targets_are_told() -> None:
         "ours / bare: 0.50, target 0.37: missed",
         "ours / official: 0.62, target 0.33: missed",
     ]
+
+
+def test_what_a_sweep_takes_beside_its_epochs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wall time is set against the seconds of its epochs, spread over the cores."""
+    monkeypatch.setattr(grid, "cores", lambda: 2)
+    ours = replace(timing("ours", 60), trained=80.0)
+    told = grid.to_markdown([timing("bare", 200), ours, timing("again", 6)])
+    row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
+    assert [cell.strip() for cell in row.split("|")[3:6]] == ["0.30", "–", "1.50"]
+    last = "ours / (thread seconds of its epochs / 2 cores): 1.50, target 1.25: missed"
+    assert told.splitlines()[-1] == last
+
+
+def test_the_seconds_that_a_sweep_has_trained(store: Store) -> None:
+    """Those that its trials have paid for; a sweep's own run and single runs count nothing."""
+    for kind, paid in (("trial", 1.5), ("trial", 0), ("trial", 2.25), ("run", 8), ("sweep", 9)):
+        with store.start_run(kind, tags={"kind": kind, "train_seconds_paid": paid}):
+            pass
+    assert studies.train_seconds(store.dir.parent) == 3.75
 
 
 def test_a_quick_trial_is_not_held_against_the_targets() -> None:

@@ -5,6 +5,7 @@ from importlib import import_module
 from threading import Thread
 
 from cnn_sweeps.report import html, markdown
+from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store, artifacts, notes
 from cnn_sweeps.tracking.names import REPORT_FILES
@@ -20,16 +21,21 @@ def warm_up() -> None:
     Thread(target=lambda: [import_module(name) for name in HEAVY], daemon=True).start()
 
 
-def publish(study: SweepStudy, store: Store) -> str:
+def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str:
     """Write description and report to the sweep's run; where to open the latter.
+
+    Args:
+        study: the sweep.
+        store: where its runs are.
+        read: of the study, if that was read already.
 
     Raises:
         StoreError: the store refuses.
     """
-    from cnn_sweeps.sweeps.results.collect import results  # noqa: PLC0415 -- see HEAVY
+    from cnn_sweeps.sweeps.results.collect import results_of  # noqa: PLC0415 -- see HEAVY
 
     parent = store.reopen(study.parent_run_id or "")
-    found = results(study, store)
+    found = results_of(read or Reading.of(study, store))
     notes.describe(parent, partial(markdown.of_sweep, found))
     parent.log_text(html.page(found), PAGE)
     parent.log_text(markdown.markdown(found), TEXT)

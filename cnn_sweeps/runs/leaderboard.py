@@ -79,6 +79,7 @@ class Leaderboard:
         matched: how many runs fitted the question at all.
         hints: what in the question no run has.
         warnings: where a study differs from the runs of its trials.
+        read: every run of the store or experiment; None where a filter has left some out.
     """
 
     metric: str
@@ -91,6 +92,7 @@ class Leaderboard:
     matched: int = 0
     hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    read: tuple[RunRecord, ...] | None = None
 
     @classmethod
     def of(
@@ -169,6 +171,7 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
         place=str(store.address),
         matched=len(chosen),
         hints=() if chosen else _hints(store, question),
+        read=None if question.where else tuple(runs),
     )
 
 

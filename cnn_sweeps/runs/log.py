@@ -58,11 +58,23 @@ def tags_of(experiment: Experiment) -> dict[str, object]:
 
 
 def log_setup(
-    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", environment: Environment
+    tracked: TrackedRun,
+    experiment: Experiment,
+    model: "keras.Model",
+    environment: Environment,
+    swept: Sequence[str] = (),
 ) -> None:
-    """Log what is known before training: config, data, network, environment."""
+    """Log what is known before training: config, data, network, environment.
+
+    Args:
+        tracked: where to.
+        experiment: what is trained.
+        model: its network.
+        environment: where it is trained.
+        swept: keys that are logged whatever their value.
+    """
     config = experiment.config
-    tracked.log_params(params_of(config))
+    tracked.log_params({**params_of(config), **neutral_params(config, swept)})
     tracked.log_config(to_json(config))
     network = config.model.function if isinstance(config.model, CustomModel) else None
     metrics = [each.function for each in own_metrics(config.trainer.metrics)]
@@ -123,7 +135,8 @@ def log_results(
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
-    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped})
+    chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen})
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:
@@ -139,6 +152,8 @@ def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) ->
         metrics["frozen_params"] = frozen
     if config.trainer.early_stopping.patience is not None:
         metrics["best_epoch"] = trained.best
+    if trained.average is not None:
+        metrics |= trained.average.logged
     return metrics
 
 

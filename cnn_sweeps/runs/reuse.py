@@ -9,11 +9,12 @@ from cnn_sweeps.config.metrics import PREFIX, measured_names
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.log import cut_texts, log_remarks
+from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
 from cnn_sweeps.tracking.names import (
+    CHOSEN,
     EPOCHS_TRAINED,
     GIT_COMMIT,
     GIT_DIRTY,
@@ -24,13 +25,13 @@ from cnn_sweeps.tracking.names import (
 )
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
+from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
 
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
 
-KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE)
-"""Tags that tell what has trained the run."""
+KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN)
+"""Tags that tell what has trained the run, and which weights it ended with."""
 TOTAL_PARAMS = "total_params"
 TEST = "test_"
 """Metrics that a search must not see begin so."""
@@ -83,18 +84,37 @@ def answer(
     experiment: Experiment,
     tracked: TrackedRun,
     callbacks: "Sequence[Callback]",
+    swept: Sequence[str] = (),
 ) -> RunResult:
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
     Observers see every epoch, so that a pruner judges it as it would judge a training. The
     seconds are those of the original; the scores of the test split are left behind.
 
+    Args:
+        known: the finished run.
+        experiment: what it trained.
+        tracked: the run of the trial.
+        callbacks: see each epoch.
+        swept: keys whose params are logged whatever their value.
+
     Raises:
         PrunedError: an observer gave it up.
     """
+    with tracked.together() as copy:
+        return _copied(known, experiment, copy, callbacks, swept)
+
+
+def _copied(
+    known: RunRecord,
+    experiment: Experiment,
+    tracked: TrackedRun,
+    callbacks: "Sequence[Callback]",
+    swept: Sequence[str],
+) -> RunResult:
     epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
     finished_runs.take_over(known, tracked)
-    tracked.log_params(known.params)
+    tracked.log_params({**neutral_params(experiment.config, swept), **known.params})
     tracked.log_config(to_json(experiment.config))
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)
@@ -103,7 +123,10 @@ def answer(
     last = kept.keys() & epochs[-1].metrics
     weights, stopped = known.tags[WEIGHTS], stop_reason(known.tags) or ""
     trained = TrainingResult(
-        epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
+        epochs=epochs,
+        best=int(kept.get("best_epoch", len(epochs))),
+        stopped=stopped,
+        average=WeightAverage.of_logged(kept, len(epochs)),
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
     kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}

@@ -22,7 +22,7 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import backend, freezing, loop, state
+from cnn_sweeps.training import averaging, backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -80,7 +80,7 @@ def run(
     """
     # Load and identify
     code.import_all()
-    clock = Clock()
+    clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
     with _start(experiment, store, trial, started) as tracked:
@@ -88,22 +88,20 @@ def run(
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
-            return reuse.answer(known, experiment, tracked, callbacks)
+            return reuse.answer(known, experiment, tracked, callbacks, swept)
         model = model or _build(experiment, store, clock)
-        environment = _log_setup(tracked, experiment, model)
-        # Train
-        with clock("train"):
-            trainer, epochs, done = _train(
-                model, experiment, environment, tracked, callbacks, trial
-            )
-        # Evaluate
-        metrics = log.metrics_of(model, config, done)
-        if trial is None:
-            metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
-        # Log
-        metrics |= log.costs_of(clock.metrics, done, epochs)
-        weights = state.weights_sha256(model)
-        log.log_results(tracked, metrics, done, weights)
+        here = _log_setup(tracked, experiment, model, swept)
+        with tracked.together() as later:
+            # Train
+            with clock("train"):
+                trainer, epochs, done = _train(model, experiment, here, later, callbacks, trial)
+            # Evaluate
+            metrics = log.metrics_of(model, config, done)
+            if trial is None:
+                metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
+            # Log
+            metrics |= log.costs_of(clock.metrics, done, epochs)
+            log.log_results(later, metrics, done, weights := state.weights_sha256(model))
         left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
     return RunResult(
         name=experiment.name,
@@ -133,8 +131,6 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        if trial and (neutral := log.neutral_params(experiment.config, trial.swept)):
-            tracked.log_params(neutral)
         yield tracked
 
 
@@ -177,7 +173,9 @@ def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
         return model
 
 
-def _log_setup(tracked: TrackedRun, experiment: Experiment, model: "keras.Model") -> Environment:
+def _log_setup(
+    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", swept: Sequence[str]
+) -> Environment:
     """Log what is known before training; returns where it is trained."""
     trainer = experiment.config.trainer
     environment = Environment.capture(
@@ -185,7 +183,8 @@ def _log_setup(tracked: TrackedRun, experiment: Experiment, model: "keras.Model"
         deterministic=trainer.deterministic,
         decoded=experiment.dataset.decoded,
     )
-    log.log_setup(tracked, experiment, model, environment)
+    with tracked.together() as setup:
+        log.log_setup(setup, experiment, model, environment, swept)
     return environment
 
 
@@ -223,6 +222,7 @@ def _train(
             trial.wanted if trial else NOBODY,
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+            trained = averaging.consider(trained, trainer, epochs)
     return trainer, epochs, trained
 
 

@@ -18,7 +18,7 @@ from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_co
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
-from cnn_sweeps.sweeps.results.runs import Runs
+from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, OPEN, PARENT, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
@@ -90,7 +90,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
             display.reported(publisher.publish(study, store))
         raise RunFailedError(failed)
-    report = publisher.publish(study, store)
+    report = publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
 
@@ -247,14 +247,14 @@ def conclude(
     study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    runs = Runs.of(study, store)
-    for line in runs.notices():
+    read = Reading.of(study, store)
+    study = read.study
+    for line in read.runs.notices():
         display.notice(line)
-    study, differences = runs.reconciled(study)
-    if differences:
-        display.warning("\n".join(differences))
+    if read.differences:
+        display.warning("\n".join(read.differences))
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
-    ranking = Ranking.of(study, scores, differences)
+    ranking = Ranking.of(study, scores, read.differences)
     _log_ranking(ranking, parent)
     answer = exercise_answer.answer_of(study, scores)
     if answer is not None:
@@ -269,6 +269,7 @@ def conclude(
     return SweepOutcome(
         study=study,
         store=store,
+        read=read.again(row.run_id for row in ranking.rows if row.number in scores and row.run_id),
         ranking=ranking,
         answer=answer,
         epochs=epochs_spent(study.trials()),

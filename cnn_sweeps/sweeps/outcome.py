@@ -8,6 +8,7 @@ from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.durations import Epochs
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -25,6 +26,7 @@ class SweepOutcome:
         answer: the comparison with the baseline; None for a search.
         epochs: how many epochs its trials have, and how many of these were trained.
         rerun_best: the command that trains the best again; empty where no trial completed.
+        read: its study and the runs of its trials, as they were read at its end.
         report: where the HTML report is.
     """
 
@@ -34,6 +36,7 @@ class SweepOutcome:
     answer: Answer | None
     epochs: Epochs
     rerun_best: str
+    read: Reading | None = None
     report: str = ""
 
     @property
@@ -86,5 +89,5 @@ class Publisher(Protocol):
     def warm_up(self) -> None:
         """Import beside whatever else goes on what a report needs."""
 
-    def publish(self, study: SweepStudy, store: Store) -> str:
-        """Write it; where it is."""
+    def publish(self, study: SweepStudy, store: Store, read: Reading | None = None) -> str:
+        """Write it, of what was read already where that was; where it is."""

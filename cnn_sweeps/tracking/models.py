@@ -68,6 +68,8 @@ ARRAYS: Final = "model.weights.h5"
 """Where MLflow keeps the Keras file of a model, and that the weights."""
 VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 TOO_LARGE: Final = "it is larger than the weights of this network"
+_last: dict[str, tuple["keras.Model", "keras.Model"]] = {}
+"""The copy of a network that was made last, and what is stored of it, by its layers as JSON."""
 MOST_OVERHEAD: Final = 16 * 2**20
 """Bytes of a file of weights that are not weights; about 2 kB for a layer."""
 
@@ -138,8 +140,7 @@ class Portable:
         signature = ModelSignature(
             inputs=tensor(np.float32, (-1, *shape)), outputs=tensor(scores, (-1, num_classes))
         )
-        copy = take_either_scale(_copy(model, custom), shape)
-        return cls(model=copy, custom=custom, signature=signature)
+        return cls(model=_copy(model, custom, shape), custom=custom, signature=signature)
 
     def save(self, folder: Path, card: "Model", pictures: Pictures) -> None:
         """Write MLflow's model format into a folder that does not exist yet.
@@ -330,23 +331,35 @@ def _is_function(value: object) -> bool:
     return isinstance(value, types.FunctionType)
 
 
-def _copy(model: "keras.Model", custom: dict[str, Any]) -> "keras.Model":
-    """The model without what compiling added, made in the way that loading makes it."""
+def _copy(
+    model: "keras.Model", custom: dict[str, Any], shape: tuple[int, int, int]
+) -> "keras.Model":
+    """The model without what compiling added, made in the way that loading makes it.
+
+    Trials that follow each other often have one network: of Keras' own layers the copy is kept
+    for the next one, which has other weights.
+    """
     import keras
 
     try:
         with warnings.catch_warnings(action="ignore"):
             config = keras.saving.serialize_keras_object(model)
             config.pop("compile_config", None)
-            copy = keras.saving.deserialize_keras_object(config, custom_objects=custom)
+            made = _last.get(what := json.dumps(config, default=str))
+            if made is None or custom:
+                copy = keras.saving.deserialize_keras_object(config, custom_objects=custom)
+                made = copy, take_either_scale(copy, shape)
+                _last.clear()
+                _last[what] = made
+            copy, portable = made
             copy.set_weights(model.get_weights())
+            return portable
     except Exception as error:  # a user's layer may raise anything here
         raise ModelError(
             f"The model cannot be stored, since Keras cannot make it again: "
             f"{_lacking(model) or first_line(error)}\nAdd that, "
             "or leave the model out with tracking.log_model=false."
         ) from error
-    return copy
 
 
 def _lacking(model: "keras.Model") -> str | None:

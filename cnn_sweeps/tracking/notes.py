@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
@@ -21,7 +23,12 @@ EXPERIMENT_TAGS = {NOTE: EXPERIMENT, "mlflow.experimentKind": "custom_model_deve
 PICTURE = ".png"
 
 
-def describe(run: TrackedRun, made: Callable[[RunRecord, list[str]], str] = of_run) -> None:
+def describe(
+    run: TrackedRun,
+    made: Callable[[RunRecord, list[str]], str] = of_run,
+    *,
+    ending: str | None = None,
+) -> None:
     """Write the description of a run that has ended, unless a person has written another.
 
     A store that refuses it refuses no more than that: the run has ended as it has.
@@ -29,9 +36,13 @@ def describe(run: TrackedRun, made: Callable[[RunRecord, list[str]], str] = of_r
     Args:
         run: that has ended, or has got something new to say.
         made: makes the text of the run and of its pictures; an empty one is not written.
+        ending: the status that the run is about to end with, together with the tags that wait.
     """
     with suppress(StoreError), as_store_error(run.address):
         known = RunRecord.of(run.client.get_run(run.run_id))
+        if ending is not None:
+            tags = {**known.tags, **(run.waiting.tags if run.waiting else {})}
+            known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)
         if not _is_ours(known):
             return
         text = params.shorten(printable(made(known, _pictures(run))), params.TAG_LENGTH)

@@ -27,7 +27,8 @@ PARAM_LENGTH: Final = 6_000
 TAG_LENGTH: Final = 8_000
 KEY_LENGTH: Final = 250
 PARAMS_PER_BATCH: Final = 100
-METRICS_PER_BATCH: Final = 1_000
+METRICS_PER_BATCH: Final = 800
+"""Of 1,000 entries of a batch, 100 may be params and 100 tags."""
 
 SCORES: Final = frozenset(
     {"loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.tracking.errors import first_line
-from cnn_sweeps.tracking.names import STUDY_NAME
+from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.store import Store
 
@@ -73,5 +73,5 @@ def sweep(store: Store, name: str | None) -> RunRecord | None:
 
 def _sweeps(store: Store) -> list[RunRecord]:
     """The runs of all sweeps, the newest first."""
-    runs = store.search(f"tags.{STUDY_NAME} LIKE '%'", list(store.experiments().values()))
-    return [run for run in runs if run.parent_id is None]
+    where = f"tags.{STUDY_NAME} LIKE '%' AND tags.`{PARENT}` IS NULL"
+    return store.search(where, list(store.experiments().values()))

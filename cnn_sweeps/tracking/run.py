@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
 
 MODEL = "model"
 LOGGED_TABLES = "mlflow.loggedArtifacts"
@@ -57,6 +59,21 @@ COMPLETE = {STATE: "complete"}
 """The tags of a run that came to its end."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What waits to be logged in one call.
+
+    Attributes:
+        params: each name once.
+        metrics: with their steps and times.
+        tags: by name; the last value counts.
+    """
+
+    params: "list[Param]" = field(default_factory=list)
+    metrics: "list[Metric]" = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrackedRun:
     """A run that can be written to; every method raises `StoreError` if the store refuses.
@@ -66,12 +83,29 @@ class TrackedRun:
         experiment_id: MLflow's id of its experiment.
         address: where the store is, for messages.
         client: the connection.
+        waiting: what is logged later, see `together`; None where all is logged at once.
     """
 
     run_id: str
     experiment_id: str
     address: Address
     client: "MlflowClient"
+    waiting: Batch | None = None
+
+    @contextmanager
+    def together(self) -> "Iterator[TrackedRun]":
+        """The same run, whose params, numbers and tags are logged in one call after the block.
+
+        Also where an exception ends it; then that is what is reported. Files are logged at once.
+        """
+        batch = Batch()
+        try:
+            yield replace(self, waiting=batch)
+        except BaseException:
+            with suppress(StoreError):
+                self._send(batch)
+            raise
+        self._send(batch)
 
     def log_params(self, values: Mapping[str, object]) -> None:
         """Log a flat config; a name can be given only once in the life of a run."""
@@ -81,9 +115,7 @@ class TrackedRun:
             Param(params.key(name), params.shorten(params.as_text(value), params.PARAM_LENGTH))
             for name, value in values.items()
         ]
-        with as_store_error(self.address):
-            for batch in params.batches(items, params.PARAMS_PER_BATCH):
-                self.client.log_batch(self.run_id, params=batch, synchronous=True)
+        self._log(Batch(params=items))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers, visible at once; `step` is the epoch they belong to, if to one."""
@@ -99,18 +131,37 @@ class TrackedRun:
             for step, metrics in steps.items()
             for name, value in metrics.items()
         ]
-        with as_store_error(self.address):
-            for batch in params.batches(items, params.METRICS_PER_BATCH):
-                self.client.log_batch(self.run_id, metrics=batch, synchronous=True)
+        self._log(Batch(metrics=items))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set tags; one that exists is overwritten."""
+        self._log(Batch(tags=params.tags(tags)))
+
+    def _log(self, batch: Batch) -> None:
+        """Log something at once, or with what waits."""
+        if self.waiting is None:
+            self._send(batch)
+            return
+        self.waiting.params.extend(batch.params)
+        self.waiting.metrics.extend(batch.metrics)
+        self.waiting.tags.update(batch.tags)
+
+    def _send(self, batch: Batch) -> None:
+        """Log all of it, in one call where MLflow's limits allow it."""
         from mlflow.entities import RunTag
 
-        items = [RunTag(name, value) for name, value in params.tags(tags).items()]
+        tags = [RunTag(name, value) for name, value in batch.tags.items()]
+        calls = zip_longest(
+            params.batches(batch.params, params.PARAMS_PER_BATCH),
+            params.batches(batch.metrics, params.METRICS_PER_BATCH),
+            params.batches(tags, params.PARAMS_PER_BATCH),
+            fillvalue=(),
+        )
         with as_store_error(self.address):
-            for batch in params.batches(items, params.PARAMS_PER_BATCH):
-                self.client.log_batch(self.run_id, tags=batch, synchronous=True)
+            for given, numbers, told in calls:
+                self.client.log_batch(
+                    self.run_id, params=given, metrics=numbers, tags=told, synchronous=True
+                )
 
     def remove_tags(self, names: Collection[str]) -> None:
         """Take tags away, as far as they are there."""
@@ -239,6 +290,7 @@ class EpochLog:
     """
 
     def __init__(self, tracked: TrackedRun) -> None:
+        """Say where to log; what is left at the end waits where the run does (see `together`)."""
         self._tracked = tracked
         self._waiting: list[Epoch] = []
         self._logged = -BETWEEN_LOGS
@@ -250,16 +302,16 @@ class EpochLog:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Log the rest; where something else went wrong, that is what is reported."""
         with suppress(StoreError) if error else nullcontext():
-            self._log()
+            self._log(self._tracked)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Log the epoch, at once unless another one has just been logged."""
         self._waiting.append(epoch)
         if time.monotonic() - self._logged >= BETWEEN_LOGS:
-            self._log()
+            self._log(replace(self._tracked, waiting=None))
 
-    def _log(self) -> None:
-        self._tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})
+    def _log(self, tracked: TrackedRun) -> None:
+        tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})
         self._waiting, self._logged = [], time.monotonic()
 
 

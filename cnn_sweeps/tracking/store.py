@@ -159,12 +159,12 @@ class Store:
             status, tags = verdict(error)
             # A full disk may refuse these too; the first error is the one to report.
             with suppress(StoreError):
-                run.set_tags(tags)
+                _tell_end(run, status, tags)
             with suppress(StoreError):
-                self._end(run, status)
+                self._terminate(run, status)
             raise
-        run.set_tags(COMPLETE)
-        self._end(run, "FINISHED")
+        _tell_end(run, "FINISHED", COMPLETE)
+        self._terminate(run, "FINISHED")
 
     def _create(
         self, name: str, tags: Mapping[str, object], parent_run_id: str | None
@@ -185,10 +185,9 @@ class Store:
             )
         return self._handle(created.info.run_id, self.experiment_id)
 
-    def _end(self, run: TrackedRun, status: str) -> None:
+    def _terminate(self, run: TrackedRun, status: str) -> None:
         with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
-        notes.describe(run)
 
     def _handle(self, run_id: str, experiment_id: str) -> TrackedRun:
         return TrackedRun(
@@ -233,8 +232,8 @@ class Store:
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
         run = self.reopen(run_id)
-        run.set_tags({"error": reason})
-        self._end(run, status)
+        _tell_end(run, status, {"error": reason})
+        self._terminate(run, status)
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
         """The runs of this store's experiment that have tags with these values, oldest first."""
@@ -300,10 +299,13 @@ class Store:
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 
-    def children(self, parent_run_id: str) -> list[RunRecord]:
-        """The trials of a sweep, oldest first; deleted ones are left out."""
+    def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
+        """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""
         experiment_id = self.reopen(parent_run_id).experiment_id
-        return self.search(f"tags.`{PARENT}` = '{parent_run_id}'", [experiment_id])[::-1]
+        where = f"tags.`{PARENT}` = '{parent_run_id}'"
+        if status is not None:
+            where += f" AND attributes.status = '{status}'"
+        return self.search(where, [experiment_id])[::-1]
 
     def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
@@ -333,6 +335,13 @@ class Store:
         with as_store_error(self.address), TemporaryDirectory() as scratch:
             file = self.client.download_artifacts(run_id, path, scratch)
             return Path(file).read_text(encoding="utf-8")
+
+
+def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
+    """Write how a run ends, in its tags and its description, in one call."""
+    with run.together() as last:
+        last.set_tags(tags)
+        notes.describe(last, ending=status)
 
 
 def _process() -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from plans import plan, study
 from stores import ready
 
 from cnn_sweeps.cli import compare
@@ -18,6 +21,7 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs.leaderboard import NO_SETTINGS, Leaderboard, Names, records, table, to_csv
+from cnn_sweeps.sweeps.study.attributes import PARENT
 from cnn_sweeps.tracking import RunRecord, Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -290,6 +294,28 @@ def test_some_can_be_asked_for(
 ) -> None:
     """By what they are, how good they are, or by name."""
     assert len(said(runs, capsys, *arguments)[0]) == count
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_each_run_is_read_once(
+    runs: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a study is held against the runs of its trials; a sweep's own run once more."""
+    (sweep,) = (run.run_id for run in runs.tagged({"study_name": "depth"}))
+    made = study(runs.dir / "studies", plan({"model.filters": "8,16"}), name="depth")
+    made.study.set_user_attr(PARENT, sweep)
+    read: list[str] = []
+    search = MlflowClient.search_runs
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        found = search(*arguments, **options)
+        read.extend(run.info.run_id for run in found)
+        return found
+
+    monkeypatch.setattr(MlflowClient, "search_runs", noting)
+    said(runs, capsys)
+    assert Counter(Counter(read).values()) == {1: 3, 2: 1}
+    assert read.count(sweep) == 2
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")

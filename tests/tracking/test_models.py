@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from stored_models import IMAGES, SHAPE, files, loaded, logged, plain
 
 from cnn_sweeps.errors import ModelError, StoreError
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, models
 from cnn_sweeps.tracking.models import Pictures, custom_objects, take_either_scale
 
 # Keras 3.15 hands NumPy 2.4 arrays in a way that NumPy deprecates.
@@ -108,7 +110,10 @@ def divided(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own
-@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float64", "mixed_bfloat16"))],
+)
 def test_images_of_either_scale_give_the_same_scores(store: Store, dtype: str) -> None:
     """In plain Keras, through MLflow, and from the JSON that is sent to a server."""
     import mlflow.pyfunc
@@ -158,6 +163,21 @@ def test_a_network_with_branches_is_taken_over_whole() -> None:
     copy = take_either_scale(model, SHAPE)
     np.testing.assert_array_equal(copy(IMAGES), expected)
     np.testing.assert_allclose(copy(IMAGES / 255), expected, rtol=1e-5)
+
+
+def test_the_next_model_of_the_same_layers_is_stored_as_if_it_were_the_first(store: Store) -> None:
+    """Its copy is used again, with other weights and as the same description of the layers."""
+    described = []
+    for factor, is_kept in ((1, False), (2, True), (3, False)):
+        keras.utils.clear_session()  # as before each trial: names of layers begin anew
+        model = plain()
+        model.set_weights([factor * weights for weights in model.get_weights()])
+        if not is_kept:
+            models._last.clear()
+        run = logged(store, model)
+        np.testing.assert_array_equal(loaded(store, run)(IMAGES), model(IMAGES))
+        described.append(zipfile.ZipFile(files(store, run) / models.ARCHIVE).read("config.json"))
+    assert len(set(described)) == 1
 
 
 def test_storing_leaves_the_model_alone(store: Store) -> None:

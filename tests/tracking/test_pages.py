@@ -176,6 +176,9 @@ def test_a_sweep_is_found_by_its_study(store: Store) -> None:
     assert queries.sweep(store, "abc") == second
     assert queries.sweep(store, None) == again
     assert first.run_id != again.run_id
+    with store.start_run("its trial", tags={STUDY_NAME: "c"}, parent_run_id=first.run_id):
+        pass
+    assert set(queries.sweeps(store).values()) == {"ab", "abc"}
     with pytest.raises(UnknownStudyError, match="a is a prefix of 2 studies .*\n  ab\n  abc$"):
         queries.sweep(store, "a")
     with pytest.raises(UnknownStudyError, match="x is not a study with runs in .*\n  ab\n"):

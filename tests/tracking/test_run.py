@@ -56,6 +56,63 @@ def tags(run: TrackedRun) -> Mapping[str, str]:
     return RunRecord.of(stored(run)).tags
 
 
+@pytest.fixture
+def calls(run: TrackedRun, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """How many params, metrics and tags each call to log values has had."""
+    made: list[tuple[int, int, int]] = []
+    log_batch = run.client.log_batch
+
+    def noting(run_id: str, *, params: Any, metrics: Any, tags: Any, synchronous: bool) -> None:
+        made.append((len(params), len(metrics), len(tags)))
+        log_batch(run_id, metrics, params, tags, synchronous)
+
+    monkeypatch.setattr(run.client, "log_batch", noting)
+    return made
+
+
+def test_what_belongs_together_is_logged_in_one_call(
+    run: TrackedRun, calls: list[tuple[int, int, int]]
+) -> None:
+    """Nothing before the end of the block, and the last value of a tag."""
+    with run.together() as batch:
+        batch.log_params({"a": 1, "b": 2})
+        batch.set_tags({"told": "first"})
+        batch.log_metrics({"loss": 0.5})
+        batch.log_metrics({"loss": 0.25}, step=1)
+        batch.set_tags({"told": "last", "more": True})
+        assert calls == []
+    assert calls == [(2, 2, 2)]
+    data = stored(run).data
+    assert (data.params, data.metrics) == ({"a": "1", "b": "2"}, {"loss": 0.25})
+    assert (data.tags["told"], data.tags["more"]) == ("last", "true")
+
+
+def test_an_error_does_not_lose_what_waits(run: TrackedRun) -> None:
+    """It is logged, and the error passes."""
+
+    def failing() -> None:
+        with run.together() as batch:
+            batch.set_tags({"told": "so far"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert tags(run)["told"] == "so far"
+
+
+def test_a_call_keeps_to_the_limits_of_mlflow(
+    run: TrackedRun, calls: list[tuple[int, int, int]]
+) -> None:
+    """At most 100 params, 100 tags and 1,000 entries altogether."""
+    with run.together() as batch:
+        batch.log_params({f"p{number}": number for number in range(150)})
+        batch.log_metrics({f"m{number}": number for number in range(1_700)})
+        batch.set_tags({f"t{number}": number for number in range(250)})
+    assert calls == [(100, 800, 100), (50, 800, 100), (0, 100, 50)]
+    data = stored(run).data
+    assert (len(data.params), len(data.metrics)) == (150, 1_700)
+
+
 def dataset(**changes: Any) -> Dataset:
     """Ten tiny images."""
     images, labels = np.zeros((10, 4, 5, 3), np.uint8), np.arange(10) % 2

@@ -117,6 +117,17 @@ def test_children_are_found_oldest_first(store: Store) -> None:
     assert {child.parent_id for child in children} == {sweep.run_id}
 
 
+def test_children_of_one_status_are_asked_for(store: Store) -> None:
+    """The store sends those that run, and not all of them."""
+    with store.start_run("sweep", tags={}) as sweep:
+        finished = store.start_run("finished", tags={}, parent_run_id=sweep.run_id)
+        with finished, store.start_run("running", tags={}, parent_run_id=sweep.run_id) as run:
+            pass
+        with store.start_run("running", tags={}, parent_run_id=sweep.run_id) as run:
+            found = store.children(sweep.run_id, status="RUNNING")
+    assert [child.run_id for child in found] == [run.run_id]
+
+
 @pytest.mark.parametrize("prefix", ["3f2a", "3F2A9C", HASH, " 3f2a9c1b "])
 def test_find_takes_any_prefix(prefix: str, store: Store) -> None:
     """A hash is found by its first digits, in either case; another hash is not."""

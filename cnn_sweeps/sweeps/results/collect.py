@@ -33,7 +33,7 @@ from cnn_sweeps.sweeps.results.results import (
     Timing,
     Trial,
 )
-from cnn_sweeps.sweeps.results.runs import Runs, RunStore
+from cnn_sweeps.sweeps.results.runs import Reading, Runs, RunStore
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -54,9 +54,9 @@ QUANTILE = 0.1
 
 def rank_trials(study: SweepStudy, store: RunStore) -> Ranking:
     """The trials of a study, best first, with the scores on the test split that are known."""
-    runs = Runs.of(study, store)
-    study, differences = runs.reconciled(study)
-    return Ranking.of(study, runs.scores(study), differences, runs.by_id)
+    read = Reading.of(study, store)
+    scores = read.runs.scores(read.study)
+    return Ranking.of(read.study, scores, read.differences, read.runs.by_id)
 
 
 def results(study: SweepStudy, store: RunStore) -> SweepResults:
@@ -66,8 +66,12 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         study: the sweep, finished or not.
         store: where its runs are.
     """
-    plan, runs = study.plan, Runs.of(study, store)
-    study, differences = runs.reconciled(study)
+    return results_of(Reading.of(study, store))
+
+
+def results_of(read: Reading) -> SweepResults:
+    """The same of a study that was read already."""
+    study, runs, plan = read.study, read.runs, read.study.plan
     scores = runs.scores(study)
     ranking = Ranking.of(study, scores, runs=runs.by_id)
     every = study.trials()
@@ -97,7 +101,7 @@ def results(study: SweepStudy, store: RunStore) -> SweepResults:
         environment=_stored(best_run, runs, names.ENVIRONMENT_FILE),
         images=_stored(best_run, runs, names.IMAGES_FILE),
         commands=commands(study, best, runs.store),
-        missing=(*runs.missing, *differences, *shown.missing),
+        missing=(*runs.missing, *read.differences, *shown.missing),
         evaluation=shown.evaluation,
         examples=shown.examples,
     )

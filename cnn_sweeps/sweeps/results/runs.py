@@ -28,6 +28,7 @@ from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
 from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut_names
+from cnn_sweeps.training.epoch import WeightAverage
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -53,17 +54,27 @@ class Runs:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, study: SweepStudy, store: RunStore) -> "Runs":
-        """Look the runs up in one search; a store that refuses has none."""
+    def of(
+        cls, study: SweepStudy, store: RunStore, known: Sequence[RunRecord] | None = None
+    ) -> "Runs":
+        """Look the runs up in one search; a store that refuses has none.
+
+        Args:
+            study: whose runs.
+            store: where they are.
+            known: what was read of the store, if all runs of the study are among it.
+        """
         if store is None:
             return cls._none("The MLflow store of its runs does not exist.")
         if isinstance(store, StoreError):
             return cls._none(f"Its runs cannot be read: {first_line(store)}")
+        parent = study.parent_run_id or ""
         try:
-            children = store.children(study.parent_run_id) if study.parent_run_id else []
+            found = store.children(parent) if parent and known is None else known or ()
         except StoreError as error:
             return cls.of(study, error)
-        return cls(store=store, by_id={run.run_id: run for run in children}, missing=())
+        own = {run.run_id: run for run in found if run.parent_id == parent}
+        return cls(store=store, by_id=own, missing=())
 
     @classmethod
     def _none(cls, said: str) -> "Runs":
@@ -188,15 +199,52 @@ class Runs:
             )
 
 
-def differences(name: str, store: Store) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A study as its runs have it, read once for all that is made of it.
+
+    Attributes:
+        study: with what its runs have where the two differ.
+        runs: of its trials.
+        differences: a sentence for each trial that differs.
+    """
+
+    study: SweepStudy
+    runs: Runs
+    differences: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, study: SweepStudy, store: RunStore, known: Sequence[RunRecord] | None = None
+    ) -> "Reading":
+        """Read the runs of a study, and hold it against them; see `Runs.of`."""
+        runs = Runs.of(study, store, known)
+        study, differences = runs.reconciled(study)
+        return cls(study=study, runs=runs, differences=differences)
+
+    def again(self, run_ids: Iterable[str]) -> "Reading":
+        """The same with some runs read anew, to which something was logged."""
+        store = self.runs.store
+        new = {run_id: store.get(run_id) for run_id in run_ids} if store else {}
+        return replace(self, runs=replace(self.runs, by_id={**self.runs.by_id, **new}))
+
+
+def differences(
+    name: str, store: Store, known: Sequence[RunRecord] | None = None
+) -> tuple[str, ...]:
     """Where a study in the folder of a store differs from its runs, a sentence for each trial.
 
     None where its journal is elsewhere, or cannot be read.
+
+    Args:
+        name: of the study.
+        store: where its runs are.
+        known: what was read of the store, if all runs of the study are among it.
     """
     address = StudyAddress(storage=str(store.dir / STUDIES / f"{name}{SUFFIX}"), name=name)
     with suppress(StoreError):
         study = SweepStudy.existing(address, checked=False)
-        return Runs.of(study, store).reconciled(study)[1] if study else ()
+        return Reading.of(study, store, known).differences if study else ()
     return ()
 
 
@@ -216,7 +264,10 @@ def _went_back(run: RunRecord) -> bool:
 
 
 def _measured(run: RunRecord, curves: Mapping[str, Mapping[int, float]]) -> Mapping[str, float]:
-    """The metrics of a run; where it went back to its best epoch, those of that epoch."""
+    """The metrics of a run; where it went back to its best epoch, or took an average, of that."""
+    average = WeightAverage.of_logged(run.metrics, int(run.metrics.get("epochs", 0)))
+    if average is not None:
+        return {**run.metrics, **average.metrics}
     if not _went_back(run):
         return run.metrics
     best = int(run.metrics["best_epoch"])

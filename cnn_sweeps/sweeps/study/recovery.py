@@ -83,7 +83,7 @@ def close_runs(study: TrialQueue, store: Store, reason: str) -> None:
     """
     if study.parent_run_id is None:
         return
-    listed = [run for run in store.children(study.parent_run_id) if run.status == "RUNNING"]
+    listed = store.children(study.parent_run_id, status="RUNNING")
     trials = {str(trial.number): trial for trial in study.optuna_study.get_trials(deepcopy=False)}
     for run in listed:
         trial = trials.get(run.tags.get(TRIAL, ""))

@@ -7,14 +7,20 @@ TensorFlow does not survive a fork.
 
 import os
 
+from cnn_sweeps.sweeps.workers.imports import without
 from cnn_sweeps.training.backend import quiet_stderr
+
+UNUSED = ("sklearn", "matplotlib.pyplot")
+"""What Keras imports where it is installed, for no training; it takes a tenth of the time."""
 
 os.environ["MPLBACKEND"] = "agg"  # of a notebook that sweeps, only the kernel shows pictures
 
 with quiet_stderr():
+    with without(*UNUSED):
+        import keras  # noqa: F401 -- all of these for their effect
     import cnn_sweeps.runs.run
     import cnn_sweeps.sweeps.workers.worker
-    import cnn_sweeps.tracking.preload  # noqa: F401 -- all for their effect
+    import cnn_sweeps.tracking.preload  # noqa: F401 -- as above
     from cnn_sweeps import figures
     from cnn_sweeps.provenance import code
 

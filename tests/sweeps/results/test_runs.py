@@ -21,7 +21,7 @@ from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results import collect
 from cnn_sweeps.sweeps.results.collect import rank_trials
-from cnn_sweeps.sweeps.results.runs import Runs
+from cnn_sweeps.sweeps.results.runs import Reading, Runs
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -300,6 +300,28 @@ def test_a_run_that_was_deleted_is_named(tmp_path: Path) -> None:
     assert found.differences == (
         "The runs of trials 0, 2 are not in MLflow any more; reports show what the study has.",
     )
+
+
+def test_a_study_is_read_once_for_table_and_report(tmp_path: Path) -> None:
+    """What was read is used again; only the runs that were scored since are looked up."""
+    runs = swept(tmp_path)
+    store: Any = FakeStore(tmp_path, runs)
+    read = Reading.of(opened(tmp_path), store, known=[*runs.values()])
+    assert read.runs.by_id == runs == Reading.of(opened(tmp_path), store).runs.by_id
+    best = max(runs, key=lambda run_id: runs[run_id].metrics["val_accuracy"])
+    scored = replace(runs[best], metrics={**runs[best].metrics, "test_accuracy": 0.7})
+    store.get, store.children = {best: scored}.__getitem__, None  # nobody asks for all of them
+    again = read.again([best])
+    assert again.runs.by_id == {**runs, best: scored}
+    assert [*again.runs.scores(again.study).values()] == [{"test_accuracy": 0.7}]
+
+
+def test_runs_of_others_are_none_of_a_study(tmp_path: Path) -> None:
+    """Of all that was read of a store only the trials of the sweep count."""
+    runs = swept(tmp_path)
+    beside = replace(runs["run1"], run_id="beside", parent_id=None)
+    store: Any = FakeStore(tmp_path, runs)
+    assert Runs.of(opened(tmp_path), store, [beside, *runs.values()]).by_id == runs
 
 
 class StoredImages:
