@@ -75,12 +75,14 @@ class SeedResult:
             been brought back to its best weights.
         epochs: every metric of every epoch but the timings.
         stopped: why it ended.
+        chosen: which weights it ended with.
     """
 
     weights: str
     state: str
     epochs: tuple[dict[str, Any], ...]
     stopped: str
+    chosen: str
 
 
 def train(
@@ -97,7 +99,7 @@ def train(
 
     from cnn_sweeps.config.path import segments
     from cnn_sweeps.models import build
-    from cnn_sweeps.training import backend, loop
+    from cnn_sweeps.training import averaging, backend, loop
     from cnn_sweeps.training import state as variables
     from cnn_sweeps.trajectories.resume import open_epoch_source
 
@@ -123,11 +125,13 @@ def train(
         run_id="run",
     ) as source:
         done = loop.train(source, asked.trainer, callbacks=[Stopper(stop)] if stop else [])
+        done = averaging.consider(done, trainer, source)
     here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]
-    state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
+    as_trained = done.chosen == f"epoch {len(done.epochs)}"
+    state = digest(variables.snapshot(model)) if as_trained else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
     weights = variables.weights_sha256(model)
-    return SeedResult(weights, state, epochs_seen, done.stopped), here
+    return SeedResult(weights, state, epochs_seen, done.stopped, done.chosen), here
 
 
 class Stopper:

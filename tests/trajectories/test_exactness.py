@@ -73,6 +73,8 @@ def phases(*each: dict[str, Any]) -> dict[str, Any]:
     return {"phases": list(each)}
 
 
+NOISY = optimizer("sgd", learning_rate=1.0)
+"""Steps so large that the mean of some epochs is better than any."""
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
     "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
@@ -101,6 +103,16 @@ CASES = {
     "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
     "averaged weights, mixed_float16": Case(
         model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs": Case(model=FULL, trainer={"weight_averaging": 3, **NOISY}),
+    "average of epochs, kept or not": Case(
+        model=DNN, trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}),
+    "average of epochs, phases": Case(
+        model=RESNET,
+        trainer={"weight_averaging": 4, **phases({"first": 3, "batch_size": 5}), **NOISY},
+        stopped=True,
     ),
     "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
     "accumulated gradients": Case(
