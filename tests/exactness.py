@@ -40,6 +40,7 @@ class Case:
         stopped: whether the first piece is all of the training, stopped on its way, because one
             with fewer epochs would be another.
         files: settings of `data` where the images are files, which each process reads.
+        epoch_mb: size of an epoch beyond which it keeps its metrics alone.
     """
 
     model: dict[str, Any]
@@ -53,12 +54,13 @@ class Case:
     kill: int = 3
     stopped: bool = False
     files: dict[str, Any] = field(default_factory=dict)
+    epoch_mb: float | None = None
 
     def config(self, epochs: int, *, reuse: bool) -> Config:
         """The experiment with so many epochs."""
         trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
         trainer |= {**self.trainer, "epochs": epochs}
-        trajectory = {"reuse": reuse}
+        trajectory = {"reuse": reuse, "epoch_mb": self.epoch_mb}
         return config(
             model=self.model,
             trainer=trainer,

@@ -194,6 +194,13 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
+    "large epochs, frozen layers, phases": Case(
+        model=FULL,
+        trainer={"freeze": "dense_1", **phases({"first": 3, "freeze": "none"})},
+        epoch_mb=0.0,
+        stopped=True,
+    ),
     "pretrained, phases: on cached features, then from a layer": Case(
         model=PRETRAINED,
         trainer={
