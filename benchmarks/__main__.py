@@ -1,4 +1,4 @@
-"""`python -m benchmarks grid|official|overhead|pretrained`: run one, print Markdown tables."""
+"""`python -m benchmarks grid|official|overhead|recipe|data|pretrained`: print tables."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import grid, machine, overhead
+from benchmarks import files, grid, machine, overhead, recipe
 from benchmarks.points import GRIDS
 from cnn_sweeps.errors import CnnSweepsError
 
@@ -51,7 +51,26 @@ def parser() -> argparse.ArgumentParser:
     begun.add_argument("--limit", type=int, default=10_000, help="images of these (10000)")
     begun.add_argument("--side", type=int, default=160, help="pixels for MobileNetV2 (160)")
     begun.add_argument("--epochs", type=int, default=12, help="of each training (12)")
+    _add_images(commands)
     return made
+
+
+def _add_images(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What is measured on image files."""
+    scratch = argparse.ArgumentParser(add_help=False)
+    scratch.add_argument("--folder", type=Path, help="scratch folder that is kept; else temporary")
+    trained = commands.add_parser(
+        "recipe", parents=[scratch], help="augmented training of photographs, beside plain Keras"
+    )
+    trained.add_argument("--images", type=int, default=5_000, help="training images (5000)")
+    trained.add_argument("--test", type=int, default=10_000, help="test images (10000)")
+    trained.add_argument("--epochs", type=int, default=8, help="of each training (8)")
+    trained.add_argument("--seeds", type=int, default=5, help="trainings of each way (5)")
+    many = commands.add_parser(
+        "data", parents=[scratch], help="start and memory of a sweep on many image files"
+    )
+    many.add_argument("--images", type=int, default=100_000, help="image files (100000)")
+    many.add_argument("--workers", type=int, default=4, help="workers (4)")
 
 
 def ways(asked: argparse.Namespace) -> list[str]:
@@ -90,6 +109,23 @@ def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
         print(overhead.curve(list(overhead.pieces(trials))))
 
 
+def run_recipe(asked: argparse.Namespace, folder: Path) -> None:
+    """Train photographs in three ways, and print one table."""
+    task = recipe.Task(
+        folder=folder,
+        images=asked.images,
+        test=asked.test,
+        epochs=asked.epochs,
+        seeds=asked.seeds,
+    )
+    print(recipe.report(recipe.compare(task), task))
+
+
+def run_data(asked: argparse.Namespace, folder: Path) -> None:
+    """Sweep over many and over few image files, and print one table."""
+    print(files.report(files.compare(folder, images=asked.images, workers=asked.workers)))
+
+
 def run_pretrained(asked: argparse.Namespace, folder: Path) -> None:
     """Measure accuracies with and without pretraining, and what a head on features costs."""
     from benchmarks import pretrained  # noqa: PLC0415 -- imports MLflow
@@ -108,6 +144,8 @@ COMMANDS = {
     "grid": run_grid,
     "official": run_grid,
     "overhead": run_overhead,
+    "recipe": run_recipe,
+    "data": run_data,
     "pretrained": run_pretrained,
 }
 

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs import config
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import identify
+
+if TYPE_CHECKING:
+    from cnn_sweeps.data import Dataset
 
 SHAPE, CLASSES = (8, 8, 1), 3
 TIMINGS = ("seconds", "images_per_second")
@@ -36,6 +39,8 @@ class Case:
         kill: the epoch in the middle of which the process is killed.
         stopped: whether the first piece is all of the training, stopped on its way, because one
             with fewer epochs would be another.
+        files: settings of `data` where the images are files, which each process reads.
+        epoch_mb: size of an epoch beyond which it keeps its metrics alone.
     """
 
     model: dict[str, Any]
@@ -48,12 +53,14 @@ class Case:
     split: int = 2
     kill: int = 3
     stopped: bool = False
+    files: dict[str, Any] = field(default_factory=dict)
+    epoch_mb: float | None = None
 
     def config(self, epochs: int, *, reuse: bool) -> Config:
         """The experiment with so many epochs."""
         trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
         trainer |= {**self.trainer, "epochs": epochs}
-        trajectory = {"reuse": reuse}
+        trajectory = {"reuse": reuse, "epoch_mb": self.epoch_mb}
         return config(
             model=self.model,
             trainer=trainer,
@@ -73,12 +80,14 @@ class SeedResult:
             been brought back to its best weights.
         epochs: every metric of every epoch but the timings.
         stopped: why it ended.
+        chosen: which weights it ended with.
     """
 
     weights: str
     state: str
     epochs: tuple[dict[str, Any], ...]
     stopped: str
+    chosen: str
 
 
 def train(
@@ -95,16 +104,18 @@ def train(
 
     from cnn_sweeps.config.path import segments
     from cnn_sweeps.models import build
-    from cnn_sweeps.training import backend, loop
+    from cnn_sweeps.training import averaging, backend, loop
     from cnn_sweeps.training import state as variables
     from cnn_sweeps.trajectories.resume import open_epoch_source
 
     asked = case.config(epochs, reuse=reuse)
     backend.configure_backend(asked.trainer, asked.seed)
+    images = photographs(case, Path(folder).parent) if case.files else None
+    data = images or dataset(case.images, case.held_out)
     model = build.build_model(asked.model, SHAPE, CLASSES)
     trainer = loop.Trainer.compile(
         model,
-        dataset(case.images, case.held_out),
+        data,
         asked.trainer,
         asked.seed,
         augment=asked.augment,
@@ -115,17 +126,47 @@ def train(
     with open_epoch_source(
         trainer,
         asked,
-        identify(asked, "d" * 64),
+        identify(asked, data.digest),
         environment,
         folder=Path(folder),
         run_id="run",
     ) as source:
         done = loop.train(source, asked.trainer, callbacks=[Stopper(stop)] if stop else [])
+        done = averaging.consider(done, trainer, source)
     here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]
-    state = digest(variables.snapshot(model)) if done.best == len(done.epochs) else ""
+    as_trained = done.chosen == f"epoch {len(done.epochs)}"
+    state = digest(variables.snapshot(model)) if as_trained else ""
     epochs_seen = tuple(exact(dataclasses.asdict(epoch)) for epoch in done.epochs)
     weights = variables.weights_sha256(model)
-    return SeedResult(weights, state, epochs_seen, done.stopped), here
+    return SeedResult(weights, state, epochs_seen, done.stopped, done.chosen), here
+
+
+def photographs(case: Case, folder: Path) -> "Dataset":
+    """Gray image files of three classes, wider than high, as a process reads them.
+
+    The first process decodes them into a cache, and the others map what is there.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from cnn_sweeps.config.schema import FolderData, TableData
+    from cnn_sweeps.data import load
+
+    files = [f"{number % CLASSES}/{number:02}.png" for number in range(case.images)]
+    rows = [f"{file},{file[0]},{number // 2}" for number, file in enumerate(files)]
+    random, place = np.random.default_rng(0), folder / "photographs"
+    for file in files if not place.exists() else ():
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 65536, (8, 12), dtype=np.uint16)).save(place / file)
+    table = place.with_name("photographs.csv")
+    table.write_text("\n".join(["path,label,group", *(f"photographs/{row}" for row in rows)]))
+    listed = case.files["name"] == "table"
+    settings = {
+        **{"path": table if listed else place, "cache": folder / "cache"},
+        **{"image_size": SHAPE[:2], "color": "grayscale", "validation_fraction": 0.2},
+        **case.files,
+    }
+    return load(TableData(**settings) if listed else FolderData(**settings))
 
 
 class Stopper:

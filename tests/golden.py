@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from composition import remember_what_was_read
+
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.stored import with_defaults
@@ -74,4 +76,5 @@ def broken() -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    remember_what_was_read()
     raise SystemExit("\n".join(broken()))

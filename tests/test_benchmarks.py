@@ -11,11 +11,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmarks import grid, machine, official_sweeper, overhead, studies
+from benchmarks import files, grid, machine, official_sweeper, overhead, recipe, studies
 from benchmarks.__main__ import main, parser, ways
 from benchmarks.points import GRIDS, Point
 from benchmarks.table import markdown
-from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.errors import DataError, RunFailedError
 from cnn_sweeps.tracking import Store
 
 START = datetime(2025, 1, 1)  # noqa: DTZ001 -- Optuna's own times have no zone
@@ -239,3 +239,77 @@ def test_trials_that_do_nothing_go_through_the_engines_workers(tmp_path: Path) -
     assert sorted(t.params["seed"] for t in done) == list(range(20))
     (piece,) = overhead.pieces(done)
     assert piece.resident_mb > 10
+
+
+def training(accuracy: float, seconds: float = 10.0, epoch: float = 1.0) -> recipe.Training:
+    """What a training came to."""
+    return recipe.Training(accuracy=accuracy, seconds=seconds, cpu=2 * seconds, epoch=epoch)
+
+
+TASK = recipe.Task(folder=Path("x"), images=5_000, test=10_000, epochs=8, seeds=3)
+
+
+def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
+    """Differences of 1, 0 and 2 points: mean 1, standard error 0.577, t 2.92 for two degrees."""
+    found = {
+        recipe.KERAS: [training(0.5), training(0.6), training(0.7)],
+        recipe.LIGHT: [training(0.51, 8.0, 1.08), training(0.6, 8.0), training(0.72, 8.0)],
+        recipe.NONE: [training(0.9)],
+    }
+    assert recipe.lower_bound([1, 0, 2]) == pytest.approx(1 - 2.9200 / 3**0.5, abs=1e-3)
+    said = recipe.report(found, TASK)
+    assert "+1.00 points (+1.00, +0.00, +2.00)" in said
+    assert "lower 95 % bound: -0.69, target -0.5: missed" in said
+    assert "time, ours / Keras: 0.80, target 0.90: met" in said
+    assert "an epoch, light / none: 1.08, target 1.10: met" in said
+    assert "| cnn_sweeps, augment=light " in said
+
+
+def test_one_seed_has_no_bound() -> None:
+    """Nothing is claimed of it."""
+    assert recipe.lower_bound([3.0]) == float("-inf")
+
+
+def test_a_recipe_gets_the_first_images_of_each_class(tmp_path: Path) -> None:
+    """The same number of each, as near as that is possible; too many are refused."""
+    for split, name in (("train", "cat"), ("train", "dog"), ("test", "cat"), ("test", "dog")):
+        folder = tmp_path / "unpacked" / split / name
+        folder.mkdir(parents=True)
+        for number in range(4):
+            (folder / f"{number}.jpg").touch()
+    task = replace(TASK, folder=tmp_path, images=5, test=2)
+    recipe.photographs(task)
+    made = sorted(
+        str(file.relative_to(task.photographs)) for file in task.photographs.rglob("*.j*")
+    )
+    assert made == [
+        *("test/cat/0.jpg", "test/dog/0.jpg", "train/cat/0.jpg", "train/cat/1.jpg"),
+        *("train/dog/0.jpg", "train/dog/1.jpg", "train/dog/2.jpg"),
+    ]
+    with pytest.raises(DataError, match=r"cat has 4 images, not 50; ask for fewer"):
+        recipe.photographs(replace(task, images=100))
+
+
+def test_many_files_are_compared_with_few() -> None:
+    """The second start, and the memory beyond what few files take."""
+
+    def start(seconds: float, pss: float) -> files.Start:
+        return files.Start(images=9, start=seconds, pss=pss, read=1.0, cpu=2.0)
+
+    found = {
+        files.FIRST: start(60, 3.0),
+        files.SECOND: start(9, 3.2),
+        files.SMALL: start(7, 2.8),
+    }
+    said = files.report(found)
+    assert "second start 9.0 s, target 10: met" in said
+    assert "memory +0.40 GB, target 0.3: missed" in said
+
+
+def test_image_files_are_written_once(tmp_path: Path) -> None:
+    """Ten classes of different images; what is there is left."""
+    folder = files.write_images(tmp_path / "x", 30)
+    first = {file: file.read_bytes() for file in folder.rglob("*.jpg")}
+    assert (len(first), len(set(first.values())), len(list(folder.iterdir()))) == (30, 30, 10)
+    files.write_images(folder, 31)
+    assert {file: file.read_bytes() for file in first} == first

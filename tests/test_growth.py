@@ -173,6 +173,7 @@ for trial in study.trials():
 """
 
 
+@pytest.mark.slow
 def test_what_was_stored_reads_as_neutral_whatever_the_default(
     tmp_path: Path, old_store: Path
 ) -> None:

@@ -48,7 +48,7 @@ def home(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def ranking(home: Store) -> Ranking:
     """The table of a finished sweep: three experiments, since no block means no filters."""
-    return swept(home.dir, Budget())
+    return swept(home.dir)
 
 
 def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) -> None:
@@ -125,6 +125,7 @@ def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
     assert len(home.tagged({KIND: "sweep"})) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_came_is_a_failure(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +183,13 @@ def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.Mo
     assert is_view_there(store)
 
 
-@pytest.mark.parametrize("reuse", [True, False], ids=["from its epoch", "trained again"])
+@pytest.mark.parametrize(
+    "reuse",
+    [
+        pytest.param(True, id="from its epoch"),
+        pytest.param(False, id="trained again", marks=pytest.mark.slow),
+    ],
+)
 def test_large_models_are_stored_of_the_winner_only(store: Store, *, reuse: bool) -> None:
     """Once the search is over; a model is large beyond `trajectory.epoch_mb`."""
     groups = {
@@ -196,6 +203,7 @@ def test_large_models_are_stored_of_the_winner_only(store: Store, *, reuse: bool
     assert "test_accuracy" in runs[0].metrics
 
 
+@pytest.mark.slow
 def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     """Where models are not stored, the winner has its score and its pictures all the same."""
     asked = {"dir": str(store.dir), "log_model": False, "figures": True}
@@ -237,6 +245,7 @@ def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
     """Typed as it is printed, it gives the same bits, and trains nothing that is known."""
     done = command(
@@ -261,6 +270,7 @@ def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_sweep_with_two_objectives_on_fashion_mnist(tmp_path: Path) -> None:
     """A sampler searches a slice of real Fashion-MNIST for accuracy against time."""
     if "CNN_SWEEPS_DATA" not in os.environ:

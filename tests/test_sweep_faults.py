@@ -72,6 +72,7 @@ def check_complete(folder: Path) -> None:
     assert {logged[trial.user_attrs["mlflow_run_id"]] for trial in complete} == {"FINISHED"}
 
 
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_killed_with_everything_it_continues_to_the_same_total(tmp_path: Path) -> None:
     """Kill -9 of the controller and its workers loses nothing but the epochs in hand."""
     program = start(tmp_path)
@@ -85,6 +86,7 @@ def test_killed_with_everything_it_continues_to_the_same_total(tmp_path: Path) -
     check_complete(tmp_path)
 
 
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     """Ctrl-C lets epochs end, puts trials back, leaves nothing running, and exits as such."""
     program = start(tmp_path)

@@ -30,7 +30,7 @@ def main(typed: list[str]) -> int:
     """
     parser = Arguments(
         "data",
-        "[HASH] [data=NAME] [data.KEY=VALUE ...] [--output FILE]",
+        "[HASH] [data=NAME] [data.KEY=VALUE ...] [augment=NAME] [--output FILE]",
         "Count the images of a data set by class and split, and look for copies, unreadable files "
         "and sizes. With HASH, list the training images of a finished run whose labels are likely "
         "to be wrong, by the margin over its stored epochs (AUM).",
@@ -38,7 +38,10 @@ def main(typed: list[str]) -> int:
     )
     parser.add_run_id()
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write a page with a contact sheet (HTML)"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a page with a contact sheet and, with augment=NAME, what that does (HTML)",
     )
     parser.add_argument(
         "--first", type=int, default=FIRST, metavar="N", help=f"label errors to list ({FIRST})"
@@ -53,8 +56,11 @@ def main(typed: list[str]) -> int:
 
 
 def _overview(asked: Namespace) -> int:
+    config = validate.compose_data(asked.overrides)
+    if config.augment.is_on and not asked.output:
+        raise ConfigError("augmented images are shown on the page: type --output FILE as well.")
     with reading_bar("auto"):
-        found = overview.look_through(validate.compose_data(asked.overrides))
+        found = overview.look_through(config.data)
 
     from cnn_sweeps.report import data_page  # noqa: PLC0415 -- figures and MLflow
 
@@ -73,7 +79,7 @@ def _overview(asked: Namespace) -> int:
         for group in found.copies[:MOST_COPIES]:
             out.print(f"  {', '.join(map(found.name, group))}", soft_wrap=True)
     if asked.output:
-        _write(asked.output, data_page.page(found))
+        _write(asked.output, data_page.page(found, config.augment))
         out.print(f"contact sheet: {asked.output}")
     return 0
 

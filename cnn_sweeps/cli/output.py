@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.sweeps.dry_run import DryRun
     from cnn_sweeps.tracking import RunRecord, Store
+    from cnn_sweeps.training.epoch import TrainingResult
 
 WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
@@ -81,12 +82,27 @@ def run_ended(result: "RunResult", store: "Store") -> None:
         f"{metrics['train_seconds']:.1f} s training  {metrics['total_seconds']:.1f} s in all"
     )
     out.print(f"  weights {result.weights_sha256[:12]}  MLflow run {result.run_id}")
+    if result.training.average is not None:
+        out.print(f"  {averaged_line(result.training)}")
     asked, trained = len(result.training.epochs), result.epochs_trained
     if trained < asked:
         out.print(f"  {epochs_line(asked, trained)}")
     for line in (*result.notices, *result.left_out):
         out.print(f"  {line}", soft_wrap=True)
     next_commands(out, result.identity.short, store)
+
+
+def averaged_line(training: "TrainingResult") -> str:
+    """Whether the average of the last epochs was taken, and what it was held against."""
+    average, best = training.average, training.epochs[training.best - 1].metrics
+    if average is None:
+        return ""
+    told = [
+        f"{name} {rounded(value)} against {rounded(best[name])} of epoch {training.best}"
+        for name, value in average.metrics.items()
+    ]
+    taken = "taken" if average.taken else "not taken"
+    return f"average of epochs {average.first} to {average.last} {taken}: {', '.join(told)}"
 
 
 def show_dry_run(dry_run: "DryRun", out: Console) -> None:

@@ -551,6 +551,11 @@ class TrainerConfig:
     )
     """Decay of an average of the weights over the steps, which is what is evaluated and stored;
     null for the weights themselves."""
+    weight_averaging: Annotated[int, Field(ge=2)] | None = added(
+        default=None, neutral=None, trajectory=False
+    )
+    """The last so many epochs whose mean weights are taken where validation prefers them to the
+    weights that the run would end with; null for off."""
     label_smoothing: Fraction = added(default=0.0, neutral=0.0)
     """Share of each label that is spread evenly over all classes in the training loss."""
     class_weight: Literal["none", "balanced"] | dict[str, Weight] = added(

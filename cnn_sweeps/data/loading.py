@@ -8,7 +8,7 @@ from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.dataset import Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
-from cnn_sweeps.data.split import divide
+from cnn_sweeps.data.split import divide, refuse_unused
 
 
 def load(config: Data) -> Dataset:
@@ -21,6 +21,9 @@ def load(config: Data) -> Dataset:
     """
     rules = least_number(DATA, config.rules, config.name)
     content = reader_of(config).read(config)
+    if config.rules > 1 and (config.limit or 0) > len(content.x_train):
+        count = f"{content.source} has {len(content.x_train):,} training images"
+        refuse_unused(config, "limit", count)
     divided = divide(content, config, rules)
     dataset = Dataset(
         name=content.name,

@@ -55,7 +55,9 @@ def _panel(
     rows = range(len(classes))
     axes.hlines(rows, ends[:, 0], ends[:, 1], color=colour, linewidth=7, alpha=0.3)
     known = [row for row in rows if classes[row].support]
-    axes.plot([values[row] for row in known], known, "o", color=colour, markersize=4.5)
+    axes.plot(
+        [values[row] for row in known], known, "o", color=colour, markersize=4.5, clip_on=False
+    )
     for row, each in enumerate(classes):
         said = f"{values[row]:.3f}" if each.support else "no images"
         axes.text(1.04, row, said, va="center", size=style.TEXT, clip_on=False)

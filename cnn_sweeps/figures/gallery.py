@@ -24,20 +24,20 @@ from cnn_sweeps.errors import reason_of
 from cnn_sweeps.evaluation import calibration
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.figures import activations, examples, grad_cam, style
+from cnn_sweeps.figures.augmented import augmented_images
 from cnn_sweeps.figures.canvas import as_rgb
 from cnn_sweeps.figures.choices import FIGURES, Choices
 from cnn_sweeps.figures.classes import class_scores
 from cnn_sweeps.figures.confusion import confusion_matrix
 from cnn_sweeps.figures.examples import Example, Examples
 from cnn_sweeps.figures.grad_cam import HeatMaps
-from cnn_sweeps.figures.images import augmentations, mistakes, most_confident, samples
+from cnn_sweeps.figures.images import mistakes, most_confident, samples
 from cnn_sweeps.figures.layers import Chosen, all_filters, convolutions_and_poolings, kernels
 from cnn_sweeps.figures.reliability import reliability_diagram
 from cnn_sweeps.figures.roc import precision_recall_curves, roc_curves
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.training import steps
-from cnn_sweeps.training.augmentation import augment_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 Write = Callable[[bytes, str], None]
 """Stores a file under a path."""
 NO_LAYERS = "the network has no convolution and no pooling"
-AUGMENTED, VERSIONS = 9, 9
-"""Images that augmentation is shown of, and how many times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +148,8 @@ class Gallery:
         """What augmentation makes of a few training images, in the first steps of an epoch."""
         if not self.augment.is_on:
             return "the training images were not augmented"
-        x = self.dataset.x_train
-        images = x[np.unique(np.linspace(0, len(x) - 1, AUGMENTED, dtype=int))]
-        versions = [
-            augment_batch(images, self.augment, self.seed, step=step) for step in range(VERSIONS)
-        ]
-        return augmentations(images, versions, f"{self.about} · {self.dataset.name}")
+        about = f"{self.about} · {self.dataset.name}"
+        return augmented_images(self.dataset, self.augment, self.seed, about)
 
     @property
     def images(self) -> Images:

@@ -41,6 +41,7 @@ MODULES: Final = (
     *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
     *("training/own_loss.py", "training/ema.py", "training/freezing.py"),
     *("training/features.py", "training/feature_cache.py"),
+    "training/averaging.py",
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed

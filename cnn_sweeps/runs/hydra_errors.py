@@ -17,6 +17,7 @@ from hydra.errors import (
 )
 from omegaconf.errors import OmegaConfBaseException
 
+from cnn_sweeps.config.fields import find
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import config_files, unreadable, validate
 from cnn_sweeps.text.format import first_line
@@ -103,10 +104,13 @@ def several_values(arguments: Sequence[str]) -> str | None:
             override = OverridesParser.create().parse_override(text)
             if override.is_sweep_override():
                 key, value = text.split("=", 1)
-                listed = f", or {key}=[{value}] for a list" if _is_typed_list(override) else ""
+                options = _options(key.lstrip("+"))
+                is_list = _is_typed_list(override) and not options
+                listed = f", or {key}=[{value}] for a list" if is_list else ""
+                possible = f"\n  {key} can be {', '.join(options)}" if options else ""
                 return (
                     f"{text} is more than one value.\n  Type cnn-sweeps -m {text} to sweep over "
-                    f"them{listed}."
+                    f"them{listed}.{possible}"
                 )
     return None
 
@@ -129,7 +133,7 @@ def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterabl
         key, equals, _ = text.lstrip("+").partition("=")
         if equals and not key:
             return _explain_override(text, commands)
-        options = sorted(file.stem for file in Path(validate.config_dir(), key).glob("*.yaml"))
+        options = _options(key)
         with suppress(HydraException):
             value = OverridesParser.create().parse_override(text).value()
             if equals and options and not isinstance(value, str | list | QuotedString):
@@ -152,12 +156,21 @@ def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
 
 
 def _explain_option(error: MissingConfigException) -> str:
-    if not error.missing_cfg_file or not error.options:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    options = error.options or _options(group)  # Hydra tells none of an option in a list
+    if not options:
         return first_line(error)
-    group, _, option = error.missing_cfg_file.rpartition("/")
-    near = get_close_matches(option, error.options, n=1)
+    near = get_close_matches(option, options, n=1)
     hint = f" Did you mean {group}={near[0]}?" if near else ""
+    if find((group, option), {}).key == f"{group}.{option}":
+        hint = f" Type {group}.{option}=VALUE for the key of that name."
     return (
         f"{group}={option} is invalid: there is no such option.{hint}\n"
-        f"  {group} can be {', '.join(error.options)}"
+        f"  {group} can be {', '.join(options)}"
     )
+
+
+def _options(group: str) -> list[str]:
+    """The shipped options of a config group; none where there is no such group."""
+    folder = Path(validate.config_dir(), group)
+    return sorted(file.stem for file in folder.glob("*.yaml")) if group else []

@@ -135,7 +135,8 @@ def log_results(
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
-    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped})
+    chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen})
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:
@@ -151,6 +152,8 @@ def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) ->
         metrics["frozen_params"] = frozen
     if config.trainer.early_stopping.patience is not None:
         metrics["best_epoch"] = trained.best
+    if trained.average is not None:
+        metrics |= trained.average.logged
     return metrics
 
 

@@ -14,6 +14,7 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
 from cnn_sweeps.tracking.names import (
+    CHOSEN,
     EPOCHS_TRAINED,
     GIT_COMMIT,
     GIT_DIRTY,
@@ -24,13 +25,13 @@ from cnn_sweeps.tracking.names import (
 )
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
+from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
 
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
 
-KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE)
-"""Tags that tell what has trained the run."""
+KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN)
+"""Tags that tell what has trained the run, and which weights it ended with."""
 TOTAL_PARAMS = "total_params"
 TEST = "test_"
 """Metrics that a search must not see begin so."""
@@ -122,7 +123,10 @@ def _copied(
     last = kept.keys() & epochs[-1].metrics
     weights, stopped = known.tags[WEIGHTS], stop_reason(known.tags) or ""
     trained = TrainingResult(
-        epochs=epochs, best=int(kept.get("best_epoch", len(epochs))), stopped=stopped
+        epochs=epochs,
+        best=int(kept.get("best_epoch", len(epochs))),
+        stopped=stopped,
+        average=WeightAverage.of_logged(kept, len(epochs)),
     )
     tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
     kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}

@@ -22,7 +22,7 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import backend, freezing, loop, state
+from cnn_sweeps.training import averaging, backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -222,6 +222,7 @@ def _train(
             trial.wanted if trial else NOBODY,
         ) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+            trained = averaging.consider(trained, trainer, epochs)
     return trainer, epochs, trained
 
 

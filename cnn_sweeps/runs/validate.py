@@ -17,16 +17,18 @@ from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import (
     EXPERIMENT,
     Config,
-    Data,
     Model,
     PretrainedModel,
     Tracking,
     Trajectory,
 )
+from cnn_sweeps.data import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import (
+    class_weights,
     freezing,
     no_effect,
     optimizers,
@@ -133,16 +135,17 @@ def compose_machine(overrides: list[str]) -> Config:
     return _compose_only(overrides, "tracking", "trajectory", "data", "trainer.threads")
 
 
-def compose_data(overrides: list[str]) -> Data:
-    """The data settings, for a command that looks at the images and at no network.
+def compose_data(overrides: list[str]) -> Config:
+    """Settings of data and augmentation, for a command that looks at images and at no network.
 
     Raises:
-        ConfigError: another setting, or an impossible one.
+        ConfigError: another setting, an impossible one, or augmentation without effect.
         DataError: there is nothing under `data.path`.
     """
-    _refuse_others(overrides, ("data",))
-    config = load(plain_values(compose(overrides))).data
-    data.check_there(config)
+    _refuse_others(overrides, ("data", "augment"))
+    config = load(plain_values(compose(overrides)))
+    data.check_there(config.data)
+    no_effect.check(config.augment, config.trainer, data.peek_shape(config.data))
     return config
 
 
@@ -164,16 +167,33 @@ def check(config: Config) -> None:
     """Refuse combinations that no single field can see; imports no TensorFlow."""
     data.check_there(config.data)
     shape = data.peek_shape(config.data)
+    _check_with(config, shape, config.data.validation_fraction)
+
+
+def check_with_images(config: Config, dataset: Dataset) -> None:
+    """Refuse what only the images tell; imports no TensorFlow.
+
+    Raises:
+        ConfigError: a network or augmentation that does not fit them, early stopping without
+            validation images, or a weight for a class that there is not.
+    """
+    for segment in segments(config):
+        class_weights.named_weights(segment.config.trainer, dataset.class_names)
+    _check_with(config, dataset.shape, len(dataset.x_val))
+
+
+def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
+    """Check with the shape of an image, and how much there is for validation."""
     models.check(_with_backbone(config), shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
-    validation_metrics.check(config.trainer, config.data.validation_fraction)
+    validation_metrics.check(config.trainer, validation)
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
         freezing.check_config(held)
-        stopping.check(held.trainer, config.data.validation_fraction)
+        stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
 
 

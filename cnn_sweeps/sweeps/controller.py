@@ -11,6 +11,7 @@ from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.images import refuse_unfit
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
@@ -57,8 +58,11 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
+    here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
+    if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
+        refuse_unfit(plan)
     with interruptible(display.notice) as interrupts, logged as announce:
-        if budget.n_jobs and place is None and not _complete(address, plan, budget):
+        if budget.n_jobs and here:
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
         interrupts.heed()

@@ -10,6 +10,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain_text, run_link
 from cnn_sweeps.tracking.names import (
+    CHOSEN,
     DATA,
     EPOCHS_REUSED,
     EPOCHS_TRAINED,
@@ -22,6 +23,7 @@ from cnn_sweeps.tracking.names import (
     VERDICT,
 )
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
+from cnn_sweeps.training.epoch import AVERAGED
 
 EXPERIMENT = """\
 Image classifiers that cnn-sweeps has trained.
@@ -106,6 +108,8 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
         kept = f"; the weights are those of epoch {best:.0f}" if best < metrics["epochs"] else ""
+        if metrics.get(AVERAGED):
+            kept = f"; the weights are the {plain_text(tags.get(CHOSEN, 'average'))}"
         number, why = (
             pluralize(int(metrics["epochs"]), "epoch"),
             plain_text(stop_reason(tags) or ""),

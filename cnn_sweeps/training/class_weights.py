@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,13 @@ def _name(key: str, class_names: Sequence[str]) -> str:
         return class_names[int(key)]
     shown = ", ".join(class_names[:MOST_SHOWN]) + (" ..." if len(class_names) > MOST_SHOWN else "")
     raise ConfigError(
-        f"{KEY} names the class {key}, and there is none.\n"
+        f"{KEY} names the class {key}, and there is none.{_near(key, class_names)}\n"
         f"Type a name ({shown}) or a number from 0 to {len(class_names) - 1}."
     )
+
+
+def _near(key: str, class_names: Sequence[str]) -> str:
+    """The class whose name is most like a key, as a question."""
+    folded = {name.casefold(): name for name in reversed(class_names)}
+    near = get_close_matches(key.casefold(), folded, n=1)
+    return f" Did you mean {folded[near[0]]}?" if near else ""

@@ -71,7 +71,7 @@ class EpochSource(Protocol):
         """Remember the weights after the epoch that was given last: they may be wanted again."""
 
     def restore_best(self, number: int) -> None:
-        """Let the model carry the weights after the last epoch, or after the one kept last."""
+        """Let the model carry the weights after an epoch: the last, or one that is kept."""
 
 
 @dataclass(kw_only=True)
@@ -274,19 +274,22 @@ class FreshTraining:
     """Training of which nothing is known before and nothing is stored.
 
     Attributes:
-        subject: what is trained.
-        kept: weights that may be wanted again.
+        trainer: what is trained.
+        recent: of so many of the last epochs the weights may be wanted again.
         reused: nothing.
         remarks: none.
         seconds: wall time of the epochs so far.
     """
 
     trainer: Trainer
-    records: list[NDArray[Any]] | None = None
+    recent: int = 0
     reused: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     _last: int = 0
+    _at: int = 0
+    _best: dict[int, list[NDArray[Any]]] = field(default_factory=dict)
+    _recent: dict[int, list[NDArray[Any]]] = field(default_factory=dict)
 
     @property
     def cost(self) -> TrainingCost:
@@ -296,18 +299,27 @@ class FreshTraining:
     def epochs(self) -> Iterator[Epoch]:
         """Train one epoch after another."""
         for epoch in self.trainer.epochs():
-            self._last = epoch.number
+            self._last = self._at = epoch.number
             self.seconds += epoch.seconds
+            self._remember(epoch.number)
             yield self.trainer.measure(epoch)
 
-    def checkpoint(self, number: int) -> None:  # noqa: ARG002 -- it is the last one
+    def _remember(self, number: int) -> None:
+        """Copy the weights of the last epochs, where their mean may be wanted."""
+        if self.recent:
+            self._recent[number] = self.trainer.model.get_weights()
+            self._recent.pop(number - self.recent, None)
+
+    def checkpoint(self, number: int) -> None:
         """Copy the weights."""
-        self.records = self.trainer.model.get_weights()
+        self._best = {number: self.trainer.model.get_weights()}
 
     def restore_best(self, number: int) -> None:
-        """Put the copy back, unless the model has trained no further."""
-        if number != self._last and self.records is not None:
-            self.trainer.model.set_weights(self.records)
+        """Put a copy back, unless the model has trained no further."""
+        known = self._recent | self._best
+        if number != self._at and number in known:
+            self.trainer.model.set_weights(known[number])
+            self._at = number
 
 
 def train(

@@ -30,11 +30,23 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
     """Refuse what watches validation images without any, before anything is loaded.
 
     Raises:
-        ConfigError: a rule that stops it, or a schedule, and no image would be held out.
+        ConfigError: a rule that stops it, an average or a schedule, and no image would be held out;
+            or an average of one epoch.
     """
+    if trainer.weight_averaging is not None and trainer.epochs == 1:
+        raise ConfigError(
+            f"trainer.weight_averaging={trainer.weight_averaging} has nothing to average: "
+            "trainer.epochs=1.\nType trainer.epochs=2 or more, or trainer.weight_averaging=null."
+        )
     if validation_fraction:
         return
     early, schedule = trainer.early_stopping, trainer.schedule
+    if trainer.weight_averaging is not None:
+        raise ConfigError(
+            f"trainer.weight_averaging={trainer.weight_averaging} lets validation images decide, "
+            "but data.validation_fraction=0 holds out none.\n"
+            "Type data.validation_fraction=0.1, or trainer.weight_averaging=null."
+        )
     for metric, value in (trainer.stop_at or {}).items():
         if metric.startswith("val_"):
             raise ConfigError(

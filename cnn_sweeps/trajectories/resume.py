@@ -62,7 +62,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         StoreError: what is trained cannot be stored.
     """
     if not config.trajectory.reuse:
-        yield FreshTraining(trainer=trainer)
+        yield FreshTraining(trainer=trainer, recent=config.trainer.weight_averaging or 0)
         return
     trajectories = TrajectoryStore.under(folder)
     entry = chain(trajectories, config, identity, environment)

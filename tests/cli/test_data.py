@@ -54,6 +54,16 @@ def test_what_cannot_be_looked_at_is_refused() -> None:
         data.main(["trainer.epochs=2"])
 
 
+def test_augmentation_is_shown_on_the_page(in_tmp: Path, said: Said) -> None:
+    """As it is typed; without a page it would be typed in vain."""
+    said("data=digits", "data.limit=40", "augment=light", "--output", "sheet.html")
+    assert "augmentation" in (in_tmp / "sheet.html").read_text()
+    with pytest.raises(ConfigError, match="type --output FILE as well"):
+        data.main(["data=digits", "augment=light"])
+    with pytest.raises(ConfigError, match="has no effect on images of 28x28"):
+        data.main(["data=digits", "augment.crop=0.01", "--output", "sheet.html"])
+
+
 def test_flipped_labels_are_at_the_top_of_the_list(
     in_tmp: Path, tracking: Tracking, store: Store, said: Said
 ) -> None:

@@ -53,6 +53,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             ["model.filters=[8,true]"], "model.filters=[8,true] is invalid", id="in-a-list"
         ),
         pytest.param(["model=[cnn,dnn]"], "there is no such key", id="two-options"),
+        pytest.param(["augment=[flip]"], "Type augment.flip=VALUE for the key", id="key-in-a-list"),
+        pytest.param(["augment=[lite]"], "Did you mean augment=light", id="near-in-a-list"),
+        pytest.param(["search=[x]"], "search can be architecture, depth", id="none-in-a-list"),
+        pytest.param(["trainer=epochs"], "Type trainer.epochs=VALUE", id="key-for-an-option"),
+        pytest.param(["augment=light,flip"], "augment can be light, none", id="several-options"),
         pytest.param(["data=npz", "data.path=no.npz"], "no.npz does not exist", id="no-file"),
         pytest.param(["data=image_folder", "data.path=no"], "no does not exist", id="no-folder"),
         pytest.param(["tracking.uri=file:///x"], "no longer stores runs", id="tracking-uri"),

@@ -436,7 +436,11 @@ def test_changed_foreign_losses_are_refused(own_store: Store, own: str) -> None:
 
 
 def test_an_exported_run_is_done_again_elsewhere(
-    copied: Store, original: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied: Store,
+    original: RunRecord,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    migrated_database: Path,
 ) -> None:
     """Without the store that it came from, and logged to another one."""
     assert exporting.main([hash_of(original), "out dir"]) == 0
@@ -445,12 +449,15 @@ def test_an_exported_run_is_done_again_elsewhere(
     assert written == {"config.yaml", "record.json", "requirements.txt", "README.md"}
     shutil.move("out dir", tmp_path / "taken")
     shutil.rmtree("mlruns")
+    Path("elsewhere").mkdir()
+    shutil.copy(migrated_database, "elsewhere/mlflow.db")
     assert command.main(["--from", "taken", "tracking.dir=elsewhere"]) == 0
     found = Store.open(Tracking(dir=Path("elsewhere"))).find(hash_of(original))
     assert [run.tags["reproduces"] for run in found] == [original.run_id]
     assert not Path("mlruns").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_store")
 def test_an_exported_run_brings_its_foreign_code(own: str, in_tmp: Path) -> None:
     """The file is in the folder, and is the one that is trained."""
@@ -530,6 +537,7 @@ def ended_well(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
     """With one thread, other kernels and dropout: restored, whatever is set now."""
     extra = ("trainer.threads=1", "model.dropout=0.3", "trainer.epochs=2")
@@ -544,6 +552,7 @@ def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
     """A worker's threads are restored; the winner's test scores are compared, others have none."""
     ended_well(program(tmp_path, "-m", *TINY[:2], "model.filters=4,8", "trainer.epochs=1"))

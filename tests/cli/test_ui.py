@@ -110,6 +110,7 @@ def test_the_ranking_of_a_sweep_comes_first(
         ui.main(["tracking.uri=http://host:5000", "three"])
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:
     """With what it wrote."""
     broken = replace(store.address, uri="postgresql://nobody:secret@127.0.0.1:1/none")

@@ -90,7 +90,7 @@ def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augm
     shown = []
     made = Gallery(model=None, dataset=digits, about="r", augment=augment, seed=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cnn_sweeps.figures.gallery.augmentations", lambda *a: shown.append(a))
+        patch.setattr("cnn_sweeps.figures.augmented.augmentations", lambda *a: shown.append(a))
         made.builders()["figures/augmentation.png"]()
     ((images, versions, about),) = shown
     assert (images.shape, len(versions), about) == ((9, 28, 28, 1), 9, "r · UCI digits")

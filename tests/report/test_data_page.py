@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cnn_sweeps.config.schema import FolderData
+from cnn_sweeps.config.schema import Augment, DigitsData, FolderData
 from cnn_sweeps.data.overview import look_through
 from cnn_sweeps.report.data_page import MOST_SIZES, page, sizes
 
@@ -23,6 +23,24 @@ def test_the_page_has_counts_copies_and_pictures(tmp_path: Path) -> None:
     assert "&lt;b&gt;cat" in made
     assert "&amp;.png" in made
     assert "<td>4x4</td><td>24</td>" in made
+
+
+def test_the_page_shows_what_augmentation_makes() -> None:
+    """One more picture, and none where nothing is on."""
+    overview = look_through(DigitsData(limit=40))
+    plain = page(overview, Augment())
+    assert plain == page(overview)
+    augmented = page(overview, Augment(flip="both", rotate=20.0))
+    assert augmented.count("data:image/png;base64,") == plain.count("data:image/png;base64,") + 1
+    assert "<h2>augmentation</h2>" in augmented
+
+
+def test_the_page_fits_a_phone_and_a_dark_screen() -> None:
+    """It says that it does, and what is wider is scrolled."""
+    made = page(look_through(DigitsData(limit=40)))
+    assert 'name="viewport"' in made
+    assert "color-scheme: light dark" in made
+    assert made.count('<div class="scroll">') == made.count("<table>") + made.count("<img ")
 
 
 def test_many_sizes_are_told_as_a_range(tmp_path: Path) -> None:

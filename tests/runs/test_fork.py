@@ -165,6 +165,7 @@ def test_a_parent_that_was_changed_is_refused() -> None:
         forked(record(config=parent.config, epochs=parent.epochs), 1, f"{RATE}=1")
 
 
+@pytest.mark.slow
 def test_a_fork_is_trained_and_reproduced_without_its_parent(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

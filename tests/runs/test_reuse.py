@@ -157,6 +157,7 @@ def test_it_stores_the_config_that_asked(home: Store, first: RunResult) -> None:
     assert stored["tracking"]["tags"] == {"mine": "yes"}
 
 
+@pytest.mark.slow
 def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
     """With early stopping the metrics are those of the epoch whose weights were kept."""
     early = {"epochs": 3, "early_stopping": {"patience": 1, "monitor": "val_loss"}}
@@ -178,9 +179,10 @@ def test_it_trains_where_it_must(
     home: Store, first: RunResult, groups: dict[str, Any], why: str
 ) -> None:
     """Only the same experiment answers, and only when asked to."""
-    assert again(home, **groups).epochs_trained == 2, why
+    assert found(config(**{"trainer": {"epochs": 2}} | groups), home) is None, why
 
 
+@pytest.mark.slow
 def test_a_run_without_a_model_does_not_answer_for_one(store: Store) -> None:
     """A trial that stores its model needs one; its epochs are known all the same."""
     without = run(config(tracking={"log_model": False}), store)
@@ -200,6 +202,7 @@ def test_a_run_whose_files_are_gone_does_not_answer(home: Store, first: RunResul
     assert home.read_text(result.run_id, "environment.json")
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_does_not_answer(store: Store) -> None:
     """A run that was given up is none to take over."""
 
@@ -244,11 +247,22 @@ def test_seconds_are_compared_with_as_many_threads(
 
 
 def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
-    """A run that was made to be compared may be the one that is off."""
-    second = run(config(trainer={"epochs": 2}, trajectory={"reuse": False}), home)
+    """A run that was made to be compared may be the one that is off; the one before it answers."""
+    second, asked = again(home), config(trainer={"epochs": 2})
+    newest = found(asked, home)
+    assert newest is not None
+    assert newest.run_id == second.run_id
     home.reopen(second.run_id).set_tags({"reproduces": first.run_id})
-    answered = home.get(again(home).run_id)
-    assert answered.tags["reused_from"] == first.run_id
+    answered = found(asked, home)
+    assert answered is not None
+    assert answered.run_id == first.run_id
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FAILED"])
+def test_what_did_not_finish_does_not_answer(home: Store, first: RunResult, status: str) -> None:
+    """Whatever had been logged by then."""
+    home.client.set_terminated(first.run_id, status)
+    assert found(config(trainer={"epochs": 2}), home) is None
 
 
 XLA = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
@@ -302,6 +316,7 @@ def build(input_shape, num_classes):
 """
 
 
+@pytest.mark.slow
 def test_another_network_of_the_same_function_is_trained(
     store: Store, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,9 +141,11 @@ def test_a_single_run_has_pictures(home: Store, result: RunResult) -> None:
     assert "figures_left_out" not in home.get(result.run_id).tags
 
 
-def test_pictures_are_left_out_where_asked(store: Store) -> None:
+def test_pictures_and_model_are_left_out_where_asked(store: Store) -> None:
     """The learning curves are not."""
-    done = run(config(tracking={"figures": False}), store)
+    done = run(config(tracking={"figures": False, "log_model": False}), store)
+    assert store.client.get_run(done.run_id).outputs.model_outputs == []
+    assert store.read_text(done.run_id, "config.yaml")
     assert pictures(store, done.run_id) == []
     names = [file.path for file in store.client.list_artifacts(done.run_id)]
     assert "learning_curves.png" in names
@@ -291,9 +293,15 @@ def test_a_network_that_cannot_be_stored_is_told_before_it_is_trained(
     with pytest.raises(ModelError, match=message):
         run(config(model=model), store, started=lambda run_id, _identity: started.append(run_id))
     assert store.get(started[0]).metrics == {}
+
+
+def test_a_network_that_cannot_be_stored_is_trained_without(store: Store, own_nets: str) -> None:
+    """As the refusal says."""
+    model = {"name": "custom", "function": f"{own_nets}:subclassed"}
     assert run(config(model=model, tracking={"log_model": False}), store).metrics
 
 
+@pytest.mark.slow
 def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> None:
     """Making a copy draws random numbers, which the training does not miss."""
     model = {"name": "custom", "function": f"{own_nets}:fine"}
@@ -302,13 +310,6 @@ def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> 
         for stored in (True, False)
     ]
     assert runs[0].weights_sha256 == runs[1].weights_sha256
-
-
-def test_models_are_left_out_where_asked(store: Store) -> None:
-    """With `log_model: false` everything but the model is stored."""
-    done = run(config(tracking={"log_model": False}), store)
-    assert store.client.get_run(done.run_id).outputs.model_outputs == []
-    assert store.read_text(done.run_id, "config.yaml")
 
 
 def test_without_validation_split_there_are_no_validation_metrics(store: Store) -> None:
@@ -345,3 +346,21 @@ def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
     shown = program(tmp_path, "show", prefix)
     assert "name: fashion_mnist" in shown.stdout
     assert f"{score:.3f}"[:4] in shown.stdout
+
+
+def test_an_average_that_is_taken_is_the_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is scored, stored and told; and a trial that is answered from the run has the same."""
+    from cnn_sweeps.training import averaging
+
+    monkeypatch.setattr(averaging, "_is_better", lambda *_, **__: True)
+    asked = config(trainer={"epochs": 2, "weight_averaging": 2})
+    result = run(asked, home)
+    logged = home.get(result.run_id)
+    assert logged.tags["chosen"] == "average of epochs 1 to 2"
+    assert logged.metrics["averaged_epochs"] == 2
+    assert result.metrics["val_loss"] == logged.metrics["average_val_loss"]
+    assert result.metrics["val_loss"] != result.training.epochs[-1].val_loss
+    again = run(asked, home, trial=TrialContext(parent_run_id=None))
+    assert (again.epochs_trained, again.training.chosen) == (0, "average of epochs 1 to 2")
+    assert again.metrics["val_loss"] == result.metrics["val_loss"]
+    assert home.get(again.run_id).tags["chosen"] == "average of epochs 1 to 2"

@@ -1,7 +1,10 @@
 """An exercise, end to end: trained on a few digits, scored, answered, and asked again."""
 
 import json
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from configs import config
 from exercises import answer, exercise
 from plans import FakeRun, plan, study, sweep_of
+from stores import ready
 
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.sweeps import controller
@@ -131,12 +135,22 @@ def children(store: Store) -> tuple[RunRecord, list[RunRecord]]:
     return parent, store.children(parent.run_id)
 
 
+@pytest.fixture(scope="module")
+def answered(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Store, str]]:
+    """The store of an exercise that was carried out, and what was printed."""
+    with ready(tmp_path_factory.mktemp("answered"), migrated_database) as tracking:
+        store = Store.open(tracking)
+        with redirect_stdout(StringIO()) as printed:
+            carried_out(store)
+        yield store, printed.getvalue()
+
+
 @pytest.mark.slow
-def test_exercise_is_answered_from_trained_networks(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_exercise_is_answered_from_trained_networks(answered: tuple[Store, str]) -> None:
     """Every trial is scored, the answer is with the sweep's run, and is printed."""
-    carried_out(store)
+    store, printed = answered
     parent, trials = children(store)
     assert len(trials) == 4
     assert all(0 < run.metrics["test_accuracy"] <= 1 for run in trials)
@@ -149,18 +163,19 @@ def test_exercise_is_answered_from_trained_networks(
     text = store.read_text(parent.run_id, "answer.md")
     assert parent.tags["mlflow.note.content"].startswith(text.strip())
     assert NAME in [file.path for file in store.client.list_artifacts(parent.run_id)]
-    printed = capsys.readouterr().out
     assert "What do fewer filters change?\n" in printed
     assert all(f"- {line}\n" in printed for line in plain["sentences"])
 
 
 @pytest.mark.slow
 def test_exercise_again_trains_and_scores_nothing(
-    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    answered: tuple[Store, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same command finds everything there, and gives the same answer."""
-    carried_out(store)
-    first = capsys.readouterr().out.partition("What do fewer")[2]
+    store, printed = answered
+    first = printed.partition("What do fewer")[2]
     monkeypatch.setattr("cnn_sweeps.sweeps.results.test_scores.score_all", None)
     carried_out(store)
     assert capsys.readouterr().out.partition("What do fewer")[2] == first

@@ -39,7 +39,15 @@ def create(made: SweepRequest) -> str:
     return address.name
 
 
-@pytest.mark.parametrize("storage", [(), ("hydra.sweeper.storage=sqlite:///studies.db",)])
+@pytest.mark.parametrize(
+    "storage",
+    [
+        pytest.param((), id="journal"),
+        pytest.param(
+            ("hydra.sweeper.storage=sqlite:///studies.db",), id="database", marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_a_study_under_earlier_rules_is_named(in_tmp: Path, storage: tuple[str, ...]) -> None:
     """The same command would begin another one; with what is told it goes on."""
     for place in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):

@@ -157,7 +157,10 @@ def test_an_error_is_red_only_where_colours_are_wanted(
     assert second == "  Type a number."
 
 
-@pytest.mark.parametrize("command", ["compare", pytest.param("doctor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "command",
+    ["compare --help", *(pytest.param(c, marks=pytest.mark.slow) for c in ("compare", "doctor"))],
+)
 def test_a_reader_that_leaves_is_no_error(folder: Path, command: str) -> None:
     """As in `| head -1`."""
     line = f"{sys.executable} -m cnn_sweeps {command} tracking.dir={folder} | head -1"

@@ -110,7 +110,10 @@ def divided(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own
-@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float64", "mixed_bfloat16"))],
+)
 def test_images_of_either_scale_give_the_same_scores(store: Store, dtype: str) -> None:
     """In plain Keras, through MLflow, and from the JSON that is sent to a server."""
     import mlflow.pyfunc

@@ -85,6 +85,21 @@ def trained(loss: str | None) -> tuple[list[Any], Any, float]:
     return model.get_weights(), epoch, trainer.evaluate(data.x_val, data.y_val)[0]
 
 
+def test_the_mean_over_the_images_is_minimised() -> None:
+    """Whether the function gives a value for each image, or their mean itself."""
+    from cnn_sweeps.training import own_loss
+
+    labels, scores = np.array([0, 2]), np.array([[0.5, 0.25, 0.25], [0.7, 0.2, 0.1]], "float32")
+    true = scores[[0, 1], labels]
+    plain, mean, focal = (
+        float(own_loss.find_loss(f"own_losses:{loss}", 3)(labels, scores))
+        for loss in ("plain", "mean", "focal")
+    )
+    assert [plain, mean] == pytest.approx([-np.log(true).mean()] * 2, rel=1e-5)
+    assert focal == pytest.approx((-((1 - true) ** 2) * np.log(true)).mean(), rel=1e-5)
+
+
+@pytest.mark.slow
 def test_only_training_has_it() -> None:
     """Cross-entropy written by hand trains as the built-in one; another loss trains otherwise."""
     built_in, plain, mean, focal = (trained(loss) for loss in (None, "plain", "mean", "focal"))

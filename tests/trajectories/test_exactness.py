@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from exactness import Case, first_process, second_process
 
-from cnn_sweeps.config.schema import Augment, Schedule, TrainerConfig
+from cnn_sweeps.config.schema import Augment, FolderData, Schedule, TrainerConfig
 from cnn_sweeps.models import NETWORKS
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, warm_up
 from cnn_sweeps.training.optimizers import OPTIMIZERS
@@ -60,6 +60,12 @@ AUGMENT: dict[str, dict[str, Any]] = {
 }
 """A value of each switch."""
 EVERYTHING = {key: value for given in AUGMENT.values() for key, value in given.items()}
+FILES: dict[str, dict[str, Any]] = {
+    "stretch": {"name": "image_folder", "resize": "stretch"},
+    "crop": {"name": "image_folder", "resize": "crop"},
+    "pad": {"name": "table", "resize": "pad"},
+}
+"""Image files in each way to bring them to size, listed in folders and in a table with groups."""
 LOSS = {"label_smoothing": 0.1, "class_weight": {"dark": 2.0, "1": 0.5}}
 
 
@@ -73,6 +79,8 @@ def phases(*each: dict[str, Any]) -> dict[str, Any]:
     return {"phases": list(each)}
 
 
+NOISY = optimizer("sgd", learning_rate=1.0)
+"""Steps so large that the mean of some epochs is better than any."""
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
     "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
@@ -101,6 +109,16 @@ CASES = {
     "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
     "averaged weights, mixed_float16": Case(
         model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs": Case(model=FULL, trainer={"weight_averaging": 3, **NOISY}),
+    "average of epochs, kept or not": Case(
+        model=DNN, trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"}
+    ),
+    "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}),
+    "average of epochs, phases": Case(
+        model=RESNET,
+        trainer={"weight_averaging": 4, **phases({"first": 3, "batch_size": 5}), **NOISY},
+        stopped=True,
     ),
     "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
     "accumulated gradients": Case(
@@ -176,6 +194,13 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
+    "large epochs, frozen layers, phases": Case(
+        model=FULL,
+        trainer={"freeze": "dense_1", **phases({"first": 3, "freeze": "none"})},
+        epoch_mb=0.0,
+        stopped=True,
+    ),
     "pretrained, phases: on cached features, then from a layer": Case(
         model=PRETRAINED,
         trainer={
@@ -216,6 +241,10 @@ CASES = {
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
     "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
     "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
+    **{
+        f"image files, {name}": Case(model=CNN, augment=AUGMENT["crop"], files=given)
+        for name, given in FILES.items()
+    },
     "everything, mixed_float16, steps in one call": Case(
         model=FULL,
         augment=EVERYTHING,
@@ -237,6 +266,8 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
     assert {field.name for field in fields(Augment)} - {"magnitude"} == AUGMENT.keys()
+    assert choices(FolderData, "resize") == FILES.keys()
+    assert {each["name"] for each in FILES.values()} == {"image_folder", "table"}
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")
 
 

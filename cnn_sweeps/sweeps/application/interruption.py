@@ -60,8 +60,8 @@ def launch(
             except BaseException as error:  # noqa: BLE001 -- it is raised where one waits for it
                 launched.set_exception(error)
 
-    threading.Thread(target=work, name="launcher", daemon=True).start()
     try:
+        threading.Thread(target=work, name="launcher", daemon=True).start()
         return launched.result()
     except KeyboardInterrupt:
         try:

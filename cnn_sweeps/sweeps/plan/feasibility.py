@@ -1,6 +1,6 @@
 """Refusing, before anything starts, what no trial could carry out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -24,29 +24,38 @@ MOST_CELLS = 10_000
 """Cells that are put into a queue one by one, 3 ms each."""
 
 
-def refuse_impossible(plan: Plan) -> Config:
+Build = Callable[[Mapping[str, Label]], Config]
+"""From a point of a space to a config that can be carried out; else raises `InputError`."""
+
+
+def refuse_impossible(plan: Plan, build: Build | None = None) -> Config:
     """Check the values of a space, and return the first config that can be carried out.
 
     A value that is refused in whatever company is refused here, with its own message. A
     combination that cannot be built while others can is left to fail as a trial.
 
+    Args:
+        plan: what is swept.
+        build: makes and checks a config; `plan.config` when None.
+
     Raises:
         ConfigError: a key does not exist, or some value is never possible.
     """
+    build = build or plan.config
     possible: Config | None = None
     refused: dict[tuple[str, str], tuple[Any, InputError]] = {}
     accepted: set[tuple[str, str]] = set()
     for point in islice(plan.space.sample_points(), MOST_POINTS):
         marks = {(key, repr(value)): value for key, value in point.items()}
         try:
-            config = plan.config(point)
+            config = build(point)
         except InputError as error:
             refused |= {m: refused.get(m, (value, error)) for m, value in marks.items()}
             continue
         accepted |= marks.keys()
         possible = possible or config
     for mark, (value, refusal) in refused.items():
-        if mark not in accepted and not _possible(plan, mark[0], value):
+        if mark not in accepted and not _possible(plan, build, mark[0], value):
             raise refusal
     return possible or plan.first
 
@@ -110,12 +119,12 @@ def _counts_beside(space: Space, key: str, group: str, option: Label) -> bool:
     return any(key in point for point, _ in condition_cases(narrowed))
 
 
-def _possible(plan: Plan, key: str, value: Any) -> bool:
+def _possible(plan: Plan, build: Build, key: str, value: Any) -> bool:
     """Whether a value that the probes refused is possible in other company."""
     if plan.space.size is not None and plan.space.size <= FEW:
         return False  # every cell was looked at
     for point in islice(plan.space.drawn(Random(0), {key: value}), DRAWS):  # noqa: S311 -- no secret
         with suppress(InputError):
-            if key in point and plan.config(point):
+            if key in point and build(point):
                 return True
     return False

@@ -28,6 +28,7 @@ from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
 from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut_names
+from cnn_sweeps.training.epoch import WeightAverage
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -263,7 +264,10 @@ def _went_back(run: RunRecord) -> bool:
 
 
 def _measured(run: RunRecord, curves: Mapping[str, Mapping[int, float]]) -> Mapping[str, float]:
-    """The metrics of a run; where it went back to its best epoch, those of that epoch."""
+    """The metrics of a run; where it went back to its best epoch, or took an average, of that."""
+    average = WeightAverage.of_logged(run.metrics, int(run.metrics.get("epochs", 0)))
+    if average is not None:
+        return {**run.metrics, **average.metrics}
     if not _went_back(run):
         return run.metrics
     best = int(run.metrics["best_epoch"])

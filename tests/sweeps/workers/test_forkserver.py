@@ -11,13 +11,9 @@ from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
-from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each, warm_up
+from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each
 
-
-@pytest.fixture(autouse=True)
-def preloaded() -> None:
-    """A process to fork from."""
-    warm_up()
+pytestmark = pytest.mark.usefixtures("light_forkserver")
 
 
 def test_answers_come_in_the_order_of_the_calls() -> None:

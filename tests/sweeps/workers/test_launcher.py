@@ -149,6 +149,7 @@ def test_a_job_with_nothing_to_do_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_runs_the_sweep(tmp_path: Path, launcher: str) -> None:
     """With a launcher of Hydra's, two worker jobs carry out a real sweep to its table."""

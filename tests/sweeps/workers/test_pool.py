@@ -24,7 +24,9 @@ from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPING, Interrupts, Supervisor, interruptible
-from cnn_sweeps.sweeps.workers import forkserver, pool
+from cnn_sweeps.sweeps.workers import pool
+
+pytestmark = pytest.mark.usefixtures("light_forkserver")
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
 
@@ -65,7 +67,6 @@ def steer(
     """Carry out a study with a pool of real processes."""
     view = Collector()
     asked = budget or Budget()
-    forkserver.warm_up()  # and not with the fakes alone: later tests fork from it, too
     group = pool.Pool(made.address, workers=workers, threads=1, execute=f"fakes:{execute}")
     Supervisor(study=made, store=None, budget=asked, view=view).run(group, Interrupts())
     return view
@@ -190,7 +191,6 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
     tags = {MARK: str(tmp_path), CONTROLLER: str(os.getpid())}
     made = filled(tmp_path, plan(SIX, trainer={"epochs": 200}, tracking={"tags": tags}))
     view, said = Collector(), list[str]()
-    forkserver.warm_up()
     with heard(signal.SIGINT), interruptible(said.append) as interrupts:
         workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)

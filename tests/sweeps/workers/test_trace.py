@@ -20,7 +20,7 @@ from cnn_sweeps.sweeps.study.log import logged_sweep
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
-from cnn_sweeps.sweeps.workers import forkserver, pool
+from cnn_sweeps.sweeps.workers import pool
 from cnn_sweeps.sweeps.workers.worker import Worker, tags_of
 from cnn_sweeps.text import terminal
 
@@ -141,12 +141,12 @@ class Silent:
         """Nothing to draw."""
 
 
+@pytest.mark.usefixtures("light_forkserver")
 def test_a_pool_writes_one_log(tmp_path: Path) -> None:
     """Who was spawned, killed and requeued, and what became of the trial elsewhere."""
     two = {"model.filters": "4,8"}
     made = study(tmp_path, plan(two, tracking={"tags": {MARK: str(tmp_path)}}))
     fill_queue(made, Budget())
-    forkserver.warm_up()
     with logged_sweep(made.address, Budget(), tmp_path, terminal.warn) as announce:
         announce(made)
         workers = pool.Pool(made.address, workers=1, threads=1, execute="fakes:dying_once")

@@ -1,0 +1,185 @@
+"""Our training beside plain Keras on a folder of photographs: accuracy, seconds, cost of `light`.
+
+`image_dataset_from_directory`, layers of Keras that augment, `fit` and `evaluate` on the one side;
+`data=image_folder augment=light` with all its logging on the other. Network, optimizer, schedule,
+batch size, epochs and images are the same. Each training is a process of its own, the two ways in
+turns; the clock runs from the end of the imports to the test score.
+"""
+
+import json
+import math
+import os
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from benchmarks.grid import timed
+from benchmarks.table import markdown
+from cnn_sweeps.errors import DataError, RunFailedError
+from cnn_sweeps.sweeps.comparison.statistics import paired_difference
+
+ARCHIVE = Path("cifar10_images", "cifar10_images.tar.gz")
+KERAS, LIGHT, NONE = "keras", "light", "none"
+TITLES = {
+    KERAS: "plain Keras: image_dataset_from_directory, layers, fit",
+    LIGHT: "cnn_sweeps, augment=light",
+    NONE: "cnn_sweeps, augment=none",
+}
+TWO_SIDED = 0.9
+"""Confidence of the interval whose lower end is the one-sided 95 % bound."""
+PLAIN_SEEDS, PLAIN_EPOCHS = 2, 3
+"""Trainings without augmentation, which are there for the seconds of an epoch only."""
+POINTS, TIMES, COST = -0.5, 0.9, 1.1
+"""Least lower bound of the difference in points, most time of Keras' and of an epoch without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every way is given.
+
+    Attributes:
+        folder: scratch folder; images and stores go there.
+        images: training images.
+        test: test images.
+        epochs: of each training.
+        seeds: how many trainings of each way.
+    """
+
+    folder: Path
+    images: int
+    test: int
+    epochs: int
+    seeds: int
+
+    @property
+    def photographs(self) -> Path:
+        """The images that are trained on, as both read them."""
+        return self.folder / f"photographs-{self.images}-{self.test}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What one training came to.
+
+    Attributes:
+        accuracy: on the test images.
+        seconds: on the clock, from the end of the imports to that score.
+        cpu: seconds that the process had of all cores together.
+        epoch: median seconds of an epoch but for the first.
+    """
+
+    accuracy: float
+    seconds: float
+    cpu: float
+    epoch: float
+
+
+def compare(task: Task) -> dict[str, list[Training]]:
+    """Train each way with each seed, the ways in turns.
+
+    Raises:
+        DataError: there is no copy of CIFAR-10 as JPEG files.
+        RunFailedError: a training failed.
+    """
+    photographs(task)
+    found: dict[str, list[Training]] = {way: [] for way in TITLES}
+    for seed in range(task.seeds):
+        ways = [KERAS, LIGHT, *([NONE] if seed < PLAIN_SEEDS else [])]
+        for way in ways if seed % 2 == 0 else reversed(ways):
+            print(f"seed {seed}: {TITLES[way]} ...", file=sys.stderr, flush=True)
+            found[way].append(_in_process(way, seed, task))
+    return found
+
+
+def photographs(task: Task) -> None:
+    """Lay out the first images of each class of both splits, unpacked where that has to be.
+
+    Raises:
+        DataError: there is no archive, or it has fewer images.
+    """
+    if task.photographs.exists():
+        return
+    unpacked = task.folder / "unpacked"
+    if not unpacked.exists():
+        archive = Path(os.environ.get("CNN_SWEEPS_DATA", "."), ARCHIVE)
+        if not archive.is_file():
+            raise DataError(f"{archive} does not exist; set CNN_SWEEPS_DATA to the folder above.")
+        with tarfile.open(archive) as packed:
+            packed.extractall(unpacked, filter="data")
+    for split, count in (("train", task.images), ("test", task.test)):
+        classes = sorted(path for path in (unpacked / split).iterdir() if path.is_dir())
+        for number, source in enumerate(classes):
+            share = (count + number) // len(classes)
+            files = sorted(source.iterdir())[:share]
+            if len(files) < share:
+                raise DataError(f"{source} has {len(files)} images, not {share}; ask for fewer.")
+            target = task.photographs / split / source.name
+            target.mkdir(parents=True)
+            for file in files:
+                os.link(file, target / file.name)
+
+
+def report(found: Mapping[str, Sequence[Training]], task: Task) -> str:
+    """A table of the ways, and what was aimed at."""
+    base, ours = found[KERAS], found[LIGHT]
+    differences = [100 * (a.accuracy - b.accuracy) for a, b in zip(ours, base, strict=True)]
+    rows = [_row(way, trainings) for way, trainings in found.items()]
+    head = ("way", "test accuracy, %", "s a training", "of a core", "s an epoch")
+    about = (
+        f"{task.images:,} images, {task.epochs} epochs, {task.seeds} seeds, {task.test:,} tested"
+    )
+    return "\n".join([markdown(head, rows), "", about, *_verdicts(found, differences)])
+
+
+def _row(way: str, trainings: Sequence[Training]) -> tuple[str | float | None, ...]:
+    """Means of a way; of the trainings that are there for one number, that number."""
+    epoch = median(each.epoch for each in trainings)
+    if way == NONE:
+        return TITLES[way], None, None, None, epoch
+    return (
+        TITLES[way],
+        100 * fmean(each.accuracy for each in trainings),
+        fmean(each.seconds for each in trainings),
+        fmean(each.cpu for each in trainings),
+        epoch,
+    )
+
+
+def _verdicts(found: Mapping[str, Sequence[Training]], differences: Sequence[float]) -> list[str]:
+    base, ours, plain = found[KERAS], found[LIGHT], found[NONE]
+    lowest = lower_bound(differences)
+    times = sum(each.seconds for each in ours) / sum(each.seconds for each in base)
+    cores = sum(each.cpu for each in ours) / sum(each.cpu for each in base)
+    cost = median(a.epoch / b.epoch for a, b in zip(ours, plain, strict=False))
+    each = ", ".join(f"{difference:+.2f}" for difference in differences)
+    return [
+        f"accuracy, ours less Keras: {fmean(differences):+.2f} points ({each})",
+        f"lower 95 % bound: {lowest:+.2f}, target {POINTS:+.1f}: {_met(lowest > POINTS)}",
+        f"time, ours / Keras: {times:.2f}, target {TIMES:.2f}: {_met(times <= TIMES)}",
+        f"seconds of a core, ours / Keras: {cores:.2f}",
+        f"an epoch, light / none: {cost:.2f}, target {COST:.2f}: {_met(cost <= COST)}",
+    ]
+
+
+def lower_bound(differences: Sequence[float]) -> float:
+    """The one-sided 95 % bound of the mean of paired differences (Student's t)."""
+    of_seeds = dict(enumerate(differences))
+    found = paired_difference(of_seeds, dict.fromkeys(of_seeds, 0.0), confidence=TWO_SIDED)
+    return -math.inf if found is None or found.half is None else found.mean - found.half
+
+
+def _met(reached: bool) -> str:
+    return "met" if reached else "missed"
+
+
+def _in_process(way: str, seed: int, task: Task) -> Training:
+    epochs = min(task.epochs, PLAIN_EPOCHS) if way == NONE else task.epochs
+    command = [sys.executable, "-m", "benchmarks.recipe_training", way, str(seed), str(epochs)]
+    _, printed = timed([*command, str(task.photographs)], task.folder / "trainings")
+    try:
+        return Training(**json.loads(printed.splitlines()[-1]))
+    except (ValueError, IndexError, TypeError):
+        raise RunFailedError(f"{' '.join(command)} printed no result:\n  {printed}") from None
