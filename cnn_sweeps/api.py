@@ -200,7 +200,7 @@ def what_if(
 ) -> WhatIf | StudyWhatIf:
     """What a finished run, or the trials of a study, would have been under another rule to stop.
 
-    Answered from stored epochs; nothing is trained.
+    Computed from stored epochs; nothing is trained.
 
         cs.what_if("3f2a", "trainer.early_stopping.patience=1,3,5").records()
 

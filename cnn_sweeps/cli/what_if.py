@@ -26,7 +26,7 @@ def main(typed: list[str]) -> int:
         "HASH|STUDY KEY=VALUE[,VALUE...]",
         "Say when a finished run would have stopped under another rule (trainer.epochs, "
         "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), what it would "
-        "have come to and saved; of a study, whether another trial would win. Answered from stored "
+        "have come to and saved; of a study, whether another trial would win. Computed from stored "
         "epochs, nothing is trained.",
         names=(1, 1),
         hint="cnn-sweeps what-if HASH trainer.early_stopping.patience=1,3,5",

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -79,6 +80,24 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
         if override.is_delete() or override.is_sweep_override():
             raise ConfigError(f"{text} is invalid here. Type KEY=VALUE, with one value.")
     return {str(override.key_or_group): override.value() for override in parsed}
+
+
+def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:
+    """The keys that were typed, each with its values: `KEY=VALUE` or `KEY=VALUE,VALUE`.
+
+    Raises:
+        ConfigError: one is something else.
+    """
+    choices: dict[str, list[Any]] = {}
+    for override in OverridesParser.create().parse_overrides([*overrides]):
+        swept = override.is_sweep_override()
+        if override.is_delete() or (swept and not override.is_choice_sweep()):
+            raise ConfigError(
+                f"{override.input_line} is invalid here. Type KEY=VALUE, or KEY=VALUE,VALUE,..."
+            )
+        values = override.sweep_iterator(Transformer.identity) if swept else [override.value()]
+        choices[str(override.key_or_group)] = [*values]
+    return choices
 
 
 def make_config(values: dict[str, Any]) -> Config:

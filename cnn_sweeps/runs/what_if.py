@@ -11,9 +11,6 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Transformer
-
 from cnn_sweeps.config.loading import load, to_json, with_values
 from cnn_sweeps.config.metrics import KERAS, PREFIX, monitors
 from cnn_sweeps.config.path import full_key, only_stops
@@ -23,6 +20,7 @@ from cnn_sweeps.evaluation.named import find_metric
 from cnn_sweeps.runs.measured import Measurer
 from cnn_sweeps.runs.record import FINISHED, Record, check_finished, verify
 from cnn_sweeps.runs.stored_path import StoredPath, lineage
+from cnn_sweeps.runs.validate import choices_of
 from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import rounded
 from cnn_sweeps.text.table import Table
@@ -165,17 +163,7 @@ def parse_changes(typed: Sequence[str]) -> tuple[dict[str, Any], ...]:
             f"there is nothing to ask: type, for example, {EARLY}.patience=3\n"
             f"What can be changed: {POSSIBLE}."
         )
-    choices: dict[str, list[Any]] = {}
-    for override in OverridesParser.create().parse_overrides([*typed]):
-        if override.is_delete() or (
-            override.is_sweep_override() and not override.is_choice_sweep()
-        ):
-            raise ConfigError(
-                f"{override.input_line} is invalid here. Type KEY=VALUE, or KEY=VALUE,VALUE,..."
-            )
-        swept = override.is_sweep_override()
-        values = override.sweep_iterator(Transformer.identity) if swept else [override.value()]
-        choices[_full_key(str(override.key_or_group))] = [*values]
+    choices = {_full_key(key): values for key, values in choices_of(typed).items()}
     return tuple(dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values()))
 
 
