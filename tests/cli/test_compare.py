@@ -303,7 +303,7 @@ def test_each_run_is_read_once(
     """Also where a study is held against the runs of its trials; a sweep's own run once more."""
     (sweep,) = (run.run_id for run in runs.tagged({"study_name": "depth"}))
     made = study(runs.dir / "studies", plan({"model.filters": "8,16"}), name="depth")
-    made.study.set_user_attr(PARENT, sweep)
+    made.optuna_study.set_user_attr(PARENT, sweep)
     read: list[str] = []
     search = MlflowClient.search_runs
 
