@@ -130,7 +130,7 @@ def test_a_record_has_them_for_every_epoch_with_the_user_s_own(
     export.write(record, tmp_path / "exported")
     assert (tmp_path / "exported/metric_source/own_worst/own_worst.py").read_text() == OWN
     assert export.read(tmp_path / "exported").epochs == record.epochs
-    with restore.importable(record, trust=False):
+    with restore.importable_source(record, trust=False):
         pass  # to look at the network, no metric is imported
     with pytest.raises(Exception, match=r"trainer.metrics=own_worst:worst.*\n.*--trust"):
-        restore.importable(record, trust=False, to_train=True).__enter__()
+        restore.importable_source(record, trust=False, to_train=True).__enter__()
