@@ -176,6 +176,7 @@ def test_commands_about_runs_can_be_typed(
     example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A command comes as far as looking for its run, or for what is kept, which is not there."""
+    monkeypatch.setattr("cnn_sweeps.cli.worker.WAIT", 0.0)  # a worker waits for its study
     monkeypatch.setattr(
         sys, "argv", ["cnn-sweeps", *(re.sub(r"^[A-Z]{2,}$", "abcd", a) for a in example.arguments)]
     )
@@ -193,6 +194,7 @@ def test_commands_about_runs_can_be_typed(
     told = "no run has a config hash|no run was ever logged|is not a RUNNING run"
     told += "|is not a folder that|does not respond|no trajectory hash"
     told += "|there is no study in|does not exist|there are no runs"
+    told += "|needs the Python package|cannot be used"  # a database that is somebody else's
     assert re.search(told, printed.err)
 
 

@@ -237,7 +237,7 @@ def code_paths(folder: Path, mark: Path) -> None:
     card = yaml.safe_load((folder / "MLmodel").read_text())
     card["flavors"]["python_function"] |= {"loader_module": "loader", "code": "code"}
     (folder / "MLmodel").write_text(yaml.safe_dump(card))
-    (folder / "code").mkdir()
+    (folder / "code").mkdir(exist_ok=True)
     (folder / "code" / "loader.py").write_text(f"open({str(mark)!r}, 'w')")
 
 

@@ -17,7 +17,7 @@ from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories.cache import TrajectoryStore
-from cnn_sweeps.trajectories.entry import Entry
+from cnn_sweeps.trajectories.entry import Entry, Retention
 
 PATIENCE, MONITOR = "trainer.early_stopping.patience", "trainer.early_stopping.monitor"
 LOSSES = (1.0, 0.8, 0.9, 0.85, 0.7, 0.75)
@@ -47,7 +47,7 @@ def longer(home: Store, record: Record) -> Entry:
     for number in range(len(known) + 1, len(LOSSES) + 1):
         epoch = replace(known[0].epoch, number=number, val_loss=LOSSES[number - 1], seconds=2.0)
         known.append(replace(known[-1], epoch=epoch))
-    entry._write_history(known)
+    entry._write_history(known, in_hand=len(known), retention=Retention(), size=0)
     return entry
 
 

@@ -48,7 +48,12 @@ def test_a_kernel_is_known_by_its_parent(environ: dict[str, str], inside: bool) 
 )
 def test_what_the_processes_of_a_kernel_draw_with(code: str, backend: str) -> None:
     """Agg, before anything heavy is imported; only a kernel itself keeps what it has."""
-    heavy = ["cnn_sweeps.cli.main", "cnn_sweeps.runs.run", "cnn_sweeps.sweeps.workers.worker"]
+    heavy = [
+        "cnn_sweeps.cli.main",
+        "cnn_sweeps.runs.run",
+        "cnn_sweeps.sweeps.workers.worker",
+        "keras",
+    ]
     program = (
         "import os, sys, atexit\n"
         f"sys.modules |= dict.fromkeys({heavy})  # each fails to be imported\n"
