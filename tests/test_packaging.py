@@ -30,6 +30,7 @@ COMES_WITH = {
     "h5py": "keras",
     "markupsafe": "jinja2",
     "packaging": "mlflow-skinny",
+    "pandas": "mlflow",
     "pydantic_core": "pydantic",
     "requests": "mlflow-skinny",
     "sqlalchemy": "mlflow",
