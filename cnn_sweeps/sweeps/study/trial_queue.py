@@ -55,7 +55,7 @@ class TrialQueue:
     atomic in the storage, so no place is used twice, and no worker can add one.
 
     Attributes:
-        study: the Optuna study, with the plan's own sampler and pruner.
+        optuna_study: the Optuna study, with the plan's own sampler and pruner.
         storage: where it is stored.
         address: how another process finds it.
         plan: what is searched, and how.
