@@ -540,7 +540,7 @@ def test_figures_are_drawn(own: Path) -> None:
     folder = artifact(own, SPEAKS[SHORTER], "figures")
     assert not folder.exists()
     program(own, "figures", SHORTER)  # TensorFlow may run here with other threads
-    drawn = {path.stem: path.read_bytes() for path in folder.iterdir()}
+    drawn = {path.stem: path.read_bytes() for path in folder.glob("*.png")}
     assert {"confusion_matrix", "filters", "layers", "mistakes"} <= {*drawn}
     assert all(content.startswith(b"\x89PNG") for content in drawn.values())
 

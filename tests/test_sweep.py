@@ -211,7 +211,7 @@ def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     made = plan(PARAMS, tracking=asked)
     ranked = sweep_of(made, Budget(n_trials=2, n_jobs=0), config(tracking=asked)).ranking
     assert 0 < ranked.rows[0].metrics["test_accuracy"] <= 1
-    assert pictures(store, ranked.rows[0].run_id) in (3, 6)
+    assert pictures(store, ranked.rows[0].run_id) in (7, 11)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
