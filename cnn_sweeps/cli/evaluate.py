@@ -94,8 +94,7 @@ def _measure(asked: Namespace) -> None:
             "the test split would be overfitted.\nLeave --split out; cnn-sweeps evaluate HASH "
             "scores the test images of one run."
         )
-    if asked.json and asked.csv:
-        raise ConfigError("--json and --csv were both given. Type one of them.")
+    output.refuse_two_forms(asked)
     found = api.evaluate(
         asked.run_id or asked.names[0],
         *asked.overrides,
@@ -103,14 +102,8 @@ def _measure(asked: Namespace) -> None:
         every_epoch=asked.every_epoch,
         trust=asked.trust,
     )
-    if asked.json:
-        say(dump_json(found))
-    elif asked.csv:
-        say(found.to_csv(), end="")
-    else:
-        out = output.console()
-        out.heading(found.name if isinstance(found, MeasuredRun) else found.study)
-        found.table().show(out)
+    name = found.name if isinstance(found, MeasuredRun) else found.study
+    output.print_results(found, asked, name)
 
 
 def _show(name: str, found: Evaluation) -> None:

@@ -3,11 +3,8 @@
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.what_if import WhatIf
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import dump_json
-from cnn_sweeps.text.terminal import say
 
 
 def main(typed: list[str]) -> int:
@@ -37,18 +34,11 @@ def main(typed: list[str]) -> int:
         "--trust", action="store_true", help="execute the recorded code of model.function"
     )
     asked = parser.read(typed)
-    if asked.json and asked.csv:
-        raise ConfigError("--json and --csv were both given. Type one of them.")
+    output.refuse_two_forms(asked)
     found = api.what_if(asked.names[0], *asked.overrides, trust=asked.trust)
-    if asked.json:
-        say(dump_json(found))
-    elif asked.csv:
-        say(found.to_csv(), end="")
+    if isinstance(found, WhatIf):
+        known = f"  ({pluralize(found.known, 'epoch')} known)"
+        output.print_results(found, asked, found.name, known)
     else:
-        out = output.console()
-        if isinstance(found, WhatIf):
-            out.heading(found.name, f"  ({pluralize(found.known, 'epoch')} known)")
-        else:
-            out.heading(found.study)
-        found.table().show(out)
+        output.print_results(found, asked, found.study)
     return 0

@@ -9,7 +9,7 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.validate import compose_tracking
-from cnn_sweeps.sweeps.plan.budget import fitting_workers
+from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, fitting_workers
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.terminal import say
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from cnn_sweeps.sweeps.display import View
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
-STORAGE = "CNN_SWEEPS_STORAGE"
-"""The variable that names the storage of studies where --storage does not."""
 DEVICES = "CUDA_VISIBLE_DEVICES"
 WAIT = 600.0
 """Seconds to wait for a study, and for more of its trials."""
+WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +58,8 @@ class Asked:
             "hand, which others resume after their last epoch.",
             names=(0, 1),
             epilog="STUDY: its name or a unique prefix of it; default: the newest. Storage and "
-            f"tracking store may come from {STORAGE} and MLFLOW_TRACKING_URI, so that no password "
-            "is typed.",
+            f"tracking store may come from {STORAGE_VARIABLE} and MLFLOW_TRACKING_URI, so that no "
+            "password is typed.",
         )
         parser.add_argument("--storage", metavar="URL", help="database or journal of the study")
         parser.add_argument("--count", type=int, metavar="K", help="processes; one for each core")
@@ -74,15 +73,12 @@ class Asked:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         return cls(
             study=asked.names[0] if asked.names else None,
-            storage=asked.storage or os.environ.get(STORAGE) or None,
+            storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
             tracking=compose_tracking(asked.overrides),
             count=count,
             gpu=asked.gpu,
             wait=asked.wait,
         )
-
-
-WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
 
 
 def main(typed: list[str]) -> int:

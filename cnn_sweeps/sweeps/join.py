@@ -121,7 +121,7 @@ class Join:
 
 def _is_over(study: SweepStudy) -> bool:
     """Whether no controller may put further trials into the queue."""
-    return not SweepStudy.load(study.address, checked=False).optuna_study.user_attrs.get(OPEN)
+    return not study.optuna_study.user_attrs.get(OPEN)
 
 
 def _store(study: SweepStudy) -> Store:

@@ -23,6 +23,8 @@ WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
 LEAST_BYTES = 0.9e9
 """What the process that workers are forked from and one of them take with a small network."""
+STORAGE_VARIABLE = "CNN_SWEEPS_STORAGE"
+"""The variable from which workers take a storage, so that its password is typed nowhere."""
 ELSEWHERE = "none"
 """`n_jobs`: all workers are started by `cnn-sweeps worker`."""
 

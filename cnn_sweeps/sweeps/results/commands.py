@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.results import Command, Trial
 from cnn_sweeps.sweeps.study.attributes import COMMAND
@@ -118,7 +119,7 @@ def join_command(study: SweepStudy, store: Store | None) -> str:
     storage = ["--storage", study.address.absolute] if _storage(study, store) else []
     hidden = study.address.storage != str(study.address)
     words = [PROGRAM, "worker", study.optuna_study.study_name, *where, *([] if hidden else storage)]
-    told = " with CNN_SWEEPS_STORAGE set to the storage and its password" if hidden else ""
+    told = f" with {STORAGE_VARIABLE} set to the storage and its password" if hidden else ""
     return f"{pasteable_command(words)}{told}"
 
 

@@ -81,11 +81,9 @@ class MeasuredStudy:
 
     def table(self) -> Table:
         """A row for each candidate."""
-        rows = [
-            tuple(_shown(name, value) for name, value in record.items())
-            for record in self.records()
-        ]
-        head = tuple(self.records()[0]) if rows else ("rank", *self.metrics)
+        records = self.records()
+        rows = [tuple(_shown(name, value) for name, value in record.items()) for record in records]
+        head = tuple(records[0]) if records else ("rank", *self.metrics)
         return Table(
             head=tuple("config hash" if name == "config_hash" else name for name in head),
             rows=tuple(rows),

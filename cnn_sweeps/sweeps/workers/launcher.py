@@ -29,6 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
+from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
 from cnn_sweeps.sweeps.study.attributes import (
     OWNER,
     STOP,
@@ -45,9 +46,6 @@ logger = logging.getLogger(__name__)
 
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
-
-IN_VARIABLE = "CNN_SWEEPS_STORAGE"
-"""The variable that holds a storage with its password."""
 
 WORKER_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Signals after which a worker requeues its trial and ends."""
@@ -93,11 +91,11 @@ def _in_variable(address: StudyAddress) -> Iterator[None]:
     if str(address) == address.storage:
         yield
         return
-    os.environ[IN_VARIABLE] = address.storage
+    os.environ[STORAGE_VARIABLE] = address.storage
     try:
         yield
     finally:
-        os.environ.pop(IN_VARIABLE, None)
+        os.environ.pop(STORAGE_VARIABLE, None)
 
 
 def _storage(told: str) -> str:
@@ -106,13 +104,13 @@ def _storage(told: str) -> str:
     Raises:
         ConfigError: it lacks one.
     """
-    given = os.environ.get(IN_VARIABLE, "")
+    given = os.environ.get(STORAGE_VARIABLE, "")
     if without_password(given) == told:
         return given
     if HIDDEN in told:
         raise ConfigError(
             f"this worker has no password for {told}: its launcher does not pass variables on.\n"
-            f"Set {IN_VARIABLE} to the storage's URL where the worker runs."
+            f"Set {STORAGE_VARIABLE} to the storage's URL where the worker runs."
         )
     return told
 

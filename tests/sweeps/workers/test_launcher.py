@@ -19,13 +19,12 @@ from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.from_hydra import composed_call
-from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, Budget
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers.launcher import (
-    IN_VARIABLE,
     Launch,
     Placement,
     place_by_launcher,
@@ -61,7 +60,7 @@ class FakeLauncher:
 
     def launch(self, job_overrides: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run nothing."""
-        self.given, self.inherited = job_overrides, os.environ.get(IN_VARIABLE)
+        self.given, self.inherited = job_overrides, os.environ.get(STORAGE_VARIABLE)
         returned = JobReturn(overrides=[], status=self.status)
         returned.return_value = ValueError("no such queue")
         return [returned]
@@ -88,15 +87,15 @@ def test_the_password_of_a_storage_is_inherited_and_not_written_down(
     launcher = FakeLauncher(JobStatus.COMPLETED)
     place_by_launcher(launcher, StudyAddress(storage=STORAGE, name="study"), 1, 1)  # type: ignore[arg-type]
     assert launcher.inherited == STORAGE
-    assert IN_VARIABLE not in os.environ
+    assert STORAGE_VARIABLE not in os.environ
     ((told,),) = launcher.given
     assert "secret" not in told
     worker = told.partition("=")[2].strip("'")
-    with pytest.raises(ConfigError, match=f"no password for postgresql.*\nSet {IN_VARIABLE}"):
+    with pytest.raises(ConfigError, match=f"no password for postgresql.*\nSet {STORAGE_VARIABLE}"):
         work_as_job(worker)
     opened: list[StudyAddress] = []
     monkeypatch.setattr(SweepStudy, "load", opened.append)
-    monkeypatch.setenv(IN_VARIABLE, STORAGE)
+    monkeypatch.setenv(STORAGE_VARIABLE, STORAGE)
     with pytest.raises(AttributeError):  # of no study
         work_as_job(worker)
     assert opened == [StudyAddress(storage=STORAGE, name="study")]
