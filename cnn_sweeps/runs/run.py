@@ -21,6 +21,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import averaging, backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
@@ -83,7 +84,10 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with _start(experiment, store, trial, started) as tracked:
+    with (
+        patient(config.tracking.patience),
+        _start(experiment, store, trial, started) as tracked,
+    ):
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)

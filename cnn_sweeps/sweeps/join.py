@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.supervisor import STOPS, Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.patience import patient
 
 SIGNALS = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
 """After which a worker requeues its trial and ends: what people type and what Slurm sends."""
@@ -78,13 +79,24 @@ class Join:
         workers = min(self.workers, slots or self.workers)
         threads = max(1, cores() // (slots or workers))
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
-        with logged_worker(study), self.view(study) as view:
+        patience = study.plan.first.tracking.patience
+        with (
+            logged_worker(study),
+            self.view(study) as view,
+            patient(patience, say=self.say, heed=interrupts.heed),
+        ):
             supervisor = Supervisor(
                 study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
             )
             until = time.monotonic() + self.wait
             while not interrupts.asked():
-                pool = Pool(study.address, workers=workers, threads=threads, execute=self.execute)
+                pool = Pool(
+                    study.address,
+                    workers=workers,
+                    threads=threads,
+                    patience=patience,
+                    execute=self.execute,
+                )
                 supervisor.run(pool, interrupts)
                 if _is_over(study) or time.monotonic() > until:
                     break
