@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from optuna.trial import TrialState
 
 from cnn_sweeps import data
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.models import custom
 from cnn_sweeps.provenance.environment import cores
@@ -156,7 +156,8 @@ def _configs(study: SweepStudy) -> list[Config]:
 def _refuse_lacking(config: Config) -> None:
     """Refuse to claim trials whose images or code are not on this host: each would fail."""
     data.check_there(config.data)
-    own = [(getattr(config.model, "function", None), "model.function")]
-    for function, key in (*own, (config.trainer.loss, "trainer.loss")):
+    network = own_network(config.model)
+    own = (network.function if network else None, "model.function")
+    for function, key in (own, (config.trainer.loss, "trainer.loss")):
         if function is not None:
             custom.check_there(function, key=key)
