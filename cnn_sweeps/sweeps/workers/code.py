@@ -1,7 +1,7 @@
 """The user's own code of a sweep, which travels with its study to workers that do not have it.
 
-The files of a user's own networks, losses and metrics, found by reading their imports, are artifacts
-of the sweep's run, where a person can read them:
+The files of a user's own networks, losses and metrics, found by reading their imports, are
+artifacts of the sweep's run, where a person can read them:
 
     source/<module>/<path>    in the run of the sweep
     cnn_sweeps:code           in the study: the SHA-256 of each path, by module
@@ -37,7 +37,7 @@ Digests = Mapping[str, str]
 
 
 def own_functions(plan: Plan) -> dict[str, str]:
-    """The user's own functions that trials of a plan may need, each with the key it is typed behind.
+    """The user's own functions that trials of a plan may need, each with the key that names it.
 
     Nothing is imported, and none of them has to be here.
     """
@@ -77,14 +77,13 @@ def store_code(study: SweepStudy, parent: TrackedRun) -> None:
 def notes_of_code(study: SweepStudy) -> list[str]:
     """What a person should know of it: a sentence where it was too large to be stored."""
     sources = {} if CODE in study.optuna_study.user_attrs else _own_sources(study.plan)
-    return (
-        [
-            f"{', '.join(sources)}: {_size(sources) / 1e6:.1f} MB of code, and {MOST_BYTES / 1e6:g} MB "
-            "travel with a study: workers in other folders need its files."
-        ]
-        if sources
-        else []
+    if not sources:
+        return []
+    told = (
+        f"{', '.join(sources)}: {_size(sources) / 1e6:.1f} MB of code do not travel with the study "
+        f"(at most {MOST_BYTES / 1e6:g} MB do): workers in other folders need its files."
     )
+    return [told]
 
 
 def _own_sources(plan: Plan) -> dict[str, Source]:
@@ -141,8 +140,8 @@ def _not_here(study: SweepStudy, function: str, typed: str) -> Source | None:
     source = Source.stored(function, _stored_files(study, module))
     if source is None or _digests(source) != digests:
         raise RecordError(
-            f"{typed}: what is stored in {FOLDER}/{module} of run {study.parent_run_id} is not what "
-            f"the sweep {study.address.name} was begun with; nothing of it was run.\n"
+            f"{typed}: what is stored in {FOLDER}/{module} of run {study.parent_run_id} is not "
+            f"what the sweep {study.address.name} was begun with; nothing of it was run.\n"
             f"  Start the worker in a folder that holds {_file(module)}."
         )
     return None if source.is_here(function) else source
