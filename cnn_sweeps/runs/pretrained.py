@@ -30,7 +30,6 @@ from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED, Record, verify
-from cnn_sweeps.runs.restore import is_here
 from cnn_sweeps.tracking import RunRecord, Store, model_files
 from cnn_sweeps.tracking.names import WEIGHTS
 
@@ -228,7 +227,7 @@ def _require_own_code(model: PretrainedModel, record: Record) -> None:
     if own is None or record.source is None:  # of the second, `verify` found the file here
         return
     custom.look_here()
-    if not is_here(own.function, record.source):
+    if not record.source.is_here(own.function):
         raise RecordError(
             f"{KEY}={_short(model)} is {title(record.config.model)}, and {own.function} is not "
             f"here as it was trained.\nRestore {record.source.path} in the current folder; "
