@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -145,11 +145,12 @@ def _built_first(
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
-    if not isinstance(experiment.config.model, CustomModel):
+    own = own_network(experiment.config.model)
+    if own is None:
         return None, experiment
     model = _build(experiment, store, clock)
     with clock("build"):
-        examined = custom.examine(experiment.config.model, model)
+        examined = custom.examine(own, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: examined.sha256})

@@ -31,6 +31,7 @@ from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
@@ -81,7 +82,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 display.started(study)
-                for note in request.notes:
+                for note in (*request.notes, *notes_of_code(study)):
                     display.notice(f"  {note}")
                 if budget.elsewhere or address.shared:
                     display.notice(f"  workers: {join_command(study, store)}")
@@ -143,8 +144,10 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     if known is not None:
         if known not in {run.run_id for run in tagged}:
             _check_there(known, study, store)
+        store_code(study, store.reopen(known))
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
+        store_code(study, parent)  # first: by its parent a worker knows that a study is ready
         study.optuna_study.set_user_attr(PARENT, parent.run_id)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})

@@ -39,6 +39,7 @@ from cnn_sweeps.sweeps.study.events import Event
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.text.redact import HIDDEN, without_password
@@ -140,7 +141,8 @@ def work_as_job(worker: str) -> None:
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping, patient(Tracking.patience):
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
-        study = SweepStudy.load(address)
+        with importable_code(SweepStudy.load(address, checked=False), trust=False):
+            study = SweepStudy.load(address)
         with logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
