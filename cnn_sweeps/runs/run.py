@@ -111,6 +111,7 @@ def run(
         training=done,
         weights_sha256=weights,
         epochs_trained=len(done.epochs) - len(epochs.reused),
+        shared=epochs.cost.shared,
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )

@@ -20,7 +20,14 @@ from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Reading
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, OPEN, PARENT, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import (
+    CONFIG_HASH,
+    CPU_SLOTS,
+    OPEN,
+    PARENT,
+    RETRIES_ALLOWED,
+    SHARED,
+)
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
@@ -41,6 +48,7 @@ from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.trajectories.lock import hold_lock
+from cnn_sweeps.trajectories.sharing import summary
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -257,6 +265,9 @@ def conclude(
     read = Reading.of(study, store)
     study = read.study
     for line in read.runs.notices():
+        display.notice(line)
+    shared = [t.user_attrs[SHARED] for t in study.trials() if SHARED in t.user_attrs]
+    for line in summary(shared):
         display.notice(line)
     if read.differences:
         display.warning("\n".join(read.differences))
