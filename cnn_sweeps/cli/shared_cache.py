@@ -61,7 +61,7 @@ def show(asked: SharedAsked) -> int:
     if asked.json:
         say(dump_json({"folder": asked.place, "bytes": taken, "entries": rows}))
     elif not rows:
-        say(f"the shared store in {asked.place} is empty.")
+        say(_empty(asked))
     else:
         out = output.console()
         _table(rows).show(out)
@@ -81,6 +81,9 @@ def verify(asked: SharedAsked) -> int:
     if asked.json:
         say(dump_json({"folder": asked.place, "checked": len(entries), "faults": faults}))
         return 1 if faults else 0
+    if not entries:
+        say(_empty(asked))
+        return 0
     for each in faults:
         where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
         say(f"{where}  {each['file']} is {each['fault']}")
@@ -98,6 +101,9 @@ def clear(asked: SharedAsked) -> int:
     if asked.json:
         told = {"deleted_epochs": deleted, "kept_epochs": stay, "freed_bytes": freed}
         say(dump_json({"folder": asked.place, **told}))
+        return 0
+    if not entries:
+        say(_empty(asked))
         return 0
     say(f"{pluralize(deleted, 'epoch')} deleted, {freed / MB:,.1f} MB freed.")
     if stay:
@@ -145,6 +151,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         first=("trajectory", "size MB", "epochs", "written by", "network"),
         every="cnn-sweeps cache trajectory.store=FOLDER --json",
     )
+
+
+def _empty(asked: SharedAsked) -> str:
+    return f"the shared store in {asked.place} is empty."
 
 
 def _count(entries: Sequence[Any]) -> str:
