@@ -20,7 +20,7 @@ from cnn_sweeps.models import custom
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, OPEN, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -82,11 +82,13 @@ class Join:
             supervisor = Supervisor(
                 study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
             )
-            until = time.monotonic() + self.wait
+            until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
                 pool = Pool(study.address, workers=workers, threads=threads, execute=self.execute)
                 supervisor.run(pool, interrupts)
-                if _is_over(study) or time.monotonic() > until:
+                if study.counts().finished > finished:
+                    until, finished = time.monotonic() + self.wait, study.counts().finished
+                if not study.is_open or time.monotonic() > until:
                     break
                 time.sleep(LOOK)
             if interrupts.asked():
@@ -117,11 +119,6 @@ class Join:
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)
-
-
-def _is_over(study: SweepStudy) -> bool:
-    """Whether no controller may put further trials into the queue."""
-    return not study.optuna_study.user_attrs.get(OPEN)
 
 
 def _store(study: SweepStudy) -> Store:

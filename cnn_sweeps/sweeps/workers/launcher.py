@@ -54,6 +54,9 @@ Launch = Callable[[], None]
 
 TICK = 1.0
 """Seconds between two looks at the study."""
+PATIENCE = 60.0
+"""Seconds that a placed worker waits for more trials: another one would wait in a scheduler's
+queue."""
 MOST_FRUITLESS = 3
 """Placements in a row that begin no trial; then something is wrong with all."""
 
@@ -147,6 +150,7 @@ def work_as_job(worker: str) -> None:
                 stop=lambda: bool(stopping) or asked_to_stop(study),
                 number=number,
                 threads=max(1, cores() // cpu_slots),
+                patience=PATIENCE,
             ).work()
             logger.info("worker %d, process %d, ended", number, os.getpid())
 
