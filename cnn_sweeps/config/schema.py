@@ -503,10 +503,9 @@ class Schedule:
     """`step`, `reduce_on_plateau`: what a drop multiplies the learning rate by."""
     patience: Positive = added(default=5, neutral=5, active_for=("reduce_on_plateau",))
     """`reduce_on_plateau`: epochs without improvement before a drop."""
-    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = added(
-        default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",)
-    )
-    """`reduce_on_plateau`: the metric that must improve: a loss falls, an accuracy rises."""
+    monitor: str = added(default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",))
+    """`reduce_on_plateau`: the metric that must improve: `loss`, `accuracy`, or one that
+    `trainer.early_stopping.monitor` takes."""
     min_delta: Annotated[float, Field(ge=0)] = added(
         default=0.0, neutral=0.0, active_for=("reduce_on_plateau",)
     )
