@@ -117,7 +117,7 @@ def test_a_state_is_large_beyond_the_limit() -> None:
 
 
 def test_the_best_epochs_by_further_metrics_keep_their_weights() -> None:
-    """Of those that were measured: the first of two that are as good, never one without a number."""
+    """Of two that are as good the first, and never one without a number."""
     measured = {
         2: {"macro_f1": 0.7, "brier": 0.2},
         3: {"macro_f1": 0.9, "brier": float("nan")},
