@@ -32,7 +32,7 @@ from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
 from cnn_sweeps.config.metrics import PREFIX, OwnMetric, own_metrics, plateau_monitor
 from cnn_sweeps.config.path import Segment, segments
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, PretrainedModel, Split
+from cnn_sweeps.config.schema import CnnModel, Config, PretrainedModel, Split, own_network
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.text.json import sha256
@@ -83,8 +83,9 @@ def identify(
         loss_source: those of a user's own loss, in the same way.
         metric_sources: those of each of a user's own metrics, by function, in the same way.
     """
-    if source is None and isinstance(config.model, CustomModel):
-        source = Source.find(config.model.function)
+    own = own_network(config.model)
+    if source is None and own is not None:
+        source = Source.find(own.function)
     if loss_source is None and config.trainer.loss is not None:
         loss_source = Source.find(config.trainer.loss)
     named = partial(
@@ -141,7 +142,7 @@ def content(
         plain["trainer"]["epochs"] = config.trainer.epochs  # of all segments
         if later:
             plain["trainer"]["phases"] = list(map(_link, later))
-    if isinstance(config.model, CustomModel):
+    if own_network(config.model) is not None:
         plain["model"] |= _digests(source)
     if isinstance(config.model, PretrainedModel) and config.model.weights_sha256 is None:
         plain["model"]["weights"] = config.model.weights  # until their digest is known

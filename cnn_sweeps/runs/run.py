@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -24,6 +24,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import averaging, backend, freezing, loop, state
 from cnn_sweeps.training.clock import Clock
@@ -86,7 +87,10 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with _start(experiment, store, trial, started) as tracked:
+    with (
+        patient(config.tracking.patience),
+        _start(experiment, store, trial, started) as tracked,
+    ):
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
@@ -146,11 +150,12 @@ def _built_first(
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
-    if not isinstance(experiment.config.model, CustomModel):
+    own = own_network(experiment.config.model)
+    if own is None:
         return None, experiment
     model = _build(experiment, store, clock)
     with clock("build"):
-        examined = custom.examine(experiment.config.model, model)
+        examined = custom.examine(own, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: examined.sha256})

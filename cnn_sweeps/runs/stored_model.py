@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel, Resize
+from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import RecordError, StoreError
@@ -135,7 +135,7 @@ def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
     config, dataset = experiment.config, experiment.dataset
     if model_files.is_recorded(store, run):
         model_files.check(store, run)
-    elif isinstance(config.model, CustomModel):
+    elif own_network(config.model):
         raise RecordError(f"The stored model of run {run.run_id} ({run.name}) has no digests.")
     else:
         backend.configure_backend(config.trainer, config.seed)

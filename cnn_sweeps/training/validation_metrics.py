@@ -48,6 +48,15 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
             f"data.validation_fraction=0 holds out none.\nType data.validation_fraction=0.1, or "
             f"{KEY}=[]."
         )
+    check_rules(trainer)
+
+
+def check_rules(trainer: TrainerConfig) -> None:
+    """Refuse to stop a training by a metric that there is not, or that has no direction.
+
+    Raises:
+        ConfigError: naming the first.
+    """
     for metric in trainer.stop_at or ():
         higher_is_better(trainer, metric, key=STOP_AT)
     if trainer.early_stopping.patience is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
@@ -68,7 +68,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
     trajectories = TrajectoryStore.under(folder)
     entry = chain(trajectories, config, identity, environment)
     _describe(entry, config, environment)
-    goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
+    goes_on = not (own_network(config.model) and has_untracked_state(trainer.model))
     for number in {*config.trajectory.keep_epochs, *wanted.states}:
         entry.keep_state(number)
     resumed = ResumedTraining(
