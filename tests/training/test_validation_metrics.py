@@ -106,7 +106,7 @@ def test_what_is_no_metric_is_refused(fields: dict[str, Any], message: str) -> N
             "val_loss",
             r"trainer.schedule.monitor=val_macro_f2 is not .*val_macro_f1\?",
         ),
-        ("macro_f1", "val_loss", r"did you mean val_macro_f1\?"),
+        ("val_loss", "macro_f1", r"did you mean val_macro_f1\?"),
         ("val_loss", "val_sure", "a later phase cannot begin to follow"),
     ],
 )
@@ -120,8 +120,7 @@ def test_what_no_learning_rate_can_follow_is_refused(first: str, later: str, mes
     for possible in ("loss", "accuracy", "val_accuracy", "val_brier", "val_sure"):
         validation_metrics.check_plateau(following(possible), following(possible))
     with pytest.raises(ConfigError, match=message):
-        for each in (first, later):
-            validation_metrics.check_plateau(following(each), following(first))
+        validation_metrics.check_plateau(following(later), following(first))
 
 
 def test_metrics_need_validation_images() -> None:
