@@ -22,6 +22,8 @@ WAIT = 600.0
 """Seconds to wait for a study, and for more of its trials."""
 WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
 
+TRUST = "run networks, losses and metrics that travel with the study and are not in this folder"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -34,6 +36,7 @@ class Asked:
         count: worker processes.
         gpu: index or UUID of the GPU that they use; None for any.
         wait: seconds to wait for the study.
+        trust: whether code that travels with the study may run here.
     """
 
     study: str | None
@@ -42,6 +45,7 @@ class Asked:
     count: int
     gpu: str | None
     wait: float
+    trust: bool
 
     @classmethod
     def read(cls, typed: Sequence[str]) -> "Asked":
@@ -52,7 +56,7 @@ class Asked:
         """
         parser = Arguments(
             "worker",
-            "[STUDY] [--storage URL] [--count K] [--gpu N] [--wait SECONDS]",
+            "[STUDY] [--storage URL] [--count K] [--gpu N] [--wait SECONDS] [--trust]",
             "Train trials of a sweep on this host, together with the workers that it has, until no "
             "trial is left. Asked to stop (Ctrl-C, TERM, USR1, USR2) it requeues the trials in "
             "hand, which others resume after their last epoch.",
@@ -65,6 +69,7 @@ class Asked:
         parser.add_argument("--count", type=int, metavar="K", help="processes; one for each core")
         parser.add_argument("--gpu", metavar="N", help="the GPU to use, by index or UUID")
         parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)
+        parser.add_argument("--trust", action="store_true", help=TRUST)
         asked = parser.read(typed)
         count = fitting_workers() if asked.count is None else asked.count
         if count < 1:
@@ -78,6 +83,7 @@ class Asked:
             count=count,
             gpu=asked.gpu,
             wait=asked.wait,
+            trust=asked.trust,
         )
 
 
@@ -103,6 +109,7 @@ def main(typed: list[str]) -> int:
         find=lambda: find_study(asked.study, asked.tracking, asked.storage),
         workers=asked.count,
         wait=asked.wait,
+        trust=asked.trust,
         say=say,
         view=_begun,
     )

@@ -129,6 +129,13 @@ class Source(SourceFile):
         imports = [SourceFile(path=p, content=contents[p]) for p in sorted(contents) if p != path]
         return cls(path=path, content=contents[path], imports=tuple(imports))
 
+    def is_here(self, function: str) -> bool:
+        """Whether Python would import just this content; of imports only what is known counts."""
+        found = Source.find(function)
+        if found is None or found.sha256 != self.sha256:
+            return False
+        return not self.imports or found.imports_sha256 == self.imports_sha256
+
     def lay(self, folder: Path) -> None:
         """Write the files into a folder, and let Python look there before anywhere else."""
         for each in self.files:
@@ -148,6 +155,12 @@ def places(function: str) -> tuple[str, str]:
     """The paths that a function's source can have: that of a module, and of a package."""
     path = function.partition(":")[0].replace(".", "/")
     return f"{path}{SUFFIX}", f"{path}/__init__{SUFFIX}"
+
+
+def is_users(function: str) -> bool:
+    """Whether the file of a function is there, and the user's; nothing is imported."""
+    origin = _origin(function.partition(":")[0])
+    return origin is not None and is_own(origin)
 
 
 def is_own(file: Path) -> bool:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.schema import Config, CustomModel, Tracking
+from cnn_sweeps.config.schema import Config, Tracking, own_network
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.source import Source
@@ -165,10 +165,10 @@ def importable_source(record: Record, *, trust: bool, to_train: bool = False) ->
 def _laid(key: str, function: str, source: Source | None) -> Iterator[bool]:
     """Let one function be imported as it was recorded; gives whether files were laid for it."""
     with TemporaryDirectory() as folder:
-        laid = source is not None and not _is_here(function, source)
+        laid = source is not None and not source.is_here(function)
         if source is not None and laid:
             source.lay(Path(folder))
-            if not _is_here(function, source):
+            if not source.is_here(function):
                 raise RecordError(
                     f"{key}={function}: the file here is not the one that was "
                     "trained, and as part of a package it cannot be replaced for the time of a "
@@ -187,19 +187,11 @@ def not_recorded(record: Record) -> tuple[str, ...]:
 
     Earlier versions stored the file of the function alone.
     """
-    model, source = record.config.model, record.source
-    found = Source.find(model.function) if isinstance(model, CustomModel) else None
+    network, source = own_network(record.config.model), record.source
+    found = Source.find(network.function) if network else None
     stored = {each.path for each in source.files} if source else set()
     imports = found.imports if found else ()
     return tuple(each.path for each in imports if each.path not in stored and not each.is_empty)
-
-
-def _is_here(function: str, source: Source) -> bool:
-    """Whether Python would import just this content; of imports only what was stored counts."""
-    found = Source.find(function)
-    if found is None or found.sha256 != source.sha256:
-        return False
-    return not source.imports or found.imports_sha256 == source.imports_sha256
 
 
 def _places(config: Config, given: list[str]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +31,7 @@ from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
@@ -39,6 +40,7 @@ from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
 
 
@@ -61,7 +63,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
     if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
         refuse_unfit(plan)
-    with interruptible(display.notice) as interrupts, logged as announce:
+    with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
         if budget.n_jobs and here:
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
@@ -69,11 +71,18 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         with address.refusing():
             study = _prepare(address, plan, store, budget)
             announce(study)
+            waits.enter_context(
+                patient(
+                    request.config.tracking.patience,
+                    say=display.notice,
+                    heed=interrupts.heed,
+                )
+            )
             save_command(study, request.typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
                 display.started(study)
-                for note in request.notes:
+                for note in (*request.notes, *notes_of_code(study)):
                     display.notice(f"  {note}")
                 if budget.elsewhere or address.shared:
                     display.notice(f"  workers: {join_command(study, store)}")
@@ -135,8 +144,10 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     if known is not None:
         if known not in {run.run_id for run in tagged}:
             _check_there(known, study, store)
+        store_code(study, store.reopen(known))
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
+        store_code(study, parent)  # first: by its parent a worker knows that a study is ready
         study.optuna_study.set_user_attr(PARENT, parent.run_id)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
@@ -186,7 +197,13 @@ def _carry_out(
         elif budget.elsewhere:
             supervisor.run(Elsewhere(study), interrupts)
         elif budget.n_jobs:
-            supervisor.run(Pool(study.address, workers=workers, threads=threads), interrupts)
+            pool = Pool(
+                study.address,
+                workers=workers,
+                threads=threads,
+                patience=study.plan.first.tracking.patience,
+            )
+            supervisor.run(pool, interrupts)
         else:
             Worker(
                 study=study,

@@ -16,7 +16,6 @@ from optuna.trial import TrialState
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import StoreError, UnknownStudyError
-from cnn_sweeps.models import custom
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -28,8 +27,10 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import STOPS, Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.patience import patient
 
 SIGNALS = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
 """After which a worker requeues its trial and ends: what people type and what Slurm sends."""
@@ -50,6 +51,7 @@ class Join:
         wait: seconds to wait for the study, and for more of its trials.
         say: tells what is waited for.
         view: shows the trials of these workers, with the counts of the study.
+        trust: whether code of the user's that travels with the study may run here.
         execute: dotted path of what carries out a trial, for tests; None to train it.
     """
 
@@ -58,6 +60,7 @@ class Join:
     wait: float
     say: Callable[[str], None]
     view: Callable[[SweepStudy], View]
+    trust: bool = False
     execute: str | None = None
 
     def work(self, interrupts: Interrupts) -> Counts:
@@ -67,24 +70,42 @@ class Join:
             UnknownStudyError: there is no such study, however long one waits.
             StoreError: the study or the tracking store cannot be used from here.
             DataError: the images are not there.
-            ConfigError: a file of the user's own code is not there.
+            ConfigError: the user's own code is not there, and not stored or not trusted.
+            RecordError: what is stored of it is not what its digest says.
             KeyboardInterrupt: asked to stop; the trials in hand were requeued.
         """
-        study = self._found(interrupts)
-        store = _store(study)
-        for config in _configs(study):
-            _refuse_lacking(config)
+        found = self._found(interrupts)
+        store = _store(found)
+        with importable_code(found, trust=self.trust, say=self.say):
+            study = SweepStudy.load(found.address)
+            for config in _configs(study):
+                data.check_there(config.data)
+            return self._pull(study, store, interrupts)
+
+    def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
+        """Pull trials of a study that can be carried out here."""
         slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
         workers = min(self.workers, slots or self.workers)
         threads = max(1, cores() // (slots or workers))
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
-        with logged_worker(study), self.view(study) as view:
+        patience = study.plan.first.tracking.patience
+        with (
+            logged_worker(study),
+            self.view(study) as view,
+            patient(patience, say=self.say, heed=interrupts.heed),
+        ):
             supervisor = Supervisor(
                 study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
             )
             until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
-                pool = Pool(study.address, workers=workers, threads=threads, execute=self.execute)
+                pool = Pool(
+                    study.address,
+                    workers=workers,
+                    threads=threads,
+                    patience=patience,
+                    execute=self.execute,
+                )
                 supervisor.run(pool, interrupts)
                 if study.counts().finished > finished:
                     until, finished = time.monotonic() + self.wait, study.counts().finished
@@ -104,7 +125,7 @@ class Join:
             missing: Exception | None = None
             try:
                 address = self.find()
-                study = SweepStudy.existing(address)
+                study = SweepStudy.existing(address, checked=False)
                 if study is not None and study.parent_run_id is not None:
                     return study
             except UnknownStudyError as error:
@@ -148,12 +169,3 @@ def _configs(study: SweepStudy) -> list[Config]:
     known = [study.carried_values(trial) for trial in waiting]
     whole = [values for values in known if len(values) == len(study.plan.space.dimensions)]
     return [study.plan.first, *(study.plan.config(values) for values in whole[:100])]
-
-
-def _refuse_lacking(config: Config) -> None:
-    """Refuse to claim trials whose images or code are not on this host: each would fail."""
-    data.check_there(config.data)
-    own = [(getattr(config.model, "function", None), "model.function")]
-    for function, key in (*own, (config.trainer.loss, "trainer.loss")):
-        if function is not None:
-            custom.check_there(function, key=key)

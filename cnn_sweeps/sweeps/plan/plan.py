@@ -95,7 +95,8 @@ class Plan:
                 refusals.append(error)
         if refusals and isinstance(refusals[0], DataError):
             raise refusals[0]
-        raise ConfigError("no params of this search space give a valid config.")
+        why = f" The first ones are refused:\n  {refusals[0]}" if refusals else ""
+        raise ConfigError(f"no params of this search space give a valid config.{why}")
 
     @property
     def max_epochs(self) -> int:
@@ -103,7 +104,7 @@ class Plan:
         swept = [d for d in self.space.dimensions if d.key == EPOCHS]
         most = [int(max(d.choices or (d.high,))) for d in swept]  # type: ignore[type-var, arg-type]
         if not swept or swept[0].when:
-            most += [config.trainer.epochs for config in self._bases()]
+            most += [config.trainer.epochs for config in self.bases()]
             most += [self.config(point).trainer.epochs for point in self._elsewhere()]
         return max(most)
 
@@ -147,7 +148,7 @@ class Plan:
             cells.setdefault(self.experiment_key_of(cell), cell)
         return cells
 
-    def _bases(self) -> Iterator[Config]:
+    def bases(self) -> Iterator[Config]:
         """One experiment for each combination of the config groups that are swept."""
         yield self.first
         for chosen in self.base_config.choices():
@@ -206,7 +207,7 @@ class Plan:
     def digest(self) -> str:
         """Names the sweep by what it asks: the same command finds the same study again."""
         plain = self.to_json()
-        asked = {"bases": list(map(self.experiment_key, self._bases()))} | {
+        asked = {"bases": list(map(self.experiment_key, self.bases()))} | {
             key: plain[key] for key in ("space", "objectives", "sampler", "pruner", "duplicates")
         }
         if self.exercise:

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
+from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 from cnn_sweeps.trajectories.lock import still_locked, take_lock
 
@@ -130,7 +132,7 @@ class StudyAddress:
             if not self.shared:
                 return JournalStorage(Journal(self.storage))
             self._check_url()
-            return self._database(make=make)
+            return waiting(lambda: self._database(make=make))
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -157,7 +159,7 @@ class StudyAddress:
                 f"type hydra.sweeper.storage=sqlite:////FOLDER/FILE.db, or leave it out."
             )
 
-    def _database(self, *, make: bool) -> RDBStorage:
+    def _database(self, *, make: bool) -> BaseStorage:
         file = self.storage.startswith("sqlite")
         waiting = {"connect_args": {"timeout": BUSY}} if file else {}
         with create_engine(self.storage, poolclass=NullPool, **waiting).connect() as connection:
@@ -171,7 +173,8 @@ class StudyAddress:
             event.listen(storage.engine, "connect", _without_own_transactions)
             event.listen(storage.engine, "begin", _begin_immediate)
             storage.engine.dispose()
-        return storage
+            return storage
+        return PatientStorage(get_storage(storage))
 
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)

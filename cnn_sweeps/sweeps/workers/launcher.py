@@ -26,6 +26,7 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
@@ -38,9 +39,11 @@ from cnn_sweeps.sweeps.study.events import Event
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.text.redact import HIDDEN, without_password
+from cnn_sweeps.tracking.patience import patient
 
 logger = logging.getLogger(__name__)
 
@@ -139,9 +142,10 @@ def work_as_job(worker: str) -> None:
             f"that a launcher places. Leave it out."
         )
     number, cpu_slots = int(place[1]), int(place[2])
-    with _stoppable() as stopping:
+    with _stoppable() as stopping, patient(Tracking.patience):
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
-        study = SweepStudy.load(address)
+        with importable_code(SweepStudy.load(address, checked=False), trust=False):
+            study = SweepStudy.load(address)
         with logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(

@@ -94,7 +94,7 @@ def test_the_password_of_a_storage_is_inherited_and_not_written_down(
     with pytest.raises(ConfigError, match=f"no password for postgresql.*\nSet {STORAGE_VARIABLE}"):
         work_as_job(worker)
     opened: list[StudyAddress] = []
-    monkeypatch.setattr(SweepStudy, "load", opened.append)
+    monkeypatch.setattr(SweepStudy, "load", lambda address, **_: opened.append(address))
     monkeypatch.setenv(STORAGE_VARIABLE, STORAGE)
     with pytest.raises(AttributeError):  # of no study
         work_as_job(worker)
