@@ -44,6 +44,9 @@ MODULES: Final = (
     "training/averaging.py",
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
+    # what a learning rate may follow
+    *("config/metrics.py", "evaluation/calibration.py", "evaluation/metrics.py"),
+    *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
     *("trajectories/chain.py", "trajectories/frozen.py"),

@@ -1,7 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -47,6 +47,7 @@ from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
 from cnn_sweeps.trajectories.sharing import summary
 
@@ -70,7 +71,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
     if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
         refuse_unfit(plan)
-    with interruptible(display.notice) as interrupts, logged as announce:
+    with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
         if budget.n_jobs and here:
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
@@ -78,6 +79,13 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         with address.refusing():
             study = _prepare(address, plan, store, budget)
             announce(study)
+            waits.enter_context(
+                patient(
+                    request.config.tracking.patience,
+                    say=display.notice,
+                    heed=interrupts.heed,
+                )
+            )
             save_command(study, request.typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
@@ -197,7 +205,13 @@ def _carry_out(
         elif budget.elsewhere:
             supervisor.run(Elsewhere(study), interrupts)
         elif budget.n_jobs:
-            supervisor.run(Pool(study.address, workers=workers, threads=threads), interrupts)
+            pool = Pool(
+                study.address,
+                workers=workers,
+                threads=threads,
+                patience=study.plan.first.tracking.patience,
+            )
+            supervisor.run(pool, interrupts)
         else:
             Worker(
                 study=study,

@@ -18,6 +18,7 @@ what does not fit is set aside as `*.damaged` and trained again.
 """
 
 import json
+import math
 import os
 import shutil
 import uuid
@@ -27,10 +28,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.stopping import best_epoch
 from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.frozen import FrozenStore
@@ -48,8 +47,8 @@ MODEL = "model/"
 REMOVED = ".removed-"
 """Stands in the name of a folder that is being deleted."""
 MB = 10**6
-MONITORS = ("val_loss", "val_accuracy")
-"""Metrics by which an epoch may be the best one."""
+MONITORS: Mapping[str, bool] = {"val_loss": False, "val_accuracy": True}
+"""Metrics of every epoch by which one may be the best, and whether more of it is better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +85,37 @@ class Retention:
     Attributes:
         epoch_mb: size from which on a state is large, in MB (10^6 bytes); None for none.
         wanted: further epochs that keep their weights: with them this run or others end.
+        metrics: what is measured besides, by what a stored value goes by, and whether more of it
+            is better: the best epoch by each keeps its weights too.
     """
 
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
+    metrics: Mapping[str, bool] = field(default_factory=dict)
 
-    def weights(self, history: Sequence[EpochRecord], size: int) -> set[int]:
-        """The epochs whose weights stay for their metrics alone; `size` is a state's, in bytes."""
-        if self.epoch_mb is None or size <= self.epoch_mb * MB:
+    def weights(
+        self,
+        history: Sequence[EpochRecord],
+        size: int,
+        measured: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> set[int]:
+        """The epochs whose weights stay for their metrics alone.
+
+        Args:
+            history: the epochs.
+            size: of a state, in bytes.
+            measured: what was measured besides, by number of the epoch.
+        """
+        if self.keeps_all(size):
             return {one.number for one in history}
-        return {*self.wanted, *_best(history)}
+        values = {one.number: one.epoch.metrics for one in history}
+        best = {_best(values, name, rising) for name, rising in MONITORS.items()}
+        best |= {_best(measured or {}, name, rising) for name, rising in self.metrics.items()}
+        return {*self.wanted, *(number for number in best if number is not None)}
+
+    def keeps_all(self, size: int) -> bool:
+        """Whether all epochs keep their weights, where a state has so many bytes."""
+        return self.epoch_mb is None or size <= self.epoch_mb * MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +131,12 @@ class WantedEpochs:
     weights: frozenset[int] = frozenset()
 
 
-def _best(history: Sequence[EpochRecord]) -> set[int]:
-    """The best epochs by the metrics of the validation images; none where there are none."""
-    epochs = [one.epoch for one in history]
-    known = [name for name in MONITORS if all(name in epoch.metrics for epoch in epochs)]
-    watched = (TrainerConfig(early_stopping=EarlyStopping(monitor=name)) for name in known)
-    return {best_epoch(each, epochs) for each in watched}
+def _best(values: Mapping[int, Mapping[str, float]], name: str, rising: bool) -> int | None:
+    """The first epoch with the best value of a metric; None where none has a number."""
+    sign = -1.0 if rising else 1.0
+    known = {number: sign * found[name] for number, found in values.items() if name in found}
+    finite = {number: value for number, value in known.items() if math.isfinite(value)}
+    return min(finite, key=lambda number: (finite[number], number), default=None)
 
 
 def drop_old_state(
@@ -475,7 +495,10 @@ class Entry:
         """
         marked = {one.number for one in history if self._note(one.number).exists()}
         states = {*marked, in_hand, in_hand - 1}
-        shorter = drop_old_state(history, retention.weights(history, size), states)
+        measured = {}
+        if retention.metrics and not retention.keeps_all(size):
+            measured = metric_values.read_all(self.folder, [one.epoch for one in history])
+        shorter = drop_old_state(history, retention.weights(history, size, measured), states)
         files.write(self.folder / HISTORY, encode_history(shorter, self.first))
         for before, after in zip(history, shorter, strict=True):
             if before.optimizer != after.optimizer:

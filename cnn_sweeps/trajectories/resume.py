@@ -8,11 +8,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
@@ -69,7 +70,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
     trajectories = TrajectoryStore.under(folder)
     entry = chain(trajectories, config, identity, environment)
     _describe(entry, config, environment)
-    goes_on = not (isinstance(config.model, CustomModel) and has_untracked_state(trainer.model))
+    goes_on = not (own_network(config.model) and has_untracked_state(trainer.model))
     for number in {*config.trajectory.keep_epochs, *wanted.states}:
         entry.keep_state(number)
     resumed = ResumedTraining(
@@ -341,13 +342,23 @@ class ResumedTraining:
         if not asked:
             return epoch
         kept = self._known[epoch.number - 1]
-        known = self.entry.metrics(kept)
-        if not set(asked.keys.values()) <= known.keys():
-            self._carry(epoch.number)
-            measured = self.trainer.measure(epoch).measured
-            self.entry.put_metrics(kept, asked.stored(measured))
-            return replace(epoch, measured=measured)
-        return replace(epoch, measured=asked.known(known))
+        if self._is_measured(kept):
+            return self._with_stored(kept)
+        self._carry(epoch.number)
+        measured = self.trainer.measure(epoch).measured
+        self.entry.put_metrics(kept, asked.stored(measured))
+        return replace(epoch, measured=measured)
+
+    def _is_measured(self, kept: EpochRecord) -> bool:
+        """Whether the metrics that are asked for are stored with an epoch."""
+        asked = self.trainer.metrics
+        return not asked or set(asked.keys.values()) <= self.entry.metrics(kept).keys()
+
+    def _with_stored(self, kept: EpochRecord) -> Epoch:
+        """An epoch with the metrics that are stored with it."""
+        asked = self.trainer.metrics
+        known = asked.known(self.entry.metrics(kept)) if asked else {}
+        return replace(kept.epoch, measured=known)
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""
@@ -368,7 +379,10 @@ class ResumedTraining:
             self._give(self._known[epoch.number - 1])
 
     def _trained_from(self, number: int) -> Iterator[Epoch]:
-        return self.trainer.epochs(number, [kept.epoch for kept in self._known[: number - 1]])
+        known = self._known[: number - 1]
+        if self.trainer.follows_measured:
+            return self.trainer.epochs(number, [self._with_stored(kept) for kept in known])
+        return self.trainer.epochs(number, [kept.epoch for kept in known])
 
     def _lock(self, number: int) -> Lock:
         """The lock on the segment of an epoch."""
@@ -385,13 +399,20 @@ class ResumedTraining:
         before, self._untrained = self._untrained, variables.untrained(self.trainer.model)
         if not self.goes_on:
             state = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        if epoch.measured and self.trainer.metrics:  # first: no epoch is without what it needs
+            new = EpochRecord(epoch=epoch, run_id=self.run_id, weights=None, optimizer=None)
+            self.entry.put_metrics(new, self.trainer.metrics.stored(epoch.measured))
         kept = self.entry.put(
             epoch,
             state,
             run_id=self.run_id,
             known=self._known,
             unchanged={key for key, _ in before.items() & self._untrained.items()},
-            retention=Retention(epoch_mb=self.epoch_mb, wanted=[*self.wanted, *self._best]),
+            retention=Retention(
+                epoch_mb=self.epoch_mb,
+                wanted=[*self.wanted, *self._best],
+                metrics=self.trainer.metrics.directions if self.trainer.metrics else {},
+            ),
         )
         self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
 
@@ -401,7 +422,10 @@ class ResumedTraining:
         Raises:
             RunFailedError: there is none, and no way back to the start.
         """
-        for kept in reversed(self._known[:number]):
+        known = self._known[:number]
+        if self.trainer.follows_measured:  # the learning rate is not known after a gap
+            known = list(takewhile(self._is_measured, known))
+        for kept in reversed(known):
             state = self.entry.state(kept)
             if state is None:
                 continue

@@ -140,6 +140,11 @@ CASES = {
     "reduce on plateau": Case(
         model=DNN, trainer=dropping("reduce_on_plateau", patience=1, min_delta=99.0)
     ),
+    "reduce on plateau, by a measured metric": Case(
+        model=DNN,
+        trainer=dropping("reduce_on_plateau", patience=1, monitor="val_macro_f1", min_delta=99.0),
+        epoch_mb=0,
+    ),
     "phases: learning rate, broken off in the first": Case(
         model=FULL, trainer=phases({"first": 4, "optimizer.learning_rate": 1e-4}), stopped=True
     ),
