@@ -51,7 +51,8 @@ def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Co
         data=replace(config.data, **_places(config, images)),
         trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
         tracking=replace(tracking, log_model=_log_model(config.tracking, tracking)),
-        trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
+        # Every epoch is trained, and none is asked of others.
+        trajectory=replace(config.trajectory, reuse=False, store=None, audit=0.0),
     )
 
 
