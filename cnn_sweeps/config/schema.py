@@ -514,10 +514,9 @@ class Schedule:
     """`step`, `reduce_on_plateau`: what a drop multiplies the learning rate by."""
     patience: Positive = added(default=5, neutral=5, active_for=("reduce_on_plateau",))
     """`reduce_on_plateau`: epochs without improvement before a drop."""
-    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = added(
-        default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",)
-    )
-    """`reduce_on_plateau`: the metric that must improve: a loss falls, an accuracy rises."""
+    monitor: str = added(default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",))
+    """`reduce_on_plateau`: the metric that must improve: `loss`, `accuracy`, or one that
+    `trainer.early_stopping.monitor` takes."""
     min_delta: Annotated[float, Field(ge=0)] = added(
         default=0.0, neutral=0.0, active_for=("reduce_on_plateau",)
     )
@@ -696,6 +695,9 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
+    """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
+    study's too; 0 gives up at once."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -711,6 +713,27 @@ class Trajectory:
     epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
     keep_epochs: Numbers = added(default=(), neutral=())
     """Marked epochs: they keep their state, whatever its size."""
+    store: Place | None = added(default=None, neutral=None)
+    """Folder of epochs that others read and write as well, on a file system that all can reach."""
+    audit: Share = added(default=0.0, neutral=0.0)
+    """Share of the epochs read from `store` that are trained again and compared."""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that would have no effect.
+
+        Raises:
+            ConfigError: there is nothing to share, or nothing to audit.
+        """
+        if self.store is not None and not self.reuse:
+            raise ConfigError(
+                f"trajectory.store={self.store} has no effect with trajectory.reuse=false, which "
+                "neither reads nor stores epochs: type one of them."
+            )
+        if self.audit and self.store is None:
+            raise ConfigError(
+                f"trajectory.audit={self.audit:g} has no effect without trajectory.store=FOLDER: "
+                "it is a share of the epochs that are read from there."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
