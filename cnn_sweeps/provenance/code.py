@@ -46,7 +46,7 @@ MODULES: Final = (
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
-    *("trajectories/chain.py", "trajectories/frozen.py"),
+    *("trajectories/chain.py", "trajectories/frozen.py", "trajectories/stored.py"),
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16
