@@ -201,14 +201,15 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
 
 
 def score_stored(
-    store: Store, run: RunRecord, config: Config, *, drawn: bool, kept: bool
+    store: Store, run: RunRecord, config: Config, *, tested: bool, drawn: bool, kept: bool
 ) -> dict[str, float]:
-    """Score the test split with the stored model of a run.
+    """Score the test split with the stored model of a run; no metrics where it is only drawn.
 
     Args:
         store: where it is.
         run: a trial.
         config: of that run.
+        tested: whether it is scored.
         drawn: whether its figures are drawn.
         kept: whether its model is stored if it is not.
 
@@ -218,8 +219,10 @@ def score_stored(
     """
     dataset = load_cached(config.data)
     model = load(store, run, config, dataset.shape, dataset.num_classes)
-    loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
-    tests = evaluate_test(Evaluate(model=model), dataset)
+    tests = {}
+    if tested:
+        loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
+        tests = evaluate_test(Evaluate(model=model), dataset)
     if kept and not model_files.has_model(store, run):
         tracked = store.reopen(run.run_id)
         tracked.log_model(model, pictures_of(config, dataset))

@@ -9,6 +9,7 @@ reads it gets a copy that is treated so.
 """
 
 import atexit
+import gc
 import logging
 import os
 import socket
@@ -181,7 +182,8 @@ def quiet_mlflow() -> Iterator[None]:
         os.environ.setdefault(name, value)
     # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
     with warnings.catch_warnings(action="ignore"):
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
+        with _without_collecting():
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
 
         if "MLFLOW_LOGGING_LEVEL" not in os.environ:
             logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -189,6 +191,18 @@ def quiet_mlflow() -> Iterator[None]:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         yield
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Import without looking for garbage, of which there is none and which takes long."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _moved_copy(database: Path) -> str:
