@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from cnn_sweeps.runs.leaderboard import Leaderboard
     from cnn_sweeps.runs.loaded import LoadedRun
     from cnn_sweeps.runs.measured import MeasuredRun
+    from cnn_sweeps.runs.outcomes import WhatIf
     from cnn_sweeps.runs.record import Record
     from cnn_sweeps.runs.reproduce import Reproduction
     from cnn_sweeps.runs.result import RunResult
-    from cnn_sweeps.runs.what_if import WhatIf
     from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
     from cnn_sweeps.sweeps.request import SweepRequest
     from cnn_sweeps.sweeps.results.measured import MeasuredStudy
@@ -198,7 +198,9 @@ def what_if(
     trust: bool = False,
     **settings: Any,
 ) -> WhatIf | StudyWhatIf:
-    """What a finished run, or the trials of a study, would have been under another rule to stop.
+    """What a finished run, or the trials of a study, would have been under another rule.
+
+    That is what says when to stop, and whether the weights of the last epochs are averaged.
 
     Computed from stored epochs; nothing is trained.
 
@@ -206,8 +208,9 @@ def what_if(
 
     Args:
         name: a unique prefix of a config hash, or the name of a study or a prefix of it.
-        changes: what says when to stop, as it is typed: `"trainer.epochs=3"`, several values with
-            commas; `"tracking.dir=FOLDER"` and the like as for a run.
+        changes: as they are typed: `"trainer.epochs=3"`, `"trainer.weight_averaging=3,5"`; a
+            monitor may be a function of your own, `"monitor=my_module:function:max"`;
+            `"tracking.dir=FOLDER"` and the like as for a run.
         storage: where studies are, in place of the tracking folder.
         trust: whether the recorded code of `model.function` may be executed, where a metric has to
             be computed.

@@ -254,6 +254,7 @@ def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
     found = {
         recipe.KERAS: [training(0.5), training(0.6), training(0.7)],
         recipe.LIGHT: [training(0.51, 8.0, 1.08), training(0.6, 8.0), training(0.72, 8.0)],
+        recipe.CACHED: [training(0.9, epoch=1.2)],
         recipe.NONE: [training(0.9)],
     }
     assert recipe.lower_bound([1, 0, 2]) == pytest.approx(1 - 2.9200 / 3**0.5, abs=1e-3)
@@ -262,7 +263,17 @@ def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
     assert "lower 95 % bound: -0.69, target -0.5: missed" in said
     assert "time, ours / Keras: 0.80, target 0.90: met" in said
     assert "an epoch, light / none: 1.08, target 1.10: met" in said
+    assert "an epoch, ours / Keras with .cache(): 0.90" in said
     assert "| cnn_sweeps, augment=light " in said
+
+
+def test_a_recipe_that_ends_early_tells_what_it_has() -> None:
+    """Pairs of seeds as far as there are any, and nothing of ways that were not trained."""
+    none = {way: [] for way in recipe.TITLES}
+    one = none | {recipe.KERAS: [training(0.5), training(0.6)], recipe.LIGHT: [training(0.52)]}
+    assert "accuracy, ours less Keras: +2.00 points (+2.00)" in recipe.report(one, TASK)
+    assert "light / none" not in recipe.report(one, TASK)
+    assert "0 seeds" in recipe.report(none, TASK)
 
 
 def test_one_seed_has_no_bound() -> None:

@@ -1,9 +1,9 @@
-"""`cnn-sweeps what-if HASH KEY=VALUE`: when a run would have stopped under another rule."""
+"""`cnn-sweeps what-if HASH KEY=VALUE`: what a run would have been under another rule."""
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.runs.what_if import WhatIf
+from cnn_sweeps.runs.outcomes import WhatIf
 from cnn_sweeps.text.format import pluralize
 
 
@@ -22,9 +22,10 @@ def main(typed: list[str]) -> int:
         "what-if",
         "HASH|STUDY KEY=VALUE[,VALUE...]",
         "Say when a finished run would have stopped under another rule (trainer.epochs, "
-        "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), what it would "
-        "have come to and saved; of a study, whether another trial would win. Computed from stored "
-        "epochs, nothing is trained.",
+        "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), or what the "
+        "average of its last epochs is worth (trainer.weight_averaging); what it would have come "
+        "to and saved; of a study, whether another trial would win. Computed from stored epochs, "
+        "nothing is trained.",
         names=(1, 1),
         hint="cnn-sweeps what-if HASH trainer.early_stopping.patience=1,3,5",
     )

@@ -208,8 +208,8 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Own = Annotated[DnnModel | CnnModel | ResnetModel, Field(discriminator="name")]
-"""The networks of ours that can be a backbone."""
+Own = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
+"""The networks of a run that can be a backbone, beside those that have one themselves."""
 OWN: TypeAdapter[Any] = TypeAdapter(Own, config=ConfigDict(defer_build=True))
 
 
@@ -234,8 +234,8 @@ class PretrainedModel:
     name: Literal["pretrained"] = "pretrained"
     """Which builder makes the network."""
     backbone: str | dict[str, Any] | None = None
-    """A name of `keras.applications`, or a network of ours as a mapping (`name: resnet`, ...);
-    null for that of the run in `weights`, else MobileNetV2."""
+    """A name of `keras.applications`, or a network of ours or the user's own as a mapping
+    (`name: resnet`, ...); null for that of the run in `weights`, else MobileNetV2."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that application, such as `alpha`."""
     weights: WeightsName | None = not_identity(IMAGENET)
@@ -244,8 +244,11 @@ class PretrainedModel:
     """Digest of these weights: of the file, or of all weights of the run. Found where null."""
     trained_on: tuple[Positive, Positive, Positive] | None = None
     """Height, width and channels of the images of that run; null for those at hand."""
+    trained_classes: Positive | None = added(default=None, neutral=None)
+    """Classes of that run, where its network is the user's own; null for 2."""
     layer: Column | None = None
-    """The layer whose output the head gets; the last feature map when null."""
+    """The layer whose output the head gets; the last feature map when null, or what the last layer
+    with weights of a user's own network got."""
     input_size: Size | None = None
     """Height and width that the images are brought to for the backbone; null to leave them."""
     head: Head = field(default_factory=Head)
@@ -275,13 +278,13 @@ class PretrainedModel:
 
     @property
     def network(self) -> Any:
-        """The network of ours that is the backbone; None for another, or before it is known."""
+        """The network of a run that is the backbone; None for another, or before it is known."""
         is_own = isinstance(self.backbone, dict)
         return OWN.validate_json(json.dumps(self.backbone)) if is_own else None
 
 
 def spelt_out(network: dict[str, Any]) -> dict[str, Any]:
-    """All fields of a network of ours, but for those that were added and are neutral.
+    """All fields of such a network, but for those that were added and are neutral.
 
     Raises:
         ConfigError: it is none.
@@ -295,6 +298,8 @@ def spelt_out(network: dict[str, Any]) -> dict[str, Any]:
             f"{key} is invalid ({first['msg'].lower()}). Type, for example, "
             "'model.backbone={name: resnet, depth: 8, width: 16}', or the name of an application."
         ) from None
+    if isinstance(known, CustomModel):
+        known = replace(known, from_logits=False)  # it is cut before its scores
     plain = OWN.dump_python(known, mode="json")
     neutral = {f.name: f.metadata["neutral"] for f in fields(known) if "neutral" in f.metadata}
     return {key: value for key, value in plain.items() if value != neutral.get(key, ...)}
@@ -303,6 +308,12 @@ def spelt_out(network: dict[str, Any]) -> dict[str, Any]:
 Model = Annotated[
     DnnModel | CnnModel | ResnetModel | CustomModel | PretrainedModel, Field(discriminator="name")
 ]
+
+
+def own_network(model: Model) -> CustomModel | None:
+    """The user's own network that this is, or that is its backbone; None where there is none."""
+    network = model.network if isinstance(model, PretrainedModel) else model
+    return network if isinstance(network, CustomModel) else None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -503,10 +514,9 @@ class Schedule:
     """`step`, `reduce_on_plateau`: what a drop multiplies the learning rate by."""
     patience: Positive = added(default=5, neutral=5, active_for=("reduce_on_plateau",))
     """`reduce_on_plateau`: epochs without improvement before a drop."""
-    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = added(
-        default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",)
-    )
-    """`reduce_on_plateau`: the metric that must improve: a loss falls, an accuracy rises."""
+    monitor: str = added(default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",))
+    """`reduce_on_plateau`: the metric that must improve: `loss`, `accuracy`, or one that
+    `trainer.early_stopping.monitor` takes."""
     min_delta: Annotated[float, Field(ge=0)] = added(
         default=0.0, neutral=0.0, active_for=("reduce_on_plateau",)
     )
@@ -685,6 +695,9 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
+    """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
+    study's too; 0 gives up at once."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -700,6 +713,27 @@ class Trajectory:
     epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
     keep_epochs: Numbers = added(default=(), neutral=())
     """Marked epochs: they keep their state, whatever its size."""
+    store: Place | None = added(default=None, neutral=None)
+    """Folder of epochs that others read and write as well, on a file system that all can reach."""
+    audit: Share = added(default=0.0, neutral=0.0)
+    """Share of the epochs read from `store` that are trained again and compared."""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that would have no effect.
+
+        Raises:
+            ConfigError: there is nothing to share, or nothing to audit.
+        """
+        if self.store is not None and not self.reuse:
+            raise ConfigError(
+                f"trajectory.store={self.store} has no effect with trajectory.reuse=false, which "
+                "neither reads nor stores epochs: type one of them."
+            )
+        if self.audit and self.store is None:
+            raise ConfigError(
+                f"trajectory.audit={self.audit:g} has no effect without trajectory.store=FOLDER: "
+                "it is a share of the epochs that are read from there."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

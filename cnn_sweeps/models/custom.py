@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn_sweeps.config.schema import CustomModel, Model
+from cnn_sweeps.config.schema import CustomModel, Model, own_network
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, ModelError
 from cnn_sweeps.models import imports, own_training
 from cnn_sweeps.models.network import Network, scores_dtype
@@ -114,8 +114,10 @@ def call(model: CustomModel, shape: tuple[int, ...], num_classes: int) -> Any:
         ModelError: it failed, or returned no Keras model.
     """
     import keras  # noqa: PLC0415 - a refusal of the name must not wait for it
+    from keras.src.utils.naming import reset_uids  # noqa: PLC0415 - Keras has no public way to it
 
     look_here()
+    reset_uids()  # layers without a name are called the same, whatever was built before
     with imports.fresh_modules(Source.find(model.function)):
         function = find_function(model.function)
         _check_params(function, model, shape, num_classes)
@@ -228,7 +230,8 @@ def user_code_errors(model: Model, loss: str | None = None) -> Iterator[None]:
     except CnnSweepsError:
         raise
     except Exception as error:
-        own = {KEY: getattr(model, "function", None), "trainer.loss": loss}
+        network = own_network(model)
+        own = {KEY: network.function if network else None, "trainer.loss": loss}
         typed = " ".join(f"{key}={function}" for key, function in own.items() if function)
         if not typed or not _place(error):
             raise

@@ -1,8 +1,9 @@
 """A network that was trained before, its last layers replaced by a new head.
 
-The backbone is an application of Keras or a network of ours. It stands in the network as one model
-named `backbone`, behind the preprocessing that it was trained with. Here it is built, with random
-weights; `fill_backbone` puts the pretrained ones in, wherever they come from.
+The backbone is an application of Keras, a network of ours, or one of the user's own. It stands in
+the network as one model named `backbone`, behind the preprocessing that it was trained with. Here
+it is built, with random weights; `fill_backbone` puts the pretrained ones in, wherever they come
+from.
 """
 
 import importlib.util
@@ -21,9 +22,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from cnn_sweeps.config.schema import PretrainedModel
+from cnn_sweeps.config.schema import CustomModel, Model, PretrainedModel
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import cnn, dense, dnn, resnet
+from cnn_sweeps.models import cnn, custom, dense, dnn, resnet
 from cnn_sweeps.models.network import Network, Shape, Tensor
 from cnn_sweeps.text.format import first_line
 
@@ -31,8 +32,9 @@ OWN: Final[Mapping[str, Network[Any]]] = {
     "dnn": dnn.NETWORK,
     "cnn": cnn.NETWORK,
     "resnet": resnet.NETWORK,
+    "custom": custom.NETWORK,
 }
-"""The networks of ours that can be a backbone, by their names."""
+"""The networks of a run that can be a backbone, by their names."""
 BACKBONE: Final = "backbone"
 RGB: Final = 3
 SMALLEST: Final = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -85,7 +87,28 @@ def build_backbone(model: PretrainedModel, shape: Shape) -> Any:
     Raises:
         ConfigError: Keras refuses it, or it has no such layer.
     """
-    return _up_to(_whole(model, shape), model.layer)
+    return _cut(model, _whole(model, shape))
+
+
+def backbone_of(trained: Any, made_of: Model, layer: str | None) -> Any:
+    """The backbone in the network of a run, as a Keras model of its layers.
+
+    Args:
+        trained: the network.
+        made_of: its config.
+        layer: with which the backbone ends; see `model.layer`.
+
+    Raises:
+        ConfigError: it has no such layer.
+    """
+    if isinstance(made_of, PretrainedModel):
+        return _up_to(trained.get_layer(BACKBONE), layer)
+    if isinstance(made_of, CustomModel):
+        import keras  # noqa: PLC0415 - a dry run needs no Keras
+
+        own = next(each for each in trained.layers if isinstance(each, keras.Model))
+        return _own_up_to(made_of, own, layer)
+    return _up_to(trained, layer)
 
 
 def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
@@ -94,21 +117,19 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
     Args:
         network: as `models.build` made it.
         model: its config.
-        trained: a network of the same kind, whole; or the file that has its weights.
+        trained: the backbone of another network (`backbone_of`), or the file that has its weights.
 
     Raises:
-        ConfigError: the file has those of another network.
+        ConfigError: they are those of another network.
     """
     own = network.get_layer(BACKBONE)
     if not isinstance(trained, Path):
-        inside = [layer for layer in trained.layers if layer.name == BACKBONE]
-        theirs = _up_to(inside[0] if inside else trained, model.layer)
-        _check_same(own, theirs, model)
-        own.set_weights(theirs.get_weights())
+        _check_same(own, trained, model)
+        own.set_weights(trained.get_weights())
         return
     whole = own
-    if model.network is None:  # the file of an application has its last layers too
-        whole = _whole(model, own.input_shape[1:])
+    if model.network is None or isinstance(model.network, CustomModel):
+        whole = _whole(model, own.input_shape[1:])  # the file has its last layers too
     try:
         with warnings.catch_warnings(action="ignore"):
             whole.load_weights(trained)
@@ -118,7 +139,7 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
             "Type model.backbone for the network that the file is of, or another file."
         ) from error
     if whole is not own:
-        own.set_weights(_up_to(whole, model.layer).get_weights())
+        own.set_weights(_cut(model, whole).get_weights())
 
 
 def _check_same(own: Any, theirs: Any, model: PretrainedModel) -> None:
@@ -282,6 +303,8 @@ def _prepared(model: PretrainedModel, image: Tensor, shape: Shape) -> Tensor:
         x = layers.Concatenate(name="as_colour")([x, x, x])
     elif x.shape[3] == RGB and shape[2] == 1:
         x = ops.image.rgb_to_grayscale(x)
+    if isinstance(model.network, CustomModel):
+        return layers.Rescaling(1 / 255, name="preprocessing")(x)
     if model.network is not None:
         return x
     reverse, scale, offset = _preprocessing(str(model.backbone))
@@ -333,6 +356,11 @@ def _whole(model: PretrainedModel, shape: Shape) -> Any:
     import keras  # noqa: PLC0415 - as above
 
     own = model.network
+    if isinstance(own, CustomModel):
+        network = custom.call(own, shape, model.trained_classes or 2)
+        with custom.blame(f"{custom.KEY}={own.function} on images of {shape}"):
+            network(keras.Input(shape))  # a Sequential model has no layers before
+        return network
     if own is not None:
         image = keras.Input(shape, name="image")
         scaled = keras.layers.Rescaling(1 / 255, name="scaling")(image)
@@ -385,14 +413,52 @@ def _nothing_downloaded() -> Iterator[Sequence[Published]]:
         yield asked
 
 
+def _cut(model: PretrainedModel, whole: Any) -> Any:
+    """The backbone that a network is the whole of."""
+    own = model.network
+    if isinstance(own, CustomModel):
+        return _own_up_to(own, whole, model.layer)
+    return _up_to(whole, model.layer)
+
+
+def _own_up_to(model: CustomModel, network: Any, layer: str | None) -> Any:
+    """The beginning of what a user's function returned: to a layer, or to where its head begins.
+
+    The head is the last layer with weights, and the pooling of feature maps before it.
+
+    Raises:
+        ConfigError: its layers are not known, or it has no such layer.
+    """
+    if not getattr(network, "inputs", None):
+        raise ConfigError(
+            f"{custom.KEY}={model.function} returned a {type(network).__name__}, whose layers only "
+            "its call() connects: it cannot be cut.\nReturn a functional or Sequential model of "
+            "Keras, and train it anew."
+        )
+    if layer is not None:
+        return _up_to(network, layer)
+    heads = [each for each in network.layers if each.weights][-1:]
+    return _backbone(network, _before_pooling(heads[0].input) if heads else network.output)
+
+
+def _before_pooling(x: Tensor) -> Tensor:
+    """The feature maps that a tensor is made of by layers without weights; else the tensor."""
+    given = x
+    while len(x.shape) != MAPS:
+        made = x._keras_history
+        inputs = made.operation._inbound_nodes[made.node_index].input_tensors
+        if getattr(made.operation, "weights", ()) or len(inputs) != 1:
+            return given
+        (x,) = inputs
+    return x
+
+
 def _up_to(network: Any, layer: str | None) -> Any:
     """The beginning of a network: to a layer, or to its last feature map where it has scores.
 
     Raises:
         ConfigError: it has no such layer.
     """
-    import keras  # noqa: PLC0415 - as above
-
     found = network.output
     if layer is not None:
         names = [each.name for each in network.layers]
@@ -408,7 +474,18 @@ def _up_to(network: Any, layer: str | None) -> Any:
         last = max(n for n, each in enumerate(before) if len(each.output.shape) == MAPS)
         learnt = any(each.weights for each in before[: last + 1])
         found = before[last].output if learnt else scores.input
-    made = keras.Model(network.inputs[0], found, name=BACKBONE)
+    return _backbone(network, found)
+
+
+def _backbone(network: Any, output: Tensor) -> Any:
+    """The layers of a network that make an output of its image.
+
+    Raises:
+        ConfigError: none of them has weights.
+    """
+    import keras  # noqa: PLC0415 - as above
+
+    made = keras.Model(network.inputs[0], output, name=BACKBONE)
     if not made.weights:
         raise ConfigError(
             "The backbone has no layer with weights before its scores: nothing of it could be "

@@ -44,9 +44,13 @@ MODULES: Final = (
     "training/averaging.py",
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
+    # what a learning rate may follow
+    *("config/metrics.py", "evaluation/calibration.py", "evaluation/metrics.py"),
+    *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
     *("trajectories/chain.py", "trajectories/frozen.py", "trajectories/stored.py"),
+    *("trajectories/shared.py", "trajectories/sharing.py"),
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16

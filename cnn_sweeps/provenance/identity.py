@@ -13,7 +13,8 @@ epoch with which it begins and what changes then. The last is the trajectory has
 Metrics that are only looked at do not change what is trained, nor when it stops: those of this
 package are no part of the content. A user's own are, with their files: what the hash does not
 cover could not be verified before it is executed. A metric that stops the training stands in it by
-the name of the monitor as well.
+the name of the monitor as well; one of the user's own that the learning rate follows is part of the
+trajectory hash too.
 
 The content can grow. A field that was added after version 1 is part of it only where it differs
 from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
@@ -29,9 +30,9 @@ from typing import Any
 
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
-from cnn_sweeps.config.metrics import OwnMetric, own_metrics
+from cnn_sweeps.config.metrics import PREFIX, OwnMetric, own_metrics, plateau_monitor
 from cnn_sweeps.config.path import Segment, segments
-from cnn_sweeps.config.schema import CnnModel, Config, CustomModel, PretrainedModel, Split
+from cnn_sweeps.config.schema import CnnModel, Config, PretrainedModel, Split, own_network
 from cnn_sweeps.models.cnn import filters
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.text.json import sha256
@@ -82,8 +83,9 @@ def identify(
         loss_source: those of a user's own loss, in the same way.
         metric_sources: those of each of a user's own metrics, by function, in the same way.
     """
-    if source is None and isinstance(config.model, CustomModel):
-        source = Source.find(config.model.function)
+    own = own_network(config.model)
+    if source is None and own is not None:
+        source = Source.find(own.function)
     if loss_source is None and config.trainer.loss is not None:
         loss_source = Source.find(config.trainer.loss)
     named = partial(
@@ -140,14 +142,17 @@ def content(
         plain["trainer"]["epochs"] = config.trainer.epochs  # of all segments
         if later:
             plain["trainer"]["phases"] = list(map(_link, later))
-    if isinstance(config.model, CustomModel):
+    if own_network(config.model) is not None:
         plain["model"] |= _digests(source)
     if isinstance(config.model, PretrainedModel) and config.model.weights_sha256 is None:
         plain["model"]["weights"] = config.model.weights  # until their digest is known
     if config.trainer.loss is not None:
         digests = _digests(loss_source)
         plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}
-    own = () if trajectory else own_metrics(config.trainer.metrics)
+    own = own_metrics(config.trainer.metrics)
+    if trajectory:  # one that the learning rate follows changes what is trained
+        followed = plateau_monitor(first.config.trainer)
+        own = tuple(each for each in own if f"{PREFIX}{each.name}" in followed)
     if own:
         plain["trainer"]["metrics"] = _metrics(own, metric_sources)
     return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}

@@ -35,7 +35,10 @@ def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
         return
     with keep_random_state():
         if model.weights_from == "run":
-            models.fill_backbone(network, model, _load(pretrained.trained_run(model, store), store))
+            trained = pretrained.trained_run(model, store)
+            made_of = trained.record.config.model
+            part = models.backbone_of(_load(trained, store), made_of, model.layer)
+            models.fill_backbone(network, model, part)
         else:
             file = pretrained.weights_file(model, network.input_shape[1:])
             models.fill_backbone(network, model, file)

@@ -20,7 +20,7 @@ from cnn_sweeps.config.path import (
     segments,
     with_changes,
 )
-from cnn_sweeps.config.schema import DECAYING, Config, CustomModel, Tracking
+from cnn_sweeps.config.schema import DECAYING, Config, Tracking, own_network
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.environment import Environment
@@ -198,10 +198,10 @@ def _sorted(config: Config, values: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def _require_own_code(parent: Record, here: Identity) -> None:
-    model = parent.config.model
-    if isinstance(model, CustomModel) and here.config_hash != parent.identity.config_hash:
+    own = own_network(parent.config.model)
+    if own and here.config_hash != parent.identity.config_hash:
         raise RecordError(
-            f"model.function={model.function} is not here as it was trained: it gives "
+            f"model.function={own.function} is not here as it was trained: it gives "
             f"{here.short} instead of {parent.identity.config_hash[:SHOWN]}.\n"
             "Restore its files in the current folder; cnn-sweeps export HASH FOLDER writes them."
         )

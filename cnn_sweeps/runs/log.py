@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import own_metrics
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
@@ -76,10 +76,10 @@ def log_setup(
     config = experiment.config
     tracked.log_params({**params_of(config), **neutral_params(config, swept)})
     tracked.log_config(to_json(config))
-    network = config.model.function if isinstance(config.model, CustomModel) else None
+    network = own_network(config.model)
     metrics = [each.function for each in own_metrics(config.trainer.metrics)]
     own_functions = (
-        *((FOLDER, network), (LOSS_FOLDER, config.trainer.loss)),
+        *((FOLDER, network.function if network else None), (LOSS_FOLDER, config.trainer.loss)),
         *((metric_folder(function), function) for function in metrics),
     )
     for folder, function in own_functions:

@@ -14,6 +14,7 @@ from cnn_sweeps.config.schema import Config, TrainerConfig
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.models.source import Source
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.stored_path import StoredPath
@@ -22,6 +23,7 @@ from cnn_sweeps.text.format import rounded
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
+from cnn_sweeps.training.epoch import WeightAverage
 from cnn_sweeps.training.validation_metrics import ValidationMetrics, check_names, key_of
 from cnn_sweeps.trajectories.entry import EpochRecord
 
@@ -57,6 +59,7 @@ class MeasuredRun:
         best: the epoch whose weights it ended with.
         metrics: what was asked for, in that order.
         epochs: those that were asked for, in order.
+        average: what stands in the place of the last epoch, where the run ended with an average.
     """
 
     name: str
@@ -65,6 +68,7 @@ class MeasuredRun:
     best: int
     metrics: tuple[str, ...]
     epochs: tuple[MeasuredEpoch, ...]
+    average: str = ""
 
     @property
     def lost(self) -> tuple[int, ...]:
@@ -73,10 +77,14 @@ class MeasuredRun:
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know beside the table."""
-        if not self.lost:
-            return ()
-        which = ("epoch " if len(self.lost) == 1 else "epochs ") + ", ".join(map(str, self.lost))
-        return (f"{which}: not known, the weights are not stored any more",)
+        notes = []
+        if self.average:
+            notes.append(f"epoch {self.best}: of the {self.average}, with which the run ended")
+        if self.lost:
+            which = "epoch " if len(self.lost) == 1 else "epochs "
+            which += ", ".join(map(str, self.lost))
+            notes.append(f"{which}: not known, the weights are not stored any more")
+        return tuple(notes)
 
     def records(self) -> list[dict[str, Any]]:
         """A flat mapping for each epoch, for a spreadsheet; None for what is not known."""
@@ -145,18 +153,20 @@ def measure(
     verify(record)
     path = StoredPath.find(record, store.address.dir)
     measurer = Measurer(store, record, metrics, places, trust)
-    wanted = [measurer.best] if which == "best" else range(1, len(record.epochs) + 1)
-    kept = [path.epochs[number - 1] for number in wanted]
     names = tuple(f"{PREFIX}{name}" for name in metric_names(metrics))
+    every = [path.epochs[number] for number in range(len(record.epochs))]
+    if which == "best":
+        measured = [MeasuredEpoch(number=measurer.best, values=measurer.final_values(path))]
+    else:
+        measured = [MeasuredEpoch(number=e.number, values=measurer.values(path, e)) for e in every]
     return MeasuredRun(
         name=record.name,
         run_id=record.run_id,
         config_hash=record.identity.config_hash,
         best=measurer.best,
         metrics=names,
-        epochs=tuple(
-            MeasuredEpoch(number=one.number, values=measurer.values(path, one)) for one in kept
-        ),
+        epochs=tuple(measured),
+        average=measurer.average.name if measurer.average and which == "best" else "",
     )
 
 
@@ -180,9 +190,15 @@ class Measurer:
     _graph: "Scores | None" = field(default=None, init=False)
 
     @property
+    def average(self) -> WeightAverage | None:
+        """The average that the run ended with."""
+        return WeightAverage.of_logged(self.record.metrics, len(self.record.epochs))
+
+    @property
     def best(self) -> int:
-        """The epoch whose weights the run ended with."""
-        return int(self.record.metrics.get("best_epoch", len(self.record.epochs)))
+        """The epoch whose weights the run ended with; with an average, the last one."""
+        last = len(self.record.epochs)
+        return last if self.average else int(self.record.metrics.get("best_epoch", last))
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -210,6 +226,16 @@ class Measurer:
             known |= {name.removeprefix(PREFIX): value for name, value in found.items()}
         return {f"{PREFIX}{name}": known[name] for name in self.keys if name in known}
 
+    def final_values(self, path: StoredPath) -> dict[str, float]:
+        """The metrics of the weights that the run ended with; see `values`."""
+        if self.average is None:
+            return self.values(path, path.epochs[self.best - 1])
+        wanted = [f"{PREFIX}{name}" for name in self.keys]
+        known = {name: v for name, v in self.record.metrics.items() if name in wanted}
+        if len(known) < len(wanted) and (model := self._stored_model):
+            known = self._validation.values(self._scores(model)) | known
+        return {name: known[name] for name in wanted if name in known}
+
     def stored_values(self, path: StoredPath, one: EpochRecord) -> dict[str, float]:
         """The metrics of an epoch that are stored with it, as `val_macro_f1`."""
         stored = path.metrics(one)
@@ -233,7 +259,7 @@ class Measurer:
         if weights is not None and state.fits_model(self._built, weights):
             state.restore_model(self._built, weights)
             return self._built
-        if not path.is_own or one.number != self.best:
+        if not path.is_own or one.number != self.best or self.average:
             return None
         return self._stored_model
 
@@ -268,7 +294,10 @@ class Measurer:
     def _validation(self) -> ValidationMetrics:
         data = self._dataset
         asked = TrainerConfig(metrics=tuple(self.metrics))
-        return ValidationMetrics.of(asked, data.y_val, data.num_classes)
+        own = {each.function for each in own_metrics(self.metrics)}
+        gone = any(Source.find(each) is None for each in own & {*self.record.metric_sources})
+        with importable_source(self.record, trust=self.trust, to_train=gone):
+            return ValidationMetrics.of(asked, data.y_val, data.num_classes)
 
     @cached_property
     def _config(self) -> Config:

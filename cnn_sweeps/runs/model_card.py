@@ -6,7 +6,7 @@ The card follows Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03
 from collections.abc import Mapping
 from typing import Final
 
-from cnn_sweeps.config.schema import CustomModel, Resize
+from cnn_sweeps.config.schema import Resize, own_network
 from cnn_sweeps.data import Dataset
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.models.names import title
@@ -126,7 +126,8 @@ def text(record: Record, data: Dataset, evaluation: Evaluation, file: str, apart
         apart: largest difference of its probabilities from those of the original.
     """
     model, packages = record.config.model, record.environment.packages
-    own = f" of the function `{model.function}`" if isinstance(model, CustomModel) else ""
+    custom = own_network(model)
+    own = f" of the function `{custom.function}`" if custom else ""
     counts = {split: sum(each) for split, each in data.images_per_class.items()}
     return CARD.format(
         name=plain_text(record.name),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import CustomModel
+from cnn_sweeps.config.schema import own_network
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import backbone
@@ -96,7 +96,7 @@ def build(experiment: Experiment, store: Store) -> "keras.Model":
 def _kept(experiment: Experiment) -> "keras.Model | None":
     """The last network, if it is that of the same trajectory and TensorFlow may stay as it is."""
     config = experiment.config
-    if isinstance(config.model, CustomModel) or not backend.can_configure_backend(config.trainer):
+    if own_network(config.model) or not backend.can_configure_backend(config.trainer):
         return None
     return _last.get(experiment.identity.trajectory_hash)
 

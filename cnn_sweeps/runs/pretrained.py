@@ -15,16 +15,16 @@ from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import (
     IMAGENET,
     Config,
-    CustomModel,
     Model,
     PretrainedModel,
     Tracking,
+    own_network,
     spelt_out,
 )
 from cnn_sweeps.data.download import digest_of, fetch
 from cnn_sweeps.data.files import expand_user, kind
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
-from cnn_sweeps.models import pretrained
+from cnn_sweeps.models import custom, pretrained
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
@@ -183,21 +183,19 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
     """The config of a network with the backbone and the digest that a run tells.
 
     Raises:
-        ConfigError: the run is of another network, or of one of the user's own.
+        ConfigError: the run is of another network.
+        RecordError: it is of one of the user's own, whose files are not here as they were.
     """
     theirs, run = trained.record.config.model, trained.run
-    if isinstance(theirs, CustomModel):
-        raise ConfigError(
-            f"{KEY}={_short(model)} is {title(theirs)}, a network of your own.\n"
-            "Build on it in a function of your own (model=custom), which can load its weights."
-        )
+    _require_own_code(model, trained.record)
     backbone: Any
     if isinstance(theirs, PretrainedModel):
         backbone, params, layer = theirs.backbone, theirs.params, theirs.layer
         shape = theirs.trained_on or (trained.shape if theirs.network else None)
+        classes = theirs.trained_classes
     else:
         backbone, params, layer = spelt_out(plain_value(theirs)), {}, None
-        shape = trained.shape
+        shape, classes = trained.shape, trained.classes if own_network(theirs) else None
     for key, given, told in (
         ("backbone", model.backbone, backbone),
         ("params", model.params, params),
@@ -213,9 +211,28 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
         params=params,
         layer=model.layer or layer,
         trained_on=shape,
+        trained_classes=classes,
         weights=run.config_hash,
         weights_sha256=run.tags[WEIGHTS],
     )
+
+
+def _require_own_code(model: PretrainedModel, record: Record) -> None:
+    """Refuse to run other code than that with which the run was trained; recorded code never runs.
+
+    Raises:
+        RecordError: the files of the user's function are not here, or were changed.
+    """
+    own = own_network(record.config.model)
+    if own is None or record.source is None:  # of the second, `verify` found the file here
+        return
+    custom.look_here()
+    if not record.source.is_here(own.function):
+        raise RecordError(
+            f"{KEY}={_short(model)} is {title(record.config.model)}, and {own.function} is not "
+            f"here as it was trained.\nRestore {record.source.path} in the current folder; "
+            f"cnn-sweeps export {_short(model)} FOLDER writes it."
+        )
 
 
 def _short(model: PretrainedModel) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cnn_sweeps.config.metrics import KEY, own_metrics
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, NewerVersionError, RecordError
 from cnn_sweeps.models import custom
@@ -211,18 +211,19 @@ def _epoch(stored: Mapping[str, Any]) -> Epoch:
 
 def functions_of(record: Record) -> list[tuple[str, str, Source | None]]:
     """The user's own functions that a run was made with: key, function, and its stored files."""
-    model, loss = record.config.model, record.config.trainer.loss
-    own = [(custom.KEY, model.function, record.source)] if isinstance(model, CustomModel) else []
+    network, loss = own_network(record.config.model), record.config.trainer.loss
+    own = [(custom.KEY, network.function, record.source)] if network else []
     lost = [] if loss is None else [(LOSS, loss, record.loss_source)]
     measured = [(KEY, each, source) for each, source in record.metric_sources.items()]
     return [*own, *lost, *measured]
 
 
 def _source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
-    if not isinstance(config.model, CustomModel):
+    network = own_network(config.model)
+    if network is None:
         return None
-    custom.check_function_name(config.model.function)
-    return Source.stored(config.model.function, sources(FOLDER))
+    custom.check_function_name(network.function)
+    return Source.stored(network.function, sources(FOLDER))
 
 
 def _loss_source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
@@ -242,8 +243,8 @@ def _metric_sources(
 
 def _made_alone(record: Record) -> Identity | None:
     """The hashes with the file that is here, as an earlier version made them: without imports."""
-    model = record.config.model
-    found = Source.find(model.function) if isinstance(model, CustomModel) else None
+    network = own_network(record.config.model)
+    found = Source.find(network.function) if network else None
     if found is None:
         return None
     return identify(

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.schema import Config, CustomModel, Tracking
+from cnn_sweeps.config.schema import Config, Tracking, own_network
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.source import Source
@@ -45,7 +45,8 @@ def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Co
         data=replace(config.data, **_places(config, places)),
         trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
         tracking=replace(tracking, log_model=_log_model(config.tracking, tracking)),
-        trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
+        # Every epoch is trained, and none is asked of others.
+        trajectory=replace(config.trajectory, reuse=False, store=None, audit=0.0),
     )
 
 
@@ -187,8 +188,8 @@ def not_recorded(record: Record) -> tuple[str, ...]:
 
     Earlier versions stored the file of the function alone.
     """
-    model, source = record.config.model, record.source
-    found = Source.find(model.function) if isinstance(model, CustomModel) else None
+    network, source = own_network(record.config.model), record.source
+    found = Source.find(network.function) if network else None
     stored = {each.path for each in source.files} if source else set()
     imports = found.imports if found else ()
     return tuple(each.path for each in imports if each.path not in stored and not each.is_empty)

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
@@ -21,6 +24,7 @@ from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import averaging, loop, state
 from cnn_sweeps.training.clock import Clock
@@ -84,7 +88,10 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with _start(experiment, store, trial, started) as tracked:
+    with (
+        patient(config.tracking.patience),
+        _start(experiment, store, trial, started) as tracked,
+    ):
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
@@ -102,12 +109,14 @@ def run(
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
             # Evaluate
             metrics = log.metrics_of(model, config, done)
+            scores = None
             if trial is None:
-                metrics |= stored_model.evaluate_test(evaluate, experiment.dataset)
+                tests, scores = stored_model.evaluate_test(evaluate, experiment.dataset)
+                metrics |= tests
             # Log
             metrics |= log.costs_of(clock.metrics, done, epochs)
             log.log_results(later, metrics, done, weights := state.weights_sha256(model))
-        left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
+        left_out = _draw_and_store(model, experiment, done, tracked, scores)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -116,6 +125,7 @@ def run(
         training=done,
         weights_sha256=weights,
         epochs_trained=len(done.epochs) - len(epochs.reused),
+        shared=epochs.cost.shared,
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
@@ -146,11 +156,12 @@ def _built_first(
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
-    if not isinstance(experiment.config.model, CustomModel):
+    own = own_network(experiment.config.model)
+    if own is None:
         return None, experiment
     with clock("build"):
         model = build(experiment, store)
-        examined = custom.examine(experiment.config.model, model)
+        examined = custom.examine(own, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: examined.sha256})
@@ -246,12 +257,18 @@ def _draw_and_store(
     experiment: Experiment,
     trained: TrainingResult,
     tracked: TrackedRun,
-    *,
-    whole: bool,
+    test_scores: NDArray[np.floating[Any]] | None,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
     The model comes last, since a user's own layers may be none that can be stored.
+
+    Args:
+        model: trained.
+        experiment: what was trained.
+        trained: its epochs.
+        tracked: the run.
+        test_scores: of a single run, what the network gives for the test images; None of a trial.
 
     Returns:
         A sentence for each figure that had to be left out.
@@ -260,10 +277,17 @@ def _draw_and_store(
     curves = figures.learning_curves(trained.epochs, experiment.name)
     tracked.log_figure(curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
-    if whole and config.tracking.figures:
-        gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
+    single = test_scores is not None
+    if single and config.tracking.figures:
+        gallery = Gallery.of(
+            config,
+            model=model,
+            dataset=dataset,
+            about=experiment.name,
+            test_scores=test_scores,
+        )
         left_out = stored_model.draw(gallery, tracked)
-    later = not whole and stored_model.for_winners_only(config, model.count_params())
+    later = not single and stored_model.for_winners_only(config, model.count_params())
     if config.tracking.log_model and not later:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

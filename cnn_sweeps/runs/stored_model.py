@@ -8,10 +8,13 @@ without a model they are those of the epoch that it ended with, as far as that i
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cnn_sweeps.config.path import segments
-from cnn_sweeps.config.schema import Config, CustomModel, Resize
+from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import RecordError, StoreError
@@ -39,10 +42,12 @@ if TYPE_CHECKING:
     import keras
 
 
-def evaluate_test(evaluate: Evaluate, dataset: Dataset) -> dict[str, float]:
-    """Score the test split: `test_loss` and `test_accuracy`."""
-    loss, accuracy = evaluate(dataset.x_test, dataset.y_test)
-    return {"test_loss": loss, "test_accuracy": accuracy}
+def evaluate_test(
+    evaluate: Evaluate, dataset: Dataset
+) -> tuple[dict[str, float], NDArray[np.floating[Any]]]:
+    """Score the test split: `test_loss` and `test_accuracy`, and each image, (n, classes)."""
+    loss, accuracy, scores = evaluate.with_scores(dataset.x_test, dataset.y_test)
+    return {"test_loss": loss, "test_accuracy": accuracy}, scores
 
 
 def load(
@@ -130,7 +135,7 @@ def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
     config, dataset = experiment.config, experiment.dataset
     if model_files.is_recorded(store, run):
         model_files.check(store, run)
-    elif isinstance(config.model, CustomModel):
+    elif own_network(config.model):
         raise RecordError(f"The stored model of run {run.run_id} ({run.name}) has no digests.")
     else:
         backend.configure_backend(config.trainer, config.seed)
@@ -201,15 +206,14 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
 
 
 def score_stored(
-    store: Store, run: RunRecord, config: Config, *, tested: bool, drawn: bool, kept: bool
+    store: Store, run: RunRecord, config: Config, *, drawn: bool, kept: bool
 ) -> dict[str, float]:
-    """Score the test split with the stored model of a run; no metrics where it is only drawn.
+    """Score the test split with the stored model of a run.
 
     Args:
         store: where it is.
         run: a trial.
         config: of that run.
-        tested: whether it is scored.
         drawn: whether its figures are drawn.
         kept: whether its model is stored if it is not.
 
@@ -219,15 +223,15 @@ def score_stored(
     """
     dataset = load_cached(config.data)
     model = load(store, run, config, dataset.shape, dataset.num_classes)
-    tests = {}
-    if tested:
-        loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
-        tests = evaluate_test(Evaluate(model=model), dataset)
+    loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
+    tests, scores = evaluate_test(Evaluate(model=model), dataset)
     if kept and not model_files.has_model(store, run):
         tracked = store.reopen(run.run_id)
         tracked.log_model(model, pictures_of(config, dataset))
     if drawn:
-        gallery = Gallery.of(config, model=model, dataset=dataset, about=run.name)
+        gallery = Gallery.of(
+            config, model=model, dataset=dataset, about=run.name, test_scores=scores
+        )
         draw(gallery, store.reopen(run.run_id))
     return tests
 

@@ -72,11 +72,11 @@ def lineage(record: Record, config: Config) -> tuple[str, ...]:
     path = segments(config)
     held = path[0].config.trainer
     first = identify(
-        replace(config, trainer=replace(held, epochs=config.trainer.epochs)),
+        # A user's own metrics are not trained; their files need not be known.
+        replace(config, trainer=replace(held, epochs=config.trainer.epochs, metrics=())),
         record.identity.data_digest,
         source=record.source,
         loss_source=record.loss_source,
-        metric_sources=record.metric_sources,
     )
     return chain_hashes(first.trajectory_hash, path)
 

@@ -208,9 +208,11 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     validation_metrics.check(config.trainer, validation)
+    first = segments(config)[0].config.trainer
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
+        validation_metrics.check_plateau(held.trainer, first)
         freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)

@@ -1,7 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +21,14 @@ from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.results.runs import Reading
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, OPEN, PARENT, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import (
+    CONFIG_HASH,
+    CPU_SLOTS,
+    OPEN,
+    PARENT,
+    RETRIES_ALLOWED,
+    SHARED,
+)
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
@@ -41,7 +48,9 @@ from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
+from cnn_sweeps.trajectories.sharing import summary
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -65,12 +74,19 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     with forkserver.warming_up() if here and budget.n_jobs else nullcontext():
         if here and plan.exercise is None:  # what does not fit is part of an exercise's answer
             refuse_unfit(plan)
-    with interruptible(display.notice) as interrupts, logged as announce:
+    with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
         store = Store.open(request.config.tracking)
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
             announce(study)
+            waits.enter_context(
+                patient(
+                    request.config.tracking.patience,
+                    say=display.notice,
+                    heed=interrupts.heed,
+                )
+            )
             save_command(study, request.typed)
             interrupts.heed()
             with store.resume_run(study.parent_run_id or "") as parent:
@@ -191,7 +207,13 @@ def _carry_out(
         elif budget.elsewhere:
             supervisor.run(Elsewhere(study), interrupts)
         elif budget.n_jobs:
-            supervisor.run(Pool(study.address, workers=workers, threads=threads), interrupts)
+            pool = Pool(
+                study.address,
+                workers=workers,
+                threads=threads,
+                patience=study.plan.first.tracking.patience,
+            )
+            supervisor.run(pool, interrupts)
         else:
             Worker(
                 study=study,
@@ -259,6 +281,9 @@ def conclude(
     read = Reading.of(study, store)
     study = read.study
     for line in read.runs.notices():
+        display.notice(line)
+    shared = [t.user_attrs[SHARED] for t in study.trials() if SHARED in t.user_attrs]
+    for line in summary(shared):
         display.notice(line)
     if read.differences:
         display.warning("\n".join(read.differences))

@@ -19,7 +19,7 @@ from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, OPEN, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.patience import patient
 
 SIGNALS = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
 """After which a worker requeues its trial and ends: what people type and what Slurm sends."""
@@ -87,15 +88,28 @@ class Join:
         workers = min(self.workers, slots or self.workers)
         threads = max(1, cores() // (slots or workers))
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
-        with logged_worker(study), self.view(study) as view:
+        patience = study.plan.first.tracking.patience
+        with (
+            logged_worker(study),
+            self.view(study) as view,
+            patient(patience, say=self.say, heed=interrupts.heed),
+        ):
             supervisor = Supervisor(
                 study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
             )
-            until = time.monotonic() + self.wait
+            until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
-                pool = Pool(study.address, workers=workers, threads=threads, execute=self.execute)
+                pool = Pool(
+                    study.address,
+                    workers=workers,
+                    threads=threads,
+                    patience=patience,
+                    execute=self.execute,
+                )
                 supervisor.run(pool, interrupts)
-                if _is_over(study) or time.monotonic() > until:
+                if study.counts().finished > finished:
+                    until, finished = time.monotonic() + self.wait, study.counts().finished
+                if not study.is_open or time.monotonic() > until:
                     break
                 time.sleep(LOOK)
             if interrupts.asked():
@@ -126,11 +140,6 @@ class Join:
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)
-
-
-def _is_over(study: SweepStudy) -> bool:
-    """Whether no controller may put further trials into the queue."""
-    return not study.optuna_study.user_attrs.get(OPEN)
 
 
 def _store(study: SweepStudy) -> Store:

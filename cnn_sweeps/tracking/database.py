@@ -28,6 +28,7 @@ from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema, template
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.patience import patient_client
 from cnn_sweeps.tracking.schema import MLFLOW
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def connect(address: Address, *, to_read: bool = False) -> "MlflowClient":
         from mlflow import MlflowClient
 
         try:
-            return MlflowClient(uri, registry_uri=uri)
+            return patient_client(MlflowClient(uri, registry_uri=uri))
         except ValueError as error:
             raise _unreadable(address.uri) from error
 

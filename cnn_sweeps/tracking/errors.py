@@ -5,10 +5,13 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
 from cnn_sweeps.text.redact import hidden_in
+
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
 
 ELSEWHERE: Final = "choose another folder with tracking.dir=FOLDER"
 
@@ -42,6 +45,10 @@ SYSTEM: Final = {
 }
 
 
+GATEWAY: Final = (502, 503, 504)
+"""What a proxy answers while the server behind it is away."""
+
+
 @contextmanager
 def as_store_error(place: object) -> Iterator[None]:
     """Turn every failure of the store inside the block into one `StoreError`.
@@ -64,6 +71,41 @@ def as_store_error(place: object) -> Iterator[None]:
             if isinstance(cause, KeyboardInterrupt):  # it broke a transaction off
                 raise cause from None
         raise StoreError(f"The tracking store {place} {_plainly(error)}") from error
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that a server cannot be reached at present; see `absence`."""
+    return absence(error) is not None
+
+
+def absence(error: BaseException) -> BaseException | None:
+    """What an error says of a database's or a tracking server that cannot be reached at present.
+
+    It was stopped, restarts, or the network is down. A file that cannot be used is none of these,
+    and None is returned.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import RetryError, Timeout
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
+    for cause in _chain(error):
+        if isinstance(cause, DBAPIError):
+            gone = isinstance(cause, OperationalError | InterfaceError)
+            file = isinstance(cause.orig, sqlite3.Error)
+            return None if file or not (gone or cause.connection_invalidated) else cause.orig
+        if isinstance(cause, silent):
+            return cause
+        if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
+            return cause
+    return None
+
+
+def _status(error: "MlflowException") -> int:
+    """The HTTP status that an error stands for."""
+    code: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return code
 
 
 def _foreign() -> tuple[type[Exception], ...]:

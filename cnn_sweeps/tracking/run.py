@@ -38,6 +38,7 @@ from cnn_sweeps.tracking.names import (
     STATE,
     TRAINED_BY,
 )
+from cnn_sweeps.tracking.patience import tried
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ LOGGED_TABLES = "mlflow.loggedArtifacts"
 
 BETWEEN_LOGS = 0.5
 """Least seconds between two calls."""
+WHILE_AWAY = 10.0
+"""Further seconds to the next attempt, where the store did not answer."""
 
 OF_AN_END = {"error", "error_type", PRUNED_EPOCH, "pruned_reason", "stopped_reason", STATE}
 """Tags that say how and why a run ended."""
@@ -305,10 +308,15 @@ class EpochLog:
             self._log(self._tracked)
 
     def on_epoch(self, epoch: Epoch) -> None:
-        """Log the epoch, at once unless another one has just been logged."""
+        """Log the epoch, at once unless another one has just been logged.
+
+        While the store is away training goes on, and the epochs are logged later.
+        """
         self._waiting.append(epoch)
         if time.monotonic() - self._logged >= BETWEEN_LOGS:
-            self._log(replace(self._tracked, waiting=None))
+            at_once = replace(self._tracked, waiting=None)
+            if not tried(lambda: self._log(at_once)):
+                self._logged = time.monotonic() + WHILE_AWAY
 
     def _log(self, tracked: TrackedRun) -> None:
         tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})

@@ -25,6 +25,7 @@ from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
 from cnn_sweeps.tracking.paging import pages
+from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
@@ -91,10 +92,14 @@ class Store:
         to_read: bool = False,
     ) -> "Store":
         address = resolve(tracking)
-        with short_timeouts():
+
+        def contact() -> "tuple[MlflowClient, str]":
             client = connect(address, to_read=to_read)
             with as_store_error(address):
-                experiment_id = experiment(client, tracking.experiment, address)
+                return client, experiment(client, tracking.experiment, address)
+
+        with short_timeouts():
+            client, experiment_id = waiting(contact)
         return cls(
             address=address,
             experiment=tracking.experiment,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -23,11 +23,18 @@ from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.data.arrays import Images
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingResult, WeightAverage
-from cnn_sweeps.training.loop import EpochSource, Trainer, epoch_order
+from cnn_sweeps.training.loop import Trainer, epoch_order
 from cnn_sweeps.training.steps import EVALUATION_BATCH
 
 
-def consider(trained: TrainingResult, trainer: Trainer, source: EpochSource) -> TrainingResult:
+class Weights(Protocol):
+    """Where the weights after an epoch come from, such as a `training.loop.EpochSource`."""
+
+    def restore_best(self, number: int) -> None:
+        """Let the model carry the weights after one of the last epochs."""
+
+
+def consider(trained: TrainingResult, trainer: Trainer, source: Weights) -> TrainingResult:
     """Let the model carry the average if validation prefers it to what the model carries now.
 
     They are compared as epochs are: by the metric of early stopping (`val_loss` without it), and
@@ -42,11 +49,12 @@ def consider(trained: TrainingResult, trainer: Trainer, source: EpochSource) -> 
     Raises:
         RunFailedError: memory ran out.
     """
-    config, last = trainer.config, len(trained.epochs)
-    if config.weight_averaging is None or last == 1:
+    last = len(trained.epochs)
+    if trainer.config.weight_averaging is None or last == 1:
         return trained
-    model = trainer.model
-    first = max(1, last - config.weight_averaging + 1)
+    trainer.prepare(last)  # epochs from cache leave it as it began, with other layers frozen
+    config, model = trainer.config, trainer.model
+    first = max(1, last - (config.weight_averaging or last) + 1)
     carried = [np.array(variable.numpy()) for variable in model.variables]
     mean_weights(model, _restored(source, range(first, last + 1)))
     recompute_batch_norm(model, trainer.dataset.x_train, trainer.seed)
@@ -76,7 +84,7 @@ def _is_better(config: TrainerConfig, candidate: Epoch, *, than: Epoch) -> bool:
     return stopping.best_epoch(config, [than, candidate]) == candidate.number
 
 
-def _restored(source: EpochSource, numbers: Iterable[int]) -> Iterator[None]:
+def _restored(source: Weights, numbers: Iterable[int]) -> Iterator[None]:
     """Let the model carry the weights after one epoch after another."""
     for number in numbers:
         source.restore_best(number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 """What training determines in each epoch, whatever is measured besides."""
@@ -58,6 +59,11 @@ class Epoch:
         return {name: value for name, value in self.metrics.items() if name not in TIMES}
 
 
+def epoch_name(number: int) -> str:
+    """The weights after an epoch, for a person."""
+    return f"epoch {number}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightAverage:
     """The mean weights of the last epochs of a training.
@@ -79,6 +85,11 @@ class WeightAverage:
         """The average of some epochs, from what was measured of it as if it were one."""
         metrics = {name: v for name, v in measured.metrics.items() if name.startswith(VALIDATION)}
         return cls(first=first, last=last, metrics=metrics)
+
+    @property
+    def name(self) -> str:
+        """Which it is, for a person."""
+        return f"average of epochs {self.first} to {self.last}"
 
     @property
     def logged(self) -> dict[str, float]:
@@ -131,8 +142,8 @@ class TrainingResult:
     def chosen(self) -> str:
         """Which weights the model carries, for a person."""
         if self.average is not None and self.average.taken:
-            return f"average of epochs {self.average.first} to {self.average.last}"
-        return f"epoch {self.best}"
+            return self.average.name
+        return epoch_name(self.best)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +155,11 @@ class TrainingCost:
         reused: epochs that were from cache.
         seconds: wall time of the epochs that it trained.
         trained_by: the runs that had trained the known ones, each once.
+        shared: what was read from others and given to them; see `trajectories.sharing`.
     """
 
     trained: int
     reused: int
     seconds: float
     trained_by: Sequence[str] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)

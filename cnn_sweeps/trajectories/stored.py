@@ -66,8 +66,10 @@ class StoredTraining:
             folder: `tracking.dir`, below which trajectories are stored.
             wanted: what others want of it, such as trials of the same sweep.
         """
-        trainer = config.trainer
-        if not config.trajectory.reuse or trainer.weight_averaging or measured_names(trainer):
+        trainer, asked = config.trainer, config.trajectory
+        if not asked.reuse or asked.store is not None:  # what is shared is held against the store
+            return None
+        if trainer.weight_averaging or measured_names(trainer):
             return None
         chain = resume.chain(TrajectoryStore.under(folder), config, identity, environment)
         history = _asked_for(trainer, chain.history())

@@ -21,7 +21,7 @@ def test_the_answers_are_a_table(finished: Finished, capsys: pytest.CaptureFixtu
     assert "2 epochs known" in title
     assert head.split()[:3] == ["epochs", "stops", "at"]
     assert "as it was" in was
-    assert one.split()[:3] == ["1", "1", "1"]
+    assert one.split()[:4] == ["1", "1", "epoch", "1"]
     assert "not known: it would go on after epoch 2" in nine
 
 

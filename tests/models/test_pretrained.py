@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_sweeps.config.schema import Head, PretrainedModel
+from cnn_sweeps.config.schema import CustomModel, Head, PretrainedModel, ResnetModel
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import check, pretrained
 from cnn_sweeps.models.names import title
@@ -14,6 +14,7 @@ from cnn_sweeps.models.names import title
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 """Keras makes arrays of its variables in a way that NumPy warns of."""
 RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
+OURS = ResnetModel(**RESNET)  # type: ignore[arg-type]  # checked when it is made
 CNN = {"name": "cnn", "filters": 3, "conv_blocks": 1, "dense_units": 5}
 DNN = {"name": "dnn", "dense_units": [6, 4]}
 TINY = {"backbone": "MobileNet", "params": {"alpha": 0.25}}
@@ -194,13 +195,12 @@ def test_the_backbone_computes_what_the_network_of_ours_did() -> None:
     """Filled with its weights, its feature maps are those of the whole network, to the bit."""
     import keras
 
-    from cnn_sweeps.config.schema import ResnetModel
     from cnn_sweeps.models.build import build_model
 
-    trained = build_model(ResnetModel(**RESNET), (8, 8, 1), 5)
+    trained = build_model(OURS, (8, 8, 1), 5)
     config = model(trained_on=(8, 8, 1))
     network = build(config, (8, 8, 1))
-    pretrained.fill_backbone(network, config, trained)
+    pretrained.fill_backbone(network, config, pretrained.backbone_of(trained, OURS, None))
     images = np.random.RandomState(0).randint(0, 256, (2, 8, 8, 1)).astype(np.uint8)
     maps = keras.Model(trained.input, trained.layers[-3].output)
     assert np.array_equal(network.get_layer("backbone")(images.astype("float32")), maps(images))
@@ -208,19 +208,86 @@ def test_the_backbone_computes_what_the_network_of_ours_did() -> None:
 
 def test_a_network_that_is_another_for_larger_images_is_refused() -> None:
     """A ResNet halves images above 64 pixels in its first layer, by a larger kernel."""
-    from cnn_sweeps.config.schema import ResnetModel
     from cnn_sweeps.models.build import build_model
 
-    trained = build_model(ResnetModel(**RESNET), (8, 8, 3), 5)
+    trained = build_model(OURS, (8, 8, 3), 5)
     config = model(trained_on=(8, 8, 3))
+    network = build(config, (65, 65, 3))
     with pytest.raises(ConfigError, match=r"8x8, and for those of 65x65 .*\n.*input_size=\[8,8\]"):
-        pretrained.fill_backbone(build(config, (65, 65, 3)), config, trained)
+        pretrained.fill_backbone(network, config, pretrained.backbone_of(trained, OURS, None))
 
 
 def test_colour_images_are_made_grey_for_a_backbone_that_saw_grey_ones() -> None:
     """Its first convolution has one channel."""
     network = build(model(trained_on=(8, 8, 1)))
     assert network.get_layer("backbone").input_shape == (None, 8, 8, 1)
+
+
+def own(function: str, **fields: Any) -> PretrainedModel:
+    """A backbone of a user's own network."""
+    return model(backbone={"name": "custom", "function": f"backbone_nets:{function}"}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        pytest.param("maps", (None, 6, 6, 3), id="maps: before their pooling"),
+        pytest.param("dense", (None, 4), id="dense: the hidden layer"),
+        pytest.param("branches", (None, 4), id="branches: where they meet"),
+        pytest.param("nested", (None, 6, 6, 3), id="nested: the inner model"),
+    ],
+)
+def test_a_network_of_the_user_is_cut_before_its_head(
+    function: str, shape: tuple[int | None, ...]
+) -> None:
+    """Before the last layer with weights, and the pooling of maps before that."""
+    assert build(own(function)).get_layer("backbone").output_shape == shape
+
+
+@pytest.mark.parametrize(
+    ("function", "layer"),
+    [("maps", None), ("dense", None), ("branches", None), ("nested", None), ("maps", "conv2d")],
+)
+def test_the_backbone_computes_what_the_network_of_the_user_did(
+    function: str, layer: str | None
+) -> None:
+    """Whatever its layers are called, and however many classes it knew."""
+    from cnn_sweeps.models.build import build_model
+
+    theirs = CustomModel(function=f"backbone_nets:{function}")
+    trained = build_model(theirs, (8, 8, 3), 5)
+    config = own(function, layer=layer, trained_classes=5, trained_on=(8, 8, 3))
+    network = build(config)
+    part = pretrained.backbone_of(trained, theirs, layer)
+    pretrained.fill_backbone(network, config, part)
+    images = np.random.RandomState(0).randint(0, 256, (2, 8, 8, 3)).astype("float32") / 255
+    assert np.array_equal(network.get_layer("backbone")(images), part(images))
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        pytest.param("calling", "returned a Calling, whose layers only its call", id="subclass"),
+        pytest.param("untrained", "no layer with weights before its scores", id="no weights"),
+    ],
+)
+def test_a_network_of_the_user_that_cannot_be_cut_is_refused(function: str, text: str) -> None:
+    """With what to do."""
+    with pytest.raises(ConfigError, match=text):
+        build(own(function))
+
+
+def test_a_file_has_the_weights_of_a_network_of_the_user(tmp_path: Path) -> None:
+    """As the user saved them, the head among them."""
+    from backbone_nets import maps
+
+    file, trained = tmp_path / "mine.weights.h5", maps((8, 8, 3), 2)
+    trained.save_weights(file)
+    config = own("maps", weights=str(file))
+    network = build(config)
+    pretrained.fill_backbone(network, config, file)
+    kernel = network.get_layer("backbone").layers[1].kernel
+    assert np.array_equal(kernel, trained.layers[1].kernel)
 
 
 @pytest.mark.parametrize("name", ["all.weights.h5", "all.keras"])

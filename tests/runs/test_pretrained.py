@@ -18,6 +18,7 @@ from cnn_sweeps.provenance.identity import content
 from cnn_sweeps.runs import lookup, pretrained
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.validate import check
 from cnn_sweeps.tracking import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -79,6 +80,73 @@ def test_a_run_of_a_pretrained_network_can_be_gone_on_from(finished: Finished, h
     second = run(begun_with(home, first.identity.short), home)
     layers = [stored(home, each).get_layer("backbone").get_weights() for each in (first, second)]
     assert all(map(np.array_equal, *layers))
+
+
+OWN_NET = """
+import keras
+from keras import layers
+
+def build(input_shape, num_classes):
+    image = keras.Input(input_shape)
+    x = layers.Conv2D(4, 3, strides=2)(image)
+    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(num_classes, activation="softmax")(x))
+"""
+FROZEN_THEN_NOT = {
+    **{"freeze": "backbone", "epochs": 2, "progress": "none"},
+    "phases": [{"epochs": 1}, {"freeze": "batch_normalization", "epochs": 1}],
+}
+
+
+@pytest.fixture
+def own_run(store: Store, in_tmp: Path) -> RunResult:
+    """A run of a network of the user's, whose file is in the current folder."""
+    (in_tmp / "my_backbone_net.py").write_text(OWN_NET)
+    network = {"name": "custom", "function": "my_backbone_net:build"}
+    asked = config(model=network, data={"name": "digits", "limit": 60})
+    check(asked)
+    return run(replace(asked, tracking=replace(asked.tracking, dir=store.address.dir)), store)
+
+
+@pytest.mark.slow
+def test_a_network_of_the_user_is_a_backbone(own_run: RunResult, store: Store) -> None:
+    """Its own file is in hash and record; the backbone of what builds on that is the same again."""
+    asked = begun_with(store, own_run.identity.short)
+    first = run(asked, store)
+    record = lookup.record_of(store, store.get(first.run_id))
+    assert record.source is not None
+    assert record.source.path == "my_backbone_net.py"
+    assert record.config.model.backbone["function"] == "my_backbone_net:build"
+    second = run(begun_with(store, first.identity.short), store)
+    parts = [stored(store, each) for each in (first, second)]
+    weights = [each.get_layer("backbone").get_weights() for each in parts]
+    assert all(map(np.array_equal, *weights))
+    Path("my_backbone_net.py").write_text(OWN_NET + "\n# changed\n")
+    with pytest.raises(RecordError, match=r"my_backbone_net:build is not here as it was trained"):
+        pretrained.resolve_backbone(asked)
+
+
+@pytest.mark.slow
+def test_what_builds_on_a_network_of_the_user_is_reproduced_and_exported(
+    own_run: RunResult, store: Store
+) -> None:
+    """Frozen, then not; with the recorded file, once the user says so, and bit for bit."""
+    from cnn_sweeps.runs.portable import export
+    from cnn_sweeps.runs.reproduce import reproduce
+
+    begun = begun_with(store, own_run.identity.short)
+    trainer = config(trainer=FROZEN_THEN_NOT).trainer
+    asked = replace(begun, trainer=trainer)
+    made = run(asked, store)
+    Path("my_backbone_net.py").unlink()
+    record = lookup.record_of(store, store.get(made.run_id))
+    with pytest.raises(ConfigError, match="importing it executes its code"):
+        reproduce(record, asked.tracking, store)
+    done = reproduce(record, asked.tracking, store, trust=True)
+    assert (done.verdict.kind, done.used_recorded_source) == ("bit-identical", True)
+    written = export(store, record, Path("out"), "keras", trust=True)
+    assert written.largest_difference == 0
 
 
 def test_the_digest_is_in_the_hash_and_the_place_is_not(

@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from stores import Finished, copy_of
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.outcomes import Outcome
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.what_if import Outcome, parse_changes, what_if
+from cnn_sweeps.runs.what_if import parse_changes, what_if
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch
@@ -126,6 +129,100 @@ def test_another_number_of_epochs_under_a_decay_is_another_training(
     )
 
 
+def written(home: Store, weights: dict[int, dict[str, NDArray[Any]]]) -> None:
+    """Let the stored epochs have these weights."""
+    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    known = [
+        replace(one, weights=entry._write_arrays("weights", one.number, weights[one.number]))
+        for one in entry.history()
+    ]
+    entry._write_history(known, in_hand=len(known), retention=Retention(), size=0)
+
+
+def around_the_last(home: Store) -> dict[int, dict[str, NDArray[Any]]]:
+    """Weights of two epochs, far from each other, with those of the last as their mean."""
+    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    last = entry.weights(entry.history()[-1])
+    assert last is not None
+    noise = np.random.RandomState(0)
+    moved = {
+        key: noise.normal(size=value.shape).astype(value.dtype) if value.dtype.kind == "f" else 0
+        for key, value in last.items()
+    }
+    return {
+        number: {
+            key: (value + sign * moved[key]).astype(value.dtype) for key, value in last.items()
+        }
+        for number, sign in ((1, 1), (2, -1))
+    }
+
+
+@pytest.mark.parametrize(
+    ("losses", "weights"),
+    [((9.0, 8.0), "average of epochs 1 to 2"), ((9.0, 0.001), "epoch 2")],
+    ids=["preferred", "not preferred"],
+)
+def test_an_average_of_stored_epochs_is_a_candidate(
+    home: Store, finished: Finished, losses: tuple[float, float], weights: str
+) -> None:
+    """Of weights made by hand whose mean is known; its numbers are told whether it wins or not."""
+    found = lookup.record_of(home, home.get(finished.result.run_id))
+    written(home, around_the_last(home))
+    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    pairs = zip(entry.history(), losses, strict=True)
+    known = [replace(one, epoch=replace(one.epoch, val_loss=loss)) for one, loss in pairs]
+    entry._write_history(known, in_hand=2, retention=Retention(), size=0)
+    shown = replace(found, epochs=tuple(one.epoch for one in known))
+    (outcome,) = asked(home, shown, "weight_averaging=2")
+    was = found.epochs[-1].val_loss
+    assert outcome.weights == weights
+    assert outcome.average["average_val_loss"] == pytest.approx(was, rel=1e-4)
+    assert outcome.average["averaged_epochs"] == (2 if weights.startswith("average") else 0)
+    expected = was if weights.startswith("average") else losses[1]
+    assert outcome.metrics["val_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_fork_keeps_the_average_that_was_asked_for(home: Store, finished: Finished) -> None:
+    """To the last bit, and nothing is trained for it."""
+    from cnn_sweeps.runs.fork import fork
+    from cnn_sweeps.runs.run import TrialContext, run
+
+    record = lookup.record_of(home, home.get(finished.result.run_id))
+    (outcome,) = asked(home, record, "weight_averaging=2")
+    here = replace(record.config.tracking, dir=home.address.dir)
+    made = fork(record, None, ["trainer.weight_averaging=2"], here)
+    kept = run(made.config, home, trial=TrialContext(parent_run_id=None))
+    assert kept.epochs_trained == 0
+    assert outcome.average.items() <= kept.metrics.items()
+    assert kept.training.chosen == outcome.weights
+    assert outcome.metrics["val_loss"] == kept.metrics["val_loss"]
+
+
+def test_an_average_of_weights_that_are_gone_is_not_known(home: Store, record: Record) -> None:
+    """The epoch is named."""
+    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    (entry.folder / "weights" / "0001.npz").unlink()
+    (found,) = asked(home, record, "weight_averaging=2")
+    assert found.stopped == "not known: the weights after epoch 1 are not stored any more"
+
+
+def test_a_metric_of_one_s_own_is_computed_for_epochs_that_never_had_it(
+    home: Store, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named as the monitor itself, with its direction, or listed as for a training."""
+    (tmp_path / "own_doubt.py").write_text(
+        "def doubt(labels, probabilities):\n    return 1 - probabilities.max(axis=1).mean()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    record = lookup.record_of(home, home.get(finished.result.run_id))
+    (found,) = asked(home, record, "patience=1", "monitor=own_doubt:doubt:min", "epochs=2")
+    listed = ("metrics=[own_doubt:doubt:min]", "monitor=val_doubt", "patience=1", "epochs=2")
+    (same,) = asked(home, record, *listed)
+    assert (found.epochs, found.metrics) == (2, same.metrics)
+    assert 0 < found.metrics["val_doubt"] < 1
+
+
 @pytest.mark.parametrize(
     ("typed", "keys"),
     [
@@ -155,6 +252,9 @@ def test_several_values_are_combined() -> None:
         (["trainer.nothing=1"], "there is no such key"),
         (["patience=0"], "takes an integer from 1"),
         (["patience=1", "monitor=val_f2"], "is not a metric"),
+        (["patience=1", "monitor=nowhere:cost:min"], "there is no module nowhere"),
+        (["patience=1", "monitor=configs:config"], "does not say whether less or more"),
+        (["weight_averaging=1"], "trainer.weight_averaging"),
         (["epochs=interval(1,2)"], r"KEY=VALUE,VALUE"),
         ([], "nothing to ask"),
     ],

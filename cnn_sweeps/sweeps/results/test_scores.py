@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from optuna.trial import FrozenTrial, TrialState
@@ -37,20 +37,12 @@ class Unscored:
         run_id: its MLflow run.
         config: plain values, as it was run: with the seed of a repetition, with its threads.
         best: whether it is a winner: then its pictures are made as well, and its model is stored.
-        part: what is done here; another process does the rest.
     """
 
     trial: int
     run_id: str
     config: Mapping[str, Any]
     best: bool
-    part: Literal["all", "tests", "figures"] = "all"
-
-    @property
-    def drawn(self) -> bool:
-        """Whether its pictures are made here."""
-        asked = self.best and self.part != "tests"
-        return asked and load_stored(self.config).tracking.figures
 
 
 def best_trials(study: SweepStudy) -> list[FrozenTrial]:
@@ -100,7 +92,7 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
     if len(asked) > MANY:
         say(f"scoring {len(asked)} trials on the test split")
     for alike in _by_start(asked):
-        known |= _score(store, study.plan.first.tracking, alike, workers)
+        known |= _score(study.plan.first.tracking, alike, workers)
     return known
 
 
@@ -121,25 +113,15 @@ def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
 
 
 def _score(
-    store: Store, tracking: Tracking, alike: Sequence[Unscored], workers: int
+    tracking: Tracking, alike: Sequence[Unscored], workers: int
 ) -> dict[int, dict[str, float]]:
     """Score trials of one start of TensorFlow, here or in processes of their own."""
     if not workers and backend.can_configure_backend(load_stored(alike[0].config).trainer):
         return score_all(tracking, alike)
-    shares = _shares(alike, max(1, workers))
-    parts: list[Scores] = forkserver.call_each(score_all, [(tracking, each) for each in shares])
-    scored = {trial: tests for part in parts for trial, tests in part.items()}
-    if shares[0][0].part != "all":  # metrics last: who has them is not drawn again
-        _log(store, alike[0], scored[alike[0].trial])
-    return scored
-
-
-def _shares(alike: Sequence[Unscored], workers: int) -> list[Sequence[Unscored]]:
-    """What each process does; a winner that is alone is scored by one and drawn by another."""
-    if len(alike) == 1 and alike[0].drawn and workers > 1:
-        return [[replace(alike[0], part="tests")], [replace(alike[0], part="figures")]]
-    most = min(workers, len(alike))
-    return [alike[number::most] for number in range(most)]
+    most = min(max(1, workers), len(alike))
+    calls = [(tracking, alike[number::most]) for number in range(most)]
+    scored: list[Scores] = forkserver.call_each(score_all, calls)
+    return {trial: tests for part in scored for trial, tests in part.items()}
 
 
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
@@ -167,20 +149,14 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     for unscored in asked:
         config = load_stored(unscored.config)
         backend.configure_backend(config.trainer, config.seed)
-        tests = _scored_as_stored(store, config, unscored)
-        if unscored.part == "figures":
-            continue
-        tests = tests or _trained_again(store, config, unscored)
-        if unscored.part == "all":
-            _log(store, unscored, tests)
+        tracked = store.reopen(unscored.run_id)
+        tests = _scored_as_stored(store, config, unscored) or _trained_again(
+            store, config, unscored
+        )
+        tracked.log_metrics(tests)
+        notes.describe(tracked)
         scores[unscored.trial] = tests
     return scores
-
-
-def _log(store: Store, unscored: Unscored, tests: Mapping[str, float]) -> None:
-    tracked = store.reopen(unscored.run_id)
-    tracked.log_metrics(tests)
-    notes.describe(tracked)
 
 
 def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
@@ -193,13 +169,11 @@ def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[
             store,
             trial,
             config,
-            tested=unscored.part != "figures",
-            drawn=unscored.drawn,
-            kept=bool(tracking.log_model) and unscored.best and unscored.part != "figures",
+            drawn=tracking.figures and unscored.best,
+            kept=bool(tracking.log_model) and unscored.best,
         )
     except RecordError as error:
-        if unscored.part != "figures":
-            logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
+        logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
     except StoreError as error:
         logger.info("trial %d is trained again to score it: %s", unscored.trial, error)
     return {}

@@ -7,8 +7,9 @@ from typing import Any
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import ties
+from cnn_sweeps.runs.outcomes import Changes, Outcome, plain_text_of
 from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.what_if import Changes, Outcome, plain_text_of, what_if
+from cnn_sweeps.runs.what_if import what_if
 from cnn_sweeps.sweeps.results.measured import finished_records
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.csv import csv_text
@@ -25,6 +26,7 @@ class StudyOutcome:
         changes: what is changed, by full keys; empty for the study as it was.
         winner: the number of the trial that would be best; None where no trial is known.
         config_hash: of the winner as it was trained.
+        weights: with which it would have ended, such as `epoch 8`.
         values: of the winner, by objective.
         epochs: of all trials that are known, together.
         epochs_saved: compared with the same trials as they were; negative for more.
@@ -35,6 +37,7 @@ class StudyOutcome:
     changes: Changes
     winner: int | None
     config_hash: str
+    weights: str
     values: Mapping[str, float]
     epochs: int
     epochs_saved: int
@@ -67,6 +70,7 @@ class StudyWhatIf:
                 "same_winner": each.winner == self.outcomes[0].winner,
                 **{name: each.values.get(name) for name in names},
                 "config_hash": each.config_hash,
+                "weights": each.weights,
                 "epochs": each.epochs,
                 "epochs_saved": each.epochs_saved,
                 "seconds_saved": each.seconds_saved,
@@ -90,6 +94,7 @@ class StudyWhatIf:
                 "-" if each.winner is None else f"trial {each.winner}",
                 *(rounded(each.values[n]) if n in each.values else "-" for n in names),
                 each.config_hash[:SHOWN],
+                each.weights,
                 str(each.epochs),
                 str(each.epochs_saved),
                 f"{each.seconds_saved:.1f}",
@@ -100,9 +105,9 @@ class StudyWhatIf:
         heads = [key.removeprefix("trainer.") for key in keys]
         behind = ("all epochs", "epochs saved", "seconds saved", "not known")
         return Table(
-            head=(*heads, "best", *names, "config hash", *behind),
+            head=(*heads, "best", *names, "config hash", "weights", *behind),
             rows=tuple(rows),
-            text=frozenset({*heads, "best", "config hash"}),
+            text=frozenset({*heads, "best", "config hash", "weights"}),
             notes=(*self.sentences(), *self.notes),
         )
 
@@ -174,6 +179,7 @@ def _outcome(
         changes=found[0][2][place].changes if found else {},
         winner=winner[0] if winner else None,
         config_hash=winner[1].identity.config_hash if winner else "",
+        weights=winner[2].weights if winner else "",
         values=dict(zip(objectives.names, values[winner[0]], strict=True)) if winner else {},
         epochs=sum(o.epochs or 0 for _, _, o in known),
         epochs_saved=sum(o.epochs_saved for _, _, o in known),

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial
 from cnn_sweeps.provenance.process import BEAT, GRACE, LEASE_SECONDS, Owner
 from cnn_sweeps.sweeps.study import attributes
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.tracking.patience import last_outage_end
 
 
 @contextmanager
@@ -86,7 +87,8 @@ class Watch:
 
     A process of this host is looked at itself. Of any other a heartbeat must change within the
     lease, and the time is taken by a clock of our own that nobody sets: clocks of hosts differ by
-    any amount. So a trial of another host is believed to live for one lease at least.
+    any amount. So a trial of another host is believed to live for one lease at least, and for
+    another one after an outage, in which no heartbeat could be told or seen.
 
     Attributes:
         clock: seconds, from anywhere.
@@ -107,4 +109,5 @@ class Watch:
         if known != sign:
             self.seen[trial.number] = (sign, now)
             return True
+        since = max(since, last_outage_end())
         return now - since < (GRACE if owner is None else LEASE_SECONDS)

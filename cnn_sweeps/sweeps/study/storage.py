@@ -11,22 +11,25 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import TrialState
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
+from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 from cnn_sweeps.trajectories.lock import still_locked, take_lock
 
@@ -129,7 +132,7 @@ class StudyAddress:
             if not self.shared:
                 return JournalStorage(Journal(self.storage))
             self._check_url()
-            return self._database(make=make)
+            return waiting(lambda: self._database(make=make))
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -156,7 +159,7 @@ class StudyAddress:
                 f"type hydra.sweeper.storage=sqlite:////FOLDER/FILE.db, or leave it out."
             )
 
-    def _database(self, *, make: bool) -> RDBStorage:
+    def _database(self, *, make: bool) -> BaseStorage:
         file = self.storage.startswith("sqlite")
         waiting = {"connect_args": {"timeout": BUSY}} if file else {}
         with create_engine(self.storage, poolclass=NullPool, **waiting).connect() as connection:
@@ -170,7 +173,8 @@ class StudyAddress:
             event.listen(storage.engine, "connect", _without_own_transactions)
             event.listen(storage.engine, "begin", _begin_immediate)
             storage.engine.dispose()
-        return storage
+            return storage
+        return PatientStorage(get_storage(storage))
 
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)
@@ -231,7 +235,10 @@ class Journal(BaseJournalBackend):
                     yield entry
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries; they are on the disk when this returns."""
+        """Add entries; what must outlast a power failure is on the disk when this returns.
+
+        What a process wrote outlasts the process in any case, and entries keep their order.
+        """
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         # Without O_CREAT: a journal that somebody has removed must not begin again in the middle.
         with (
@@ -243,7 +250,8 @@ class Journal(BaseJournalBackend):
             _cut_torn_line(file)
             file.write(text.encode())
             file.flush()
-            os.fsync(file.fileno())
+            if any(map(_lasts, logs)):
+                os.fsync(file.fileno())
 
     def _make(self) -> None:
         try:
@@ -280,6 +288,16 @@ class Journal(BaseJournalBackend):
             told = f"cannot be used: {error.strerror or error}; {ELSEWHERE}"
             reason = REASONS.get(error.errno or 0, told)
             raise StoreError(f"{self._named} {reason}.") from error
+
+
+def _lasts(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is about the study, or ends a trial: the rest would only be done again.
+
+    It takes milliseconds to get onto a disk, in which nobody else can write.
+    """
+    if "trial_id" in entry:
+        return "state" in entry and TrialState(entry["state"]).is_finished()
+    return "distributions" not in entry  # a new trial has them
 
 
 def _cut_torn_line(file: IO[bytes]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cnn_sweeps.config.metrics import KEY as METRICS
-from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.source import FOLDER, Source, is_users
@@ -48,7 +48,8 @@ def own_functions(plan: Plan) -> dict[str, str]:
 
 
 def _typed(config: Config) -> Iterator[tuple[str, object]]:
-    yield custom.KEY, getattr(config.model, "function", "")
+    network = own_network(config.model)
+    yield custom.KEY, network.function if network else ""
     yield LOSS, config.trainer.loss
     yield METRICS, config.trainer.metrics
 

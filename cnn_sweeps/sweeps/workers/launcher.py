@@ -26,6 +26,7 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
@@ -42,6 +43,7 @@ from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.text.redact import HIDDEN, without_password
+from cnn_sweeps.tracking.patience import patient
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,9 @@ Launch = Callable[[], None]
 
 TICK = 1.0
 """Seconds between two looks at the study."""
+PATIENCE = 60.0
+"""Seconds that a placed worker waits for more trials: another one would wait in a scheduler's
+queue."""
 MOST_FRUITLESS = 3
 """Placements in a row that begin no trial; then something is wrong with all."""
 
@@ -137,7 +142,7 @@ def work_as_job(worker: str) -> None:
             f"that a launcher places. Leave it out."
         )
     number, cpu_slots = int(place[1]), int(place[2])
-    with _stoppable() as stopping:
+    with _stoppable() as stopping, patient(Tracking.patience):
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
         with importable_code(SweepStudy.load(address, checked=False), trust=False):
             study = SweepStudy.load(address)
@@ -149,6 +154,7 @@ def work_as_job(worker: str) -> None:
                 stop=lambda: bool(stopping) or asked_to_stop(study),
                 number=number,
                 threads=max(1, cores() // cpu_slots),
+                patience=PATIENCE,
             ).work()
             logger.info("worker %d, process %d, ended", number, os.getpid())
 

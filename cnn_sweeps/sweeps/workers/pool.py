@@ -20,11 +20,12 @@ from multiprocessing.context import ForkServerProcess
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.deaths import Deaths
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, without_main
+from cnn_sweeps.tracking.patience import patient
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Order:
         address: the study.
         number: number of the worker, from 0; its device follows from it.
         threads: CPU threads for configs that leave them open.
+        patience: seconds to wait for a database or a server that is away.
         scratch: folder of its temporary files.
         execute: dotted path of what carries out a trial; None to train it.
     """
@@ -57,6 +59,7 @@ class Order:
     number: int
     scratch: str
     threads: int
+    patience: float = 0.0
     execute: str | None = None
 
 
@@ -85,10 +88,16 @@ class Pool:
     """So many workers on one study, for as long as there is something for them to do."""
 
     def __init__(
-        self, address: StudyAddress, *, workers: int, threads: int, execute: str | None = None
+        self,
+        address: StudyAddress,
+        *,
+        workers: int,
+        threads: int,
+        patience: float = 0.0,
+        execute: str | None = None,
     ) -> None:
         self._address, self._workers = address, workers
-        self._threads, self._execute = threads, execute
+        self._threads, self._patience, self._execute = threads, patience, execute
         self._handles: dict[int, WorkerHandle] = {}
         self._stillborn = 0
         self._deaths = Deaths(workers)
@@ -157,6 +166,7 @@ class Pool:
             address=self._address,
             number=number,
             threads=self._threads,
+            patience=self._patience,
             execute=self._execute,
         )
         here, there = CONTEXT.Pipe(duplex=False)
@@ -234,17 +244,24 @@ def serve(order: Order, pipe: Connection) -> None:
         except OSError:  # nobody listens any more: the controller has died
             stopping.append(signal.SIGPIPE)
 
+    def heed() -> None:
+        if stopping:
+            raise StoppedError("asked to stop while the storage was away")
+
     try:
-        study = SweepStudy.load(order.address)
-        with logged_worker(study):
-            Worker(
-                study=study,
-                execute=execute_of(study, order.execute),
-                emit=emit,
-                stop=lambda: bool(stopping),
-                number=order.number,
-                threads=order.threads,
-            ).work(most=TRIALS_PER_PROCESS)
+        with patient(order.patience, heed=heed):
+            study = SweepStudy.load(order.address)
+            with logged_worker(study):
+                Worker(
+                    study=study,
+                    execute=execute_of(study, order.execute),
+                    emit=emit,
+                    stop=lambda: bool(stopping),
+                    number=order.number,
+                    threads=order.threads,
+                ).work(most=TRIALS_PER_PROCESS)
+    except StoppedError:  # its trial is requeued by who finds it without an owner
+        pass
     except CnnSweepsError as error:
         emit(WorkerRefused(worker=order.number, message=str(error)))
     # TensorFlow and MLflow keep threads that would delay an ordinary end.

@@ -9,7 +9,7 @@ from stores import Finished
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.what_if import Outcome
+from cnn_sweeps.runs.outcomes import Outcome
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results import measured, what_if
 from cnn_sweeps.tracking import Store

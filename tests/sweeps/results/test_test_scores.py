@@ -11,9 +11,6 @@ from cnn_sweeps.sweeps.results.test_scores import Unscored
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.training import backend
 
-STORE: Any = None
-"""Nothing is logged by who asks."""
-
 
 def asked(count: int) -> list[Unscored]:
     """So many trials with one thread each."""
@@ -58,24 +55,6 @@ def test_trials_are_scored_where_their_threads_can_be(
     """This process alone, unless it has other threads by now; else shared among the workers."""
     started = backend.BackendSettings(threads=threads, deterministic=True)
     monkeypatch.setattr(backend, "_started", [started])
-    found = test_scores._score(STORE, Tracking(), asked(3), workers)
+    found = test_scores._score(Tracking(), asked(3), workers)
     assert found == {n: {"test_loss": float(n)} for n in range(3)}
     assert places == where
-
-
-@pytest.mark.parametrize(
-    ("workers", "figures", "parts"),
-    [
-        pytest.param(2, True, [["tests"], ["figures"]], id="two-processes"),
-        pytest.param(1, True, [["all"]], id="one-worker"),
-        pytest.param(2, False, [["all"]], id="no-figures"),
-    ],
-)
-def test_a_winner_is_drawn_while_it_is_scored(
-    workers: int, figures: bool, parts: list[list[str]]
-) -> None:
-    """Where there are two workers for it, and something to draw."""
-    config = values(tracking={"figures": figures})
-    winner = Unscored(trial=0, run_id="a" * 32, config=config, best=True)
-    shares = test_scores._shares([winner], workers)
-    assert [[each.part for each in share] for share in shares] == parts

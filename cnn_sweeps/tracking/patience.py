@@ -1,0 +1,176 @@
+"""Waiting for a database or a server that is away for a while, instead of giving up.
+
+Whoever has a trial in hand has something to lose; whoever types a command wants to be told at once.
+So nothing waits by default, and inside `patient` everything does: the calls of an `MlflowClient`
+and of Optuna's storage that go through `Patient`, in all threads of the process.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from cnn_sweeps.text.redact import hidden_in
+from cnn_sweeps.tracking.errors import absence, first_line, is_away
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+FIRST, LONGEST = 0.5, 5.0
+"""Seconds between the first attempts, and at most: no longer than between two heartbeats."""
+
+NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+
+Result = TypeVar("Result")
+
+
+@dataclass(kw_only=True)
+class Patience:
+    """How this process waits.
+
+    Attributes:
+        seconds: for how long; 0 for not at all.
+        say: is told once that something is away, and once that it is back.
+        heed: is called between attempts; it raises where the wait is to be broken off.
+        away_since: when what is away was first found to be, by a clock that is never set.
+        back_since: when the last outage was over, by that clock.
+    """
+
+    seconds: float = 0.0
+    say: Callable[[str], None] = logger.warning
+    heed: Callable[[], None] = lambda: None
+    away_since: float | None = None
+    back_since: float = -math.inf
+
+    def call(self, attempt: Callable[[], Result]) -> Result:
+        """What an attempt returns, repeated as long as a database or server is away.
+
+        Raises:
+            Exception: what the attempt raises, if not for that, or for longer than `seconds`.
+        """
+        wait = FIRST
+        while True:
+            try:
+                result = attempt()
+            except Exception as error:
+                cause = absence(error)
+                if cause is None or not self._goes_on(cause):
+                    raise
+            else:
+                self._back()
+                return result
+            self.heed()
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST)
+
+    def _goes_on(self, cause: BaseException) -> bool:
+        """Whether to wait (still); what is away is told once."""
+        if self.seconds <= 0:
+            return False
+        now = time.monotonic()
+        if self.away_since is None:
+            self.away_since = now
+            what = hidden_in(first_line(cause, 160))
+            self.say(f"Waiting for up to {self.seconds:g} s (tracking.patience): {what}")
+        return now - self.away_since < self.seconds
+
+    def _back(self) -> None:
+        if self.away_since is not None:
+            since, self.away_since, self.back_since = self.away_since, None, time.monotonic()
+            self.say(f"Back after {self.back_since - since:.0f} s.")
+
+
+@dataclass
+class _Process:
+    """What all threads of this process share."""
+
+    patience: Patience
+
+
+_process = _Process(Patience())
+
+
+@contextmanager
+def patient(
+    seconds: float,
+    *,
+    say: Callable[[str], None] = logger.warning,
+    heed: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Let this process wait inside the block for what is away; an outer block decides how.
+
+    See `Patience`. MLflow's own retries, of which nobody is told, are left to it elsewhere.
+    """
+    if _process.patience.seconds > 0:
+        yield
+        return
+    ours = {name: value for name, value in NO_RETRIES.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        with _be(Patience(seconds=seconds, say=say, heed=heed)):
+            yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _be(patience: Patience) -> Iterator[None]:
+    before, _process.patience = _process.patience, patience
+    try:
+        yield
+    finally:
+        _process.patience = before
+
+
+def tried(attempt: Callable[[], object]) -> bool:
+    """Make an attempt that must not wait; False where it is to be made again later.
+
+    Raises:
+        Exception: what it raises, if nothing is away, or if nothing waits here.
+    """
+    try:
+        with _be(Patience()):
+            attempt()
+    except Exception as error:
+        if _process.patience.seconds > 0 and is_away(error):
+            return False
+        raise
+    return True
+
+
+def waiting(attempt: Callable[[], Result]) -> Result:
+    """What an attempt returns, which waits as this process does now; see `Patience.call`."""
+    return _process.patience.call(attempt)
+
+
+def last_outage_end() -> float:
+    """When this process last could go on after an outage, by `time.monotonic`."""
+    return _process.patience.back_since
+
+
+def patient_client(client: "MlflowClient") -> "MlflowClient":
+    """A client whose calls wait inside `patient`."""
+    return cast("MlflowClient", _PatientClient(client))
+
+
+class _PatientClient:
+    def __init__(self, client: "MlflowClient") -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return waiting(partial(found, *args, **kwargs))
+
+        return call

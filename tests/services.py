@@ -1,0 +1,165 @@
+"""Servers that a test starts, stops and starts again: PostgreSQL and MLflow."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+DEBIAN = "/usr/lib/postgresql"
+ACCOUNT = "postgres"
+
+
+def free_port() -> int:
+    """A port of this host that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL server of its own on this host.
+
+    Attributes:
+        folder: of its data.
+        port: that it listens on.
+        programs: folder of `pg_ctl` and `initdb`.
+        account: who runs it; None for this user. It refuses to run as root.
+    """
+
+    folder: Path
+    port: int
+    programs: Path
+    account: str | None
+
+    @property
+    def url(self) -> str:
+        """The address for SQLAlchemy."""
+        return f"postgresql+psycopg://{ACCOUNT}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        listen = f"-p {self.port} -k {self.folder.parent} -c listen_addresses=127.0.0.1"
+        log = str(self.folder / "server.log")
+        self._run("pg_ctl", "-D", str(self.folder), "-o", listen, "-l", log, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it at once: its connections are cut."""
+        self._run("pg_ctl", "-D", str(self.folder), "-m", "fast", "-w", "stop")
+
+    def create(self) -> None:
+        """Make its folder."""
+        self._run("initdb", "-D", str(self.folder), "-U", ACCOUNT, "-A", "trust", "--no-sync")
+
+    def _run(self, program: str, *words: str) -> None:
+        subprocess.run(
+            [self.programs / program, *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self.account,
+            cwd=self.folder.parent,
+        )
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """A running PostgreSQL server, which is stopped at the end; the test is skipped without one."""
+    found = _programs()
+    if found is None or find_spec("psycopg") is None:
+        pytest.skip("needs PostgreSQL (initdb, pg_ctl) and the Python package psycopg")
+    place = folder / "postgres"
+    place.mkdir()
+    account = None
+    if os.getuid() == 0:
+        account = ACCOUNT
+        shutil.chown(place, ACCOUNT)
+        _let_through(place)
+    server = Postgres(place / "data", free_port(), found, account)
+    server.create()
+    server.start()
+    try:
+        yield server
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            server.stop()
+
+
+def _programs() -> Path | None:
+    """The folder of PostgreSQL's programs; Debian has them outside of the path."""
+    on_path = shutil.which("initdb")
+    folders = [Path(on_path).parent] if on_path else []
+    folders += sorted(Path(DEBIAN).glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
+
+
+def _let_through(place: Path) -> None:
+    """Let another account reach a folder of pytest's, which are private."""
+    for folder in place.parents:
+        if folder.owner() == place.parent.owner() and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+@dataclass
+class MlflowServer:
+    """An MLflow server on this host.
+
+    Attributes:
+        folder: of its database and artifacts.
+        port: that it listens on.
+    """
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        words += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        words += ["--artifacts-destination", str(self.folder / "artifacts")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        until = time.monotonic() + 120
+        while time.monotonic() < until and self.process.poll() is None:
+            with suppress(OSError), urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
+                return
+            time.sleep(0.5)
+        raise AssertionError("the MLflow server does not answer")
+
+    def stop(self) -> None:
+        """Kill it with all of its processes."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, 9)
+            self.process.wait()
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
+    """A running MLflow server, which is stopped at the end."""
+    folder.mkdir()
+    server = MlflowServer(folder, free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

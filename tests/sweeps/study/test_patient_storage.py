@@ -1,0 +1,104 @@
+"""A storage whose server goes away in the middle of a call: nothing twice, nothing lost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+import pytest
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
+
+from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
+from cnn_sweeps.tracking.patience import patient
+
+
+class Cut(InMemoryStorage):
+    """Cuts the connection once in the next call of a method, before or after it is carried out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cuts: dict[str, str] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            when = self.cuts.pop(name, None)
+            if when is None:
+                return found(*args, **kwargs)
+            if when == "after":
+                found(*args, **kwargs)
+            try:
+                raise OperationalError("", {}, Exception("server closed the connection"))
+            except OperationalError as error:
+                raise StorageInternalError("An exception is raised during the commit.") from error
+
+        return call
+
+
+@pytest.fixture(name="cut")
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
+    """A storage inside a patient block that does not sleep."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with patient(60):
+        yield Cut()
+
+
+def study_of(cut: Cut) -> optuna.Study:
+    """A study that waits for its storage."""
+    return optuna.create_study(storage=PatientStorage(cut))
+
+
+WHEN = pytest.mark.parametrize("when", ["before", "after"])
+
+
+@WHEN
+def test_a_trial_is_enqueued_once(cut: Cut, when: str) -> None:
+    """Its place would be used twice."""
+    study = study_of(cut)
+    study.enqueue_trial({"x": 1})
+    cut.cuts["create_new_trial"] = when
+    study.enqueue_trial({"x": 1})
+    assert len(study.trials) == 2
+
+
+@WHEN
+def test_a_trial_that_has_ended_so_has_ended(cut: Cut, when: str) -> None:
+    """The answer was lost, the values were not."""
+    study = study_of(cut)
+    trial = study.ask()
+    cut.cuts["set_trial_state_values"] = when
+    study.tell(trial, 0.5)
+    assert [(trial.state, trial.value) for trial in study.trials] == [(TrialState.COMPLETE, 0.5)]
+
+
+def test_a_trial_that_another_process_ended_is_told(cut: Cut) -> None:
+    """It was requeued meanwhile: whose values it has is not ours to say."""
+    study = study_of(cut)
+    trial = study.ask()
+    number = trial._trial_id
+    cut.cuts["set_trial_state_values"] = "before"
+    InMemoryStorage.set_trial_state_values(cut, number, TrialState.FAIL)
+    with pytest.raises(UpdateFinishedTrialError):
+        study._storage.set_trial_state_values(number, TrialState.COMPLETE, [0.5])
+
+
+@WHEN
+@pytest.mark.parametrize(
+    "method", ["set_trial_user_attr", "get_all_trials", "set_study_user_attr", "get_trial"]
+)
+def test_other_calls_are_repeated(cut: Cut, when: str, method: str) -> None:
+    """They give the same, however often."""
+    study = study_of(cut)
+    trial = study.ask()
+    cut.cuts[method] = when
+    trial.set_user_attr("a", 1)
+    study.set_user_attr("b", 2)
+    assert study.trials[0].user_attrs == {"a": 1}
+    assert study.user_attrs == {"b": 2}
+    assert study._storage.get_trial(0).user_attrs == {"a": 1}
+    assert cut.cuts == {}

@@ -1,0 +1,190 @@
+"""Waiting for a server that is away: how long, what is told, and what is not waited for."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mlflow.exceptions import MlflowException
+from requests.exceptions import ConnectionError as NoConnection
+from sqlalchemy.exc import OperationalError
+
+from cnn_sweeps.errors import StoppedError, StoreError
+from cnn_sweeps.tracking import patience
+from cnn_sweeps.tracking.errors import is_away
+from cnn_sweeps.tracking.patience import patient, patient_client, tried, waiting
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """What it says."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move it."""
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The time that passes while something is waited for."""
+    made = Time()
+    monkeypatch.setattr(patience, "time", made)
+    return made
+
+
+def away_until(moment: float, clock: Time) -> Callable[[], str]:
+    """Something that answers from a moment on."""
+
+    def answer() -> str:
+        if clock.now < moment:
+            raise NoConnection("Connection refused")
+        return "here"
+
+    return answer
+
+
+def test_nothing_waits_by_default(clock: Time) -> None:
+    """Who types a command wants to be told at once."""
+    with pytest.raises(NoConnection):
+        waiting(away_until(1, clock))
+    assert clock.now == 0
+
+
+def test_what_comes_back_in_time_is_waited_for_and_told_once(clock: Time) -> None:
+    """Two lines for an outage, not one for each attempt."""
+    told: list[str] = []
+    with patient(300, say=told.append):
+        assert waiting(away_until(30, clock)) == "here"
+        assert waiting(away_until(0, clock)) == "here"
+    assert 30 <= clock.now <= 30 + patience.LONGEST
+    assert told[0] == "Waiting for up to 300 s (tracking.patience): Connection refused"
+    assert told[1:] == [f"Back after {clock.now:.0f} s."]
+
+
+def test_an_outage_has_one_time_however_many_calls_are_made_in_it(clock: Time) -> None:
+    """Else a requeue after the time is up would wait for as long again."""
+    with patient(60):
+        for _ in range(3):
+            with pytest.raises(NoConnection):
+                waiting(away_until(1e9, clock))
+    assert clock.now <= 60 + patience.LONGEST
+
+
+def test_calls_in_calls_do_not_wait_twice(clock: Time) -> None:
+    """A store that is opened makes calls of its own."""
+    with patient(60), pytest.raises(NoConnection):
+        waiting(lambda: waiting(away_until(1e9, clock)))
+    assert clock.now <= 60 + patience.LONGEST
+
+
+def test_the_next_outage_has_its_own_time(clock: Time) -> None:
+    """What was waited for before does not count."""
+    with patient(60):
+        waiting(away_until(50, clock))
+        assert waiting(away_until(clock.now + 50, clock)) == "here"
+
+
+def test_waiting_is_broken_off_by_who_asks_to_stop(clock: Time) -> None:
+    """Ctrl-C ends a sweep whose database is away."""
+
+    def heed() -> None:
+        """Stop after three seconds."""
+        if clock.now > 3:
+            raise StoppedError("asked to stop")
+
+    with patient(300, heed=heed), pytest.raises(StoppedError):
+        waiting(away_until(1e9, clock))
+    assert clock.now < 10
+
+
+def test_the_outer_block_decides(clock: Time) -> None:
+    """A run inside a sweep waits as the sweep does."""
+    with patient(60), patient(0):
+        assert waiting(away_until(30, clock)) == "here"
+
+
+def test_an_attempt_that_must_not_wait_is_made_again_later(clock: Time) -> None:
+    """Training goes on while its epochs cannot be logged."""
+    with patient(300):
+        assert not tried(away_until(30, clock))
+        assert clock.now == 0
+        clock.now = 31
+        assert tried(away_until(30, clock))
+
+
+def test_without_patience_an_attempt_fails(clock: Time) -> None:
+    """As every other call does."""
+    with pytest.raises(NoConnection):
+        tried(away_until(30, clock))
+
+
+def test_a_client_waits_in_each_of_its_calls(clock: Time) -> None:
+    """None of them knows of it."""
+
+    class Client:
+        """Stands for MLflow's."""
+
+        _tracking_client = "inner"
+
+        def get_run(self, run_id: str) -> str:
+            """A call like any other."""
+            return f"{run_id} {away_until(20, clock)()}"
+
+    client: Any = patient_client(Client())  # type: ignore[arg-type]
+    with patient(300):
+        assert client.get_run("r") == "r here"
+    assert client._tracking_client == "inner"
+
+
+def _database(original: Exception) -> OperationalError:
+    return OperationalError("SELECT 1", {}, original)
+
+
+def _unavailable() -> MlflowException:
+    error = MlflowException("bad gateway")
+    error.get_http_status_code = lambda: 502  # type: ignore[method-assign]
+    return error
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoConnection("refused"),
+        ConnectionResetError("reset by peer"),
+        _database(Exception("the database system is starting up")),
+        _caused(StoreError("The tracking store x does not respond."), NoConnection("refused")),
+        _caused(MlflowException("request failed"), NoConnection("refused")),
+        _unavailable(),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
+)
+def test_servers_that_are_away(error: Exception) -> None:
+    """Stopped, restarting, behind a proxy, or cut off."""
+    assert is_away(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _database(sqlite3.OperationalError("database or disk is full")),
+        StoreError("another store"),
+        MlflowException("Run 'x' not found"),
+        OSError(28, "No space left on device"),
+        ValueError("a mistake"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
+)
+def test_what_waiting_would_not_mend(error: Exception) -> None:
+    """A full disk is told at once."""
+    assert not is_away(error)
