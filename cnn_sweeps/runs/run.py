@@ -22,7 +22,7 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
@@ -274,8 +274,8 @@ def _draw_and_store(
         A sentence for each figure that had to be left out.
     """
     config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves(trained.epochs, experiment.name)
-    tracked.log_figure(curves, CURVES_FILE)
+    curves = figures.learning_curves_png(trained.epochs, experiment.name)
+    artifacts.write_bytes(tracked, curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     single = test_scores is not None
     if single and config.tracking.figures:
