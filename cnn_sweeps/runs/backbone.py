@@ -20,7 +20,7 @@ from cnn_sweeps.runs import pretrained, stored_model
 from cnn_sweeps.runs.pretrained import TrainedRun
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.feature_cache import FeatureCache
-from cnn_sweeps.trajectories.resume import fingerprint
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 
 
 def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:

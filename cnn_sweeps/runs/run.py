@@ -103,11 +103,8 @@ def run(
             with clock("train"):
                 trainer, epochs, done = _train(model, experiment, here, later, callbacks, trial)
             # Evaluate
-            metrics = log.metrics_of(model, config, done)
-            scores = None
-            if trial is None:
-                tests, scores = stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
-                metrics |= tests
+            tests, scores = _test(trainer, experiment) if trial is None else ({}, None)
+            metrics = log.metrics_of(model, config, done) | tests
             # Log
             metrics |= log.costs_of(clock.metrics, done, epochs)
             log.log_results(later, metrics, done, weights := state.weights_sha256(model))
@@ -265,6 +262,13 @@ def logged_epoch_source(
         finally:
             with suppress(StoreError):  # what went wrong in the training is reported instead
                 tracked.log_cost(epochs.cost)
+
+
+def _test(
+    trainer: loop.Trainer, experiment: Experiment
+) -> tuple[dict[str, float], NDArray[np.floating[Any]] | None]:
+    """The scores of the test split, and of each of its images."""
+    return stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
 
 
 def _draw_and_store(

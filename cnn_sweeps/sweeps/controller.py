@@ -60,11 +60,11 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
-    here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
-    if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
-        refuse_unfit(plan)
+    complete = _complete(address, plan, budget)
+    if not complete:
+        _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
-        if budget.n_jobs and here:
+        if budget.n_jobs and place is None and not (budget.elsewhere or complete):
             forkserver.warm_up()
         store = Store.open(request.config.tracking)
         interrupts.heed()
@@ -72,11 +72,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             study = _prepare(address, plan, store, budget)
             announce(study)
             waits.enter_context(
-                patient(
-                    request.config.tracking.patience,
-                    say=display.notice,
-                    heed=interrupts.heed,
-                )
+                patient(request.config.tracking.patience, say=display.notice, heed=interrupts.heed)
             )
             save_command(study, request.typed)
             interrupts.heed()
@@ -106,6 +102,17 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     report = publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
+
+
+def _look_at_images(plan: Plan, display: Display) -> None:
+    """Refuse what no trial could do with them; in an exercise that is part of the answer.
+
+    Raises:
+        ConfigError: a value is never possible with the images.
+        DataError: they cannot be read.
+    """
+    if plan.exercise is None and (passed_over := refuse_unfit(plan)):
+        display.notice(f"  {passed_over}")
 
 
 def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
