@@ -8,6 +8,7 @@ from functools import partial
 from optuna.trial import TrialState
 
 from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -209,6 +210,7 @@ def _carry_out(
                 study.address,
                 workers=workers,
                 threads=threads,
+                seats=devices.seats(budget.workers_per_gpu),
                 patience=study.plan.first.tracking.patience,
             )
             supervisor.run(pool, interrupts)
