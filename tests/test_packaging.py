@@ -38,8 +38,8 @@ COMES_WITH = {
 """Parts of another library's interface; which version is that library's to say."""
 
 TOP_LEVEL = {
-    "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile", "README.md",
-    "SECURITY.md", "benchmarks", "cnn_sweeps", "conf",
+    "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "SECURITY.md", "benchmarks", "cnn_sweeps", "conf",
     "docs", "hydra_plugins", "mlruns", "pyproject.toml", "requirements.lock", "tests",
 }  # fmt: skip
 MACHINE_PATH = re.compile(r"(?<![\w.~$}])/(?:work|root)/\w")
