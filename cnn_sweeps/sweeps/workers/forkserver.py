@@ -41,6 +41,18 @@ def warm_up(execute: str | None = None) -> None:
     ensure_running()
 
 
+@contextmanager
+def warming_up() -> Iterator[None]:
+    """Let that process start beside what the block does; what the block refuses ends it."""
+    warm_up()
+    try:
+        yield
+    except BaseException:
+        if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
+            os.kill(pid, signal.SIGKILL)  # it would import for seconds before it looked
+        raise
+
+
 def ensure_running() -> None:
     """Start the process that workers are forked from, where it does not run.
 
