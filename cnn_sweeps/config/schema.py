@@ -716,6 +716,27 @@ class Trajectory:
     epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
     keep_epochs: Numbers = added(default=(), neutral=())
     """Marked epochs: they keep their state, whatever its size."""
+    store: Place | None = added(default=None, neutral=None)
+    """Folder of epochs that others read and write as well, on a file system that all can reach."""
+    audit: Share = added(default=0.0, neutral=0.0)
+    """Share of the epochs read from `store` that are trained again and compared."""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that would have no effect.
+
+        Raises:
+            ConfigError: there is nothing to share, or nothing to audit.
+        """
+        if self.store is not None and not self.reuse:
+            raise ConfigError(
+                f"trajectory.store={self.store} has no effect with trajectory.reuse=false, which "
+                "neither reads nor stores epochs: type one of them."
+            )
+        if self.audit and self.store is None:
+            raise ConfigError(
+                f"trajectory.audit={self.audit:g} has no effect without trajectory.store=FOLDER: "
+                "it is a share of the epochs that are read from there."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -243,6 +243,8 @@ CASES = {
     ),
     **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
     "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
+    "epochs of others": Case(model=CNN, shared=0.0),
+    "epochs of others, audited": Case(model=FULL, shared=1.0),
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
     "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
     "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
