@@ -148,7 +148,8 @@ def run_pretrained(asked: argparse.Namespace, folder: Path) -> None:
         side=asked.side,
         epochs=asked.epochs,
     )
-    print(pretrained.measure(images, folder))
+    print(pretrained.accuracies(images, folder), end="\n\n", flush=True)
+    print(pretrained.costs(images, folder))
 
 
 COMMANDS = {

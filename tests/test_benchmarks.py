@@ -125,7 +125,7 @@ def test_ratios_and_targets_are_told() -> None:
     """Each way is set against the bare loop and the official sweeper, ours against its aims."""
     told = grid.to_markdown([timing("bare", 200), timing("ours", 100), timing("official", 160)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[2:5]] == ["100", "0.50", "0.62"]
+    assert [cell.strip() for cell in row.split("|")[2:6]] == ["100", "–", "0.50", "0.62"]
     assert told.splitlines()[-2:] == [
         "ours / bare: 0.50, target 0.37: missed",
         "ours / official: 0.62, target 0.33: missed",
@@ -135,10 +135,10 @@ def test_ratios_and_targets_are_told() -> None:
 def test_what_a_sweep_takes_beside_its_epochs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wall time is set against the seconds of its epochs, spread over the cores."""
     monkeypatch.setattr(grid, "cores", lambda: 2)
-    ours = replace(timing("ours", 60), trained=80.0)
+    ours = replace(timing("ours", 60), trained=80.0, busy=110.0)
     told = grid.to_markdown([timing("bare", 200), ours, timing("again", 6)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[3:6]] == ["0.30", "–", "1.50"]
+    assert [cell.strip() for cell in row.split("|")[3:7]] == ["110", "0.30", "–", "1.50"]
     last = "ours / (thread seconds of its epochs / 2 cores): 1.50, target 1.25: missed"
     assert told.splitlines()[-1] == last
 

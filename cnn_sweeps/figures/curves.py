@@ -34,17 +34,18 @@ def learning_curves(epochs: Sequence[Epoch], about: str) -> "Figure":
         figure = style.new(style.WIDTH, 580 + ROW * (rows - 1), "Learning curves", about)
         loss = style.place(figure, 80, 120, 540, 390)
         _panel(loss, numbers, [e.loss for e in epochs], [e.val_loss for e in epochs])
-        loss.set_title("Loss", loc="left")
+        # With a place of its own a title need not be measured against all that is drawn.
+        loss.set_title("Loss", loc="left", y=1)
         loss.set_ylabel("cross-entropy")
         accuracy = style.place(figure, 745, 120, 540, 390)
         _panel(accuracy, numbers, [e.accuracy for e in epochs], [e.val_accuracy for e in epochs])
-        accuracy.set_title("Accuracy", loc="left")
+        accuracy.set_title("Accuracy", loc="left", y=1)
         accuracy.set_ylabel("fraction of the images")
         for number, name in enumerate(further):
             row, column = divmod(number, len(LEFT))
             axes = style.place(figure, LEFT[column], 120 + ROW * (row + 1), 540, 390)
             _panel(axes, numbers, (), [e.measured.get(name) for e in epochs])
-            axes.set_title(name.removeprefix("val_"), loc="left")
+            axes.set_title(name.removeprefix("val_"), loc="left", y=1)
     return figure
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import CustomModel, Model, PretrainedModel
 from cnn_sweeps.errors import ConfigError
@@ -35,6 +36,7 @@ OWN: Final[Mapping[str, Network[Any]]] = {
     "custom": custom.NETWORK,
 }
 """The networks of a run that can be a backbone, by their names."""
+KEY: Final = "model.weights"
 BACKBONE: Final = "backbone"
 RGB: Final = 3
 SMALLEST: Final = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -140,6 +142,22 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
         ) from error
     if whole is not own:
         own.set_weights(_cut(model, whole).get_weights())
+
+
+def set_backbone(network: Any, model: PretrainedModel, weights: Sequence[NDArray[Any]]) -> None:
+    """Give the backbone of a network its weights, in order.
+
+    Raises:
+        ConfigError: they are those of another one.
+    """
+    own = network.get_layer(BACKBONE)
+    if [tuple(each.shape) for each in own.weights] != [each.shape for each in weights]:
+        raise ConfigError(
+            f"model.weights={model.weights} has no weights of {title(model)} that ends with "
+            f"model.layer={model.layer or 'null'}.\nType the backbone and the layer that it was "
+            "exported with."
+        )
+    own.set_weights(weights)
 
 
 def _check_same(own: Any, theirs: Any, model: PretrainedModel) -> None:

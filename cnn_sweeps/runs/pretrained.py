@@ -27,13 +27,13 @@ from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashEr
 from cnn_sweeps.models import custom, pretrained
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.network import Shape
+from cnn_sweeps.models.pretrained import KEY
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs import lookup, packed_weights
 from cnn_sweeps.runs.record import FINISHED, Record, verify
 from cnn_sweeps.tracking import RunRecord, Store, model_files
 from cnn_sweeps.tracking.names import WEIGHTS
 
-KEY = "model.weights"
 URI = "MLFLOW_TRACKING_URI"
 
 
@@ -52,6 +52,12 @@ class TrainedRun:
     record: Record
     shape: Shape
     classes: int
+
+
+def begun_with(config: Config) -> PretrainedModel | None:
+    """The network of an experiment that begins with pretrained weights; None for all others."""
+    model = config.model
+    return model if isinstance(model, PretrainedModel) and model.weights is not None else None
 
 
 def resolve_backbone(config: Config) -> Model:
@@ -87,9 +93,9 @@ def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
         UnknownHashError: there is no such run.
         RecordError: the weights are not those of the record.
     """
-    model = config.model
-    if not isinstance(model, PretrainedModel) or model.weights is None:
-        return model
+    model = begun_with(config)
+    if model is None:
+        return config.model
     if model.weights_from == "run":
         return _with_run(model, trained_run(model, store or lookup.open_store(config.tracking)))
     if model.weights_from == "imagenet":  # Keras is asked for the file
@@ -135,8 +141,9 @@ def weights_file(model: PretrainedModel, shape: Shape) -> Path:
 
 @lru_cache(maxsize=16)
 def _digest_of(file: Path, _changed: int) -> str:
-    """Of a file, until it changes."""
-    return digest_of(file)
+    """Of a file, until it changes; of the arrays where it was exported with a run."""
+    packed = file.suffix == packed_weights.SUFFIX
+    return packed_weights.weights_sha256(file) if packed else digest_of(file)
 
 
 def _known_run(model: PretrainedModel, tracking: Tracking) -> TrainedRun:
@@ -215,6 +222,18 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
         weights=run.config_hash,
         weights_sha256=run.tags[WEIGHTS],
     )
+
+
+def origin(model: PretrainedModel) -> str:
+    """Where pretrained weights are from, and how many bytes they are as far as they lie here."""
+    told = f"{KEY}={model.weights} (SHA-256 {str(model.weights_sha256)[:SHOWN]})"
+    file = expand_user(Path(str(model.weights)))
+    return f"{told}, {file.stat().st_size / 1e6:,.1f} MB" if kind(file) == "file" else told
+
+
+def runs_own_code(model: PretrainedModel) -> bool:
+    """Whether the weights are those of a run whose network is the user's own."""
+    return model.weights_from == "run" and own_network(model) is not None
 
 
 def _require_own_code(model: PretrainedModel, record: Record) -> None:

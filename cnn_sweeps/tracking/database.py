@@ -9,6 +9,7 @@ reads it gets a copy that is treated so.
 """
 
 import atexit
+import gc
 import logging
 import os
 import socket
@@ -24,7 +25,7 @@ from filelock import FileLock
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import schema
+from cnn_sweeps.tracking import schema, template
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.patience import patient_client
@@ -149,12 +150,9 @@ def _unreadable(uri: str) -> StoreError:
 
 def _create(database: Path, artifacts: str) -> None:
     """Write a migrated, empty database under its final name in one step."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
     try:
-        store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts)  # type: ignore[no-untyped-call]
-        store.engine.dispose()
+        template.write(draft, artifacts)
         with closing(sqlite3.connect(draft)) as connection, connection:
             remember_folder(connection, database.parent)
         draft.replace(database)
@@ -185,7 +183,8 @@ def quiet_mlflow() -> Iterator[None]:
         os.environ.setdefault(name, value)
     # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
     with warnings.catch_warnings(action="ignore"):
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
+        with _without_collecting():
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
 
         if "MLFLOW_LOGGING_LEVEL" not in os.environ:
             logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -193,6 +192,18 @@ def quiet_mlflow() -> Iterator[None]:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         yield
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Import without looking for garbage, of which there is none and which takes long."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _moved_copy(database: Path) -> str:

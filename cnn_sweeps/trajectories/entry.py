@@ -166,7 +166,7 @@ def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
     stored = {
         "format": FORMAT,
         "sha256": _digest_of(history),
-        "epochs": [_plain(one) for one in history],
+        "epochs": [plain_record(one) for one in history],
         **({"first": first} if first > 1 else {}),
     }
     return json.dumps(stored).encode()
@@ -180,7 +180,7 @@ def decode_history(data: bytes) -> list[EpochRecord]:
     """
     try:
         stored = json.loads(data)
-        history = [_kept(plain) for plain in stored["epochs"]]
+        history = [record_of(plain) for plain in stored["epochs"]]
         whole = (stored["format"], stored["sha256"]) == (FORMAT, _digest_of(history))
         first = stored.get("first", 1)
         numbers = list(range(first, first + len(history)))
@@ -191,11 +191,12 @@ def decode_history(data: bytes) -> list[EpochRecord]:
     return history
 
 
-def _kept(plain: Mapping[str, Any]) -> EpochRecord:
+def record_of(plain: Mapping[str, Any]) -> EpochRecord:
+    """The epoch that `plain_record` gave."""
     return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
 
 
-def _plain(one: EpochRecord) -> dict[str, Any]:
+def plain_record(one: EpochRecord) -> dict[str, Any]:
     """An epoch as it is stored: further metrics stand in a file of their own.
 
     Without frozen variables it reads as it did before there were any.
@@ -205,8 +206,15 @@ def _plain(one: EpochRecord) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key != "frozen" or value is not None}
 
 
+def _without(one: EpochRecord, contents: Container[str]) -> EpochRecord:
+    """An epoch with the files that are there; without its weights the others are of no use."""
+    if one.weights not in contents or (one.frozen is not None and one.frozen not in contents):
+        return replace(one, weights=None, optimizer=None, frozen=None)
+    return one if one.optimizer in contents else replace(one, optimizer=None)
+
+
 def _digest_of(history: Sequence[EpochRecord]) -> str:
-    return sha256([_plain(one) for one in history])
+    return sha256([plain_record(one) for one in history])
 
 
 def _frozen_of(history: Sequence[EpochRecord]) -> set[str]:
@@ -303,6 +311,44 @@ class Entry:
                 size=size,
             )
         return new
+
+    def contents(self, one: EpochRecord) -> dict[str, bytes]:
+        """The files of an epoch that are there, by their digests."""
+        read = {digest: files.read(path, digest) for path, digest in self._files(one)}
+        return {digest: data for digest, data in read.items() if data is not None}
+
+    def adopt(
+        self,
+        one: EpochRecord,
+        contents: Mapping[str, bytes],
+        *,
+        known: Sequence[EpochRecord] = (),
+        retention: Retention | None = None,
+    ) -> EpochRecord:
+        """Add an epoch that was trained elsewhere, with as many of its files as are given.
+
+        Args:
+            one: the next one, or one that is known.
+            contents: its files, by their digests.
+            known: see `put`.
+            retention: see `put`.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        kept = _without(one, contents)
+        with self.frozen.writing() if kept.frozen else nullcontext():
+            for path, digest in self._files(kept):
+                if digest != kept.frozen or not path.exists():
+                    files.write(path, contents[digest])
+            before, at = max(self.history(), [*known], key=len), one.number - self.first
+            self._write_history(
+                [*before[:at], kept, *before[at + 1 :]],
+                in_hand=one.number,
+                retention=retention or Retention(),
+                size=sum(len(data) for digest, data in contents.items() if digest != one.frozen),
+            )
+        return kept
 
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch, as it is now or when it will be trained."""
@@ -415,13 +461,13 @@ class Entry:
     def _named(self) -> list[tuple[Path, str]]:
         """The files that the history names, with their digests."""
         history = self.history()
-        own = [
-            (self._path(kind, one.number), digest)
-            for one in history
-            for kind, digest in ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
-            if digest is not None
-        ]
-        return own + [(self.frozen.path(digest), digest) for digest in _frozen_of(history)]
+        return list(dict.fromkeys(file for one in history for file in self._files(one)))
+
+    def _files(self, one: EpochRecord) -> list[tuple[Path, str]]:
+        """The files of an epoch, with their digests."""
+        own = ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
+        files_of = [(self._path(kind, one.number), digest) for kind, digest in own if digest]
+        return files_of + ([(self.frozen.path(one.frozen), one.frozen)] if one.frozen else [])
 
     def _shown(self, path: Path) -> str:
         own = path.is_relative_to(self.folder)

@@ -1,7 +1,7 @@
 """Where the epochs of a run come from: reading what is known, training what is missing.
 
-What names a trajectory on disk is what is trained, and where. Import this module late: it imports
-Keras.
+What names a trajectory on disk is what is trained, and where (`trajectories.fingerprint`). Import
+this module late: it imports Keras.
 """
 
 import time
@@ -19,7 +19,6 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity, lineage
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -29,7 +28,10 @@ from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 from cnn_sweeps.trajectories.lock import Lock
+from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
+from cnn_sweeps.trajectories.sharing import Sharing, summary
 
 PATIENCE = 0.2
 """Seconds between two looks at a trajectory that another process trains."""
@@ -78,6 +80,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         goes_on=goes_on,
         epoch_mb=config.trajectory.epoch_mb,
         wanted=wanted.weights,
+        shared=_sharing(entry, config, environment),
     )
     try:
         with resumed:
@@ -106,14 +109,35 @@ def _describe(stored: Chain, config: Config, environment: Environment) -> None:
         with suppress(StoreError):  # what cannot be written may still be read
             entry.describe(
                 {
-                    "title": title(config.model),
-                    "data": config.data.name,
-                    "trajectory_hash": entry.trajectory_hash,
+                    **_about(entry, config),
                     **({**after, "first": entry.first} if after else {}),
                     "environment": environment.numerics,
                 }
             )
         after = {"previous": entry.trajectory_hash}
+
+
+def _about(entry: Entry, config: Config) -> dict[str, Any]:
+    return {
+        "title": title(config.model),
+        "data": config.data.name,
+        "trajectory_hash": entry.trajectory_hash,
+    }
+
+
+def _sharing(stored: Chain, config: Config, environment: Environment) -> Sharing | None:
+    """What is shared of a training with others, where a store is named for that."""
+    if config.trajectory.store is None:
+        return None
+    store = SharedStore(config.trajectory.store.expanduser())
+    steps = config.trainer.steps_per_execution
+    beside = {"code": environment.code, "steps_per_execution": steps}
+    where = {"environment": environment.numerics | beside}
+    return Sharing(
+        entries={e.first: store.entry(e.trajectory_hash, e.environment) for e in stored.entries},
+        about=[_about(entry, config) | where for entry in stored.entries],
+        audit=config.trajectory.audit,
+    )
 
 
 @dataclass(kw_only=True)
@@ -131,10 +155,11 @@ class ResumedTraining:
         goes_on: whether training can go on from what is stored; else it begins at the start.
         epoch_mb: size of a state beyond which only some epochs keep theirs; see `Retention`.
         wanted: epochs that keep their weights all the same.
+        shared: what is read from others and given to them; None for nothing.
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
         seconds: wall time of the epochs that were trained here.
-        remarks: that stored epochs were quarantined, if they were.
+        quarantined: that stored epochs did not fit, if they did not.
     """
 
     trainer: loop.Trainer
@@ -143,10 +168,11 @@ class ResumedTraining:
     goes_on: bool = True
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
+    shared: Sharing | None = None
     trained: set[int] = field(default_factory=set)
     read: dict[int, EpochRecord] = field(default_factory=dict)
     seconds: float = 0.0
-    remarks: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._chain = Chain((self.entry,)) if isinstance(self.entry, Entry) else self.entry
@@ -170,7 +196,7 @@ class ResumedTraining:
             f"{pluralize(len(known), 'stored epoch')} did not fit this network: quarantined in "
             f"{self.entry.folder}, and trained again"
         )
-        self.remarks = (remark,)
+        self.quarantined = (remark,)
         return []
 
     def __enter__(self) -> Self:
@@ -182,6 +208,13 @@ class ResumedTraining:
         """Let others go on."""
         for lock in self._locks.values():
             lock.release()
+        if self.shared is not None:
+            self.shared.release()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That stored epochs were quarantined, and what was shared."""
+        return (*self.quarantined, *summary([self.shared.counts] if self.shared else []))
 
     def epochs(self) -> Iterator[Epoch]:
         """Every epoch from the first, read or trained, for as long as they are asked for."""
@@ -228,6 +261,7 @@ class ResumedTraining:
             reused=len(self.reused),
             seconds=self.seconds,
             trained_by=tuple(dict.fromkeys(self.reused.values())),
+            shared=self.shared.counts if self.shared else {},
         )
 
     def _epoch(self, number: int) -> Epoch:
@@ -238,13 +272,69 @@ class ResumedTraining:
                 kept = self._known[number - 1]
                 if number not in self.trained:
                     self.read[number] = kept
+                    self._give(kept)
                 return kept.epoch
             lock = self._lock(number)
             self._release_but(lock)
             if lock.held:
-                self._train_to(number)
+                self._take_or_train(number)
             elif not lock.acquire():
                 time.sleep(PATIENCE)
+
+    def _take_or_train(self, number: int) -> None:
+        """Take the next epoch from others, train it, or wait a moment for who does."""
+        if self._take(number):
+            return
+        if self.shared is not None and not self.shared.acquire(number, self._known):
+            time.sleep(PATIENCE)
+        elif not self._take(number):  # somebody may have ended it meanwhile
+            self._train_to(number)
+
+    def _take(self, number: int) -> bool:
+        """Take an epoch that somebody else has trained; whether it is known now."""
+        found = self.shared.find(number, self._known) if self.shared else None
+        if self.shared is None or found is None:
+            return False
+        weights = {key: value for key, value in found.arrays.items() if key.startswith(MODEL)}
+        if weights and not variables.fits_model(self.trainer.model, weights):
+            return False
+        if self.shared.audits(number) and not self._audited(found):
+            return True
+        retention = Retention(epoch_mb=self.epoch_mb, wanted=self.wanted)
+        kept = self.entry.adopt(
+            found.record, found.contents, known=self._known, retention=retention
+        )
+        self._known, self._live = [*self._known, kept], None
+        self.shared.read.add(number)
+        return True
+
+    def _audited(self, found: SharedEpoch) -> bool:
+        """Train an epoch of others again; where it has other bits, the own one is stored.
+
+        One that cannot be trained from the epoch before it is taken as it is.
+        """
+        number = found.record.number
+        if not self.goes_on or not found.arrays or self._go_back(number - 1) != number - 1:
+            return True
+        self._live = self._trained_from(number)
+        epoch, self._at = next(self._live), number
+        self.seconds += epoch.seconds
+        state = variables.snapshot(self.trainer.model)
+        if self.shared is None or self.shared.compare(found, epoch, state):
+            return True
+        self.trained.add(number)
+        self._checkpoint(epoch)
+        return False
+
+    def _give(self, kept: EpochRecord) -> None:
+        """Let others have an epoch, or what they have lost of it."""
+        shared, trained = self.shared, kept.number in self.trained
+        if shared is None or not (trained or (kept.weights and shared.lacks(kept.number))):
+            return
+        shared.put(kept, self.entry.contents(kept), self._known)
+        if trained:
+            shared.note_trained(kept.number)
+            shared.follow(self.entry.history())
 
     def _measured(self, epoch: Epoch) -> Epoch:
         """An epoch with the metrics that are asked for: as they are known, or of its weights."""
@@ -286,6 +376,7 @@ class ResumedTraining:
             self.trained.add(epoch.number)
             self.seconds += epoch.seconds
             self._checkpoint(epoch)
+            self._give(self._known[epoch.number - 1])
 
     def _trained_from(self, number: int) -> Iterator[Epoch]:
         known = self._known[: number - 1]
@@ -362,20 +453,3 @@ class ResumedTraining:
     def _wait_for_lock(self, number: int) -> None:
         while not self._lock(number).acquire():
             time.sleep(PATIENCE)
-
-
-def fingerprint(
-    environment: Environment, *, steps_per_execution: int | None, network: str | None = None
-) -> str:
-    """Digest of everything beside the config that may move the bits of a training.
-
-    An entry is only ever continued where its fingerprint is the same.
-
-    Args:
-        environment: captured after TensorFlow was started.
-        steps_per_execution: steps of one call; no part of what an experiment is.
-        network: digest of a user's own network; None for one of ours, which its config determines.
-    """
-    beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    built = {"network": network} if network else {}
-    return sha256(environment.numerics | beside | built)

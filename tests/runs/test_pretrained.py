@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
+from records import record as made_record
 from stores import Finished, copy_of
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.models.pretrained import Published
 from cnn_sweeps.provenance.identity import content
-from cnn_sweeps.runs import lookup, pretrained
+from cnn_sweeps.runs import lookup, packed_weights, pretrained
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.restore import restored_config
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.validate import check
 from cnn_sweeps.tracking import Store
@@ -147,6 +149,44 @@ def test_what_builds_on_a_network_of_the_user_is_reproduced_and_exported(
     assert (done.verdict.kind, done.used_recorded_source) == ("bit-identical", True)
     written = export(store, record, Path("out"), "keras", trust=True)
     assert written.largest_difference == 0
+
+
+@pytest.mark.slow
+def test_an_exported_run_carries_its_weights(
+    finished: Finished, home: Store, in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is reproduced where the run is not that they are of, and refuses other weights."""
+    from cnn_sweeps import api
+    from cnn_sweeps.cli.export import main
+
+    made = run(begun_with(home, finished.result.identity.short), home)
+    place = f"tracking.dir={home.address.dir}"
+    assert main([made.identity.short, "out", place]) == 0
+    file = Path("out") / "weights" / f"{finished.result.identity.short}.npz"
+    assert f"weights/{file.name}" in capsys.readouterr().out
+    assert file.name in Path("out/README.md").read_text()
+    done = api.reproduce(None, "tracking.dir=elsewhere", folder="out")
+    assert (done.verdict.kind, done.now.identity) == ("bit-identical", made.identity)
+    file.write_bytes(packed_weights.encode([np.zeros(2)], [0]))
+    with pytest.raises(RecordError, match="has the SHA-256 .*\nGet that file"):
+        api.reproduce(None, "tracking.dir=elsewhere", folder="out")
+    assert main([made.identity.short, "bare", place, "--no-weights"]) == 0
+    assert "model.weights=FILE" in capsys.readouterr().out
+    with pytest.raises(UnknownHashError, match="model.weights="):
+        api.reproduce(None, "tracking.dir=elsewhere", folder="bare")
+
+
+def test_where_weights_lie_is_said_behind_reproduce(tmp_path: Path, store: Store) -> None:
+    """Of a run that began with some; their digest stays that of the record."""
+    begun = begun_with(store, "some/where.h5", backbone=RESNET, weights_sha256="a" * 64)
+    record = made_record(config=begun)
+    again = restored_config(record, begun.tracking, ["model.weights=here=now.h5"]).model
+    assert (again.weights, again.weights_sha256) == ("here=now.h5", "a" * 64)
+    with pytest.raises(ConfigError, match="model.weights= names no file"):
+        restored_config(record, begun.tracking, ["model.weights="])
+    plain = made_record(config=begun_with(store, None, backbone=RESNET))
+    with pytest.raises(ConfigError, match="began with no pretrained weights"):
+        restored_config(plain, begun.tracking, ["model.weights=a.h5"])
 
 
 def test_the_digest_is_in_the_hash_and_the_place_is_not(

@@ -44,9 +44,11 @@ METRICS = "metrics"
 METRIC = "metrics."
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
+SHARED = "shared_epochs"
 """Of a trial that has begun: what it is, where it is logged, what it measured (each metric by its
 name behind `metrics.`; earlier versions had all of them as one value), how many of its epochs were
-trained and not from cache, and the trial whose values it took."""
+trained and not from cache, the trial whose values it took, and what was shared of its epochs
+(`trajectories.sharing`)."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

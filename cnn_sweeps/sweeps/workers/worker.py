@@ -180,6 +180,8 @@ class Worker:
         for name, value in attributes.metric_attributes(result.metrics).items():
             trial.set_user_attr(name, value)
         trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
+        if result.shared:
+            trial.set_user_attr(attributes.SHARED, dict(result.shared))
         objectives = plan.objectives.values(result.metrics)
         study.done(trial, objectives)
         self._ended(

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cards import UUID, install
 from fakes import CONTROLLER, MARK
 from optuna.trial import TrialState
 from plans import plan, study
@@ -19,6 +20,7 @@ from signals import heard
 
 from cnn_sweeps.data import memory
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
@@ -318,3 +320,16 @@ def test_a_worker_that_does_not_grow_stays() -> None:
     """A new process would read the whole study again."""
     wear = pool.Wear()
     assert not any(wear() for _ in range(40))
+
+
+def test_workers_take_turns_at_the_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has one, and it alone."""
+    install(tmp_path, monkeypatch, "9000/0", "4096/0")
+    made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
+    group = pool.Pool(
+        made.address, workers=3, threads=1, seats=devices.seats(), execute="fakes:seeing"
+    )
+    Supervisor(study=made, store=None, budget=Budget(), view=Collector()).run(group, Interrupts())
+    seen = {path.name: path.read_text() for path in tmp_path.glob("gpu-*")}
+    assert set(seen.values()) <= {UUID.format(0), UUID.format(1)}
+    assert len(seen) >= 2
