@@ -88,10 +88,7 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with (
-        patient(config.tracking.patience),
-        _start(experiment, store, trial, started) as tracked,
-    ):
+    with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
@@ -100,23 +97,18 @@ def run(
         with clock("build"):
             wanted = trial.wanted if trial else None
             network = Network.of(experiment, store, built=model, wanted=wanted)
-        model = network.model
         with tracked.together() as setup:
-            log.log_setup(setup, experiment, model, network.environment, swept)
+            log.log_setup(setup, experiment, network.model, network.environment, swept)
         with tracked.together() as later:
             # Train
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
-            # Evaluate
-            metrics = log.metrics_of(model, config, done)
-            scores = None
-            if trial is None:
-                tests, scores = stored_model.evaluate_test(evaluate, experiment.dataset)
-                metrics |= tests
-            # Log
+            # Evaluate and log
+            tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
+            metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            log.log_results(later, metrics, done, weights := state.weights_sha256(model))
-        left_out = _draw_and_store(model, experiment, done, tracked, scores)
+            log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
+        left_out = _draw_and_store(network.model, experiment, done, tracked, scores)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -250,6 +242,13 @@ def _cost_logged(epochs: loop.EpochSource, tracked: TrackedRun) -> Iterator[None
     finally:
         with suppress(StoreError):  # what went wrong in the training is reported instead
             tracked.log_cost(epochs.cost)
+
+
+def _test(
+    evaluate: Evaluate, experiment: Experiment
+) -> tuple[dict[str, float], NDArray[np.floating[Any]] | None]:
+    """The scores of the test split, and of each of its images."""
+    return stored_model.evaluate_test(evaluate, experiment.dataset)
 
 
 def _draw_and_store(

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
+from cnn_sweeps.provenance import devices
+from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
@@ -96,11 +98,15 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
     answers: dict[int, Any] = {}
+    seats = devices.seats()
     deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {n: stack.enter_context(_asked(function, calls[n], deaths)) for n in left}
+            asked = {
+                n: stack.enter_context(_asked(function, calls[n], deaths, _seat(seats, n)))
+                for n in left
+            }
             answers |= {n: receive() for n, receive in asked.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
@@ -108,9 +114,17 @@ def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) ->
     return [answers[n] for n in range(len(calls))]
 
 
+def _seat(seats: Sequence[Device], number: int) -> Device | None:
+    """The GPU of a process, in turn."""
+    return seats[number % len(seats)] if seats else None
+
+
 @contextmanager
 def _asked(
-    function: Callable[..., Any], arguments: tuple[Any, ...], deaths: Deaths
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    deaths: Deaths,
+    device: Device | None,
 ) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.
 
@@ -124,7 +138,7 @@ def _asked(
     # TensorFlow leaves files behind in a process that is killed, or ends as these do.
     with here, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         process = CONTEXT.Process(
-            target=_answer, args=(function, arguments, there, scratch), daemon=True
+            target=_answer, args=(function, arguments, there, scratch, device), daemon=True
         )
         try:
             with there:  # our end, so that the pipe ends with the process
@@ -150,9 +164,15 @@ def _asked(
 
 
 def _answer(
-    function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection, scratch: str
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    pipe: Connection,
+    scratch: str,
+    device: Device | None,
 ) -> None:
     tempfile.tempdir = scratch
+    if device is not None:
+        devices.use(device)
     try:
         answer = function(*arguments)
     except CnnSweepsError as error:
