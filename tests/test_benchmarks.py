@@ -125,7 +125,7 @@ def test_ratios_and_targets_are_told() -> None:
     """Each way is set against the bare loop and the official sweeper, ours against its aims."""
     told = grid.to_markdown([timing("bare", 200), timing("ours", 100), timing("official", 160)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[2:5]] == ["100", "0.50", "0.62"]
+    assert [cell.strip() for cell in row.split("|")[2:6]] == ["100", "–", "0.50", "0.62"]
     assert told.splitlines()[-2:] == [
         "ours / bare: 0.50, target 0.37: missed",
         "ours / official: 0.62, target 0.33: missed",
@@ -135,10 +135,10 @@ def test_ratios_and_targets_are_told() -> None:
 def test_what_a_sweep_takes_beside_its_epochs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wall time is set against the seconds of its epochs, spread over the cores."""
     monkeypatch.setattr(grid, "cores", lambda: 2)
-    ours = replace(timing("ours", 60), trained=80.0)
+    ours = replace(timing("ours", 60), trained=80.0, busy=110.0)
     told = grid.to_markdown([timing("bare", 200), ours, timing("again", 6)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[3:6]] == ["0.30", "–", "1.50"]
+    assert [cell.strip() for cell in row.split("|")[3:7]] == ["110", "0.30", "–", "1.50"]
     last = "ours / (thread seconds of its epochs / 2 cores): 1.50, target 1.25: missed"
     assert told.splitlines()[-1] == last
 
@@ -211,16 +211,19 @@ def test_overhead_is_what_is_not_training() -> None:
 
 def test_the_curve_has_a_row_for_each_stretch() -> None:
     """Two workers: the wall time of a stretch is shared by the trials that ended in it."""
-    ends = [1.0, 1.0, 2.0, 2.0, 6.0]
+    ends = [(1.0, 0.1), (1.0, 0.1), (2.0, 0.2), (2.0, 0.2), (6.0, 0.9)]
     told = [
-        trial(number, ended, resident_mb=100.0 + number, pid=number % 2)
-        for number, ended in enumerate(ends)
+        trial(number, ended, resident_mb=100.0 + number, pid=number % 2, cpu_seconds=cpu)
+        for number, (ended, cpu) in enumerate(ends)
     ]
     first, second, third = overhead.pieces(told, size=2)
     assert (first.last, first.ms, first.resident_mb, first.processes) == (2, 500.0, 100.5, 2)
     assert (second.last, second.ms) == (4, 500.0)
     assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
-    assert "8.00 times the cost, +4 MiB" in overhead.curve([first, second, third])
+    assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
+    said = overhead.curve([first, second, third], "database")
+    assert "at most 4000.0 ms a trial, target 40: missed" in said
+    assert "7.00 times the processor time, target 1.5: missed; +4 MiB" in said
 
 
 def test_memory_now_is_at_most_the_peak() -> None:
