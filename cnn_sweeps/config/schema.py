@@ -695,6 +695,8 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    system_metrics: bool = added(default=False, neutral=False)
+    """Whether MLflow's system metrics (processor, memory, disk, GPU) are logged."""
     patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
     """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
     study's too; 0 gives up at once."""

@@ -26,6 +26,7 @@ from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.tracking.system_metrics import logged_system_metrics
 from cnn_sweeps.training import averaging, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
@@ -91,6 +92,7 @@ def run(
     with (
         patient(config.tracking.patience),
         _start(experiment, store, trial, started) as tracked,
+        logged_system_metrics(tracked, wanted=config.tracking.system_metrics),
     ):
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
