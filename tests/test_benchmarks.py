@@ -346,7 +346,7 @@ def test_the_benchmark_of_a_gpu_runs_without_one(
 ) -> None:
     """A few tiny trials on the CPU: one after another, by two workers, and with one killed."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu.main(["--dry-run"]) == 0
+    assert gpu.main(["--dry-run", "--minutes", "60"]) == 0
     told = capsys.readouterr().out
     assert told.count("yes |") == 3
     assert "2, one killed" in told
