@@ -212,16 +212,19 @@ def test_overhead_is_what_is_not_training() -> None:
 
 def test_the_curve_has_a_row_for_each_stretch() -> None:
     """Two workers: the wall time of a stretch is shared by the trials that ended in it."""
-    ends = [1.0, 1.0, 2.0, 2.0, 6.0]
+    ends = [(1.0, 0.1), (1.0, 0.1), (2.0, 0.2), (2.0, 0.2), (6.0, 0.9)]
     told = [
-        trial(number, ended, resident_mb=100.0 + number, pid=number % 2)
-        for number, ended in enumerate(ends)
+        trial(number, ended, resident_mb=100.0 + number, pid=number % 2, cpu_seconds=cpu)
+        for number, (ended, cpu) in enumerate(ends)
     ]
     first, second, third = overhead.pieces(told, size=2)
     assert (first.last, first.ms, first.resident_mb, first.processes) == (2, 500.0, 100.5, 2)
     assert (second.last, second.ms) == (4, 500.0)
     assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
-    assert "8.00 times the cost, +4 MiB" in overhead.curve([first, second, third])
+    assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
+    said = overhead.curve([first, second, third], "database")
+    assert "at most 4000.0 ms a trial, target 40: missed" in said
+    assert "7.00 times the processor time, target 1.5: missed; +4 MiB" in said
 
 
 def test_memory_now_is_at_most_the_peak() -> None:

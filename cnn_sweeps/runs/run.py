@@ -22,7 +22,7 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
@@ -89,11 +89,7 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with (
-        patient(config.tracking.patience),
-        _start(experiment, store, trial, started) as tracked,
-        logged_system_metrics(tracked, wanted=config.tracking.system_metrics),
-    ):
+    with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
@@ -102,23 +98,18 @@ def run(
         with clock("build"):
             wanted = trial.wanted if trial else None
             network = Network.of(experiment, store, built=model, wanted=wanted)
-        model = network.model
         with tracked.together() as setup:
-            log.log_setup(setup, experiment, model, network.environment, swept)
+            log.log_setup(setup, experiment, network.model, network.environment, swept)
         with tracked.together() as later:
             # Train
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
-            # Evaluate
-            metrics = log.metrics_of(model, config, done)
-            scores = None
-            if trial is None:
-                tests, scores = stored_model.evaluate_test(evaluate, experiment.dataset)
-                metrics |= tests
-            # Log
+            # Evaluate and log
+            tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
+            metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            log.log_results(later, metrics, done, weights := state.weights_sha256(model))
-        left_out = _draw_and_store(model, experiment, done, tracked, scores)
+            log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
+        left_out = _draw_and_store(network.model, experiment, done, tracked, scores)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -148,7 +139,8 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        yield tracked
+        with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
+            yield tracked
 
 
 def _built_first(
@@ -254,6 +246,13 @@ def _cost_logged(epochs: loop.EpochSource, tracked: TrackedRun) -> Iterator[None
             tracked.log_cost(epochs.cost)
 
 
+def _test(
+    evaluate: Evaluate, experiment: Experiment
+) -> tuple[dict[str, float], NDArray[np.floating[Any]] | None]:
+    """The scores of the test split, and of each of its images."""
+    return stored_model.evaluate_test(evaluate, experiment.dataset)
+
+
 def _draw_and_store(
     model: "keras.Model",
     experiment: Experiment,
@@ -276,8 +275,8 @@ def _draw_and_store(
         A sentence for each figure that had to be left out.
     """
     config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves(trained.epochs, experiment.name)
-    tracked.log_figure(curves, CURVES_FILE)
+    curves = figures.learning_curves_png(trained.epochs, experiment.name)
+    artifacts.write_bytes(tracked, curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     single = test_scores is not None
     if single and config.tracking.figures:

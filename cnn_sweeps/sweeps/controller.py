@@ -73,8 +73,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     complete = _complete(address, plan, budget)
     here = place is None and not budget.elsewhere and not complete
     with forkserver.warming_up() if here and budget.n_jobs else nullcontext():
-        if here and plan.exercise is None:  # what does not fit is part of an exercise's answer
-            refuse_unfit(plan)
+        if not complete:
+            _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
         store = Store.open(request.config.tracking)
         interrupts.heed()
@@ -82,11 +82,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             study = _prepare(address, plan, store, budget)
             announce(study)
             waits.enter_context(
-                patient(
-                    request.config.tracking.patience,
-                    say=display.notice,
-                    heed=interrupts.heed,
-                )
+                patient(request.config.tracking.patience, say=display.notice, heed=interrupts.heed)
             )
             save_command(study, request.typed)
             interrupts.heed()
@@ -117,6 +113,17 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     report = publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
+
+
+def _look_at_images(plan: Plan, display: Display) -> None:
+    """Refuse what no trial could do with them; in an exercise that is part of the answer.
+
+    Raises:
+        ConfigError: a value is never possible with the images.
+        DataError: they cannot be read.
+    """
+    if plan.exercise is None and (passed_over := refuse_unfit(plan)):
+        display.notice(f"  {passed_over}")
 
 
 def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
