@@ -47,6 +47,7 @@ OPTIONS = ("sampler", "pruner")
 """Settings of a sweep that are options of a config group: `hydra/sweeper/sampler=tpe`."""
 SETTINGS = (
     *("study_name", "n_trials", "timeout", "n_jobs", "storage", "objectives"),
+    "workers_per_gpu",
     *("duplicates", "enqueue", "retries", "max_failures", "log_level", "log_file"),
 )
 """Further settings of a sweep, by their names below `hydra.sweeper`."""

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cnn_sweeps.config.rules import DATA, newest_number
+from cnn_sweeps.config.rules import AUGMENT, DATA, newest_number
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.json import from_text
 
@@ -48,6 +48,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(ge=0, le=100)]
 DataRules = Annotated[int, Field(ge=1, le=newest_number(DATA))]
+AugmentRules = Annotated[int, Field(ge=1, le=newest_number(AUGMENT))]
 Resize = Literal["stretch", "crop", "pad"]
 LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
@@ -679,6 +680,8 @@ class Augment:
     """Operations of RandAugment that each image goes through, drawn anew for each; 0 for none."""
     magnitude: Annotated[float, Field(gt=0, le=1)] = active_if("randaugment", 0.3)
     """Strength of these operations, as a share of the strongest."""
+    rules: AugmentRules = added(default=newest_number(AUGMENT), neutral=1, active_if="randaugment")
+    """From which operations; the number says which version of them."""
     erasing: Share = 0.0
     """Probability that a rectangle of an image is filled with noise."""
     mixup: Alpha = 0.0
@@ -689,7 +692,7 @@ class Augment:
     @property
     def is_on(self) -> bool:
         """Whether anything is done to the images."""
-        return replace(self, magnitude=Augment.magnitude) != Augment()
+        return replace(self, magnitude=Augment.magnitude, rules=Augment.rules) != Augment()
 
     @property
     def mixes(self) -> bool:
@@ -718,6 +721,8 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    system_metrics: bool = added(default=False, neutral=False)
+    """Whether MLflow's system metrics (processor, memory, disk, GPU) are logged."""
     patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
     """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
     study's too; 0 gives up at once."""

@@ -55,8 +55,8 @@ MODULES: Final = (
     *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
-    *("trajectories/chain.py", "trajectories/frozen.py"),
-    *("trajectories/shared.py", "trajectories/sharing.py"),
+    *("trajectories/chain.py", "trajectories/fingerprint.py", "trajectories/frozen.py"),
+    *("trajectories/shared.py", "trajectories/sharing.py", "trajectories/stored.py"),
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16

@@ -24,7 +24,7 @@ from cnn_sweeps.runs.record import Record
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.feature_cache import FeatureCache
-from cnn_sweeps.trajectories.resume import fingerprint
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 
 
 def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:

@@ -23,7 +23,7 @@ from cnn_sweeps.config.schema import (
     Tracking,
     Trajectory,
 )
-from cnn_sweeps.data import Dataset
+from cnn_sweeps.data import Facts
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
@@ -196,7 +196,7 @@ def check(config: Config) -> None:
     _check_with(config, shape, config.data.validation_fraction)
 
 
-def check_with_images(config: Config, dataset: Dataset) -> None:
+def check_with_images(config: Config, images: Facts) -> None:
     """Refuse what only the images tell; imports no TensorFlow.
 
     Raises:
@@ -204,8 +204,8 @@ def check_with_images(config: Config, dataset: Dataset) -> None:
             validation images, or a weight for a class that there is not.
     """
     for segment in segments(config):
-        class_weights.named_weights(segment.config.trainer, dataset.class_names)
-    _check_with(config, dataset.shape, len(dataset.x_val))
+        class_weights.named_weights(segment.config.trainer, images.class_names)
+    _check_with(config, images.shape, images.validation)
 
 
 def _check_with(config: Config, shape: Shape | None, validation: float) -> None:

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -86,7 +87,7 @@ class Join:
         """Pull trials of a study that can be carried out here."""
         slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
         workers = min(self.workers, slots or self.workers)
-        threads = max(1, cores() // (slots or workers))
+        threads, seats = max(1, cores() // (slots or workers)), devices.seats()
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
         patience = study.plan.first.tracking.patience
         with (
@@ -104,6 +105,7 @@ class Join:
                     workers=workers,
                     threads=threads,
                     patience=patience,
+                    seats=seats,
                     execute=self.execute,
                 )
                 supervisor.run(pool, interrupts)

@@ -1,7 +1,7 @@
 """Where the epochs of a run come from: reading what is known, training what is missing.
 
-What names a trajectory on disk is what is trained, and where. Import this module late: it imports
-Keras.
+What names a trajectory on disk is what is trained, and where (`trajectories.fingerprint`). Import
+this module late: it imports Keras.
 """
 
 import time
@@ -14,12 +14,11 @@ from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
-from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity, lineage
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -29,6 +28,7 @@ from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 from cnn_sweeps.trajectories.lock import Lock
 from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
 from cnn_sweeps.trajectories.sharing import Sharing, summary
@@ -80,7 +80,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         goes_on=goes_on,
         epoch_mb=config.trajectory.epoch_mb,
         wanted=wanted.weights,
-        shared=_sharing(entry, config, environment),
+        shared=_sharing(entry, config, environment, trajectories),
     )
     try:
         with resumed:
@@ -125,11 +125,22 @@ def _about(entry: Entry, config: Config) -> dict[str, Any]:
     }
 
 
-def _sharing(stored: Chain, config: Config, environment: Environment) -> Sharing | None:
-    """What is shared of a training with others, where a store is named for that."""
+def _sharing(
+    stored: Chain, config: Config, environment: Environment, own: TrajectoryStore
+) -> Sharing | None:
+    """What is shared of a training with others, where a store is named for that.
+
+    Raises:
+        ConfigError: the store is the own cache, which deletes what it does not know.
+    """
     if config.trajectory.store is None:
         return None
     store = SharedStore(config.trajectory.store.expanduser())
+    if own.folder.resolve() in (store.folder.resolve(), *store.folder.resolve().parents):
+        raise ConfigError(
+            f"trajectory.store={store.folder} is in the cache of {own.folder.parent} itself.\n"
+            "  Type a folder of its own, on a file system that all can reach."
+        )
     steps = config.trainer.steps_per_execution
     beside = {"code": environment.code, "steps_per_execution": steps}
     where = {"environment": environment.numerics | beside}
@@ -453,20 +464,3 @@ class ResumedTraining:
     def _wait_for_lock(self, number: int) -> None:
         while not self._lock(number).acquire():
             time.sleep(PATIENCE)
-
-
-def fingerprint(
-    environment: Environment, *, steps_per_execution: int | None, network: str | None = None
-) -> str:
-    """Digest of everything beside the config that may move the bits of a training.
-
-    An entry is only ever continued where its fingerprint is the same.
-
-    Args:
-        environment: captured after TensorFlow was started.
-        steps_per_execution: steps of one call; no part of what an experiment is.
-        network: digest of a user's own network; None for one of ours, which its config determines.
-    """
-    beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    built = {"network": network} if network else {}
-    return sha256(environment.numerics | beside | built)

@@ -372,7 +372,7 @@ class SharedEntry:
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    """The parts of two environments that differ, by name."""
-    here, there = dict(dotted(dict(one))), dict(dotted(dict(other)))
+    """The parts of two environments that differ, by name; either may have been stored as JSON."""
+    here, there = (dict(dotted(json.loads(json.dumps(dict(each))))) for each in (one, other))
     names = dict.fromkeys(key for key in (*here, *there) if here.get(key) != there.get(key))
     return tuple(name.removeprefix("packages.") for name in names)

@@ -102,8 +102,8 @@ def test_what_is_no_metric_is_refused(fields: dict[str, Any], message: str) -> N
     ("first", "later", "message"),
     [
         (
-            "val_macro_f2",
             "val_loss",
+            "val_macro_f2",
             r"trainer.schedule.monitor=val_macro_f2 is not .*val_macro_f1\?",
         ),
         ("val_loss", "macro_f1", r"did you mean val_macro_f1\?"),

@@ -272,7 +272,7 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {config.model.name for config in configs} == NETWORKS.keys()
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
-    assert {field.name for field in fields(Augment)} - {"magnitude"} == AUGMENT.keys()
+    assert {field.name for field in fields(Augment)} - {"magnitude", "rules"} == AUGMENT.keys()
     assert choices(FolderData, "resize") == FILES.keys()
     assert {each["name"] for each in FILES.values()} == {"image_folder", "table"}
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")

@@ -212,9 +212,9 @@ def test_epochs_that_go_on_from_others_are_not_read(ana: User, bo: User) -> None
 
 def test_another_environment_is_counted(tmp_path: Path, ana: User) -> None:
     """Its epochs cannot be used; the sweep says how many, and what differs."""
-    ana.train(3, packages={"tensorflow": "1"})
+    ana.train(3, packages={"tensorflow": "1"}, flags=("avx",))
     other = User(tmp_path, "cy", where="another")
-    other.train(4, packages={"tensorflow": "2"})
+    other.train(4, packages={"tensorflow": "2"}, flags=("avx",))
     assert other.trainer.done == [1, 2, 3, 4]
     given, unmatched = summary([other.shared.counts, ana.shared.counts])
     assert given == "trajectory.store: 0 epochs read (0 audited), 7 given"

@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
@@ -146,7 +147,7 @@ def work_as_job(worker: str) -> None:
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
         with importable_code(SweepStudy.load(address, checked=False), trust=False):
             study = SweepStudy.load(address)
-        with logged_worker(study):
+        with devices.using(number, devices.seats()), logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
                 study=study,
