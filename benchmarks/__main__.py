@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     cost.add_argument("--trials", type=int, default=TRIALS, help="trials that do nothing (500)")
     cost.add_argument("--workers", type=int, default=WORKERS, help="for them (2); 0: this process")
     cost.add_argument("--sampler", default="grid", help="for them: grid, random, tpe, ...")
+    cost.add_argument("--storage", metavar="URL", help="a database for them; else a journal")
     begun = commands.add_parser(
         "pretrained", parents=[shared], help="pretrained backbones, and heads on frozen features"
     )
@@ -64,7 +65,7 @@ def _add_images(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     trained.add_argument("--images", type=int, default=5_000, help="training images (5000)")
     trained.add_argument("--test", type=int, default=10_000, help="test images (10000)")
-    trained.add_argument("--epochs", type=int, default=8, help="of each training (8)")
+    trained.add_argument("--epochs", type=int, default=7, help="of each training (7)")
     trained.add_argument("--seeds", type=int, default=5, help="trainings of each way (5)")
     many = commands.add_parser(
         "data", parents=[scratch], help="start and memory of a sweep on many image files"
@@ -104,13 +105,18 @@ def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
 
         print(f"load before: {machine.load():.2f}", end="\n\n")
         trials = engine.measure(
-            folder / "engine", trials=asked.trials, workers=asked.workers, sampler=asked.sampler
+            folder / "engine",
+            trials=asked.trials,
+            workers=asked.workers,
+            sampler=asked.sampler,
+            storage=asked.storage,
         )
-        print(overhead.curve(list(overhead.pieces(trials))))
+        where = "database" if asked.storage else "journal"
+        print(overhead.curve(list(overhead.pieces(trials)), where))
 
 
 def run_recipe(asked: argparse.Namespace, folder: Path) -> None:
-    """Train photographs in three ways, and print one table."""
+    """Train photographs in each way, and print one table, also where a training fails."""
     task = recipe.Task(
         folder=folder,
         images=asked.images,
@@ -118,7 +124,12 @@ def run_recipe(asked: argparse.Namespace, folder: Path) -> None:
         epochs=asked.epochs,
         seeds=asked.seeds,
     )
-    print(recipe.report(recipe.compare(task), task))
+    found: dict[str, list[recipe.Training]] = {way: [] for way in recipe.TITLES}
+    try:
+        for way, training in recipe.compare(task):
+            found[way].append(training)
+    finally:
+        print(recipe.report(found, task))
 
 
 def run_data(asked: argparse.Namespace, folder: Path) -> None:
@@ -137,7 +148,8 @@ def run_pretrained(asked: argparse.Namespace, folder: Path) -> None:
         side=asked.side,
         epochs=asked.epochs,
     )
-    print(pretrained.measure(images, folder))
+    print(pretrained.accuracies(images, folder), end="\n\n", flush=True)
+    print(pretrained.costs(images, folder))
 
 
 COMMANDS = {

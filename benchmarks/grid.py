@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import machine, official_sweeper, studies
@@ -74,6 +74,7 @@ class Timing:
         seconds: wall time from the start of the command to its end.
         accuracies: validation accuracy of every point.
         load: load average of the machine just before.
+        busy: seconds that all cores of the machine have worked meanwhile.
         trained: seconds of one thread that went into epochs, of cnn_sweeps; None where that is
             not known.
     """
@@ -82,6 +83,7 @@ class Timing:
     seconds: float
     accuracies: tuple[float, ...]
     load: float
+    busy: float | None = None
     trained: float | None = None
 
     @property
@@ -101,7 +103,9 @@ def compare(ways: Sequence[str], task: Task) -> list[Timing]:
     timings = []
     for way in ways:
         print(f"{TITLES[way]} ...", file=sys.stderr, flush=True)
-        timings.append(WAYS[way](task))
+        before = machine.busy_seconds()
+        timing = WAYS[way](task)
+        timings.append(replace(timing, busy=machine.busy_seconds() - before))
     return timings
 
 
@@ -112,6 +116,7 @@ def to_markdown(timings: Sequence[Timing]) -> str:
         [
             TITLES[timing.way],
             f"{timing.seconds:.0f}",
+            None if timing.busy is None else f"{timing.busy:.0f}",
             _ratio(timing.seconds, seconds.get(BARE)),
             _ratio(timing.seconds, seconds.get(OFFICIAL)),
             timing.of_training,
@@ -121,7 +126,7 @@ def to_markdown(timings: Sequence[Timing]) -> str:
         ]
         for timing in timings
     ]
-    head = ("way", "wall s", *RATIOS, "points", "best val acc", "load before")
+    head = ("way", "wall s", "CPU s", *RATIOS, "points", "best val acc", "load before")
     targets = TARGETS.get(min(len(timing.accuracies) for timing in timings), {})
     wasted = _wasted(timings) if targets else ()
     remarks = [*_verdicts(seconds, targets), *wasted, *_doubts(timings)]

@@ -21,6 +21,12 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+def busy_seconds() -> float:
+    """What all cores together have worked since the machine was started, whoever it was for."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system)
+
+
 def resident_mb() -> float:
     """Memory that this process holds now, in MiB."""
     return float(psutil.Process().memory_info().rss) / MIB

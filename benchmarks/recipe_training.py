@@ -1,6 +1,6 @@
 """One training of `recipe`, in a process of its own: plain Keras, or cnn_sweeps.
 
-Run by it as `python -m benchmarks.recipe_training keras|light|none SEED EPOCHS PHOTOGRAPHS`.
+Run by it as `python -m benchmarks.recipe_training keras|cached|light|none SEED EPOCHS PHOTOGRAPHS`.
 """
 
 import json
@@ -50,8 +50,14 @@ def train_ours(config: Config) -> Result:
     return done.metrics["test_accuracy"], [epoch.seconds for epoch in done.training.epochs]
 
 
-def train_keras(config: Config, photographs: Path) -> Result:
-    """What the guides of Keras do: a pipeline of files, layers that augment, `fit`."""
+def train_keras(config: Config, photographs: Path, *, cached: bool) -> Result:
+    """What the guides of Keras do: a pipeline of files, layers that augment, `fit`.
+
+    Args:
+        config: of which network, optimizer and schedule are taken.
+        photographs: folder of the images.
+        cached: whether the decoded images are kept in memory, as TensorFlow's guide does it.
+    """
     keras.utils.set_random_seed(config.seed)
     train, test = (
         keras.utils.image_dataset_from_directory(
@@ -78,7 +84,8 @@ def train_keras(config: Config, photographs: Path) -> Result:
         metrics=["accuracy"],
     )
     clock = EpochSeconds()
-    model.fit(train.prefetch(-1), epochs=config.trainer.epochs, verbose=0, callbacks=[clock])
+    images = train.cache().shuffle(1_000) if cached else train
+    model.fit(images.prefetch(-1), epochs=config.trainer.epochs, verbose=0, callbacks=[clock])
     return model.evaluate(test, verbose=0, return_dict=True)["accuracy"], clock.seconds
 
 
@@ -101,9 +108,11 @@ class EpochSeconds(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is 
 def main(way: str, seed: str, epochs: str, folder: str) -> None:
     """Train, and print what it came to as the last line."""
     began, cpu, photographs = time.perf_counter(), time.process_time(), Path(folder)
-    config = experiment("light" if way == "keras" else way, int(seed), int(epochs), photographs)
-    result = train_keras(config, photographs) if way == "keras" else train_ours(config)
-    accuracy, seconds = result
+    plain = way in ("keras", "cached")
+    config = experiment("light" if plain else way, int(seed), int(epochs), photographs)
+    accuracy, seconds = (
+        train_keras(config, photographs, cached=way == "cached") if plain else train_ours(config)
+    )
     made = {
         "accuracy": accuracy,
         "seconds": time.perf_counter() - began,

@@ -47,6 +47,7 @@ OPTIONS = ("sampler", "pruner")
 """Settings of a sweep that are options of a config group: `hydra/sweeper/sampler=tpe`."""
 SETTINGS = (
     *("study_name", "n_trials", "timeout", "n_jobs", "storage", "objectives"),
+    "workers_per_gpu",
     *("duplicates", "enqueue", "retries", "max_failures", "log_level", "log_file"),
 )
 """Further settings of a sweep, by their names below `hydra.sweeper`."""
@@ -292,8 +293,9 @@ def reproduce(
 
     Args:
         name: a unique prefix of its config hash.
-        overrides: `"data.root=FOLDER"` and the like where the images lie elsewhere, and
-            `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`.
+        overrides: `"data.root=FOLDER"` and the like where the images lie elsewhere,
+            `"model.weights=FILE"` where the pretrained weights do, and `"tracking.dir=FOLDER"` or
+            `"tracking.uri=URI"`.
         run_id: this MLflow run, in place of `name`.
         folder: the run that `cnn-sweeps export` wrote there, in place of `name`.
         trust: whether the recorded code of `model.function` may run.
@@ -312,11 +314,14 @@ def reproduce(
 
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
-    places, where = validate.places(overrides)
-    tracking = _tracking(where, *validate.PLACES)
+    places, where = validate.places(overrides, weights=True)
+    tracking = _tracking(where, *validate.PLACES, "model.weights=FILE")
     beside: Store | None = None
     if folder is not None:
         record = export.read(Path(folder))
+        weights = export.weights_of(Path(folder))
+        packed = [f"model.weights={weights}"] if weights else []
+        places = [*packed, *places]  # the last counts: what was typed
     else:
         record, beside = runs.find_record(lookup.open_store(tracking, run_id or name), name, run_id)
     return runs.reproduce(record, tracking, beside, places=places, trust=trust, tolerance=tolerance)

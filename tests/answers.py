@@ -29,3 +29,8 @@ def refused(number: int) -> int:
 def die(_: int) -> int:
     """One that is gone before it answers."""
     os._exit(3)
+
+
+def gpu_of(_call: int) -> str | None:
+    """The GPU that the process may use."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -41,6 +41,8 @@ class Case:
             with fewer epochs would be another.
         files: settings of `data` where the images are files, which each process reads.
         epoch_mb: size of an epoch beyond which it keeps its metrics alone.
+        shared: where the pieces are of two users with a shared store, the share of epochs that the
+            second one audits.
     """
 
     model: dict[str, Any]
@@ -55,12 +57,15 @@ class Case:
     stopped: bool = False
     files: dict[str, Any] = field(default_factory=dict)
     epoch_mb: float | None = None
+    shared: float | None = None
 
-    def config(self, epochs: int, *, reuse: bool) -> Config:
+    def config(self, epochs: int, *, reuse: bool, store: Path | None = None) -> Config:
         """The experiment with so many epochs."""
         trainer = {"batch_size": 16, "threads": 1, "steps_per_execution": 1}
         trainer |= {**self.trainer, "epochs": epochs}
         trajectory = {"reuse": reuse, "epoch_mb": self.epoch_mb}
+        if store is not None:
+            trajectory |= {"store": str(store), "audit": self.shared or 0.0}
         return config(
             model=self.model,
             trainer=trainer,
@@ -108,7 +113,9 @@ def train(
     from cnn_sweeps.training import state as variables
     from cnn_sweeps.trajectories.resume import open_epoch_source
 
-    asked = case.config(epochs, reuse=reuse)
+    together = case.shared is not None and reuse and kill is None and "killed" not in folder
+    store = Path(folder).parent / "shared" if together else None
+    asked = case.config(epochs, reuse=reuse, store=store)
     backend.configure_backend(asked.trainer, asked.seed)
     images = photographs(case, Path(folder).parent) if case.files else None
     data = images or dataset(case.images, case.held_out)
@@ -223,5 +230,6 @@ def first_process(case: Case, folder: str, pipe: Connection) -> None:
 
 def second_process(case: Case, folder: str, pipe: Connection) -> None:
     """The second piece, and what the killed process did not come to."""
-    pipe.send(train(case, f"{folder}/pieces", epochs=case.epochs))
+    pieces = "pieces" if case.shared is None else "another"
+    pipe.send(train(case, f"{folder}/{pieces}", epochs=case.epochs))
     pipe.send(train(case, f"{folder}/killed", epochs=case.epochs))

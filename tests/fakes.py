@@ -92,3 +92,10 @@ def told_to_stop(config: Config, *, trial: int, started: Any, callbacks: Any) ->
         mark.touch()
         os.kill(int(config.tracking.tags[CONTROLLER]), signal.SIGINT)
     return slow(config, trial=trial, started=started, callbacks=callbacks)
+
+
+def seeing(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunResult:
+    """A trial that leaves a note of the GPU that its process may use."""
+    note = Path(config.tracking.tags[MARK]) / f"gpu-{os.getpid()}"
+    note.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "any"))
+    return slow(config, trial=trial, started=started, callbacks=callbacks)

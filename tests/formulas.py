@@ -63,11 +63,13 @@ class Formula:
 
     Attributes:
         metrics: nothing is measured beside loss and accuracy.
+        follows_measured: so no learning rate follows it.
         model: what is trained.
         done: numbers of the epochs that were trained, in order.
     """
 
     metrics = None
+    follows_measured = False
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """The benchmarks' command line, their reading of results and their tables; no clock."""
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmarks import files, grid, machine, official_sweeper, overhead, recipe, studies
+from benchmarks import files, gpu, grid, machine, official_sweeper, overhead, recipe, studies
 from benchmarks.__main__ import main, parser, ways
 from benchmarks.points import GRIDS, Point
 from benchmarks.table import markdown
@@ -125,7 +126,7 @@ def test_ratios_and_targets_are_told() -> None:
     """Each way is set against the bare loop and the official sweeper, ours against its aims."""
     told = grid.to_markdown([timing("bare", 200), timing("ours", 100), timing("official", 160)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[2:5]] == ["100", "0.50", "0.62"]
+    assert [cell.strip() for cell in row.split("|")[2:6]] == ["100", "–", "0.50", "0.62"]
     assert told.splitlines()[-2:] == [
         "ours / bare: 0.50, target 0.37: missed",
         "ours / official: 0.62, target 0.33: missed",
@@ -135,10 +136,10 @@ def test_ratios_and_targets_are_told() -> None:
 def test_what_a_sweep_takes_beside_its_epochs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wall time is set against the seconds of its epochs, spread over the cores."""
     monkeypatch.setattr(grid, "cores", lambda: 2)
-    ours = replace(timing("ours", 60), trained=80.0)
+    ours = replace(timing("ours", 60), trained=80.0, busy=110.0)
     told = grid.to_markdown([timing("bare", 200), ours, timing("again", 6)])
     row = next(line for line in told.splitlines() if grid.TITLES["ours"] in line)
-    assert [cell.strip() for cell in row.split("|")[3:6]] == ["0.30", "–", "1.50"]
+    assert [cell.strip() for cell in row.split("|")[3:7]] == ["110", "0.30", "–", "1.50"]
     last = "ours / (thread seconds of its epochs / 2 cores): 1.50, target 1.25: missed"
     assert told.splitlines()[-1] == last
 
@@ -211,16 +212,19 @@ def test_overhead_is_what_is_not_training() -> None:
 
 def test_the_curve_has_a_row_for_each_stretch() -> None:
     """Two workers: the wall time of a stretch is shared by the trials that ended in it."""
-    ends = [1.0, 1.0, 2.0, 2.0, 6.0]
+    ends = [(1.0, 0.1), (1.0, 0.1), (2.0, 0.2), (2.0, 0.2), (6.0, 0.9)]
     told = [
-        trial(number, ended, resident_mb=100.0 + number, pid=number % 2)
-        for number, ended in enumerate(ends)
+        trial(number, ended, resident_mb=100.0 + number, pid=number % 2, cpu_seconds=cpu)
+        for number, (ended, cpu) in enumerate(ends)
     ]
     first, second, third = overhead.pieces(told, size=2)
     assert (first.last, first.ms, first.resident_mb, first.processes) == (2, 500.0, 100.5, 2)
     assert (second.last, second.ms) == (4, 500.0)
     assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
-    assert "8.00 times the cost, +4 MiB" in overhead.curve([first, second, third])
+    assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
+    said = overhead.curve([first, second, third], "database")
+    assert "at most 4000.0 ms a trial, target 40: missed" in said
+    assert "7.00 times the processor time, target 1.5: missed; +4 MiB" in said
 
 
 def test_memory_now_is_at_most_the_peak() -> None:
@@ -254,6 +258,7 @@ def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
     found = {
         recipe.KERAS: [training(0.5), training(0.6), training(0.7)],
         recipe.LIGHT: [training(0.51, 8.0, 1.08), training(0.6, 8.0), training(0.72, 8.0)],
+        recipe.CACHED: [training(0.9, epoch=1.2)],
         recipe.NONE: [training(0.9)],
     }
     assert recipe.lower_bound([1, 0, 2]) == pytest.approx(1 - 2.9200 / 3**0.5, abs=1e-3)
@@ -262,7 +267,17 @@ def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
     assert "lower 95 % bound: -0.69, target -0.5: missed" in said
     assert "time, ours / Keras: 0.80, target 0.90: met" in said
     assert "an epoch, light / none: 1.08, target 1.10: met" in said
+    assert "an epoch, ours / Keras with .cache(): 0.90" in said
     assert "| cnn_sweeps, augment=light " in said
+
+
+def test_a_recipe_that_ends_early_tells_what_it_has() -> None:
+    """Pairs of seeds as far as there are any, and nothing of ways that were not trained."""
+    none = {way: [] for way in recipe.TITLES}
+    one = none | {recipe.KERAS: [training(0.5), training(0.6)], recipe.LIGHT: [training(0.52)]}
+    assert "accuracy, ours less Keras: +2.00 points (+2.00)" in recipe.report(one, TASK)
+    assert "light / none" not in recipe.report(one, TASK)
+    assert "0 seeds" in recipe.report(none, TASK)
 
 
 def test_one_seed_has_no_bound() -> None:
@@ -313,3 +328,28 @@ def test_image_files_are_written_once(tmp_path: Path) -> None:
     assert (len(first), len(set(first.values())), len(list(folder.iterdir()))) == (30, 30, 10)
     files.write_images(folder, 31)
     assert {file: file.read_bytes() for file in first} == first
+
+
+def test_workers_of_a_gpu_are_compared_by_their_weights() -> None:
+    """A trial that comes out otherwise is seen, and ways that had no time are counted."""
+    task = gpu.Task(
+        folder=Path(), trials=2, images=300, epochs=1, workers=(1, 2), ends=time.monotonic()
+    )
+    way = gpu.Way(seconds=6.0, weights={0: "a", 1: "b"}, memory_mb=1234.0, busy=50.0)
+    other = replace(way, weights={0: "a", 1: "c"}, memory_mb=None, busy=None)
+    told = gpu.report(task, {"one after another": way, "1 on the card": other})
+    assert "20.00 |      100 |   1,234 |    50 |          yes |" in told
+    assert "|       – |     – |           NO |" in told
+    assert "2 ways left out" in told
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_runs_without_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few tiny trials on the CPU: one after another, by two workers, and with one killed."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu.main(["--dry-run", "--minutes", "60"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("yes |") == 3
+    assert "2, one killed" in told

@@ -38,8 +38,8 @@ COMES_WITH = {
 """Parts of another library's interface; which version is that library's to say."""
 
 TOP_LEVEL = {
-    "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "SECURITY.md", "benchmarks", "cnn_sweeps", "conf",
+    "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile",
+    "README.md", "SECURITY.md", "benchmarks", "cnn_sweeps", "conf",
     "docs", "hydra_plugins", "mlruns", "pyproject.toml", "requirements.lock", "tests",
 }  # fmt: skip
 MACHINE_PATH = re.compile(r"(?<![\w.~$}])/(?:work|root)/\w")
@@ -89,8 +89,8 @@ def tracked() -> list[Path]:
 
 @pytest.mark.parametrize("folder", ["cnn_sweeps", "hydra_plugins"])
 def test_every_import_of_the_program_is_declared(folder: str) -> None:
-    """A base install has what is imported; only samplers have extras, and Optuna imports those."""
-    assert undeclared(folder, requirements(), own={"cnn_sweeps", "hydra_plugins"}) == []
+    """A base install has what is imported, but for presets of KerasHub and some samplers."""
+    assert undeclared(folder, requirements("hub"), own={"cnn_sweeps", "hydra_plugins"}) == []
 
 
 def test_every_import_of_the_tests_is_declared() -> None:
@@ -199,3 +199,25 @@ def test_no_tracked_file_names_a_path_of_one_machine(tracked: list[Path]) -> Non
         text = (ROOT / path).read_text("utf-8", errors="ignore")
         found += [f"{path}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert found == []
+
+
+def test_the_image_has_what_the_wheel_is_built_of() -> None:
+    """The Dockerfile copies every folder of the wheel, and installs extras that there are."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    copied = re.findall(r"^COPY (\w+) \w+$", text, re.MULTILINE)
+    assert copied == PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    (extras,) = re.findall(r"pip install .*\[(.*)\]", text)
+    named = {each for each in re.split(r"\W+", extras) if each and each != "GPU"}
+    assert named == {"postgres", "mysql", "gpu"}
+    assert named <= PROJECT["optional-dependencies"].keys()
+
+
+def test_the_kubernetes_job_can_be_read() -> None:
+    """Ten lines of YAML, of which a worker's arguments are the ones of the command line."""
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    job = yaml.safe_load(text)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert len(text.splitlines()) <= 10
+    assert container["args"][:2] == ["worker", "lab"]
+    assert all(isinstance(each, str) for each in container["args"])

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.cli import output
+from cnn_sweeps.cli import output, shared_cache
 from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.shared_cache import SharedAsked
 from cnn_sweeps.data import decoded
 from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
-from cnn_sweeps.errors import UnknownHashError
+from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.validate import compose_trajectories
 from cnn_sweeps.text.format import pluralize
@@ -24,9 +25,11 @@ from cnn_sweeps.training import feature_cache
 from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
+from cnn_sweeps.trajectories.shared import SharedStore
 
 MB = 10**6
 CACHE = "data.cache="
+OTHERS = "clear a shared store of what other users wrote, too"
 REMEDY = "damaged files are quarantined, and their epochs trained again when needed"
 
 
@@ -99,13 +102,15 @@ def main(typed: list[str]) -> int:
     """
     parser = Arguments(
         "cache",
-        f"[{' | '.join(ACTIONS)}] [HASH] [--json]",
+        f"[{' | '.join(ACTIONS)}] [HASH] [--json] [--others]",
         "List cached epochs and decoded images (the default), verify every file by its "
         "checksum, or delete them. Trajectories in use are not deleted.",
         names=(0, 2),
         epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all "
-        "and the decoded images. Theirs is another folder with data.cache=FOLDER.",
+        "and the decoded images. Theirs is another folder with data.cache=FOLDER. With "
+        "trajectory.store=FOLDER it is about the epochs shared there, and clear deletes your own.",
     )
+    parser.add_argument("--others", action="store_true", help=OTHERS)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     asked = parser.read(typed)
     action, *hashes = asked.names or ["list"]
@@ -115,6 +120,13 @@ def main(typed: list[str]) -> int:
     cache = [each.removeprefix(CACHE) for each in asked.overrides if each.startswith(CACHE)]
     others = [each for each in asked.overrides if not each.startswith(CACHE)]
     tracking, trajectory = compose_trajectories(others)
+    if trajectory.store is not None:
+        shared = SharedStore(trajectory.store.expanduser())
+        return shared_cache.ACTIONS[action](
+            SharedAsked(store=shared, prefix=prefix, others=asked.others, json=asked.json)
+        )
+    if asked.others:
+        raise ConfigError("--others is about a shared store: add trajectory.store=FOLDER.")
     folder = decoded.cache_folder(Path(cache[-1]) if cache and cache[-1] else None)
     store = TrajectoryStore.under(tracking.dir)
     return ACTIONS[action](

@@ -31,7 +31,7 @@ FLAGS = {
     "--dry-run": "hydra.sweeper.dry_run=true",
     "--no-workers": "hydra.sweeper.n_jobs=none",
 }
-"""With -m: say what the sweep would do, and do nothing; leave the trials to `cnn-sweeps worker`."""
+"""Say what would be done, and do nothing; with -m: leave the trials to `cnn-sweeps worker`."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -186,9 +186,20 @@ def _job(composed: DictConfig) -> dict[str, float]:
             work_as_job(worker)
             return {}
         config_files.check(HydraConfig.get())
+        if sweeper.get("dry_run"):
+            return _dry_run(composed)
         return app(composed)
     except CnnSweepsError as error:
         raise SystemExit(_refuse(str(error), error.exit_code)) from None
+
+
+def _dry_run(composed: DictConfig) -> dict[str, float]:
+    """Say what a single run would be, and train nothing."""
+    from cnn_sweeps.cli import output  # noqa: PLC0415 -- after the check, as in `app`
+    from cnn_sweeps.runs.dry_run import describe  # noqa: PLC0415
+
+    output.show_facts(describe(config_of(composed)), output.console())
+    return {}
 
 
 def _show_composed(arguments: list[str]) -> bool:

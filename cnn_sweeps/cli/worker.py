@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, fitting_workers
 from cnn_sweeps.text.format import pluralize
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cnn_sweeps.sweeps.display import View
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
-DEVICES = "CUDA_VISIBLE_DEVICES"
 WAIT = 600.0
 """Seconds to wait for a study, and for more of its trials."""
 WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
@@ -34,7 +34,6 @@ class Asked:
         storage: where studies are; None for the folder of `tracking`.
         tracking: says where that folder is.
         count: worker processes.
-        gpu: index or UUID of the GPU that they use; None for any.
         wait: seconds to wait for the study.
         trust: whether code that travels with the study may run here.
     """
@@ -43,13 +42,12 @@ class Asked:
     storage: str | None
     tracking: Tracking
     count: int
-    gpu: str | None
     wait: float
     trust: bool
 
     @classmethod
     def read(cls, typed: Sequence[str]) -> "Asked":
-        """Parse and check it.
+        """Parse and check it, and let this process use no other GPU than the one that was typed.
 
         Raises:
             ConfigError: this is nothing that can be typed.
@@ -71,6 +69,8 @@ class Asked:
         parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)
         parser.add_argument("--trust", action="store_true", help=TRUST)
         asked = parser.read(typed)
+        if asked.gpu is not None:
+            devices.use(devices.check_there(asked.gpu))
         count = fitting_workers() if asked.count is None else asked.count
         if count < 1:
             raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
@@ -81,7 +81,6 @@ class Asked:
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
             tracking=compose_tracking(asked.overrides),
             count=count,
-            gpu=asked.gpu,
             wait=asked.wait,
             trust=asked.trust,
         )
@@ -98,9 +97,6 @@ def main(typed: list[str]) -> int:
         KeyboardInterrupt: asked to stop; the trials in hand were requeued.
     """
     asked = Asked.read(typed)
-    if asked.gpu is not None:
-        os.environ[DEVICES] = asked.gpu
-
     from cnn_sweeps.sweeps.join import SIGNALS, Join  # noqa: PLC0415 -- imports Optuna, MLflow
     from cnn_sweeps.sweeps.study.stored_studies import find_study  # noqa: PLC0415
     from cnn_sweeps.sweeps.supervisor import interruptible  # noqa: PLC0415

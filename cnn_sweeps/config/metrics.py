@@ -54,10 +54,17 @@ def metric_names(metrics: Sequence[str]) -> tuple[str, ...]:
 
 
 def measured_names(trainer: TrainerConfig) -> tuple[str, ...]:
-    """What is computed beside loss and accuracy: what is listed, and what stops the training."""
+    """What is computed beside loss and accuracy: what is listed, and what steers the training."""
     listed = metric_names(trainer.metrics)
-    watched = [key.removeprefix(PREFIX) for key in monitors(trainer) if key.startswith(PREFIX)]
+    steering = (*monitors(trainer), *plateau_monitor(trainer))
+    watched = [key.removeprefix(PREFIX) for key in steering if key.startswith(PREFIX)]
     return tuple(name for name in dict.fromkeys((*listed, *watched)) if name not in KERAS)
+
+
+def plateau_monitor(trainer: TrainerConfig) -> tuple[str, ...]:
+    """The metric of an epoch that decides on the learning rate, if one does."""
+    schedule = trainer.schedule
+    return (schedule.monitor,) if schedule.name == "reduce_on_plateau" else ()
 
 
 def monitors(trainer: TrainerConfig) -> tuple[str, ...]:

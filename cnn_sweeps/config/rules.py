@@ -45,6 +45,20 @@ DATA: Final = (
 )
 """`data.rules`: how images are read, scaled, split and counted into the digest."""
 
+AUGMENT: Final = (
+    Rules(
+        number=1,
+        changed="RandAugment draws from twelve operations",
+        kinds=frozenset(),
+    ),
+    Rules(
+        number=2,
+        changed="RandAugment draws from the fourteen of its paper, equalize and sharpness too",
+        kinds=frozenset({"randaugment"}),
+    ),
+)
+"""`augment.rules`: what is done to images in training; hashed where RandAugment is on."""
+
 
 def newest_number(known: Sequence[Rules]) -> int:
     """The number that a new experiment gets."""

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cnn_sweeps.config.rules import DATA, newest_number
+from cnn_sweeps.config.rules import AUGMENT, DATA, newest_number
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.json import from_text
 
@@ -48,6 +48,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(ge=0, le=100)]
 DataRules = Annotated[int, Field(ge=1, le=newest_number(DATA))]
+AugmentRules = Annotated[int, Field(ge=1, le=newest_number(AUGMENT))]
 Resize = Literal["stretch", "crop", "pad"]
 LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
@@ -63,6 +64,8 @@ Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh"
 
 IMAGENET = "imagenet"
 """What `model.weights` calls the weights that Keras publishes."""
+HUB = "hub:"
+"""Stands before a preset of KerasHub, in `model.backbone` and `model.weights`."""
 DEFAULT_BACKBONE = "MobileNetV2"
 RUN_HASH = re.compile("[0-9a-f]{4,64}")
 """The beginning of a config hash, as `model.weights` takes it."""
@@ -208,8 +211,26 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Own = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
-"""The networks of a run that can be a backbone, beside those that have one themselves."""
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class HubModel:
+    """A backbone of KerasHub, as its preset describes it."""
+
+    class_name: str
+    """Its class in `keras_hub.models`."""
+    name: Literal["hub"] = "hub"
+    """Which builder makes the network."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the class, but for the shape of the images."""
+    scale: tuple[float, ...] | None = None
+    """What pixels from 0 to 255 are multiplied by: one number, or one for each colour."""
+    offset: tuple[float, ...] | None = None
+    """What is added then."""
+
+
+Own = Annotated[
+    DnnModel | CnnModel | ResnetModel | CustomModel | HubModel, Field(discriminator="name")
+]
+"""The networks that can be a backbone, beside the applications of Keras."""
 OWN: TypeAdapter[Any] = TypeAdapter(Own, config=ConfigDict(defer_build=True))
 
 
@@ -234,12 +255,13 @@ class PretrainedModel:
     name: Literal["pretrained"] = "pretrained"
     """Which builder makes the network."""
     backbone: str | dict[str, Any] | None = None
-    """A name of `keras.applications`, or a network of ours or the user's own as a mapping
-    (`name: resnet`, ...); null for that of the run in `weights`, else MobileNetV2."""
+    """A name of `keras.applications`, a preset of KerasHub (`hub:...`), or a network of ours or the
+    user's own as a mapping (`name: resnet`, ...); null for that of `weights`, else MobileNetV2."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that application, such as `alpha`."""
     weights: WeightsName | None = not_identity(IMAGENET)
-    """`imagenet`, the hash of a run, a file of weights; null for random ones."""
+    """`imagenet` (of a preset, its own), the hash of a run, a preset of KerasHub (`hub:...`), or a
+    file of weights; null for random ones."""
     weights_sha256: Digest | None = None
     """Digest of these weights: of the file, or of all weights of the run. Found where null."""
     trained_on: tuple[Positive, Positive, Positive] | None = None
@@ -268,12 +290,14 @@ class PretrainedModel:
         object.__setattr__(self, "backbone", backbone)
 
     @property
-    def weights_from(self) -> Literal["nothing", "imagenet", "run", "file"]:
+    def weights_from(self) -> Literal["nothing", "imagenet", "run", "hub", "file"]:
         """What `weights` names."""
         if self.weights is None:
             return "nothing"
         if self.weights == IMAGENET:
             return "imagenet"
+        if self.weights.startswith(HUB):
+            return "hub"
         return "run" if RUN_HASH.fullmatch(self.weights) else "file"
 
     @property
@@ -514,10 +538,9 @@ class Schedule:
     """`step`, `reduce_on_plateau`: what a drop multiplies the learning rate by."""
     patience: Positive = added(default=5, neutral=5, active_for=("reduce_on_plateau",))
     """`reduce_on_plateau`: epochs without improvement before a drop."""
-    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = added(
-        default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",)
-    )
-    """`reduce_on_plateau`: the metric that must improve: a loss falls, an accuracy rises."""
+    monitor: str = added(default="val_loss", neutral="val_loss", active_for=("reduce_on_plateau",))
+    """`reduce_on_plateau`: the metric that must improve: `loss`, `accuracy`, or one that
+    `trainer.early_stopping.monitor` takes."""
     min_delta: Annotated[float, Field(ge=0)] = added(
         default=0.0, neutral=0.0, active_for=("reduce_on_plateau",)
     )
@@ -657,6 +680,8 @@ class Augment:
     """Operations of RandAugment that each image goes through, drawn anew for each; 0 for none."""
     magnitude: Annotated[float, Field(gt=0, le=1)] = active_if("randaugment", 0.3)
     """Strength of these operations, as a share of the strongest."""
+    rules: AugmentRules = added(default=newest_number(AUGMENT), neutral=1, active_if="randaugment")
+    """From which operations; the number says which version of them."""
     erasing: Share = 0.0
     """Probability that a rectangle of an image is filled with noise."""
     mixup: Alpha = 0.0
@@ -667,7 +692,7 @@ class Augment:
     @property
     def is_on(self) -> bool:
         """Whether anything is done to the images."""
-        return replace(self, magnitude=Augment.magnitude) != Augment()
+        return replace(self, magnitude=Augment.magnitude, rules=Augment.rules) != Augment()
 
     @property
     def mixes(self) -> bool:
@@ -696,6 +721,8 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    system_metrics: bool = added(default=False, neutral=False)
+    """Whether MLflow's system metrics (processor, memory, disk, GPU) are logged."""
     patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
     """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
     study's too; 0 gives up at once."""
@@ -714,6 +741,27 @@ class Trajectory:
     epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
     keep_epochs: Numbers = added(default=(), neutral=())
     """Marked epochs: they keep their state, whatever its size."""
+    store: Place | None = added(default=None, neutral=None)
+    """Folder of epochs that others read and write as well, on a file system that all can reach."""
+    audit: Share = added(default=0.0, neutral=0.0)
+    """Share of the epochs read from `store` that are trained again and compared."""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that would have no effect.
+
+        Raises:
+            ConfigError: there is nothing to share, or nothing to audit.
+        """
+        if self.store is not None and not self.reuse:
+            raise ConfigError(
+                f"trajectory.store={self.store} has no effect with trajectory.reuse=false, which "
+                "neither reads nor stores epochs: type one of them."
+            )
+        if self.audit and self.store is None:
+            raise ConfigError(
+                f"trajectory.audit={self.audit:g} has no effect without trajectory.store=FOLDER: "
+                "it is a share of the epochs that are read from there."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

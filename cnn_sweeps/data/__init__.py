@@ -4,12 +4,13 @@ Importing this package costs numpy and nothing more; scikit-learn, Pillow and th
 machinery are imported by the reader that needs them.
 """
 
-from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.data.dataset import Dataset, Facts
 from cnn_sweeps.data.loading import as_read, load, load_cached
 from cnn_sweeps.data.readers import check_there, peek_classes, peek_shape
 
 __all__ = [
     "Dataset",
+    "Facts",
     "as_read",
     "check_there",
     "load",

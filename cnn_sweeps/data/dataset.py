@@ -182,6 +182,21 @@ def digest(content: Content) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a data set is, without its images.
+
+    Attributes:
+        shape: height, width and channels of one image.
+        class_names: one name for each class, in the order of the labels.
+        validation: how many validation images there are.
+    """
+
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    validation: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Images and labels, divided, with the digest that names them.
 
@@ -221,6 +236,11 @@ class Dataset:
         """Height, width and channels of one image."""
         height, width, channels = self.x_train.shape[1:]
         return height, width, channels
+
+    @property
+    def facts(self) -> Facts:
+        """What may be kept of many data sets."""
+        return Facts(shape=self.shape, class_names=self.class_names, validation=len(self.x_val))
 
     @property
     def num_classes(self) -> int:

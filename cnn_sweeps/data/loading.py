@@ -4,11 +4,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 from cnn_sweeps.config.rules import DATA, least_number
-from cnn_sweeps.config.schema import Data
-from cnn_sweeps.data.dataset import Dataset, digest
+from cnn_sweeps.config.schema import Data, Split
+from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
 from cnn_sweeps.data.split import divide, refuse_unused
+
+DIVIDES = ("limit", "validation_fraction", "split_seed")
+"""Settings that divide images, and that no reader knows."""
 
 
 def load(config: Data) -> Dataset:
@@ -19,8 +22,32 @@ def load(config: Data) -> Dataset:
             split leaves a class or a part empty.
         ConfigError: a setting has no effect on these images.
     """
+    return divide_content(read(config), config)
+
+
+def read(config: Data) -> Content:
+    """The images that a configuration names, complete; `undivided` says of which others too.
+
+    Raises:
+        DataError: a file is missing, broken or not what the configuration says.
+    """
+    return reader_of(config).read(config)
+
+
+def undivided(config: Data) -> Data:
+    """The same for all configurations that divide the same images, each in its way."""
+    split = {name: Split.__dataclass_fields__[name].default for name in DIVIDES}
+    return replace(config, **split)
+
+
+def divide_content(content: Content, config: Data) -> Dataset:
+    """Divide images that were read for a configuration.
+
+    Raises:
+        DataError: the split leaves a class or a part empty.
+        ConfigError: a setting has no effect on these images.
+    """
     rules = least_number(DATA, config.rules, config.name)
-    content = reader_of(config).read(config)
     if config.rules > 1 and (config.limit or 0) > len(content.x_train):
         count = f"{content.source} has {len(content.x_train):,} training images"
         refuse_unused(config, "limit", count)

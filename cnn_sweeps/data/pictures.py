@@ -1,6 +1,7 @@
 """Picture files that a user names, by themselves or in folders."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cnn_sweeps.data.files import expand_user, kind, visible_entries
@@ -9,7 +10,9 @@ from cnn_sweeps.errors import DataError
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are named; of a folder those with the ending of a picture, at any depth.
+    """Files as they are named, or by a pattern; of a folder all pictures, at any depth.
+
+    Those in a folder are known by their endings.
 
     Raises:
         DataError: there is nothing under a path, or no picture in a folder.
@@ -19,6 +22,8 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
 
 def _files(path: Path) -> list[Path]:
     found = kind(path)
+    if found == "nothing" and (matching := _matching(path)):
+        return matching
     if found == "nothing":
         raise DataError(f"{path} does not exist; check the path ({path.absolute()}).")
     if found == "file":
@@ -28,6 +33,14 @@ def _files(path: Path) -> list[Path]:
         endings = " ".join(suffix[1:] for suffix in SUFFIXES)
         raise DataError(f"{path} contains no pictures ({endings}).")
     return files
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """What a pattern such as `photos/*.jpg` stands for, where the shell did not say."""
+    root = Path(pattern.anchor)
+    with suppress(ValueError):  # an invalid one
+        return sorted(root.glob(str(pattern.relative_to(root))))
+    return []
 
 
 def _below(folder: Path) -> list[Path]:

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
+from cnn_sweeps.provenance import devices
+from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.provenance.environment import available_memory, cores
 from cnn_sweeps.text.format import pluralize
 
@@ -61,7 +63,8 @@ def memory(_machine: Machine) -> Iterator[Finding]:
     left = available_memory()
     if left is None:
         return
-    started = max(1, min(cores(), int(left // WORKER)))
+    seats = len(devices.seats()) or cores()
+    started = max(1, min(cores(), seats, int(left // WORKER)))
     if left < WORKER:
         what = f"{left / GIB:.1f} GiB of memory are available, but a training may take more"
         yield warn(what, "Close other programs, or raise the limit of the container or job.")
@@ -107,6 +110,7 @@ def text(_machine: Machine) -> Iterator[Finding]:
 def gpu(machine: Machine) -> Iterator[Finding]:
     """Whether a GPU is there and TensorFlow can use it; without `--gpu` from what is installed."""
     card = Path(CARD).exists() or shutil.which("nvidia-smi") is not None
+    yield from map(_card, devices.usable())
     if machine.gpu:
         yield from _asked(card=card)
     elif card and not _has_cuda():
@@ -118,6 +122,16 @@ def gpu(machine: Machine) -> Iterator[Finding]:
         yield ok("an NVIDIA GPU and CUDA are installed (--gpu checks with TensorFlow)")
     else:
         yield ok("no NVIDIA GPU: training runs on the CPU (--gpu checks with TensorFlow)")
+
+
+def _card(device: Device) -> Finding:
+    """A GPU, and how many workers it has memory for."""
+    free = f"{device.free_mb:,} of {device.total_mb:,} MiB free"
+    fit = pluralize(device.workers, "worker")
+    told = f"GPU {device.index}: {device.title}, {free}: {fit} (hydra.sweeper.workers_per_gpu=auto)"
+    if device.free_mb < devices.WORKER_MB:
+        return warn(told, "Close other programs on it, or choose another: CUDA_VISIBLE_DEVICES=N")
+    return ok(told)
 
 
 def _asked(*, card: bool) -> Iterator[Finding]:

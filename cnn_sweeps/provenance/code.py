@@ -36,7 +36,13 @@ MODULES: Final = (
     # from phases and schedules to what is trained in each epoch
     "config/path.py",
     # from config to network: what the kinds share
-    *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
+    *(
+        "models/__init__.py",
+        "models/build.py",
+        "models/dense.py",
+        "models/network.py",
+        "models/hub.py",
+    ),
     # from network to epochs: what is trained on, steps, loop, optimizers, backend, variables
     *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
     *("training/own_loss.py", "training/ema.py", "training/freezing.py"),
@@ -44,9 +50,13 @@ MODULES: Final = (
     "training/averaging.py",
     *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
+    # what a learning rate may follow
+    *("config/metrics.py", "evaluation/calibration.py", "evaluation/metrics.py"),
+    *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
-    *("trajectories/chain.py", "trajectories/frozen.py"),
+    *("trajectories/chain.py", "trajectories/fingerprint.py", "trajectories/frozen.py"),
+    *("trajectories/shared.py", "trajectories/sharing.py", "trajectories/stored.py"),
 )
 """What stands between a config and the bits of its epochs; the rest composes, searches, shows."""
 SHOWN: Final = 16

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -350,8 +351,9 @@ def _system(platform_name: str) -> str:
     return f"{front.partition('-')[0]} {front.rpartition('-')[2]} {library}" if named else front
 
 
-def versions() -> dict[str, str]:
-    """Versions from the installed metadata, without importing the packages."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Versions from the installed metadata, without importing the packages; read once."""
     found = {}
     for name in PACKAGES:
         try:

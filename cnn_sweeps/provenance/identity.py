@@ -13,7 +13,8 @@ epoch with which it begins and what changes then. The last is the trajectory has
 Metrics that are only looked at do not change what is trained, nor when it stops: those of this
 package are no part of the content. A user's own are, with their files: what the hash does not
 cover could not be verified before it is executed. A metric that stops the training stands in it by
-the name of the monitor as well.
+the name of the monitor as well; one of the user's own that the learning rate follows is part of the
+trajectory hash too.
 
 The content can grow. A field that was added after version 1 is part of it only where it differs
 from its neutral value, which is what every earlier experiment had (`config.schema.added`). No
@@ -29,7 +30,7 @@ from typing import Any
 
 from cnn_sweeps.config import rules
 from cnn_sweeps.config.fields import active
-from cnn_sweeps.config.metrics import OwnMetric, own_metrics
+from cnn_sweeps.config.metrics import PREFIX, OwnMetric, own_metrics, plateau_monitor
 from cnn_sweeps.config.path import Segment, segments
 from cnn_sweeps.config.schema import CnnModel, Config, PretrainedModel, Split, own_network
 from cnn_sweeps.models.cnn import filters
@@ -148,7 +149,10 @@ def content(
     if config.trainer.loss is not None:
         digests = _digests(loss_source)
         plain["trainer"] |= {f"loss_{name}": digest for name, digest in digests.items()}
-    own = () if trajectory else own_metrics(config.trainer.metrics)
+    own = own_metrics(config.trainer.metrics)
+    if trajectory:  # one that the learning rate follows changes what is trained
+        followed = plateau_monitor(first.config.trainer)
+        own = tuple(each for each in own if f"{PREFIX}{each.name}" in followed)
     if own:
         plain["trainer"]["metrics"] = _metrics(own, metric_sources)
     return {"schema": SCHEMA_VERSION, "data_digest": data_digest, **plain}

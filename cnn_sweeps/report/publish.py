@@ -1,14 +1,18 @@
 """The report of a sweep, put where its run is."""
 
 from functools import partial
-from importlib import import_module
+from importlib.metadata import version
 from threading import Thread
 
+from cnn_sweeps import figures
 from cnn_sweeps.report import html, markdown
 from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.tracking import Store, artifacts, notes
-from cnn_sweeps.tracking.names import REPORT_FILES
+from cnn_sweeps.text.json import sha256
+from cnn_sweeps.tracking import Store, TrackedRun, artifacts, notes
+from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.imports import import_quickly
+from cnn_sweeps.tracking.names import REPORT_FILES, REPORT_OF
 
 PAGE, TEXT = REPORT_FILES
 """Artifacts of a sweep's run."""
@@ -18,11 +22,13 @@ HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg",
 
 def warm_up() -> None:
     """Import beside whatever else goes on what a report needs."""
-    Thread(target=lambda: [import_module(name) for name in HEAVY], daemon=True).start()
+    Thread(target=import_quickly, args=HEAVY, daemon=True).start()
 
 
 def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str:
     """Write description and report to the sweep's run; where to open the latter.
+
+    A report that was made of the same is left as it is.
 
     Args:
         study: the sweep.
@@ -32,11 +38,26 @@ def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str
     Raises:
         StoreError: the store refuses.
     """
+    parent = store.reopen(study.parent_run_id or "")
+    read = read or Reading.of(study, store)
+    made_of = sha256([read.digest(figures.EVALUATION), version("cnn-sweeps")])
+    if store.get(parent.run_id).tags.get(REPORT_OF) != made_of or not _is_there(parent):
+        _write(read, parent)
+        parent.set_tags({REPORT_OF: made_of})
+    return artifacts.where_is(store, parent.run_id, PAGE)
+
+
+def _is_there(parent: TrackedRun) -> bool:
+    """Whether nobody has deleted the files of a report."""
+    with as_store_error(parent.address):
+        listed = {file.path for file in parent.client.list_artifacts(parent.run_id)}
+    return listed >= set(REPORT_FILES)
+
+
+def _write(read: Reading, parent: TrackedRun) -> None:
     from cnn_sweeps.sweeps.results.collect import results_of  # noqa: PLC0415 -- see HEAVY
 
-    parent = store.reopen(study.parent_run_id or "")
-    found = results_of(read or Reading.of(study, store))
+    found = results_of(read)
     notes.describe(parent, partial(markdown.of_sweep, found))
     parent.log_text(html.page(found), PAGE)
     parent.log_text(markdown.markdown(found), TEXT)
-    return artifacts.where_is(store, parent.run_id, PAGE)

@@ -11,16 +11,20 @@ import keras
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import Config, Head, PretrainedModel
 from cnn_sweeps.data.decoded import cache_folder
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import pretrained as models
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import Identity
-from cnn_sweeps.runs import pretrained, stored_model
+from cnn_sweeps.provenance.identity import SHOWN, Identity
+from cnn_sweeps.runs import lookup, packed_weights, pretrained, restore, stored_model
+from cnn_sweeps.runs.packed_weights import PackedWeights
 from cnn_sweeps.runs.pretrained import TrainedRun
+from cnn_sweeps.runs.record import Record
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.feature_cache import FeatureCache
-from cnn_sweeps.trajectories.resume import fingerprint
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 
 
 def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
@@ -30,17 +34,20 @@ def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
         ConfigError: a file has the weights of another network.
         RecordError: what is stored of the run was changed.
     """
-    model = config.model
-    if not isinstance(model, PretrainedModel) or model.weights is None:
+    model = pretrained.begun_with(config)
+    if model is None:
         return
     with keep_random_state():
         if model.weights_from == "run":
             trained = pretrained.trained_run(model, store)
             made_of = trained.record.config.model
-            part = models.backbone_of(_load(trained, store), made_of, model.layer)
+            part = models.backbone_of(load(trained, store), made_of, model.layer)
             models.fill_backbone(network, model, part)
+            return
+        file = pretrained.weights_file(model, network.input_shape[1:])
+        if file.suffix == packed_weights.SUFFIX:
+            models.set_backbone(network, model, packed_weights.backbone_weights(file))
         else:
-            file = pretrained.weights_file(model, network.input_shape[1:])
             models.fill_backbone(network, model, file)
 
 
@@ -70,7 +77,44 @@ def feature_cache(
     )
 
 
-def _load(trained: TrainedRun, store: Store) -> keras.Model:
+def pack(record: Record, store: Store, *, trust: bool = False) -> PackedWeights:
+    """The pretrained weights that a run began with, checked, as a file for another machine.
+
+    Args:
+        record: the run; its network began with some.
+        store: where the run is whose weights they are, if they are those of a run.
+        trust: whether the recorded code of that run may be executed, to build its network.
+
+    Raises:
+        ConfigError: it began with none; or that run's network is the user's own, and `trust` is
+            false.
+        DataError: the file is not to be had.
+        UnknownHashError: there is no such run.
+        RecordError: they are not those of the record.
+    """
+    config, model = record.config, pretrained.begun_with(record.config)
+    if model is None:
+        raise ConfigError(f"{record.name} began with no pretrained weights.")
+    configure_backend(config.trainer, config.seed)
+    if model.weights_from == "run":
+        trained = pretrained.trained_run(model, store)
+        with restore.importable_source(trained.record, trust=trust):
+            network = load(trained, store)
+            part = models.backbone_of(network, trained.record.config.model, model.layer)
+        numbers = {id(weight): number for number, weight in enumerate(network.weights)}
+        content = packed_weights.encode(
+            [weight.numpy() for weight in network.weights],
+            [numbers[id(weight)] for weight in part.weights],
+        )
+        name = f"{str(model.weights)[:SHOWN]}{packed_weights.SUFFIX}"
+        return PackedWeights(name=name, content=content)
+    shape, _ = lookup.sizes(store, store.get(record.run_id))
+    pretrained.resolve_weights(config, shape, store)
+    file = pretrained.weights_file(model, shape)
+    return PackedWeights(name=file.name, content=file.read_bytes())
+
+
+def load(trained: TrainedRun, store: Store) -> keras.Model:
     """The network of a run, filled and checked, in the precision that it was trained with."""
     here, config = keras.config.dtype_policy(), trained.record.config
     keras.config.set_dtype_policy(config.trainer.precision)

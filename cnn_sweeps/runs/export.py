@@ -12,6 +12,8 @@ from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, METRIC_FOLDER, metric_folder
 from cnn_sweeps.provenance import requirements
+from cnn_sweeps.runs.packed_weights import PackedWeights
+from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
 from cnn_sweeps.text.foreign import json_of, yaml_of
 from cnn_sweeps.text.format import first_line
@@ -19,10 +21,17 @@ from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.text.redact import without_passwords
 
 RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
+WEIGHTS = "weights"
+"""The folder of the pretrained weights that the run began with."""
 
 
-def write(record: Record, folder: Path) -> None:
+def write(record: Record, folder: Path, weights: PackedWeights | None = None) -> None:
     """Write the record of a finished run as files, for `read`.
+
+    Args:
+        record: the run.
+        folder: where to; made, or empty.
+        weights: the pretrained ones that it began with, to go with it.
 
     Raises:
         RecordError: the run did not finish, or was changed; the folder is in use, or cannot be
@@ -37,7 +46,7 @@ def write(record: Record, folder: Path) -> None:
                 f"{folder} is not empty, and nothing in it is overwritten.\n"
                 "  Type cnn-sweeps export HASH ANOTHER_FOLDER"
             )
-        for path, content in _files(record).items():
+        for path, content in _files(record, weights).items():
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -70,19 +79,26 @@ def read(folder: Path) -> Record:
         ) from error
 
 
+def weights_of(folder: Path) -> Path | None:
+    """The file of pretrained weights in such a folder; None where there is none."""
+    files = [each for each in (folder / WEIGHTS).glob("*") if each.is_file()]
+    return files[0] if len(files) == 1 else None
+
+
 def _text(file: Path) -> str:
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise ValueError(f"{file.name} is not a regular file")
     return file.read_text(encoding="utf-8")
 
 
-def command(folder: str, record: Record) -> str:
+def command(folder: str, record: Record, weights: PackedWeights | None = None) -> str:
     """The line that does an exported run again."""
     trust = " --trust" if functions_of(record) else ""
-    return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}"
+    missing = " model.weights=FILE" if begun_with(record.config) and weights is None else ""
+    return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}{missing}"
 
 
-def _files(record: Record) -> dict[str, str | bytes]:
+def _files(record: Record, weights: PackedWeights | None) -> dict[str, str | bytes]:
     """The content of each file by its path in the folder."""
     config = without_neutral(record.config)
     config["tracking"] = without_passwords(config["tracking"])
@@ -90,8 +106,10 @@ def _files(record: Record) -> dict[str, str | bytes]:
         CONFIG: yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         RECORD: _dumped(record.to_json()),
         REQUIREMENTS: requirements.text(record.environment.packages),
-        README: _readme(record),
+        README: _readme(record, weights),
     }
+    if weights is not None:
+        files[f"{WEIGHTS}/{weights.name}"] = weights.content
     metrics = ((metric_folder(each), source) for each, source in record.metric_sources.items())
     own = ((FOLDER, record.source), (LOSS_FOLDER, record.loss_source), *metrics)
     for name, source in own:
@@ -104,7 +122,21 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _readme(record: Record) -> str:
+def _weights_line(record: Record, weights: PackedWeights | None) -> str:
+    """What is said of pretrained weights; nothing where there are none."""
+    model = begun_with(record.config)
+    if model is None:
+        return ""
+    digest = f"SHA-256 `{model.weights_sha256}`; others are rejected"
+    if weights is not None:
+        return f"- Pretrained weights: `{WEIGHTS}/{plain_text(weights.name)}`, {digest}.\n"
+    return (
+        f"- Pretrained weights: not in this folder, but those of {plain_text(str(model.weights))}, "
+        f"{digest}. `FILE` stands for where they are.\n"
+    )
+
+
+def _readme(record: Record, weights: PackedWeights | None) -> str:
     environment, data = record.environment, record.config.data
     where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
@@ -119,7 +151,7 @@ Everything needed to reproduce this run, except the images.
 
     pip install -r {REQUIREMENTS}
     pip install --no-deps CNN_SWEEPS
-    {command(".", record)}
+    {command(".", record, weights)}
 
 Run them in this folder, in an environment of Python {python}. `CNN_SWEEPS` stands
 for the folder of a clone of {program}, or for its wheel: the second command
@@ -129,7 +161,7 @@ final weights with the record.
 - Program: {program}{commit}, Python {python}.
 - Data: `data={data.name}`{where}. Its content has the SHA-256
   `{record.identity.data_digest}`; other data is rejected.
-- Config hash: `{record.identity.config_hash}`.
+{_weights_line(record, weights)}- Config hash: `{record.identity.config_hash}`.
 - Expect the same bits on the same processor ({cpu}) with the same versions;
   elsewhere equal metrics within a tolerance.
 

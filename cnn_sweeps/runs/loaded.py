@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.prediction import Predictions
+from cnn_sweeps.runs.prediction import Pictures, Predictions
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.tracking import Store
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from cnn_sweeps.evaluation.evaluation import Evaluation, Split
     from cnn_sweeps.runs.portable import Exported
     from cnn_sweeps.runs.predict import Predictor
@@ -44,14 +41,15 @@ class LoadedRun(Record):
             store=store, **{each.name: getattr(record, each.name) for each in fields(Record)}
         )
 
-    def predict(
-        self, images: "str | Path | Sequence[str | Path] | NDArray[Any]", *, trust: bool = False
-    ) -> Predictions:
+    def predict(self, images: Pictures, *, trust: bool = False) -> Predictions:
         """What the trained network says of new pictures, brought to size as in training.
 
         Args:
-            images: a picture file, a folder of them, a list of both; or an array: (height, width),
-                (n, height, width) or (n, height, width, channels), 0 to 255 or 0 to 1.
+            images: a picture file, a folder of them, a Pillow image, an array; or a list or
+                generator of these, of which a few at a time are in memory. An array has the shape
+                (height, width), (height, width, 1 or 3), (n, height, width) or (n, height, width,
+                channels), integers from 0 to 255, or floats from 0 to 255, or from 0 to 1 where
+                none in the picture is larger.
             trust: whether the recorded code of `model.function` may be executed.
 
         Raises:
@@ -60,12 +58,7 @@ class LoadedRun(Record):
             DataError: there is nothing under a path, or an array holds no pictures.
             StoreError: the run has no stored model, or the store refuses.
         """
-        if isinstance(images, str | Path):
-            images = [images]
-        if isinstance(images, Sequence):
-            files = picture_files([Path(each) for each in images])
-            return self._predictor(trust=trust).files(files)
-        return self._predictor(trust=trust).arrays(images)
+        return self._predictor(trust=trust).predict(images)
 
     def evaluate(
         self, *, split: "Split" = "test", places: Sequence[str] = (), trust: bool = False

@@ -165,10 +165,12 @@ def costs_of(
     So runs can be compared by them, whatever was cached; what was really spent on training is a
     tag of the run.
     """
+    on_gpu = backend.peak_gpu_memory_mb()
     saved = sum(epoch.seconds for epoch in trained.epochs if epoch.number in epochs.reused)
     return {
         **clock,
         "train_seconds": sum(epoch.seconds for epoch in trained.epochs),
         "total_seconds": clock["total_seconds"] + saved,
         "peak_memory_mb": backend.peak_memory_mb(),
+        **({} if on_gpu is None else {"peak_gpu_memory_mb": on_gpu}),
     }

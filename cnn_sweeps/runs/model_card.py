@@ -4,37 +4,55 @@ The card follows Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from cnn_sweeps.config.schema import Resize, own_network
 from cnn_sweeps.data import Dataset
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.models.names import title
+from cnn_sweeps.models.network import Shape
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.text.markdown import plain_text
 
-LOADING: Final = {
-    "model.keras": """\
-model = keras.saving.load_model(here / "model.keras")
-scores = lambda pixels: model.predict(pixels, verbose=0)""",
-    "savedmodel": """\
-model = tf.saved_model.load(str(here / "savedmodel"))
-scores = lambda pixels: model.serve(pixels).numpy()""",
-    "model.tflite": """\
-run = tf.lite.Interpreter(str(here / "model.tflite")).get_signature_runner()
-(taken,), (given,) = run.get_input_details(), run.get_output_details()
-scores = lambda pixels: run(**{taken: pixels})[given]""",
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What runs a file with a network.
+
+    Attributes:
+        imports: the line that imports it.
+        model: an expression for the network, whose file is `here / ...`.
+        scores: the line that takes `scores`, (classes,), from what it gives for `pixels`.
+    """
+
+    imports: str
+    model: str
+    scores: str
+
+
+RUNTIMES: Final = {
+    "model.keras": Runtime(
+        imports="import keras",
+        model='keras.saving.load_model(here / "model.keras")',
+        scores="(scores,) = model.predict(pixels, verbose=0)",
+    ),
+    "savedmodel": Runtime(
+        imports="import tensorflow as tf",
+        model='tf.saved_model.load(str(here / "savedmodel"))',
+        scores="(scores,) = model.serve(pixels).numpy()",
+    ),
+    "model.tflite": Runtime(
+        imports="from ai_edge_litert.interpreter import Interpreter",
+        model='Interpreter(str(here / "model.tflite")).get_signature_runner()',
+        scores="((scores,),) = model(image=pixels).values()",
+    ),
 }
-"""The lines that load each kind of file."""
-IMPORTS: Final = {
-    "model.keras": "import keras",
-    "savedmodel": "import tensorflow as tf",
-    "model.tflite": "import tensorflow as tf",
-}
+"""By the name of the file."""
 RESIZING: Final[Mapping[Resize, str]] = {
-    "stretch": "picture.convert(mode).resize(size, Image.Resampling.BILINEAR)",
-    "crop": "ImageOps.fit(picture.convert(mode), size, Image.Resampling.BILINEAR)",
-    "pad": "ImageOps.pad(picture.convert(mode), size, Image.Resampling.BILINEAR)",
+    "stretch": "picture.resize({size}, Image.Resampling.BILINEAR)",
+    "crop": "ImageOps.fit(picture, {size}, Image.Resampling.BILINEAR)",
+    "pad": "ImageOps.pad(picture, {size}, Image.Resampling.BILINEAR)",
 }
 """How a picture is brought to size, as `data.readers.picture` does it."""
 
@@ -82,36 +100,39 @@ test images.
 """
 
 
-def script(file: str, resize: Resize = "stretch") -> str:
+def script(file: str, shape: Shape, resize: Resize = "stretch") -> str:
     """A program that names the class of pictures; it needs requirements.txt and nothing else.
 
     Args:
         file: the network, as it is called in the folder.
+        shape: height, width and channels of an image.
         resize: what becomes of a picture of another aspect ratio.
     """
-    imports = sorted((IMPORTS[file], "import numpy as np"))
+    runtime, (height, width, channels) = RUNTIMES[file], shape
+    imports = (runtime.imports, "import numpy as np", "from PIL import Image, ImageOps")
+    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line.lower()))
+    newline, mode = "\n", "L" if channels == 1 else "RGB"
     return f'''"""Classes of pictures: python predict.py PICTURE ..."""
 
 import json
 import sys
 from pathlib import Path
 
-{chr(10).join(imports)}
-from PIL import Image, ImageOps
+{newline.join(ordered)}
 
 here = Path(__file__).parent
-about = json.loads((here / "model.json").read_text(encoding="utf-8"))
-{LOADING[file]}
-size, mode = (about["width"], about["height"]), "L" if about["channels"] == 1 else "RGB"
-for name in sys.argv[1:]:
-    picture = ImageOps.exif_transpose(Image.open(name))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = {RESIZING[resize]}
-    pixels = np.asarray(picture, "float32").reshape(1, size[1], size[0], -1)
-    (row,) = scores(pixels)
-    print(f"{{name}}: {{about['class_names'][row.argmax()]}} {{row.max():.1%}}")
+names = json.loads((here / "model.json").read_text(encoding="utf-8"))["class_names"]
+model = {runtime.model}
+for file in sys.argv[1:]:
+    picture = ImageOps.exif_transpose(Image.open(file))
+    if picture.mode.startswith("I"):  # 16 bits
+        picture = Image.fromarray((np.asarray(picture) / 257).round().astype("uint8"))
+    white = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(white, picture.convert("RGBA")).convert("{mode}")
+    picture = {RESIZING[resize].format(size=(width, height))}
+    pixels = np.asarray(picture, "float32").reshape(1, {height}, {width}, {channels})
+    {runtime.scores}
+    print(f"{{file}}: {{names[scores.argmax()]}} {{scores.max():.1%}}")
 '''
 
 

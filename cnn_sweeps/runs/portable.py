@@ -44,14 +44,16 @@ class Format:
         write: writes a model to a path.
         read: the network at a path, as a function.
         carries_code: whether a user's own layers are in it; else their code would be needed.
-        packages: what has to be installed to use it.
+        packages: what has to be installed to use it, as it is here.
+        runtime: what is not installed here, and runs it elsewhere.
     """
 
     file: str
     write: Callable[["keras.Model", Path], None]
     read: Callable[[Path], Probabilities]
     carries_code: bool
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    runtime: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,8 @@ def _write_litert(model: "keras.Model", path: Path) -> None:
 def _read_litert(path: Path) -> Probabilities:
     import tensorflow as tf  # noqa: PLC0415
 
-    interpreter = tf.lite.Interpreter(str(path))
-    into = interpreter.get_input_details()[0]["index"]
-    out_of = interpreter.get_output_details()[0]["index"]
-
-    def run(images: NDArray[Any]) -> NDArray[Any]:
-        interpreter.resize_tensor_input(into, images.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(into, images)
-        interpreter.invoke()
-        found: NDArray[Any] = interpreter.get_tensor(out_of)
-        return found
-
-    return run
+    run = tf.lite.Interpreter(str(path)).get_signature_runner()
+    return lambda images: np.asarray(*run(image=images).values())
 
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -137,7 +128,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         write=_write_litert,
         read=_read_litert,
         carries_code=True,
-        packages=("tensorflow",),
+        runtime="ai-edge-litert>=2.1",
     ),
 }
 """Names that are typed behind `--format`."""
@@ -247,14 +238,14 @@ def _texts(
 ) -> dict[str, str]:
     """The files beside the network, by name."""
     evaluation, chosen = Evaluation.of(data.y_test, found, data.class_names), FORMATS[form]
-    versions = {name: version(name) for name in (*chosen.packages, "numpy", "pillow")}
+    pictures = stored_model.pictures_of(record.config, data)
+    pinned = [f"{name}=={version(name)}" for name in (*chosen.packages, "numpy", "pillow")]
+    packages = [*([chosen.runtime] if chosen.runtime else []), *pinned]
     return {
         models.ABOUT: dump_json(_about(record, data)) + "\n",
         "evaluation.json": dump_json(evaluation) + "\n",
-        "requirements.txt": "".join(f"{name}=={each}\n" for name, each in versions.items()),
-        "predict.py": model_card.script(
-            chosen.file, getattr(record.config.data, "resize", "stretch")
-        ),
+        "requirements.txt": "".join(f"{each}\n" for each in packages),
+        "predict.py": model_card.script(chosen.file, data.shape, pictures.resize),
         "README.md": model_card.text(record, data, evaluation, chosen.file, apart),
     }
 

@@ -5,22 +5,25 @@ config of its run, and its weights are checked (`runs.stored_model`). Import thi
 imports TensorFlow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data import progress
 from cnn_sweeps.data.arrays import WHITEST, Images
+from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.data.readers import picture
 from cnn_sweeps.errors import DataError, UnreadableImageError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.runs import stored_model
-from cnn_sweeps.runs.prediction import Predictions
+from cnn_sweeps.runs.prediction import Pictures, Predictions
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import importable_source
 from cnn_sweeps.tracking import Store
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 512
 """Pictures that are decoded before the network sees them; they need not all fit into memory."""
+Waiting = tuple[str, Callable[[], NDArray[np.uint8]]]
+"""What a picture is called, and how to get its pixels as the network takes them."""
 Color = Literal["rgb", "grayscale"]
 CHANNELS = (1, 3)
 """Channels that a picture file can have."""
+COUNTED = "pictures read"
 GRAY, COLOR = 3, 4
 """Dimensions of an array of grayscale pictures, and of one with channels."""
 
@@ -79,16 +85,33 @@ class Predictor:
             model = stored_model.load(store, run, record.config, shape, len(class_names))
         return cls(model=model, shape=shape, class_names=class_names, resize=pictures.resize)
 
-    def files(self, paths: Sequence[Path]) -> Predictions:
-        """Decode picture files and predict; those that cannot be read are told in `unreadable`."""
+    def predict(self, images: Pictures) -> Predictions:
+        """Predict pictures: files, Pillow images, arrays; see `LoadedRun.predict`.
+
+        Files that cannot be read are told in `unreadable`.
+
+        Raises:
+            DataError: there is nothing under a path, or an array holds no pictures.
+        """
+        if isinstance(images, np.ndarray):
+            return self._predicted(self._of_arrays(images))
+        if isinstance(images, str | Path | Image.Image):
+            images = [images]
+        if isinstance(images, Sequence) and all(isinstance(each, str | Path) for each in images):
+            files = picture_files([Path(each) for each in images])
+            return self._predicted(map(self._of_file, progress.with_progress(files, COUNTED)))
+        return self._predicted(self._of_each(images))
+
+    def _predicted(self, pictures: Iterable[Waiting]) -> Predictions:
+        """Probabilities for pictures, of which a few at a time are in memory."""
         read: list[str] = []
         unreadable: list[UnreadableImageError] = []
         found = [np.empty((0, len(self.class_names)))]
         waiting: list[NDArray[np.uint8]] = []
-        for path in progress.with_progress(paths, "pictures read"):
+        for name, decoded in pictures:
             try:
-                waiting.append(self._decoded(path))
-                read.append(str(path))
+                waiting.append(decoded())
+                read.append(name)
             except UnreadableImageError as fault:
                 unreadable.append(fault)
             if len(waiting) == AT_A_TIME:
@@ -96,35 +119,29 @@ class Predictor:
                 waiting = []
         if waiting:
             found.append(self._scores(np.stack(waiting)))
-        return self._predictions(read, np.concatenate(found), tuple(unreadable))
-
-    def arrays(self, images: NDArray[Any]) -> Predictions:
-        """Predict pictures in memory.
-
-        Args:
-            images: one picture or several, (height, width), (n, height, width) or (n, height,
-                width, channels), of any height and width; integers from 0 to 255, or floats
-                from 0 to 255, or from 0 to 1 where none in the picture is larger.
-
-        Raises:
-            DataError: another number of dimensions, or values out of that range.
-        """
-        ready = [self._resized(each) for each in _as_bytes(images)]
-        scores = self._scores(np.stack(ready)) if ready else np.empty((0, len(self.class_names)))
-        return self._predictions([f"image {number}" for number in range(len(ready))], scores)
-
-    def _predictions(
-        self,
-        sources: Sequence[str],
-        scores: NDArray[Any],
-        unreadable: tuple[UnreadableImageError, ...] = (),
-    ) -> Predictions:
         return Predictions(
-            sources=tuple(sources),
+            sources=tuple(read),
             class_names=self.class_names,
-            probabilities=scores,
-            unreadable=unreadable,
+            probabilities=np.concatenate(found),
+            unreadable=tuple(unreadable),
         )
+
+    def _of_each(self, images: Iterable[Any]) -> Iterator[Waiting]:
+        """Pictures of any kind, as they come."""
+        for number, each in enumerate(images):
+            if isinstance(each, str | Path):
+                yield from map(self._of_file, picture_files([Path(each)]))
+            elif isinstance(each, Image.Image):
+                yield f"image {number}", partial(self._resized, each)
+            else:
+                yield from self._of_arrays(each, number)
+
+    def _of_file(self, path: Path) -> Waiting:
+        return str(path), partial(self._decoded, path)
+
+    def _of_arrays(self, images: Any, first: int = 0) -> Iterator[Waiting]:
+        for number, image in enumerate(_as_bytes(images), first):
+            yield f"image {number}", partial(self._of_bytes, image)
 
     def _scores(self, images: Images) -> NDArray[Any]:
         return steps.scores(self.model, images).astype(np.float64)
@@ -140,30 +157,37 @@ class Predictor:
         with picture.strict_decoding():
             return picture.read(path, size, color=color, resize=self.resize).pixels
 
-    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _of_bytes(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture in memory, brought to the shape that the network takes."""
         if image.shape == self.shape:
             return image
-        if image.shape[2] not in CHANNELS or self.shape[2] not in CHANNELS:
-            raise DataError(
-                f"The images have {image.shape[2]} channels; the network takes {self.shape}."
-            )
+        if image.shape[2] not in CHANNELS:
+            raise DataError(self._channels(image.shape[2]))
+        return self._resized(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
+
+    def _resized(self, image: Image.Image) -> NDArray[np.uint8]:
+        if self.shape[2] not in CHANNELS:
+            raise DataError(self._channels(len(image.getbands())))
         return picture.brought_to(image, self.shape, self.resize)
+
+    def _channels(self, count: int) -> str:
+        return f"The images have {count} channels; the network takes {self.shape}."
 
 
 def _as_bytes(images: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
     """Each picture as uint8 of (height, width, channels).
 
     Raises:
-        DataError: see `Predictor.arrays`.
+        DataError: another number of dimensions, or values out of range.
     """
     array = np.asarray(images)
-    if array.ndim == GRAY - 1:
-        array = array[None]
+    if array.ndim == GRAY - 1 or (array.ndim == GRAY and array.shape[-1] in CHANNELS):
+        array = array[None]  # one picture: nobody has pictures that are three pixels wide
     if array.ndim not in (GRAY, COLOR) or array.dtype.kind not in "uif" or 0 in array.shape[1:]:
         raise DataError(
-            f"{array.dtype} of shape {array.shape} are no pictures; give (n, height, width) or "
-            "(n, height, width, channels) with values from 0 to 255, or from 0 to 1."
+            f"{array.dtype} of shape {array.shape} are no pictures; give (height, width), (height, "
+            "width, channels), (n, height, width) or (n, height, width, channels) with values from "
+            "0 to 255, or from 0 to 1."
         )
     if array.ndim == GRAY:
         array = array[..., None]

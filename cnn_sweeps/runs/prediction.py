@@ -2,10 +2,11 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,13 @@ from numpy.typing import NDArray
 from cnn_sweeps.errors import UnreadableImageError
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture: TypeAlias = "str | Path | Image.Image | NDArray[Any]"
+Pictures: TypeAlias = "Picture | Iterable[Picture]"
+"""A picture file, a folder of them, a Pillow image, an array; or several of these."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,15 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from cnn_sweeps.config.fields import locations
-from cnn_sweeps.config.schema import Config, Tracking, own_network
+from cnn_sweeps.config.schema import Config, Model, Tracking, own_network
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models import custom
+from cnn_sweeps.models.pretrained import KEY
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import Record, functions_of
 
 PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
@@ -34,18 +36,23 @@ def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Co
     Args:
         record: the run.
         tracking: where to log; the recorded one may name a folder or a server of another machine.
-        places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+        places: `data.root=FOLDER` and the like, where the images lie elsewhere;
+            `model.weights=FILE` where the pretrained weights do.
 
     Raises:
         ConfigError: a place that this kind of data does not have.
     """
     config = record.config
+    weights = [text for text in places if text.startswith(f"{KEY}=")]
+    images = [text for text in places if text not in weights]
     return replace(
         config,
-        data=replace(config.data, **_places(config, places)),
+        model=_with_weights(config, weights[-1]) if weights else config.model,
+        data=replace(config.data, **_places(config, images)),
         trainer=replace(config.trainer, threads=threads(record.environment), progress="auto"),
         tracking=replace(tracking, log_model=_log_model(config.tracking, tracking)),
-        trajectory=replace(config.trajectory, reuse=False),  # every epoch is trained
+        # Every epoch is trained, and none is asked of others.
+        trajectory=replace(config.trajectory, reuse=False, store=None, audit=0.0),
     )
 
 
@@ -192,6 +199,17 @@ def not_recorded(record: Record) -> tuple[str, ...]:
     stored = {each.path for each in source.files} if source else set()
     imports = found.imports if found else ()
     return tuple(each.path for each in imports if each.path not in stored and not each.is_empty)
+
+
+def _with_weights(config: Config, given: str) -> Model:
+    """The network, its pretrained weights where they lie now; their digest stays as it is."""
+    model = begun_with(config)
+    if model is None:
+        raise ConfigError(f"{given} has no effect: the run began with no pretrained weights.")
+    file = given.partition("=")[2]
+    if not file:
+        raise ConfigError(f"{given} names no file.\nType {given}FILE.")
+    return replace(model, weights=file)
 
 
 def _places(config: Config, given: list[str]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """What a finished run came to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.training.epoch import TrainingResult
@@ -19,6 +20,8 @@ class RunResult:
         training: its epochs, and why it ended.
         weights_sha256: digest of the final weights.
         epochs_trained: epochs that were trained for it; the others are from the cache.
+        shared: what of its epochs was read from others and given to them, as plain values; empty
+            without `trajectory.store`.
         left_out: a sentence for each picture that could not be made.
         notices: what a person should know of the images, and of stored epochs that could not be
             used, a sentence each.
@@ -31,5 +34,6 @@ class RunResult:
     training: TrainingResult
     weights_sha256: str
     epochs_trained: int
+    shared: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

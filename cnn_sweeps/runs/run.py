@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
@@ -12,21 +15,23 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
 from cnn_sweeps.models import custom
-from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
-from cnn_sweeps.training import averaging, backend, freezing, loop, state
+from cnn_sweeps.tracking.system_metrics import logged_system_metrics
+from cnn_sweeps.training import averaging, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
+from cnn_sweeps.training.steps import Evaluate
 from cnn_sweeps.trajectories.entry import WantedEpochs
 from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
 
@@ -84,29 +89,27 @@ def run(
     clock, swept = Clock(), trial.swept if trial else ()
     with clock("data"), reading_bar(config.trainer.progress):
         experiment = Experiment.load(config, store)
-    with (
-        patient(config.tracking.patience),
-        _start(experiment, store, trial, started) as tracked,
-    ):
+    with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
-        model = model or _build(experiment, store, clock)
-        here = _log_setup(tracked, experiment, model, swept)
+        with clock("build"):
+            wanted = trial.wanted if trial else None
+            network = Network.of(experiment, store, built=model, wanted=wanted)
+        with tracked.together() as setup:
+            log.log_setup(setup, experiment, network.model, network.environment, swept)
         with tracked.together() as later:
             # Train
             with clock("train"):
-                trainer, epochs, done = _train(model, experiment, here, later, callbacks, trial)
-            # Evaluate
-            metrics = log.metrics_of(model, config, done)
-            if trial is None:
-                metrics |= stored_model.evaluate_test(trainer.evaluate, experiment.dataset)
-            # Log
+                evaluate, epochs, done = _train(network, experiment, later, callbacks)
+            # Evaluate and log
+            tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
+            metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            log.log_results(later, metrics, done, weights := state.weights_sha256(model))
-        left_out = _draw_and_store(model, experiment, done, tracked, whole=trial is None)
+            log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
+        left_out = _draw_and_store(network.model, experiment, done, tracked, scores)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -115,6 +118,7 @@ def run(
         training=done,
         weights_sha256=weights,
         epochs_trained=len(done.epochs) - len(epochs.reused),
+        shared=epochs.cost.shared,
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
@@ -135,7 +139,8 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        yield tracked
+        with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
+            yield tracked
 
 
 def _built_first(
@@ -148,8 +153,8 @@ def _built_first(
     own = own_network(experiment.config.model)
     if own is None:
         return None, experiment
-    model = _build(experiment, store, clock)
     with clock("build"):
+        model = build(experiment, store)
         examined = custom.examine(own, model)
         if experiment.config.tracking.log_model:
             stored_model.check_storable(model, experiment.dataset)
@@ -167,68 +172,40 @@ def _finished_before(
     )
 
 
-def _build(experiment: Experiment, store: Store, clock: Clock) -> "keras.Model":
-    """Start TensorFlow as the config has it, and build the network, frozen as it begins."""
-    config, dataset = experiment.config, experiment.dataset
-    with clock("build"), loop.memory_remedy(config.trainer):
-        backend.configure_backend(config.trainer, config.seed)
-        model = build_model(config.model, dataset.shape, dataset.num_classes)
-        backbone.fill_backbone(model, config, store)
-        freezing.apply_freeze(model, segments(config)[0].config.trainer.freeze)
-        return model
-
-
-def _log_setup(
-    tracked: TrackedRun, experiment: Experiment, model: "keras.Model", swept: Sequence[str]
-) -> Environment:
-    """Log what is known before training; returns where it is trained."""
-    trainer = experiment.config.trainer
-    environment = Environment.capture(
-        threads=trainer.threads,
-        deterministic=trainer.deterministic,
-        decoded=experiment.dataset.decoded,
-    )
-    with tracked.together() as setup:
-        log.log_setup(setup, experiment, model, environment, swept)
-    return environment
-
-
 def _train(
-    model: "keras.Model",
+    network: Network,
     experiment: Experiment,
-    environment: Environment,
     tracked: TrackedRun,
     callbacks: Sequence[loop.Callback],
-    trial: TrialContext | None,
-) -> tuple[loop.Trainer, loop.EpochSource, TrainingResult]:
-    """Train a built network as far as the config says, and log each epoch."""
+) -> tuple[Evaluate, loop.EpochSource, TrainingResult]:
+    """Train a network as far as the config says, or read how it was trained; log each epoch."""
     config, dataset = experiment.config, experiment.dataset
     with (
         _progress_bar(config, dataset) as bar,
         EpochLog(tracked) as epoch_log,
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
+        observers: list[loop.Callback] = [bar, epoch_log, *callbacks]
+        if network.stored is not None:
+            with _cost_logged(network.stored, tracked):
+                trained = loop.train(network.stored, config.trainer, callbacks=observers)
+            return Evaluate(model=network.model), network.stored, trained
         trainer = loop.Trainer.compile(
-            model,
+            network.model,
             dataset,
             config.trainer,
             config.seed,
             on_step=bar.counts_steps,
             augment=config.augment,
             path=segments(config),
-            cache=backbone.feature_cache(config, experiment.identity, environment),
+            cache=backbone.feature_cache(config, experiment.identity, network.environment),
         )
         with logged_epoch_source(
-            trainer,
-            config,
-            experiment.identity,
-            environment,
-            tracked,
-            trial.wanted if trial else NOBODY,
+            trainer, config, experiment.identity, network.environment, tracked, network.wanted
         ) as epochs:
-            trained = loop.train(epochs, config.trainer, callbacks=[bar, epoch_log, *callbacks])
+            trained = loop.train(epochs, config.trainer, callbacks=observers)
             trained = averaging.consider(trained, trainer, epochs)
-    return trainer, epochs, trained
+    return trainer.evaluate, epochs, trained
 
 
 def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
@@ -246,7 +223,7 @@ def logged_epoch_source(
     wanted: WantedEpochs = NOBODY,
 ) -> Iterator[loop.EpochSource]:
     """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
-    with open_epoch_source(
+    source = open_epoch_source(
         trainer,
         config,
         identity,
@@ -254,12 +231,26 @@ def logged_epoch_source(
         folder=tracked.address.dir,
         run_id=tracked.run_id,
         wanted=wanted,
-    ) as epochs:
-        try:
-            yield epochs
-        finally:
-            with suppress(StoreError):  # what went wrong in the training is reported instead
-                tracked.log_cost(epochs.cost)
+    )
+    with source as epochs, _cost_logged(epochs, tracked):
+        yield epochs
+
+
+@contextmanager
+def _cost_logged(epochs: loop.EpochSource, tracked: TrackedRun) -> Iterator[None]:
+    """Say in the run's tags what its epochs have cost, whatever ends them."""
+    try:
+        yield
+    finally:
+        with suppress(StoreError):  # what went wrong in the training is reported instead
+            tracked.log_cost(epochs.cost)
+
+
+def _test(
+    evaluate: Evaluate, experiment: Experiment
+) -> tuple[dict[str, float], NDArray[np.floating[Any]] | None]:
+    """The scores of the test split, and of each of its images."""
+    return stored_model.evaluate_test(evaluate, experiment.dataset)
 
 
 def _draw_and_store(
@@ -267,24 +258,37 @@ def _draw_and_store(
     experiment: Experiment,
     trained: TrainingResult,
     tracked: TrackedRun,
-    *,
-    whole: bool,
+    test_scores: NDArray[np.floating[Any]] | None,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
     The model comes last, since a user's own layers may be none that can be stored.
 
+    Args:
+        model: trained.
+        experiment: what was trained.
+        trained: its epochs.
+        tracked: the run.
+        test_scores: of a single run, what the network gives for the test images; None of a trial.
+
     Returns:
         A sentence for each figure that had to be left out.
     """
     config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves(trained.epochs, experiment.name)
-    tracked.log_figure(curves, CURVES_FILE)
+    curves = figures.learning_curves_png(trained.epochs, experiment.name)
+    artifacts.write_bytes(tracked, curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
-    if whole and config.tracking.figures:
-        gallery = Gallery.of(config, model=model, dataset=dataset, about=experiment.name)
+    single = test_scores is not None
+    if single and config.tracking.figures:
+        gallery = Gallery.of(
+            config,
+            model=model,
+            dataset=dataset,
+            about=experiment.name,
+            test_scores=test_scores,
+        )
         left_out = stored_model.draw(gallery, tracked)
-    later = not whole and stored_model.for_winners_only(config, model.count_params())
+    later = not single and stored_model.for_winners_only(config, model.count_params())
     if config.tracking.log_model and not later:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

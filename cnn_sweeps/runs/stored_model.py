@@ -8,7 +8,10 @@ without a model they are those of the epoch that it ended with, as far as that i
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Resize, own_network
@@ -39,10 +42,12 @@ if TYPE_CHECKING:
     import keras
 
 
-def evaluate_test(evaluate: Evaluate, dataset: Dataset) -> dict[str, float]:
-    """Score the test split: `test_loss` and `test_accuracy`."""
-    loss, accuracy = evaluate(dataset.x_test, dataset.y_test)
-    return {"test_loss": loss, "test_accuracy": accuracy}
+def evaluate_test(
+    evaluate: Evaluate, dataset: Dataset
+) -> tuple[dict[str, float], NDArray[np.floating[Any]]]:
+    """Score the test split: `test_loss` and `test_accuracy`, and each image, (n, classes)."""
+    loss, accuracy, scores = evaluate.with_scores(dataset.x_test, dataset.y_test)
+    return {"test_loss": loss, "test_accuracy": accuracy}, scores
 
 
 def load(
@@ -219,12 +224,14 @@ def score_stored(
     dataset = load_cached(config.data)
     model = load(store, run, config, dataset.shape, dataset.num_classes)
     loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
-    tests = evaluate_test(Evaluate(model=model), dataset)
+    tests, scores = evaluate_test(Evaluate(model=model), dataset)
     if kept and not model_files.has_model(store, run):
         tracked = store.reopen(run.run_id)
         tracked.log_model(model, pictures_of(config, dataset))
     if drawn:
-        gallery = Gallery.of(config, model=model, dataset=dataset, about=run.name)
+        gallery = Gallery.of(
+            config, model=model, dataset=dataset, about=run.name, test_scores=scores
+        )
         draw(gallery, store.reopen(run.run_id))
     return tests
 

@@ -23,10 +23,11 @@ from cnn_sweeps.config.schema import (
     Tracking,
     Trajectory,
 )
-from cnn_sweeps.data import Dataset
+from cnn_sweeps.data import Facts
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
+from cnn_sweeps.models.pretrained import KEY
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.training import (
     class_weights,
@@ -137,10 +138,16 @@ PLACES = ("data.root=FOLDER", "data.path=PLACE")
 """Where the images of a recorded run lie now, as it is typed."""
 
 
-def places(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Where the images lie (`data.root=FOLDER`), and the other overrides: where the runs are."""
-    data = [text for text in overrides if text.startswith("data.")]
-    return data, [text for text in overrides if text not in data]
+def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str], list[str]]:
+    """Where the images lie (`data.root=FOLDER`), and the other overrides: where the runs are.
+
+    Args:
+        overrides: what was typed.
+        weights: whether `model.weights=FILE`, where pretrained weights lie, counts among the first.
+    """
+    starts = ("data.", f"{KEY}=") if weights else "data."
+    given = [text for text in overrides if text.startswith(starts)]
+    return given, [text for text in overrides if text not in given]
 
 
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
@@ -189,7 +196,7 @@ def check(config: Config) -> None:
     _check_with(config, shape, config.data.validation_fraction)
 
 
-def check_with_images(config: Config, dataset: Dataset) -> None:
+def check_with_images(config: Config, images: Facts) -> None:
     """Refuse what only the images tell; imports no TensorFlow.
 
     Raises:
@@ -197,8 +204,8 @@ def check_with_images(config: Config, dataset: Dataset) -> None:
             validation images, or a weight for a class that there is not.
     """
     for segment in segments(config):
-        class_weights.named_weights(segment.config.trainer, dataset.class_names)
-    _check_with(config, dataset.shape, len(dataset.x_val))
+        class_weights.named_weights(segment.config.trainer, images.class_names)
+    _check_with(config, images.shape, images.validation)
 
 
 def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
@@ -208,9 +215,11 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     validation_metrics.check(config.trainer, validation)
+    first = segments(config)[0].config.trainer
     for segment in segments(config):
         held = segment.config
         optimizers.check(held.trainer)
+        validation_metrics.check_plateau(held.trainer, first)
         freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)

@@ -1,13 +1,14 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 from optuna.trial import TrialState
 
 from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -19,8 +20,16 @@ from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_co
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
+from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.results.runs import Reading
-from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, CPU_SLOTS, OPEN, PARENT, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import (
+    CONFIG_HASH,
+    CPU_SLOTS,
+    OPEN,
+    PARENT,
+    RETRIES_ALLOWED,
+    SHARED,
+)
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
@@ -42,6 +51,7 @@ from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
+from cnn_sweeps.trajectories.sharing import summary
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -60,23 +70,19 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget, place = request.plan, request.budget, request.place
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
-    here = place is None and not budget.elsewhere and not _complete(address, plan, budget)
-    if here and plan.exercise is None:  # what does not fit is part of the answer of an exercise
-        refuse_unfit(plan)
+    complete = _complete(address, plan, budget)
+    here = place is None and not budget.elsewhere and not complete
+    with forkserver.warming_up() if here and budget.n_jobs else nullcontext():
+        if not complete:
+            _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
-        if budget.n_jobs and here:
-            forkserver.warm_up()
         store = Store.open(request.config.tracking)
         interrupts.heed()
         with address.refusing():
             study = _prepare(address, plan, store, budget)
             announce(study)
             waits.enter_context(
-                patient(
-                    request.config.tracking.patience,
-                    say=display.notice,
-                    heed=interrupts.heed,
-                )
+                patient(request.config.tracking.patience, say=display.notice, heed=interrupts.heed)
             )
             save_command(study, request.typed)
             interrupts.heed()
@@ -94,7 +100,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                         _leave_failures(study, store, parent, display, publisher)
                     raise
                 interrupts.patient = False
-                publisher.warm_up()  # while other processes score the winners
+                if not complete:
+                    publisher.warm_up()  # while other processes score the winners
                 outcome = conclude(study, store, parent, budget, display)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
@@ -106,6 +113,17 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     report = publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
+
+
+def _look_at_images(plan: Plan, display: Display) -> None:
+    """Refuse what no trial could do with them; in an exercise that is part of the answer.
+
+    Raises:
+        ConfigError: a value is never possible with the images.
+        DataError: they cannot be read.
+    """
+    if plan.exercise is None and (passed_over := refuse_unfit(plan)):
+        display.notice(f"  {passed_over}")
 
 
 def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
@@ -201,6 +219,7 @@ def _carry_out(
                 study.address,
                 workers=workers,
                 threads=threads,
+                seats=devices.seats(budget.workers_per_gpu),
                 patience=study.plan.first.tracking.patience,
             )
             supervisor.run(pool, interrupts)
@@ -272,20 +291,20 @@ def conclude(
     study = read.study
     for line in read.runs.notices():
         display.notice(line)
+    shared = [t.user_attrs[SHARED] for t in study.trials() if SHARED in t.user_attrs]
+    for line in summary(shared):
+        display.notice(line)
     if read.differences:
         display.warning("\n".join(read.differences))
     scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
     ranking = Ranking.of(study, scores, read.differences)
-    _log_ranking(ranking, parent)
     answer = exercise_answer.answer_of(study, scores)
-    if answer is not None:
-        exercise_answer.log(answer, parent)
-    if ranking.winners:
-        best = ranking.winners[0]
-        parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
-        parent.log_metrics(scores.get(best.number, {}))
-        parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
-        parent.set_tags({"best_trial": str(best.number)})
+    with parent.together() as told:
+        _log_ranking(ranking, told)
+        if answer is not None:
+            exercise_answer.log(answer, told)
+        if ranking.winners:
+            _log_best(ranking.winners[0], scores, told)
     _save_view(study, store, parent, ranking)
     return SweepOutcome(
         study=study,
@@ -310,6 +329,14 @@ def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
     parent.log_table(ranking.records(), RANKING_FILES[0])
     parent.log_text(ranking.to_csv(), RANKING_FILES[1])
     parent.log_text(ranking.to_markdown(), RANKING_FILES[2])
+
+
+def _log_best(best: Trial, scores: test_scores.Scores, parent: TrackedRun) -> None:
+    """Say in the sweep's run which trial is the best, and what it is worth."""
+    parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
+    parent.log_metrics(scores.get(best.number, {}))
+    parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
+    parent.set_tags({"best_trial": str(best.number)})
 
 
 def _leave_failures(

@@ -1,14 +1,19 @@
 """What a sweep would do, told without doing it: `cnn-sweeps -m --dry-run`.
 
 Nothing is trained and TensorFlow is not imported; the sizes come from `geometry`, the times
-from the trials that the study already holds.
+from the trials that the study already holds. The images are read only where earlier runs have
+stored epochs, which go by their digest.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import InputError
+from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximate_duration
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -23,6 +28,7 @@ from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.attributes import metrics_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.trajectories.cache import TrajectoryStore
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -60,6 +66,7 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
     finished = _finished(study)
     known = preview.known(study.carried_values(trial) for trial in finished) if study else set()
     rest = Remaining.of(preview, budget, len(finished), known)
+    rest, stored = _with_stored(rest, budget)
     facts = [
         ("space", str(plan.space.dimensions[0])),
         *(("", str(dimension)) for dimension in plan.space.dimensions[1:]),
@@ -69,6 +76,11 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
             f"{len(known):,}, from {pluralize(len(finished), 'trial')}" if finished else "none",
         ),
         ("to do", _to_do(rest, plan, budget)),
+        *(
+            [("", f"{pluralize(stored, 'epoch')} of earlier runs: read, not trained")]
+            if stored
+            else []
+        ),
         ("goal", str(plan.objectives)),
         ("chosen by", _chooser(plan, budget)),
         ("pruner", str(plan.pruner)),
@@ -79,6 +91,31 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
     ]
     more = max(len(preview.experiments) - MOST_ROWS, 0)
     return DryRun(facts=facts, table=_table(preview), more=more)
+
+
+def _with_stored(rest: Remaining, budget: Budget) -> tuple[Remaining, int]:
+    """What is left, with what earlier runs have stored of it, and how many epochs that saves.
+
+    Where a sampler chooses, nobody knows yet which trainings there will be.
+    """
+    stored: dict[str, int] = {}
+    for experiment in rest.experiments if rest.exact else ():
+        if experiment.parts and experiment.config is not None:
+            with suppress(InputError):  # a trial will say it
+                last = _stored(experiment.config, max(1, min(budget.n_jobs, rest.trials)))
+                for (key, before, _), reached in zip(experiment.parts, last, strict=False):
+                    stored[key] = max(stored.get(key, before), reached)
+    with_stored = replace(rest, stored=stored)
+    return with_stored, rest.epochs_trained - with_stored.epochs_trained
+
+
+def _stored(config: Config, workers: int) -> Sequence[int]:
+    """The last stored epoch of each segment of a training; empty where nothing is stored."""
+    if not TrajectoryStore.under(config.tracking.dir.expanduser()).folder.is_dir():
+        return ()
+    from cnn_sweeps.runs.stored_epochs import stored_segments  # noqa: PLC0415 -- imports MLflow
+
+    return stored_segments(config, config.trainer.threads or max(1, cores() // workers))
 
 
 def _finished(study: "SweepStudy | None") -> list["FrozenTrial"]:

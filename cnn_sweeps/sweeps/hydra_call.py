@@ -19,7 +19,16 @@ from cnn_sweeps.text.redact import hidden_in, without_password
 
 OBJECTIVES = "hydra.sweeper.objectives"
 STORAGE = "hydra.sweeper.storage"
-NUMBERS = ("n_trials", "timeout", "n_jobs", "retries", "max_failures", "sampler", "pruner")
+NUMBERS = (
+    "n_trials",
+    "timeout",
+    "n_jobs",
+    "workers_per_gpu",
+    "retries",
+    "max_failures",
+    "sampler",
+    "pruner",
+)
 """Settings that are numbers or hold some."""
 
 

@@ -16,10 +16,11 @@ from optuna.trial import TrialState
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, OPEN, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -86,7 +87,7 @@ class Join:
         """Pull trials of a study that can be carried out here."""
         slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
         workers = min(self.workers, slots or self.workers)
-        threads = max(1, cores() // (slots or workers))
+        threads, seats = max(1, cores() // (slots or workers)), devices.seats()
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
         patience = study.plan.first.tracking.patience
         with (
@@ -97,17 +98,20 @@ class Join:
             supervisor = Supervisor(
                 study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
             )
-            until = time.monotonic() + self.wait
+            until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
                 pool = Pool(
                     study.address,
                     workers=workers,
                     threads=threads,
                     patience=patience,
+                    seats=seats,
                     execute=self.execute,
                 )
                 supervisor.run(pool, interrupts)
-                if _is_over(study) or time.monotonic() > until:
+                if study.counts().finished > finished:
+                    until, finished = time.monotonic() + self.wait, study.counts().finished
+                if not study.is_open or time.monotonic() > until:
                     break
                 time.sleep(LOOK)
             if interrupts.asked():
@@ -138,11 +142,6 @@ class Join:
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)
-
-
-def _is_over(study: SweepStudy) -> bool:
-    """Whether no controller may put further trials into the queue."""
-    return not study.optuna_study.user_attrs.get(OPEN)
 
 
 def _store(study: SweepStudy) -> Store:

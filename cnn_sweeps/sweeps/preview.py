@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from operator import sub
@@ -40,6 +40,7 @@ class Experiment:
             in it, where known epochs are read and not trained again; none where each experiment is
             trained by itself.
         refusal: why it cannot be carried out.
+        config: what would be trained; None for such a cell.
     """
 
     cell: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Experiment:
     params: int | None = None
     parts: Sequence[tuple[str, int, int]] = ()
     refusal: str | None = None
+    config: Config | None = None
 
     def missing(self, reached: dict[str, int]) -> int:
         """Epochs that it takes where these are trained; they are `reached` then."""
@@ -108,12 +110,14 @@ class Remaining:
         experiments: those among which they are; none when all is done.
         exact: whether each of these is one trial, rather than what a trial may come to.
         known: experiments of finished trials.
+        stored: by trajectory, up to which epoch earlier trainings have stored it.
     """
 
     trials: int
     experiments: Sequence[Experiment]
     exact: bool
     known: Sequence[Experiment] = ()
+    stored: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, preview: SpacePreview, budget: Budget, held: int, known: set[str]) -> "Remaining":
@@ -159,7 +163,7 @@ class Remaining:
         """
         if not self.exact:
             return [(e.epochs, e.params) for e in self.experiments]
-        reached: dict[str, int] = {}
+        reached: dict[str, int] = dict(self.stored)
         for e in self.known:
             e.missing(reached)
         trainings = []
@@ -237,6 +241,7 @@ def _experiment(plan: Plan, cell: Mapping[str, Any], config: Config) -> Experime
         epochs=config.trainer.epochs,
         params=params,
         parts=tuple(plan.parts(config)) if config.trajectory.reuse else (),
+        config=config,
     )
 
 

@@ -24,9 +24,10 @@ from filelock import FileLock
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import schema
+from cnn_sweeps.tracking import schema, template
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.imports import import_quickly
 from cnn_sweeps.tracking.patience import patient_client
 from cnn_sweeps.tracking.schema import MLFLOW
 
@@ -149,12 +150,9 @@ def _unreadable(uri: str) -> StoreError:
 
 def _create(database: Path, artifacts: str) -> None:
     """Write a migrated, empty database under its final name in one step."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
     try:
-        store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts)  # type: ignore[no-untyped-call]
-        store.engine.dispose()
+        template.write(draft, artifacts)
         with closing(sqlite3.connect(draft)) as connection, connection:
             remember_folder(connection, database.parent)
         draft.replace(database)
@@ -185,7 +183,7 @@ def quiet_mlflow() -> Iterator[None]:
         os.environ.setdefault(name, value)
     # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
     with warnings.catch_warnings(action="ignore"):
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
+        import_quickly("mlflow.store.tracking.sqlalchemy_store")  # the part that warns
 
         if "MLFLOW_LOGGING_LEVEL" not in os.environ:
             logging.getLogger("mlflow").setLevel(logging.WARNING)

@@ -83,4 +83,6 @@ PLAN_FILE = "plan.json"
 RANKING_FILES = ("ranking.json", "ranking.csv", "ranking.md")
 ANSWER_FILES = ("answer.md", "answer.json")
 REPORT_FILES = ("report.html", "report.md")
+REPORT_OF = "report_of"
+"""Tag of the run of a sweep: digest of what its report was made of."""
 """Artifacts of the run of a sweep."""

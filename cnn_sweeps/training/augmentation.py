@@ -43,11 +43,17 @@ RAND_AUGMENT = (
     *("identity", "shear_x", "shear_y", "translate_x", "translate_y", "rotate"),
     *("autocontrast", "posterize", "solarize", *CHANGES),
 )
-"""The operations of RandAugment (arXiv 1909.13719) but equalize and sharpness; the last needs
+"""The operations of RandAugment (arXiv 1909.13719) under the first `augment.rules`; the last needs
 colour."""
+LATER_OPERATIONS = ("equalize", "sharpness")
+"""Those that came with the second."""
+LEVELS = 256
+"""Of brightness, that are equalized."""
+SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
+"""What an image of less sharpness is mixed with, as Pillow has it."""
 MOST_SHEAR, MOST_TRANSLATION, MOST_ROTATION = 0.3, 0.45, math.radians(30)
 MOST_CHANGE = 0.9
-"""Of brightness, contrast and saturation, up and down."""
+"""Of brightness, contrast, saturation and sharpness, up and down."""
 MOST_BITS = 4
 """Of 8 that posterize takes away."""
 
@@ -104,7 +110,7 @@ class Augmentation:
             images = _recolored(_floats(images), change, top)
         for number in range(config.randaugment):
             part = _part(seed, OPERATIONS + number)
-            images = _operation(_floats(images), config.magnitude, part, top)
+            images = _operation(_floats(images), config, part, top)
         if config.erasing:
             noise = top * _uniform(tf.shape(images), _part(seed, NOISE))
             images = tf.where(_erased(images, config.erasing, drawn), noise, _floats(images))
@@ -219,9 +225,10 @@ def _recolored(images: Tensor, change: dict[str, Tensor], top: float) -> Tensor:
     return tf.clip_by_value(images, 0, top)
 
 
-def _operation(images: Tensor, magnitude: float, seed: Tensor, top: float) -> Tensor:
+def _operation(images: Tensor, config: Augment, seed: Tensor, top: float) -> Tensor:
     """One operation of RandAugment, another one for each image."""
-    operations = RAND_AUGMENT if images.shape[3] > 1 else RAND_AUGMENT[:-1]
+    magnitude, later = config.magnitude, LATER_OPERATIONS if config.rules > 1 else ()
+    operations = (*later, *(RAND_AUGMENT if images.shape[3] > 1 else RAND_AUGMENT[:-1]))
     which, way = tf.unstack(_uniform((2, tf.shape(images)[0]), seed))
     number = tf.cast(which * len(operations), tf.int32)
     sign = tf.where(way < 0.5, -magnitude, magnitude)  # noqa: PLR2004 -- a fair coin
@@ -246,7 +253,10 @@ def _operation(images: Tensor, magnitude: float, seed: Tensor, top: float) -> Te
     )
     stretched = tf.math.divide_no_nan((images - least) * top, most - least)
     step = 2.0 ** round(MOST_BITS * magnitude) * (top + 1) / 256
+    sharper = _each(1 + amount("sharpness", MOST_CHANGE)) if later else None
     for name, made in (
+        *((("equalize", _equalized(images, top)),) if later else ()),
+        *((("sharpness", _sharpened(images, sharper, top)),) if later else ()),
         ("autocontrast", tf.where(most > least, stretched, images)),
         ("posterize", tf.floor(images / step) * step),
         ("solarize", tf.where(images < top * (1 - magnitude), images, top - images)),
@@ -254,6 +264,34 @@ def _operation(images: Tensor, magnitude: float, seed: Tensor, top: float) -> Te
         images = tf.where(_each(chosen(name)), made, images)
     change = {name: amount(name, MOST_CHANGE) for name in CHANGES if name in operations}
     return _recolored(images, change, top)
+
+
+def _equalized(images: Tensor, top: float) -> Tensor:
+    """All levels of each channel as frequent as they can be, by the table of Pillow's `equalize`.
+
+    How often darker levels occur is read from the sorted pixels: no histogram is made.
+    """
+    batch, height, width, channels = tf.unstack(tf.shape(images))
+    pixels = tf.reshape(tf.transpose(images, (0, 3, 1, 2)), (batch * channels, height * width))
+    levels = tf.cast(pixels * ((LEVELS - 1) / top), tf.int32)
+    ordered = tf.sort(levels)
+    darker = tf.searchsorted(ordered, levels)
+    step = tf.searchsorted(ordered, ordered[:, -1:]) // (LEVELS - 1)
+    spread = tf.minimum((step // 2 + darker) // tf.maximum(step, 1), LEVELS - 1)
+    made = tf.where(step > 0, _floats(spread) * (top / (LEVELS - 1)), pixels)
+    return tf.transpose(tf.reshape(made, (batch, channels, height, width)), (0, 2, 3, 1))
+
+
+def _sharpened(images: Tensor, factor: Tensor, top: float) -> Tensor:
+    """Mixed with a smoother one, or taken away from it; the border stays, as Pillow leaves it."""
+    height, width, channels = images.shape[1:]
+    if min(height, width) < len(SMOOTH):
+        return images
+    kernel = tf.constant(np.repeat(SMOOTH[:, :, None, None], channels, axis=2), tf.float32)
+    smooth = tf.nn.depthwise_conv2d(images, kernel, (1, 1, 1, 1), "VALID")
+    mixed = tf.clip_by_value(_blend(images[:, 1:-1, 1:-1], smooth, factor), 0, top)
+    middle = np.pad(np.ones((height - 2, width - 2, 1), bool), ((1, 1), (1, 1), (0, 0)))
+    return tf.where(middle, tf.pad(mixed, ((0, 0), (1, 1), (1, 1), (0, 0))), images)
 
 
 def _erased(images: Tensor, probability: float, drawn: dict[str, Tensor]) -> Tensor:

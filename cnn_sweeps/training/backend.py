@@ -67,12 +67,32 @@ def configure_backend(trainer: TrainerConfig, seed: int) -> None:
     # It would warn of every model after the fifth that a function is traced anew.
     tf.get_logger().setLevel("ERROR")
     keras.utils.clear_session()
+    _forget_gpu_peaks(tf)
     # A ~/.keras/keras.json could say otherwise, and would change what a config means.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_epsilon(1e-7)
     keras.config.set_floatx("float64" if trainer.precision == "float64" else "float32")
     keras.config.set_dtype_policy(trainer.precision)
     keras.utils.set_random_seed(seed)
+
+
+def peak_gpu_memory_mb() -> float | None:
+    """The most memory of its GPUs that TensorFlow has used in this run, in MiB; None without one.
+
+    It counts tensors, not what CUDA and its libraries take beside them.
+    """
+    import tensorflow as tf  # noqa: PLC0415 - imported long ago
+
+    gpus = range(len(tf.config.list_logical_devices("GPU")))
+    peaks = [tf.config.experimental.get_memory_info(f"GPU:{n}")["peak"] for n in gpus]
+    return sum(peaks) / 1024**2 if peaks else None
+
+
+def _forget_gpu_peaks(tf: Any) -> None:
+    """Let the next run count from here."""
+    for number, _ in enumerate(tf.config.list_physical_devices("GPU")):
+        with contextlib.suppress(ValueError, RuntimeError):  # one that is not in use
+            tf.config.experimental.reset_memory_stats(f"GPU:{number}")
 
 
 def peak_memory_mb() -> float:
@@ -94,6 +114,8 @@ def quiet_stderr() -> Iterator[None]:
     """
     # 3: TensorFlow 2.21 logs an unknown attribute of its own tf.data pipelines as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # As nvidia-smi numbers them; CUDA would put the fastest first.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if os.environ.setdefault("KERAS_BACKEND", BACKEND) != BACKEND:
         raise ConfigError(
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']} is set, and networks are trained with "

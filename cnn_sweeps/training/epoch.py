@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 """What training determines in each epoch, whatever is measured besides."""
@@ -154,9 +155,11 @@ class TrainingCost:
         reused: epochs that were from cache.
         seconds: wall time of the epochs that it trained.
         trained_by: the runs that had trained the known ones, each once.
+        shared: what was read from others and given to them; see `trajectories.sharing`.
     """
 
     trained: int
     reused: int
     seconds: float
     trained_by: Sequence[str] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)

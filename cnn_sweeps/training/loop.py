@@ -134,7 +134,8 @@ class Trainer:
         no_effect.check(augment, config, dataset.shape)
         for segment in path:
             freezing.check_layer(model, segment.config.trainer.freeze)
-        measured = ValidationMetrics.of(config, dataset.y_val, dataset.num_classes)
+        later = [segment.config.trainer for segment in path[1:]]
+        measured = ValidationMetrics.of(config, dataset.y_val, dataset.num_classes, later=later)
         with memory_remedy(config):
             compile_model(model, config, len(dataset.x_train))
         return cls(
@@ -157,7 +158,7 @@ class Trainer:
         Raises:
             ModelError: a metric of the user's own failed, or gave no finite number.
         """
-        if not self.metrics or not stopping.is_finite(epoch):
+        if not self.metrics or epoch.measured or not stopping.is_finite(epoch):
             return epoch
         with memory_remedy(self.config), state.unmoved(self.model):
             values = self.metrics.values(self.scores(self.dataset.x_val))
@@ -171,7 +172,7 @@ class Trainer:
 
         Args:
             start: number of the first epoch that is trained.
-            history: the epochs before it.
+            history: the epochs before it, measured where the learning rate follows that.
 
         Raises:
             RunFailedError: memory ran out.
@@ -180,8 +181,15 @@ class Trainer:
         for number in itertools.count(start):
             self._enter(number)
             self._drop_rate(number, done)
-            done.append(self._epoch(number))
+            epoch = self._epoch(number)
+            done.append(self.measure(epoch) if self.follows_measured else epoch)
             yield done[-1]
+
+    @property
+    def follows_measured(self) -> bool:
+        """Whether a learning rate follows a metric that is measured, so each epoch needs it."""
+        configs = [segment.config.trainer for segment in self.path] or [self.config]
+        return any(map(plateau.follows_measured, configs))
 
     def prepare(self, number: int) -> None:
         """Compile the model as it was in that epoch, so that a state after it can be restored."""
@@ -240,7 +248,11 @@ class Trainer:
         if schedule.name == "reduce_on_plateau":
             first = self._segment.first if self._segment else 1
             dropped = plateau.count_drops(
-                schedule, [e for e in history if first <= e.number < number]
+                schedule,
+                [e for e in history if first <= e.number < number],
+                higher_is_better=metrics.higher_is_better(
+                    self.config, schedule.monitor, key=metrics.PLATEAU
+                ),
             )
             rate = self.config.optimizer.learning_rate * schedule.drop_factor**dropped
             self.model.optimizer.learning_rate = rate

@@ -5,7 +5,7 @@ And the state that nobody can keep. Import this module late: it imports Keras an
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,11 +31,15 @@ def weights_sha256(model: keras.Model) -> str:
     Moving averages and the state of preprocessing layers belong to it; the optimizer, the
     metrics and the state of random generators do not.
     """
+    return arrays_sha256(weight.numpy() for weight in model.weights)
+
+
+def arrays_sha256(arrays: Iterable[NDArray[Any]]) -> str:
+    """The same of arrays."""
     digest = hashlib.sha256()
-    for weight in model.weights:
-        value = np.ascontiguousarray(weight.numpy())
-        digest.update(f"{value.dtype.name}{tuple(weight.shape)}".encode())
-        digest.update(value.tobytes())
+    for array in map(np.asarray, arrays):
+        digest.update(f"{array.dtype.name}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

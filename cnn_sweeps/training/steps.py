@@ -118,19 +118,24 @@ class Evaluate:
     """
 
     model: keras.Model
-    _run: Steps | None = field(default=None, init=False)
+    _run: Any = field(default=None, init=False)
 
     def __call__(self, x: Images, y: Labels) -> tuple[float, float]:
         """Loss and accuracy on these images."""
+        loss, accuracy, _ = self.with_scores(x, y)
+        return loss, accuracy
+
+    def with_scores(self, x: Images, y: Labels) -> tuple[float, float, NDArray[np.floating[Any]]]:
+        """Loss, accuracy, and a probability for each image and class, (n, classes): one pass."""
         if self._run is None:
             _make_metrics(self.model, x, y)
-            self._run = make_train_function(self.model.test_step, EVALUATION_BATCH, x, y)
+            self._run = make_test_function(self.model, x, y)
         self.model.reset_metrics()
         images = EVALUATION_BATCH * min(EVALUATION_STEPS, steps_in_call(x, EVALUATION_BATCH))
-        for start in range(0, len(x), images):
-            self._run(x[start : start + images], y[start : start + images])
+        parts = [slice(start, start + images) for start in range(0, len(x), images)]
+        found = [self._run(x[part], y[part]).numpy() for part in parts]
         logs = _metrics(self.model)
-        return logs["loss"], logs["accuracy"]
+        return logs["loss"], logs["accuracy"], np.concatenate(found)
 
 
 def steps_in_call(x: Images, batch_size: int) -> int:
@@ -202,7 +207,7 @@ def train_step(
         augmentation: what is done to a batch before.
         weights: of each class in the loss, (classes,); all 1 where None.
     """
-    tracker = next(metric for metric in model.metrics if metric.name == "loss")
+    tracker = _loss_tracker(model)
 
     def step(batch: Any, seed: Any) -> None:
         images, labels = augmentation(batch[0], batch[1], seed)
@@ -247,6 +252,40 @@ def make_train_function(step: Step, batch_size: int, x: Images, y: Labels, *seed
     return run  # type: ignore[no-any-return]
 
 
+def make_test_function(model: keras.Model, x: Images, y: Labels) -> Any:
+    """A graph that counts what it is given in the metrics of a model, and returns the scores.
+
+    The step is Keras' own `test_step`, which keeps the scores to itself.
+
+    Args:
+        model: compiled.
+        x: images as they will be given.
+        y: labels as they will be given.
+    """
+    tracker = _loss_tracker(model)
+
+    def step(images: Any, labels: Any) -> Any:
+        scores = model(images, training=False)
+        loss = model.compute_loss(images, labels, scores, training=False)
+        tracker.update_state(loss, sample_weight=tf.shape(images)[0])
+        model.compute_metrics(images, labels, scores)
+        return scores
+
+    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
+        input_signature=[tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in (x, y)]
+    )
+    def run(images: Any, labels: Any) -> Any:
+        count = -(-tf.shape(labels)[0] // EVALUATION_BATCH)
+        output = model.outputs[0]
+        found = tf.TensorArray(output.dtype, count, element_shape=(None, *output.shape[1:]))
+        for number in tf.range(count):
+            batch = slice(number * EVALUATION_BATCH, (number + 1) * EVALUATION_BATCH)
+            found = found.write(number, step(images[batch], labels[batch]))
+        return found.concat()
+
+    return run
+
+
 def _make_metrics(model: keras.Model, x: Images, y: Labels) -> None:
     """Let the variables of the metrics be made, which a graph must not do.
 
@@ -259,3 +298,8 @@ def _make_metrics(model: keras.Model, x: Images, y: Labels) -> None:
 
 def _metrics(model: keras.Model) -> dict[str, float]:
     return {name: float(value) for name, value in model.get_metrics_result().items()}
+
+
+def _loss_tracker(model: keras.Model) -> Any:
+    """The metric that is the mean loss."""
+    return next(metric for metric in model.metrics if metric.name == "loss")

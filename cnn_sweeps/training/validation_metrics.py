@@ -5,7 +5,7 @@ that was stored before anybody asked for them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from cnn_sweeps.config.metrics import (
     measured_names,
     metric_names,
     own_metrics,
+    plateau_monitor,
 )
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError, ModelError
@@ -30,6 +31,7 @@ from cnn_sweeps.models.source import Source
 
 MONITOR = "trainer.early_stopping.monitor"
 STOP_AT = "trainer.stop_at"
+PLATEAU = "trainer.schedule.monitor"
 
 
 def check(trainer: TrainerConfig, validation_fraction: float) -> None:
@@ -61,6 +63,30 @@ def check_rules(trainer: TrainerConfig) -> None:
         if trainer.early_stopping.monitor in KERAS:
             raise ConfigError(_no_metric(MONITOR, trainer.early_stopping.monitor))
         higher_is_better(trainer, trainer.early_stopping.monitor, key=MONITOR)
+
+
+def check_plateau(trainer: TrainerConfig, first: TrainerConfig) -> None:
+    """Refuse a learning rate that follows no metric.
+
+    The files of a user's own function are in the trajectory hash where it is followed from the
+    first epoch on, so a later phase cannot begin to.
+
+    Args:
+        trainer: how a phase is trained.
+        first: how the first one is.
+
+    Raises:
+        ConfigError: there is no such metric, nobody said its direction, or a later phase begins to
+            follow a function of the user's own.
+    """
+    own = {f"{PREFIX}{each.name}" for each in own_metrics(trainer.metrics)}
+    for monitor in plateau_monitor(trainer):
+        higher_is_better(trainer, monitor, key=PLATEAU)
+        if monitor in own and monitor not in plateau_monitor(first):
+            raise ConfigError(
+                f"{PLATEAU}={monitor} is your own, which a later phase cannot begin to follow.\n"
+                "Let it hold from the first epoch on, or type a metric of this program."
+            )
 
 
 def check_names(metrics: Sequence[str], key: str = KEY) -> None:
@@ -142,22 +168,31 @@ class ValidationMetrics:
         keys: by the same names, what a stored value goes by: the function with the digest of
             its files, where it is the user's own.
         labels: of the validation images, (n,).
+        directions: whether more of a metric is better, by what a stored value goes by; without
+            those of the user's own that do not say it.
     """
 
     functions: Mapping[str, Function]
     keys: Mapping[str, str]
     labels: NDArray[np.int64]
+    directions: Mapping[str, bool] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, config: TrainerConfig, labels: NDArray[np.int64], classes: int
+        cls,
+        config: TrainerConfig,
+        labels: NDArray[np.int64],
+        classes: int,
+        *,
+        later: Sequence[TrainerConfig] = (),
     ) -> "ValidationMetrics":
         """Find what a config asks for.
 
         Args:
-            config: its metrics, and those that stop the training.
+            config: its metrics, and those that steer the training.
             labels: of the validation images, (n,).
             classes: how many there are.
+            later: how it is trained in later segments, by which other metrics may steer.
 
         Raises:
             ConfigError: no such function, or a metric that says nothing of these images.
@@ -166,12 +201,15 @@ class ValidationMetrics:
         own = {each.name: each.function for each in own_metrics(config.metrics)}
         functions: dict[str, Function] = {}
         keys = {}
-        for name in measured_names(config):
+        for name in dict.fromkeys(name for c in (config, *later) for name in measured_names(c)):
             if name in own:
                 functions[name], keys[name] = find_own_metric(own[name], classes), key_of(own[name])
             else:
                 functions[name], keys[name] = _known(name, labels, classes), name
-        return cls(functions=functions, keys=keys, labels=labels)
+        rising = {each.name: each.higher_is_better for each in own_metrics(config.metrics)}
+        rising |= {n: m.higher_is_better for n in keys if (m := named.find_metric(n))}
+        directions = {keys[n]: up for n, up in rising.items() if up is not None}
+        return cls(functions=functions, keys=keys, labels=labels, directions=directions)
 
     def __bool__(self) -> bool:
         return bool(self.functions)

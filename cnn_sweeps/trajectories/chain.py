@@ -60,6 +60,23 @@ class Chain:
             epoch, state, run_id=run_id, known=own, unchanged=unchanged, retention=retention
         )
 
+    def contents(self, one: EpochRecord) -> dict[str, bytes]:
+        """The files of an epoch that are there; see `Entry.contents`."""
+        return self.holding(one.number).contents(one)
+
+    def adopt(
+        self,
+        one: EpochRecord,
+        contents: Mapping[str, bytes],
+        *,
+        known: Sequence[EpochRecord] = (),
+        retention: Retention | None = None,
+    ) -> EpochRecord:
+        """Add an epoch that was trained elsewhere; see `Entry.adopt`."""
+        entry = self.holding(one.number)
+        own = [each for each in known if self.holding(each.number) is entry]
+        return entry.adopt(one, contents, known=own, retention=retention)
+
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch; see `Entry.keep_state`."""
         self.holding(number).keep_state(number)

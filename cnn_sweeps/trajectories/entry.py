@@ -18,6 +18,7 @@ what does not fit is set aside as `*.damaged` and trained again.
 """
 
 import json
+import math
 import os
 import shutil
 import uuid
@@ -27,10 +28,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.training.stopping import best_epoch
 from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.frozen import FrozenStore
@@ -48,8 +47,8 @@ MODEL = "model/"
 REMOVED = ".removed-"
 """Stands in the name of a folder that is being deleted."""
 MB = 10**6
-MONITORS = ("val_loss", "val_accuracy")
-"""Metrics by which an epoch may be the best one."""
+MONITORS: Mapping[str, bool] = {"val_loss": False, "val_accuracy": True}
+"""Metrics of every epoch by which one may be the best, and whether more of it is better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +85,37 @@ class Retention:
     Attributes:
         epoch_mb: size from which on a state is large, in MB (10^6 bytes); None for none.
         wanted: further epochs that keep their weights: with them this run or others end.
+        metrics: what is measured besides, by what a stored value goes by, and whether more of it
+            is better: the best epoch by each keeps its weights too.
     """
 
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
+    metrics: Mapping[str, bool] = field(default_factory=dict)
 
-    def weights(self, history: Sequence[EpochRecord], size: int) -> set[int]:
-        """The epochs whose weights stay for their metrics alone; `size` is a state's, in bytes."""
-        if self.epoch_mb is None or size <= self.epoch_mb * MB:
+    def weights(
+        self,
+        history: Sequence[EpochRecord],
+        size: int,
+        measured: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> set[int]:
+        """The epochs whose weights stay for their metrics alone.
+
+        Args:
+            history: the epochs.
+            size: of a state, in bytes.
+            measured: what was measured besides, by number of the epoch.
+        """
+        if self.keeps_all(size):
             return {one.number for one in history}
-        return {*self.wanted, *_best(history)}
+        values = {one.number: one.epoch.metrics for one in history}
+        best = {_best(values, name, rising) for name, rising in MONITORS.items()}
+        best |= {_best(measured or {}, name, rising) for name, rising in self.metrics.items()}
+        return {*self.wanted, *(number for number in best if number is not None)}
+
+    def keeps_all(self, size: int) -> bool:
+        """Whether all epochs keep their weights, where a state has so many bytes."""
+        return self.epoch_mb is None or size <= self.epoch_mb * MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +131,12 @@ class WantedEpochs:
     weights: frozenset[int] = frozenset()
 
 
-def _best(history: Sequence[EpochRecord]) -> set[int]:
-    """The best epochs by the metrics of the validation images; none where there are none."""
-    epochs = [one.epoch for one in history]
-    known = [name for name in MONITORS if all(name in epoch.metrics for epoch in epochs)]
-    watched = (TrainerConfig(early_stopping=EarlyStopping(monitor=name)) for name in known)
-    return {best_epoch(each, epochs) for each in watched}
+def _best(values: Mapping[int, Mapping[str, float]], name: str, rising: bool) -> int | None:
+    """The first epoch with the best value of a metric; None where none has a number."""
+    sign = -1.0 if rising else 1.0
+    known = {number: sign * found[name] for number, found in values.items() if name in found}
+    finite = {number: value for number, value in known.items() if math.isfinite(value)}
+    return min(finite, key=lambda number: (finite[number], number), default=None)
 
 
 def drop_old_state(
@@ -146,7 +166,7 @@ def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
     stored = {
         "format": FORMAT,
         "sha256": _digest_of(history),
-        "epochs": [_plain(one) for one in history],
+        "epochs": [plain_record(one) for one in history],
         **({"first": first} if first > 1 else {}),
     }
     return json.dumps(stored).encode()
@@ -160,7 +180,7 @@ def decode_history(data: bytes) -> list[EpochRecord]:
     """
     try:
         stored = json.loads(data)
-        history = [_kept(plain) for plain in stored["epochs"]]
+        history = [record_of(plain) for plain in stored["epochs"]]
         whole = (stored["format"], stored["sha256"]) == (FORMAT, _digest_of(history))
         first = stored.get("first", 1)
         numbers = list(range(first, first + len(history)))
@@ -171,11 +191,12 @@ def decode_history(data: bytes) -> list[EpochRecord]:
     return history
 
 
-def _kept(plain: Mapping[str, Any]) -> EpochRecord:
+def record_of(plain: Mapping[str, Any]) -> EpochRecord:
+    """The epoch that `plain_record` gave."""
     return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
 
 
-def _plain(one: EpochRecord) -> dict[str, Any]:
+def plain_record(one: EpochRecord) -> dict[str, Any]:
     """An epoch as it is stored: further metrics stand in a file of their own.
 
     Without frozen variables it reads as it did before there were any.
@@ -185,8 +206,15 @@ def _plain(one: EpochRecord) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key != "frozen" or value is not None}
 
 
+def _without(one: EpochRecord, contents: Container[str]) -> EpochRecord:
+    """An epoch with the files that are there; without its weights the others are of no use."""
+    if one.weights not in contents or (one.frozen is not None and one.frozen not in contents):
+        return replace(one, weights=None, optimizer=None, frozen=None)
+    return one if one.optimizer in contents else replace(one, optimizer=None)
+
+
 def _digest_of(history: Sequence[EpochRecord]) -> str:
-    return sha256([_plain(one) for one in history])
+    return sha256([plain_record(one) for one in history])
 
 
 def _frozen_of(history: Sequence[EpochRecord]) -> set[str]:
@@ -283,6 +311,44 @@ class Entry:
                 size=size,
             )
         return new
+
+    def contents(self, one: EpochRecord) -> dict[str, bytes]:
+        """The files of an epoch that are there, by their digests."""
+        read = {digest: files.read(path, digest) for path, digest in self._files(one)}
+        return {digest: data for digest, data in read.items() if data is not None}
+
+    def adopt(
+        self,
+        one: EpochRecord,
+        contents: Mapping[str, bytes],
+        *,
+        known: Sequence[EpochRecord] = (),
+        retention: Retention | None = None,
+    ) -> EpochRecord:
+        """Add an epoch that was trained elsewhere, with as many of its files as are given.
+
+        Args:
+            one: the next one, or one that is known.
+            contents: its files, by their digests.
+            known: see `put`.
+            retention: see `put`.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        kept = _without(one, contents)
+        with self.frozen.writing() if kept.frozen else nullcontext():
+            for path, digest in self._files(kept):
+                if digest != kept.frozen or not path.exists():
+                    files.write(path, contents[digest])
+            before, at = max(self.history(), [*known], key=len), one.number - self.first
+            self._write_history(
+                [*before[:at], kept, *before[at + 1 :]],
+                in_hand=one.number,
+                retention=retention or Retention(),
+                size=sum(len(data) for digest, data in contents.items() if digest != one.frozen),
+            )
+        return kept
 
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch, as it is now or when it will be trained."""
@@ -395,13 +461,13 @@ class Entry:
     def _named(self) -> list[tuple[Path, str]]:
         """The files that the history names, with their digests."""
         history = self.history()
-        own = [
-            (self._path(kind, one.number), digest)
-            for one in history
-            for kind, digest in ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
-            if digest is not None
-        ]
-        return own + [(self.frozen.path(digest), digest) for digest in _frozen_of(history)]
+        return list(dict.fromkeys(file for one in history for file in self._files(one)))
+
+    def _files(self, one: EpochRecord) -> list[tuple[Path, str]]:
+        """The files of an epoch, with their digests."""
+        own = ((WEIGHTS, one.weights), (OPTIMIZER, one.optimizer))
+        files_of = [(self._path(kind, one.number), digest) for kind, digest in own if digest]
+        return files_of + ([(self.frozen.path(one.frozen), one.frozen)] if one.frozen else [])
 
     def _shown(self, path: Path) -> str:
         own = path.is_relative_to(self.folder)
@@ -429,7 +495,10 @@ class Entry:
         """
         marked = {one.number for one in history if self._note(one.number).exists()}
         states = {*marked, in_hand, in_hand - 1}
-        shorter = drop_old_state(history, retention.weights(history, size), states)
+        measured = {}
+        if retention.metrics and not retention.keeps_all(size):
+            measured = metric_values.read_all(self.folder, [one.epoch for one in history])
+        shorter = drop_old_state(history, retention.weights(history, size, measured), states)
         files.write(self.folder / HISTORY, encode_history(shorter, self.first))
         for before, after in zip(history, shorter, strict=True):
             if before.optimizer != after.optimizer:

@@ -7,7 +7,7 @@ it is lost, or where the code or the library that computes the metrics is anothe
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +25,17 @@ COMPUTING = (metrics, calibration, named)
 
 def read(folder: Path, epoch: Epoch) -> dict[str, float]:
     """What is known of an epoch, by what names each metric; empty where nothing is."""
-    known = _stored(folder).get(str(epoch.number), {})
-    return dict(known["values"]) if known.get("loss") == epoch.loss else {}
+    return read_all(folder, [epoch])[epoch.number]
+
+
+def read_all(folder: Path, epochs: Iterable[Epoch]) -> dict[int, dict[str, float]]:
+    """The same of several epochs, by their numbers."""
+    stored = _stored(folder)
+    known = {epoch.number: (epoch, stored.get(str(epoch.number), {})) for epoch in epochs}
+    return {
+        number: dict(found["values"]) if found.get("loss") == epoch.loss else {}
+        for number, (epoch, found) in known.items()
+    }
 
 
 def write(folder: Path, epoch: Epoch, values: Mapping[str, float]) -> None:

@@ -1,24 +1,24 @@
 """Where the epochs of a run come from: reading what is known, training what is missing.
 
-What names a trajectory on disk is what is trained, and where. Import this module late: it imports
-Keras.
+What names a trajectory on disk is what is trained, and where (`trajectories.fingerprint`). Import
+this module late: it imports Keras.
 """
 
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
-from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity, lineage
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training import loop
 from cnn_sweeps.training import state as variables
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
@@ -28,7 +28,10 @@ from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 from cnn_sweeps.trajectories.lock import Lock
+from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
+from cnn_sweeps.trajectories.sharing import Sharing, summary
 
 PATIENCE = 0.2
 """Seconds between two looks at a trajectory that another process trains."""
@@ -77,6 +80,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         goes_on=goes_on,
         epoch_mb=config.trajectory.epoch_mb,
         wanted=wanted.weights,
+        shared=_sharing(entry, config, environment, trajectories),
     )
     try:
         with resumed:
@@ -105,14 +109,46 @@ def _describe(stored: Chain, config: Config, environment: Environment) -> None:
         with suppress(StoreError):  # what cannot be written may still be read
             entry.describe(
                 {
-                    "title": title(config.model),
-                    "data": config.data.name,
-                    "trajectory_hash": entry.trajectory_hash,
+                    **_about(entry, config),
                     **({**after, "first": entry.first} if after else {}),
                     "environment": environment.numerics,
                 }
             )
         after = {"previous": entry.trajectory_hash}
+
+
+def _about(entry: Entry, config: Config) -> dict[str, Any]:
+    return {
+        "title": title(config.model),
+        "data": config.data.name,
+        "trajectory_hash": entry.trajectory_hash,
+    }
+
+
+def _sharing(
+    stored: Chain, config: Config, environment: Environment, own: TrajectoryStore
+) -> Sharing | None:
+    """What is shared of a training with others, where a store is named for that.
+
+    Raises:
+        ConfigError: the store is the own cache, which deletes what it does not know.
+    """
+    if config.trajectory.store is None:
+        return None
+    store = SharedStore(config.trajectory.store.expanduser())
+    if own.folder.resolve() in (store.folder.resolve(), *store.folder.resolve().parents):
+        raise ConfigError(
+            f"trajectory.store={store.folder} is in the cache of {own.folder.parent} itself.\n"
+            "  Type a folder of its own, on a file system that all can reach."
+        )
+    steps = config.trainer.steps_per_execution
+    beside = {"code": environment.code, "steps_per_execution": steps}
+    where = {"environment": environment.numerics | beside}
+    return Sharing(
+        entries={e.first: store.entry(e.trajectory_hash, e.environment) for e in stored.entries},
+        about=[_about(entry, config) | where for entry in stored.entries],
+        audit=config.trajectory.audit,
+    )
 
 
 @dataclass(kw_only=True)
@@ -130,10 +166,11 @@ class ResumedTraining:
         goes_on: whether training can go on from what is stored; else it begins at the start.
         epoch_mb: size of a state beyond which only some epochs keep theirs; see `Retention`.
         wanted: epochs that keep their weights all the same.
+        shared: what is read from others and given to them; None for nothing.
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
         seconds: wall time of the epochs that were trained here.
-        remarks: that stored epochs were quarantined, if they were.
+        quarantined: that stored epochs did not fit, if they did not.
     """
 
     trainer: loop.Trainer
@@ -142,10 +179,11 @@ class ResumedTraining:
     goes_on: bool = True
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
+    shared: Sharing | None = None
     trained: set[int] = field(default_factory=set)
     read: dict[int, EpochRecord] = field(default_factory=dict)
     seconds: float = 0.0
-    remarks: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._chain = Chain((self.entry,)) if isinstance(self.entry, Entry) else self.entry
@@ -169,7 +207,7 @@ class ResumedTraining:
             f"{pluralize(len(known), 'stored epoch')} did not fit this network: quarantined in "
             f"{self.entry.folder}, and trained again"
         )
-        self.remarks = (remark,)
+        self.quarantined = (remark,)
         return []
 
     def __enter__(self) -> Self:
@@ -181,6 +219,13 @@ class ResumedTraining:
         """Let others go on."""
         for lock in self._locks.values():
             lock.release()
+        if self.shared is not None:
+            self.shared.release()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That stored epochs were quarantined, and what was shared."""
+        return (*self.quarantined, *summary([self.shared.counts] if self.shared else []))
 
     def epochs(self) -> Iterator[Epoch]:
         """Every epoch from the first, read or trained, for as long as they are asked for."""
@@ -227,6 +272,7 @@ class ResumedTraining:
             reused=len(self.reused),
             seconds=self.seconds,
             trained_by=tuple(dict.fromkeys(self.reused.values())),
+            shared=self.shared.counts if self.shared else {},
         )
 
     def _epoch(self, number: int) -> Epoch:
@@ -237,13 +283,69 @@ class ResumedTraining:
                 kept = self._known[number - 1]
                 if number not in self.trained:
                     self.read[number] = kept
+                    self._give(kept)
                 return kept.epoch
             lock = self._lock(number)
             self._release_but(lock)
             if lock.held:
-                self._train_to(number)
+                self._take_or_train(number)
             elif not lock.acquire():
                 time.sleep(PATIENCE)
+
+    def _take_or_train(self, number: int) -> None:
+        """Take the next epoch from others, train it, or wait a moment for who does."""
+        if self._take(number):
+            return
+        if self.shared is not None and not self.shared.acquire(number, self._known):
+            time.sleep(PATIENCE)
+        elif not self._take(number):  # somebody may have ended it meanwhile
+            self._train_to(number)
+
+    def _take(self, number: int) -> bool:
+        """Take an epoch that somebody else has trained; whether it is known now."""
+        found = self.shared.find(number, self._known) if self.shared else None
+        if self.shared is None or found is None:
+            return False
+        weights = {key: value for key, value in found.arrays.items() if key.startswith(MODEL)}
+        if weights and not variables.fits_model(self.trainer.model, weights):
+            return False
+        if self.shared.audits(number) and not self._audited(found):
+            return True
+        retention = Retention(epoch_mb=self.epoch_mb, wanted=self.wanted)
+        kept = self.entry.adopt(
+            found.record, found.contents, known=self._known, retention=retention
+        )
+        self._known, self._live = [*self._known, kept], None
+        self.shared.read.add(number)
+        return True
+
+    def _audited(self, found: SharedEpoch) -> bool:
+        """Train an epoch of others again; where it has other bits, the own one is stored.
+
+        One that cannot be trained from the epoch before it is taken as it is.
+        """
+        number = found.record.number
+        if not self.goes_on or not found.arrays or self._go_back(number - 1) != number - 1:
+            return True
+        self._live = self._trained_from(number)
+        epoch, self._at = next(self._live), number
+        self.seconds += epoch.seconds
+        state = variables.snapshot(self.trainer.model)
+        if self.shared is None or self.shared.compare(found, epoch, state):
+            return True
+        self.trained.add(number)
+        self._checkpoint(epoch)
+        return False
+
+    def _give(self, kept: EpochRecord) -> None:
+        """Let others have an epoch, or what they have lost of it."""
+        shared, trained = self.shared, kept.number in self.trained
+        if shared is None or not (trained or (kept.weights and shared.lacks(kept.number))):
+            return
+        shared.put(kept, self.entry.contents(kept), self._known)
+        if trained:
+            shared.note_trained(kept.number)
+            shared.follow(self.entry.history())
 
     def _measured(self, epoch: Epoch) -> Epoch:
         """An epoch with the metrics that are asked for: as they are known, or of its weights."""
@@ -251,13 +353,23 @@ class ResumedTraining:
         if not asked:
             return epoch
         kept = self._known[epoch.number - 1]
-        known = self.entry.metrics(kept)
-        if not set(asked.keys.values()) <= known.keys():
-            self._carry(epoch.number)
-            measured = self.trainer.measure(epoch).measured
-            self.entry.put_metrics(kept, asked.stored(measured))
-            return replace(epoch, measured=measured)
-        return replace(epoch, measured=asked.known(known))
+        if self._is_measured(kept):
+            return self._with_stored(kept)
+        self._carry(epoch.number)
+        measured = self.trainer.measure(epoch).measured
+        self.entry.put_metrics(kept, asked.stored(measured))
+        return replace(epoch, measured=measured)
+
+    def _is_measured(self, kept: EpochRecord) -> bool:
+        """Whether the metrics that are asked for are stored with an epoch."""
+        asked = self.trainer.metrics
+        return not asked or set(asked.keys.values()) <= self.entry.metrics(kept).keys()
+
+    def _with_stored(self, kept: EpochRecord) -> Epoch:
+        """An epoch with the metrics that are stored with it."""
+        asked = self.trainer.metrics
+        known = asked.known(self.entry.metrics(kept)) if asked else {}
+        return replace(kept.epoch, measured=known)
 
     def _train_to(self, number: int) -> None:
         """Train on until that epoch is known, from the nearest point that is stored."""
@@ -275,9 +387,13 @@ class ResumedTraining:
             self.trained.add(epoch.number)
             self.seconds += epoch.seconds
             self._checkpoint(epoch)
+            self._give(self._known[epoch.number - 1])
 
     def _trained_from(self, number: int) -> Iterator[Epoch]:
-        return self.trainer.epochs(number, [kept.epoch for kept in self._known[: number - 1]])
+        known = self._known[: number - 1]
+        if self.trainer.follows_measured:
+            return self.trainer.epochs(number, [self._with_stored(kept) for kept in known])
+        return self.trainer.epochs(number, [kept.epoch for kept in known])
 
     def _lock(self, number: int) -> Lock:
         """The lock on the segment of an epoch."""
@@ -294,13 +410,20 @@ class ResumedTraining:
         before, self._untrained = self._untrained, variables.untrained(self.trainer.model)
         if not self.goes_on:
             state = {key: value for key, value in state.items() if key.startswith(MODEL)}
+        if epoch.measured and self.trainer.metrics:  # first: no epoch is without what it needs
+            new = EpochRecord(epoch=epoch, run_id=self.run_id, weights=None, optimizer=None)
+            self.entry.put_metrics(new, self.trainer.metrics.stored(epoch.measured))
         kept = self.entry.put(
             epoch,
             state,
             run_id=self.run_id,
             known=self._known,
             unchanged={key for key, _ in before.items() & self._untrained.items()},
-            retention=Retention(epoch_mb=self.epoch_mb, wanted=[*self.wanted, *self._best]),
+            retention=Retention(
+                epoch_mb=self.epoch_mb,
+                wanted=[*self.wanted, *self._best],
+                metrics=self.trainer.metrics.directions if self.trainer.metrics else {},
+            ),
         )
         self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
 
@@ -310,7 +433,10 @@ class ResumedTraining:
         Raises:
             RunFailedError: there is none, and no way back to the start.
         """
-        for kept in reversed(self._known[:number]):
+        known = self._known[:number]
+        if self.trainer.follows_measured:  # the learning rate is not known after a gap
+            known = list(takewhile(self._is_measured, known))
+        for kept in reversed(known):
             state = self.entry.state(kept)
             if state is None:
                 continue
@@ -338,20 +464,3 @@ class ResumedTraining:
     def _wait_for_lock(self, number: int) -> None:
         while not self._lock(number).acquire():
             time.sleep(PATIENCE)
-
-
-def fingerprint(
-    environment: Environment, *, steps_per_execution: int | None, network: str | None = None
-) -> str:
-    """Digest of everything beside the config that may move the bits of a training.
-
-    An entry is only ever continued where its fingerprint is the same.
-
-    Args:
-        environment: captured after TensorFlow was started.
-        steps_per_execution: steps of one call; no part of what an experiment is.
-        network: digest of a user's own network; None for one of ours, which its config determines.
-    """
-    beside = {"code": environment.code, "steps_per_execution": steps_per_execution}
-    built = {"network": network} if network else {}
-    return sha256(environment.numerics | beside | built)

@@ -26,6 +26,7 @@ class SweeperConfig:
         timeout: seconds of running after which no further trial begins; null for none.
         n_jobs: workers; auto for one a core, 0 for this process alone. In an application: jobs
             that the launcher gets at a time.
+        workers_per_gpu: workers on each GPU where n_jobs is auto; auto for as many as have memory.
         storage: path of the study's journal, or URL of a database; null for tracking.dir.
         objectives: metric name to `minimize` or `maximize`; when empty {val_accuracy: maximize},
             and in an application that is not ours `direction`.
@@ -56,6 +57,7 @@ class SweeperConfig:
     n_trials: Any = None
     timeout: Any = None
     n_jobs: Any = "auto"
+    workers_per_gpu: Any = "auto"
     storage: str | None = None
     # Open, so that no + is needed to name other metrics than a space of `search` does.
     objectives: Any = field(default_factory=lambda: DictConfig({}, flags={"struct": False}))

@@ -1,8 +1,11 @@
 """`cnn-sweeps worker`: what can be typed."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
+from cards import UUID, install
 
 from cnn_sweeps.cli import main, worker
 from cnn_sweeps.errors import ConfigError, UnknownStudyError
@@ -44,3 +47,15 @@ def test_storage_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_signals_of_schedulers_end_in_order(number: signal.Signals) -> None:
     """The exit code is that of a shell, and a sentence is said."""
     assert number in main.ENDED_BY
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_worker_uses_the_card_that_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its number on the bus, as nvidia-smi shows it; it has no more processes than fit on it."""
+    install(tmp_path, monkeypatch, "81920/0", "5000/0")
+    assert worker.Asked.read(["--gpu", "1"]).count == 1
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == UUID.format(1)
+    with pytest.raises(ConfigError, match="--gpu 7: there is no such GPU here"):
+        worker.Asked.read(["--gpu", "7"])

@@ -30,6 +30,15 @@ def test_a_file_is_taken_by_whatever_name(tmp_path: Path) -> None:
     assert picture_files(paths) == paths
 
 
+def test_a_pattern_stands_for_its_files(tmp_path: Path) -> None:
+    """Where quotes kept it from the shell."""
+    for name in ("b.jpg", "a.jpg", "c.png"):
+        (tmp_path / name).touch()
+    assert picture_files([tmp_path / "*.jpg"]) == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    with pytest.raises(DataError, match="does not exist"):
+        picture_files([tmp_path / "*.gif"])
+
+
 @pytest.mark.parametrize("name", ["missing", "missing.png"])
 def test_nothing_there_is_refused(tmp_path: Path, name: str) -> None:
     """With the path in full."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cards import install
 from configs import config
 from stores import ready
 
@@ -427,3 +428,14 @@ def test_a_word_too_many_is_refused() -> None:
     """Run ids are for --close-runs alone."""
     with pytest.raises(ConfigError, match="unexpected arguments: abcd"):
         doctor.main(["abcd"])
+
+
+def test_cards_are_listed_with_the_workers_that_they_have_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without free memory is a warning."""
+    install(tmp_path, monkeypatch, "16384/1000", "16384/15000")
+    monkeypatch.setattr(machine, "_has_cuda", lambda: True)
+    told = found(machine.gpu, looked(tmp_path))
+    assert [level for level, _ in told] == ["ok", "warn", "ok"]
+    assert "GPU 0: NVIDIA Fake, 15,384 of 16,384 MiB free: 3 workers" in told[0][1]

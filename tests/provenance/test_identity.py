@@ -53,6 +53,22 @@ def test_what_defines_the_result_changes_the_hash(change: dict[str, Any]) -> Non
     assert hash_of(**change) != hash_of()
 
 
+def test_a_metric_that_the_learning_rate_follows_is_part_of_the_trajectory() -> None:
+    """With the files of a function of the user's own; one that is only looked at is not."""
+
+    def trajectory(source: str, **schedule: Any) -> str:
+        trainer = {"metrics": ["mine:f1:max"], "schedule": schedule}
+        sources = {"mine:f1": Source(path="mine.py", content=source.encode())}
+        return identify(config(trainer=trainer), DIGEST, metric_sources=sources).trajectory_hash
+
+    followed = {"name": "reduce_on_plateau", "monitor": "val_f1"}
+    assert trajectory("a", **followed) != trajectory("b", **followed)
+    assert trajectory("a") == trajectory("b")
+    assert trajectory("a", **{**followed, "monitor": "val_macro_f1"}) == trajectory(
+        "b", **{**followed, "monitor": "val_macro_f1"}
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [

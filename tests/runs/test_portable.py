@@ -1,6 +1,7 @@
 """The network of a run, to be used where this package is not installed."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from configs import config
 from PIL import Image
 from stores import Finished, copy_of
 
+from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.errors import ConfigError, RecordError
-from cnn_sweeps.runs import portable
+from cnn_sweeps.runs import model_card, portable
 from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.tracking import Store
 
@@ -48,10 +50,18 @@ def run(store: Store, finished: Finished) -> LoadedRun:
 
 
 def said_of(folder: Path, picture: Path) -> str:
-    """What the script in an export says of a picture, in another folder, without this package."""
+    """What the script in an export says of a picture, in another folder, without this package.
+
+    LiteRT, which is not installed here, is the part of TensorFlow that has become it.
+    """
+    (picture.parent / "ai_edge_litert").mkdir(exist_ok=True)
+    (picture.parent / "ai_edge_litert/interpreter.py").write_text(
+        "import tensorflow as tf\n\nInterpreter = tf.lite.Interpreter\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-I", str(folder / "predict.py"), str(picture)],
+        [sys.executable, str(folder / "predict.py"), str(picture)],
         cwd=picture.parent,
+        env={**os.environ, "PYTHONPATH": str(picture.parent)},
         capture_output=True,
         text=True,
         check=True,
@@ -73,6 +83,16 @@ def test_an_export_is_checked_and_described(
     card = (made.folder / "README.md").read_text()
     assert finished.result.identity.config_hash in card
     assert "balanced_accuracy" in card
+
+
+@pytest.mark.parametrize("file", list(model_card.RUNTIMES))
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_the_script_is_short(file: str, resize: Resize) -> None:
+    """Few lines stand below its imports, and they are Python."""
+    text = model_card.script(file, (48, 64, 3), resize)
+    *_, body = text.split("\n\n")
+    compile(text, "predict.py", "exec")
+    assert len(body.splitlines()) < 15
 
 
 @pytest.mark.slow

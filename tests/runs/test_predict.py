@@ -73,20 +73,55 @@ def test_floats_from_0_to_1_and_bytes_give_the_same(
 
 
 @pytest.mark.parametrize(
-    "shape",
+    ("shape", "count"),
     [
-        pytest.param((40, 30), id="one gray"),
-        pytest.param((2, 28, 28), id="gray"),
-        pytest.param((2, 50, 60, 3), id="colour"),
-        pytest.param((1, 7, 300, 1), id="narrow"),
+        pytest.param((40, 30), 1, id="one gray"),
+        pytest.param((2, 28, 28), 2, id="gray"),
+        pytest.param((40, 30, 3), 1, id="one in colour"),
+        pytest.param((2, 50, 60, 3), 2, id="colour"),
+        pytest.param((1, 7, 300, 1), 1, id="narrow"),
     ],
 )
 def test_pictures_of_any_size_and_colour_are_brought_to_shape(
-    run: LoadedRun, shape: tuple[int, ...]
+    run: LoadedRun, shape: tuple[int, ...], count: int
 ) -> None:
     """As files are."""
-    found = run.predict(np.full(shape, 200, np.uint8))
-    assert len(found) == (1 if len(shape) == 2 else shape[0])
+    assert len(run.predict(np.full(shape, 200, np.uint8))) == count
+
+
+def test_pictures_come_in_any_form(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Pillow images, arrays and files, alone, mixed in a list, or one after another."""
+    opened = Image.fromarray(test_images[0, ..., 0])
+    opened.save(tmp_path / "a.png")
+    expected = run.predict(test_images[:1]).probabilities[0]
+    of_each = run.predict([opened, test_images[0], test_images[0, ..., 0], tmp_path / "a.png"])
+    assert of_each.sources == ("image 0", "image 1", "image 2", str(tmp_path / "a.png"))
+    assert of_each.probabilities == pytest.approx(np.tile(expected, (4, 1)), abs=1e-6)
+    drawn = run.predict(Image.fromarray(each[..., 0]) for each in test_images[:3])
+    assert np.array_equal(drawn.probabilities, run.predict(test_images[:3]).probabilities)
+    assert np.array_equal(run.predict(opened).probabilities[0], expected)
+    assert len(run.predict([])) == 0
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_a_pillow_image_is_decoded_as_its_file_is(
+    run: LoadedRun, tmp_path: Path, mode: str
+) -> None:
+    """Transparency, depth and the camera's orientation as in training."""
+    values = np.random.RandomState(0).randint(0, 256, (30, 20, 4), np.uint8)
+    image = Image.fromarray(values, "RGBA")
+    if mode == "I;16":
+        image = Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+    elif mode != "RGBA":
+        image = image.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(path := tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"), exif=exif)
+    found = run.predict(path).probabilities
+    with Image.open(path) as opened:
+        assert np.array_equal(run.predict(opened).probabilities, found)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Pretrained weights are known by their digest, wherever they are, and get where they belong."""
 
 import hashlib
+import os
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
+from records import record as made_record
 from stores import Finished, copy_of
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.models.pretrained import Published
 from cnn_sweeps.provenance.identity import content
-from cnn_sweeps.runs import lookup, pretrained
+from cnn_sweeps.runs import lookup, packed_weights, pretrained
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.restore import restored_config
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.validate import check
 from cnn_sweeps.tracking import Store
@@ -147,6 +151,86 @@ def test_what_builds_on_a_network_of_the_user_is_reproduced_and_exported(
     assert (done.verdict.kind, done.used_recorded_source) == ("bit-identical", True)
     written = export(store, record, Path("out"), "keras", trust=True)
     assert written.largest_difference == 0
+
+
+@pytest.mark.slow
+def test_an_exported_run_carries_its_weights(
+    finished: Finished, home: Store, in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is reproduced where the run is not that they are of, and refuses other weights."""
+    from cnn_sweeps import api
+    from cnn_sweeps.cli.export import main
+
+    made = run(begun_with(home, finished.result.identity.short), home)
+    place = f"tracking.dir={home.address.dir}"
+    assert main([made.identity.short, "out", place]) == 0
+    file = Path("out") / "weights" / f"{finished.result.identity.short}.npz"
+    assert f"weights/{file.name}" in capsys.readouterr().out
+    assert file.name in Path("out/README.md").read_text()
+    done = api.reproduce(None, "tracking.dir=elsewhere", folder="out")
+    assert (done.verdict.kind, done.now.identity) == ("bit-identical", made.identity)
+    file.write_bytes(packed_weights.encode([np.zeros(2)], [0]))
+    with pytest.raises(RecordError, match="has the SHA-256 .*\nGet that file"):
+        api.reproduce(None, "tracking.dir=elsewhere", folder="out")
+    assert main([made.identity.short, "bare", place, "--no-weights"]) == 0
+    assert "model.weights=FILE" in capsys.readouterr().out
+    with pytest.raises(UnknownHashError, match="model.weights="):
+        api.reproduce(None, "tracking.dir=elsewhere", folder="bare")
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Two classes of CIFAR-10, a hundred small photographs of each."""
+    archive = Path(os.environ.get("CNN_SWEEPS_DATA", "nowhere"), "cifar10_images")
+    if not (archive / "cifar10_images.tar.gz").is_file():
+        pytest.skip("CNN_SWEEPS_DATA does not name a folder with cifar10_images.tar.gz")
+    left = {"airplane": 100, "automobile": 100}
+    with tarfile.open(archive / "cifar10_images.tar.gz", "r|gz") as files:
+        for file in files:
+            _, name, *_ = Path(file.name).parts
+            if left.get(name):
+                files.extract(file, tmp_path, filter="data")
+                left[name] -= 1
+            if not any(left.values()):
+                break
+    return tmp_path / "train"
+
+
+@pytest.mark.slow
+def test_a_network_pretrained_on_photographs_serves_other_images(
+    photographs: Path, store: Store
+) -> None:
+    """Grey digits are brought to its size and colour; heads on its features are the same again."""
+    from cnn_sweeps.runs.reproduce import reproduce
+
+    seen = config(
+        model=RESNET | {"width": 8},
+        data={"name": "image_folder", "path": str(photographs), "image_size": [32, 32]},
+        trainer={"epochs": 3},
+    )
+    first = run(replace(seen, tracking=replace(seen.tracking, dir=store.address.dir)), store)
+    head = {"freeze": "backbone", "features": "cached", "epochs": 3}
+    asked = begun_with(store, first.identity.short, input_size=[32, 32])
+    asked = replace(asked, trainer=config(trainer=head).trainer)
+    made = run(asked, store)
+    losses = [each.loss for each in made.training.epochs]
+    assert losses[-1] < losses[0]
+    assert made.metrics["trainable_params"] == (16 + 1) * 10
+    record = lookup.record_of(store, store.get(made.run_id))
+    assert reproduce(record, asked.tracking, store).verdict.kind == "bit-identical"
+
+
+def test_where_weights_lie_is_said_behind_reproduce(tmp_path: Path, store: Store) -> None:
+    """Of a run that began with some; their digest stays that of the record."""
+    begun = begun_with(store, "some/where.h5", backbone=RESNET, weights_sha256="a" * 64)
+    record = made_record(config=begun)
+    again = restored_config(record, begun.tracking, ["model.weights=here=now.h5"]).model
+    assert (again.weights, again.weights_sha256) == ("here=now.h5", "a" * 64)
+    with pytest.raises(ConfigError, match="model.weights= names no file"):
+        restored_config(record, begun.tracking, ["model.weights="])
+    plain = made_record(config=begun_with(store, None, backbone=RESNET))
+    with pytest.raises(ConfigError, match="began with no pretrained weights"):
+        restored_config(plain, begun.tracking, ["model.weights=a.h5"])
 
 
 def test_the_digest_is_in_the_hash_and_the_place_is_not(

@@ -63,6 +63,13 @@ def test_as_many_threads_as_there_were(asked: int, recorded: int, threads: int) 
     assert restored_config(made, HERE, []).trainer.threads == threads
 
 
+def test_epochs_of_others_are_not_read() -> None:
+    """A run is reproduced by training every epoch of it."""
+    made = config(trajectory={"store": "all", "audit": 0.5})
+    again = restored_config(record(config=made), HERE, []).trajectory
+    assert (again.store, again.audit, again.reuse) == (None, 0.0, False)
+
+
 def test_images_may_lie_elsewhere() -> None:
     """Where they are is no part of the experiment."""
     file = record(config=config(data={"name": "npz", "path": "there.npz"}))

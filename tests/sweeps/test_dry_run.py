@@ -3,22 +3,28 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from plans import plan, study
+from plans import epoch, plan, study
 from rich.console import Console
 
 from cnn_sweeps.cli.output import show_dry_run
 from cnn_sweeps.config import Config
+from cnn_sweeps.provenance.environment import Environment, cores
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.sweeps import preview
 from cnn_sweeps.sweeps.dry_run import describe
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.attributes import METRICS
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 
 EPOCHS = {"model.filters": "choice(4,8)", "trainer.epochs": "choice(1,2)"}
 
@@ -227,6 +233,33 @@ def test_of_a_large_space_some_cells_are_looked_at(monkeypatch: pytest.MonkeyPat
     text = told(plan({"model.dense_units": "range(1,1001)", "seed": "range(0,1000)"}))
     assert "cells 1,000,000; 10 drawn at random are 10 different experiments" in text
     assert "to do 1,000,000 trials, about 1,000,000 epochs" in text
+
+
+def test_epochs_that_earlier_runs_stored_are_not_trained(in_tmp: Path) -> None:
+    """Those that a trial would go on from: on as many threads, with the same code."""
+    made = plan({"trainer.epochs": "2,5"}, data={"name": "digits"})
+    store_epochs(made, 3, threads=cores() + 1)
+    assert "2 trials, 7 epochs, of which 5 are trained" in told(made, Budget(n_jobs=cores()))
+    store_epochs(made, 3, threads=1)
+    text = told(made, Budget(n_jobs=cores()))
+    assert "2 trials, 7 epochs, of which 2 are trained" in text
+    assert "3 epochs of earlier runs: read, not trained" in text
+    store_epochs(made, 9, threads=1)
+    assert "of which 0 are trained" in told(made, Budget(n_jobs=cores()))
+
+
+def store_epochs(made: Plan, count: int, *, threads: int) -> None:
+    """Leave epochs of the first experiment of a plan as a training of it would."""
+    config = made.first
+    environment = Environment.capture(threads=threads, deterministic=config.trainer.deterministic)
+    environment = replace(environment, devices=("CPU",), precision=config.trainer.precision)
+    identity = Experiment.load(config).identity
+    entry = TrajectoryStore.under(config.tracking.dir).entry(
+        identity.trajectory_hash, fingerprint(environment, steps_per_execution=None)
+    )
+    entry.describe({"environment": environment.numerics})
+    for number in range(1, count + 1):
+        entry.put(epoch(number), {"model/0": np.zeros(1)}, run_id="run")
 
 
 def test_it_imports_neither_tensorflow_nor_mlflow() -> None:

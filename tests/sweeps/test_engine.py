@@ -251,7 +251,7 @@ def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
     made.set_deadline(-1)
     Worker(study=made, execute=fake).work()
     assert fake.seen == []
-    assert len(made.trials(TrialState.WAITING)) == 5
+    assert made.counts().waiting == 5
 
 
 def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:

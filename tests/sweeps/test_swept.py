@@ -135,6 +135,16 @@ def test_the_default_is_that_of_the_network(network: str) -> None:
     assert "trainer.epochs" not in keys(request(f"model={network}", "trainer.epochs=1"))
 
 
+@pytest.mark.parametrize("typed", [["search=head"], []])
+def test_heads_are_swept_on_cached_features(typed: list[str]) -> None:
+    """By name, or as the default of a pretrained network; the backbone is frozen for all."""
+    backbone = "model.backbone={name: resnet, depth: 6, stages: 2, width: 2}"
+    asked = request("model=pretrained", "model.weights=null", backbone, *typed)
+    assert {"model.head.dense_units", "trainer.optimizer.learning_rate"} <= {*keys(asked)}
+    trainer = asked.plan.first.trainer
+    assert (trainer.freeze, trainer.features) == ("backbone", "cached")
+
+
 def test_networks_are_swept_with_keys_of_their_own() -> None:
     """The ready-made space of plain and residual networks: 3 + 2 x 2 cells."""
     asked = request("search=networks")

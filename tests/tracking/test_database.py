@@ -83,6 +83,7 @@ def test_interrupted_creation_leaves_no_database(
         Path(uri.removeprefix("sqlite:///")).touch()
         raise KeyboardInterrupt
 
+    monkeypatch.setenv("CNN_SWEEPS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", interrupted)
     with pytest.raises(KeyboardInterrupt):
         database.prepare(tmp_path / "mlflow.db", artifacts="file:///x")

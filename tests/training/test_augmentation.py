@@ -49,7 +49,7 @@ def mixed(config: Augment, x: Any, labels: Any, classes: int) -> tuple[Any, Any]
 
 def test_no_switch_is_left_out() -> None:
     """What is added to the config has to be added to the switches that are tested."""
-    assert {field.name for field in fields(Augment)} - {"magnitude"} == SWITCHES.keys()
+    assert {field.name for field in fields(Augment)} - {"magnitude", "rules"} == SWITCHES.keys()
     assert all(config.is_on for config in SWITCHES.values())
     assert not Augment().is_on
     assert not Augment(magnitude=0.9).is_on
@@ -141,6 +141,44 @@ def test_a_switch_leaves_what_the_others_draw() -> None:
     beside = made(Augment(flip="both", crop=0.25, erasing=0.5), x)
     same = [np.array_equal(a, b) for a, b in zip(alone, beside, strict=True)]
     assert 0.3 < np.mean(same) < 0.7
+
+
+def test_equalize_is_that_of_pillow() -> None:
+    """To the last value, colour by colour; an image of one level, or too small a one, stays."""
+    from PIL import Image, ImageOps
+
+    from cnn_sweeps.training.augmentation import _equalized
+
+    dark = (images(count=3, sides=(40, 33)) // 3).astype(np.float32)
+    dark[2] = 7
+    for once, x in zip(_equalized(dark, 255.0).numpy(), dark.astype(np.uint8), strict=True):
+        assert np.array_equal(once, np.asarray(ImageOps.equalize(Image.fromarray(x))))
+    deep = _equalized(dark * 257, 65_535.0).numpy()
+    assert np.allclose(deep, _equalized(dark, 255.0).numpy() * 257)
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 1.9])
+def test_sharpness_is_that_of_pillow(factor: float) -> None:
+    """But for its rounding; the border is left as it is."""
+    from PIL import Image, ImageEnhance
+
+    from cnn_sweeps.training.augmentation import _sharpened
+
+    x = images(count=2, sides=(9, 7))
+    made = _sharpened(x.astype(np.float32), np.float32(factor), 255.0).numpy()
+    for once, image in zip(made, x, strict=True):
+        expected = np.asarray(ImageEnhance.Sharpness(Image.fromarray(image)).enhance(factor))
+        assert abs(once - expected).max() < 2
+
+
+def test_earlier_rules_draw_from_twelve_operations() -> None:
+    """A stored experiment without the number has the images that it had."""
+    import hashlib
+
+    x = images(count=64, sides=(24, 24))
+    first, now = (made(Augment(randaugment=2, rules=rules), x) for rules in (1, 2))
+    assert hashlib.sha256(first.tobytes()).hexdigest()[:16] == "bbfc4e33a3a17854"
+    assert not np.array_equal(first, now)
 
 
 def test_erasing_has_its_probability_and_its_size() -> None:

@@ -52,7 +52,8 @@ def test_it_drops_as_in_keras(patience: int, min_delta: float, monitor: str) -> 
     for number, epoch in enumerate(epochs):
         kept.on_epoch_end(number, dict(epoch.metrics))
         rate = float(Net.optimizer.learning_rate)
-        assert count_drops(schedule, epochs[: number + 1]) == -math.log2(rate)
+        dropped = count_drops(schedule, epochs[: number + 1], higher_is_better=mode == "max")
+        assert dropped == -math.log2(rate)
 
 
 def test_nothing_drops_before_anything_was_seen() -> None:

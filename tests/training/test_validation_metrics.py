@@ -98,6 +98,31 @@ def test_what_is_no_metric_is_refused(fields: dict[str, Any], message: str) -> N
         validation_metrics.check(trainer(**fields), 0.1)
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "message"),
+    [
+        (
+            "val_loss",
+            "val_macro_f2",
+            r"trainer.schedule.monitor=val_macro_f2 is not .*val_macro_f1\?",
+        ),
+        ("val_loss", "macro_f1", r"did you mean val_macro_f1\?"),
+        ("val_loss", "val_sure", "a later phase cannot begin to follow"),
+    ],
+)
+def test_what_no_learning_rate_can_follow_is_refused(first: str, later: str, message: str) -> None:
+    """A metric that there is not, and a function whose files no trajectory hash would hold."""
+
+    def following(monitor: str) -> TrainerConfig:
+        schedule = {"name": "reduce_on_plateau", "monitor": monitor}
+        return trainer(metrics=["own_metrics:sure:min"], schedule=schedule)
+
+    for possible in ("loss", "accuracy", "val_accuracy", "val_brier", "val_sure"):
+        validation_metrics.check_plateau(following(possible), following(possible))
+    with pytest.raises(ConfigError, match=message):
+        validation_metrics.check_plateau(following(later), following(first))
+
+
 def test_metrics_need_validation_images() -> None:
     """There is nothing else that they could be of."""
     with pytest.raises(ConfigError, match="holds out none"):

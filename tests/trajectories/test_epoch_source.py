@@ -10,11 +10,12 @@ from formulas import Formula, expected, losses
 from tracked import Tracked
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.shared import SharedStore
 
 
 @pytest.fixture
@@ -244,3 +245,40 @@ def test_damaged_weights_of_an_earlier_segment_are_trained_again(tracked: Tracke
         (entry.folder / "weights" / "0001.npz").unlink(missing_ok=True)
     _, trainer = ran(tracked, asked)
     assert (trainer.weights, trainer.done) == (best, [1])
+
+
+def test_a_store_for_all_is_used_where_one_is_named(tracked: Tracked, tmp_path: Path) -> None:
+    """By each segment of a training; what became of the epochs is said with the run."""
+    asked = config(
+        trainer={"epochs": 3, "phases": [{"first": 3, "batch_size": 8}]},
+        trajectory={"store": str(tmp_path / "all")},
+    )
+    ran(tracked, asked)
+    ran(Tracked(tmp_path / "elsewhere"), asked)
+    done, trainer = ran(Tracked(tmp_path / "third"), asked)
+    assert (losses(done), trainer.done) == (expected(3)[0], [])
+    entries = SharedStore(tmp_path / "all").entries()
+    assert sorted(len(entry.paths) for entry in entries) == [1, 2]
+    assert {entry.about["title"] for entry in entries} == {"cnn 4x1"}
+
+
+def test_the_own_cache_is_no_store_for_all(tracked: Tracked) -> None:
+    """It deletes what it does not know, so it is refused before anything is trained."""
+    own = TrajectoryStore.under(tracked.address.dir).folder
+    for folder in (own, own / "all"):
+        with pytest.raises(ConfigError, match="is in the cache of .* itself"):
+            ran(tracked, config(trajectory={"store": str(folder)}))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param({"store": "x", "reuse": False}, "trajectory.store=x has no effect", id="none"),
+        pytest.param({"audit": 0.1}, "audit=0.1 has no effect without", id="nothing to audit"),
+        pytest.param({"store": "x", "audit": 2}, "trajectory.audit", id="more than all"),
+    ],
+)
+def test_a_store_without_effect_is_refused(given: dict[str, Any], message: str) -> None:
+    """No setting is accepted and ignored."""
+    with pytest.raises(ConfigError, match=message):
+        config(trajectory=given)

@@ -140,6 +140,11 @@ CASES = {
     "reduce on plateau": Case(
         model=DNN, trainer=dropping("reduce_on_plateau", patience=1, min_delta=99.0)
     ),
+    "reduce on plateau, by a measured metric": Case(
+        model=DNN,
+        trainer=dropping("reduce_on_plateau", patience=1, monitor="val_macro_f1", min_delta=99.0),
+        epoch_mb=0,
+    ),
     "phases: learning rate, broken off in the first": Case(
         model=FULL, trainer=phases({"first": 4, "optimizer.learning_rate": 1e-4}), stopped=True
     ),
@@ -238,6 +243,8 @@ CASES = {
     ),
     **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
     "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
+    "epochs of others": Case(model=CNN, shared=0.0),
+    "epochs of others, audited": Case(model=FULL, shared=1.0),
     "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
     "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
     "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
@@ -265,7 +272,7 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert {config.model.name for config in configs} == NETWORKS.keys()
     assert {trainer.optimizer.name for trainer in trainers} == OPTIMIZERS.keys()
     assert {trainer.schedule.name for trainer in trainers} == choices(Schedule, "name")
-    assert {field.name for field in fields(Augment)} - {"magnitude"} == AUGMENT.keys()
+    assert {field.name for field in fields(Augment)} - {"magnitude", "rules"} == AUGMENT.keys()
     assert choices(FolderData, "resize") == FILES.keys()
     assert {each["name"] for each in FILES.values()} == {"image_folder", "table"}
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.trajectories.resume import fingerprint
+from cnn_sweeps.trajectories.fingerprint import fingerprint
 
 HERE = Environment(
     python="3.11.7",

@@ -116,6 +116,18 @@ def test_a_state_is_large_beyond_the_limit() -> None:
     assert Retention().weights(epochs, 10**12) == {1, 2, 3, 4}
 
 
+def test_the_best_epochs_by_further_metrics_keep_their_weights() -> None:
+    """Of two that are as good the first, and never one without a number."""
+    measured = {
+        2: {"macro_f1": 0.7, "brier": 0.2},
+        3: {"macro_f1": 0.9, "brier": float("nan")},
+        4: {"macro_f1": 0.9, "brier": 0.3},
+    }
+    limited = Retention(epoch_mb=0, metrics={"macro_f1": True, "brier": False, "ece": False})
+    assert limited.weights(history(5), 1, measured) >= {3, 2}
+    assert 4 not in limited.weights(history(5), 1, measured)
+
+
 def test_without_validation_images_there_is_no_best_epoch() -> None:
     """A run then ends with its last one."""
     epochs = [

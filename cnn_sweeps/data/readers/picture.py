@@ -132,19 +132,25 @@ def read(
 
 
 def brought_to(
-    pixels: NDArray[np.uint8], shape: tuple[int, int, int], resize: Resize = "stretch"
+    image: Image.Image, shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> NDArray[np.uint8]:
     """A picture in memory, brought to size and colour as one from a file is.
 
     Args:
-        pixels: (height, width, 1 or 3), uint8.
+        image: as Pillow has opened or made it; it is left as it is.
         shape: the height, width and channels it shall have.
         resize: what becomes of one of another aspect ratio.
+
+    Raises:
+        DataError: it has floating-point values.
     """
+    if image.mode == "F":
+        raise DataError("A picture has floating-point values; give it with 8 bits a channel.")
     height, width, channels = shape
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image = image.convert("L" if channels == 1 else "RGB")
-    return np.asarray(_resized(image, (width, height), resize)).reshape(shape)
+    upright = ImageOps.exif_transpose(image)
+    flat = _flat(upright, white=DEEPEST if upright.mode in DEEP_MODES else None)
+    flat = flat.convert("L" if channels == 1 else "RGB")
+    return np.asarray(_resized(flat, (width, height), resize)).reshape(shape)
 
 
 def foreign_file(

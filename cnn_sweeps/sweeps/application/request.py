@@ -28,6 +28,7 @@ OURS = {
     "log_level": "type hydra.verbose=true, or choose hydra/hydra_logging",
     "log_file": "choose hydra/hydra_logging",
     "worker": "leave it out",
+    "workers_per_gpu": "its launcher places the jobs",
 }
 """Settings that only a sweep of our own experiments carries out, and what to do instead."""
 
@@ -122,6 +123,7 @@ def _check_function(path: Any) -> None:
 
 def _refuse_ours(settings: dict[str, Any]) -> None:
     neutral = {"max_failures": Budget.max_failures, "log_level": Budget.log_level}
+    neutral |= {"workers_per_gpu": "auto"}
     for key, instead in OURS.items():
         given = settings[key]
         name = given.get("name") if isinstance(given, dict) else given

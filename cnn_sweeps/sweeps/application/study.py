@@ -8,7 +8,6 @@ from optuna.storages import BaseStorage
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
-from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
@@ -76,5 +75,4 @@ class ApplicationStudy(TrialQueue):
                 f"  Type another hydra.sweeper.study_name."
             )
         plan = ApplicationPlan.from_json(stored)
-        study.sampler = build_sampler(plan.sampler, plan.space)
         return cls(optuna_study=study, storage=storage, address=address, plan=plan)

@@ -85,7 +85,7 @@ def _prepare(request: ApplicationRequest) -> ApplicationStudy:
         study = ApplicationStudy.create(request.address, request.plan)
     recover(study, None, retries=budget.retries, show=lambda _: None)
     with hold_lock(request.address.lock):
-        fill_queue(study, budget)
+        fill_queue(study, replace(budget, n_jobs=request.batch))
         study.set_deadline(budget.timeout)
     return study
 

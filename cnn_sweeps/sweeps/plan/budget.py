@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import available_memory, cores
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 
@@ -37,6 +38,7 @@ class Budget:
         n_trials: trials altogether; None for every cell of a discrete space.
         timeout: seconds of running trials after which no further one begins; None for no limit.
         n_jobs: workers; 0 for none but this process.
+        workers_per_gpu: workers on each GPU; None for as many as have memory.
         elsewhere: whether all workers are started by somebody else, on any host.
         study_name: None for a name made from what is swept.
         storage: None for a journal under `tracking.dir`.
@@ -51,6 +53,7 @@ class Budget:
     n_trials: int | None = None
     timeout: float | None = None
     n_jobs: int = 1
+    workers_per_gpu: int | None = None
     elsewhere: bool = False
     study_name: str | None = None
     storage: str | None = None
@@ -83,10 +86,12 @@ class Budget:
                 "hydra.sweeper.storage is empty; type a path, the URL of a database, or null for a "
                 "journal in tracking.dir."
             )
+        per_gpu = _workers_per_gpu(settings)
         return cls(
             n_trials=settings.get("n_trials"),
             timeout=settings.get("timeout"),
-            n_jobs=_jobs(settings.get("n_jobs", "auto")),
+            n_jobs=_jobs(settings.get("n_jobs", "auto"), per_gpu),
+            workers_per_gpu=per_gpu,
             elsewhere=settings.get("n_jobs") == ELSEWHERE,
             study_name=name,
             storage=settings.get("storage"),
@@ -161,20 +166,50 @@ def _typed(given: Any) -> str:
     return "null" if given is None else str(given)
 
 
-def fitting_workers() -> int:
-    """A worker for each core of this host, as long as there is memory for them."""
+def fitting_workers(per_gpu: int | None = None) -> int:
+    """A worker for each core of this host, as long as there is memory for them, on GPUs too.
+
+    Args:
+        per_gpu: workers on each GPU; as many as have memory when None.
+    """
     memory = available_memory()
     fit = cores() if memory is None else int(memory // WORKER_BYTES)
-    return max(1, min(cores(), fit))
+    on_gpus = len(devices.seats(per_gpu)) or fit
+    return max(1, min(cores(), fit, on_gpus))
 
 
-def _jobs(given: Any) -> int:
+def _workers_per_gpu(settings: Mapping[str, Any]) -> int | None:
+    """`auto` or null: None.
+
+    Raises:
+        ConfigError: no number, no GPU that it could be about, or more workers than that.
+    """
+    given, jobs = settings.get("workers_per_gpu", "auto"), settings.get("n_jobs", "auto")
+    if given in ("auto", None):
+        return None
+    key = f"hydra.sweeper.workers_per_gpu={given}"
+    if type(given) is not int or given < 1:
+        raise ConfigError(f"{key} is invalid: it takes an integer from 1, or auto.")
+    gpus = len(devices.usable())
+    if not gpus:
+        raise ConfigError(
+            f"{key}: there is no GPU here that nvidia-smi lists and {devices.VISIBLE} allows; "
+            "leave it out."
+        )
+    if type(jobs) is int and jobs > gpus * given:
+        raise ConfigError(
+            f"hydra.sweeper.n_jobs={jobs} is more than {key} on {gpus} GPUs: leave one of them out."
+        )
+    return given
+
+
+def _jobs(given: Any, per_gpu: int | None = None) -> int:
     """`auto`: a worker for each core that there is memory for, or 0; `none`: no worker."""
     if given == ELSEWHERE:
         return 0  # what is left to be done here, such as scoring the winners, this process does
     if given == "auto" or given is None:
         memory = available_memory()
-        return 0 if memory is not None and memory < LEAST_BYTES else fitting_workers()
+        return 0 if memory is not None and memory < LEAST_BYTES else fitting_workers(per_gpu)
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ConfigError(

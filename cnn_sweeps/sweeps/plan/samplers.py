@@ -57,6 +57,7 @@ class Sampler:
         check: refuses, with a `ConfigError`, what it could not search.
         enumerates: whether every cell is put into the queue, and the class only fills a place
             beyond the last.
+        learns: whether its proposals depend on what was observed.
         numbered: our class in `numbered` for a single proposal, where Optuna's goes by more than
             its seed.
     """
@@ -65,6 +66,7 @@ class Sampler:
     packages: tuple[str, ...] = ()
     check: Callable[[Space, Objectives], object] = lambda _space, _objectives: None
     enumerates: bool = False
+    learns: bool = True
     numbered: str | None = None
 
 
@@ -103,12 +105,19 @@ def _check_cmaes(space: Space, objectives: Objectives) -> None:
 SAMPLERS: Final[Mapping[str, Sampler]] = {
     "auto": Sampler(optuna="TPESampler"),
     "grid": Sampler(
-        optuna="RandomSampler", check=lambda space, _objectives: space.cells(), enumerates=True
+        optuna="RandomSampler",
+        check=lambda space, _objectives: space.cells(),
+        enumerates=True,
+        learns=False,
     ),
     "tpe": Sampler(optuna="TPESampler"),
-    "random": Sampler(optuna="RandomSampler"),
+    "random": Sampler(optuna="RandomSampler", learns=False),
     "qmc": Sampler(
-        optuna="QMCSampler", packages=("scipy",), check=_check_qmc, numbered="NumberedQMCSampler"
+        optuna="QMCSampler",
+        packages=("scipy",),
+        check=_check_qmc,
+        learns=False,
+        numbered="NumberedQMCSampler",
     ),
     "cmaes": Sampler(
         optuna="CmaEsSampler",

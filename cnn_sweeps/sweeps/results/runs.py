@@ -22,13 +22,14 @@ from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import STUDIES
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.json import dump_json, plain_values, sha256
 from cnn_sweeps.text.redact import without_passwords
-from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking import RunRecord, Store, artifacts
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
 from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut_names
 from cnn_sweeps.training.epoch import WeightAverage
+from cnn_sweeps.trajectories.files import digest_of
 
 TEST = "test_"
 DATA_PARAMS = "data."
@@ -221,6 +222,27 @@ class Reading:
         runs = Runs.of(study, store, known)
         study, differences = runs.reconciled(study)
         return cls(study=study, runs=runs, differences=differences)
+
+    def digest(self, *files: str) -> str:
+        """SHA-256 of all that was read, and of some files of the best trials."""
+        store, study = self.runs.store, self.study
+        best = [trial.user_attrs.get(RUN_ID, "") for trial in test_scores.best_trials(study)]
+        stored = (
+            artifacts.read_bytes(store, run_id, file)
+            for run_id in best
+            for file in files
+            if store is not None and run_id in self.runs.by_id
+        )
+        return sha256(
+            {
+                "trials": [repr(trial) for trial in study.trials()],
+                "runs": {run_id: plain_values(run) for run_id, run in self.runs.by_id.items()},
+                "plan": study.plan.to_json(),
+                "said": [*self.runs.missing, *self.differences],
+                "where": store.whereabouts if store is not None else [],
+                "files": [digest_of(content) if content else None for content in stored],
+            }
+        )
 
     def again(self, run_ids: Iterable[str]) -> "Reading":
         """The same with some runs read anew, to which something was logged."""

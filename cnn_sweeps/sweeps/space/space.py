@@ -88,6 +88,14 @@ class Space:
                 )
         return _cells(self.dimensions, {})
 
+    def cell(self, labels: Iterable[Label]) -> dict[str, Label]:
+        """The cell with these labels, one for each key that counts, in the order of the keys."""
+        left, cell = iter(labels), dict[str, Label]()
+        for dimension in self.dimensions:
+            if dimension.active(cell):
+                cell[dimension.key] = next(left)
+        return cell
+
     def first(self) -> dict[str, Label]:
         """One point of the space: the first value of each dimension."""
         return self.point({})

@@ -14,10 +14,12 @@ CPU_SLOTS = "cnn_sweeps:shares"
 LOG = "cnn_sweeps:log"
 OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
+SCHEDULE = "cnn_sweeps:schedule"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
 workers that a launcher placed are to end, the command line that last carried it out, into how
 many shares it divides the cores where seconds are compared, where its log is written, whether a
-controller may yet put trials into it, and how often a trial is requeued whose worker died."""
+controller may yet put trials into it, how often a trial is requeued whose worker died, and (a
+system attribute, for nobody needs it at each look) which items there are beside those that wait."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -42,16 +44,20 @@ METRICS = "metrics"
 METRIC = "metrics."
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
+SHARED = "shared_epochs"
 """Of a trial that has begun: what it is, where it is logged, what it measured (each metric by its
 name behind `metrics.`; earlier versions had all of them as one value), how many of its epochs were
-trained and not from cache, and the trial whose values it took."""
+trained and not from cache, the trial whose values it took, and what was shared of its epochs
+(`trajectories.sharing`)."""
 
 REASON = "reason"
 TRACEBACK = "traceback"
 REPLACED = "superseded"
+GIVEN_UP = "given_up"
 LAST_HEARTBEAT = "seen"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
-place in the budget, and when its worker, which died, was last known to live."""
+place in the budget, whether none will since every experiment was tried, and when its worker, which
+died, was last known to live."""
 
 
 def metrics_of(known: Mapping[str, Any]) -> dict[str, float]:
@@ -74,8 +80,19 @@ def slot_of(trial: FrozenTrial | Trial) -> int:
 
 
 def standing_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials by their place, without those that have given it on."""
-    return sorted((trial for trial in trials if REPLACED not in trial.user_attrs), key=slot_of)
+    """The trials by their slot, without those that have given it on.
+
+    Of several unfinished trials for one slot, which two processes may add at the same moment, the
+    first is the one that counts; none is where a trial has finished.
+    """
+    standing = [trial for trial in trials if REPLACED not in trial.user_attrs]
+    taken: set[int] = set()
+    counted = []
+    for trial in sorted(standing, key=lambda trial: (not trial.state.is_finished(), trial.number)):
+        if trial.state.is_finished() or slot_of(trial) not in taken:
+            counted.append(trial)
+            taken.add(slot_of(trial))
+    return sorted(counted, key=slot_of)
 
 
 def carried_attributes(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """How far a study is."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from optuna.trial import FrozenTrial, TrialState
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many places a study holds, and how many of them are done with.
+    """How many slots a study has, and how many of them are done with.
 
     Attributes:
-        total: places in the budget that exist so far.
+        total: slots of the budget.
         finished: complete, pruned and failed trials.
-        waiting: places that nobody has taken.
+        waiting: slots that nobody has taken, in the queue or only scheduled.
         running: trials that somebody has taken.
     """
 
@@ -21,14 +18,3 @@ class Counts:
     finished: int
     waiting: int
     running: int
-
-    @classmethod
-    def of(cls, trials: Iterable[FrozenTrial]) -> "Counts":
-        """Count the trials of a study, those left out whose place was given on."""
-        states = [trial.state for trial in trials]
-        return cls(
-            total=len(states),
-            finished=sum(state.is_finished() for state in states),
-            waiting=states.count(TrialState.WAITING),
-            running=states.count(TrialState.RUNNING),
-        )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from optuna.exceptions import OptunaError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, reason_of
 from cnn_sweeps.provenance.process import this_host
@@ -288,17 +288,14 @@ def _log_end(study: SweepStudy, seconds: float, error: BaseException | None) -> 
 def _counted(study: SweepStudy) -> str:
     """How many trials of a study are in which state, as `6 trials: 4 complete, 2 waiting`."""
     try:
-        trials = study.trials()
+        states, total = [trial.state for trial in study.trials()], study.counts().total
     except (CnnSweepsError, OptunaError) as error:  # it may be what ended the sweep
         return f"its trials cannot be read: {error}"
+    states += [TrialState.WAITING] * (total - len(states))  # those that are only scheduled
     names = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
-    counts = {name: _number_in(trials, state) for state, name in names.items()}
+    counts = {name: states.count(state) for state, name in names.items()}
     told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    return f"{pluralize(len(trials), 'trial')}{': ' if told else ''}{told}"
-
-
-def _number_in(trials: list[FrozenTrial], state: TrialState) -> int:
-    return sum(trial.state == state for trial in trials)
+    return f"{pluralize(total, 'trial')}{': ' if told else ''}{told}"
 
 
 def _in_one_line(text: str) -> str:

@@ -9,7 +9,7 @@ the most work goes first: one that began last and alone would keep everybody wai
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ from cnn_sweeps.models import multiply_adds
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.attributes import TRAJECTORY_KEY, slot_of
+from cnn_sweeps.sweeps.study.schedule import trajectory_of
 
 CLASSES = 10
 """The last layer is small; how small makes no difference to the order."""
@@ -81,13 +82,25 @@ def queue_order(cells: Iterable[Prefix]) -> Iterator[Prefix]:
 
 
 def claimable_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The waiting trials by their slots; those whose course somebody trains now come last."""
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    busy = {
-        trial.user_attrs[TRAJECTORY_KEY] for trial in running if TRAJECTORY_KEY in trial.user_attrs
-    }
+    """The waiting trials by their slots; those whose trajectory somebody trains now come last."""
+    busy = busy_trajectories(trials)
     waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-    return sorted(waiting, key=lambda t: (t.user_attrs.get(TRAJECTORY_KEY) in busy, slot_of(t)))
+    return sorted(waiting, key=lambda trial: (is_busy(trial, busy), slot_of(trial)))
+
+
+def is_busy(trial: FrozenTrial, trajectories: Set[str]) -> bool:
+    """Whether the trajectory of a trial is among these."""
+    return _trajectory(trial) in trajectories
+
+
+def busy_trajectories(trials: Iterable[FrozenTrial]) -> set[str]:
+    """The trajectories that somebody trains now, as a schedule has them."""
+    running = (_trajectory(trial) for trial in trials if trial.state == TrialState.RUNNING)
+    return set(filter(None, running))
+
+
+def _trajectory(trial: FrozenTrial) -> str | None:
+    return trajectory_of(trial.user_attrs.get(TRAJECTORY_KEY))
 
 
 def _work(model: Model, data: Data) -> float:

@@ -1,11 +1,12 @@
 """Knowing a trial that would repeat an experiment, and asking again for another one."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from cnn_sweeps.sweeps.plan.effect import keys_without_effect
 from cnn_sweeps.sweeps.plan.proposal import Proposal
@@ -13,7 +14,6 @@ from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
     EXPERIMENT_KEY,
     RESAMPLED,
-    SLOT,
     TRAJECTORY_KEY,
     slot_of,
 )
@@ -40,31 +40,40 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
     at once, the later slot sees the earlier. What has ended was before, whatever its slot.
     """
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-    return [
+    index = study.look()
+    running = [
         other
-        for other in study.trials(*states)
+        for other in index.running
         if other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
-        and other.number != trial.number
-        and (other.state.is_finished() or slot_of(other) < slot_of(trial))
+        and slot_of(other) < slot_of(trial)
     ]
+    return sorted([*index.scored.get(experiment_key, ()), *running], key=slot_of)
 
 
-def resample(study: TrialQueue, trial: Trial) -> bool:
-    """Give a repetition's place back: to the sampler, or to a cell that is left.
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What is tried in the place of a trial that repeats an experiment.
 
-    Where no cell is left the place is given up, and the answer is no: the space is exhausted. Of a
-    continuous space that is taken for granted when chance finds nothing either.
+    Attributes:
+        cell: one that nobody has tried; none where the sampler is asked again.
+        resampled: how often the sampler was asked for this slot and repeated itself.
+    """
+
+    cell: Mapping[str, Any]
+    resampled: int
+
+
+def again(study: TrialQueue, trial: Trial) -> Again | None:
+    """Ask the sampler again, or take a cell that is left.
+
+    None where no cell is left: the space is exhausted. Of a continuous space that is taken for
+    granted when chance finds nothing either.
     """
     proposal = Proposal(slot=slot_of(trial), resampled=trial.user_attrs.get(RESAMPLED, 0) + 1)
-    kept = {SLOT: proposal.slot}
     if proposal.resampled < PATIENCE:
-        study.enqueue(resampled=proposal.resampled, kept=kept)
-        return True
+        return Again(cell={}, resampled=proposal.resampled)
     cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
-    if cell:
-        study.enqueue(cell, experiment_key=study.plan.experiment_key_of(cell), kept=kept)
-    return bool(cell)
+    return Again(cell=cell, resampled=0) if cell else None
 
 
 def exhausted_reason(study: SweepStudy) -> str:
@@ -79,15 +88,20 @@ def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
 
     One without values is that of a space without dimensions, which was tried.
     """
-    trials = study.optuna_study.get_trials(deepcopy=False)
-    tried = {trial.user_attrs.get(EXPERIMENT_KEY) for trial in trials}
-    tried |= {
-        study.plan.experiment_key_of(cell) for cell in map(study.carried_values, trials) if cell
-    }
+    tried = set(_experiments(study))
     for cell in _some(study.plan.space, random.Random(seed)):  # noqa: S311 -- no secret
         if study.plan.experiment_key_of(cell) not in tried:
             return cell
     return None
+
+
+def _experiments(study: TrialQueue) -> Iterator[str]:
+    """Which experiments the trials of a study are, as far as that is known."""
+    for trial in study.optuna_study.get_trials(deepcopy=False):
+        if EXPERIMENT_KEY in trial.user_attrs:
+            yield trial.user_attrs[EXPERIMENT_KEY]
+        elif cell := study.carried_values(trial):
+            yield study.plan.experiment_key_of(cell)
 
 
 def _some(space: Space, chance: random.Random) -> Iterable[dict[str, Any]]:

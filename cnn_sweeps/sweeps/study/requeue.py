@@ -7,7 +7,7 @@ two of these steps:
 
 1. Marked and still running: its owner is dead, so it is found again and requeued.
 2. Failed and not yet enqueued: a replaced trial is no part of the budget, so the slot is missing,
-   and the next call of the sweep fills it.
+   and a worker that finds nothing else to do, or the next call of the sweep, fills it.
 
 In no other order is both true: nothing is lost, and no slot is there twice.
 """
@@ -24,6 +24,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
     CELL,
     EXPERIMENT_KEY,
+    GIVEN_UP,
     LAST_HEARTBEAT,
     REASON,
     REPLACED,
@@ -93,9 +94,16 @@ def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> boo
         Whether the slot is in the queue; not where every experiment of the space was tried.
     """
     with hold_lock(study.address.lock):
+        again = repetition.again(study, trial)
         trial.set_user_attr(REPLACED, True)
+        if again is None:
+            trial.set_user_attr(GIVEN_UP, True)
         study.optuna_study.tell(trial, values, state=None if values else TrialState.FAIL)
-        return repetition.resample(study, trial)
+        if again is not None:
+            key = study.plan.experiment_key_of(again.cell) if again.cell else None
+            kept = {SLOT: slot_of(trial)}
+            study.enqueue(again.cell, resampled=again.resampled, experiment_key=key, kept=kept)
+    return again is not None
 
 
 def _requeue(

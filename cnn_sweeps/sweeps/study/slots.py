@@ -1,4 +1,4 @@
-"""The places of a budget: those that a study lacks, and those that it holds too many of."""
+"""The slots of a budget: which work item each is for, and which are no longer wanted."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,61 +8,113 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete, parse_points
-from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY, SLOT, slot_of
+from cnn_sweeps.sweeps.study.attributes import CELL, EXPERIMENT_KEY, slot_of
 from cnn_sweeps.sweeps.study.order import Prefix, queue_order
+from cnn_sweeps.sweeps.study.schedule import Item, Schedule, trajectory_of
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+
+AHEAD = 2
+"""Items that wait for each worker: one is there whenever a worker looks."""
+AHEAD_ELSEWHERE = 32
+"""The same altogether where nobody knows how many workers there will be."""
 
 
 def fill_queue(study: TrialQueue, budget: Budget) -> None:
-    """Make the queue what the budget still holds, the points named by the user first."""
-    for waiting in surplus_trials(study, budget):
-        study.drop(waiting)
-    for slot, prefix in zip(free_slots(study), missing_slots(study, budget), strict=False):
-        study.enqueue(
-            prefix.cell,
-            experiment_key=prefix.experiment_key,
-            trajectory_key=prefix.trajectory_key,
-            kept={SLOT: slot},
-        )
+    """Make the schedule what the budget still holds, and bring its first items into the queue.
+
+    The schedule is stored first: what is not in the queue when this process dies then, any worker
+    brings in.
+    """
+    study.read_schedule()
+    study.look()
+    surplus = surplus_slots(study, budget)
+    study.set_schedule(_scheduled(study, budget, surplus))
+    for waiting in study.index.standing:
+        if slot_of(waiting) in surplus:
+            study.drop(waiting)
+    study.look()
+    room = study.schedule.ahead - len(_waiting(study))
+    for slot in study.planned()[: max(room, 0)]:
+        study.enqueue_slot(slot)
 
 
-def missing_slots(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
-    """What has to be put into the queue, the points named by the user first."""
-    return _cells(study, budget) if budget.enumerates(study.plan) else _points(study, budget)
+def _scheduled(study: TrialQueue, budget: Budget, surplus: Sequence[int]) -> Schedule:
+    """The schedule without some slots, and with the missing ones behind."""
+    kept = study.schedule.without(surplus)
+    taken = study.index.taken.union(kept).difference(surplus)
+    free = (number for number in itertools.count() if number not in taken)
+    missing = missing_slots(study, budget, surplus)
+    new = {
+        slot: Item(cell=prefix.cell, trajectory=trajectory_of(prefix.trajectory_key))
+        for slot, prefix in zip(free, missing, strict=False)
+    }
+    workers = max(budget.n_jobs, 1)
+    ahead = AHEAD_ELSEWHERE if budget.elsewhere else AHEAD * workers
+    return Schedule(items=dict(sorted({**kept, **new}.items())), ahead=ahead)
 
 
-def free_slots(study: TrialQueue) -> Iterator[int]:
-    """The numbers of places that no trial has, without end: those of lost places first."""
-    taken = set(map(slot_of, study.trials()))
-    return (number for number in itertools.count() if number not in taken)
+def missing_slots(
+    study: TrialQueue, budget: Budget, surplus: Sequence[int] = ()
+) -> Sequence[Prefix]:
+    """What the budget holds beyond the study and its schedule, the points of the user first."""
+    known = _Known(study, set(surplus))
+    return _cells(known, budget) if budget.enumerates(study.plan) else _points(known, budget)
 
 
-def surplus_trials(study: TrialQueue, budget: Budget) -> list[FrozenTrial]:
-    """Waiting trials of an earlier call that was to do more, or chose otherwise; the last first."""
-    trials = study.trials()
-    waiting = [trial for trial in reversed(trials) if trial.state == TrialState.WAITING]
+def surplus_slots(study: TrialQueue, budget: Budget) -> list[int]:
+    """Unclaimed slots of an earlier call that was to do more, or chose otherwise."""
+    items = {slot: study.schedule.items[slot].cell for slot in study.planned()}
+    waiting = {slot_of(trial): trial.user_attrs.get(CELL) for trial in _waiting(study)}
+    cells = {**items, **waiting}
+    last_first = sorted(cells, reverse=True)
+    total = study.index.counts(planned=len(items)).total
     if budget.enumerates(study.plan):
-        chosen = [trial for trial in waiting if CELL in trial.user_attrs]
-        open_ = [trial for trial in waiting if CELL not in trial.user_attrs]
-        most = budget.n_trials or len(trials)
-        return [*open_, *chosen[: max(len(trials) - len(open_) - most, 0)]]
-    return waiting[: max(len(trials) - budget.slots(study.plan), 0)]
+        chosen = [slot for slot in last_first if cells[slot]]
+        open_ = [slot for slot in last_first if not cells[slot]]
+        most = budget.n_trials or total
+        return [*open_, *chosen[: max(total - len(open_) - most, 0)]]
+    return last_first[: max(total - budget.slots(study.plan), 0)]
 
 
-def _cells(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
-    """The cells that no trial has, as far as the budget goes."""
-    plan, trials = study.plan, study.trials()
-    known = {_meaning(study, trial) for trial in trials}
-    new = [(m, cell) for m, cell in plan.distinct_cells().items() if m not in known]
-    points = parse_points(budget.enqueue, plan.space)
+def _waiting(study: TrialQueue) -> list[FrozenTrial]:
+    return [trial for trial in study.index.standing if trial.state == TrialState.WAITING]
+
+
+class _Known:
+    """What a study has, in its trials or planned."""
+
+    def __init__(self, study: TrialQueue, surplus: set[int]) -> None:
+        self.study, self.plan = study, study.plan
+        trials = [trial for trial in study.trials() if slot_of(trial) not in surplus]
+        planned = [slot for slot in study.planned() if slot not in surplus]
+        self.entries: list[tuple[str | None, Mapping[str, Any]]] = [
+            *((t.user_attrs.get(EXPERIMENT_KEY), study.carried_values(t)) for t in trials),
+            *((None, study.schedule.items[slot].cell) for slot in planned),
+        ]
+        self.slots = len(self.entries) + len(study.index.given_up)
+
+    def experiments(self) -> Iterator[str]:
+        """Which experiments they are, as far as the sampler has chosen."""
+        for key, values in self.entries:
+            if key is not None:
+                yield key
+            elif is_complete(values, self.plan.space):
+                yield self.plan.experiment_key_of(values)
+
+
+def _cells(known: _Known, budget: Budget) -> Sequence[Prefix]:
+    """The cells that no slot has, as far as the budget goes."""
+    there = set(known.experiments())
+    new = [(m, cell) for m, cell in known.plan.distinct_cells().items() if m not in there]
+    points = parse_points(budget.enqueue, known.plan.space)
     first = [entry for entry in new if _among(points, entry[1])]
     rest = [entry for entry in new if not _among(points, entry[1])]
-    left = None if budget.n_trials is None else max(budget.n_trials - len(trials), 0)
-    wanted = [study.prefix(experiment_key, cell) for experiment_key, cell in first[:left]]
+    left = None if budget.n_trials is None else max(budget.n_trials - known.slots, 0)
+    wanted = [known.study.prefix(experiment_key, cell) for experiment_key, cell in first[:left]]
     rest = rest[: None if left is None else left - len(wanted)]
     return [
         *wanted,
-        *queue_order(study.prefix(experiment_key, cell) for experiment_key, cell in rest),
+        *queue_order(known.study.prefix(experiment_key, cell) for experiment_key, cell in rest),
     ]
 
 
@@ -70,23 +122,12 @@ def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool
     return any(point.items() <= cell.items() for point in points)
 
 
-def _points(study: TrialQueue, budget: Budget) -> Sequence[Prefix]:
-    """The points that no trial has, and places that the sampler fills."""
-    trials = study.trials()
-    tried = [study.carried_values(trial) for trial in trials]
+def _points(known: _Known, budget: Budget) -> Sequence[Prefix]:
+    """The points that no slot has, and slots that the sampler fills."""
     points = [
         point
-        for point in parse_points(budget.enqueue, study.plan.space)
-        if not any(point.items() <= values.items() for values in tried)
+        for point in parse_points(budget.enqueue, known.plan.space)
+        if not any(point.items() <= values.items() for _, values in known.entries)
     ]
-    free = max(budget.slots(study.plan) - len(trials), 0)
+    free = max(budget.slots(known.plan) - known.slots, 0)
     return [Prefix(cell=point) for point in [*points, *[{}] * (free - len(points))][:free]]
-
-
-def _meaning(study: TrialQueue, trial: FrozenTrial) -> str | None:
-    """Which experiment a trial is; None where the sampler has yet to choose."""
-    values = study.carried_values(trial)
-    known: str | None = trial.user_attrs.get(EXPERIMENT_KEY)
-    if known is None and is_complete(values, study.plan.space):
-        return study.plan.experiment_key_of(values)
-    return known

@@ -11,7 +11,6 @@ from optuna.trial import Trial
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
-from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.study.attributes import PLAN
 from cnn_sweeps.sweeps.study.order import Prefix
 from cnn_sweeps.sweeps.study.storage import StudyAddress
@@ -88,13 +87,16 @@ class SweepStudy(TrialQueue):
     def _ready(
         cls, study: optuna.Study, storage: BaseStorage, plan: Plan, address: StudyAddress
     ) -> Self:
-        study.sampler = build_sampler(plan.sampler, plan.space)
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
         return cls(optuna_study=study, storage=storage, address=address, plan=plan)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
         return self.plan.space.suggest(trial)
+
+    def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Which experiment a whole cell is, and which trajectory it begins on."""
+        return self.plan.keys_of(cell)
 
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell with the trajectory that it is a prefix of."""

@@ -1,34 +1,43 @@
-"""An Optuna study used as a queue of trials, whatever its trials are."""
+"""An Optuna study used as a queue of work items, whatever they are.
+
+A trial of the study is one item. Its slot says which item of the budget it is and outlasts
+requeueing; `schedule` has the items that are not in the queue yet. Hosts need no lock between
+them: a claim is unique in the storage, and of two trials that were added for one slot the first
+counts.
+"""
 
 import time
 import traceback
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.proposal import Proposal
-from cnn_sweeps.sweeps.plan.samplers import build_sampler
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
+from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
     BEAT,
     CELL,
     DEADLINE,
     EXPERIMENT_KEY,
+    OPEN,
     OWNER,
     PARENT,
     REASON,
     REPLACED,
     RESAMPLED,
+    SCHEDULE,
+    SLOT,
     TRACEBACK,
     TRAJECTORY_KEY,
     carried_attributes,
@@ -38,29 +47,31 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
-from cnn_sweeps.sweeps.study.order import Prefix, claimable_trials
+from cnn_sweeps.sweeps.study.index import TrialIndex
+from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
+from cnn_sweeps.sweeps.study.proposals import FIXED, Proposer, propose
+from cnn_sweeps.sweeps.study.schedule import Schedule
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
-
-FIXED = "fixed_params"
-"""Optuna's name of the values that a waiting trial has already."""
+from cnn_sweeps.trajectories.lock import hold_lock
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialQueue:
     """An Optuna study used as a queue.
 
-    A waiting trial is a place in the budget. It carries its values where they are enumerated;
+    A waiting trial is a slot of the budget. It carries its values where they are enumerated;
     where it carries none, the sampler fills them in when the trial is claimed. Claiming is
-    atomic in the storage, so no place is used twice, and no worker can add one.
+    atomic in the storage, so no slot is used twice.
 
     Attributes:
-        optuna_study: the Optuna study, with the plan's own sampler and pruner.
+        optuna_study: the Optuna study, with the plan's own pruner.
         storage: where it is stored.
         address: how another process finds it.
         plan: what is searched, and how.
         corrected: by number, trials that are shown otherwise than the storage has them.
         watch: what this process has seen of the trials of others.
+        index: what it has seen of the trials altogether.
     """
 
     optuna_study: optuna.Study
@@ -69,10 +80,15 @@ class TrialQueue:
     plan: SearchPlan
     corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
+    index: TrialIndex = field(default_factory=TrialIndex)
 
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell on its way into the queue."""
         return Prefix(cell=cell, experiment_key=experiment_key)
+
+    def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Which experiment a whole cell is, and which trajectory it shares with others."""
+        return self.plan.experiment_key_of(cell), None
 
     def enqueue(
         self,
@@ -116,28 +132,117 @@ class TrialQueue:
         """What the storage holds of a claimed trial."""
         return self.storage.get_trial(self.id_of(trial.number))
 
+    @cached_property
+    def _study_id(self) -> int:
+        return self.storage.get_study_id_from_name(self.address.name)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The items of the study as they were when this process last read them."""
+        return self.index.schedule or self.read_schedule()
+
+    def read_schedule(self) -> Schedule:
+        """Read the items anew; of a study of an earlier version all are in the queue."""
+        stored = self.storage.get_study_system_attrs(self._study_id).get(SCHEDULE)
+        schedule = Schedule.from_json(stored, self.plan.space) if stored else Schedule()
+        self.index.schedule = schedule
+        return schedule
+
+    def set_schedule(self, schedule: Schedule) -> None:
+        """Store which items there are."""
+        plain = schedule.to_json(self.plan.space)
+        self.storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+        self.index.schedule = schedule
+
+    def look(self) -> TrialIndex:
+        """The trials as they are now."""
+        self.index.update(self.optuna_study.get_trials(deepcopy=False))
+        return self.index
+
     def claim(self, owner: Owner) -> Trial | None:
-        """Take a waiting trial; None when none waits.
+        """Take the item that goes first, and bring a later one into the queue; None for none left.
 
         One whose trajectory is being trained is left for later: then it can be read.
         """
-        states = (TrialState.WAITING, TrialState.RUNNING)
-        for waiting in claimable_trials(
-            self.optuna_study.get_trials(deepcopy=False, states=states)
-        ):
+        while (waiting := self._next()) is not None:
             if self._take(waiting):
-                # Before the trial is made: that asks the sampler for what it models together.
-                self.optuna_study.sampler = self._sampler_of(waiting)
-                trial = Trial(self.optuna_study, self.id_of(waiting.number))
+                trial_id = self.id_of(waiting.number)
+                self.optuna_study.sampler = self._proposer(waiting, trial_id)
+                trial = Trial(self.optuna_study, trial_id)
                 trial.set_user_attr(OWNER, {**owner.to_json(), BEAT: time.time()})
+                self._enqueue_after(slot_of(waiting))
                 return trial
         return None
 
-    def _sampler_of(self, waiting: FrozenTrial) -> BaseSampler:
-        """The sampler that proposes the params of a trial, as it would for any worker."""
-        resampled = int(waiting.user_attrs.get(RESAMPLED, 0))
-        proposal = Proposal(slot=slot_of(waiting), resampled=resampled)
-        return build_sampler(self.plan.sampler, self.plan.space, proposal)
+    def _next(self) -> FrozenTrial | None:
+        """The waiting trial that goes first; an item that goes before it is brought in.
+
+        So is found what a process should have added that died before it did.
+        """
+        for superfluous in self.look().superfluous:
+            self.drop(superfluous)
+        if isinstance(first := self._first(), FrozenTrial):
+            return first
+        with hold_lock(self.address.lock):  # of several on this host one adds it
+            self.read_schedule()
+            self.look()
+            if isinstance(first := self._first(), int):
+                self.enqueue_slot(first)
+                first = next((t for t in self.look().standing if slot_of(t) == first), None)
+        return first
+
+    def _first(self) -> FrozenTrial | int | None:
+        """What goes first: a trial that waits, or the slot of an item that is not in the queue.
+
+        That is the first slot whose trajectory nobody trains, or else the first of all.
+        """
+        index, items = self.index, self.schedule.items
+        busy, planned = busy_trajectories(index.running), self.planned()
+        free = [slot for slot in planned if items[slot].trajectory not in busy]
+        found: list[tuple[tuple[bool, int], FrozenTrial | int]] = [
+            *(((False, slot), slot) for slot in free[:1]),
+            *(((True, slot), slot) for slot in planned[:1]),
+            *(
+                ((is_busy(trial, busy), slot_of(trial)), trial)
+                for trial in claimable_trials(index.standing)[:1]
+            ),
+        ]
+        return min(found, key=itemgetter(0), default=(None, None))[1]
+
+    def _enqueue_after(self, slot: int) -> None:
+        """Bring in what a claim of this slot brings, unless it is there."""
+        later = self.schedule.after(slot)
+        if later is not None and later not in self.index.taken:
+            self.enqueue_slot(later)
+
+    def planned(self) -> list[int]:
+        """The slots of the schedule that have no trial, as of the last look."""
+        taken = self.index.taken
+        return [slot for slot in self.schedule.order if slot not in taken]
+
+    def enqueue_slot(self, slot: int) -> None:
+        """Add the item that the schedule has for a slot."""
+        cell = self.schedule.items[slot].cell
+        whole = cell and is_complete(cell, self.plan.space)
+        experiment_key, trajectory_key = self.keys_of(cell) if whole else (None, None)
+        self.enqueue(
+            cell,
+            experiment_key=experiment_key,
+            trajectory_key=trajectory_key,
+            kept={SLOT: slot},
+        )
+
+    def _proposer(self, claimed: FrozenTrial, trial_id: int) -> Proposer:
+        """What answers a claimed trial that asks for its values."""
+
+        def note(attributes: Mapping[str, Any]) -> None:
+            for key, value in attributes.items():
+                self.storage.set_trial_system_attr(trial_id, key, value)
+
+        def ask() -> Trial:
+            return propose(self.plan, claimed, self.optuna_study.get_trials(deepcopy=False))
+
+        return Proposer(ask, note)
 
     def drop(self, waiting: FrozenTrial) -> None:
         """Take a waiting place out of the budget, unless somebody takes it first."""
@@ -157,8 +262,11 @@ class TrialQueue:
         return {**trial.user_attrs.get(CELL, {}), **trial.params}
 
     def done(self, trial: Trial, values: list[float]) -> None:
-        """Record a finished trial."""
-        self.optuna_study.tell(trial, values)
+        """Record a finished trial; its values are numbers, one for each objective."""
+        # Optuna's `tell` reads the whole trial first, which a database answers with 13 statements.
+        self.storage.set_trial_state_values(
+            self.id_of(trial.number), state=TrialState.COMPLETE, values=list(map(float, values))
+        )
 
     def pruned(self, trial: Trial, reason: str) -> None:
         """Record a trial that was ended early for want of promise."""
@@ -197,13 +305,29 @@ class TrialQueue:
         return standing_trials([trial for trial in shown if not states or trial.state in states])
 
     def counts(self) -> Counts:
-        """How far the sweep is."""
-        return Counts.of(self.trials())
+        """How far the sweep is; what is scheduled waits as well."""
+        return self.look().counts(planned=len(self.planned()))
+
+    def attribute(self, name: str) -> Any:
+        """A user attribute of the study; not by a copy of all, the plan among them."""
+        return self.storage.get_study_user_attrs(self._study_id).get(name)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the controller may yet add items: it says when it will not."""
+        return bool(self.attribute(OPEN))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no item can follow any more: nothing is left, or the controller has said so."""
+        counts = self.counts()
+        return counts.finished == counts.total or not self.is_open
 
     @property
     def deadline(self) -> float | None:
         """When no further trial may begin, in seconds since 1970; None for never."""
-        return self.optuna_study.user_attrs.get(DEADLINE)
+        stored: float | None = self.attribute(DEADLINE)
+        return stored
 
     def set_deadline(self, timeout: float | None) -> None:
         """Let the sweep run on until `timeout` seconds are spent altogether."""
@@ -214,12 +338,15 @@ class TrialQueue:
     @property
     def parent_run_id(self) -> str | None:
         """The MLflow run of the sweep."""
-        return self.optuna_study.user_attrs.get(PARENT)
+        stored: str | None = self.attribute(PARENT)
+        return stored
 
     def id_of(self, number: int) -> int:
         """The storage's own number of a trial."""
-        study_id = self.storage.get_study_id_from_name(self.optuna_study.study_name)
-        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        if number not in self.index.ids:
+            found = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+            self.index.ids[number] = found
+        return self.index.ids[number]
 
 
 def open_study(

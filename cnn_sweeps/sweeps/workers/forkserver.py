@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
+from cnn_sweeps.provenance import devices
+from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
@@ -37,6 +39,18 @@ def warm_up(execute: str | None = None) -> None:
     """Start the process that workers are forked from; it imports what they need meanwhile."""
     CONTEXT.set_forkserver_preload([PRELOADED] if execute is None else [execute.split(":")[0]])
     ensure_running()
+
+
+@contextmanager
+def warming_up() -> Iterator[None]:
+    """Let that process start beside what the block does; what the block refuses ends it."""
+    warm_up()
+    try:
+        yield
+    except BaseException:
+        if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
+            os.kill(pid, signal.SIGKILL)  # it would import for seconds before it looked
+        raise
 
 
 def ensure_running() -> None:
@@ -84,11 +98,15 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
     answers: dict[int, Any] = {}
+    seats = devices.seats()
     deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {n: stack.enter_context(_asked(function, calls[n], deaths)) for n in left}
+            asked = {
+                n: stack.enter_context(_asked(function, calls[n], deaths, _seat(seats, n)))
+                for n in left
+            }
             answers |= {n: receive() for n, receive in asked.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
@@ -96,9 +114,17 @@ def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) ->
     return [answers[n] for n in range(len(calls))]
 
 
+def _seat(seats: Sequence[Device], number: int) -> Device | None:
+    """The GPU of a process, in turn."""
+    return seats[number % len(seats)] if seats else None
+
+
 @contextmanager
 def _asked(
-    function: Callable[..., Any], arguments: tuple[Any, ...], deaths: Deaths
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    deaths: Deaths,
+    device: Device | None,
 ) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.
 
@@ -112,7 +138,7 @@ def _asked(
     # TensorFlow leaves files behind in a process that is killed, or ends as these do.
     with here, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         process = CONTEXT.Process(
-            target=_answer, args=(function, arguments, there, scratch), daemon=True
+            target=_answer, args=(function, arguments, there, scratch, device), daemon=True
         )
         try:
             with there:  # our end, so that the pipe ends with the process
@@ -138,9 +164,15 @@ def _asked(
 
 
 def _answer(
-    function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection, scratch: str
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    pipe: Connection,
+    scratch: str,
+    device: Device | None,
 ) -> None:
     tempfile.tempdir = scratch
+    if device is not None:
+        devices.use(device)
     try:
         answer = function(*arguments)
     except CnnSweepsError as error:

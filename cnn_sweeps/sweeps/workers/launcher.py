@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
@@ -57,6 +58,9 @@ Launch = Callable[[], None]
 
 TICK = 1.0
 """Seconds between two looks at the study."""
+PATIENCE = 60.0
+"""Seconds that a placed worker waits for more trials: another one would wait in a scheduler's
+queue."""
 MOST_FRUITLESS = 3
 """Placements in a row that begin no trial; then something is wrong with all."""
 
@@ -143,7 +147,7 @@ def work_as_job(worker: str) -> None:
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
         with importable_code(SweepStudy.load(address, checked=False), trust=False):
             study = SweepStudy.load(address)
-        with logged_worker(study):
+        with devices.using(number, devices.seats()), logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
                 study=study,
@@ -151,6 +155,7 @@ def work_as_job(worker: str) -> None:
                 stop=lambda: bool(stopping) or asked_to_stop(study),
                 number=number,
                 threads=max(1, cores() // cpu_slots),
+                patience=PATIENCE,
             ).work()
             logger.info("worker %d, process %d, ended", number, os.getpid())
 

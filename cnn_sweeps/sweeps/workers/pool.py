@@ -8,10 +8,9 @@ dead one had in hand.
 import logging
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -20,7 +19,11 @@ from multiprocessing.context import ForkServerProcess
 from tempfile import TemporaryDirectory
 from typing import cast
 
+import psutil
+
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
+from cnn_sweeps.provenance import devices
+from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.deaths import Deaths
@@ -32,7 +35,10 @@ logger = logging.getLogger(__name__)
 TICK = 0.25
 """Seconds between two looks at the workers."""
 TRIALS_PER_PROCESS = 20
-"""Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
+LEAK = TRIALS_PER_PROCESS * 12 * 2**20
+"""A worker is replaced when it has grown by so many bytes, not before so many trials: TensorFlow
+leaks about 12 MB a training. What trains nothing leaks nothing, and a new process has to read the
+study."""
 MOST_FAILED_STARTS = 8
 """Workers in a row that die before their first trial; then something is wrong with all."""
 MOST_OUT_OF_MEMORY = 2
@@ -48,7 +54,8 @@ class Order:
 
     Attributes:
         address: the study.
-        number: number of the worker, from 0; its device follows from it.
+        number: number of the worker, from 0.
+        device: the GPU that it uses; None for any that there is.
         threads: CPU threads for configs that leave them open.
         patience: seconds to wait for a database or a server that is away.
         scratch: folder of its temporary files.
@@ -60,6 +67,7 @@ class Order:
     scratch: str
     threads: int
     patience: float = 0.0
+    device: Device | None = None
     execute: str | None = None
 
 
@@ -94,10 +102,13 @@ class Pool:
         workers: int,
         threads: int,
         patience: float = 0.0,
+        seats: Sequence[Device] = (),
         execute: str | None = None,
     ) -> None:
+        """Nobody is there yet; `seats` are GPUs of workers by their numbers, in turn."""
         self._address, self._workers = address, workers
         self._threads, self._patience, self._execute = threads, patience, execute
+        self._seats = seats
         self._handles: dict[int, WorkerHandle] = {}
         self._stillborn = 0
         self._deaths = Deaths(workers)
@@ -167,6 +178,7 @@ class Pool:
             number=number,
             threads=self._threads,
             patience=self._patience,
+            device=self._seats[number % len(self._seats)] if self._seats else None,
             execute=self._execute,
         )
         here, there = CONTEXT.Pipe(duplex=False)
@@ -231,8 +243,8 @@ def serve(order: Order, pipe: Connection) -> None:
     tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
-    if (device := device_of(order.number)) is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    if order.device is not None:
+        devices.use(order.device)
 
     from cnn_sweeps.sweeps.study.log import logged_worker  # noqa: PLC0415
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
@@ -259,7 +271,8 @@ def serve(order: Order, pipe: Connection) -> None:
                     stop=lambda: bool(stopping),
                     number=order.number,
                     threads=order.threads,
-                ).work(most=TRIALS_PER_PROCESS)
+                    worn=Wear(),
+                ).work()
     except StoppedError:  # its trial is requeued by who finds it without an owner
         pass
     except CnnSweepsError as error:
@@ -270,26 +283,18 @@ def serve(order: Order, pipe: Connection) -> None:
     os._exit(0)
 
 
-def device_of(number: int) -> str | None:
-    """The GPU of a worker, in turn; None where there is none."""
-    devices = _devices()
-    return devices[number % len(devices)] if devices else None
+class Wear:
+    """Whether a worker process has grown by more than it should, asked after each trial."""
 
+    def __init__(self) -> None:
+        """Begin to count; the first trial brings what every worker has in memory."""
+        self._trials, self._first = 0, 0
 
-def _devices() -> list[str]:
-    """GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name.strip() and name != "-1"]
-    with suppress(OSError):
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return listed.stdout.split() if listed.returncode == 0 else []
-    return []
+    def __call__(self) -> bool:
+        """Count one more trial."""
+        held = psutil.Process().memory_info().rss
+        self._trials, self._first = self._trials + 1, self._first or held
+        return self._trials >= TRIALS_PER_PROCESS and held - self._first > LEAK
 
 
 def _received(handle: WorkerHandle) -> Iterator[Event]:

@@ -5,6 +5,7 @@ hundredths of a second. TensorFlow must only be imported here, not started: a st
 TensorFlow does not survive a fork.
 """
 
+import gc
 import os
 
 from cnn_sweeps.sweeps.workers.imports import without
@@ -15,6 +16,7 @@ UNUSED = ("sklearn", "matplotlib.pyplot")
 
 os.environ["MPLBACKEND"] = "agg"  # of a notebook that sweeps, only the kernel shows pictures
 
+gc.disable()  # nothing that is imported is garbage
 with quiet_stderr():
     with without(*UNUSED):
         import keras  # noqa: F401 -- all of these for their effect
@@ -26,3 +28,5 @@ with quiet_stderr():
 
     figures.warm_up()
     code.import_all()
+gc.freeze()  # nor in the processes below this one, which would copy what is searched
+gc.enable()

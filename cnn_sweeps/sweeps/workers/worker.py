@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOK = 1.0
+"""Seconds between two looks for more trials."""
 OnRunStart = Callable[[str, Identity], None]
 Emit = Callable[[Event], None]
 
@@ -66,6 +68,8 @@ class Worker:
         stop: whether to end: no further trial, and the one in hand after its epoch.
         number: number of the worker, from 0.
         threads: CPU threads for configs that leave them open (`trainer.threads: 0`).
+        worn: whether this process has done enough, asked after each trial.
+        patience: seconds to wait where no trial waits and the study is not marked as finished.
         owner: this process.
         begun: name and config hash of the run in hand, once it exists.
         claimed: when the trial in hand was claimed, by a clock that is never set.
@@ -77,25 +81,34 @@ class Worker:
     stop: Callable[[], bool] = lambda: False
     number: int = 0
     threads: int = 0
+    worn: Callable[[], bool] = lambda: False
+    patience: float = 0.0
     owner: Owner = field(default_factory=Owner.here)
     begun: tuple[str, str] | None = None
     claimed: float = 0.0
 
     def work(self, most: int | None = None) -> None:
-        """Carry out waiting trials until none is left, the time is up, or `most` are done.
+        """Carry out trials until none is left, the time is up, or `most` are done.
+
+        Where none waits, and the controller may yet add some, it waits for so long as `patience`.
 
         Raises:
             StoreError: nothing can be recorded any more; the trial in hand has failed.
         """
-        done = 0
+        done, until = 0, time.monotonic() + self.patience
         while not self.stop() and not _over(self.study.deadline) and done != most:
             with self.study.address.refusing():
                 trial = self.study.claim(self.owner)
+                if trial is None and (time.monotonic() >= until or self.study.is_over):
+                    return
             if trial is None:
-                return
+                time.sleep(LOOK)
+                continue
             with self.study.address.refusing(), heartbeat(self.study.address, trial):
                 self._carry_out(trial)
-            done += 1
+            done, until = done + 1, time.monotonic() + self.patience
+            if self.worn():
+                return
 
     def _carry_out(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""
@@ -167,6 +180,8 @@ class Worker:
         for name, value in attributes.metric_attributes(result.metrics).items():
             trial.set_user_attr(name, value)
         trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
+        if result.shared:
+            trial.set_user_attr(attributes.SHARED, dict(result.shared))
         objectives = plan.objectives.values(result.metrics)
         study.done(trial, objectives)
         self._ended(

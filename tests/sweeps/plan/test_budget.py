@@ -1,8 +1,10 @@
 """What `hydra.sweeper` takes for the log and the workers of a sweep."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cards import install
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan import budget
@@ -60,3 +62,35 @@ def test_auto_starts_as_many_workers_as_there_is_memory_for(
     monkeypatch.setattr(budget, "cores", lambda: 4)
     monkeypatch.setattr(budget, "available_memory", lambda: free)
     assert Budget.parse({}).n_jobs == workers
+
+
+def test_gpus_limit_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` starts no sixteen on one card; a number for each card is kept to."""
+    install(tmp_path, monkeypatch, "9000/0")
+    monkeypatch.setattr(budget, "cores", lambda: 16)
+    monkeypatch.setattr(budget, "available_memory", lambda: 1e12)
+    assert Budget.parse({}).n_jobs == 2
+    assert Budget.parse({"workers_per_gpu": 3}).n_jobs == 3
+    assert Budget.parse({"n_jobs": 16}).n_jobs == 16
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Budget.parse({}).n_jobs == 16
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        pytest.param({"workers_per_gpu": 0}, "workers_per_gpu=0 is invalid", id="none"),
+        pytest.param({"workers_per_gpu": "many"}, "an integer from 1, or auto", id="text"),
+        pytest.param({"workers_per_gpu": 2, "n_jobs": 5}, "n_jobs=5 is more than", id="more"),
+        pytest.param({"workers_per_gpu": 2, "gpus": ""}, "there is no GPU here", id="no card"),
+    ],
+)
+def test_workers_of_a_gpu_that_cannot_be(
+    settings: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that is none, two numbers that do not fit, and a number of nothing."""
+    install(tmp_path, monkeypatch, "9000/0", "9000/0")
+    if "gpus" in settings:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", settings.pop("gpus"))
+    with pytest.raises(ConfigError, match=message):
+        Budget.parse(settings)

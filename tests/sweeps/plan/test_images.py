@@ -8,13 +8,16 @@ from configs import values
 from PIL import Image
 from plans import plan, sweep_of
 
+from cnn_sweeps.api import carry_out
 from cnn_sweeps.config.schema import Data
-from cnn_sweeps.data import Dataset
+from cnn_sweeps.data import loading
+from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import ConfigError, DataError, InputError
 from cnn_sweeps.sweeps.outcome import Display
 from cnn_sweeps.sweeps.plan import images
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.images import MOST_READ, refuse_unfit
+from cnn_sweeps.sweeps.plan.images import refuse_unfit
+from cnn_sweeps.sweeps.request import SweepRequest
 
 DIGITS = {"name": "digits"}
 
@@ -103,18 +106,34 @@ def test_what_fits_in_some_company_is_left_to_its_trial(in_tmp: Path) -> None:
     refuse_unfit(made({"data.limit": "100,200", "data.test_fraction": "0.2,0.3"}))
 
 
-def test_each_setting_of_data_is_read_once_and_not_endlessly(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A sweep over a hundred seeds of the split does not read a hundred times."""
+def test_images_are_read_once_for_all_their_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each split is looked at all the same, and what was not looked at is told."""
     read = []
 
-    def noted(config: Data) -> Dataset | InputError:
+    def noted(config: Data) -> Content:
         read.append(config)
         return real(config)
 
-    real = images._read
-    monkeypatch.setattr(images, "_read", noted)
+    real = loading.read
+    monkeypatch.setattr(loading, "read", noted)
     seeds = ",".join(map(str, range(20)))
-    refuse_unfit(made({"data.split_seed": seeds, "model.filters": "4,8"}))
-    assert len(read) == len(set(read)) == MOST_READ
+    assert refuse_unfit(made({"data.split_seed": seeds, "model.filters": "4,8"})) is None
+    with pytest.raises(DataError, match=r"validation_fraction=1e-06 of 1438 images is none"):
+        refuse_unfit(made({"data.split_seed": seeds, "data.validation_fraction": "0.1,1e-6"}))
+    assert len(read) == 2
+    monkeypatch.setattr(images, "MOST_READ", 8)
+    said = refuse_unfit(made({"data.split_seed": seeds}))
+    assert said is not None
+    assert said.startswith("images were checked for 8 of 20 settings")
+
+
+@pytest.mark.parametrize("where", ["launcher", "elsewhere"])
+def test_images_are_looked_at_wherever_the_workers_are(in_tmp: Path, where: str) -> None:
+    """Nothing is handed to a launcher, and no study waits for workers that could not train."""
+    asked = made(data={**DIGITS, "limit": 5})
+    place = None if where == "elsewhere" else lambda *_: pytest.fail("something was placed")
+    budget = Budget(elsewhere=where == "elsewhere")
+    request = SweepRequest(plan=asked, budget=budget, config=asked.first, place=place)
+    with pytest.raises(DataError, match=r"data\.limit=5 leaves no training image"):
+        carry_out(request, Display())
+    assert not list(in_tmp.iterdir())

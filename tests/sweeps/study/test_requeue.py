@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import DEAD, KilledError, die_before
 from optuna.trial import FrozenTrial, Trial, TrialState
 from plans import plan, study
 
@@ -16,28 +17,10 @@ from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
 from cnn_sweeps.sweeps.study.slots import fill_queue
-from cnn_sweeps.sweeps.study.storage import Journal
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
-DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
 STEPS = ("marked", "with its reason", "with its last heartbeat", "failed", "enqueued")
 """What requeueing writes, in this order."""
-
-
-class KilledError(BaseException):
-    """Stands for SIGKILL: nothing after it is carried out."""
-
-
-def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process die when it writes its next entry but so many."""
-    append, left = Journal.append_logs, iter(range(step))
-
-    def dying(journal: Journal, logs: list[dict[str, Any]]) -> None:
-        if next(left, None) is None:
-            raise KilledError
-        append(journal, logs)
-
-    monkeypatch.setattr(Journal, "append_logs", dying)
 
 
 def claimed(made: SweepStudy, owner: Owner = DEAD) -> FrozenTrial:
@@ -55,8 +38,10 @@ def died(made: SweepStudy, reason: str = "killed", retries: int = 2) -> Any:
 
 
 def cells(made: SweepStudy) -> list[str]:
-    """The values of all trials that count, in no particular order."""
-    return sorted(json.dumps(made.carried_values(trial)) for trial in made.trials())
+    """The values of all slots, in the queue or only scheduled, in no particular order."""
+    made.look()
+    planned = [made.schedule.items[slot].cell for slot in made.planned()]
+    return sorted(map(json.dumps, [*map(made.carried_values, made.trials()), *planned]))
 
 
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=[f"before {step}" for step in STEPS])

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from kills import DEAD
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
@@ -26,7 +27,6 @@ RANGES = {
 }
 SLOTS = 14
 """More than the 10 trials with which TPE begins."""
-DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
 HERE = [name for name, sampler in SAMPLERS.items() if all(map(find_spec, sampler.packages))]
 CONTINUOUS = [name for name in HERE if not SAMPLERS[name].enumerates and name != "auto"]
 BY_NUMBER = ["random", "qmc"]

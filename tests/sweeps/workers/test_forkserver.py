@@ -4,9 +4,11 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
-from answers import blocked, die, doubled, process_of, refused
+from answers import blocked, die, doubled, gpu_of, process_of, refused
+from cards import UUID, install
 from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
@@ -66,3 +68,12 @@ def test_ctrl_c_while_a_process_is_begun_is_heard(
         interrupts.steered = True
         assert call(doubled, 1) == 2
     assert (interrupts.count >= 1, interrupts.number) == (True, number)
+
+
+def test_processes_that_score_take_turns_at_the_cards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that train do."""
+    install(tmp_path, monkeypatch, "9000/0", "4096/0")
+    seen = call_each(gpu_of, [(0,), (1,), (2,)])
+    assert seen == [UUID.format(0), UUID.format(1), UUID.format(0)]

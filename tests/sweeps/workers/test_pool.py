@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cards import UUID, install
 from fakes import CONTROLLER, MARK
 from optuna.trial import TrialState
 from plans import plan, study
@@ -18,6 +20,7 @@ from signals import heard
 
 from cnn_sweeps.data import memory
 from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
@@ -221,6 +224,7 @@ def test_what_a_dead_controller_left_is_found(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, {tests!r})
 from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver
@@ -297,3 +301,35 @@ def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -
     assert results(made) == results(undisturbed)
     assert made.counts().total == made.counts().finished == 60
     assert not made.optuna_study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
+
+
+def test_a_worker_is_replaced_when_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its trainings leak, not by its first trial, and not before a number of trials."""
+    held = iter([500, *[500 + pool.LEAK + 1] * 30])
+
+    class Process:
+        def memory_info(self) -> Any:
+            return SimpleNamespace(rss=next(held))
+
+    monkeypatch.setattr(pool.psutil, "Process", Process)
+    wear = pool.Wear()
+    assert [wear() for _ in range(20)] == [False] * 19 + [True]
+
+
+def test_a_worker_that_does_not_grow_stays() -> None:
+    """A new process would read the whole study again."""
+    wear = pool.Wear()
+    assert not any(wear() for _ in range(40))
+
+
+def test_workers_take_turns_at_the_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has one, and it alone."""
+    install(tmp_path, monkeypatch, "9000/0", "4096/0")
+    made = filled(tmp_path, plan(SIX, tracking={"tags": {MARK: str(tmp_path)}}))
+    group = pool.Pool(
+        made.address, workers=3, threads=1, seats=devices.seats(), execute="fakes:seeing"
+    )
+    Supervisor(study=made, store=None, budget=Budget(), view=Collector()).run(group, Interrupts())
+    seen = {path.name: path.read_text() for path in tmp_path.glob("gpu-*")}
+    assert set(seen.values()) <= {UUID.format(0), UUID.format(1)}
+    assert len(seen) >= 2

@@ -1,0 +1,161 @@
+"""`cnn-sweeps cache trajectory.store=FOLDER`: the epochs that a lab or a class has together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cnn_sweeps.cli import output
+from cnn_sweeps.errors import UnknownHashError
+from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.terminal import say
+from cnn_sweeps.trajectories.shared import SharedEntry, SharedStore
+
+MB = 10**6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedAsked:
+    """What a command is about.
+
+    Attributes:
+        store: where to look.
+        prefix: the beginning of trajectory hashes; None for all.
+        others: whether what other users wrote may be deleted.
+        json: whether a program reads the answer.
+    """
+
+    store: SharedStore
+    prefix: str | None
+    others: bool
+    json: bool
+
+    @property
+    def entries(self) -> list[SharedEntry]:
+        """The entries that are meant.
+
+        Raises:
+            UnknownHashError: no trajectory has that prefix.
+        """
+        every = self.store.entries()
+        meant = [each for each in every if each.trajectory_hash.startswith(self.prefix or "")]
+        if self.prefix is not None and not meant:
+            raise UnknownHashError(
+                f"no trajectory hash begins with {self.prefix}, in {self.store.folder}.\n"
+                f"  cnn-sweeps cache trajectory.store={self.store.folder} lists all."
+            )
+        return meant
+
+    @property
+    def place(self) -> str:
+        """Where it looks, for a person."""
+        return str(self.store.folder.absolute())
+
+
+def show(asked: SharedAsked) -> int:
+    """Print a row for each trajectory in each environment."""
+    rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
+    if asked.json:
+        say(dump_json({"folder": asked.place, "bytes": taken, "entries": rows}))
+    elif not rows:
+        say(_empty(asked))
+    else:
+        out = output.console()
+        _table(rows).show(out)
+        epochs = pluralize(sum(row["epochs"] for row in rows), "epoch")
+        out.print(f"{_count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}")
+    return 0
+
+
+def verify(asked: SharedAsked) -> int:
+    """Check every file; what does not fit its digest is set aside. 1 where something did not."""
+    entries = asked.entries
+    faults = [
+        {**_name(entry), "file": file, "fault": fault}
+        for entry in entries
+        for file, fault in sorted(entry.damaged().items())
+    ]
+    if asked.json:
+        say(dump_json({"folder": asked.place, "checked": len(entries), "faults": faults}))
+        return 1 if faults else 0
+    if not entries:
+        say(_empty(asked))
+        return 0
+    for each in faults:
+        where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
+        say(f"{where}  {each['file']} is {each['fault']}")
+    remedy = "damaged files are quarantined, and given again by who has or trains them"
+    say(f"{_count(entries)} checked: {remedy if faults else 'all files are intact'}.")
+    return 1 if faults else 0
+
+
+def clear(asked: SharedAsked) -> int:
+    """Delete what this user wrote, of all users with `--others`; and say what stays."""
+    entries, before = asked.entries, asked.store.size
+    deleted = asked.store.clear(entries, others=asked.others)
+    freed = max(before - asked.store.size, 0)
+    stay = sum(len(entry.paths) for entry in entries)
+    if asked.json:
+        told = {"deleted_epochs": deleted, "kept_epochs": stay, "freed_bytes": freed}
+        say(dump_json({"folder": asked.place, **told}))
+        return 0
+    if not entries:
+        say(_empty(asked))
+        return 0
+    say(f"{pluralize(deleted, 'epoch')} deleted, {freed / MB:,.1f} MB freed.")
+    if stay:
+        why = "could not be deleted" if asked.others else "of other users not deleted (--others)"
+        say(f"{pluralize(stay, 'epoch')} {why}.")
+    return 0
+
+
+ACTIONS: dict[str, Callable[[SharedAsked], int]] = {"list": show, "verify": verify, "clear": clear}
+
+
+def _name(entry: SharedEntry) -> dict[str, str]:
+    return {"trajectory_hash": entry.trajectory_hash, "environment": entry.environment}
+
+
+def _plain(entry: SharedEntry) -> dict[str, Any]:
+    """What is known of an entry, ready for JSON."""
+    about, epochs = entry.about, list(entry.epochs())
+    written = max((path.stat().st_mtime for path in entry.paths), default=0.0)
+    return {
+        **_name(entry),
+        "title": str(about.get("title", "")),
+        "data": str(about.get("data", "")),
+        "epochs": len(epochs),
+        "bytes": entry.size,
+        "writers": sorted({each.writer for each in epochs}),
+        "last_written": datetime.fromtimestamp(written, tz=UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    columns = {
+        "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
+        "network": [row["title"] for row in rows],
+        "data": [row["data"] for row in rows],
+        "epochs": [str(row["epochs"]) for row in rows],
+        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
+        "written by": [", ".join(row["writers"]) for row in rows],
+        "environment": [row["environment"] for row in rows],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - {"epochs", "size MB"}),
+        first=("trajectory", "size MB", "epochs", "written by", "network"),
+        every="cnn-sweeps cache trajectory.store=FOLDER --json",
+    )
+
+
+def _empty(asked: SharedAsked) -> str:
+    return f"the shared store in {asked.place} is empty."
+
+
+def _count(entries: Sequence[Any]) -> str:
+    return pluralize(len(entries), "trajectory", "trajectories")

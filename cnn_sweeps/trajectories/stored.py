@@ -1,0 +1,132 @@
+"""A training of which everything is stored: it is read, and neither trained nor compiled.
+
+Import this module late: it imports Keras.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import keras
+
+from cnn_sweeps.config.metrics import measured_names
+from cnn_sweeps.config.schema import Config, TrainerConfig
+from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.provenance.environment import Environment
+from cnn_sweeps.provenance.identity import Identity
+from cnn_sweeps.training import state, stopping
+from cnn_sweeps.training.epoch import Epoch, TrainingCost
+from cnn_sweeps.trajectories import resume
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.chain import Chain
+from cnn_sweeps.trajectories.entry import EpochRecord, WantedEpochs
+from cnn_sweeps.trajectories.files import Arrays
+
+
+@dataclass(kw_only=True)
+class StoredTraining:
+    """The epochs of a finished training, a `training.loop.EpochSource` that has an end.
+
+    Attributes:
+        model: gets the weights of the epoch with which the training ends; it need not be compiled.
+        chain: where they are stored.
+        history: all epochs up to the one after which the config says stop.
+        final: number of the epoch with whose weights it ends.
+        weights: the variables of the model after that one.
+        read: how many were asked for.
+    """
+
+    model: keras.Model
+    chain: Chain
+    history: Sequence[EpochRecord]
+    final: int
+    weights: Arrays
+    read: int = field(default=0, init=False)
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def find(
+        cls,
+        model: keras.Model,
+        config: Config,
+        identity: Identity,
+        environment: Environment,
+        *,
+        folder: Path,
+        wanted: WantedEpochs = resume.NOBODY,
+    ) -> Self | None:
+        """What a config asks for, as it is stored; None where something has to be computed.
+
+        Args:
+            model: as it is built for the config.
+            config: what is asked for.
+            identity: its hashes.
+            environment: where it would be trained.
+            folder: `tracking.dir`, below which trajectories are stored.
+            wanted: what others want of it, such as trials of the same sweep.
+        """
+        trainer, asked = config.trainer, config.trajectory
+        if not asked.reuse or asked.store is not None:  # what is shared is held against the store
+            return None
+        if trainer.weight_averaging or measured_names(trainer):
+            return None
+        chain = resume.chain(TrajectoryStore.under(folder), config, identity, environment)
+        history = _asked_for(trainer, chain.history())
+        if not history:
+            return None
+        final = stopping.final_epoch(trainer, [one.epoch for one in history])
+        weights = chain.weights(history[final - 1])
+        if weights is None or not state.fits_model(model, weights):
+            return None
+        for number in {*config.trajectory.keep_epochs, *wanted.states}:
+            chain.keep_state(number)
+        chain.mark_used()
+        return cls(model=model, chain=chain, history=history, final=final, weights=weights)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Each epoch as it was trained."""
+        for one in self.history:
+            self.read += 1
+            yield one.epoch
+
+    def checkpoint(self, number: int) -> None:
+        """All that may be wanted again is stored."""
+
+    def restore_best(self, number: int) -> None:
+        """Let the model carry the weights after an epoch.
+
+        Raises:
+            RunFailedError: an observer has stopped early, and they are not stored.
+        """
+        known = number == self.final
+        weights = self.weights if known else self.chain.weights(self.history[number - 1])
+        if weights is None:
+            raise RunFailedError(
+                f"The weights after epoch {number} are not stored in {self.chain.folder}.\n"
+                "Type trajectory.reuse=false to train it again."
+            )
+        state.restore_model(self.model, weights)
+
+    @property
+    def reused(self) -> Mapping[int, str]:
+        """Epochs by number, and the runs that trained them."""
+        return {one.number: one.run_id for one in self.history[: self.read]}
+
+    @property
+    def cost(self) -> TrainingCost:
+        """Nothing was paid; whom the run has to thank."""
+        trained_by = tuple(dict.fromkeys(self.reused.values()))
+        return TrainingCost(trained=0, reused=self.read, seconds=0.0, trained_by=trained_by)
+
+
+def _asked_for(trainer: TrainerConfig, known: Sequence[EpochRecord]) -> list[EpochRecord]:
+    """The epochs up to the one after which training ends; none where that is not known."""
+    epochs: list[Epoch] = []
+    for one in known:
+        epochs.append(one.epoch)
+        if not stopping.is_finite(one.epoch):
+            return []
+        if stopping.end_of(trainer, epochs):
+            return [*known[: len(epochs)]]
+    return []

@@ -1,0 +1,97 @@
+"""Which network a run has: a new one, or that of the trial before it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from configs import config
+from stores import Finished, copy_of
+
+from cnn_sweeps.models import build
+from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.run import TrialContext, run
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.training import loop
+
+TRIAL = TrialContext(parent_run_id=None)
+
+
+@pytest.fixture
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which a run of two epochs has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
+
+
+def tried(home: Store, epochs: int, **groups: Any) -> RunResult:
+    """A trial of the same trajectory, so many epochs long."""
+    groups.setdefault("tracking", {"figures": False, "log_model": False})
+    return run(config(trainer={"epochs": epochs}, **groups), home, trial=TRIAL)
+
+
+def trained(home: Store, epochs: int) -> str:
+    """The digest of the weights of a training that reads nothing."""
+    return tried(home, epochs, trajectory={"reuse": False}).weights_sha256
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    """Stand for what must not be called."""
+    raise AssertionError("something was built or compiled")
+
+
+def test_what_is_stored_is_neither_built_nor_compiled(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network of the trial before gets the weights, which are those of a training."""
+    wanted = trained(home, 1)
+    tried(home, 3)
+    monkeypatch.setattr("cnn_sweeps.runs.network.build_model", refuse)
+    monkeypatch.setattr(loop.Trainer, "compile", refuse)
+    read = tried(home, 1)
+    assert read.epochs_trained == 0
+    assert read.weights_sha256 == wanted
+    logged = home.get(read.run_id)
+    assert logged.tags["epochs_reused"] == "1"
+    assert "conv_1" in home.read_text(read.run_id, "model_summary.txt")
+    assert logged.metrics["trainable_params"] > 0
+
+
+def test_without_a_trial_before_it_the_network_is_built(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new process has none; what is stored is still not compiled."""
+    monkeypatch.setattr("cnn_sweeps.runs.network._last", {})
+    monkeypatch.setattr(loop.Trainer, "compile", refuse)
+    assert tried(home, 1).epochs_trained == 0
+
+
+def test_lost_weights_are_trained_again(home: Store) -> None:
+    """In a network of its own, from the first epoch on."""
+    wanted = trained(home, 1)
+    tried(home, 3)
+    for file in home.dir.glob("trajectories/*/*/weights/0001.npz"):
+        file.unlink()
+    again = tried(home, 1)
+    assert again.weights_sha256 == wanted
+
+
+def test_an_epoch_more_is_trained_in_a_network_of_its_own(home: Store) -> None:
+    """One that carries the weights of another trial is no beginning."""
+    tried(home, 1)
+    assert tried(home, 3).weights_sha256 == trained(home, 3)
+
+
+def test_another_trajectory_has_another_network(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the trial before it was."""
+    made = []
+    monkeypatch.setattr(
+        "cnn_sweeps.runs.network.build_model",
+        lambda *given: made.append(given) or build.build_model(*given),
+    )
+    tried(home, 1)
+    tried(home, 1, model={"filters": 5})
+    tried(home, 1, seed=1)
+    assert [model.filters for model, *_ in made[-2:]] == [5, 4]

@@ -1,0 +1,200 @@
+"""The queue: few items wait, every slot is claimed once, and who dies loses and doubles nothing."""
+
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from kills import DEAD, KilledError, die_before
+from optuna.trial import TrialState
+from plans import FakeRun, plan, study
+
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study import heartbeat
+from cnn_sweeps.sweeps.study.attributes import SLOT, TRAJECTORY_KEY, slot_of
+from cnn_sweeps.sweeps.study.recovery import recover
+from cnn_sweeps.sweeps.study.slots import fill_queue
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
+
+SEEDS = {"seed": "range(0,12)"}
+EPOCHS_AND_FILTERS = {"trainer.epochs": "1,2,3,4,5", "model.filters": "4,8,12"}
+KINDS = [
+    pytest.param(plan(SEEDS), Budget(), id="enumerated"),
+    pytest.param(plan(SEEDS, sampler="random"), Budget(n_trials=12), id="sampled"),
+]
+
+
+def waiting(made: SweepStudy) -> int:
+    """Items in the queue that nobody has claimed, as Optuna's own tools see them."""
+    return len(made.optuna_study.get_trials(states=(TrialState.WAITING,)))
+
+
+def claim_all(made: SweepStudy) -> None:
+    """Claim trials for a process that does not live, as long as there are any."""
+    while made.claim(DEAD):
+        pass
+
+
+def work(made: SweepStudy) -> None:
+    """Let a worker that has just begun carry out what is left, after the dead ones' trials."""
+    fresh = SweepStudy.load(made.address)
+    recover(fresh, None, retries=2, show=lambda _: None)
+    Worker(study=fresh, execute=FakeRun()).work()
+
+
+def assert_all_done_once(made: SweepStudy, slots: int = 12) -> None:
+    """Each slot has exactly one finished trial, each experiment one, and nothing is left over."""
+    counts = made.counts()
+    assert (counts.total, counts.finished, counts.waiting) == (slots, slots, 0)
+    done = made.trials(TrialState.COMPLETE)
+    assert sorted(map(slot_of, done)) == list(range(slots))
+    assert len({str(trial.params) for trial in done}) == slots
+    assert waiting(made) == 0
+
+
+@pytest.mark.parametrize(("swept", "budget"), KINDS)
+def test_two_items_wait_for_each_worker(tmp_path: Path, swept: Plan, budget: Budget) -> None:
+    """However many a sweep has: who claims one brings in the one that comes so many after it."""
+    made = study(tmp_path, swept)
+    fill_queue(made, Budget(n_trials=budget.n_trials, n_jobs=2))
+    assert made.counts().total == made.counts().waiting == 12
+    claimed, most = [], 0
+    while (trial := made.claim(Owner.here())) is not None:
+        most = max(most, waiting(made))
+        claimed.append(slot_of(trial))
+    assert (most, claimed) == (4, list(range(12)))
+
+
+@pytest.mark.parametrize("step", range(4), ids=["claimed", "owned", "brought in", "done"])
+@pytest.mark.parametrize(("swept", "budget"), KINDS)
+def test_a_worker_that_dies_in_a_claim_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: Plan, budget: Budget, step: int
+) -> None:
+    """Another worker finds what it left, with no controller there."""
+    monkeypatch.setattr(heartbeat, "GRACE", 0.0)
+    made = study(tmp_path, swept)
+    fill_queue(made, budget)
+    with monkeypatch.context() as patch:
+        die_before(step, patch)
+        with pytest.raises(KilledError):
+            claim_all(made)
+    work(made)
+    assert_all_done_once(made)
+
+
+@pytest.mark.parametrize("step", range(3), ids=["scheduled", "first", "second"])
+@pytest.mark.parametrize(("swept", "budget"), KINDS)
+def test_a_controller_that_dies_while_it_fills_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: Plan, budget: Budget, step: int
+) -> None:
+    """Once the schedule is stored workers need no controller; before that nothing is there."""
+    made = study(tmp_path, swept)
+    with monkeypatch.context() as patch:
+        die_before(step, patch)
+        with pytest.raises(KilledError):
+            fill_queue(made, budget)
+    if step == 0:
+        assert made.counts().total == 0
+        fill_queue(made, budget)
+    work(made)
+    assert_all_done_once(made)
+
+
+@pytest.mark.parametrize(("swept", "budget"), KINDS)
+def test_an_item_that_two_processes_bring_in_counts_once(
+    tmp_path: Path, swept: Plan, budget: Budget
+) -> None:
+    """Each has seen that it was missing: the first one counts, also before it was claimed."""
+    made = study(tmp_path, swept)
+    fill_queue(made, budget)
+    for slot in (1, 5, 5):
+        made.enqueue_slot(slot)
+    assert made.counts().total == made.counts().waiting == 12
+    work(made)
+    assert_all_done_once(made)
+    numbers = {slot_of(trial): trial.number for trial in made.trials()}
+    assert (numbers[1], numbers[5]) == (1, 3)
+
+
+@pytest.mark.parametrize("second", [None, 2, 7], ids=["the same", "fewer workers", "more"])
+def test_a_sweep_is_continued_by_another_number_of_workers(
+    tmp_path: Path, second: int | None
+) -> None:
+    """What the one had in the queue the other goes on with."""
+    made = study(tmp_path, plan(SEEDS))
+    fill_queue(made, Budget(n_jobs=4))
+    Worker(study=made, execute=FakeRun()).work(3)
+    again = study(tmp_path, plan(SEEDS))
+    fill_queue(again, Budget(n_jobs=second or 4))
+    assert again.counts().total == 12
+    work(again)
+    assert_all_done_once(again)
+
+
+def test_a_larger_total_is_continued_to(tmp_path: Path) -> None:
+    """And a smaller one is kept to, whether the rest is in the queue or only scheduled."""
+    made = study(tmp_path, plan(SEEDS, sampler="random"))
+    for total in (10, 3, 12, 5):
+        fill_queue(made, Budget(n_trials=total))
+        assert (made.counts().total, waiting(made)) == (total, 2)
+        Worker(study=made, execute=FakeRun()).work(1)
+    work(made)
+    assert sorted(map(slot_of, made.trials(TrialState.COMPLETE))) == list(range(5))
+
+
+def test_a_worker_looks_beyond_the_queue_for_a_trajectory_that_is_free(tmp_path: Path) -> None:
+    """Where all that wait would only wait for somebody's training, it takes a later item."""
+    made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
+    fill_queue(made, Budget(n_jobs=1))
+    trials = [made.claim(Owner.here()) for _ in range(3)]
+    cells = [made.frozen(t).system_attrs["fixed_params"] for t in trials if t is not None]
+    assert [cell["model.filters"] for cell in cells] == [12, 8, 4]
+    assert {cell["trainer.epochs"] for cell in cells} == {5}
+    work(made)
+    assert made.counts().waiting == 0
+
+
+def test_each_trajectory_is_begun_with_its_longest(tmp_path: Path) -> None:
+    """Also where only two items wait: what comes after it need only be read."""
+    made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
+    fill_queue(made, Budget(n_jobs=2))
+    work(made)
+    begun = sorted(made.trials(), key=lambda trial: trial.datetime_start or 0)
+    first = {t.user_attrs[TRAJECTORY_KEY]: t.params["trainer.epochs"] for t in reversed(begun)}
+    assert list(first.values()) == [5, 5, 5]
+
+
+def test_a_study_whose_items_are_all_in_the_queue_is_continued(tmp_path: Path) -> None:
+    """An earlier version put them there at once, and had no schedule."""
+    made = study(tmp_path, plan(SEEDS))
+    for slot, cell in enumerate(made.plan.space.cells()):
+        made.enqueue(cell, kept={SLOT: slot})
+    assert (made.counts().total, waiting(made)) == (12, 12)
+    fill_queue(made, Budget())
+    assert (made.counts().total, waiting(made)) == (12, 12)
+    work(made)
+    assert_all_done_once(made)
+
+
+def test_a_slot_that_nothing_new_is_left_for_is_given_up_for_good(tmp_path: Path) -> None:
+    """The same command finds the sweep finished, and asks the sampler no more."""
+    made = study(tmp_path, plan({"model.filters": "4,8"}, sampler="random"))
+    fill_queue(made, Budget(n_trials=5))
+    work(made)
+    for _ in range(2):
+        assert (made.counts().total, made.counts().finished, made.is_over) == (2, 2, True)
+        fill_queue(made, Budget(n_trials=5))
+
+
+def test_optunas_own_tools_see_points_and_nothing_else(tmp_path: Path) -> None:
+    """The schedule is no trial and no user attribute of the study; each slot is one trial."""
+    made = study(tmp_path, plan(SEEDS))
+    fill_queue(made, Budget())
+    work(made)
+    loaded = optuna.load_study(study_name="study", storage=made.storage)
+    assert Counter(trial.state for trial in loaded.trials) == {TrialState.COMPLETE: 12}
+    assert set(loaded.user_attrs) == {"cnn_sweeps:plan"}
+    assert [trial.params["seed"] for trial in loaded.trials] == list(range(12))
