@@ -26,6 +26,7 @@ from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.tracking.system_metrics import logged_system_metrics
 from cnn_sweeps.training import averaging, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
@@ -138,7 +139,8 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        yield tracked
+        with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
+            yield tracked
 
 
 def _built_first(
