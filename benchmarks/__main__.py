@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     cost.add_argument("--trials", type=int, default=TRIALS, help="trials that do nothing (500)")
     cost.add_argument("--workers", type=int, default=WORKERS, help="for them (2); 0: this process")
     cost.add_argument("--sampler", default="grid", help="for them: grid, random, tpe, ...")
+    cost.add_argument("--storage", metavar="URL", help="a database for them; else a journal")
     begun = commands.add_parser(
         "pretrained", parents=[shared], help="pretrained backbones, and heads on frozen features"
     )
@@ -110,9 +111,14 @@ def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
 
         print(f"load before: {machine.load():.2f}", end="\n\n")
         trials = engine.measure(
-            folder / "engine", trials=asked.trials, workers=asked.workers, sampler=asked.sampler
+            folder / "engine",
+            trials=asked.trials,
+            workers=asked.workers,
+            sampler=asked.sampler,
+            storage=asked.storage,
         )
-        print(overhead.curve(list(overhead.pieces(trials))))
+        where = "database" if asked.storage else "journal"
+        print(overhead.curve(list(overhead.pieces(trials)), where))
 
 
 def run_recipe(asked: argparse.Namespace, folder: Path) -> None:

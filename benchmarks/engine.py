@@ -1,5 +1,6 @@
 """A study of many trials that do nothing, carried out by the engine's own workers."""
 
+import uuid
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,6 @@ from optuna.trial import FrozenTrial
 from benchmarks import studies
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.runs import validate
-from cnn_sweeps.sweeps.controller import fill_queue
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.objectives import Objectives
@@ -17,6 +17,7 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.events import Event
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
@@ -29,7 +30,9 @@ EXECUTE = "benchmarks.trivial:execute"
 NAME = "trivial"
 
 
-def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[FrozenTrial]:
+def measure(
+    folder: Path, *, trials: int, workers: int, sampler: str, storage: str | None = None
+) -> list[FrozenTrial]:
     """Carry out so many trials, and return them in the order in which they ended.
 
     Args:
@@ -37,12 +40,14 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
         trials: how many.
         workers: processes; 0 for this one.
         sampler: `grid` enumerates them, another one is asked for each.
+        storage: the URL of a database in the place of that journal.
 
     Raises:
         RunFailedError: not every trial is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    address = StudyAddress(storage=str(folder / f"{NAME}{SUFFIX}"), name=NAME)
+    name = NAME if storage is None else f"{NAME}-{uuid.uuid4().hex[:8]}"
+    address = StudyAddress(storage=storage or str(folder / f"{NAME}{SUFFIX}"), name=name)
     budget = Budget(n_trials=trials, n_jobs=workers)
     if workers:
         forkserver.warm_up(EXECUTE)
@@ -53,7 +58,7 @@ def measure(folder: Path, *, trials: int, workers: int, sampler: str) -> list[Fr
         Supervisor(study=study, store=None, budget=budget, view=Blind()).run(group, Interrupts())
     else:
         Worker(study=study, execute=execute_of(study, EXECUTE)).work()
-    return studies.completed(folder, expected=trials)
+    return studies.ended(study.optuna_study, expected=trials)
 
 
 def plan(trials: int, sampler: str) -> Plan:

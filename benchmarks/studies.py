@@ -26,11 +26,20 @@ def completed(folder: Path, expected: int) -> list[FrozenTrial]:
         raise RunFailedError(f"{folder} holds {len(journals)} studies; one sweep leaves one.")
     storage = JournalStorage(JournalFileBackend(str(journals[0])))
     (name,) = optuna.get_all_study_names(storage)
-    study = optuna.load_study(study_name=name, storage=storage)
+    return ended(optuna.load_study(study_name=name, storage=storage), expected)
+
+
+def ended(study: optuna.Study, expected: int) -> list[FrozenTrial]:
+    """The completed trials of a study, in the order they ended.
+
+    Raises:
+        RunFailedError: not that many trials are complete.
+    """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(trials) != expected:
         raise RunFailedError(
-            f"{len(trials)} trials are complete where {expected} were asked for, in {journals[0]}."
+            f"{len(trials)} trials are complete where {expected} were asked for, in "
+            f"{study.study_name}."
         )
     return sorted(trials, key=lambda trial: span(trial)[1])
 

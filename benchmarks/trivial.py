@@ -5,6 +5,7 @@ has in memory.
 """
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def execute(
             "train_seconds": 0.0,
             "trainable_params": 0.0,
             "resident_mb": resident_mb(),
+            "cpu_seconds": time.process_time(),
             "pid": float(os.getpid()),
         },
         training=TrainingResult(epochs=(EPOCH,), best=1, stopped="all 1 epoch"),

@@ -1,5 +1,6 @@
 """The benchmarks' command line, their reading of results and their tables; no clock."""
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmarks import files, grid, labels, machine, official_sweeper, overhead, recipe, studies
+from benchmarks import (
+    files,
+    gpu,
+    grid,
+    labels,
+    machine,
+    official_sweeper,
+    overhead,
+    recipe,
+    studies,
+)
 from benchmarks.__main__ import main, parser, ways
 from benchmarks.points import GRIDS, Point
 from benchmarks.table import markdown
@@ -214,16 +225,19 @@ def test_overhead_is_what_is_not_training() -> None:
 
 def test_the_curve_has_a_row_for_each_stretch() -> None:
     """Two workers: the wall time of a stretch is shared by the trials that ended in it."""
-    ends = [1.0, 1.0, 2.0, 2.0, 6.0]
+    ends = [(1.0, 0.1), (1.0, 0.1), (2.0, 0.2), (2.0, 0.2), (6.0, 0.9)]
     told = [
-        trial(number, ended, resident_mb=100.0 + number, pid=number % 2)
-        for number, ended in enumerate(ends)
+        trial(number, ended, resident_mb=100.0 + number, pid=number % 2, cpu_seconds=cpu)
+        for number, (ended, cpu) in enumerate(ends)
     ]
     first, second, third = overhead.pieces(told, size=2)
     assert (first.last, first.ms, first.resident_mb, first.processes) == (2, 500.0, 100.5, 2)
     assert (second.last, second.ms) == (4, 500.0)
     assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
-    assert "8.00 times the cost, +4 MiB" in overhead.curve([first, second, third])
+    assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
+    said = overhead.curve([first, second, third], "database")
+    assert "at most 4000.0 ms a trial, target 40: missed" in said
+    assert "7.00 times the processor time, target 1.5: missed; +4 MiB" in said
 
 
 def test_memory_now_is_at_most_the_peak() -> None:
@@ -352,3 +366,28 @@ def test_image_files_are_written_once(tmp_path: Path) -> None:
     assert (len(first), len(set(first.values())), len(list(folder.iterdir()))) == (30, 30, 10)
     files.write_images(folder, 31)
     assert {file: file.read_bytes() for file in first} == first
+
+
+def test_workers_of_a_gpu_are_compared_by_their_weights() -> None:
+    """A trial that comes out otherwise is seen, and ways that had no time are counted."""
+    task = gpu.Task(
+        folder=Path(), trials=2, images=300, epochs=1, workers=(1, 2), ends=time.monotonic()
+    )
+    way = gpu.Way(seconds=6.0, weights={0: "a", 1: "b"}, memory_mb=1234.0, busy=50.0)
+    other = replace(way, weights={0: "a", 1: "c"}, memory_mb=None, busy=None)
+    told = gpu.report(task, {"one after another": way, "1 on the card": other})
+    assert "20.00 |      100 |   1,234 |    50 |          yes |" in told
+    assert "|       – |     – |           NO |" in told
+    assert "2 ways left out" in told
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_runs_without_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few tiny trials on the CPU: one after another, by two workers, and with one killed."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu.main(["--dry-run", "--minutes", "60"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("yes |") == 3
+    assert "2, one killed" in told

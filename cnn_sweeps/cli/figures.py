@@ -12,7 +12,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
-from cnn_sweeps.figures import learning_curves, style
+from cnn_sweeps.figures import learning_curves_png
 from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
@@ -152,7 +152,7 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
     saved = gallery.save(made, write)
     if asked.only is None:
-        write(style.png(learning_curves(record.epochs, record.name)), CURVES_FILE)
+        write(learning_curves_png(record.epochs, record.name), CURVES_FILE)
         saved.written.insert(0, CURVES_FILE)
         if not asked.output:
             stored_model.note_left_out(saved.left_out, tracked)

@@ -64,6 +64,8 @@ Activation = Literal["relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh"
 
 IMAGENET = "imagenet"
 """What `model.weights` calls the weights that Keras publishes."""
+HUB = "hub:"
+"""Stands before a preset of KerasHub, in `model.backbone` and `model.weights`."""
 DEFAULT_BACKBONE = "MobileNetV2"
 RUN_HASH = re.compile("[0-9a-f]{4,64}")
 """The beginning of a config hash, as `model.weights` takes it."""
@@ -209,8 +211,26 @@ class CustomModel:
     """Whether the last layer gives raw scores instead of probabilities."""
 
 
-Own = Annotated[DnnModel | CnnModel | ResnetModel | CustomModel, Field(discriminator="name")]
-"""The networks of a run that can be a backbone, beside those that have one themselves."""
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class HubModel:
+    """A backbone of KerasHub, as its preset describes it."""
+
+    class_name: str
+    """Its class in `keras_hub.models`."""
+    name: Literal["hub"] = "hub"
+    """Which builder makes the network."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the class, but for the shape of the images."""
+    scale: tuple[float, ...] | None = None
+    """What pixels from 0 to 255 are multiplied by: one number, or one for each colour."""
+    offset: tuple[float, ...] | None = None
+    """What is added then."""
+
+
+Own = Annotated[
+    DnnModel | CnnModel | ResnetModel | CustomModel | HubModel, Field(discriminator="name")
+]
+"""The networks that can be a backbone, beside the applications of Keras."""
 OWN: TypeAdapter[Any] = TypeAdapter(Own, config=ConfigDict(defer_build=True))
 
 
@@ -235,12 +255,13 @@ class PretrainedModel:
     name: Literal["pretrained"] = "pretrained"
     """Which builder makes the network."""
     backbone: str | dict[str, Any] | None = None
-    """A name of `keras.applications`, or a network of ours or the user's own as a mapping
-    (`name: resnet`, ...); null for that of the run in `weights`, else MobileNetV2."""
+    """A name of `keras.applications`, a preset of KerasHub (`hub:...`), or a network of ours or the
+    user's own as a mapping (`name: resnet`, ...); null for that of `weights`, else MobileNetV2."""
     params: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of that application, such as `alpha`."""
     weights: WeightsName | None = not_identity(IMAGENET)
-    """`imagenet`, the hash of a run, a file of weights; null for random ones."""
+    """`imagenet` (of a preset, its own), the hash of a run, a preset of KerasHub (`hub:...`), or a
+    file of weights; null for random ones."""
     weights_sha256: Digest | None = None
     """Digest of these weights: of the file, or of all weights of the run. Found where null."""
     trained_on: tuple[Positive, Positive, Positive] | None = None
@@ -269,12 +290,14 @@ class PretrainedModel:
         object.__setattr__(self, "backbone", backbone)
 
     @property
-    def weights_from(self) -> Literal["nothing", "imagenet", "run", "file"]:
+    def weights_from(self) -> Literal["nothing", "imagenet", "run", "hub", "file"]:
         """What `weights` names."""
         if self.weights is None:
             return "nothing"
         if self.weights == IMAGENET:
             return "imagenet"
+        if self.weights.startswith(HUB):
+            return "hub"
         return "run" if RUN_HASH.fullmatch(self.weights) else "file"
 
     @property
@@ -698,6 +721,8 @@ class Tracking:
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further tags for every run; numbers and truth values are stored as text."""
+    system_metrics: bool = added(default=False, neutral=False)
+    """Whether MLflow's system metrics (processor, memory, disk, GPU) are logged."""
     patience: Annotated[float, Field(ge=0)] = added(default=300.0, neutral=300.0)
     """Seconds to wait for a database or a server that goes away in mid-run or in mid-sweep, the
     study's too; 0 gives up at once."""

@@ -63,7 +63,8 @@ def memory(_machine: Machine) -> Iterator[Finding]:
     left = available_memory()
     if left is None:
         return
-    started = max(1, min(cores(), int(left // WORKER)))
+    seats = len(devices.seats()) or cores()
+    started = max(1, min(cores(), seats, int(left // WORKER)))
     if left < WORKER:
         what = f"{left / GIB:.1f} GiB of memory are available, but a training may take more"
         yield warn(what, "Close other programs, or raise the limit of the container or job.")

@@ -2,10 +2,17 @@
 
 from typing import Final
 
-from cnn_sweeps.figures.curves import learning_curves
+from cnn_sweeps.figures.curves import learning_curves, learning_curves_png
 from cnn_sweeps.figures.style import warm_up
 
-__all__ = ["EVALUATION", "EXAMPLES", "FOLDER", "learning_curves", "warm_up"]
+__all__ = [
+    "EVALUATION",
+    "EXAMPLES",
+    "FOLDER",
+    "learning_curves",
+    "learning_curves_png",
+    "warm_up",
+]
 
 FOLDER: Final = "figures"
 """Where among the artifacts of a run its pictures are; the learning curves stand outside."""

@@ -117,7 +117,8 @@ def png(figure: "Figure") -> bytes:
     with figure_style():
         canvas.draw()  # type: ignore[no-untyped-call]  # Matplotlib's types are not complete
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # as above
-    Image.fromarray(pixels).convert("RGB").save(file, format="png")
+    # Level 6, the default, makes the file a tenth smaller in twice the time.
+    Image.fromarray(pixels).convert("RGB").save(file, format="png", compress_level=3)
     return file.getvalue()
 
 

@@ -23,9 +23,9 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.schema import CustomModel, Model, PretrainedModel
+from cnn_sweeps.config.schema import HUB, CustomModel, HubModel, Model, PretrainedModel
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import cnn, custom, dense, dnn, resnet
+from cnn_sweeps.models import cnn, custom, dense, dnn, hub, resnet
 from cnn_sweeps.models.network import Network, Shape, Tensor
 from cnn_sweeps.text.format import first_line
 
@@ -34,8 +34,9 @@ OWN: Final[Mapping[str, Network[Any]]] = {
     "cnn": cnn.NETWORK,
     "resnet": resnet.NETWORK,
     "custom": custom.NETWORK,
+    "hub": hub.NETWORK,
 }
-"""The networks of a run that can be a backbone, by their names."""
+"""The networks that can be a backbone beside the applications of Keras, by their names."""
 KEY: Final = "model.weights"
 BACKBONE: Final = "backbone"
 RGB: Final = 3
@@ -45,8 +46,8 @@ SMALLEST_SIDE: Final = 32
 USUAL_SIZE: Final = 160
 """Pixels that are suggested where images are too small."""
 ENOUGH_NAMES: Final = 6
-HUB: Final = re.compile(r"(hub|hf|kaggle):.*|keras_hub.*")
-"""How presets of KerasHub are written."""
+HANDLE: Final = re.compile(r"(hf|kaggle|modelscope)://.*")
+"""How presets of KerasHub on a hub are written."""
 MAPS: Final = 4
 """Dimensions of feature maps: images, height, width, filters."""
 
@@ -130,12 +131,12 @@ def fill_backbone(network: Any, model: PretrainedModel, trained: Any) -> None:
         own.set_weights(trained.get_weights())
         return
     whole = own
-    if model.network is None or isinstance(model.network, CustomModel):
+    if model.network is None or isinstance(model.network, CustomModel | HubModel):
         whole = _whole(model, own.input_shape[1:])  # the file has its last layers too
     try:
         with warnings.catch_warnings(action="ignore"):
             whole.load_weights(trained)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except Exception as error:  # a damaged file may raise anything in three libraries
         raise ConfigError(
             f"model.weights={trained} has no weights of {title(model)}: {first_line(error)}\n"
             "Type model.backbone for the network that the file is of, or another file."
@@ -219,7 +220,9 @@ def application_names() -> tuple[str, ...]:
 def title(model: PretrainedModel) -> str:
     """The backbone and where its weights are from: `pretrained MobileNetV2 imagenet`."""
     weights = model.weights or "random"
-    origin = {"run": weights[:8], "file": Path(weights).name}.get(model.weights_from, weights)
+    base = Path(weights.removeprefix(HUB)).name
+    origins = {"run": weights[:8], "file": base, "hub": base}
+    origin = origins.get(model.weights_from, weights)
     own = model.network
     known = OWN[own.name].title(own) if own else str(model.backbone or "")
     return " ".join(filter(None, ["pretrained", known, origin]))
@@ -262,11 +265,9 @@ def _check_weights(model: PretrainedModel) -> None:
 def _check_name(name: str) -> None:
     if name in application_names():
         return
-    if HUB.fullmatch(name):
+    if HANDLE.fullmatch(name):
         raise ConfigError(
-            f"model.backbone={name}: presets of KerasHub belong into a network of your own.\n"
-            "Install it (pip install keras-hub) and type model=custom, with a function that calls "
-            "keras_hub.models.Backbone.from_preset."
+            f"model.backbone={name} is a preset of KerasHub.\nType model.backbone={HUB}{name}."
         )
     lower = {each.lower(): each for each in application_names()}
     near = [lower[each] for each in get_close_matches(name.lower(), lower, n=ENOUGH_NAMES)]
@@ -305,7 +306,7 @@ def _check_size(model: PretrainedModel, shape: Shape) -> None:
 def _input_shape(model: PretrainedModel, shape: Shape) -> Shape:
     """Height, width and channels of what the backbone gets of such images."""
     height, width = model.input_size or shape[:2]
-    if model.network is None:
+    if model.network is None or isinstance(model.network, HubModel):
         return height, width, RGB
     return height, width, model.trained_on[2] if model.trained_on else shape[2]
 
@@ -321,9 +322,20 @@ def _prepared(model: PretrainedModel, image: Tensor, shape: Shape) -> Tensor:
         x = layers.Concatenate(name="as_colour")([x, x, x])
     elif x.shape[3] == RGB and shape[2] == 1:
         x = ops.image.rgb_to_grayscale(x)
-    if isinstance(model.network, CustomModel):
+    return _scaled(model, x)
+
+
+def _scaled(model: PretrainedModel, x: Tensor) -> Tensor:
+    """Pixels from 0 to 255 in the scale that the backbone was trained with."""
+    from keras import layers, ops  # noqa: PLC0415 - as above
+
+    own = model.network
+    if isinstance(own, CustomModel):
         return layers.Rescaling(1 / 255, name="preprocessing")(x)
-    if model.network is not None:
+    if isinstance(own, HubModel):
+        numbers = map(_one_or_list, (own.scale or (1.0,), own.offset or (0.0,)))
+        return layers.Rescaling(*numbers, name="preprocessing")(x)
+    if own is not None:
         return x
     reverse, scale, offset = _preprocessing(str(model.backbone))
     if reverse:
@@ -348,6 +360,10 @@ def _preprocessing(name: str) -> tuple[bool, list[float], list[float]]:
     scale = parts[order, range(RGB)] / white
     rounded = [float(np.round(each, 15)) for each in scale]
     return bool(order[0]), rounded, [float(each) for each in offset]
+
+
+def _one_or_list(numbers: Sequence[float]) -> float | list[float]:
+    return numbers[0] if len(numbers) == 1 else list(numbers)
 
 
 def _head(model: PretrainedModel, x: Tensor, num_classes: int) -> Tensor:
@@ -379,6 +395,8 @@ def _whole(model: PretrainedModel, shape: Shape) -> Any:
         with custom.blame(f"{custom.KEY}={own.function} on images of {shape}"):
             network(keras.Input(shape))  # a Sequential model has no layers before
         return network
+    if isinstance(own, HubModel):
+        return hub.build_whole(own, shape)
     if own is not None:
         image = keras.Input(shape, name="image")
         scaled = keras.layers.Rescaling(1 / 255, name="scaling")(image)

@@ -36,7 +36,13 @@ MODULES: Final = (
     # from phases and schedules to what is trained in each epoch
     "config/path.py",
     # from config to network: what the kinds share
-    *("models/__init__.py", "models/build.py", "models/dense.py", "models/network.py"),
+    *(
+        "models/__init__.py",
+        "models/build.py",
+        "models/dense.py",
+        "models/network.py",
+        "models/hub.py",
+    ),
     # from network to epochs: what is trained on, steps, loop, optimizers, backend, variables
     *("training/augmentation.py", "training/class_weights.py", "training/losses.py"),
     *("training/own_loss.py", "training/ema.py", "training/freezing.py"),

@@ -1,7 +1,6 @@
 """The report of a sweep, put where its run is."""
 
 from functools import partial
-from importlib import import_module
 from importlib.metadata import version
 from threading import Thread
 
@@ -12,6 +11,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, notes
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.imports import import_quickly
 from cnn_sweeps.tracking.names import REPORT_FILES, REPORT_OF
 
 PAGE, TEXT = REPORT_FILES
@@ -22,7 +22,7 @@ HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg",
 
 def warm_up() -> None:
     """Import beside whatever else goes on what a report needs."""
-    Thread(target=lambda: [import_module(name) for name in HEAVY], daemon=True).start()
+    Thread(target=import_quickly, args=HEAVY, daemon=True).start()
 
 
 def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import (
+    HUB,
     IMAGENET,
     Config,
     Model,
@@ -24,7 +25,7 @@ from cnn_sweeps.config.schema import (
 from cnn_sweeps.data.download import digest_of, fetch
 from cnn_sweeps.data.files import expand_user, kind
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
-from cnn_sweeps.models import custom, pretrained
+from cnn_sweeps.models import custom, hub, pretrained
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.models.pretrained import KEY
@@ -72,6 +73,7 @@ def resolve_backbone(config: Config) -> Model:
     model = config.model
     if not isinstance(model, PretrainedModel):
         return model
+    model = _with_preset(model)
     if model.weights_from == "run":
         return _with_run(model, _known_run(model, config.tracking))
     if model.weights_from == "file":
@@ -93,9 +95,11 @@ def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
         UnknownHashError: there is no such run.
         RecordError: the weights are not those of the record.
     """
-    model = begun_with(config)
-    if model is None:
+    if not isinstance(config.model, PretrainedModel):
         return config.model
+    model = _with_preset(config.model)
+    if model.weights is None:
+        return model
     if model.weights_from == "run":
         return _with_run(model, trained_run(model, store or lookup.open_store(config.tracking)))
     if model.weights_from == "imagenet":  # Keras is asked for the file
@@ -132,6 +136,8 @@ def weights_file(model: PretrainedModel, shape: Shape) -> Path:
     """
     if model.weights_from == "file":
         return _own_file(model)
+    if model.weights_from == "hub":
+        return hub.weights_file(str(model.weights))
     file = pretrained.published_file(model, shape)
     target = expand_user(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / file.name
     remedy = f"get it there yourself and put it at {target}, or type {KEY}=FILE"
@@ -144,6 +150,27 @@ def _digest_of(file: Path, _changed: int) -> str:
     """Of a file, until it changes; of the arrays where it was exported with a run."""
     packed = file.suffix == packed_weights.SUFFIX
     return packed_weights.weights_sha256(file) if packed else digest_of(file)
+
+
+def _with_preset(model: PretrainedModel) -> PretrainedModel:
+    """The network with the backbone that a preset of KerasHub tells, and with its weights."""
+    asked = model.backbone if isinstance(model.backbone, str) else ""
+    if not asked and model.backbone is None and model.weights_from == "hub":
+        asked = str(model.weights)
+    if not asked.startswith(HUB):
+        return model
+    weights = asked if model.weights == IMAGENET else model.weights
+    if model.params:
+        raise ConfigError(
+            f"model.params are arguments of an application of Keras, and {asked} is none."
+        )
+    return replace(model, backbone=_described(asked), weights=weights)
+
+
+@lru_cache(maxsize=16)
+def _described(preset: str) -> dict[str, Any]:
+    """What a preset says, read once for all trials of a sweep."""
+    return spelt_out(plain_value(hub.read_preset(preset)))
 
 
 def _known_run(model: PretrainedModel, tracking: Tracking) -> TrainedRun:

@@ -22,10 +22,11 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.tracking.system_metrics import logged_system_metrics
 from cnn_sweeps.training import averaging, loop, state
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
@@ -138,7 +139,8 @@ def _start(
     ) as tracked:
         if started is not None:
             started(tracked.run_id, experiment.identity)
-        yield tracked
+        with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
+            yield tracked
 
 
 def _built_first(
@@ -273,8 +275,8 @@ def _draw_and_store(
         A sentence for each figure that had to be left out.
     """
     config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves(trained.epochs, experiment.name)
-    tracked.log_figure(curves, CURVES_FILE)
+    curves = figures.learning_curves_png(trained.epochs, experiment.name)
+    artifacts.write_bytes(tracked, curves, CURVES_FILE)
     left_out: tuple[str, ...] = ()
     single = test_scores is not None
     if single and config.tracking.figures:

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 
 MINUTE, HOUR = 60, 3600
 
-HEADS = {"images_per_second": "images/s", "peak_memory_mb": "peak memory MB"}
+HEADS = {
+    "images_per_second": "images/s",
+    "peak_memory_mb": "peak memory MB",
+    "peak_gpu_memory_mb": "peak GPU memory MB",
+}
 """Headings that do not follow from the name."""
 SECONDS = "_seconds"
 FEW, LARGE = 10, 1e7

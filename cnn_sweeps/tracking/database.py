@@ -9,7 +9,6 @@ reads it gets a copy that is treated so.
 """
 
 import atexit
-import gc
 import logging
 import os
 import socket
@@ -28,6 +27,7 @@ from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema, template
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.imports import import_quickly
 from cnn_sweeps.tracking.patience import patient_client
 from cnn_sweeps.tracking.schema import MLFLOW
 
@@ -183,8 +183,7 @@ def quiet_mlflow() -> Iterator[None]:
         os.environ.setdefault(name, value)
     # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
     with warnings.catch_warnings(action="ignore"):
-        with _without_collecting():
-            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 the part that warns
+        import_quickly("mlflow.store.tracking.sqlalchemy_store")  # the part that warns
 
         if "MLFLOW_LOGGING_LEVEL" not in os.environ:
             logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -192,18 +191,6 @@ def quiet_mlflow() -> Iterator[None]:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         yield
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Import without looking for garbage, of which there is none and which takes long."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _moved_copy(database: Path) -> str:

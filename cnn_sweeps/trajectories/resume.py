@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
-from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity, lineage
@@ -80,7 +80,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         goes_on=goes_on,
         epoch_mb=config.trajectory.epoch_mb,
         wanted=wanted.weights,
-        shared=_sharing(entry, config, environment),
+        shared=_sharing(entry, config, environment, trajectories),
     )
     try:
         with resumed:
@@ -125,11 +125,22 @@ def _about(entry: Entry, config: Config) -> dict[str, Any]:
     }
 
 
-def _sharing(stored: Chain, config: Config, environment: Environment) -> Sharing | None:
-    """What is shared of a training with others, where a store is named for that."""
+def _sharing(
+    stored: Chain, config: Config, environment: Environment, own: TrajectoryStore
+) -> Sharing | None:
+    """What is shared of a training with others, where a store is named for that.
+
+    Raises:
+        ConfigError: the store is the own cache, which deletes what it does not know.
+    """
     if config.trajectory.store is None:
         return None
     store = SharedStore(config.trajectory.store.expanduser())
+    if own.folder.resolve() in (store.folder.resolve(), *store.folder.resolve().parents):
+        raise ConfigError(
+            f"trajectory.store={store.folder} is in the cache of {own.folder.parent} itself.\n"
+            "  Type a folder of its own, on a file system that all can reach."
+        )
     steps = config.trainer.steps_per_execution
     beside = {"code": environment.code, "steps_per_execution": steps}
     where = {"environment": environment.numerics | beside}

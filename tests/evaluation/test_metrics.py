@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn
 
+from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.evaluation import metrics
 
 NAMES = ("ant", "bee", "wasp", "fly", "moth", "gnat", "flea")
@@ -123,3 +124,38 @@ def test_a_class_that_is_never_predicted_has_no_precision_to_be_sure_of() -> Non
     """Its recall is 0, surely."""
     ends = metrics.class_intervals(np.array([0, 0, 1]), np.array([0, 0, 0]), 2)[1]
     assert ends == {"recall": (0, 0), "f1": (0, 0)}
+
+
+@pytest.mark.parametrize("row", [(np.nan, 0.5), (np.inf, 0.5), (0.0, 0.0)])
+def test_what_is_no_probability_is_refused(row: tuple[float, float]) -> None:
+    """With how many images it is, in the package's own words."""
+    with pytest.raises(RunFailedError, match="no probabilities for 1 of 2 images"):
+        metrics.normalized(np.array([row, (0.2, 0.8)]))
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        pytest.param(np.full((40, 4), 0.25), id="constant"),
+        pytest.param(np.tile(np.eye(4), (10, 1)), id="certain"),
+        pytest.param(
+            np.repeat([[0.4, 0.4, 0.1, 0.1], [0.1, 0.4, 0.4, 0.1]], 20, axis=0), id="ties"
+        ),
+    ],
+)
+def test_metrics_of_odd_probabilities_are_those_of_scikit_learn(
+    scores: NDArray[np.float64],
+) -> None:
+    """Where all are equal, none is in doubt, or several classes lead."""
+    labels = np.arange(40) % 4
+    found, predicted = metrics.overall_metrics(labels, scores), scores.argmax(axis=1)
+    expected = {
+        "accuracy": sklearn.accuracy_score(labels, predicted),
+        "balanced_accuracy": sklearn.balanced_accuracy_score(labels, predicted),
+        "macro_f1": sklearn.f1_score(labels, predicted, average="macro", zero_division=0),
+        "top_3_accuracy": sklearn.top_k_accuracy_score(labels, scores, k=3),
+        "roc_auc": sklearn.roc_auc_score(labels, scores, multi_class="ovr"),
+        "log_loss": sklearn.log_loss(labels, scores),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-12), name

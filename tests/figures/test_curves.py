@@ -5,7 +5,8 @@ from io import BytesIO
 
 import pytest
 
-from cnn_sweeps.figures.curves import MANY_EPOCHS, learning_curves
+from cnn_sweeps.figures import style
+from cnn_sweeps.figures.curves import MANY_EPOCHS, learning_curves, learning_curves_png
 from cnn_sweeps.training.epoch import Epoch
 
 
@@ -80,3 +81,12 @@ def test_pyplot_stays_unused() -> None:
     before = plt.get_fignums()
     learning_curves(epochs(2), "r").savefig(BytesIO(), format="png")
     assert plt.get_fignums() == before
+
+
+def test_a_file_does_not_show_what_was_drawn_before_it() -> None:
+    """Panels that are used again give the picture of new ones, to the byte."""
+    with_f = [replace(e, measured={"val_f": 0.1 * e.number}) for e in epochs(3)]
+    without = epochs(5, validation=False)
+    for shown in (epochs(40), epochs(2), without, epochs(1), with_f, epochs(7), epochs(3)):
+        about = f"cnn e{len(shown)}"
+        assert learning_curves_png(shown, about) == style.png(learning_curves(shown, about))

@@ -82,8 +82,6 @@ def test_images_can_be_resized_in_the_network() -> None:
     ("fields", "text"),
     [
         pytest.param({"backbone": "mobilnetv2"}, "Type, for example, .*MobileNetV2", id="typo"),
-        pytest.param({"backbone": "hub:resnet_18"}, "pip install keras-hub", id="KerasHub"),
-        pytest.param({"backbone": "hf://keras/bert"}, "pip install keras-hub", id="Hugging Face"),
         pytest.param({"params": {"alpha": 1}}, "model.params are arguments", id="params"),
         pytest.param({"weights": "imagenet"}, "a network of ours", id="imagenet of ours"),
         pytest.param(
@@ -303,6 +301,21 @@ def test_weights_are_read_from_a_file_of_keras(tmp_path: Path, name: str) -> Non
     pretrained.fill_backbone(network, config, file)
     kernel = network.get_layer("backbone").get_layer("conv_1").kernel
     assert np.array_equal(kernel, trained.get_layer("conv_1").kernel)
+
+
+@pytest.mark.parametrize("name", ["cut.keras", "cut.weights.h5", "cut.h5"])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, name: str) -> None:
+    """In the words of whoever noticed."""
+    from cnn_sweeps.config.schema import CnnModel
+    from cnn_sweeps.models.build import build_model
+
+    file = tmp_path / name
+    build_model(CnnModel(**CNN), (8, 8, 3), 5).save(tmp_path / "whole.keras")
+    file.write_bytes((tmp_path / "whole.keras").read_bytes()[:2000])
+    config = model(backbone=CNN, weights=str(file))
+    network = build(config)
+    with pytest.raises(ConfigError, match="has no weights of pretrained cnn"):
+        pretrained.fill_backbone(network, config, file)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Pretrained weights are known by their digest, wherever they are, and get where they belong."""
 
 import hashlib
+import os
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +176,48 @@ def test_an_exported_run_carries_its_weights(
     assert "model.weights=FILE" in capsys.readouterr().out
     with pytest.raises(UnknownHashError, match="model.weights="):
         api.reproduce(None, "tracking.dir=elsewhere", folder="bare")
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Two classes of CIFAR-10, a hundred small photographs of each."""
+    archive = Path(os.environ.get("CNN_SWEEPS_DATA", "nowhere"), "cifar10_images")
+    if not (archive / "cifar10_images.tar.gz").is_file():
+        pytest.skip("CNN_SWEEPS_DATA does not name a folder with cifar10_images.tar.gz")
+    left = {"airplane": 100, "automobile": 100}
+    with tarfile.open(archive / "cifar10_images.tar.gz", "r|gz") as files:
+        for file in files:
+            _, name, *_ = Path(file.name).parts
+            if left.get(name):
+                files.extract(file, tmp_path, filter="data")
+                left[name] -= 1
+            if not any(left.values()):
+                break
+    return tmp_path / "train"
+
+
+@pytest.mark.slow
+def test_a_network_pretrained_on_photographs_serves_other_images(
+    photographs: Path, store: Store
+) -> None:
+    """Grey digits are brought to its size and colour; heads on its features are the same again."""
+    from cnn_sweeps.runs.reproduce import reproduce
+
+    seen = config(
+        model=RESNET | {"width": 8},
+        data={"name": "image_folder", "path": str(photographs), "image_size": [32, 32]},
+        trainer={"epochs": 3},
+    )
+    first = run(replace(seen, tracking=replace(seen.tracking, dir=store.address.dir)), store)
+    head = {"freeze": "backbone", "features": "cached", "epochs": 3}
+    asked = begun_with(store, first.identity.short, input_size=[32, 32])
+    asked = replace(asked, trainer=config(trainer=head).trainer)
+    made = run(asked, store)
+    losses = [each.loss for each in made.training.epochs]
+    assert losses[-1] < losses[0]
+    assert made.metrics["trainable_params"] == (16 + 1) * 10
+    record = lookup.record_of(store, store.get(made.run_id))
+    assert reproduce(record, asked.tracking, store).verdict.kind == "bit-identical"
 
 
 def test_where_weights_lie_is_said_behind_reproduce(tmp_path: Path, store: Store) -> None:

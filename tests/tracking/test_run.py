@@ -14,10 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.figures import learning_curves
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
-from cnn_sweeps.training.epoch import Epoch, TrainingCost
+from cnn_sweeps.training.epoch import TrainingCost
 
 ENVIRONMENT = Environment(
     python="3.11.7",
@@ -217,22 +216,6 @@ def test_table_is_shown_by_mlflow(run: TrackedRun, store: Store) -> None:
         "data": [[1, 64], [2, None]],
     }
     assert json.loads(tags(run)["mlflow.loggedArtifacts"])[0]["path"] == "trials.json"
-
-
-def test_figure_is_a_picture(run: TrackedRun, tmp_path: Path) -> None:
-    """A figure is stored in the format that its name says."""
-    epoch = Epoch(
-        number=1,
-        loss=1.0,
-        accuracy=0.5,
-        val_loss=None,
-        val_accuracy=None,
-        seconds=1.0,
-        images_per_second=10.0,
-    )
-    run.log_figure(learning_curves([epoch], "r"), "curves.png")
-    file = run.client.download_artifacts(run.run_id, "curves.png", str(tmp_path))
-    assert Path(file).read_bytes().startswith(b"\x89PNG")
 
 
 def test_environment_and_commit(run: TrackedRun, store: Store) -> None:

@@ -262,6 +262,14 @@ def test_a_store_for_all_is_used_where_one_is_named(tracked: Tracked, tmp_path: 
     assert {entry.about["title"] for entry in entries} == {"cnn 4x1"}
 
 
+def test_the_own_cache_is_no_store_for_all(tracked: Tracked) -> None:
+    """It deletes what it does not know, so it is refused before anything is trained."""
+    own = TrajectoryStore.under(tracked.address.dir).folder
+    for folder in (own, own / "all"):
+        with pytest.raises(ConfigError, match="is in the cache of .* itself"):
+            ran(tracked, config(trajectory={"store": str(folder)}))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -24,9 +24,10 @@ METRICS = (
     "trainable_params",
     "total_params",
     "peak_memory_mb",
+    "peak_gpu_memory_mb",
     "epochs",
 )
-"""Every metric that each run has while the search goes on."""
+"""Every metric that each run has while the search goes on; memory of a GPU where it uses one."""
 
 Direction = Literal["minimize", "maximize"]
 SIGNS: dict[Direction, float] = {"minimize": 1.0, "maximize": -1.0}

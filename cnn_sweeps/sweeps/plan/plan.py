@@ -141,6 +141,14 @@ class Plan:
         except InputError:
             return json.dumps(cell, sort_keys=True)
 
+    def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Which experiment a cell is, and which trajectory it begins on: None for an impossible."""
+        try:
+            config = self.config(cell)
+        except InputError:
+            return self.experiment_key_of(cell), None
+        return self.experiment_key(config), self.trajectory_key(config)
+
     def distinct_cells(self) -> dict[str, dict[str, Any]]:
         """The cells of a discrete space by meaning; of those that mean the same, the first."""
         cells: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,9 @@
 """One thing that a sweep varies: what it may be, in order, and when it counts."""
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,16 +82,13 @@ class Dimension:
         Raises:
             ConfigError: it is no value of this dimension.
         """
-        texts = self.texts or tuple(map(str, self.choices))
-        known = dict(zip(texts, self.choices, strict=True))
         written = text_of(value)
         for text in (written, value):
-            if isinstance(text, str) and text in known:
-                return known[text]
+            if isinstance(text, str) and text in self._labels:
+                return self._labels[text]
         if is_number(value):
-            for choice in self.choices:
-                if is_number(choice) and choice == value:
-                    return choice
+            if (member := self._member(value)) in self._numbers and member == value:
+                return member
             if not self.choices and self.low <= value <= self.high:
                 number = float(value) if self.kind == "float" else int(value)
                 if number == value:
@@ -104,9 +103,8 @@ class Dimension:
         """
         if self.kind != "categorical" and is_number(value):
             return str(self._member(value))
-        for choice, text in zip(self.choices, self.texts, strict=False):
-            if type(choice) is type(value) and choice == value:
-                return text
+        if (text := self._texts.get((type(value), value))) is not None:
+            return text
         raise ConfigError(f"`{value}` is not a value of `{self}`.")
 
     def distribution(self) -> "BaseDistribution":
@@ -162,8 +160,25 @@ class Dimension:
         Optuna computes `low + k * step` in floating point, and 0.30000000000000004 would be
         another experiment than 0.3.
         """
-        members = [member for member in self.choices if is_number(member)]
-        return min(members, key=lambda member: abs(member - number), default=number)
+        place = bisect(self._numbers, number)
+        near = self._numbers[max(place - 1, 0) : place + 1]
+        return min(near, key=lambda member: abs(member - number), default=number)
+
+    # Looked up for every cell: a search among the members would make a sweep quadratic in them.
+
+    @cached_property
+    def _numbers(self) -> list[float]:
+        """The members that are numbers, ascending."""
+        return sorted(filter(is_number, self.choices))
+
+    @cached_property
+    def _labels(self) -> Mapping[str, Label]:
+        return dict(zip(self.texts or map(str, self.choices), self.choices, strict=True))
+
+    @cached_property
+    def _texts(self) -> Mapping[tuple[type, Label], str]:
+        pairs = zip(reversed(self.choices), reversed(self.texts), strict=False)
+        return {(type(choice), choice): text for choice, text in pairs}
 
 
 def categorical(key: str, values: Iterable[Any]) -> Dimension:

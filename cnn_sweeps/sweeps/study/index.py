@@ -27,6 +27,7 @@ class TrialIndex:
     Attributes:
         seen: trials that were there at the last look.
         unfinished: those that wait or run, by number.
+        standing: of these the ones that count, by slot; see `standing_trials`.
         settled: slots that are done with.
         finished: how many trials are done with.
         given_up: slots that get no trial any more.
@@ -37,6 +38,7 @@ class TrialIndex:
 
     seen: int = 0
     unfinished: list[FrozenTrial] = field(default_factory=list)
+    standing: list[FrozenTrial] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
     finished: int = 0
     given_up: set[int] = field(default_factory=set)
@@ -57,6 +59,8 @@ class TrialIndex:
                 self._settle(trial)
             else:
                 self.unfinished.append(trial)
+        mine = standing_trials(self.unfinished)
+        self.standing = [trial for trial in mine if slot_of(trial) not in self.settled]
 
     def _settle(self, trial: FrozenTrial) -> None:
         if GIVEN_UP in trial.user_attrs:
@@ -67,12 +71,6 @@ class TrialIndex:
         self.settled.add(slot_of(trial))
         if trial.state in SCORED and EXPERIMENT_KEY in trial.user_attrs:
             self.scored.setdefault(trial.user_attrs[EXPERIMENT_KEY], []).append(trial)
-
-    @property
-    def standing(self) -> list[FrozenTrial]:
-        """The unfinished trials that count, by slot; see `standing_trials`."""
-        mine = standing_trials(self.unfinished)
-        return [trial for trial in mine if slot_of(trial) not in self.settled]
 
     @property
     def running(self) -> list[FrozenTrial]:

@@ -94,6 +94,10 @@ class SweepStudy(TrialQueue):
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
         return self.plan.space.suggest(trial)
 
+    def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Which experiment a whole cell is, and which trajectory it begins on."""
+        return self.plan.keys_of(cell)
+
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell with the trajectory that it is a prefix of."""
         return Prefix.of(self.plan, experiment_key, cell)

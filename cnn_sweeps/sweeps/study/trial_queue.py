@@ -86,6 +86,10 @@ class TrialQueue:
         """A cell on its way into the queue."""
         return Prefix(cell=cell, experiment_key=experiment_key)
 
+    def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Which experiment a whole cell is, and which trajectory it shares with others."""
+        return self.plan.experiment_key_of(cell), None
+
     def enqueue(
         self,
         values: Mapping[str, Any] | None = None,
@@ -218,14 +222,13 @@ class TrialQueue:
 
     def enqueue_slot(self, slot: int) -> None:
         """Add the item that the schedule has for a slot."""
-        cell = dict(self.schedule.items[slot].cell)
-        prefix = Prefix(cell=cell)
-        if cell and is_complete(cell, self.plan.space):
-            prefix = self.prefix(self.plan.experiment_key_of(cell), cell)
+        cell = self.schedule.items[slot].cell
+        whole = cell and is_complete(cell, self.plan.space)
+        experiment_key, trajectory_key = self.keys_of(cell) if whole else (None, None)
         self.enqueue(
             cell,
-            experiment_key=prefix.experiment_key,
-            trajectory_key=prefix.trajectory_key,
+            experiment_key=experiment_key,
+            trajectory_key=trajectory_key,
             kept={SLOT: slot},
         )
 
@@ -305,10 +308,14 @@ class TrialQueue:
         """How far the sweep is; what is scheduled waits as well."""
         return self.look().counts(planned=len(self.planned()))
 
+    def attribute(self, name: str) -> Any:
+        """A user attribute of the study; not by a copy of all, the plan among them."""
+        return self.storage.get_study_user_attrs(self._study_id).get(name)
+
     @property
     def is_open(self) -> bool:
         """Whether the controller may yet add items: it says when it will not."""
-        return bool(self.optuna_study.user_attrs.get(OPEN))
+        return bool(self.attribute(OPEN))
 
     @property
     def is_over(self) -> bool:
@@ -319,7 +326,8 @@ class TrialQueue:
     @property
     def deadline(self) -> float | None:
         """When no further trial may begin, in seconds since 1970; None for never."""
-        return self.optuna_study.user_attrs.get(DEADLINE)
+        stored: float | None = self.attribute(DEADLINE)
+        return stored
 
     def set_deadline(self, timeout: float | None) -> None:
         """Let the sweep run on until `timeout` seconds are spent altogether."""
@@ -330,7 +338,8 @@ class TrialQueue:
     @property
     def parent_run_id(self) -> str | None:
         """The MLflow run of the sweep."""
-        return self.optuna_study.user_attrs.get(PARENT)
+        stored: str | None = self.attribute(PARENT)
+        return stored
 
     def id_of(self, number: int) -> int:
         """The storage's own number of a trial."""

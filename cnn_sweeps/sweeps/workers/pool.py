@@ -19,6 +19,8 @@ from multiprocessing.context import ForkServerProcess
 from tempfile import TemporaryDirectory
 from typing import cast
 
+import psutil
+
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
@@ -33,7 +35,10 @@ logger = logging.getLogger(__name__)
 TICK = 0.25
 """Seconds between two looks at the workers."""
 TRIALS_PER_PROCESS = 20
-"""Trials after which a worker is replaced: TensorFlow leaks about 12 MB a trial."""
+LEAK = TRIALS_PER_PROCESS * 12 * 2**20
+"""A worker is replaced when it has grown by so many bytes, not before so many trials: TensorFlow
+leaks about 12 MB a training. What trains nothing leaks nothing, and a new process has to read the
+study."""
 MOST_FAILED_STARTS = 8
 """Workers in a row that die before their first trial; then something is wrong with all."""
 MOST_OUT_OF_MEMORY = 2
@@ -266,7 +271,8 @@ def serve(order: Order, pipe: Connection) -> None:
                     stop=lambda: bool(stopping),
                     number=order.number,
                     threads=order.threads,
-                ).work(most=TRIALS_PER_PROCESS)
+                    worn=Wear(),
+                ).work()
     except StoppedError:  # its trial is requeued by who finds it without an owner
         pass
     except CnnSweepsError as error:
@@ -275,6 +281,20 @@ def serve(order: Order, pipe: Connection) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+class Wear:
+    """Whether a worker process has grown by more than it should, asked after each trial."""
+
+    def __init__(self) -> None:
+        """Begin to count; the first trial brings what every worker has in memory."""
+        self._trials, self._first = 0, 0
+
+    def __call__(self) -> bool:
+        """Count one more trial."""
+        held = psutil.Process().memory_info().rss
+        self._trials, self._first = self._trials + 1, self._first or held
+        return self._trials >= TRIALS_PER_PROCESS and held - self._first > LEAK
 
 
 def _received(handle: WorkerHandle) -> Iterator[Event]:

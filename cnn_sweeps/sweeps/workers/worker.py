@@ -68,6 +68,7 @@ class Worker:
         stop: whether to end: no further trial, and the one in hand after its epoch.
         number: number of the worker, from 0.
         threads: CPU threads for configs that leave them open (`trainer.threads: 0`).
+        worn: whether this process has done enough, asked after each trial.
         patience: seconds to wait where no trial waits and the study is not marked as finished.
         owner: this process.
         begun: name and config hash of the run in hand, once it exists.
@@ -80,6 +81,7 @@ class Worker:
     stop: Callable[[], bool] = lambda: False
     number: int = 0
     threads: int = 0
+    worn: Callable[[], bool] = lambda: False
     patience: float = 0.0
     owner: Owner = field(default_factory=Owner.here)
     begun: tuple[str, str] | None = None
@@ -105,6 +107,8 @@ class Worker:
             with self.study.address.refusing(), heartbeat(self.study.address, trial):
                 self._carry_out(trial)
             done, until = done + 1, time.monotonic() + self.patience
+            if self.worn():
+                return
 
     def _carry_out(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.sweeps.space import dimension
 from cnn_sweeps.sweeps.space.space import Dimension, Space, params_to_overrides, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 
@@ -840,3 +841,28 @@ def test_a_value_outside_a_dimension_has_no_label(expression: str, value: object
     with pytest.raises(ConfigError) as refusal:
         dimension.label(value)
     assert f"is not one of `{dimension}`" in str(refusal.value)
+
+
+def test_a_value_of_many_is_found_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a cell does not grow with the values of its dimensions."""
+    space = parse_space({"seed": "range(0,3000)", "model.filters": "4,8"})
+    cells = list(itertools.islice(space.cells(), 10))
+    space.overrides(cells[0])  # makes the tables
+    compared: list[object] = []
+    monkeypatch.setattr(dimension, "is_number", lambda value: compared.append(value) or True)
+    for cell in cells:
+        space.overrides(cell)
+    assert len(compared) <= 4 * len(cells)
+
+
+def test_a_cell_is_known_by_its_labels() -> None:
+    """Those of the keys that count in it, in their order."""
+    space = parse_space(
+        {
+            "model.conv_blocks": "range(0,3)",
+            "model.filters": {"sweep": "choice(4,8)", "when": {"model.conv_blocks": ">0"}},
+            "seed": "range(0,2)",
+        }
+    )
+    for cell in space.cells():
+        assert space.cell(list(cell.values())) == cell

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -223,6 +224,7 @@ def test_what_a_dead_controller_left_is_found(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, {tests!r})
 from plans import plan, study
 from cnn_sweeps.sweeps.workers import pool, forkserver
@@ -299,6 +301,25 @@ def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -
     assert results(made) == results(undisturbed)
     assert made.counts().total == made.counts().finished == 60
     assert not made.optuna_study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
+
+
+def test_a_worker_is_replaced_when_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its trainings leak, not by its first trial, and not before a number of trials."""
+    held = iter([500, *[500 + pool.LEAK + 1] * 30])
+
+    class Process:
+        def memory_info(self) -> Any:
+            return SimpleNamespace(rss=next(held))
+
+    monkeypatch.setattr(pool.psutil, "Process", Process)
+    wear = pool.Wear()
+    assert [wear() for _ in range(20)] == [False] * 19 + [True]
+
+
+def test_a_worker_that_does_not_grow_stays() -> None:
+    """A new process would read the whole study again."""
+    wear = pool.Wear()
+    assert not any(wear() for _ in range(40))
 
 
 def test_workers_take_turns_at_the_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
