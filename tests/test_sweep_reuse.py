@@ -16,8 +16,8 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.tracking import RunRecord, Store
 
 pytestmark = pytest.mark.slow
-GRID = {"model.filters": "choice(2,4)", "model.conv_blocks": "choice(1,2)"}
-LONGEST = 3
+GRID = {"model.filters": "choice(2,3,4)"}
+CELLS, LONGEST = 3, 3
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 TIMES = ("_seconds", "images_per_second", "peak_memory_mb", "test_")
 """What of a metric's name says that it depends on the clock or on the machine.
@@ -85,9 +85,9 @@ def test_every_epoch_is_trained_once_and_the_results_are_the_same(folders: list[
     with_reuse, from_scratch = folders
     runs = swept(with_reuse, f"range(1,{LONGEST + 1})", reuse=True)
     alone = swept(from_scratch, f"range(1,{LONGEST + 1})", reuse=False)
-    assert len(runs) == 4 * LONGEST
+    assert len(runs) == CELLS * LONGEST
     assert results(with_reuse, runs) == results(from_scratch, alone)
-    assert list(trained(runs).values()) == [LONGEST] * 4
+    assert list(trained(runs).values()) == [LONGEST] * CELLS
     for run in runs.values():
         told = int(run.tags["epochs_trained"]) + int(run.tags["epochs_reused"])
         assert told == run.metrics["epochs"]
@@ -101,7 +101,7 @@ def test_a_longer_sweep_trains_what_a_shorter_one_left(folders: list[Path]) -> N
     runs = swept(with_reuse, "choice(1,3)", reuse=True)
     alone = swept(from_scratch, "choice(1,3)", reuse=False)
     assert results(with_reuse, runs) == results(from_scratch, alone)
-    assert list(trained(runs).values()) == [LONGEST - 2] * 4
+    assert list(trained(runs).values()) == [LONGEST - 2] * CELLS
 
 
 def test_one_worker_or_two_makes_no_difference(folders: list[Path]) -> None:
