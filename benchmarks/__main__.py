@@ -1,4 +1,4 @@
-"""`python -m benchmarks grid|official|overhead|recipe|data|pretrained`: print tables."""
+"""`python -m benchmarks grid|official|overhead|recipe|data|labels|pretrained`: print tables."""
 
 import argparse
 import sys
@@ -10,6 +10,8 @@ from benchmarks import files, grid, machine, overhead, recipe
 from benchmarks.points import GRIDS
 from cnn_sweeps.errors import CnnSweepsError
 
+LABELLED = {"digits": "digits", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
+"""What `labels` calls its data sets, by what is typed."""
 WORKERS = 2
 TRIALS = 500
 
@@ -67,6 +69,10 @@ def _add_images(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     trained.add_argument("--test", type=int, default=10_000, help="test images (10000)")
     trained.add_argument("--epochs", type=int, default=7, help="of each training (7)")
     trained.add_argument("--seeds", type=int, default=5, help="trainings of each way (5)")
+    wrong = commands.add_parser(
+        "labels", parents=[scratch], help="wrong labels among the images that are suspected"
+    )
+    wrong.add_argument("--only", choices=LABELLED, help="this data set alone")
     many = commands.add_parser(
         "data", parents=[scratch], help="start and memory of a sweep on many image files"
     )
@@ -137,6 +143,14 @@ def run_data(asked: argparse.Namespace, folder: Path) -> None:
     print(files.report(files.compare(folder, images=asked.images, workers=asked.workers)))
 
 
+def run_labels(asked: argparse.Namespace, folder: Path) -> None:
+    """Flip labels, look for them, and print one table."""
+    from benchmarks import labels  # noqa: PLC0415 -- imports MLflow
+
+    names = [LABELLED[asked.only]] if asked.only else list(LABELLED.values())
+    print(labels.report(list(labels.measure(folder, names))))
+
+
 def run_pretrained(asked: argparse.Namespace, folder: Path) -> None:
     """Measure accuracies with and without pretraining, and what a head on features costs."""
     from benchmarks import pretrained  # noqa: PLC0415 -- imports MLflow
@@ -158,6 +172,7 @@ COMMANDS = {
     "overhead": run_overhead,
     "recipe": run_recipe,
     "data": run_data,
+    "labels": run_labels,
     "pretrained": run_pretrained,
 }
 

@@ -2,7 +2,8 @@
 
 A sweep of a tiny network is started twice on many files and once on few. The start is the time
 from the command to the first image that is trained on. Memory is the proportional set size (PSS)
-of all processes of the sweep together, in which what several of them share counts once.
+of all processes of the sweep together, in which what several of them share counts once. Pages of
+files, the decoded images among them, are told apart: the system drops them when it needs room.
 """
 
 import sys
@@ -26,6 +27,7 @@ CLASSES = 10
 FIRST, SECOND, SMALL = "first start", "second start", "second start, few files"
 START_TARGET, MEMORY_TARGET = 10.0, 0.3
 """Seconds until the second sweep trains; GB of all workers beyond what few files take."""
+KB = 1024
 EVERY = 0.25
 """Seconds between two looks at the memory."""
 READ = """
@@ -47,6 +49,7 @@ class Start:
         images: files.
         start: seconds from the command to the first step of training.
         pss: most memory of all its processes together, in GB.
+        files: of it, pages of files, in GB.
         read: seconds to read the data set in a process by itself, on the clock.
         cpu: seconds of a core of it.
     """
@@ -54,6 +57,7 @@ class Start:
     images: int
     start: float
     pss: float
+    files: float
     read: float
     cpu: float
 
@@ -94,10 +98,10 @@ def write_images(folder: Path, count: int) -> Path:
 def report(found: Mapping[str, Start]) -> str:
     """A table, and what was aimed at."""
     rows = [
-        (name, f"{each.images:,}", each.start, each.read, each.cpu, each.pss)
+        (name, f"{each.images:,}", each.start, each.read, each.cpu, each.pss, each.files)
         for name, each in found.items()
     ]
-    head = ("sweep", "files", "s to train", "s to read", "of a core", "GB PSS")
+    head = ("sweep", "files", "s to train", "s to read", "of a core", "GB PSS", "of files")
     start, more = found[SECOND].start, found[SECOND].pss - found[SMALL].pss
     return "\n".join(
         [
@@ -133,17 +137,21 @@ def _start(folder: Path, photographs: Path, images: int, workers: int, number: i
         + metrics_of(trial.user_attrs).get("data_seconds", 0.0)
         for trial in studies.completed(place, workers)
     ]
-    return Start(images=images, start=min(starts), pss=max(most, default=0.0), read=read, cpu=cpu)
+    pss, mapped = max(most, default=(0.0, 0.0))
+    return Start(images=images, start=min(starts), pss=pss, files=mapped, read=read, cpu=cpu)
 
 
 @contextmanager
-def watched_memory() -> Iterator[Sequence[float]]:
-    """The PSS of all processes that are started inside the block, in GB, every now and then."""
-    seen, over = list[float](), threading.Event()
+def watched_memory() -> Iterator[Sequence[tuple[float, float]]]:
+    """The PSS of all processes that are started inside the block every now and then, in GB.
+
+    Each time all of it, and the part that is pages of files.
+    """
+    seen, over = list[tuple[float, float]](), threading.Event()
 
     def look() -> None:
         while not over.wait(EVERY):
-            seen.append(_pss() / 1e9)
+            seen.append(_pss())
 
     watching = threading.Thread(target=look)
     watching.start()
@@ -154,9 +162,12 @@ def watched_memory() -> Iterator[Sequence[float]]:
         watching.join()
 
 
-def _pss() -> int:
-    total = 0
+def _pss() -> tuple[float, float]:
+    total, mapped = 0, 0
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error, AttributeError):  # it has ended; a system without PSS
-            total += process.memory_full_info().pss
-    return total
+        with suppress(OSError):  # it has ended; a system without it
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                name, *value = line.split()
+                total += int(value[0]) if name == "Pss:" else 0
+                mapped += int(value[0]) if name == "Pss_File:" else 0
+    return total * KB / 1e9, mapped * KB / 1e9

@@ -25,6 +25,8 @@ from benchmarks.table import markdown
 from cnn_sweeps.errors import DataError, RunFailedError
 from cnn_sweeps.sweeps.comparison.statistics import paired_difference
 
+SIDE = 32
+"""Of the images, in pixels."""
 ARCHIVE = Path("cifar10_images", "cifar10_images.tar.gz")
 KERAS, CACHED, LIGHT, NONE = "keras", "cached", "light", "none"
 TITLES = {

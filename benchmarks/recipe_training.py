@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.recipe import SIDE
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.models import network_of
 from cnn_sweeps.runs import validate
@@ -21,7 +22,7 @@ with quiet_stderr():
 
     from cnn_sweeps.runs.run import run
 
-SIDE, BATCH = 32, 64
+BATCH = 64
 SHIFT = 0.125
 """Share of the side by which `augment=light` shifts."""
 SETTINGS = (

@@ -2,19 +2,29 @@
 
 import gc
 import os
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import absl.logging
 import pytest
 from composition import remember_what_was_read
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
+from sqlalchemy import Engine, event
 from stores import finished, migrated_database, store, tracking
 
+from cnn_sweeps import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = [
+    "curves_undrawn",
     "finished",
     "hydra_restore_singletons",
     "in_tmp",
@@ -36,6 +46,19 @@ os.environ["CNN_SWEEPS_CACHE"] = str(Path(tempfile.gettempdir(), f"cnn-sweeps-te
 
 remember_what_was_read()
 
+
+# Nothing that a test writes has to survive the machine, so none waits for a disk.
+os.fsync = lambda _file: None
+
+
+@event.listens_for(Engine, "connect")
+def do_not_wait_for_the_disk(connection: object, _record: object) -> None:
+    """The same for SQLite; of a file that is no database the first statement says so."""
+    with suppress(sqlite3.Error):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
+
+
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()
 
@@ -43,6 +66,7 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """Leave all that is imported and collected out of every later search."""
     gc.freeze()
+    gc.set_threshold(5_000, 10, 20)  # graphs are large: searching them so often takes a tenth
     gc.enable()
 
 
@@ -70,6 +94,19 @@ def isolated() -> Iterator[None]:
     """Leave nothing of where a test has logged to: `mlflow.set_tracking_uri` writes it there."""
     yield
     forget()
+
+
+@pytest.fixture(autouse=True)
+def curves_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The learning curves of a run are an empty picture: they take a quarter of a small run."""
+    monkeypatch.setattr(figures, "learning_curves", empty_picture)
+
+
+def empty_picture(*_: object) -> "Figure":
+    """Of a few pixels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(1, 1))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from configs import config
@@ -12,10 +13,22 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from benchmarks import files, gpu, grid, machine, official_sweeper, overhead, recipe, studies
+from benchmarks import (
+    files,
+    gpu,
+    grid,
+    labels,
+    machine,
+    official_sweeper,
+    overhead,
+    recipe,
+    studies,
+)
 from benchmarks.__main__ import main, parser, ways
 from benchmarks.points import GRIDS, Point
 from benchmarks.table import markdown
+from cnn_sweeps.config.schema import DigitsData
+from cnn_sweeps.data import load
 from cnn_sweeps.errors import DataError, RunFailedError
 from cnn_sweeps.tracking import Store
 
@@ -305,11 +318,36 @@ def test_a_recipe_gets_the_first_images_of_each_class(tmp_path: Path) -> None:
         recipe.photographs(replace(task, images=100))
 
 
+def test_wrong_labels_that_were_found_are_counted() -> None:
+    """The aim is on two sets; of the third one its number is told."""
+    sets = [(labels.DIGITS, 47), (labels.FASHION, 40), (labels.CIFAR, 30)]
+    said = labels.report(
+        [labels.Found(name=n, images=1_000, flipped=50, right=r, accuracy=0.8) for n, r in sets]
+    )
+    assert said.splitlines()[-2:] == [
+        "digits: 0.94, target 0.9: met",
+        "Fashion-MNIST: 0.80, target 0.9: missed",
+    ]
+    assert "| CIFAR-10      |  1,000 |" in said
+
+
+def test_flipped_labels_are_others(tmp_path: Path) -> None:
+    """A share of them, of the training images alone."""
+    flipped = labels.write_flipped(
+        tmp_path / "x.npz", ["data=digits", "data.validation_fraction=0"]
+    )
+    clean = load(DigitsData(validation_fraction=0.0))
+    with np.load(tmp_path / "x.npz") as stored:
+        assert set(np.flatnonzero(stored["y_train"] != clean.y_train).tolist()) == flipped
+        assert np.array_equal(stored["y_test"], clean.y_test)
+    assert len(flipped) == round(labels.FLIPPED * len(clean.y_train))
+
+
 def test_many_files_are_compared_with_few() -> None:
     """The second start, and the memory beyond what few files take."""
 
     def start(seconds: float, pss: float) -> files.Start:
-        return files.Start(images=9, start=seconds, pss=pss, read=1.0, cpu=2.0)
+        return files.Start(images=9, start=seconds, pss=pss, files=0.3, read=1.0, cpu=2.0)
 
     found = {
         files.FIRST: start(60, 3.0),

@@ -99,10 +99,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     *_, space = blocks("docs/sweeps.md", "yaml")
     (folder / "my_conf" / "search").mkdir(parents=True)
     (folder / "my_conf" / "search" / "wide.yaml").write_text(space, encoding="utf-8")
-    for place in ("train/ants", "train/bees", "val/ants", "val/bees"):
-        (folder / "insects" / place).mkdir(parents=True)
+    insects = ("train/ants", "train/bees", "val/ants", "val/bees")
+    cifar10 = ("train/cat", "train/dog", "test/cat", "test/dog")
+    for place in (*(f"insects/{each}" for each in insects), *(f"cifar10/{e}" for e in cifar10)):
+        (folder / place).mkdir(parents=True)
         for number in range(10):
-            file = folder / "insects" / place / f"{number}.png"
+            file = folder / place / f"{number}.png"
             Image.new("RGB", (9, 9), (25 * number, len(place), 200)).save(file)
     (folder / "clothes").mkdir()
     for half in ("train", "t10k"):

@@ -12,6 +12,7 @@ that anybody would read. Where there is no room for them, they are decoded into 
 
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,7 +129,8 @@ def read(
     """
     decoding, needed = Decoding.of(config), len(paths) * prod(Decoding.of(config).shape)
     if needed > config.cache_gb * GB:
-        return _in_memory(paths, decoding, source, f"type data.cache_gb={needed / GB * 1.1:.2g}")
+        room = math.ceil(needed / GB * 1.1)
+        return _in_memory(paths, decoding, source, f"type data.cache_gb={room}")
     store = DecodedStore(cache_folder(config.cache))
     entry = store.entry(key_of(digests, decoding))
     why = f"{entry.folder} is gone"

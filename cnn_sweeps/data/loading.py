@@ -9,6 +9,7 @@ from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
 from cnn_sweeps.data.split import divide, refuse_unused
+from cnn_sweeps.text.escape import printable
 
 DIVIDES = ("limit", "validation_fraction", "split_seed")
 """Settings that divide images, and that no reader knows."""
@@ -68,7 +69,7 @@ def divide_content(content: Content, config: Data) -> Dataset:
     )
     # What was published is known; only a user's own images are looked at.
     own = tuple(notices_of(dataset)) if rules > 1 else ()
-    return replace(dataset, notices=(*content.notices, *own))
+    return replace(dataset, notices=tuple(map(printable, (*content.notices, *own))))
 
 
 @lru_cache(maxsize=2)

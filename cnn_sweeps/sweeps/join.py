@@ -7,7 +7,7 @@ machine do, and leaves when the sweep has no more.
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,11 +15,12 @@ from optuna.trial import TrialState
 
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
@@ -39,6 +40,8 @@ GRACE = 20.0
 """Seconds to end an epoch when asked to stop; Slurm kills 30 s after SIGTERM (KillWait)."""
 LOOK = 1.0
 """Seconds between two looks for a study, or for more of its trials."""
+MOST_CHECKED = 100
+"""Trials whose images are looked for before the first is claimed."""
 STOPPED = "its worker was asked to stop"
 
 
@@ -165,9 +168,15 @@ def _store(study: SweepStudy) -> Store:
     )
 
 
-def _configs(study: SweepStudy) -> list[Config]:
-    """The configs of the trials that wait, as far as their values are known."""
-    waiting = study.trials(TrialState.WAITING)
-    known = [study.carried_values(trial) for trial in waiting]
-    whole = [values for values in known if len(values) == len(study.plan.space.dimensions)]
-    return [study.plan.first, *(study.plan.config(values) for values in whole[:100])]
+def _configs(study: SweepStudy) -> Iterator[Config]:
+    """The configs of trials that are left, as far as their values are known."""
+    study.look()
+    cells = [
+        *map(study.carried_values, study.trials(TrialState.WAITING)),
+        *(study.schedule.items[slot].cell for slot in study.planned()),
+    ]
+    whole = [cell for cell in cells if is_complete(cell, study.plan.space)]
+    yield study.plan.first
+    for cell in whole[:MOST_CHECKED]:
+        with suppress(ConfigError):  # it is impossible on any host, and fails when its turn comes
+            yield study.plan.config(cell)

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from hydra._internal.hydra import Hydra
 
+from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
 
 
@@ -241,29 +243,44 @@ def test_errors_of_the_program_itself_keep_their_traceback(
         main.main()
 
 
+@pytest.mark.usefixtures("hydra_restore_singletons")
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
         pytest.param(["--cfg", "job"], "conv_blocks: 2", id="cfg-job"),
         pytest.param(["--cfg", "job", "model=dnn"], "name: dnn", id="cfg-choice"),
         pytest.param(["--cfg", "hydra"], "CnnSweepsSweeper", id="cfg-hydra"),
-        pytest.param(["--info", "searchpath"], "conf", id="info"),
         pytest.param(["--help"], "notebook_cnn", id="help"),
         pytest.param(["--hydra-help"], "--shell-completion", id="hydra-help"),
         pytest.param(["--version"], "cnn-sweeps 0", id="version"),
     ],
 )
-def test_hydras_own_flags_work(tmp_path: Path, arguments: list[str], shown: str) -> None:
+def test_hydras_own_flags_work(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    in_tmp: Path,
+    arguments: list[str],
+    shown: str,
+) -> None:
     """Hydra's flags do what they do in any Hydra application, and leave nothing behind."""
+    assert call(monkeypatch, *arguments) == 0
+    printed = capsys.readouterr()
+    assert shown in printed.out
+    assert printed.err == ""
+    assert not list(in_tmp.iterdir())
+
+
+def test_hydras_info_works(tmp_path: Path) -> None:
+    """In a process of its own: it is logged, and Hydra configures logging for that."""
     done = subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
+        [sys.executable, "-m", "cnn_sweeps", "--info", "searchpath"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert shown in done.stdout
+    assert "conf" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -336,15 +353,9 @@ def test_a_users_own_group_is_checked_too(
 
 
 def test_module_and_command_are_the_same_program() -> None:
-    """`python -m cnn_sweeps` composes what `cnn-sweeps` composes."""
-    module = [sys.executable, "-m", "cnn_sweeps", "--cfg", "job", "model.filters=3"]
-    command = [str(Path(sys.executable).parent / "cnn-sweeps"), *module[3:]]
-    outputs = [
-        subprocess.run(c, capture_output=True, text=True, check=True).stdout
-        for c in (module, command)
-    ]
-    assert outputs[0] == outputs[1]
-    assert "filters: 3" in outputs[0]
+    """`cnn-sweeps` calls what `python -m cnn_sweeps` calls."""
+    (command,) = entry_points(group="console_scripts", name="cnn-sweeps")
+    assert command.load() is __main__.main
 
 
 def test_a_terminal_without_unicode_is_no_obstacle(tmp_path: Path) -> None:

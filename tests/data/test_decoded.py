@@ -202,7 +202,7 @@ def test_images_that_fit_nowhere_are_refused(
 ) -> None:
     """With the setting that makes room on the disk."""
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 9}))
-    with pytest.raises(DataError, match=r"or type data\.cache_gb=2\.3e-06\.$"):
+    with pytest.raises(DataError, match=r"or type data\.cache_gb=1\.$"):
         load(replace(config, cache_gb=1e-9))
 
 

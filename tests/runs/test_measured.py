@@ -35,9 +35,15 @@ def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
         yield copied
 
 
-def again(store: Store, *, epochs: int = 2, reuse: bool = True, **trainer: Any) -> RunResult:
+def again(
+    store: Store, *, epochs: int = 2, reuse: bool = True, log_model: bool = False, **trainer: Any
+) -> RunResult:
     """The same experiment, asked for by a sweep that measures something."""
-    asked = config(trainer={"epochs": epochs, **trainer}, trajectory={"reuse": reuse})
+    asked = config(
+        trainer={"epochs": epochs, **trainer},
+        trajectory={"reuse": reuse},
+        tracking={"log_model": log_model},
+    )
     return run(asked, store, trial=TrialContext(parent_run_id=None))
 
 
@@ -66,7 +72,7 @@ def test_a_further_epoch_is_trained_from_where_the_known_ones_end(home: Store) -
 
 def test_values_are_those_of_the_weights_after_the_last_epoch(home: Store) -> None:
     """As the stored network gives them."""
-    found = again(home, metrics="log_loss")
+    found = again(home, metrics="log_loss", log_model=True)
     from stored_models import loaded
 
     data = load_cached(config().data)

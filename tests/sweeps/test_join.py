@@ -125,6 +125,23 @@ def test_missing_images_are_refused_before_a_trial_is_claimed(
     assert made.counts().waiting == 2
 
 
+def test_images_of_trials_that_are_only_scheduled_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials wait; the one whose images are missing would be the third."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    images, labels = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
+    files = [tmp_path / f"{name}.npz" for name in "abc"]
+    for file in files:
+        np.savez(file, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    swept = {"data.path": ",".join(map(str, files))}
+    made = begun(tmp_path, plan(swept, data={"name": "npz", "path": str(files[0])}))
+    files[2].unlink()
+    with pytest.raises(DataError, match=r"c\.npz"):
+        joined(SweepStudy.load(made.address)).work(Interrupts())
+    assert made.counts().waiting == 3
+
+
 NAMESPACES = shutil.which("unshare") is not None and os.getuid() == 0
 
 

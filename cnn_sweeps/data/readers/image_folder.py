@@ -16,6 +16,7 @@ from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.data.readers.split_names import SplitName, not_read, split_of
 from cnn_sweeps.data.split import refuse_unused
 from cnn_sweeps.errors import DataError
+from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.format import pluralize
 
 FEWEST_SPLITS = 2
@@ -130,7 +131,8 @@ def class_files(folder: Path, fewest: int = FEWEST_CLASSES) -> Classes:
     """The files of each class, classes and files sorted by name; not all need be images.
 
     Raises:
-        DataError: fewer classes than that, an empty one, or images or folders out of place.
+        DataError: fewer classes than that, an empty one, one whose name is no text, or images or
+            folders out of place.
     """
     loose = [path for path in visible_entries(folder) if path.is_file() and is_image(path.name)]
     folders = class_folders(folder)
@@ -150,6 +152,11 @@ def class_files(folder: Path, fewest: int = FEWEST_CLASSES) -> Classes:
         raise DataError(
             f"{folder} has {pluralize(len(folders), 'sub-folder')}; it needs at least two{hint}."
         )
+    for path in folders:
+        if path.name != path.name.encode(errors="replace").decode():
+            raise DataError(
+                f"the name of the class folder {printable(str(path))} is no UTF-8 text; rename it."
+            )
     return {path.name: _files(path) for path in folders}
 
 

@@ -21,6 +21,8 @@ from cnn_sweeps.data.split import refuse_unused
 from cnn_sweeps.errors import ConfigError, DataError
 
 PARQUET = (".parquet", ".pq")
+ZIP = b"PK\x03\x04"
+"""How an archive begins, and so XLSX and ODS."""
 DELIMITERS = (",", ";", "\t")
 HEAD = 2
 """The number of the first row of a CSV file: it has a head above, and people count from 1."""
@@ -87,6 +89,9 @@ def _parsed(path: Path, _changed: int) -> Columns:
 
 def _csv(path: Path) -> Columns:
     """Values with commas, semicolons or tabs between them, whichever the head has most of."""
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) == ZIP:  # what spreadsheets store
+            raise DataError(f"{path} is a spreadsheet or an archive; save it as CSV.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -177,6 +182,8 @@ def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int
         where = f"row {row + HEAD} of {path}"
         if not name:
             raise DataError(f"{where} has no path; fill it in.")
+        if "\0" in name:
+            raise DataError(f"{where} has a zero byte in its path; write it anew.")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(
                 f"{where} has the path {name}, which leaves the folder of the table; write paths "

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -612,3 +613,16 @@ def test_a_file_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "x.zip").touch()
     with pytest.raises(DataError, match=r"x\.zip is a file; data=image_folder reads a folder"):
         load(FolderData(path=tmp_path / "x.zip"))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 only")
+def test_a_class_needs_a_name_that_is_text(tmp_path: Path, write_images: Write) -> None:
+    """It could be neither logged nor shown; a file may be called whatever it is."""
+    folder = write_images(tmp_path / "pets", {"a": 6, "b": 6})
+    first = min(path for path in folder.rglob("*") if path.is_file())
+    first.rename(os.fsdecode(os.fsencode(first.parent) + b"/\xff" + os.fsencode(first.suffix)))
+    load(FolderData(path=folder))
+    named = first.parent
+    named.rename(os.fsdecode(os.fsencode(named.parent) + b"/\xff"))
+    with pytest.raises(DataError, match=r"class folder .*udcff is no UTF-8 text; rename it"):
+        load(FolderData(path=folder))

@@ -186,3 +186,19 @@ def test_a_folder_and_the_first_rules_are_refused(
         load(TableData(path=tmp_path))
     with pytest.raises(ConfigError, match=r"leave data\.rules out"):
         load(replace(write(rows()), rules=1))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path,label\nimages/\x00.png,a\n", r"row 2 of .* has a zero byte in its path"),
+        (b"PK\x03\x04" + bytes(40), "is a spreadsheet or an archive; save it as CSV"),
+    ],
+    ids=["zero byte", "spreadsheet"],
+)
+def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    """In a line that says what to do."""
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load(TableData(path=path, rules=2))

@@ -13,7 +13,13 @@ from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
-from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER, call, call_each
+from cnn_sweeps.sweeps.workers.forkserver import (
+    FOR_THE_CONTROLLER,
+    call,
+    call_each,
+    ensure_running,
+    warming_up,
+)
 
 pytestmark = pytest.mark.usefixtures("light_forkserver")
 
@@ -77,3 +83,19 @@ def test_processes_that_score_take_turns_at_the_cards(
     install(tmp_path, monkeypatch, "9000/0", "4096/0")
     seen = call_each(gpu_of, [(0,), (1,), (2,)])
     assert seen == [UUID.format(0), UUID.format(1), UUID.format(0)]
+
+
+def test_what_is_refused_while_it_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing imports on for a sweep that there will not be; the next one starts another."""
+    monkeypatch.setattr("cnn_sweeps.sweeps.workers.forkserver.warm_up", ensure_running)
+    ensure_running()
+    before = server_process()
+    with pytest.raises(ConfigError), warming_up():
+        refused(2)
+    assert call(doubled, 3) == 6
+    assert server_process() != before
+
+
+def server_process() -> int | None:
+    """The process that others are forked from."""
+    return vars(forkserver._forkserver)["_forkserver_pid"]  # type: ignore[no-any-return]

@@ -10,11 +10,14 @@ from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study import duplicates
+from cnn_sweeps.sweeps.study import duplicates, requeue
+from cnn_sweeps.sweeps.study.attributes import OPEN
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers import worker
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
@@ -150,3 +153,25 @@ def test_a_worker_stops_after_its_epoch(tmp_path: Path) -> None:
     Worker(study=made, execute=once, emit=told.append, stop=lambda: bool(seen)).work()
     assert [event.state for event in told if isinstance(event, TrialEnded)] == ["requeued"]
     assert made.counts().waiting == made.counts().total == 6
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0], ids=["leaves", "waits"])
+def test_a_patient_worker_does_not_leave_between_two_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """Nothing waits, and the trial that somebody has may come back; it leaves when all is done."""
+    monkeypatch.setattr(worker, "LOOK", 0.0)
+    made, looks = study(tmp_path, plan(SIX)), [0]
+    fill_queue(made, Budget())
+    made.optuna_study.set_user_attr(OPEN, True)
+    other = made.claim(Owner.here())
+    assert other is not None
+
+    def look() -> bool:
+        looks[0] += 1
+        if looks[0] == 10:
+            requeue.after_interruption(made, made.frozen(other), "interrupted")
+        return False
+
+    Worker(study=made, execute=instant, stop=look, patience=patience).work()
+    assert (made.counts().finished, looks[0] > 10) == ((6, True) if patience else (5, False))
