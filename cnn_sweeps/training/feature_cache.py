@@ -78,12 +78,14 @@ class FeatureCache:
         return found
 
     def write(self, key: str, arrays: Sequence[NDArray[Any]]) -> None:
-        """Keep the arrays of a set, whole or not at all, and make room for them.
+        """Keep the arrays of a set, whole or not at all, and make room for them; hold its lock.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
         """
         entry = self.root / key
+        for left in self.root.glob(f"{key}{PART}*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         part = entry.with_name(f"{key}{PART}{os.getpid()}")
         part.mkdir(parents=True)
         try:

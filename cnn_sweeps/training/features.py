@@ -8,6 +8,7 @@ environment. Import this module late: it imports Keras.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -84,15 +85,16 @@ def compute_features(extractor: keras.Model, images: Images) -> NDArray[np.float
 def _cached(
     extractor: keras.Model, images: Sequence[Images], cache: FeatureCache
 ) -> list[NDArray[Any]] | None:
-    """The features from the cache, or computed into it; None where it cannot be written."""
+    """The features from the cache, or computed for it; None where it has no folder."""
     named = sha256([BATCH, weights_sha256(extractor), cache.source])[:32]
     shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
     try:
         with cache.locked(named):
             found = cache.read(named, shapes)
             if found is None:
-                cache.write(named, [compute_features(extractor, each) for each in images])
-                found = cache.read(named, shapes)
+                found = [compute_features(extractor, each) for each in images]
+                with suppress(OSError):  # a full disk costs those who come later
+                    cache.write(named, found)
             return found
     except OSError:
         return None

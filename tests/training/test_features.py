@@ -1,5 +1,6 @@
 """Features of a frozen backbone: computed once, kept, shared, and trained on as what they are."""
 
+import errno
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,6 +127,32 @@ def test_without_a_folder_to_write_to_they_are_in_memory(tmp_path: Path) -> None
     """The same ones, a little later."""
     (tmp_path / "file").write_text("no folder")
     assert features_of(FeatureCache(folder=tmp_path / "file")) == features_of(None)
+
+
+def test_on_a_full_disk_they_are_computed_once(
+    tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And trained on as if they were kept; nothing half is left."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    cache = FeatureCache(folder=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", full)
+        first = trained(cache)
+    assert computed == [50, 12]
+    assert [path for path in cache.root.iterdir() if path.is_dir()] == []
+    assert trained(cache) == first
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """By whoever computes the same."""
+    cache = FeatureCache(folder=tmp_path)
+    left = cache.root / "a.part-1"
+    left.mkdir(parents=True)
+    cache.write("a", [np.zeros(10), np.zeros(2)])
+    assert [path.name for path in cache.root.iterdir()] == ["a"]
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:

@@ -199,6 +199,11 @@ CASES = {
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
+    "pretrained, a network of the user's, phases: frozen, then not": Case(
+        model={**PRETRAINED, "backbone": custom("augmented")},
+        trainer={"freeze": "backbone", **phases({"first": 3, "freeze": 0.5})},
+        stopped=True,
+    ),
     "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
     "large epochs, frozen layers, phases": Case(
         model=FULL,
