@@ -29,6 +29,10 @@ def score(config: Config) -> float:
     return config.model.filters / 1000 + config.model.conv_blocks / 10
 
 
+LEFT: list[bytearray] = []
+"""What trials of a process have left in memory."""
+
+
 def instant(
     config: Config,
     *,
@@ -38,6 +42,12 @@ def instant(
 ) -> RunResult:
     """A trial that is over at once."""
     return FakeRun(score)(config, trial=trial, started=started, callbacks=callbacks)
+
+
+def growing(config: Config, *, trial: int, started: Any, callbacks: Sequence[Any]) -> RunResult:
+    """A trial that leaves 20 MB behind, as TensorFlow does, only more."""
+    LEFT.append(bytearray(b"x") * 20_000_000)
+    return instant(config, trial=trial, started=started, callbacks=callbacks)
 
 
 def slow(config: Config, *, trial: int, started: Any, callbacks: Sequence[Any]) -> RunResult:

@@ -167,7 +167,7 @@ class Environment:
             python=platform.python_version(),
             platform=platform.platform(),
             hostname=socket.gethostname(),
-            packages=versions(),
+            packages=versions_of(PACKAGES),
             code=checkout.digest(),
             cpu=cpu,
             cpu_count=cores(),
@@ -352,10 +352,10 @@ def _system(platform_name: str) -> str:
 
 
 @cache
-def versions() -> Mapping[str, str]:
+def versions_of(packages: tuple[str, ...]) -> Mapping[str, str]:
     """Versions from the installed metadata, without importing the packages; read once."""
     found = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -61,7 +61,9 @@ def find_finished_runs(
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
-    ours = environment.same_software(platform.python_version(), environment.versions())
+    ours = environment.same_software(
+        platform.python_version(), environment.versions_of(environment.PACKAGES)
+    )
     ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     if threads is not None:

@@ -25,4 +25,4 @@ def test_the_network_itself_is_exported_in_a_format(
 def test_what_only_a_format_needs_is_refused_without_one(finished: Finished) -> None:
     """No option is accepted and ignored."""
     with pytest.raises(ConfigError, match="--trust has no effect without --format"):
-        main([finished.result.identity.short, "x", "--trust"])
+        main([finished.result.identity.short, "x", "--trust", f"tracking.dir={finished.home}"])

@@ -635,7 +635,8 @@ def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["trainer.threads=1", "model=dnn", "seed=1"])
 def test_what_cannot_be_changed_is_refused_with_all_that_can(typed: str) -> None:
-    """Where the runs are, and where the images are now."""
-    possible = r"only tracking.KEY=VALUE or data.root=FOLDER or data.path=PLACE is allowed"
+    """Where the runs are, and where images and pretrained weights are now."""
+    places = "data.root=FOLDER or data.path=PLACE or model.weights=FILE"
+    possible = rf"only tracking.KEY=VALUE or {places} is allowed"
     with pytest.raises(ConfigError, match=rf"{typed} is invalid here: {possible}"):
         command.main(["abcd", typed])

@@ -109,12 +109,10 @@ def test_a_sampler_shares_its_budget_among_workers(tmp_path: Path) -> None:
     assert len(drawn) == len(set(drawn)) == 7
 
 
-def test_workers_are_replaced_after_some_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process ends before it leaks, and another one goes on."""
+def test_workers_that_grow_are_replaced(tmp_path: Path) -> None:
+    """A process that leaks ends, and another one goes on."""
     made = filled(tmp_path, plan({"model.filters": "range(1,45)"}))
-    steer(made, "instant")
+    steer(made, "growing")
     pids = {trial.user_attrs["owner"]["pid"] for trial in made.trials(TrialState.COMPLETE)}
     assert len(results(made)) == 44
     assert len(pids) >= 3
