@@ -97,9 +97,10 @@ def main(typed: list[str]) -> int:
         KeyboardInterrupt: asked to stop; the trials in hand were requeued.
     """
     asked = Asked.read(typed)
-    from cnn_sweeps.sweeps.join import SIGNALS, Join  # noqa: PLC0415 -- imports Optuna, MLflow
+    from cnn_sweeps.sweeps.join import Join  # noqa: PLC0415 -- imports Optuna, MLflow
     from cnn_sweeps.sweeps.study.stored_studies import find_study  # noqa: PLC0415
     from cnn_sweeps.sweeps.supervisor import interruptible  # noqa: PLC0415
+    from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS  # noqa: PLC0415
 
     join = Join(
         find=lambda: find_study(asked.study, asked.tracking, asked.storage),
@@ -109,7 +110,7 @@ def main(typed: list[str]) -> int:
         say=say,
         view=_begun,
     )
-    with interruptible(say, SIGNALS) as interrupts:
+    with interruptible(say, WORKER_STOPS) as interrupts:
         counts = join.work(interrupts)
     say(f"{counts.finished} of {pluralize(counts.total, 'trial')} done; nothing waits.")
     return 0

@@ -5,7 +5,6 @@ matter: a second terminal, ssh, Slurm, Kubernetes. It pulls trials as the worker
 machine do, and leaves when the sweep has no more.
 """
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,15 +26,13 @@ from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import STOPS, Interrupts, Supervisor
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 
-SIGNALS = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
-"""After which a worker requeues its trial and ends: what people type and what Slurm sends."""
 GRACE = 20.0
 """Seconds to end an epoch when asked to stop; Slurm kills 30 s after SIGTERM (KillWait)."""
 LOOK = 1.0

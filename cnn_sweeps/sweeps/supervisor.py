@@ -18,12 +18,11 @@ from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.signals import STOPS
 from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a scheduler, a terminal that was closed."""
 STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
 LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
 STOPPED = "stopped by Ctrl-C"

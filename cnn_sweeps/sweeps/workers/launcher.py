@@ -43,6 +43,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
+from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS
 from cnn_sweeps.text.redact import HIDDEN, without_password
 from cnn_sweeps.tracking.patience import patient
 
@@ -51,8 +52,6 @@ logger = logging.getLogger(__name__)
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
 
-WORKER_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals after which a worker requeues its trial and ends."""
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
 
