@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 import pytest
@@ -73,26 +74,26 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A running PostgreSQL server, which is stopped at the end; the test is skipped without one."""
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL server, which is stopped at the end; the test is skipped without one.
+
+    Its folder is not among those of pytest, which are private to the user who runs the tests.
+    """
     found = _programs()
     if found is None or find_spec("psycopg") is None:
         pytest.skip("needs PostgreSQL (initdb, pg_ctl) and the Python package psycopg")
-    place = folder / "postgres"
-    place.mkdir()
-    account = None
-    if os.getuid() == 0:
-        account = ACCOUNT
-        shutil.chown(place, ACCOUNT)
-        _let_through(place)
-    server = Postgres(place / "data", free_port(), found, account)
-    server.create()
-    server.start()
-    try:
-        yield server
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            server.stop()
+    account = ACCOUNT if os.getuid() == 0 else None
+    with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as place:
+        if account:
+            shutil.chown(place, account)
+        server = Postgres(Path(place) / "data", free_port(), found, account)
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            with suppress(subprocess.CalledProcessError):
+                server.stop()
 
 
 def _programs() -> Path | None:
@@ -101,13 +102,6 @@ def _programs() -> Path | None:
     folders = [Path(on_path).parent] if on_path else []
     folders += sorted(Path(DEBIAN).glob("*/bin"), reverse=True)
     return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
-
-
-def _let_through(place: Path) -> None:
-    """Let another account reach a folder of pytest's, which are private."""
-    for folder in place.parents:
-        if folder.owner() == place.parent.owner() and not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 @dataclass

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -27,16 +28,25 @@ SWEEP = [
 ]
 
 
-def command(*words: str, folder: Path, variables: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A command of this program that runs."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "cnn_sweeps", *words],
-        cwd=folder,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@contextmanager
+def command(
+    *words: str, folder: Path, variables: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of this program that runs in a new folder, and writes to `said.txt` there."""
+    folder.mkdir()
+    with (folder / "said.txt").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cnn_sweeps", *words],
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def trials_of(database: Postgres) -> list[FrozenTrial]:
@@ -47,27 +57,26 @@ def trials_of(database: Postgres) -> list[FrozenTrial]:
     return optuna.load_study(study_name="lab", storage=storage).get_trials()
 
 
-def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[str]) -> None:
+def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) -> None:
     """Wait until so many trials are complete."""
     until = time.monotonic() + 240
     while sum(trial.state == TrialState.COMPLETE for trial in trials_of(database)) < number:
         assert time.monotonic() < until, f"too few of {number} trials are complete"
-        assert sweep.poll() is None, sweep.stdout and sweep.stdout.read()
+        assert sweep.poll() is None, "the sweep has ended"
         time.sleep(2)
 
 
 @pytest.mark.slow
 def test_a_sweep_and_its_workers_outlast_their_servers(tmp_path: Path) -> None:
-    """Every trial is there once, with its run, and with the values of a sweep without an outage."""
+    """Every trial is there once, with its run and all of its epochs."""
     here, there = tmp_path / "controller", tmp_path / "worker"
-    here.mkdir()
-    there.mkdir()
-    with postgres(tmp_path) as database, mlflow_server(tmp_path / "server") as server:
+    with postgres() as database, mlflow_server(tmp_path / "server") as server:
         variables = {"MLFLOW_TRACKING_URI": server.url, "CNN_SWEEPS_STORAGE": database.url}
         storage = f"hydra.sweeper.storage={database.url}"
-        sweep = command(*SWEEP, storage, folder=here, variables=variables)
-        worker = command("worker", "lab", "--count", "1", folder=there, variables=variables)
-        try:
+        with (
+            command(*SWEEP, storage, folder=here, variables=variables) as sweep,
+            command("worker", "lab", "--count", "1", folder=there, variables=variables) as worker,
+        ):
             wait_for(database, 1, sweep)
             database.stop()
             time.sleep(30)
@@ -76,14 +85,12 @@ def test_a_sweep_and_its_workers_outlast_their_servers(tmp_path: Path) -> None:
             server.stop()
             time.sleep(60)
             server.start()
-            said, helped = sweep.communicate(timeout=400)[0], worker.communicate(timeout=100)[0]
-        finally:
-            sweep.kill()
-            worker.kill()
-        assert (sweep.returncode, worker.returncode) == (0, 0), said + helped
+            ends = sweep.wait(timeout=400), worker.wait(timeout=100)
+        said = (here / "said.txt").read_text()
+        assert ends == (0, 0), said + (there / "said.txt").read_text()
         trials = trials_of(database)
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
-        assert len({(str(trial.params)) for trial in trials}) == 8
+        assert len({str(trial.params) for trial in trials}) == 8
         # Once for each outage that the controller itself has met.
         assert said.count("Waiting for up to 300 s") == said.count("Back after") in (1, 2), said
         client = MlflowClient(server.url)
