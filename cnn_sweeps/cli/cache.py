@@ -1,7 +1,7 @@
 """`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
 
 import shutil
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from cnn_sweeps.cli import output, shared_cache
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.cli.shared_cache import SharedAsked
+from cnn_sweeps.cli.trajectory_rows import count, found_faults, name_of, say_checked
 from cnn_sweeps.data import decoded
 from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
@@ -160,7 +161,7 @@ def show(asked: Asked) -> int:
         _table(rows).show(out)
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
-        out.print(f"{_count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
+        out.print(f"{count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
         if frozen:
             once = f"stored once for all that share them: {_size(sum(frozen.values()))}"
             out.print(f"frozen weights, {once}")
@@ -181,11 +182,7 @@ def show(asked: Asked) -> int:
 def verify(asked: Asked) -> int:
     """Check every file; what does not fit its checksum is set aside."""
     entries, images = asked.entries, asked.images
-    faults = [
-        {**_name(entry), "file": file, "fault": fault}
-        for entry in entries
-        for file, fault in sorted(entry.verify().items())
-    ]
+    faults = found_faults([(entry, entry.verify()) for entry in entries])
     damaged = _verified(images)
     broken = [entry for entry in asked.feature_sets if not feature_cache.is_intact(entry)]
     for entry in broken:
@@ -202,10 +199,7 @@ def verify(asked: Asked) -> int:
     elif not entries:
         say(f"the cache in {asked.place} is empty.")
     else:
-        for each in faults:
-            where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
-            say(f"{where}  {each['file']} is {each['fault']}")
-        say(f"{_count(entries)} checked: {REMEDY if faults else 'all files are intact'}.")
+        say_checked(entries, faults, REMEDY)
     if images and not asked.json:
         what = f"{len(damaged)} damaged and deleted; decoded again when needed"
         say(f"{pluralize(len(images), 'set')} of decoded images checked: {what}.")
@@ -246,7 +240,7 @@ def clear(asked: Asked) -> int:
             **lists,
         )
         return 0
-    deleted = f"{_count(gone)} deleted, {_size(freed)} freed."
+    deleted = f"{count(gone)} deleted, {_size(freed)} freed."
     say(deleted if rows else f"the cache in {asked.place} is empty.")
     if images:
         size = _size(sum(row["bytes"] for row in images))
@@ -262,15 +256,11 @@ def clear(asked: Asked) -> int:
 ACTIONS: dict[str, Callable[[Asked], int]] = {"list": show, "verify": verify, "clear": clear}
 
 
-def _name(entry: Entry) -> dict[str, str]:
-    return {"trajectory_hash": entry.trajectory_hash, "environment": entry.environment}
-
-
 def _plain(entry: Entry) -> dict[str, Any]:
     """What is known of an entry, ready for JSON."""
     about = entry.about
     return {
-        **_name(entry),
+        **name_of(entry),
         "title": str(about.get("title", "")),
         "data": str(about.get("data", "")),
         "epochs": len(entry.history()),
@@ -341,10 +331,6 @@ def _images_table(rows: list[dict[str, Any]]) -> Table:
 
 def _size(taken: int) -> str:
     return f"{taken / GB:.2f} GB" if taken >= GB else f"{taken / MB:.1f} MB"
-
-
-def _count(entries: Sized) -> str:
-    return pluralize(len(entries), "trajectory", "trajectories")
 
 
 def _some(**values: Any) -> dict[str, Any]:

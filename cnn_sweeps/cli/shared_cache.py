@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cnn_sweeps.cli import output
+from cnn_sweeps.cli.trajectory_rows import count, found_faults, name_of, say_checked
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
@@ -15,6 +16,7 @@ from cnn_sweeps.text.terminal import say
 from cnn_sweeps.trajectories.shared import SharedEntry, SharedStore
 
 MB = 10**6
+REMEDY = "damaged files are quarantined, and given again by who has or trains them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,29 +68,21 @@ def show(asked: SharedAsked) -> int:
         out = output.console()
         _table(rows).show(out)
         epochs = pluralize(sum(row["epochs"] for row in rows), "epoch")
-        out.print(f"{_count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}")
+        out.print(f"{count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}")
     return 0
 
 
 def verify(asked: SharedAsked) -> int:
     """Check every file; what does not fit its digest is set aside. 1 where something did not."""
     entries = asked.entries
-    faults = [
-        {**_name(entry), "file": file, "fault": fault}
-        for entry in entries
-        for file, fault in sorted(entry.damaged().items())
-    ]
+    faults = found_faults([(entry, entry.damaged()) for entry in entries])
     if asked.json:
         say(dump_json({"folder": asked.place, "checked": len(entries), "faults": faults}))
         return 1 if faults else 0
     if not entries:
         say(_empty(asked))
         return 0
-    for each in faults:
-        where = f"{each['trajectory_hash'][:SHOWN]} {each['environment']}"
-        say(f"{where}  {each['file']} is {each['fault']}")
-    remedy = "damaged files are quarantined, and given again by who has or trains them"
-    say(f"{_count(entries)} checked: {remedy if faults else 'all files are intact'}.")
+    say_checked(entries, faults, REMEDY)
     return 1 if faults else 0
 
 
@@ -115,16 +109,12 @@ def clear(asked: SharedAsked) -> int:
 ACTIONS: dict[str, Callable[[SharedAsked], int]] = {"list": show, "verify": verify, "clear": clear}
 
 
-def _name(entry: SharedEntry) -> dict[str, str]:
-    return {"trajectory_hash": entry.trajectory_hash, "environment": entry.environment}
-
-
 def _plain(entry: SharedEntry) -> dict[str, Any]:
     """What is known of an entry, ready for JSON."""
     about, epochs = entry.about, list(entry.epochs())
     written = max((path.stat().st_mtime for path in entry.paths), default=0.0)
     return {
-        **_name(entry),
+        **name_of(entry),
         "title": str(about.get("title", "")),
         "data": str(about.get("data", "")),
         "epochs": len(epochs),
@@ -155,7 +145,3 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _empty(asked: SharedAsked) -> str:
     return f"the shared store in {asked.place} is empty."
-
-
-def _count(entries: Sequence[Any]) -> str:
-    return pluralize(len(entries), "trajectory", "trajectories")
