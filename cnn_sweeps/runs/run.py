@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps import figures
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
@@ -22,8 +21,8 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
-from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking.names import KIND, MODEL_FROM, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
@@ -98,9 +97,9 @@ def run(
         with clock("build"):
             wanted = trial.wanted if trial else None
             network = Network.of(experiment, store, built=model, wanted=wanted)
-        with tracked.together() as setup:
-            log.log_setup(setup, experiment, network.model, network.environment, swept)
         with tracked.together() as later:
+            with (later if network.stored else tracked).together() as setup:
+                log.log_setup(setup, experiment, network.model, network.environment, swept)
             # Train
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
@@ -109,7 +108,9 @@ def run(
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
             log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
-        left_out = _draw_and_store(network.model, experiment, done, tracked, scores)
+            if left := trial is not None and _leaves_model(network, config):
+                later.set_tags({MODEL_FROM: log.stored_epoch(experiment, done)})
+        left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -172,6 +173,11 @@ def _finished_before(
     )
 
 
+def _leaves_model(network: Network, config: Config) -> bool:
+    stored, params = network.stored is not None, network.model.count_params()
+    return stored_model.for_winners_only(config, params, stored=stored)
+
+
 def _train(
     network: Network,
     experiment: Experiment,
@@ -182,7 +188,7 @@ def _train(
     config, dataset = experiment.config, experiment.dataset
     with (
         _progress_bar(config, dataset) as bar,
-        EpochLog(tracked) as epoch_log,
+        EpochLog(tracked, live=network.stored is None) as epoch_log,
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
         observers: list[loop.Callback] = [bar, epoch_log, *callbacks]
@@ -254,32 +260,35 @@ def _test(
 
 
 def _draw_and_store(
-    model: "keras.Model",
+    network: Network,
     experiment: Experiment,
     trained: TrainingResult,
     tracked: TrackedRun,
     test_scores: NDArray[np.floating[Any]] | None,
+    *,
+    left: bool,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
-    The model comes last, since a user's own layers may be none that can be stored.
+    Of a trial whose epochs are all stored the run that trained them has the curves. The model
+    comes last, since a user's own layers may be none that can be stored.
 
     Args:
-        model: trained.
+        network: trained.
         experiment: what was trained.
         trained: its epochs.
         tracked: the run.
         test_scores: of a single run, what the network gives for the test images; None of a trial.
+        left: whether the model is left to the stored epochs.
 
     Returns:
         A sentence for each figure that had to be left out.
     """
-    config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves_png(trained.epochs, experiment.name)
-    artifacts.write_bytes(tracked, curves, CURVES_FILE)
+    config, dataset, model = experiment.config, experiment.dataset, network.model
+    if network.stored is None:
+        stored_model.draw_curves(trained.epochs, experiment.name, tracked)
     left_out: tuple[str, ...] = ()
-    single = test_scores is not None
-    if single and config.tracking.figures:
+    if test_scores is not None and config.tracking.figures:
         gallery = Gallery.of(
             config,
             model=model,
@@ -288,7 +297,6 @@ def _draw_and_store(
             test_scores=test_scores,
         )
         left_out = stored_model.draw(gallery, tracked)
-    later = not single and stored_model.for_winners_only(config, model.count_params())
-    if config.tracking.log_model and not later:
+    if config.tracking.log_model and not left:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

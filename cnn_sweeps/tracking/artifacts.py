@@ -11,7 +11,11 @@ from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from cnn_sweeps.tracking.store import Store
+
+PICTURE = ".png"
 
 
 def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
@@ -62,13 +66,41 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
     Raises:
         StoreError: the store refuses.
     """
-    folder = path.rpartition("/")[0]
+    with as_store_error(store.address):
+        return read_file(store, RunRecord.of(store.client.get_run(run_id)), path)
+
+
+def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
+    """The same of a run that was read already: what lies on this machine is read where it is.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    here, folder = local_folder(run.artifact_uri), path.rpartition("/")[0]
     with TemporaryDirectory() as scratch, as_store_error(store.address):
+        if here is not None:
+            return (here / path).read_bytes() if (here / path).is_file() else None
         # Asked first, since some servers are asked again for minutes for what is not there.
-        listed = store.client.list_artifacts(run_id, folder or None)
+        listed = store.client.list_artifacts(run.run_id, folder or None)
         if path not in [file.path for file in listed]:
             return None
-        return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
+        return Path(store.client.download_artifacts(run.run_id, path, scratch)).read_bytes()
+
+
+def pictures_of(client: "MlflowClient", run: RunRecord) -> list[str]:
+    """The pictures among the artifacts of a run, and in the folders of these."""
+    here = local_folder(run.artifact_uri)
+    if here is not None:
+        found = [*here.glob(f"*{PICTURE}"), *here.glob(f"*/*{PICTURE}")]
+        return [path.relative_to(here).as_posix() for path in sorted(found)]
+    listed = client.list_artifacts(run.run_id)
+    within = [
+        file
+        for folder in listed
+        if folder.is_dir
+        for file in client.list_artifacts(run.run_id, folder.path)
+    ]
+    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
 
 
 def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
@@ -92,8 +124,11 @@ def where_is(store: "Store", run_id: str, path: str) -> str:
         StoreError: the store refuses.
     """
     with as_store_error(store.address):
-        uri = store.client.get_run(run_id).info.artifact_uri
+        folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
+    return f"runs:/{run_id}/{path}" if folder is None else str(folder / path)
+
+
+def local_folder(uri: str) -> Path | None:
+    """The folder of this machine that an address of artifacts means; None for any other place."""
     address = urlsplit(uri)
-    if address.scheme != "file":
-        return f"runs:/{run_id}/{path}"
-    return str(Path(url2pathname(address.path)) / path)
+    return Path(url2pathname(address.path)) if address.scheme == "file" else None

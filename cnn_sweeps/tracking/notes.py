@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
-from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking import artifacts, params
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
@@ -20,7 +20,6 @@ DIGEST = "description_digest"
 """Tag with the digest of the description that we wrote: another one is a person's."""
 EXPERIMENT_TAGS = {NOTE: EXPERIMENT, "mlflow.experimentKind": "custom_model_development"}
 """Tags of a new experiment; with the second MLflow need not guess of which kind it is."""
-PICTURE = ".png"
 
 
 def describe(
@@ -45,7 +44,8 @@ def describe(
             known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)
         if not _is_ours(known):
             return
-        text = params.shorten(printable(made(known, _pictures(run))), params.TAG_LENGTH)
+        pictures = artifacts.pictures_of(run.client, known)
+        text = params.shorten(printable(made(known, pictures)), params.TAG_LENGTH)
         if text:
             run.set_tags({NOTE: text, DIGEST: _digest(text)})
 
@@ -53,18 +53,6 @@ def describe(
 def _is_ours(run: RunRecord) -> bool:
     """Whether the description is none, or what we wrote."""
     return NOTE not in run.tags or _digest(run.tags[NOTE]) == run.tags.get(DIGEST)
-
-
-def _pictures(run: TrackedRun) -> list[str]:
-    """The pictures among the artifacts of a run, and in the folders of these."""
-    listed = run.client.list_artifacts(run.run_id)
-    within = [
-        file
-        for folder in listed
-        if folder.is_dir
-        for file in run.client.list_artifacts(run.run_id, folder.path)
-    ]
-    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
 
 
 def _digest(text: str) -> str:
