@@ -26,10 +26,12 @@ from cnn_sweeps.training.loop import EpochSource, FreshTraining, Trainer
 from cnn_sweeps.training.state import has_untracked_state
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
+from cnn_sweeps.trajectories.entry import MODEL, Entry
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.fingerprint import fingerprint
+from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
+from cnn_sweeps.trajectories.retention import Retention, WantedEpochs
 from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
 from cnn_sweeps.trajectories.sharing import Sharing, summary
 
@@ -311,10 +313,9 @@ class ResumedTraining:
             return False
         if self.shared.audits(number) and not self._audited(found):
             return True
+        entry, own = self._chain.place(number, self._known)
         retention = Retention(epoch_mb=self.epoch_mb, wanted=self.wanted)
-        kept = self.entry.adopt(
-            found.record, found.contents, known=self._known, retention=retention
-        )
+        kept = entry.adopt(found.record, found.contents, known=own, retention=retention)
         self._known, self._live = [*self._known, kept], None
         self.shared.read.add(number)
         return True
@@ -413,11 +414,12 @@ class ResumedTraining:
         if epoch.measured and self.trainer.metrics:  # first: no epoch is without what it needs
             new = EpochRecord(epoch=epoch, run_id=self.run_id, weights=None, optimizer=None)
             self.entry.put_metrics(new, self.trainer.metrics.stored(epoch.measured))
-        kept = self.entry.put(
+        entry, own = self._chain.place(epoch.number, self._known)
+        kept = entry.put(
             epoch,
             state,
             run_id=self.run_id,
-            known=self._known,
+            known=own,
             unchanged={key for key, _ in before.items() & self._untrained.items()},
             retention=Retention(
                 epoch_mb=self.epoch_mb,

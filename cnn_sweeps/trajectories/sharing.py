@@ -14,8 +14,8 @@ from typing import Any
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories.entry import EpochRecord
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
 from cnn_sweeps.trajectories.shared import (
     SharedEntry,
