@@ -126,9 +126,13 @@ def cut_texts(config: Config) -> tuple[str, ...]:
 
 
 def log_results(
-    tracked: TrackedRun, metrics: Mapping[str, float], trained: TrainingResult, weights: str
+    tracked: TrackedRun,
+    metrics: Mapping[str, float],
+    trained: TrainingResult,
+    weights: str,
+    model_from: str | None,
 ) -> None:
-    """Log the final metrics, the digest of the weights and why training ended.
+    """Log the final metrics, the digest of the weights, where these are, and why training ended.
 
     The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
     pages show a number and no curve of one point.
@@ -136,7 +140,8 @@ def log_results(
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
-    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen})
+    left = {names.MODEL_FROM: model_from} if model_from else {}
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen, **left})
 
 
 def stored_epoch(experiment: Experiment, trained: TrainingResult) -> str:

@@ -21,7 +21,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
-from cnn_sweeps.tracking.names import KIND, MODEL_FROM, NETWORK_SHA256
+from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
@@ -106,9 +106,10 @@ def run(
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
-            if left := trial is not None and _leaves_model(network, config):
-                later.set_tags({MODEL_FROM: log.stored_epoch(experiment, done)})
+            left = trial is not None and _leaves_model(network, config)
+            model_from = log.stored_epoch(experiment, done) if left else None
+            weights = state.weights_sha256(network.model)
+            log.log_results(later, metrics, done, weights, model_from)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
     return RunResult(
         name=experiment.name,

@@ -36,6 +36,7 @@ from cnn_sweeps.tracking import (
     finished_runs,
     model_files,
     models,
+    notes,
 )
 from cnn_sweeps.tracking.model_files import StoredModel
 from cnn_sweeps.tracking.names import (
@@ -258,7 +259,7 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, best: bool) ->
 def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model") -> None:
     """Store curves and model of a run that has left them to its epochs."""
     tracked = store.reopen(run.run_id)
-    if CURVES_FILE not in artifacts.pictures_of(store.client, run):
+    if CURVES_FILE not in notes.pictures_of(store.client, run):
         draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
     if config.tracking.log_model and not model_files.has_model(store, run):
         _log_model(tracked, model, pictures_of(config, load_cached(config.data)))

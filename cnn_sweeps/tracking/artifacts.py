@@ -3,19 +3,14 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from cnn_sweeps.tracking.store import Store
-
-PICTURE = ".png"
 
 
 def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
@@ -87,22 +82,6 @@ def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
         return Path(store.client.download_artifacts(run.run_id, path, scratch)).read_bytes()
 
 
-def pictures_of(client: "MlflowClient", run: RunRecord) -> list[str]:
-    """The pictures among the artifacts of a run, and in the folders of these."""
-    here = local_folder(run.artifact_uri)
-    if here is not None:
-        found = [*here.glob(f"*{PICTURE}"), *here.glob(f"*/*{PICTURE}")]
-        return [path.relative_to(here).as_posix() for path in sorted(found)]
-    listed = client.list_artifacts(run.run_id)
-    within = [
-        file
-        for folder in listed
-        if folder.is_dir
-        for file in client.list_artifacts(run.run_id, folder.path)
-    ]
-    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
-
-
 def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
     """The content of all files under a folder of the run, by their paths in it.
 
@@ -126,9 +105,3 @@ def where_is(store: "Store", run_id: str, path: str) -> str:
     with as_store_error(store.address):
         folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
     return f"runs:/{run_id}/{path}" if folder is None else str(folder / path)
-
-
-def local_folder(uri: str) -> Path | None:
-    """The folder of this machine that an address of artifacts means; None for any other place."""
-    address = urlsplit(uri)
-    return Path(url2pathname(address.path)) if address.scheme == "file" else None

@@ -13,6 +13,7 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import artifacts, model_files
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
@@ -114,7 +115,7 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
     """
     client = tracked.client
     with as_store_error(tracked.address), TemporaryDirectory() as scratch:
-        folder = artifacts.local_folder(known.artifact_uri)
+        folder = local_folder(known.artifact_uri)
         folder = folder or Path(client.download_artifacts(known.run_id, "", scratch))
         without = Path(scratch) / "taken over"
         shutil.copytree(folder, without)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.tracking import artifacts
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.models import digests
 from cnn_sweeps.tracking.names import MODEL_FILES
@@ -124,7 +124,7 @@ def files_of(store: "Store", run: RunRecord, logged: StoredModel) -> Iterator[Pa
     place = logged.place
     try:
         with TemporaryDirectory() as scratch:
-            folder = artifacts.local_folder(place)
+            folder = local_folder(place)
             with as_store_error(store.address):
                 # By its address: MLflow's client remembers where a model was before it was moved.
                 listed = (

@@ -14,12 +14,12 @@ from cnn_sweeps.models import build
 from cnn_sweeps.runs import backbone, pretrained, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, model_files
+from cnn_sweeps.tracking import RunRecord, Store, model_files, notes
 from cnn_sweeps.tracking.names import MODEL_FROM
 from cnn_sweeps.training import loop, state
 
 TRIAL = TrialContext(parent_run_id=None)
-MOST_STATEMENTS = 10
+MOST_STATEMENTS = 110
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(home: Store) -> No
     """Its description says where MLflow's pages show the curves, and what stores the model."""
     run = left(home)
     assert not model_files.has_model(home, run)
-    assert artifacts.pictures_of(home.client, run) == []
+    assert notes.pictures_of(home.client, run) == []
     assert run.tags[MODEL_FROM].startswith("epoch 1 of trajectory ")
     link = f"/runs/{run.tags['trained_by']}/artifacts/learning_curves.png"
     assert link in run.tags["mlflow.note.content"]
@@ -162,7 +162,7 @@ def test_a_winner_gets_what_it_left(home: Store) -> None:
     stored_model.score_stored(home, run, asked, best=True)
     won = home.get(run.run_id)
     model_files.check(home, won, model_files.model_of(home, won))
-    assert artifacts.pictures_of(home.client, won) == ["learning_curves.png"]
+    assert notes.pictures_of(home.client, won) == ["learning_curves.png"]
     assert MODEL_FROM not in won.tags
 
 
