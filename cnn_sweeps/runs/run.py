@@ -94,8 +94,7 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
         with clock("build"):
-            wanted = trial.wanted if trial else None
-            network = Network.of(experiment, store, built=model, wanted=wanted)
+            network = Network.of(experiment, store, built=model, wanted=trial and trial.wanted)
         with tracked.together() as later:
             with (later if network.stored else tracked).together() as setup:
                 log.log_setup(setup, experiment, network.model, network.environment, swept)
@@ -106,11 +105,10 @@ def run(
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            left = trial is not None and _leaves_model(network, config)
-            model_from = log.stored_epoch(experiment, done) if left else None
+            model_from = _model_from(network, experiment, done) if trial else None
             weights = state.weights_sha256(network.model)
             log.log_results(later, metrics, done, weights, model_from)
-        left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
+        left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -173,9 +171,11 @@ def _finished_before(
     )
 
 
-def _leaves_model(network: Network, config: Config) -> bool:
+def _model_from(network: Network, experiment: Experiment, trained: TrainingResult) -> str | None:
+    """To which stored epoch a trial leaves its model; None where it stores it, or nobody does."""
     stored, params = network.stored is not None, network.model.count_params()
-    return stored_model.for_winners_only(config, params, stored=stored)
+    left = stored_model.for_winners_only(experiment.config, params, stored=stored)
+    return log.stored_epoch(experiment, trained) if left else None
 
 
 def _train(
@@ -262,8 +262,7 @@ def _draw_and_store(
     trained: TrainingResult,
     tracked: TrackedRun,
     test_scores: NDArray[np.floating[Any]] | None,
-    *,
-    left: bool,
+    model_from: str | None,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
@@ -276,7 +275,7 @@ def _draw_and_store(
         trained: its epochs.
         tracked: the run.
         test_scores: of a single run, what the network gives for the test images; None of a trial.
-        left: whether the model is left to the stored epochs.
+        model_from: which stored epoch the model is left to; None where it is stored.
 
     Returns:
         A sentence for each figure that had to be left out.
@@ -294,6 +293,6 @@ def _draw_and_store(
             test_scores=test_scores,
         )
         left_out = stored_model.draw(gallery, tracked)
-    if config.tracking.log_model and not left:
+    if config.tracking.log_model and model_from is None:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out
