@@ -98,10 +98,9 @@ def run(
         with tracked.together() as later:
             with (later if network.stored else tracked).together() as setup:
                 log.log_setup(setup, experiment, network.model, network.environment, swept)
-            # Train
+            # Train, evaluate and log
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
-            # Evaluate and log
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
