@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -206,7 +207,7 @@ class TrialQueue:
 
         try:
             return together(self.storage, writes, was_claimed)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
 
     def _next(self) -> FrozenTrial | None:
@@ -293,7 +294,7 @@ class TrialQueue:
         number = self.id_of(waiting.number)
         try:
             return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
 
     def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -363,7 +364,7 @@ class TrialQueue:
                 if value is not None:
                     self.storage.set_trial_user_attr(trial_id, key, value)
             self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
         return True
 
