@@ -62,7 +62,8 @@ def test_a_worker_uses_the_card_that_is_typed(
 
 
 @pytest.mark.parametrize(
-    ("typed", "seconds"), [([], None), (["tracking.patience=300"], 300.0), (["tracking.dir=x"], None)]
+    ("typed", "seconds"),
+    [([], None), (["tracking.patience=300"], 300.0), (["tracking.dir=x"], None)],
 )
 def test_patience_is_that_of_the_sweep_unless_it_is_typed(
     typed: list[str], seconds: float | None

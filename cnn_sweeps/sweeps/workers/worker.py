@@ -177,6 +177,7 @@ class Worker:
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
             trial.set_user_attr(attributes.RUN_ID, run_id)
             trial.set_user_attr(attributes.CONFIG_HASH, identity.config_hash)
+            study.refuse_other_images(config.data, identity.data_digest)
 
         watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
         reported = epoch_metric(plan.objectives)
