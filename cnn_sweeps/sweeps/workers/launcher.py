@@ -153,7 +153,8 @@ def work_as_job(worker: str) -> None:
         found = SweepStudy.load(address, checked=False)
         with importable_code(found, trust=digest_carried(found) == place[5]):
             study = SweepStudy.load(address)
-        with devices.using(number, devices.seats()), logged_worker(study):
+        patience = found.plan.first.tracking.patience
+        with patient(patience), devices.using(number, devices.seats()), logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
                 study=study,
@@ -227,7 +228,7 @@ class Placement:
         """Whether the launcher has ended."""
         return self._thread is None
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
         """Place workers while trials wait, and tell what has become of trials.
 
         Raises:
@@ -235,7 +236,7 @@ class Placement:
         """
         at_work = bool(self._trials(TrialState.RUNNING))
         # A launcher gives up for one dead job, while the others that it has placed go on.
-        if waiting and self._thread is None and not (self._errors and at_work):
+        if self._thread is None and not (self._errors and at_work) and waiting():
             self._start()
         if self._thread is None:
             time.sleep(TICK)
@@ -244,7 +245,7 @@ class Placement:
         for event in self._news.ended():
             show(event)
         if self._thread is not None:
-            self._look_at_launcher(needed=waiting or at_work)
+            self._look_at_launcher(needed=at_work or waiting())
         return {}
 
     def ask_to_stop(self) -> None:

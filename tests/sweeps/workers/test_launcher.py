@@ -40,7 +40,7 @@ class Leaving:
     pids: frozenset[int] = frozenset()
     idle = False
 
-    def step(self, show: Any, *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Any, *, waiting: Any) -> dict[int, str]:
         """End."""
         self.idle = True
         return {}
@@ -220,11 +220,11 @@ def test_other_workers_are_not_doubled_where_one_has_died(tmp_path: Path) -> Non
         made.enqueue({"model.filters": filters, "model.conv_blocks": 1})
     placement = Placement(study=made, launch=launch)
     for _ in range(2):
-        placement.step(lambda _: None, waiting=True)
+        placement.step(lambda _: None, waiting=lambda: True)
     assert placement.idle
     assert launched == [1]
     made.done(claimed[0], [0.5])
-    placement.step(lambda _: None, waiting=True)
+    placement.step(lambda _: None, waiting=lambda: True)
     assert launched == [1, 1]
 
 
@@ -236,10 +236,10 @@ def test_jobs_that_a_scheduler_has_not_begun_are_not_waited_for(
     monkeypatch.setattr(launcher, "LEAVING", 0.05)
     begins = threading.Event()
     placement = Placement(study=study(tmp_path), launch=lambda: begins.wait() and None)
-    placement.step(lambda _: None, waiting=True)
+    placement.step(lambda _: None, waiting=lambda: True)
     assert not placement.idle
     while not placement.idle:
-        placement.step(lambda _: None, waiting=False)
+        placement.step(lambda _: None, waiting=lambda: False)
     begins.set()
 
 
@@ -263,6 +263,6 @@ def placed(folder: Path, launch: Launch, *, stopping: bool = False) -> None:
     placement = Placement(study=study(folder), launch=launch)
     if stopping:
         placement.ask_to_stop()
-    placement.step(lambda _: None, waiting=True)
+    placement.step(lambda _: None, waiting=lambda: True)
     while not placement.idle:
-        placement.step(lambda _: None, waiting=False)
+        placement.step(lambda _: None, waiting=lambda: False)
