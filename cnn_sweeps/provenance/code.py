@@ -55,6 +55,7 @@ MODULES: Final = (
     *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
+    *("trajectories/history.py", "trajectories/retention.py"),
     *("trajectories/chain.py", "trajectories/fingerprint.py", "trajectories/frozen.py"),
     *("trajectories/shared.py", "trajectories/sharing.py", "trajectories/stored.py"),
 )

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import PREFIX, measured_names
@@ -11,6 +12,7 @@ from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.stored_epochs import environment_of, stored_here
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
 from cnn_sweeps.tracking.names import (
@@ -26,6 +28,7 @@ from cnn_sweeps.tracking.names import (
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
+from cnn_sweeps.trajectories.sharing import Sharing
 
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
@@ -89,7 +92,8 @@ def answer(
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
     Observers see every epoch, so that a pruner judges it as it would judge a training. The
-    seconds are those of the original; the scores of the test split are left behind.
+    seconds are those of the original; the scores of the test split are left behind. What is stored
+    of its epochs is given to the store of others that the config names.
 
     Args:
         known: the finished run.
@@ -99,10 +103,26 @@ def answer(
         swept: keys whose params are logged whatever their value.
 
     Raises:
+        ConfigError: the store of others is the own cache.
         PrunedError: an observer gave it up.
     """
+    shared = _given(experiment, tracked.address.dir)
     with tracked.together() as copy:
-        return _copied(known, experiment, copy, callbacks, swept)
+        return replace(_copied(known, experiment, copy, callbacks, swept), **shared)
+
+
+def _given(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """What of a result tells of the epochs that were given to a store of others."""
+    config = experiment.config
+    if config.trajectory.store is None:
+        return {}
+    environment = environment_of(experiment, config.trainer.threads)
+    chain = stored_here(experiment, environment, folder)
+    sharing = chain and Sharing.of(chain, config, environment)
+    if not chain or not sharing:
+        return {}
+    sharing.put_all(chain, config.trainer.epochs)
+    return {"shared": sharing.counts}
 
 
 def _copied(

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps import figures
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
@@ -32,8 +31,8 @@ from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.training.steps import Evaluate
-from cnn_sweeps.trajectories.entry import WantedEpochs
 from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
+from cnn_sweeps.trajectories.retention import WantedEpochs
 
 if TYPE_CHECKING:
     import keras
@@ -193,11 +192,8 @@ def _train(
         trainer = loop.Trainer.compile(
             network.model,
             dataset,
-            config.trainer,
-            config.seed,
+            config,
             on_step=bar.counts_steps,
-            augment=config.augment,
-            path=segments(config),
             cache=backbone.feature_cache(config, experiment.identity, network.environment),
         )
         with logged_epoch_source(

@@ -36,7 +36,7 @@ from cnn_sweeps.tracking.names import (
 )
 from cnn_sweeps.training import backend, loop, state
 from cnn_sweeps.training.steps import Evaluate
-from cnn_sweeps.trajectories.entry import MB
+from cnn_sweeps.trajectories.retention import MB
 
 if TYPE_CHECKING:
     import keras

@@ -27,6 +27,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     CPU_SLOTS,
     OPEN,
     PARENT,
+    PLAN,
     RETRIES_ALLOWED,
     SHARED,
 )
@@ -162,7 +163,9 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     if known is not None:
         if known not in {run.run_id for run in tagged}:
             _check_there(known, study, store)
-        store_code(study, store.reopen(known))
+        parent = store.reopen(known)
+        store_code(study, parent)
+        _store_typed(study, parent)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
         store_code(study, parent)  # first: by its parent a worker knows that a study is ready
@@ -172,6 +175,14 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(without_passwords(plan.to_json()), PLAN_FILE)
+
+
+def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:
+    """Let workers take what was typed this time of settings that make no other experiments."""
+    plain = study.plan.to_json()
+    if study.attribute(PLAN) != plain:
+        parent.log_json(without_passwords(plain), PLAN_FILE)
+        study.optuna_study.set_user_attr(PLAN, plain)
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:

@@ -52,6 +52,7 @@ class Join:
         wait: seconds to wait for the study, and for more of its trials.
         say: tells what is waited for.
         view: shows the trials of these workers, with the counts of the study.
+        patience: seconds to wait for a server that is away; None for what the sweep was told.
         trust: whether code of the user's that travels with the study may run here.
         execute: dotted path of what carries out a trial, for tests; None to train it.
     """
@@ -61,6 +62,7 @@ class Join:
     wait: float
     say: Callable[[str], None]
     view: Callable[[SweepStudy], View]
+    patience: float | None = None
     trust: bool = False
     execute: str | None = None
 
@@ -89,7 +91,8 @@ class Join:
         workers = min(self.workers, slots or self.workers)
         threads, seats = max(1, cores() // (slots or workers)), devices.seats()
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
-        patience = study.plan.first.tracking.patience
+        told = study.plan.first.tracking.patience
+        patience = told if self.patience is None else self.patience
         with (
             logged_worker(study),
             self.view(study) as view,

@@ -33,6 +33,8 @@ from cnn_sweeps.tracking.names import (
     SOFTWARE,
 )
 from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.shared import SharedStore
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
@@ -148,6 +150,26 @@ def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -
     logged = home.get(again(home).run_id)
     assert "test_accuracy" in first.metrics
     assert not [name for name in logged.metrics if name.startswith("test_")]
+
+
+def test_its_stored_epochs_are_given_to_others(home: Store, tmp_path: Path) -> None:
+    """Where a training of theirs would look for them; once, and whole."""
+    shared = SharedStore(tmp_path / "all")
+    asked = {"trajectory": {"store": str(shared.folder)}}
+    given = [again(home, **asked).shared["given"] for _ in range(2)]
+    assert given == [2, 0]
+    ((own,), (entry,)) = (TrajectoryStore.under(home.dir).entries(), shared.entries())
+    assert entry.folder.parts[-2:] == own.folder.parts[-2:]
+    assert [one.record for one in entry.epochs()] == own.history()
+    assert entry.about["title"] == own.about["title"]
+    assert entry.contents(own.history()[-1]) == own.contents(own.history()[-1])
+
+
+def test_without_stored_epochs_there_is_nothing_to_give(home: Store, tmp_path: Path) -> None:
+    """Because the cache was cleared, or what trained them were other threads."""
+    TrajectoryStore.under(home.dir).clear()
+    result = again(home, trajectory={"store": str(tmp_path / "all")})
+    assert (result.epochs_trained, result.shared) == (0, {})
 
 
 def test_it_stores_the_config_that_asked(home: Store, first: RunResult) -> None:

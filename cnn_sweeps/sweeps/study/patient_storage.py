@@ -8,6 +8,7 @@ import inspect
 import uuid
 from collections.abc import Callable, Sequence
 from copy import copy
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from cnn_sweeps.sweeps.study.attributes import OWNER
 from cnn_sweeps.tracking.patience import waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
@@ -67,24 +69,35 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """Let a trial run or end; one that has ended so, by a call that was cut off, has.
+        """Let a trial run or end; what a call that was cut off has done is not done again.
 
-        Of a claim that was cut off nobody can tell whose it is: it stays without an owner, and is
-        requeued as such.
+        A claim is known again by the time at which the trial began: it lies within the call.
         """
-        tried = False
+        calls: list[tuple[datetime, datetime]] = []
 
         def attempt() -> bool:
-            nonlocal tried
-            again, tried = tried, True
+            called = datetime.now()  # noqa: DTZ005 -- Optuna's `datetime_start` has no zone either
             try:
-                return self.inner.set_trial_state_values(trial_id, state, values)
-            except UpdateFinishedTrialError:
-                if again and _ended_so(self.inner.get_trial(trial_id), state, values):
+                if self.inner.set_trial_state_values(trial_id, state, values):
                     return True
+                return bool(calls) and _begun_in(self.inner.get_trial(trial_id), calls)
+            except UpdateFinishedTrialError:
+                if calls and _ended_so(self.inner.get_trial(trial_id), state, values):
+                    return True
+                raise
+            except Exception:
+                calls.append((called, datetime.now()))  # noqa: DTZ005 -- see above
                 raise
 
         return waiting(attempt)
+
+
+def _begun_in(trial: FrozenTrial, calls: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Whether one of these calls has claimed a trial; nobody else says that it is theirs."""
+    if trial.state != TrialState.RUNNING or OWNER in trial.user_attrs:
+        return False
+    begun = trial.datetime_start
+    return begun is not None and any(called <= begun <= cut for called, cut in calls)
 
 
 def _ended_so(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:

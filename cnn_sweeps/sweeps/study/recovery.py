@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 Show = Callable[[TrialEnded], None]
 DIED = "its worker died"
+UNOWNED = "claimed, and never begun"
 
 
 def recover(
@@ -56,8 +57,11 @@ def recover(
         logger.warning("recovering trials whose worker does not live: %s", numbers)
     seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
-        reason = (died or {}).get(_pid_of(trial), DIED)
-        ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
+        if OWNER in trial.user_attrs:
+            reason = (died or {}).get(_pid_of(trial), DIED)
+            ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
+        else:
+            ended = requeue.after_interruption(study, trial, UNOWNED)
         if ended is not None:
             show(ended)
         forget_beat(study.address, trial.number)

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -169,7 +170,10 @@ class TrialQueue:
                 trial_id = self.id_of(waiting.number)
                 self.optuna_study.sampler = self._proposer(waiting, trial_id)
                 trial = Trial(self.optuna_study, trial_id)
-                trial.set_user_attr(OWNER, {**owner.to_json(), BEAT: time.time()})
+                try:
+                    trial.set_user_attr(OWNER, {**owner.to_json(), BEAT: time.time()})
+                except UpdateFinishedTrialError:
+                    continue  # the storage was away for so long that somebody has requeued it
                 self._enqueue_after(slot_of(waiting))
                 return trial
         return None
@@ -254,7 +258,7 @@ class TrialQueue:
         number = self.id_of(waiting.number)
         try:
             return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
 
     def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -294,7 +298,7 @@ class TrialQueue:
                 if value is not None:
                     self.storage.set_trial_user_attr(trial_id, key, value)
             self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
         return True
 

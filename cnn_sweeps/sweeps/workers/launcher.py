@@ -144,9 +144,11 @@ def work_as_job(worker: str) -> None:
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping, patient(Tracking.patience):
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
-        with importable_code(SweepStudy.load(address, checked=False), trust=False):
+        found = SweepStudy.load(address, checked=False)
+        with importable_code(found, trust=False):
             study = SweepStudy.load(address)
-        with devices.using(number, devices.seats()), logged_worker(study):
+        patience = found.plan.first.tracking.patience
+        with patient(patience), devices.using(number, devices.seats()), logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
                 study=study,

@@ -111,8 +111,17 @@ class Worker:
                 return
 
     def _carry_out(self, trial: Trial) -> None:
+        """Carry out a claimed trial, unless it turns out that another process has requeued it."""
+        self.begun, self.claimed = None, time.monotonic()
+        try:
+            self._attempt(trial)
+        except UpdateFinishedTrialError:
+            # By another host, which had no sign of life from here for too long.
+            logger.warning("trial %d was requeued by another process meanwhile", trial.number)
+
+    def _attempt(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""
-        study, self.begun, self.claimed = self.study, None, time.monotonic()
+        study = self.study
         try:
             values = study.values_of(trial)
             _log_claimed(trial, values)
@@ -142,8 +151,7 @@ class Worker:
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
-            # By another host, which had no sign of life from here for too long.
-            logger.warning("trial %d was requeued by another process meanwhile", trial.number)
+            raise
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))

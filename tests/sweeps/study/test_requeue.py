@@ -12,7 +12,7 @@ from plans import plan, study
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study import requeue
+from cnn_sweeps.sweeps.study import heartbeat, requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
@@ -127,6 +127,21 @@ def test_an_interruption_is_traced_and_is_no_failed_attempt(tmp_path: Path) -> N
     (waiting,) = made.trials(TrialState.WAITING)
     assert waiting.user_attrs[ATTEMPT] == 1
     assert [retry.attempt for retry in history(waiting.user_attrs)] == [2, 3, 4, 5]
+
+
+def test_a_claim_that_nobody_began_is_no_failed_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker died before it said whose the trial is: nothing was tried."""
+    monkeypatch.setattr(heartbeat, "GRACE", 0.0)
+    made = study(tmp_path)
+    made.enqueue()
+    (waiting,) = made.trials()
+    assert made._take(waiting)
+    assert recover(made, None, retries=0, show=lambda _: None) == 1
+    (again,) = made.trials()
+    assert (again.state, again.user_attrs.get(ATTEMPT, 1)) == (TrialState.WAITING, 1)
+    assert [retry.reason for retry in history(again.user_attrs)] == ["claimed, and never begun"]
 
 
 def test_who_is_second_requeues_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, requeue
@@ -34,6 +34,25 @@ def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[Tria
 def cells(made: SweepStudy) -> list[tuple[Any, ...]]:
     """The cells of all trials that count, by number."""
     return [tuple(made.carried_values(trial).values()) for trial in made.trials()]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), PrunedError(1, "poor"), None])
+def test_a_trial_that_was_requeued_meanwhile_is_left(
+    tmp_path: Path, error: Exception | None
+) -> None:
+    """However it ends here: its slot is another process's, and this one goes on."""
+    made = study(tmp_path, plan(SIX))
+
+    def requeued(config: Config, *, trial: int, **fields: Any) -> Any:
+        if trial == 0:
+            requeue.after_interruption(made, made.trials()[0], "its worker seemed dead")
+            if error is not None:
+                raise error
+        return instant(config, trial=trial, **fields)
+
+    ended = swept(made, Budget(), requeued)
+    assert sorted(event.trial for event in ended) == list(range(1, 7))
+    assert made.counts().finished == made.counts().total == 6
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
