@@ -33,6 +33,7 @@ MODULES: Final = (
     *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
     *("data/readers/listed.py", "data/readers/split_names.py"),
     *("data/arrays.py", "data/dataset.py", "data/decoded.py", "data/loading.py", "data/split.py"),
+    "data/row_file.py",
     # from phases and schedules to what is trained in each epoch
     "config/path.py",
     # from config to network: what the kinds share

@@ -41,8 +41,8 @@ class WorkerGroup(Protocol):
     def idle(self) -> bool:
         """Whether no worker is there."""
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
-        """Work on for a moment; begin with it while trials wait.
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
+        """Work on for a moment; begin with it while trials wait, which only a free seat asks.
 
         Returns:
             Of the workers that died: process number and cause.
@@ -163,8 +163,9 @@ class Supervisor:
                         self._stop(workers, interrupts)
                     elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
                         interrupts.count += 1
-                    waiting = not interrupts.asked() and self._waiting()
-                    died = workers.step(self.show, waiting=waiting)
+                    died = workers.step(
+                        self.show, waiting=lambda: not interrupts.asked() and self._waiting()
+                    )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()

@@ -174,7 +174,7 @@ class StudyAddress:
             event.listen(storage.engine, "begin", _begin_immediate)
             storage.engine.dispose()
             return storage
-        return PatientStorage(get_storage(storage))
+        return PatientStorage(get_storage(storage), storage)
 
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)

@@ -221,13 +221,13 @@ class Placement:
         """Whether the launcher has ended."""
         return self._thread is None
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
         """Place workers while trials wait, and tell what has become of trials.
 
         Raises:
             RunFailedError: the launcher cannot run the workers.
         """
-        if waiting and self._thread is None:
+        if self._thread is None and waiting():
             self._start()
         if self._thread is not None:
             self._thread.join(TICK)

@@ -38,7 +38,7 @@ class Leaving:
     pids: frozenset[int] = frozenset()
     idle = False
 
-    def step(self, show: Any, *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Any, *, waiting: Any) -> dict[int, str]:
         """End."""
         self.idle = True
         return {}
@@ -215,6 +215,6 @@ def placed(folder: Path, launch: Launch, *, stopping: bool = False) -> None:
     placement = Placement(study=study(folder), launch=launch)
     if stopping:
         placement.ask_to_stop()
-    placement.step(lambda _: None, waiting=True)
+    placement.step(lambda _: None, waiting=lambda: True)
     while not placement.idle:
-        placement.step(lambda _: None, waiting=False)
+        placement.step(lambda _: None, waiting=lambda: False)
