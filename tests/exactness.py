@@ -107,7 +107,6 @@ def train(
     """Train in this process as a run does; the outcome, and the epochs that were trained here."""
     from networks import dataset
 
-    from cnn_sweeps.config.path import segments
     from cnn_sweeps.models import build
     from cnn_sweeps.training import averaging, backend, loop
     from cnn_sweeps.training import state as variables
@@ -120,15 +119,7 @@ def train(
     images = photographs(case, Path(folder).parent) if case.files else None
     data = images or dataset(case.images, case.held_out)
     model = build.build_model(asked.model, SHAPE, CLASSES)
-    trainer = loop.Trainer.compile(
-        model,
-        data,
-        asked.trainer,
-        asked.seed,
-        augment=asked.augment,
-        on_step=killer(kill) if kill else None,
-        path=segments(asked),
-    )
+    trainer = loop.Trainer.compile(model, data, asked, on_step=killer(kill) if kill else None)
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
     with open_epoch_source(
         trainer,

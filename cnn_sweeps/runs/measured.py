@@ -25,7 +25,7 @@ from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.epoch import WeightAverage
 from cnn_sweeps.training.validation_metrics import ValidationMetrics, check_names, key_of
-from cnn_sweeps.trajectories.entry import EpochRecord
+from cnn_sweeps.trajectories.history import EpochRecord
 
 if TYPE_CHECKING:
     import keras

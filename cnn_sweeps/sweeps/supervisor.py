@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
 LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
-STOPPED = "stopped by Ctrl-C"
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -41,8 +40,8 @@ class WorkerGroup(Protocol):
     def idle(self) -> bool:
         """Whether no worker is there."""
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
-        """Work on for a moment; begin with it while trials wait.
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
+        """Work on for a moment; begin with it while trials wait, which only a free seat asks.
 
         Returns:
             Of the workers that died: process number and cause.
@@ -77,6 +76,12 @@ class Interrupts:
     def asked(self) -> bool:
         """Whether to stop."""
         return self.count > 0
+
+    @property
+    def reason(self) -> str:
+        """What is said of a trial that was given back for it."""
+        ctrl_c = self.number == signal.SIGINT
+        return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -163,8 +168,9 @@ class Supervisor:
                         self._stop(workers, interrupts)
                     elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
                         interrupts.count += 1
-                    waiting = not interrupts.asked() and self._waiting()
-                    died = workers.step(self.show, waiting=waiting)
+                    died = workers.step(
+                        self.show, waiting=lambda: not interrupts.asked() and self._waiting()
+                    )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()
@@ -205,7 +211,7 @@ class Supervisor:
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
-            requeue_interrupted(self.study, self.store, show=self.show, reason=STOPPED)
+            requeue_interrupted(self.study, self.store, show=self.show, reason=interrupts.reason)
             return
         recover(
             self.study,

@@ -163,15 +163,9 @@ def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[
     """The test metrics of what is stored of a trial; none where that is not enough."""
     with quiet_stderr():
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
-    trial, tracking = store.get(unscored.run_id), config.tracking
+    trial = store.get(unscored.run_id)
     try:
-        return stored_model.score_stored(
-            store,
-            trial,
-            config,
-            drawn=tracking.figures and unscored.best,
-            kept=bool(tracking.log_model) and unscored.best,
-        )
+        return stored_model.score_stored(store, trial, config, best=unscored.best)
     except RecordError as error:
         logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
     except StoreError as error:

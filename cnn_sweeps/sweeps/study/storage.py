@@ -166,7 +166,8 @@ class StudyAddress:
 
     def _database(self, *, make: bool) -> BaseStorage:
         if not self.storage.startswith("sqlite"):
-            return PatientStorage(get_storage(_made_at_once(partial(self._tables, make=make))))
+            tables = _made_at_once(partial(self._tables, make=make))
+            return PatientStorage(get_storage(tables), tables)
         storage = self._tables(make=make, connect_args={"timeout": BUSY})
         # Python's driver begins a transaction with its first write. Two workers that have read
         # before that a trial waits would both take it.

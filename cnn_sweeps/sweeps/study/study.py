@@ -110,9 +110,10 @@ class SweepStudy(TrialQueue):
         if settings in self.same_images:
             return
         name = f"{IMAGES}{settings[:16]}"
-        if (known := self.attribute(name)) is None:
-            self.optuna_study.set_user_attr(name, digest)
-            known = self.attribute(name)
+        known = self._noted(name)
+        if known is None:
+            self.storage.set_study_system_attr(self._study_id, name, digest)
+            known = self._noted(name)  # of two hosts that note it at once one is told
         if known != digest:
             raise StoreError(
                 f"the images of data={data.name} are not those of the sweep {self.address.name}: "
@@ -120,6 +121,9 @@ class SweepStudy(TrialQueue):
                 "  Copy the same files to this host, or type another hydra.sweeper.study_name."
             )
         self.same_images.add(settings)
+
+    def _noted(self, name: str) -> Any:
+        return self.storage.get_study_system_attrs(self._study_id).get(name)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
