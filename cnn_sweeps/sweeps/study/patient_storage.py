@@ -104,65 +104,6 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
         return waiting(attempt)
 
 
-def together(self, writes: Writes, was_done: Callable[[], bool]) -> bool:
-        """Carry out writes in one transaction; see `together`."""
-        tried = False
-
-        def attempt() -> bool:
-            nonlocal tried
-            if tried and was_done():
-                return True
-            tried = True
-            return _in_a_transaction(self.database, writes) if self.database else writes(self.inner)
-
-        return waiting(attempt)
-
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Create a trial, once, however often that is tried."""
-        if template_trial is None:
-            return int(waiting(partial(self.inner.create_new_trial, study_id)))
-        mark = uuid.uuid4().hex
-        template = copy(template_trial)
-        template.system_attrs = {**template_trial.system_attrs, ENQUEUED_AS: mark}
-        tried = False
-
-        def attempt() -> int:
-            nonlocal tried
-            if tried:
-                for trial in self.inner.get_all_trials(study_id, deepcopy=False):
-                    if trial.system_attrs.get(ENQUEUED_AS) == mark:
-                        return trial._trial_id
-            tried = True
-            return self.inner.create_new_trial(study_id, template)
-
-        return waiting(attempt)
-
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        """Let a trial run or end; what a call that was cut off has done is not done again.
-
-        A claim is known again by the time at which the trial began: it lies within the call.
-        """
-        calls: list[tuple[datetime, datetime]] = []
-
-        def attempt() -> bool:
-            called = datetime.now()  # noqa: DTZ005 -- Optuna's `datetime_start` has no zone either
-            try:
-                if self.inner.set_trial_state_values(trial_id, state, values):
-                    return True
-                return bool(calls) and _begun_in(self.inner.get_trial(trial_id), calls)
-            except UpdateFinishedTrialError:
-                if calls and _ended_so(self.inner.get_trial(trial_id), state, values):
-                    return True
-                raise
-            except Exception:
-                calls.append((called, datetime.now()))  # noqa: DTZ005 -- see above
-                raise
-
-        return waiting(attempt)
-
-
 def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool]) -> bool:
     """Carry out writes so that others see all of them or none, where the storage can do that.
 
