@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,8 +63,8 @@ def trials(folder: Path, *states: TrialState) -> list[FrozenTrial]:
 
 
 @contextmanager
-def paused(folder: Path, after: int = -1) -> Iterator[int]:
-    """The number of a trial, later than another one, whose worker rests in the middle of it.
+def paused(folder: Path, after: int = -1) -> Iterator[FrozenTrial]:
+    """A trial, with a larger number than another one, whose worker rests in the middle of it.
 
     Slurm lets a process go on when it sends it a signal.
     """
@@ -78,7 +79,7 @@ def paused(folder: Path, after: int = -1) -> Iterator[int]:
     worker = psutil.Process(found[0].user_attrs["owner"]["pid"])
     worker.suspend()
     try:
-        yield found[0].number
+        yield found[0]
     finally:
         with suppress(psutil.NoSuchProcess):
             worker.resume()
@@ -106,17 +107,17 @@ def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
 
     with slurm() as cluster, controller(cluster, tmp_path, "--no-workers") as sweep:
         job = submit("--array=1")
-        with paused(tmp_path) as number:
+        with paused(tmp_path) as trial:
             cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2")
             wait_until(lambda: times_logged(tmp_path, STOP) == 1)
         wait_until(lambda: not cluster.jobs())
 
         job = submit("--array=1")
-        with paused(tmp_path, after=number) as number:
+        with paused(tmp_path, after=trial.number) as trial:
             urgent = ["--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
             cluster.run("sbatch", *urgent)
             wait_until(lambda: times_logged(tmp_path, STOP) == 2)
-        with paused(tmp_path, after=number):  # the job has come back by itself
+        with paused(tmp_path, after=trial.number):  # the job has come back by itself
             cluster.run("scancel", job)
             wait_until(lambda: times_logged(tmp_path, STOP) == 3)
         wait_until(lambda: not cluster.jobs())
@@ -141,13 +142,12 @@ def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: P
     """By `submitit_slurm`: at the time limit, and killed; without a word of it on the terminal."""
     words = ["hydra/launcher=submitit_slurm", "hydra.sweeper.n_jobs=1"]
     with slurm() as cluster, controller(cluster, tmp_path, *words) as sweep:
-        with paused(tmp_path) as number:
+        with paused(tmp_path) as trial:
             (job,) = cluster.jobs()
             cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2")
             wait_until(lambda: times_logged(tmp_path, "interrupted after epoch") > 0)
-        with paused(tmp_path, after=number):
-            (job,) = cluster.jobs()
-            cluster.run("scancel", "--signal=KILL", job)
+        with paused(tmp_path, after=trial.number) as trial:
+            os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
         said = tmp_path / "said.txt"
         assert sweep.wait(timeout=600) == 0, said.read_text()
         assert "requeued: interrupted after epoch" in said.read_text()
