@@ -1,4 +1,7 @@
-"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach."""
+"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach.
+
+This module imports little: a command begins with it.
+"""
 
 import multiprocessing
 import os
@@ -7,17 +10,19 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
-from cnn_sweeps.sweeps.workers.deaths import Deaths
+
+if TYPE_CHECKING:
+    from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
 FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
@@ -48,9 +53,22 @@ def warming_up() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)  # it would import for seconds before it looked
+        dismiss()
         raise
+
+
+@contextmanager
+def dismissed() -> Iterator[None]:
+    """End that process, which the block does not need."""
+    dismiss()
+    yield
+
+
+def dismiss() -> None:
+    """End that process, where it was started; it would import for seconds before it looked."""
+    if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def ensure_running() -> None:
@@ -97,17 +115,19 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
     answers: dict[int, Any] = {}
     seats = devices.seats()
     deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {
+            at_work = {
                 n: stack.enter_context(_asked(function, calls[n], deaths, _seat(seats, n)))
                 for n in left
             }
-            answers |= {n: receive() for n, receive in asked.items()}
+            answers |= {n: receive() for n, receive in at_work.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
             raise answer
@@ -119,11 +139,23 @@ def _seat(seats: Sequence[Device], number: int) -> Device | None:
     return seats[number % len(seats)] if seats else None
 
 
+def asked(
+    function: Callable[..., Any], *arguments: Any
+) -> AbstractContextManager[Callable[[], Any]]:
+    """A process that calls a function meanwhile, and how to get what it returns.
+
+    That is the error, where it raised one or the process died. Leaving the block ends the process.
+    """
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
+    return _asked(function, arguments, Deaths(1), None)
+
+
 @contextmanager
 def _asked(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
-    deaths: Deaths,
+    deaths: "Deaths",
     device: Device | None,
 ) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.
