@@ -53,7 +53,7 @@ def starts_workers(typed: Sequence[str]) -> bool:
 def _warming_up() -> AbstractContextManager[None]:
     from cnn_sweeps.sweeps.workers import forkserver  # noqa: PLC0415 -- most commands have none
 
-    return forkserver.warming_up()
+    return forkserver.warming_up(early=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
     complete = _complete(address, plan, budget)
     here = place is None and not budget.elsewhere and not complete
-    with forkserver.warming_up() if here and budget.n_jobs else forkserver.dismissed():
+    with forkserver.warming_up() if here and budget.n_jobs else forkserver.not_needed():
         if not complete:
             _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:

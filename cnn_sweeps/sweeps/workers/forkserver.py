@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
@@ -30,6 +30,9 @@ FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
 ATTEMPTS = 3
 """How often a call is made, each time in a new process, when its process dies."""
 
+_early: list[bool] = []
+"""Holds something where that process was started before anybody knew that it is needed."""
+
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
@@ -47,28 +50,33 @@ def warm_up(execute: str | None = None) -> None:
 
 
 @contextmanager
-def warming_up() -> Iterator[None]:
-    """Let that process start beside what the block does; what the block refuses ends it."""
+def warming_up(*, early: bool = False) -> Iterator[None]:
+    """Let that process start beside what the block does; what the block refuses ends it.
+
+    Args:
+        early: whether it is not known yet that it is needed, see `not_needed`.
+    """
     warm_up()
+    _early.extend([True] if early else ())
     try:
         yield
     except BaseException:
-        dismiss()
+        _end()
         raise
 
 
 @contextmanager
-def dismissed() -> Iterator[None]:
-    """End that process, which the block does not need."""
-    dismiss()
+def not_needed() -> Iterator[None]:
+    """End that process where it was started early, and do without it in the block."""
+    if _early:
+        _end()
     yield
 
 
-def dismiss() -> None:
-    """End that process, where it was started; it would import for seconds before it looked."""
+def _end() -> None:
+    """End that process at once: it would import for seconds before it looked."""
     if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
 
 
 def ensure_running() -> None:
