@@ -40,7 +40,7 @@ from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
@@ -248,7 +248,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
         if interrupts.asked():
-            requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+            requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
         study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
     _tell_timeout(study, budget, display)

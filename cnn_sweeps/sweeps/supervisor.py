@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
 LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
-STOPPED = "stopped by Ctrl-C"
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -77,6 +76,12 @@ class Interrupts:
     def asked(self) -> bool:
         """Whether to stop."""
         return self.count > 0
+
+    @property
+    def reason(self) -> str:
+        """What is said of a trial that was given back for it."""
+        ctrl_c = self.number == signal.SIGINT
+        return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -217,7 +222,7 @@ class Supervisor:
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
-            requeue_interrupted(self.study, self.store, show=self.show, reason=STOPPED)
+            requeue_interrupted(self.study, self.store, show=self.show, reason=interrupts.reason)
             return
         recover(
             self.study,

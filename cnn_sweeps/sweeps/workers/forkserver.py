@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
 FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
 """Signals that a terminal sends to all processes of a sweep."""
+BLOCKED = (*FOR_THE_CONTROLLER, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Those that a scheduler may send to all processes of a job as well; a worker of the pool unblocks
+SIGTERM when it can heed it."""
 ATTEMPTS = 3
 """How often a call is made, each time in a new process, when its process dies."""
 
@@ -82,15 +85,15 @@ def _end() -> None:
 def ensure_running() -> None:
     """Start the process that workers are forked from, where it does not run.
 
-    The terminal tells Ctrl-C, and that it was closed, to every process; only the controller is
-    to hear it. What is blocked when a process begins stays blocked in it and all below it. A
-    signal that comes meanwhile is not lost: it waits for us.
+    The terminal tells Ctrl-C, and that it was closed, to every process, and Slurm a time limit;
+    only the controller is to hear it. What is blocked when a process begins stays blocked in it
+    and all below it. A signal that comes meanwhile is not lost: it waits for us.
     """
     with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
             resource_tracker.ensure_running()  # it unblocks some of them if it has to be started
-            signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+            signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -14,6 +14,7 @@ from signals import heard
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
 from cnn_sweeps.sweeps.workers.forkserver import (
+    BLOCKED,
     FOR_THE_CONTROLLER,
     call,
     call_each,
@@ -51,10 +52,10 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
         call(die, 1)
 
 
-def test_a_terminal_does_not_reach_the_processes() -> None:
-    """Only this one hears Ctrl-C, and that the terminal was closed."""
+def test_a_terminal_and_a_scheduler_do_not_reach_the_processes() -> None:
+    """Only this one hears Ctrl-C, that the terminal was closed, and what Slurm tells a job."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert call(blocked, 1) >= set(FOR_THE_CONTROLLER)
+    assert call(blocked, 1) >= set(BLOCKED)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
