@@ -20,20 +20,9 @@ HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg",
 """What a report needs that nothing before it does; it takes a second or two to import."""
 
 
-_warming_up: list[Thread] = []
-"""What was begun beside something else and may go on; a report is not drawn before its end."""
-
-
 def warm_up() -> None:
-    """Import beside whatever else goes on what a report needs, once, and find the fonts."""
-    if not _warming_up:
-        _warming_up.append(Thread(target=_warm_up, daemon=True))
-        _warming_up[0].start()
-
-
-def _warm_up() -> None:
-    import_quickly(*HEAVY)
-    figures.warm_up()
+    """Import beside whatever else goes on what a report needs."""
+    Thread(target=import_quickly, args=HEAVY, daemon=True).start()
 
 
 def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str:
@@ -66,8 +55,6 @@ def _is_there(parent: TrackedRun) -> bool:
 
 
 def _write(read: Reading, parent: TrackedRun) -> None:
-    for thread in _warming_up:
-        thread.join()
     from cnn_sweeps.sweeps.results.collect import results_of  # noqa: PLC0415 -- see HEAVY
 
     found = results_of(read)
