@@ -40,6 +40,7 @@ from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.trial_queue import await_attribute
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
@@ -154,6 +155,8 @@ def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> bool:
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
+    if not study.new:
+        await_attribute(study.optuna_study, PARENT, study.address)
     name = study.optuna_study.study_name
     tags = {STUDY_NAME: name, KIND: "sweep"}
     known = study.parent_run_id

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -35,6 +35,9 @@ ATTEMPTS = 3
 
 _early: list[bool] = []
 """Holds something where that process was started before anybody knew that it is needed."""
+LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes of a path below which a socket may lie; 107 is the most for one, see unix(7)."""
+SHORT_FOLDER = "/tmp"  # noqa: S108 -- what is made there is a folder of our own, of mode 0700
 
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -92,11 +95,26 @@ def ensure_running() -> None:
     with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
         before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
+            _shorten_sockets()
             resource_tracker.ensure_running()  # it unblocks some of them if it has to be started
             signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _shorten_sockets() -> None:
+    """Let the sockets of processes lie in /tmp where a path below TMPDIR would be too long for one.
+
+    As Python 3.14 does (python/cpython#93852); schedulers give each job a folder of many levels.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
+    try:
+        util.get_temp_dir()  # it is made once for each process
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager
