@@ -40,7 +40,6 @@ LOOK = 1.0
 """Seconds between two looks for a study, or for more of its trials."""
 MOST_CHECKED = 100
 """Trials whose images are looked for before the first is claimed."""
-STOPPED = "its worker was asked to stop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +118,7 @@ class Join:
                     break
                 time.sleep(LOOK)
             if interrupts.asked():
-                requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+                requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
                 raise KeyboardInterrupt(interrupts.number)
         return study.counts()
 

@@ -113,7 +113,7 @@ class Pool:
         self._stillborn = 0
         self._deaths = Deaths(workers)
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
         """Fill free seats while trials wait, and hear what the workers tell for a moment.
 
         Returns:
@@ -123,8 +123,9 @@ class Pool:
             StoreError: a worker says that the store refuses.
             RunFailedError: no worker lives to its first trial.
         """
-        for number in range(self._workers):
-            if waiting and number not in self._handles and (handle := self._spawn(number)):
+        free = [number for number in range(self._workers) if number not in self._handles]
+        for number in free if free and waiting() else ():
+            if (handle := self._spawn(number)) is not None:
                 self._handles[number] = handle
         handles = {handle.pipe: handle for handle in self._handles.values()}
         died: dict[int, str] = {}
@@ -243,6 +244,7 @@ def serve(order: Order, pipe: Connection) -> None:
     tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     if order.device is not None:
         devices.use(order.device)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import optuna
 import pytest
 from kills import DEAD, KilledError, die_before
-from optuna.trial import Trial, TrialState
+from optuna.storages import JournalStorage
+from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.provenance.process import Owner
@@ -110,14 +111,14 @@ def test_a_claim_that_is_requeued_before_it_is_owned_is_given_up(
     monkeypatch.setattr(heartbeat, "GRACE", 0.0)
     made = study(tmp_path, plan(SEEDS))
     fill_queue(made, Budget())
-    other, tell = SweepStudy.load(made.address), Trial.set_user_attr
+    other, tell = SweepStudy.load(made.address), JournalStorage.set_trial_user_attr
 
-    def late(trial: Trial, key: str, value: object) -> None:
-        monkeypatch.setattr(Trial, "set_user_attr", tell)
+    def late(storage: JournalStorage, trial_id: int, key: str, value: object) -> None:
+        monkeypatch.setattr(JournalStorage, "set_trial_user_attr", tell)
         assert recover(other, None, retries=2, show=lambda _: None) == 1
-        tell(trial, key, value)
+        tell(storage, trial_id, key, value)
 
-    monkeypatch.setattr(Trial, "set_user_attr", late)
+    monkeypatch.setattr(JournalStorage, "set_trial_user_attr", late)
     trial = made.claim(Owner.here())
     assert trial is not None
     assert slot_of(trial) == 0
