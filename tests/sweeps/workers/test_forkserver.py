@@ -1,9 +1,11 @@
 """Calling functions in preloaded processes, one or several at once."""
 
+import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from cnn_sweeps.sweeps.supervisor import interruptible
 from cnn_sweeps.sweeps.workers.forkserver import (
     BLOCKED,
     FOR_THE_CONTROLLER,
+    LONGEST_FOLDER,
+    _shorten_sockets,
     call,
     call_each,
     ensure_running,
@@ -100,3 +104,15 @@ def test_what_is_refused_while_it_starts_ends_it(monkeypatch: pytest.MonkeyPatch
 def server_process() -> int | None:
     """The process that others are forked from."""
     return vars(forkserver._forkserver)["_forkserver_pid"]  # type: ignore[no-any-return]
+
+
+def test_sockets_lie_elsewhere_where_their_path_would_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler may give each job a TMPDIR of many levels; other files stay there."""
+    deep = str(tmp_path / ("x" * 100))
+    monkeypatch.setattr(tempfile, "tempdir", deep)
+    monkeypatch.delitem(vars(multiprocessing.current_process())["_config"], "tempdir", False)
+    _shorten_sockets()
+    assert len(util.get_temp_dir()) <= LONGEST_FOLDER
+    assert tempfile.gettempdir() == deep
