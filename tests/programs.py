@@ -2,11 +2,12 @@
 
 `python -m cnn_sweeps` imports for seconds before it does anything. A process of `typed` is forked
 from one that has imported all of it, and is fresh otherwise: nothing was computed in it, and
-TensorFlow has not been started. What is about the start itself, about signals or about what
-TensorFlow reads from the environment begins with Python.
+TensorFlow has not been started. `begun` begins with Python, for what is about the start itself or
+about variables that are read when TensorFlow is imported, which `cnn-sweeps reproduce` sets.
 """
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,19 @@ def typed(folder: Path, *words: str, **variables: str) -> Ended:
         process.start()
         process.join()
         return Ended(returncode=process.exitcode, stdout=out.read_text(), stderr=errors.read_text())
+
+
+def begun(folder: Path, *words: str, **variables: str) -> Ended:
+    """Run `python -m cnn_sweeps WORDS` in a folder, as `typed` does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cnn_sweeps", *words],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": "", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Ended(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def _program(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from programs import typed
 
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 
 SMALL = (
     *("data=digits", "data.limit=200", "model.conv_blocks=1", "model.dense_units=8"),
-    *("trainer.epochs=1", "trainer.progress=none"),
+    *("trainer.epochs=1", "trainer.progress=none", "tracking.figures=false"),
 )
 HEAVY = ("tensorflow", "keras", "mlflow", "optuna", "hydra", "matplotlib")
 
@@ -196,17 +197,7 @@ print(json.dumps({{
 """
 
 
-def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_database: Path) -> None:
     """Hashes, bits, records and rankings; and from a script without a main guard."""
     (in_tmp / "program.py").write_text(PROGRAM)
@@ -217,17 +208,18 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
         [sys.executable, "program.py"], capture_output=True, text=True, check=True
     )
     ours = json.loads(done.stdout)  # nothing else was printed
-    cli(*SMALL, "model.filters=4", "tracking.dir=typed")
-    cli(
+    typed(in_tmp, *SMALL, "model.filters=4", "tracking.dir=typed").well()
+    typed(
+        in_tmp,
         *("-m", *SMALL, "model.filters=2,4", "tracking.dir=typed", "trainer.threads=1"),
         *("hydra.sweeper.n_jobs=1", "hydra.sweeper.study_name=same"),
-    )
+    ).well()
     theirs = cs.load(ours["hash"], "tracking.dir=typed")
     assert ours["weights"] == ours["loaded"] == theirs.weights_sha256
     assert ours["verdict"] == "bit-identical"
     assert Path(ours["report"]).is_file()
-    report = json.loads(cli("report", "same", "tracking.dir=typed", "--format=json").stdout)
-    assert ours["trials"] == [[t["params"], t["values"]] for t in report["trials"]]
-    typed = cs.compare("tracking.dir=typed")
-    assert ours["best"] == typed.runs[0].config_hash
+    said = typed(in_tmp, "report", "same", "tracking.dir=typed", "--format=json").well()
+    trials = json.loads(said)["trials"]
+    assert ours["trials"] == [[trial["params"], trial["values"]] for trial in trials]
+    assert ours["best"] == cs.compare("tracking.dir=typed").runs[0].config_hash
     assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]

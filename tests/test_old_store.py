@@ -26,7 +26,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from programs import typed
+from programs import begun, typed
 from signals import heard
 from stores import close
 
@@ -452,7 +452,7 @@ def check_verdict(folder: Path, written: Path, short: str, said: str) -> None:
 )
 def test_a_run_is_done_again(own: Path, written: Path, short: str, more: list[str]) -> None:
     """There is a verdict about bits."""
-    check_verdict(own, written, short, typed(own, "reproduce", short, *more).well())
+    check_verdict(own, written, short, begun(own, "reproduce", short, *more).well())
 
 
 @pytest.mark.slow
@@ -461,7 +461,7 @@ def test_an_exported_run_is_done_again_elsewhere(
 ) -> None:
     """Without the store, and with the file of the network that was stored."""
     told("export", CUSTOM, str(tmp_path / "out"))
-    said = typed(tmp_path, "reproduce", "--from", "out", "--trust").well()
+    said = begun(tmp_path, "reproduce", "--from", "out", "--trust").well()
     check_verdict(tmp_path, written, CUSTOM, said)
 
 
@@ -563,14 +563,14 @@ def test_a_promoted_model_scores_as_it_did(
 def test_the_pages_show_the_runs(own: Path, written: Path) -> None:
     """MLflow's server takes the database, answers with what was stored, and is ended again."""
     with heard(signal.SIGINT):
-        begun = subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "cnn_sweeps", "ui"],
             cwd=own,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-    with begun as running:
+    with started as running:
         assert running.stdout
         assert running.stderr
         address = running.stdout.readline().partition("#")[0]

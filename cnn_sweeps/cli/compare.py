@@ -1,11 +1,11 @@
 """`cnn-sweeps compare`: the leaderboard of a store, in the terminal or for a program."""
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from dataclasses import replace
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import MANY, Arguments
+from cnn_sweeps.cli.arguments import MANY, Arguments, whole_number
 from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import terminal
@@ -66,7 +66,10 @@ def _parser() -> Arguments:
     )
     made.add_argument("--experiment", metavar="NAME", help="only runs of this MLflow experiment")
     made.add_argument(
-        "--top", type=_count, metavar="N", help=f"the best N ({TOP}; all with --csv and --json)"
+        "--top",
+        type=whole_number,
+        metavar="N",
+        help=f"the best N ({TOP}; all with --csv and --json)",
     )
     order = made.add_mutually_exclusive_group()
     order.add_argument(
@@ -83,16 +86,8 @@ def _parser() -> Arguments:
         action="store_true",
         help="one row for each run, including failed and running ones",
     )
-    form = made.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="print all columns as CSV")
-    form.add_argument("--json", action="store_true", help="print all columns as JSON")
+    made.add_forms("all columns")
     return made
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is not a number of rows; type an integer from 1")
-    return int(text)
 
 
 def _print(board: Leaderboard, asked: Namespace, top: int | None) -> None:

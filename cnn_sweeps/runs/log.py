@@ -12,7 +12,7 @@ from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import SCHEMA_VERSION
+from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN
 from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names, params
@@ -29,7 +29,7 @@ from cnn_sweeps.tracking.names import (
     TRAJECTORY_HASH,
     WEIGHTS,
 )
-from cnn_sweeps.training import backend, freezing
+from cnn_sweeps.training import backend, freezing, state
 from cnn_sweeps.training.epoch import TrainingResult
 
 if TYPE_CHECKING:
@@ -126,17 +126,32 @@ def cut_texts(config: Config) -> tuple[str, ...]:
 
 
 def log_results(
-    tracked: TrackedRun, metrics: Mapping[str, float], trained: TrainingResult, weights: str
-) -> None:
-    """Log the final metrics, the digest of the weights and why training ended.
+    tracked: TrackedRun,
+    metrics: Mapping[str, float],
+    trained: TrainingResult,
+    model: "keras.Model",
+    model_from: str | None,
+) -> str:
+    """Log the final metrics, the digest of the weights, where these are, and why training ended.
 
     The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
     pages show a number and no curve of one point.
+
+    Returns:
+        The digest of the weights.
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
-    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen})
+    weights = state.weights_sha256(model)
+    left = {names.MODEL_FROM: model_from} if model_from else {}
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen, **left})
+    return weights
+
+
+def stored_epoch(experiment: Experiment, trained: TrainingResult) -> str:
+    """Which stored epoch has the weights that a training ended with, for a person."""
+    return f"{trained.chosen} of trajectory {experiment.identity.trajectory_hash[:SHOWN]}"
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:

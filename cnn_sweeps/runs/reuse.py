@@ -20,6 +20,7 @@ from cnn_sweeps.tracking.names import (
     EPOCHS_TRAINED,
     GIT_COMMIT,
     GIT_DIRTY,
+    MODEL_FROM,
     SOFTWARE,
     STOP_REASON,
     TRAINED_BY,
@@ -33,7 +34,7 @@ from cnn_sweeps.trajectories.sharing import Sharing
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
 
-KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN)
+KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN, MODEL_FROM)
 """Tags that tell what has trained the run, and which weights it ended with."""
 TOTAL_PARAMS = "total_params"
 TEST = "test_"
@@ -67,13 +68,16 @@ def find_finished(
     ):
         if not asked <= run.metrics.keys():
             continue
-        if not model_files.has_model(store, run):
-            params = run.metrics.get(TOTAL_PARAMS, 0)
-            if config.tracking.log_model and not stored_model.for_winners_only(config, params):
+        logged = model_files.find_model(store, run)
+        if logged is None:
+            left = stored_model.for_winners_only(
+                config, run.metrics.get(TOTAL_PARAMS, 0), stored=MODEL_FROM in run.tags
+            )
+            if config.tracking.log_model and not left:
                 continue
             return run, experiment
         try:
-            stored_model.check(store, run, experiment)
+            stored_model.check(store, run, logged, experiment)
         except RecordError as error:
             said = f"{first_line(error).rstrip('.')}: the run was not reused."
             experiment = experiment.noting([said])
@@ -132,7 +136,7 @@ def _copied(
     callbacks: "Sequence[Callback]",
     swept: Sequence[str],
 ) -> RunResult:
-    epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
+    epochs = finished_runs.epochs_of(tracked, known)
     finished_runs.take_over(known, tracked)
     tracked.log_params({**neutral_params(experiment.config, swept), **known.params})
     tracked.log_config(to_json(experiment.config))
@@ -172,7 +176,7 @@ def _show(
     """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
     shown: list[Epoch] = []
     try:
-        with EpochLog(tracked) as log:
+        with EpochLog(tracked, live=False) as log:
             for epoch in epochs:
                 shown.append(epoch)
                 for callback in (log, *callbacks):

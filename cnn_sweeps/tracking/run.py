@@ -101,7 +101,11 @@ class TrackedRun:
         """The same run, whose params, numbers and tags are logged in one call after the block.
 
         Also where an exception ends it; then that is what is reported. Files are logged at once.
+        A block in another one waits for the end of that.
         """
+        if self.waiting is not None:
+            yield self
+            return
         batch = Batch()
         try:
             yield replace(self, waiting=batch)
@@ -289,9 +293,14 @@ class EpochLog:
     A context manager: nothing is left unlogged at its end, whatever ended it.
     """
 
-    def __init__(self, tracked: TrackedRun) -> None:
-        """Say where to log; what is left at the end waits where the run does (see `together`)."""
-        self._tracked = tracked
+    def __init__(self, tracked: TrackedRun, *, live: bool = True) -> None:
+        """Say where to log; what is left at the end waits where the run does (see `together`).
+
+        Args:
+            tracked: the run.
+            live: whether somebody may look while it trains; epochs that are read come all at once.
+        """
+        self._tracked, self._live = tracked, live
         self._waiting: list[Epoch] = []
         self._logged = -BETWEEN_LOGS
 
@@ -310,7 +319,7 @@ class EpochLog:
         While the store is away training goes on, and the epochs are logged later.
         """
         self._waiting.append(epoch)
-        if time.monotonic() - self._logged >= BETWEEN_LOGS:
+        if self._live and time.monotonic() - self._logged >= BETWEEN_LOGS:
             at_once = replace(self._tracked, waiting=None)
             if not tried(lambda: self._log(at_once)):
                 self._logged = time.monotonic() + WHILE_AWAY

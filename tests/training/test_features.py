@@ -39,7 +39,7 @@ def features_of(cache: FeatureCache | None, seed: int = 0) -> list[bytes]:
     from cnn_sweeps.training import features
 
     found = features.with_features(network(config(model=PLAIN).model, seed), dataset(), cache)
-    return [found.x_train.tobytes(), found.x_val.tobytes()]
+    return [np.asarray(x).tobytes() for x in (found.x_train, found.x_val)]
 
 
 @pytest.fixture
