@@ -111,7 +111,7 @@ def _remarks(board: Leaderboard, shown: int) -> list[str]:
     """What the table does not show."""
     of_all, lines = len(board.runs), []
     kind = "run" if board.each else "experiment"
-    if not board.whole:
+    if shown and not board.whole:
         lines.append(f"the best {shown} {kind}s; --top {2 * shown} shows more")
     elif shown < of_all:
         lines.append(f"the best {shown} of {of_all} {kind}s; --top {of_all} shows all")

@@ -201,7 +201,8 @@ def _read(
     first, whole = next(pages)
     if not whole:
         later = (run for page, _ in pages for run in page)
-        first = [*_best(store, chain(first, later), question), *_without(first, question.metric)]
+        # Where none has the metric, or none that counts, the first ones tell what there is.
+        first = _best(store, chain(first, later), question) or first
     return sorted(first, key=lambda run: (run.start, run.run_id), reverse=True), whole
 
 
@@ -237,11 +238,6 @@ def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunReco
     own = f"tags.{CONFIG_HASH} = '{config_hash}'"
     where = f"{question.where} AND {own}" if question.where.strip() else own
     return queries.matching_runs(store, where, question.experiment)
-
-
-def _without(runs: Sequence[RunRecord], metric: str) -> list[RunRecord]:
-    """All of these runs where none has the metric, so that those they have can be told."""
-    return [] if any(metric in run.metrics for run in runs) else list(runs)
 
 
 def _hints(store: Store, question: Question) -> tuple[str, ...]:

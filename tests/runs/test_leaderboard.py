@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_no_more_is_read_than_is_shown(store: Store, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(MlflowClient, "search_runs", noting)
     assert hashes(store, metric="seconds", top=1, ascending=True) == "c"
     assert len(read) <= 4 < len(RUNS)
+
+
+def test_runs_that_do_not_count_are_no_rows_and_yet_match(store: Store) -> None:
+    """As those of an experiment that was never finished."""
+    board = rank(store, [], Question(where="metrics.val_accuracy < 0.1", top=1))
+    assert (board.runs, board.matched) == ((), 0)
+    for number in range(3):
+        with suppress(ValueError), store.start_run("cut", tags={"config_hash": "9" * 64}) as run:
+            run.log_metrics({"of_failed": number})
+            raise ValueError
+    board = rank(store, [], Question(metric="of_failed", where="metrics.of_failed >= 0", top=1))
+    assert (board.runs, board.matched > 0) == ((), True)
 
 
 def test_a_metric_that_no_run_has_is_refused(store: Store) -> None:
