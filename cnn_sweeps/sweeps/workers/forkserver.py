@@ -1,4 +1,7 @@
-"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach."""
+"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach.
+
+This module imports little: a command begins with it.
+"""
 
 import multiprocessing
 import os
@@ -7,17 +10,19 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
-from cnn_sweeps.sweeps.workers.deaths import Deaths
+
+if TYPE_CHECKING:
+    from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
 FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
@@ -28,6 +33,8 @@ SIGTERM when it can heed it."""
 ATTEMPTS = 3
 """How often a call is made, each time in a new process, when its process dies."""
 
+_early: list[bool] = []
+"""Holds something where that process was started before anybody knew that it is needed."""
 LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
 """Bytes of a path below which a socket may lie; 107 is the most for one, see unix(7)."""
 SHORT_FOLDER = "/tmp"  # noqa: S108 -- what is made there is a folder of our own, of mode 0700
@@ -49,15 +56,33 @@ def warm_up(execute: str | None = None) -> None:
 
 
 @contextmanager
-def warming_up() -> Iterator[None]:
-    """Let that process start beside what the block does; what the block refuses ends it."""
+def warming_up(*, early: bool = False) -> Iterator[None]:
+    """Let that process start beside what the block does; what the block refuses ends it.
+
+    Args:
+        early: whether it is not known yet that it is needed, see `not_needed`.
+    """
     warm_up()
+    _early.extend([True] if early else ())
     try:
         yield
     except BaseException:
-        if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)  # it would import for seconds before it looked
+        _end()
         raise
+
+
+@contextmanager
+def not_needed() -> Iterator[None]:
+    """End that process where it was started early, and do without it in the block."""
+    if _early:
+        _end()
+    yield
+
+
+def _end() -> None:
+    """End that process at once: it would import for seconds before it looked."""
+    if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
 
 
 def ensure_running() -> None:
@@ -119,17 +144,19 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
     answers: dict[int, Any] = {}
     seats = devices.seats()
     deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {
+            at_work = {
                 n: stack.enter_context(_asked(function, calls[n], deaths, _seat(seats, n)))
                 for n in left
             }
-            answers |= {n: receive() for n, receive in asked.items()}
+            answers |= {n: receive() for n, receive in at_work.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
             raise answer
@@ -141,11 +168,23 @@ def _seat(seats: Sequence[Device], number: int) -> Device | None:
     return seats[number % len(seats)] if seats else None
 
 
+def asked(
+    function: Callable[..., Any], *arguments: Any
+) -> AbstractContextManager[Callable[[], Any]]:
+    """A process that calls a function meanwhile, and how to get what it returns.
+
+    That is the error, where it raised one or the process died. Leaving the block ends the process.
+    """
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
+    return _asked(function, arguments, Deaths(1), None)
+
+
 @contextmanager
 def _asked(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
-    deaths: Deaths,
+    deaths: "Deaths",
     device: Device | None,
 ) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.
