@@ -19,6 +19,7 @@ from sqlalchemy import Engine, event
 from stores import finished, migrated_database, store, tracking
 
 from cnn_sweeps import figures
+from cnn_sweeps.provenance.kernels import choose_kernels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ __all__ = [
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+choose_kernels()
 
 # Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
 # imported with, unless it is one of the process: in a test that would be pytest's own.

@@ -29,7 +29,7 @@ from cnn_sweeps.tracking.names import (
     TRAJECTORY_HASH,
     WEIGHTS,
 )
-from cnn_sweeps.training import backend, freezing
+from cnn_sweeps.training import backend, freezing, state
 from cnn_sweeps.training.epoch import TrainingResult
 
 if TYPE_CHECKING:
@@ -129,19 +129,24 @@ def log_results(
     tracked: TrackedRun,
     metrics: Mapping[str, float],
     trained: TrainingResult,
-    weights: str,
+    model: "keras.Model",
     model_from: str | None,
-) -> None:
+) -> str:
     """Log the final metrics, the digest of the weights, where these are, and why training ended.
 
     The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
     pages show a number and no curve of one point.
+
+    Returns:
+        The digest of the weights.
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
+    weights = state.weights_sha256(model)
     left = {names.MODEL_FROM: model_from} if model_from else {}
     tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen, **left})
+    return weights
 
 
 def stored_epoch(experiment: Experiment, trained: TrainingResult) -> str:

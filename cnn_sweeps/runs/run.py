@@ -25,7 +25,7 @@ from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
-from cnn_sweeps.training import averaging, loop, state
+from cnn_sweeps.training import averaging, loop
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -94,7 +94,8 @@ def run(
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
         with clock("build"):
-            network = Network.of(experiment, store, built=model, wanted=trial and trial.wanted)
+            wanted = trial.wanted if trial else None
+            network = Network.of(experiment, store, built=model, wanted=wanted)
         with tracked.together() as later:
             with (later if network.stored else tracked).together() as setup:
                 log.log_setup(setup, experiment, network.model, network.environment, swept)
@@ -105,8 +106,7 @@ def run(
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
             model_from = _model_from(network, experiment, done) if trial else None
-            weights = state.weights_sha256(network.model)
-            log.log_results(later, metrics, done, weights, model_from)
+            weights = log.log_results(later, metrics, done, network.model, model_from)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
     return RunResult(
         name=experiment.name,

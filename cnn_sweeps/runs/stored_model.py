@@ -7,7 +7,7 @@ with trials that trained nothing, and with large ones, unless they win.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +228,14 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
     return models.Pictures(class_names=names, shape=(height, width, channels), resize=resize)
 
 
-def score_stored(store: Store, run: RunRecord, config: Config, *, best: bool) -> dict[str, float]:
+def score_stored(
+    store: Store,
+    run: RunRecord,
+    config: Config,
+    *,
+    best: bool,
+    won: Callable[[], bool] = lambda: True,
+) -> dict[str, float]:
     """Score the test split with the stored model of a run.
 
     Args:
@@ -237,6 +244,10 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, best: bool) ->
         config: of that run.
         best: whether it has won: then its figures are drawn, and what it left to its epochs is
             stored with it.
+        won: asked before the first thing is logged, when all is computed.
+
+    Returns:
+        The test metrics, which are not logged; none where it has not won.
 
     Raises:
         RecordError: see `load`.
@@ -246,13 +257,20 @@ def score_stored(store: Store, run: RunRecord, config: Config, *, best: bool) ->
     model = load(store, run, config, dataset.shape, dataset.num_classes)
     loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
     tests, scores = evaluate_test(Evaluate(model=model), dataset)
-    if best:
-        _complete(store, run, config, model)
-    if best and config.tracking.figures:
+    files, left_out = dict[str, bytes](), list[str]()
+    if drawn := best and config.tracking.figures:
         gallery = Gallery.of(
             config, model=model, dataset=dataset, about=run.name, test_scores=scores
         )
-        draw(gallery, store.reopen(run.run_id))
+        left_out = save(gallery, lambda made, path: files.update({path: made})).left_out
+    if not won():
+        return {}
+    if best:
+        _complete(store, run, config, model)
+    for path, made in files.items():
+        artifacts.write_bytes(store.reopen(run.run_id), made, path)
+    if drawn:
+        note_left_out(left_out, store.reopen(run.run_id))
     return tests
 
 

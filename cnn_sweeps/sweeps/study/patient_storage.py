@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,6 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from cnn_sweeps.sweeps.study.attributes import OWNER
 from cnn_sweeps.tracking.patience import waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
@@ -87,24 +85,20 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """Let a trial run or end; what a call that was cut off has done is not done again.
+        """Let a trial run or end; one that has ended so, by a call that was cut off, has.
 
-        A claim is known again by the time at which the trial began: it lies within the call.
+        A claim is made by `together`, which knows its own again.
         """
-        calls: list[tuple[datetime, datetime]] = []
+        tried = False
 
         def attempt() -> bool:
-            called = datetime.now()  # noqa: DTZ005 -- Optuna's `datetime_start` has no zone either
+            nonlocal tried
+            again, tried = tried, True
             try:
-                if self.inner.set_trial_state_values(trial_id, state, values):
-                    return True
-                return bool(calls) and _begun_in(self.inner.get_trial(trial_id), calls)
+                return self.inner.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
-                if calls and _ended_so(self.inner.get_trial(trial_id), state, values):
+                if again and _ended_so(self.inner.get_trial(trial_id), state, values):
                     return True
-                raise
-            except Exception:
-                calls.append((called, datetime.now()))  # noqa: DTZ005 -- see above
                 raise
 
         return waiting(attempt)
@@ -151,14 +145,6 @@ def _transaction(database: RDBStorage) -> Iterator[None]:
         raise StorageInternalError("A transaction could not be carried out.") from error
     finally:
         sessions.remove()
-
-
-def _begun_in(trial: FrozenTrial, calls: Sequence[tuple[datetime, datetime]]) -> bool:
-    """Whether one of these calls has claimed a trial; nobody else says that it is theirs."""
-    if trial.state != TrialState.RUNNING or OWNER in trial.user_attrs:
-        return False
-    begun = trial.datetime_start
-    return begun is not None and any(called <= begun <= cut for called, cut in calls)
 
 
 def _ended_so(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:

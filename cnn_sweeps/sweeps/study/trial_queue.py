@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -57,6 +57,9 @@ from cnn_sweeps.sweeps.study.schedule import Schedule
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
+
+CREATING = 10.0
+"""Seconds in which who has created a study stores its plan, and begins its run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -431,6 +434,8 @@ def open_study(
 ) -> optuna.Study:
     """The Optuna study at an address, which is created where there is none.
 
+    Of two processes that create it at once one does, and the other waits for its plan.
+
     Args:
         address: where it is.
         storage: opened there.
@@ -441,18 +446,35 @@ def open_study(
     Raises:
         StoreError: a study of that name exists that has trials and no such plan.
     """
-    study = optuna.create_study(
-        study_name=address.name,
-        storage=storage,
-        directions=list(objectives.directions),
-        load_if_exists=True,
-    )
+    try:
+        return optuna.create_study(
+            study_name=address.name, storage=storage, directions=list(objectives.directions)
+        )
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=address.name, storage=storage)
+    await_attribute(study, plan, address)
     if study.user_attrs.get(plan) is None and study.get_trials(deepcopy=False):
         raise StoreError(
             f"the study {address.name} in {address} was not created by {maker}.\n"
             f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
         )
     return study
+
+
+def await_attribute(study: optuna.Study, name: str, address: StudyAddress) -> bool:
+    """Wait a moment for what another host may be about to store with a study that it has created.
+
+    It may have died before. Beside a file is a lock that hosts hold by turns: nobody is about to.
+
+    Returns:
+        Whether the attribute is there.
+    """
+    until = time.monotonic() + (CREATING if address.file is None else 0.0)
+    while name not in study.user_attrs:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(CREATING / 20)
+    return True
 
 
 def store_plan(

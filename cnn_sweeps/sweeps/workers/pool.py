@@ -244,6 +244,7 @@ def serve(order: Order, pipe: Connection) -> None:
     tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     if order.device is not None:
         devices.use(order.device)
 

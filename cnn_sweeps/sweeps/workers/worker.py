@@ -179,6 +179,7 @@ class Worker:
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
             known = {attributes.RUN_ID: run_id, attributes.CONFIG_HASH: identity.config_hash}
             study.note(trial, known)
+            study.refuse_other_images(config.data, identity.data_digest)
 
         watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
         reported = epoch_metric(plan.objectives)

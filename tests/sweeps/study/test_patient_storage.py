@@ -13,7 +13,6 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from cnn_sweeps.sweeps.study.attributes import OWNER
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage, together
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.tracking.patience import patient
@@ -79,28 +78,6 @@ def test_a_trial_that_has_ended_so_has_ended(cut: Cut, when: str) -> None:
     cut.cuts["set_trial_state_values"] = when
     study.tell(trial, 0.5)
     assert [(trial.state, trial.value) for trial in study.trials] == [(TrialState.COMPLETE, 0.5)]
-
-
-@WHEN
-def test_a_claim_whose_answer_was_lost_is_ones_own(cut: Cut, when: str) -> None:
-    """Nobody else could go on with it, and nobody takes it twice."""
-    study = study_of(cut)
-    study.enqueue_trial({"x": 1})
-    cut.cuts["set_trial_state_values"] = when
-    assert study._storage.set_trial_state_values(0, TrialState.RUNNING)
-    assert not study._storage.set_trial_state_values(0, TrialState.RUNNING)
-
-
-@pytest.mark.parametrize("owned", [True, False], ids=["owned", "claimed before"])
-def test_a_claim_of_another_process_is_left_to_it(cut: Cut, owned: bool) -> None:
-    """It has said whose the trial is, or has claimed it before our call."""
-    study = study_of(cut)
-    study.enqueue_trial({"x": 1})
-    InMemoryStorage.set_trial_state_values(cut, 0, TrialState.RUNNING)
-    if owned:
-        InMemoryStorage.set_trial_user_attr(cut, 0, OWNER, {"host": "lab-2"})
-    cut.cuts["set_trial_state_values"] = "before"
-    assert not study._storage.set_trial_state_values(0, TrialState.RUNNING)
 
 
 def test_a_trial_that_another_process_ended_is_told(cut: Cut) -> None:
