@@ -37,6 +37,8 @@ HEX = 64
 """Digits of a SHA-256."""
 CHUNK = 1 << 12
 """Files that are handled at a time: as Python's objects, all of them would take much memory."""
+MANY = 2
+"""Files that are missing, from which on it is told how many are; so many are named."""
 NO_LOOK = -1
 """Stands for a file that is not known: no file has that size."""
 
@@ -126,7 +128,7 @@ class Manifest:
             DataError: one is missing, forbidden, or no regular file.
         """
         names = _joined(paths)
-        known, looks = self.known.of(names), _looks(paths)
+        known, looks = self.known.of(names), self._looks(paths)
         fresh = np.flatnonzero(~known.unchanged(looks)).tolist()
         if not fresh:
             return known.digests
@@ -137,6 +139,20 @@ class Manifest:
         found = Files(names=names, looks=looks, taken=taken, digests=digests)
         replace(self, known=found).write()
         return digests
+
+    def _looks(self, paths: Sequence[str]) -> NDArray[np.int64]:
+        """How each file looks, (n, 4); where many are missing, all of them are told at once."""
+        try:
+            return _looks(paths)
+        except DataError:
+            missing = [path for path in paths if not os.path.exists(path)]  # noqa: PTH110 -- many
+            if len(missing) < MANY:
+                raise
+        told = ", ".join(missing[:MANY]) + (" ..." if len(missing) > MANY else "")
+        raise DataError(
+            f"{len(missing):,} of the {len(paths):,} files that {self.source} names do not exist: "
+            f"{told}; check the paths."
+        )
 
     def changed(self) -> Iterable[str]:
         """Read all files again; those that look as they did, and have another content."""

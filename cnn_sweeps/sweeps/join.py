@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 
@@ -140,7 +141,8 @@ class Join:
                     "start its sweep with cnn-sweeps -m."
                 )
             if not told:
-                self.say(f"waiting for the study, up to {self.wait:g} s (--wait)")
+                lacks = first_line(missing) if missing else f"{address.name} is not begun"
+                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s (--wait)")
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)

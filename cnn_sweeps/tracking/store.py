@@ -24,7 +24,7 @@ from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
-from cnn_sweeps.tracking.paging import pages
+from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
@@ -37,6 +37,8 @@ ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
 FILTERED = re.compile(r"[\w .:@+-]*")
 """Values of tags that a filter can be asked for."""
+EXPERIMENTS_PER_SEARCH = 100
+"""Experiments that a server searches at a time."""
 RUNS_PER_QUERY = 100
 """Runs whose metrics a database is asked for at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
@@ -294,7 +296,7 @@ class Store:
             # A server may hold more experiments than one search takes.
             runs = [
                 RunRecord.of(run)
-                for some in params.batches(experiments, 100)
+                for some in params.batches(experiments, EXPERIMENTS_PER_SEARCH)
                 for run in pages(
                     self.client.search_runs,
                     experiment_ids=some,
@@ -303,6 +305,30 @@ class Store:
                 )
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
+
+    def in_order(
+        self, where: str, experiments: Sequence[str], order: Sequence[str], *, size: int
+    ) -> Iterator[tuple[list[RunRecord], bool]]:
+        """The runs of a few experiments as the server orders them, as many as are asked for.
+
+        Args:
+            where: in MLflow's search syntax.
+            experiments: ids, `EXPERIMENTS_PER_SEARCH` at most.
+            order: in MLflow's syntax, such as ``metrics.`loss` ASC``; what has no value is last.
+            size: runs of a page.
+
+        Yields:
+            A page, and whether it is the last.
+        """
+        with as_store_error(self.address):
+            for page in page_by_page(
+                self.client.search_runs,
+                size,
+                experiment_ids=list(experiments),
+                filter_string=where,
+                order_by=list(order),
+            ):
+                yield [RunRecord.of(run) for run in page], not page.token
 
     def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
         """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""

@@ -12,6 +12,7 @@ from hydra._internal.hydra import Hydra
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
+from cnn_sweeps.runs import validate
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -268,6 +269,12 @@ def test_hydras_own_flags_work(
     assert shown in printed.out
     assert printed.err == ""
     assert not list(in_tmp.iterdir())
+
+
+def test_the_help_has_a_line_for_each_command() -> None:
+    """Whoever types nothing but `--help` finds all of them."""
+    told = (Path(validate.config_dir()) / "config.yaml").read_text(encoding="utf-8")
+    assert [name for name in main.COMMANDS if f"  cnn-sweeps {name} " not in told] == []
 
 
 def test_hydras_info_works(tmp_path: Path) -> None:

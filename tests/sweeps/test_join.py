@@ -65,7 +65,7 @@ def test_workers_leave_when_the_sweep_has_no_more(
     told: list[str] = []
     counts = joined(made, find=find, wait=60.0, say=told.append).work(Interrupts())
     assert (counts.total, counts.finished) == (2, 2)
-    assert told == ["waiting for the study, up to 60 s (--wait)"]
+    assert told == ["there is no study: waiting, up to 60 s (--wait)"]
 
 
 def test_a_study_that_may_get_more_trials_is_not_left(
