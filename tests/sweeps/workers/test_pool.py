@@ -280,7 +280,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find processes")
 def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -> None:
     """Workers, or all processes, are killed at random: nothing is lost, doubled or left over."""
