@@ -18,7 +18,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.clusters import Slurm, slurm, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=2)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 EPOCHS = 40
