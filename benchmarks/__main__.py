@@ -67,7 +67,8 @@ def _add_images(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     trained.add_argument("--images", type=int, default=5_000, help="training images (5000)")
     trained.add_argument("--test", type=int, default=10_000, help="test images (10000)")
-    trained.add_argument("--epochs", type=int, default=7, help="of each training (7)")
+    trained.add_argument("--epochs", type=int, default=7, help="of each training, at most (7)")
+    trained.add_argument("--minutes", type=float, default=11, help="for all of it (11)")
     trained.add_argument("--seeds", type=int, default=5, help="trainings of each way (5)")
     wrong = commands.add_parser(
         "labels", parents=[scratch], help="wrong labels among the images that are suspected"
@@ -129,6 +130,7 @@ def run_recipe(asked: argparse.Namespace, folder: Path) -> None:
         test=asked.test,
         epochs=asked.epochs,
         seeds=asked.seeds,
+        minutes=asked.minutes,
     )
     found: dict[str, list[recipe.Training]] = {way: [] for way in recipe.TITLES}
     try:

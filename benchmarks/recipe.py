@@ -7,7 +7,9 @@ turns; the clock runs from the end of the imports to the end of the run: plain K
 test score, ours with figures, model and record.
 
 Plain Keras decodes the files in each epoch, as its guides begin. Its epoch with `.cache()` is timed
-as well, and ours without augmentation: both for the seconds of an epoch only.
+as well, and ours without augmentation: both for the seconds of an epoch only. They begin, and tell
+for how many epochs there is time. Both ways start from the same weights for each seed, so that
+their difference is that of the training.
 """
 
 import json
@@ -15,6 +17,7 @@ import math
 import os
 import sys
 import tarfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +44,8 @@ TIMED = (CACHED, NONE)
 """Ways that are there for the seconds of an epoch only."""
 TIMED_SEEDS, TIMED_EPOCHS = 2, 2
 """Trainings of these, and their epochs: the first is not counted."""
+SLOWER = 1.2
+"""How much longer an epoch may take than one that is timed: plain Keras decodes in each."""
 POINTS, TIMES, COST = -0.5, 0.9, 1.1
 """Least lower bound of the difference in points, most time of Keras' and of an epoch without."""
 
@@ -53,8 +58,9 @@ class Task:
         folder: scratch folder; images and stores go there.
         images: training images.
         test: test images.
-        epochs: of each training.
+        epochs: of each training, at most.
         seeds: how many trainings of each way.
+        minutes: what all of it may take.
     """
 
     folder: Path
@@ -62,6 +68,7 @@ class Task:
     test: int
     epochs: int
     seeds: int
+    minutes: float = math.inf
 
     @property
     def photographs(self) -> Path:
@@ -78,12 +85,18 @@ class Training:
         seconds: on the clock, from the end of the imports to that score.
         cpu: seconds that the process had of all cores together.
         epoch: median seconds of an epoch but for the first.
+        epochs: how many there were.
+        onednn: whether TensorFlow used oneDNN's kernels.
+        process: seconds on the clock of its process, imports included.
     """
 
     accuracy: float
     seconds: float
     cpu: float
     epoch: float
+    epochs: int
+    onednn: bool
+    process: float = 0.0
 
 
 def compare(task: Task) -> Iterator[tuple[str, Training]]:
@@ -93,13 +106,33 @@ def compare(task: Task) -> Iterator[tuple[str, Training]]:
         DataError: there is no copy of CIFAR-10 as JPEG files.
         RunFailedError: a training failed.
     """
+    began = time.perf_counter()
     photographs(task)
+    timed_epochs = min(task.epochs, TIMED_EPOCHS)
+    first = [(way, _in_process(way, 0, task, timed_epochs)) for way in TIMED]
+    yield from first
+    left = 60 * task.minutes - (time.perf_counter() - began)
+    epochs = epochs_within(left, task, [training for _, training in first])
     for seed in range(task.seeds):
-        ways = [KERAS, LIGHT, *(TIMED if seed < TIMED_SEEDS else ())]
+        ways = [KERAS, LIGHT, *(TIMED if 0 < seed < TIMED_SEEDS else ())]
         for way in ways if seed % 2 == 0 else reversed(ways):
-            done = _in_process(way, seed, task)
-            print(f"seed {seed}, {TITLES[way]}: {_told(done)}", file=sys.stderr, flush=True)
-            yield way, done
+            yield way, _in_process(way, seed, task, timed_epochs if way in TIMED else epochs)
+
+
+def epochs_within(seconds: float, task: Task, timed: Sequence[Training]) -> int:
+    """As many epochs as trainings of all seeds have time for, at least one.
+
+    Args:
+        seconds: that are left.
+        task: with the most epochs, and the seeds.
+        timed: a first training of each way that is there for its seconds only.
+    """
+    epoch = SLOWER * max(each.epoch for each in timed)
+    beside = max(each.process - each.epochs * each.epoch for each in timed)
+    again = (TIMED_SEEDS - 1) * sum(each.process for each in timed)
+    trainings = len((KERAS, LIGHT)) * task.seeds
+    most = ((seconds - again) / trainings - beside) / epoch
+    return task.epochs if most >= task.epochs else max(int(most), 1)
 
 
 def _told(training: Training) -> str:
@@ -138,23 +171,26 @@ def photographs(task: Task) -> None:
 def report(found: Mapping[str, Sequence[Training]], task: Task) -> str:
     """A table of the ways, and what was aimed at, as far as there are trainings."""
     rows = [_row(way, trainings) for way, trainings in found.items() if trainings]
-    head = ("way", "test accuracy, %", "s a training", "of a core", "s an epoch")
+    head = ("way", "test accuracy, %", "s a training", "of a core", "s an epoch", "oneDNN")
     seeds = len(found[LIGHT])
-    about = f"{task.images:,} images, {task.epochs} epochs, {seeds} seeds, {task.test:,} tested"
+    epochs = max((each.epochs for each in found[LIGHT]), default=0)
+    about = f"{task.images:,} images, {epochs} epochs, {seeds} seeds, {task.test:,} tested"
     return "\n".join([markdown(head, rows), "", about, *_verdicts(found)])
 
 
 def _row(way: str, trainings: Sequence[Training]) -> tuple[str | float | None, ...]:
     """Means of a way; of the trainings that are there for one number, that number."""
     epoch = median(each.epoch for each in trainings)
+    onednn = "on" if all(each.onednn for each in trainings) else "off"
     if way in TIMED:
-        return TITLES[way], None, None, None, epoch
+        return TITLES[way], None, None, None, epoch, onednn
     return (
         TITLES[way],
         100 * fmean(each.accuracy for each in trainings),
         fmean(each.seconds for each in trainings),
         fmean(each.cpu for each in trainings),
         epoch,
+        onednn,
     )
 
 
@@ -198,11 +234,12 @@ def _met(reached: bool) -> str:
     return "met" if reached else "missed"
 
 
-def _in_process(way: str, seed: int, task: Task) -> Training:
-    epochs = min(task.epochs, TIMED_EPOCHS) if way in TIMED else task.epochs
+def _in_process(way: str, seed: int, task: Task, epochs: int) -> Training:
     command = [sys.executable, "-m", "benchmarks.recipe_training", way, str(seed), str(epochs)]
-    _, printed = timed([*command, str(task.photographs)], task.folder / "trainings")
+    process, printed = timed([*command, str(task.photographs)], task.folder / "trainings")
     try:
-        return Training(**json.loads(printed.splitlines()[-1]))
+        done = Training(**json.loads(printed.splitlines()[-1]), process=process)
     except (ValueError, IndexError, TypeError):
         raise RunFailedError(f"{' '.join(command)} printed no result:\n  {printed}") from None
+    print(f"seed {seed}, {TITLES[way]}: {_told(done)}", file=sys.stderr, flush=True)
+    return done

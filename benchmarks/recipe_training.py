@@ -19,7 +19,9 @@ from cnn_sweeps.training.backend import quiet_stderr
 
 with quiet_stderr():
     import keras
+    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
+    import cnn_sweeps.sweeps.workers.preload  # noqa: F401  what every worker imports once
     from cnn_sweeps.runs.run import run
 
 BATCH = 64
@@ -71,12 +73,13 @@ def train_keras(config: Config, photographs: Path, *, cached: bool) -> Result:
         )
         for split in ("train", "test")
     )
+    scaled = keras.Input((SIDE, SIDE, 3))  # first: its weights are those that ours begins with
+    scores = network_of(config.model).build(config.model, scaled, len(train.class_names))
     image = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.RandomFlip("horizontal")(image)
     x = keras.layers.RandomTranslation(SHIFT, SHIFT, "reflect", "nearest")(x)
     x = keras.layers.Rescaling(1 / 255)(x)
-    network = network_of(config.model)
-    model = keras.Model(image, network.build(config.model, x, len(train.class_names)))
+    model = keras.Model(image, keras.Model(scaled, scores)(x))
     steps = len(train) * config.trainer.epochs
     rate = config.trainer.optimizer.learning_rate
     model.compile(
@@ -119,6 +122,8 @@ def main(way: str, seed: str, epochs: str, folder: str) -> None:
         "seconds": time.perf_counter() - began,
         "cpu": time.process_time() - cpu,
         "epoch": median(seconds[1:] or seconds),
+        "epochs": len(seconds),
+        "onednn": IsMklEnabled(),
     }
     print(json.dumps(made))
 

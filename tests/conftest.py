@@ -18,6 +18,8 @@ from pictures import leave_undrawn, pictures
 from sqlalchemy import Engine, event
 from stores import finished, migrated_database, store, tracking
 
+from cnn_sweeps.provenance.kernels import choose_kernels
+
 __all__ = [
     "finished",
     "hydra_restore_singletons",
@@ -32,6 +34,7 @@ __all__ = [
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+choose_kernels()
 
 # Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
 # imported with, unless it is one of the process: in a test that would be pytest's own.
@@ -57,6 +60,17 @@ def do_not_wait_for_the_disk(connection: object, _record: object) -> None:
 
 # A search for garbage while collecting finds none, and takes a quarter of the time.
 gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first: no core is left alone with it at the end."""
+    items.sort(key=minutes, reverse=True)
+
+
+def minutes(item: pytest.Item) -> float:
+    """About how long a test takes, as its mark says."""
+    slow = item.get_closest_marker("slow")
+    return float(slow.kwargs.get("minutes", 0.1)) if slow else 0.0
 
 
 def pytest_collection_finish() -> None:

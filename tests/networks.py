@@ -1,10 +1,12 @@
 """Small networks and images of a few pixels, for trainings that take no time."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from configs import config
 
-from cnn_sweeps.config.schema import DnnModel, TrainerConfig
+from cnn_sweeps.config.schema import Config, DnnModel, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.training import backend
 
@@ -36,6 +38,11 @@ def dataset(images: int = 50, held_out: int = 12) -> Dataset:
 def settings(**fields: Any) -> TrainerConfig:
     """Short training in batches that leave a smaller last one."""
     return TrainerConfig(**({"epochs": 2, "batch_size": 16} | fields))
+
+
+def experiment(trainer: TrainerConfig, seed: int = 0) -> Config:
+    """A small experiment that is trained like this."""
+    return replace(config(), trainer=trainer, seed=seed)
 
 
 def network(model: Any = DNN, seed: int = 0) -> Any:

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+LOCAL = "127.0.0.1"
 DEBIAN = "/usr/lib/postgresql"
 ACCOUNT = "postgres"
 
@@ -23,7 +24,7 @@ ACCOUNT = "postgres"
 def free_port() -> int:
     """A port of this host that nobody listens on."""
     with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+        found.bind((LOCAL, 0))
         return int(found.getsockname()[1])
 
 
@@ -36,31 +37,35 @@ class Postgres:
         port: that it listens on.
         programs: folder of `pg_ctl` and `initdb`.
         account: who runs it; None for this user. It refuses to run as root.
+        host: address that it listens on.
     """
 
     folder: Path
     port: int
     programs: Path
     account: str | None
+    host: str = LOCAL
 
     @property
     def url(self) -> str:
         """The address for SQLAlchemy."""
-        return f"postgresql+psycopg://{ACCOUNT}@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://{ACCOUNT}@{self.host}:{self.port}/postgres"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        listen = f"-p {self.port} -k {self.folder.parent} -c listen_addresses=127.0.0.1"
+        listen = f"-p {self.port} -k {self.folder.parent} -c listen_addresses={self.host}"
         log = str(self.folder / "server.log")
         self._run("pg_ctl", "-D", str(self.folder), "-o", listen, "-l", log, "-w", "start")
 
-    def stop(self) -> None:
-        """Stop it at once: its connections are cut."""
-        self._run("pg_ctl", "-D", str(self.folder), "-m", "fast", "-w", "stop")
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it at once: its connections are cut; `immediate` leaves it to recover."""
+        self._run("pg_ctl", "-D", str(self.folder), "-m", mode, "-w", "stop")
 
     def create(self) -> None:
         """Make its folder."""
         self._run("initdb", "-D", str(self.folder), "-U", ACCOUNT, "-A", "trust", "--no-sync")
+        with (self.folder / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all samenet trust\n")
 
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
@@ -74,7 +79,7 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(host: str = LOCAL) -> Iterator[Postgres]:
     """A running PostgreSQL server, which is stopped at the end; the test is skipped without one.
 
     Its folder is not among those of pytest, which are private to the user who runs the tests.
@@ -86,7 +91,7 @@ def postgres() -> Iterator[Postgres]:
     with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as place:
         if account:
             shutil.chown(place, account)
-        server = Postgres(Path(place) / "data", free_port(), found, account)
+        server = Postgres(Path(place) / "data", free_port(), found, account, host)
         server.create()
         server.start()
         try:
@@ -111,20 +116,22 @@ class MlflowServer:
     Attributes:
         folder: of its database and artifacts.
         port: that it listens on.
+        host: address that it listens on.
     """
 
     folder: Path
     port: int
+    host: str = LOCAL
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        words = ["--host", self.host, "--port", str(self.port), "--workers", "1"]
         words += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         words += ["--artifacts-destination", str(self.folder / "artifacts")]
         self.process = subprocess.Popen(
@@ -133,7 +140,7 @@ class MlflowServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while time.monotonic() < until and self.process.poll() is None:
             with suppress(OSError), urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
                 return
@@ -148,12 +155,12 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
+def mlflow_server(folder: Path, host: str = LOCAL) -> Iterator[MlflowServer]:
     """A running MLflow server, which is stopped at the end."""
     folder.mkdir()
-    server = MlflowServer(folder, free_port())
-    server.start()
+    server = MlflowServer(folder, free_port(), host)
     try:
+        server.start()
         yield server
     finally:
         server.stop()

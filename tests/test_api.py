@@ -1,14 +1,17 @@
 """`import cnn_sweeps as cs`: values for Python, and the same as from the command line."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from programs import typed
 
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 
 SMALL = (
     *("data=digits", "data.limit=200", "model.conv_blocks=1", "model.dense_units=8"),
-    *("trainer.epochs=1", "trainer.progress=none"),
+    *("trainer.epochs=1", "trainer.progress=none", "tracking.figures=false"),
 )
 HEAVY = ("tensorflow", "keras", "mlflow", "optuna", "hydra", "matplotlib")
 
@@ -151,6 +154,32 @@ def test_a_config_takes_no_overrides() -> None:
         cs.run(cs.compose("data=digits"), "model.filters=4")
 
 
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        pytest.param(lambda: cs.compose({"model.filters": 4}), "(dict)", id="compose"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.run(None), "None (NoneType)", id="run"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.sweep(["model.filters=4"]), "(list)", id="sweep"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.load(1234), "1234 (int)", id="load"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.compare(1.5), "1.5 (float)", id="compare"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.fork(1234), "1234 (int)", id="fork"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.what_if("abcd", 3), "3 (int)", id="what_if"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.evaluate(7, metrics=["brier"]), "7 (int)", id="evaluate"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_not_text_is_refused(call: Callable[[], Any], given: str) -> None:
+    """With what can be typed instead, and before anything is looked for."""
+    with pytest.raises(ConfigError, match=re.escape(given) + " is not text.\n  Type overrides as"):
+        call()
+
+
+@pytest.mark.parametrize(("name", "meant"), [("n_trial", "n_trials"), ("study", "study_name")])
+def test_a_misspelt_setting_of_a_sweep_is_named(name: str, meant: str) -> None:
+    """Not only the keys of an experiment can be meant."""
+    with pytest.raises(ConfigError, match=f"{name}: .* Did you mean {meant}?"):
+        cs.sweep("data=digits", **{name: 3})
+
+
 def test_a_sweep_that_is_not_possible_starts_nothing() -> None:
     """Settings are refused as on the command line."""
     with pytest.raises(ConfigError, match="n_trials"):
@@ -196,17 +225,7 @@ print(json.dumps({{
 """
 
 
-def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_database: Path) -> None:
     """Hashes, bits, records and rankings; and from a script without a main guard."""
     (in_tmp / "program.py").write_text(PROGRAM)
@@ -217,17 +236,18 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
         [sys.executable, "program.py"], capture_output=True, text=True, check=True
     )
     ours = json.loads(done.stdout)  # nothing else was printed
-    cli(*SMALL, "model.filters=4", "tracking.dir=typed")
-    cli(
+    typed(in_tmp, *SMALL, "model.filters=4", "tracking.dir=typed").well()
+    typed(
+        in_tmp,
         *("-m", *SMALL, "model.filters=2,4", "tracking.dir=typed", "trainer.threads=1"),
         *("hydra.sweeper.n_jobs=1", "hydra.sweeper.study_name=same"),
-    )
+    ).well()
     theirs = cs.load(ours["hash"], "tracking.dir=typed")
     assert ours["weights"] == ours["loaded"] == theirs.weights_sha256
     assert ours["verdict"] == "bit-identical"
     assert Path(ours["report"]).is_file()
-    report = json.loads(cli("report", "same", "tracking.dir=typed", "--format=json").stdout)
-    assert ours["trials"] == [[t["params"], t["values"]] for t in report["trials"]]
-    typed = cs.compare("tracking.dir=typed")
-    assert ours["best"] == typed.runs[0].config_hash
+    said = typed(in_tmp, "report", "same", "tracking.dir=typed", "--format=json").well()
+    trials = json.loads(said)["trials"]
+    assert ours["trials"] == [[trial["params"], trial["values"]] for trial in trials]
+    assert ours["best"] == cs.compare("tracking.dir=typed").runs[0].config_hash
     assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]

@@ -1,5 +1,6 @@
 """The benchmarks' command line, their reading of results and their tables; no clock."""
 
+import math
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -260,7 +261,15 @@ def test_trials_that_do_nothing_go_through_the_engines_workers(tmp_path: Path) -
 
 def training(accuracy: float, seconds: float = 10.0, epoch: float = 1.0) -> recipe.Training:
     """What a training came to."""
-    return recipe.Training(accuracy=accuracy, seconds=seconds, cpu=2 * seconds, epoch=epoch)
+    return recipe.Training(
+        accuracy=accuracy,
+        seconds=seconds,
+        cpu=2 * seconds,
+        epoch=epoch,
+        epochs=2,
+        onednn=accuracy < 0.9,
+        process=10 + 2 * epoch,
+    )
 
 
 TASK = recipe.Task(folder=Path("x"), images=5_000, test=10_000, epochs=8, seeds=3)
@@ -281,7 +290,18 @@ def test_a_recipe_is_judged_by_pairs_of_seeds() -> None:
     assert "time, ours / Keras: 0.80, target 0.90: met" in said
     assert "an epoch, light / none: 1.08, target 1.10: met" in said
     assert "an epoch, ours / Keras with .cache(): 0.90" in said
-    assert "| cnn_sweeps, augment=light " in said
+    (light,) = (
+        line for line in said.splitlines() if line.startswith("| cnn_sweeps, augment=light")
+    )
+    (cached,) = (line for line in said.splitlines() if line.startswith("| the same with .cache()"))
+    assert (light.split("|")[-2].strip(), cached.split("|")[-2].strip()) == ("on", "off")
+
+
+@pytest.mark.parametrize(("minutes", "epochs"), [(math.inf, 8), (12, 8), (3, 6), (0.1, 1)])
+def test_a_recipe_trains_for_as_many_epochs_as_there_is_time(minutes: float, epochs: int) -> None:
+    """Six trainings of 10 s and 1.2 * 2 s an epoch, beside two further ones of 14 s and 12 s."""
+    timed = [training(0.9, epoch=2.0), training(0.9, epoch=1.0)]
+    assert recipe.epochs_within(60 * minutes, TASK, timed) == epochs
 
 
 def test_a_recipe_that_ends_early_tells_what_it_has() -> None:
@@ -381,7 +401,7 @@ def test_workers_of_a_gpu_are_compared_by_their_weights() -> None:
     assert "2 ways left out" in told
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_the_benchmark_of_a_gpu_runs_without_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,6 @@
 """MLflow's pages and the report of a finished sweep, as a person finds them in a browser."""
 
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import browser
 import numpy as np
 import pytest
+from programs import typed
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.tracking import RunRecord, Store, pages
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.drawn,
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=1),
     pytest.mark.skipif(
         importlib.util.find_spec("playwright") is None, reason="playwright is not installed"
     ),
@@ -53,8 +52,7 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     """A finished sweep of four trials, with the pages over it."""
     folder = tmp_path_factory.mktemp("seen") / "mlruns"
-    line = [sys.executable, "-m", "cnn_sweeps", "-m", *SWEEP, f"tracking.dir={folder}"]
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, cwd=folder.parent)
+    typed(folder.parent, "-m", *SWEEP, f"tracking.dir={folder}").well()
     store = Store.open(Tracking(dir=folder))
     (report,) = folder.glob("artifacts/*/artifacts/report.html")
     parent = store.get(report.parents[1].name)

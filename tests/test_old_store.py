@@ -26,6 +26,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from programs import begun, typed
 from signals import heard
 from stores import close
 
@@ -202,14 +203,6 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return call
 
 
-def program(folder: Path, *words: str) -> str:
-    """What the program prints in a process of its own, where it has nothing to complain about."""
-    line = [sys.executable, "-m", "cnn_sweeps", *words]
-    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("short", [PLAIN, TRIAL, CUSTOM], ids=["run", "trial", "custom"])
 def test_show_tells_what_was_stored(read: Path, written: Path, told: Told, short: str) -> None:
     """Hashes, the digest of the weights, every metric, and each run of the experiment."""
@@ -342,7 +335,7 @@ def test_export_writes_what_was_stored(
 @pytest.mark.slow
 def test_promote_registers_the_stored_model(own: Path, written: Path) -> None:
     """In the folder that the store is in now."""
-    program(own, "promote", TRIAL, "digits", "--alias", "champion")
+    typed(own, "promote", TRIAL, "digits", "--alias", "champion").well()
     query = "SELECT name, version, run_id, source FROM model_versions"
     ((name, number, run, source),) = rows(own, query)
     assert (name, number, run) == ("digits", 1, SPEAKS[TRIAL])
@@ -459,7 +452,7 @@ def check_verdict(folder: Path, written: Path, short: str, said: str) -> None:
 )
 def test_a_run_is_done_again(own: Path, written: Path, short: str, more: list[str]) -> None:
     """There is a verdict about bits."""
-    check_verdict(own, written, short, program(own, "reproduce", short, *more))
+    check_verdict(own, written, short, begun(own, "reproduce", short, *more).well())
 
 
 @pytest.mark.slow
@@ -468,7 +461,7 @@ def test_an_exported_run_is_done_again_elsewhere(
 ) -> None:
     """Without the store, and with the file of the network that was stored."""
     told("export", CUSTOM, str(tmp_path / "out"))
-    said = program(tmp_path, "reproduce", "--from", "out", "--trust")
+    said = begun(tmp_path, "reproduce", "--from", "out", "--trust").well()
     check_verdict(tmp_path, written, CUSTOM, said)
 
 
@@ -476,7 +469,7 @@ def test_an_exported_run_is_done_again_elsewhere(
 @pytest.mark.parametrize("study", SWEEPS)
 def test_the_same_sweep_again_trains_nothing(own: Path, written: Path, study: str) -> None:
     """It finds its study complete: the same runs, the same epochs, the same table."""
-    shown = program(own, *command_of(written, study))
+    shown = typed(own, *command_of(written, study)).well()
     before, after = runs(written), runs(own)
     assert {run: singles(each.metrics) for run, each in after.items()} == {
         run: singles(each.metrics) for run, each in before.items()
@@ -509,7 +502,7 @@ def test_a_wider_sweep_trains_only_what_is_new(own: Path, written: Path) -> None
     words = command_of(written, OLD)
     words[words.index("model.filters=2,4")] = "model.filters=2,4,6"
     words[words.index(f"hydra.sweeper.study_name={OLD}")] = "hydra.sweeper.study_name=wider"
-    program(own, *words)
+    typed(own, *words).well()
     before = experiments(written)
     trials = [
         each
@@ -539,7 +532,7 @@ def test_figures_are_drawn(own: Path) -> None:
     """Of a trial that the search had left without, by its stored model."""
     folder = artifact(own, SPEAKS[SHORTER], "figures")
     assert not folder.exists()
-    program(own, "figures", SHORTER)  # TensorFlow may run here with other threads
+    typed(own, "figures", SHORTER).well()  # TensorFlow may run here with other threads
     drawn = {path.stem: path.read_bytes() for path in folder.glob("*.png")}
     assert {"confusion_matrix", "filters", "layers", "mistakes"} <= {*drawn}
     assert all(content.startswith(b"\x89PNG") for content in drawn.values())
@@ -556,7 +549,7 @@ def test_a_promoted_model_scores_as_it_did(
 
     from cnn_sweeps.data import load
 
-    program(own, "promote", TRIAL, "digits", "--alias", "champion")
+    typed(own, "promote", TRIAL, "digits", "--alias", "champion").well()
     record = records[SPEAKS[TRIAL]]
     images = load(record.config.data)
     # As mlflow.set_tracking_uri does, which would set it for the tests that follow as well.
@@ -570,14 +563,14 @@ def test_a_promoted_model_scores_as_it_did(
 def test_the_pages_show_the_runs(own: Path, written: Path) -> None:
     """MLflow's server takes the database, answers with what was stored, and is ended again."""
     with heard(signal.SIGINT):
-        begun = subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "cnn_sweeps", "ui"],
             cwd=own,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-    with begun as running:
+    with started as running:
         assert running.stdout
         assert running.stderr
         address = running.stdout.readline().partition("#")[0]

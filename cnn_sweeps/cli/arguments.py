@@ -3,7 +3,7 @@
 Python's own parser, with refusals in the style of all others.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -16,8 +16,20 @@ STORED_RUNS = (
 """What is said below the options of a command about stored runs."""
 IN_PLACE_OF_HASH = ("run_id", "folder")
 """Options that name a run, so that its hash is left out."""
+TRUST = "execute the recorded code of model.function"
 MANY = 1000
 """As many names as anybody types."""
+
+
+def whole_number(text: str) -> int:
+    """An integer from 1, as an argument.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is not an integer from 1")
+    return int(text)
 
 
 class Arguments(ArgumentParser):
@@ -56,6 +68,16 @@ class Arguments(ArgumentParser):
         """An option for a run, where a hash may stand for several."""
         self.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
 
+    def add_trust(self) -> None:
+        """An option that lets code run which a run has recorded."""
+        self.add_argument("--trust", action="store_true", help=TRUST)
+
+    def add_forms(self, what: str) -> None:
+        """Options for a program and for a spreadsheet, of which one is typed: print `what` so."""
+        form = self.add_mutually_exclusive_group()
+        form.add_argument("--csv", action="store_true", help=f"print {what} as CSV")
+        form.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
     def read(self, typed: Sequence[str]) -> Namespace:
         """What was typed: each option, `names`, and `overrides` (words with an equals sign).
 
@@ -77,8 +99,8 @@ class Arguments(ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        given = " ".join(names) or "nothing"
-        raise ConfigError(f"unexpected arguments: {given}\n  Type {self._hint}")
+        given = f"unexpected arguments: {' '.join(names)}" if names else "an argument is missing."
+        raise ConfigError(f"{given}\n  Type {self._hint}")
 
     def error(self, message: str) -> NoReturn:
         """Refuse.

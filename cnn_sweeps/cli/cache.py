@@ -10,7 +10,7 @@ from typing import Any
 from cnn_sweeps.cli import output, shared_cache
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.cli.shared_cache import SharedAsked
-from cnn_sweeps.cli.trajectory_rows import count, found_faults, name_of, say_checked
+from cnn_sweeps.cli.trajectory_rows import count, found_faults, say_checked, table, told_of
 from cnn_sweeps.data import decoded
 from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
@@ -158,7 +158,8 @@ def show(asked: Asked) -> int:
         say(f"the cache in {asked.place} is empty.")
     else:
         out = output.console()
-        _table(rows).show(out)
+        used = [f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}" for row in rows]
+        table(rows, "last used (UTC)", used, every="cnn-sweeps cache --json").show(out)
         epochs = sum(row["epochs"] for row in rows)
         of = f"{_size(taken)} of {asked.max_gb:g} GB (trajectory.max_gb)"
         out.print(f"{count(rows)}, {pluralize(epochs, 'epoch')}; {of}")
@@ -258,36 +259,12 @@ ACTIONS: dict[str, Callable[[Asked], int]] = {"list": show, "verify": verify, "c
 
 def _plain(entry: Entry) -> dict[str, Any]:
     """What is known of an entry, ready for JSON."""
-    about = entry.about
     return {
-        **name_of(entry),
-        "title": str(about.get("title", "")),
-        "data": str(about.get("data", "")),
+        **told_of(entry),
         "epochs": len(entry.history()),
         "bytes": entry.size,
         "last_used": datetime.fromtimestamp(entry.used, tz=UTC).isoformat(timespec="seconds"),
     }
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    columns = {
-        "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
-        "network": [row["title"] for row in rows],
-        "data": [row["data"] for row in rows],
-        "epochs": [str(row["epochs"]) for row in rows],
-        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
-        "last used (UTC)": [
-            f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}" for row in rows
-        ],
-        "environment": [row["environment"] for row in rows],
-    }
-    return Table(
-        head=tuple(columns),
-        rows=tuple(zip(*columns.values(), strict=True)),
-        text=frozenset(columns.keys() - {"epochs", "size MB"}),
-        first=("trajectory", "size MB", "epochs", "network", "last used (UTC)"),
-        every="cnn-sweeps cache --json",
-    )
 
 
 def _images(entry: DecodedEntry) -> dict[str, Any]:

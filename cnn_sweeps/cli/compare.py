@@ -1,11 +1,11 @@
 """`cnn-sweeps compare`: the leaderboard of a store, in the terminal or for a program."""
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from dataclasses import replace
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import MANY, Arguments
+from cnn_sweeps.cli.arguments import MANY, Arguments, whole_number
 from cnn_sweeps.runs.leaderboard import Leaderboard, records, table, to_csv
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import terminal
@@ -26,6 +26,7 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     asked = _parser().read(typed)
+    top = asked.top or (None if asked.csv or asked.json else TOP)
     board = api.compare(
         *asked.words,
         metric=asked.metric,
@@ -33,9 +34,10 @@ def main(typed: list[str]) -> int:
         experiment=asked.experiment,
         ascending=asked.ascending,
         all_runs=asked.all_runs,
+        top=top,
     )
     if board.matched:
-        _print(board, asked)
+        _print(board, asked, top)
         return 0
     out = output.console()
     out.print(f"no run in {board.place} matches.", soft_wrap=True)
@@ -64,7 +66,10 @@ def _parser() -> Arguments:
     )
     made.add_argument("--experiment", metavar="NAME", help="only runs of this MLflow experiment")
     made.add_argument(
-        "--top", type=_count, metavar="N", help=f"the best N ({TOP}; all with --csv and --json)"
+        "--top",
+        type=whole_number,
+        metavar="N",
+        help=f"the best N ({TOP}; all with --csv and --json)",
     )
     order = made.add_mutually_exclusive_group()
     order.add_argument(
@@ -81,21 +86,12 @@ def _parser() -> Arguments:
         action="store_true",
         help="one row for each run, including failed and running ones",
     )
-    form = made.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="print all columns as CSV")
-    form.add_argument("--json", action="store_true", help="print all columns as JSON")
+    made.add_forms("all columns")
     return made
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is not a number of rows; type an integer from 1")
-    return int(text)
-
-
-def _print(board: Leaderboard, asked: Namespace) -> None:
-    program = asked.csv or asked.json
-    shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
+def _print(board: Leaderboard, asked: Namespace, top: int | None) -> None:
+    shown = replace(board, runs=board.runs[:top])
     if board.warnings:
         terminal.warn("\n".join(board.warnings))
     if asked.json:
@@ -115,7 +111,9 @@ def _remarks(board: Leaderboard, shown: int) -> list[str]:
     """What the table does not show."""
     of_all, lines = len(board.runs), []
     kind = "run" if board.each else "experiment"
-    if shown < of_all:
+    if shown and not board.whole:
+        lines.append(f"the best {shown} {kind}s; --top {2 * shown} shows more")
+    elif shown < of_all:
         lines.append(f"the best {shown} of {of_all} {kind}s; --top {of_all} shows all")
     if board.without:
         many = board.without > 1

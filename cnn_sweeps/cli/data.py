@@ -3,11 +3,12 @@
 from argparse import Namespace
 from pathlib import Path
 
+from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.data import overview
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs import validate
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.backend import quiet_stderr
@@ -46,9 +47,7 @@ def main(typed: list[str]) -> int:
     parser.add_argument(
         "--first", type=int, default=FIRST, metavar="N", help=f"label errors to list ({FIRST})"
     )
-    parser.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    parser.add_trust()
     asked = parser.read(typed)
     if asked.names or asked.run_id:
         return _label_errors(asked)
@@ -87,20 +86,18 @@ def _overview(asked: Namespace) -> int:
 def _label_errors(asked: Namespace) -> int:
     name = asked.names[0] if asked.names else None
     places, where = validate.places(asked.overrides)
-    tracking = validate.compose_tracking(where, *validate.PLACES)
-    store = lookup.open_store(tracking, asked.run_id or name)
-    record = lookup.record_of(store, lookup.find_run(store, name, asked.run_id))
+    record = api.load(name, *where, run_id=asked.run_id)
 
     from cnn_sweeps.runs.record import check_finished, verify  # noqa: PLC0415
     from cnn_sweeps.runs.restore import importable_source, restored_config  # noqa: PLC0415
 
     check_finished(record)
     verify(record)
-    config = restored_config(record, tracking, places)
+    config = restored_config(record, record.config.tracking, places)
     with importable_source(record, trust=asked.trust):
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
-        suspects, epochs = label_errors.find_suspects(record, config, store.address.dir)
+        suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)
     shown = suspects[: max(asked.first, 0)]
     columns = {
         "image": [each.name for each in shown],

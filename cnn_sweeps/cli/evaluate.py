@@ -62,11 +62,8 @@ def _parser() -> Arguments:
         "--metrics", metavar="NAME,...", help="such as macro_f1,roc_auc,my_module:function"
     )
     made.add_argument("--every-epoch", action="store_true", help="each stored epoch")
-    made.add_argument("--json", action="store_true", help="print everything as JSON")
-    made.add_argument("--csv", action="store_true", help="print the metrics as CSV")
-    made.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    made.add_forms("the metrics")
+    made.add_trust()
     return made
 
 
@@ -94,7 +91,6 @@ def _measure(asked: Namespace) -> None:
             "the test split would be overfitted.\nLeave --split out; cnn-sweeps evaluate HASH "
             "scores the test images of one run."
         )
-    output.refuse_two_forms(asked)
     found = api.evaluate(
         asked.run_id or asked.names[0],
         *asked.overrides,

@@ -95,7 +95,5 @@ def _parser() -> Arguments:
     made.add_argument(
         "--no-weights", action="store_true", help="leave out the pretrained weights it began with"
     )
-    made.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    made.add_trust()
     return made

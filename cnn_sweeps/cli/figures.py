@@ -3,9 +3,9 @@
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
+from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Config
@@ -14,11 +14,11 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import learning_curves_png
 from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
-from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.verdict import FINAL_METRICS
-from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
@@ -37,14 +37,12 @@ def main(typed: list[str]) -> int:
     asked = _parser().read(typed)
     name = asked.names[0] if asked.names else None
     places, where = validate.places(asked.overrides)
-    tracking = validate.compose_tracking(where, *validate.PLACES)
-    store = lookup.open_store(tracking, asked.run_id or name)
-    record = lookup.record_of(store, lookup.find_run(store, name, asked.run_id))
+    record = api.load(name, *where, run_id=asked.run_id)
     check_finished(record)
     verify(record)
-    config = restored_config(record, tracking, places)
+    config = restored_config(record, record.config.tracking, places)
     with importable_source(record, trust=asked.trust):
-        return _make(asked, record, config, store)
+        return _make(asked, record, config)
 
 
 def _parser() -> Arguments:
@@ -86,9 +84,7 @@ def _parser() -> Arguments:
         metavar="FOLDER",
         help="write files to this folder instead of the run",
     )
-    made.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    made.add_trust()
     return made
 
 
@@ -123,7 +119,7 @@ def _split(asked: Split | None, record: Record, held_out: int) -> Split:
     return asked or ("test" if scored or not held_out else "val")
 
 
-def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int:
+def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415
@@ -138,7 +134,7 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     )
     choices.check_images(len(dataset.x_test if choices.split == "test" else dataset.x_val))
     configure_backend(config.trainer, config.seed)
-    run = store.get(record.run_id)
+    store, run = record.store, record.store.get(record.run_id)
     model = stored_model.load(store, run, config, dataset.shape, dataset.num_classes)
     made = gallery.Gallery.of(
         config,
@@ -149,7 +145,7 @@ def _make(asked: Namespace, record: Record, config: Config, store: Store) -> int
     )
     made.check()
     tracked = store.reopen(record.run_id)
-    write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
+    write = _into(asked.output) if asked.output else tracked.log_bytes
     saved = gallery.save(made, write)
     if asked.only is None:
         write(learning_curves_png(record.epochs, record.name), CURVES_FILE)

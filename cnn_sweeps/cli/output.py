@@ -2,17 +2,16 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
 from cnn_sweeps.data import memory
-from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.text import table
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.terminal import Output, say, warn
 from cnn_sweeps.training.epoch import EPOCH_METRICS
@@ -31,30 +30,10 @@ LEAST_WITH_WORKERS = 900_000_000
 """The same of a sweep with one worker process."""
 
 
-class Results(Protocol):
-    """What can be printed for a person, for a spreadsheet and for a program."""
-
-    def to_csv(self) -> str:
-        """The rows for a spreadsheet."""
-
-    def table(self) -> table.Table:
-        """The rows for a person."""
-
-
 def console() -> Output:
     """Standard output; no colours and no line breaks where it is not a terminal."""
     plain = Output()
     return plain if plain.is_terminal else Output(width=WIDE)
-
-
-def refuse_two_forms(asked: Namespace) -> None:
-    """Refuse `--json` together with `--csv`.
-
-    Raises:
-        ConfigError: both were typed.
-    """
-    if asked.json and asked.csv:
-        raise ConfigError("--json and --csv were both given. Type one of them.")
 
 
 def print_results(found: Results, asked: Namespace, heading: str, about: str = "") -> None:

@@ -1,11 +1,10 @@
 """`cnn-sweeps predict HASH FILE|FOLDER ...`: classes for new pictures, by a finished run."""
 
-from argparse import ArgumentTypeError
 from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import MANY, STORED_RUNS, Arguments
+from cnn_sweeps.cli.arguments import MANY, STORED_RUNS, Arguments, whole_number
 from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.text.format import pluralize
@@ -61,20 +60,12 @@ def _parser() -> Arguments:
         epilog=STORED_RUNS,
     )
     made.add_run_id()
-    made.add_argument("--top", type=_count, default=TOP, metavar="N", help=f"classes shown ({TOP})")
-    form = made.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="print as CSV")
-    form.add_argument("--json", action="store_true", help="print as JSON")
     made.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
+        "--top", type=whole_number, default=TOP, metavar="N", help=f"classes shown ({TOP})"
     )
+    made.add_forms("them")
+    made.add_trust()
     return made
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is not an integer from 1")
-    return int(text)
 
 
 def _show(found: Predictions, top: int) -> None:

@@ -95,11 +95,14 @@ def _checked(store: Store, run: RunRecord, *, trust: bool) -> str:
         RecordError: one was changed.
         StoreError: there is none, and the weights of the run are not stored either.
     """
-    if not (model_files.has_model(store, run) and model_files.is_recorded(store, run)):
+    logged = model_files.find_model(store, run)
+    if logged is None or not logged.digests:
         with quiet_stderr():
             from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
         stored_model.store_again(store, run, trust=trust)
-    return model_files.check(store, run)
+        logged = model_files.model_of(store, run)
+    model_files.check(store, run, logged)
+    return logged.model_id
 
 
 def _tags(run: RunRecord) -> Mapping[str, object]:

@@ -54,9 +54,7 @@ def _parser() -> Arguments:
     other.add_argument(
         "--from", dest="folder", metavar="FOLDER", help="a run written by cnn-sweeps export"
     )
-    made.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    made.add_trust()
     made.add_argument(
         "--tolerance",
         type=_share,

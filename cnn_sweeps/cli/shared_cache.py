@@ -1,21 +1,20 @@
 """`cnn-sweeps cache trajectory.store=FOLDER`: the epochs that a lab or a class has together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.trajectory_rows import count, found_faults, name_of, say_checked
+from cnn_sweeps.cli.trajectory_rows import count, found_faults, say_checked, table, told_of
 from cnn_sweeps.errors import UnknownHashError
-from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
-from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.trajectories.shared import SharedEntry, SharedStore
 
 MB = 10**6
+COMMAND = "cnn-sweeps cache trajectory.store=FOLDER"
 REMEDY = "damaged files are quarantined, and given again by who has or trains them"
 
 
@@ -66,7 +65,8 @@ def show(asked: SharedAsked) -> int:
         say(_empty(asked))
     else:
         out = output.console()
-        _table(rows).show(out)
+        writers, every = [", ".join(row["writers"]) for row in rows], f"{COMMAND} --json"
+        table(rows, "written by", writers, every=every).show(out)
         epochs = pluralize(sum(row["epochs"] for row in rows), "epoch")
         out.print(f"{count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}")
     return 0
@@ -111,36 +111,15 @@ ACTIONS: dict[str, Callable[[SharedAsked], int]] = {"list": show, "verify": veri
 
 def _plain(entry: SharedEntry) -> dict[str, Any]:
     """What is known of an entry, ready for JSON."""
-    about, epochs = entry.about, list(entry.epochs())
+    epochs = list(entry.epochs())
     written = max((path.stat().st_mtime for path in entry.paths), default=0.0)
     return {
-        **name_of(entry),
-        "title": str(about.get("title", "")),
-        "data": str(about.get("data", "")),
+        **told_of(entry),
         "epochs": len(epochs),
         "bytes": entry.size,
         "writers": sorted({each.writer for each in epochs}),
         "last_written": datetime.fromtimestamp(written, tz=UTC).isoformat(timespec="seconds"),
     }
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    columns = {
-        "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
-        "network": [row["title"] for row in rows],
-        "data": [row["data"] for row in rows],
-        "epochs": [str(row["epochs"]) for row in rows],
-        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
-        "written by": [", ".join(row["writers"]) for row in rows],
-        "environment": [row["environment"] for row in rows],
-    }
-    return Table(
-        head=tuple(columns),
-        rows=tuple(zip(*columns.values(), strict=True)),
-        text=frozenset(columns.keys() - {"epochs", "size MB"}),
-        first=("trajectory", "size MB", "epochs", "written by", "network"),
-        every="cnn-sweeps cache trajectory.store=FOLDER --json",
-    )
 
 
 def _empty(asked: SharedAsked) -> str:

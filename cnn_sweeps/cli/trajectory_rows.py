@@ -1,28 +1,58 @@
 """What `cnn-sweeps cache` says of trajectories, one's own or those of a shared store."""
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import Protocol
+from typing import Any
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
+from cnn_sweeps.trajectories.entry import TrajectoryFolder
+
+MB = 10**6
 
 
-class Stored(Protocol):
-    """A trajectory in one environment."""
-
-    @property
-    def trajectory_hash(self) -> str:
-        """Which trajectory it is."""
-
-    @property
-    def environment(self) -> str:
-        """Where it was trained."""
+def told_of(entry: TrajectoryFolder) -> dict[str, Any]:
+    """What an entry is, ready for JSON."""
+    about = entry.about
+    return {
+        **_name_of(entry),
+        "title": str(about.get("title", "")),
+        "data": str(about.get("data", "")),
+    }
 
 
-def name_of(entry: Stored) -> dict[str, str]:
-    """What tells an entry from the others, ready for JSON."""
+def _name_of(entry: TrajectoryFolder) -> dict[str, str]:
     return {"trajectory_hash": entry.trajectory_hash, "environment": entry.environment}
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]], name: str, more: Sequence[str], *, every: str
+) -> Table:
+    """A row for each entry.
+
+    Args:
+        rows: what is known of each: `told_of`, with its `epochs` and `bytes`.
+        name: of a further column.
+        more: the cells of that.
+        every: the command that shows all columns.
+    """
+    columns = {
+        "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
+        "network": [row["title"] for row in rows],
+        "data": [row["data"] for row in rows],
+        "epochs": [str(row["epochs"]) for row in rows],
+        "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
+        name: more,
+        "environment": [row["environment"] for row in rows],
+    }
+    return Table(
+        head=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text=frozenset(columns.keys() - {"epochs", "size MB"}),
+        first=("trajectory", "size MB", "epochs", name, "network"),
+        every=every,
+    )
 
 
 def count(entries: Sized) -> str:
@@ -31,11 +61,11 @@ def count(entries: Sized) -> str:
 
 
 def found_faults(
-    damaged: Sequence[tuple[Stored, Mapping[str, str]]],
+    damaged: Sequence[tuple[TrajectoryFolder, Mapping[str, str]]],
 ) -> list[dict[str, str]]:
     """The damaged files of entries, each with its fault, ready for JSON."""
     return [
-        {**name_of(entry), "file": file, "fault": fault}
+        {**_name_of(entry), "file": file, "fault": fault}
         for entry, files in damaged
         for file, fault in sorted(files.items())
     ]

@@ -29,13 +29,9 @@ def main(typed: list[str]) -> int:
         names=(1, 1),
         hint="cnn-sweeps what-if HASH trainer.early_stopping.patience=1,3,5",
     )
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.add_argument("--csv", action="store_true", help="print it as CSV")
-    parser.add_argument(
-        "--trust", action="store_true", help="execute the recorded code of model.function"
-    )
+    parser.add_forms("it")
+    parser.add_trust()
     asked = parser.read(typed)
-    output.refuse_two_forms(asked)
     found = api.what_if(asked.names[0], *asked.overrides, trust=asked.trust)
     if isinstance(found, WhatIf):
         known = f"  ({pluralize(found.known, 'epoch')} known)"

@@ -35,6 +35,7 @@ class Asked:
         tracking: says where that folder is.
         count: worker processes.
         wait: seconds to wait for the study.
+        patience: seconds to wait for a server that is away; None for what the sweep was told.
         trust: whether code that travels with the study may run here.
     """
 
@@ -43,6 +44,7 @@ class Asked:
     tracking: Tracking
     count: int
     wait: float
+    patience: float | None
     trust: bool
 
     @classmethod
@@ -76,12 +78,15 @@ class Asked:
             raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
+        tracking = compose_tracking(asked.overrides)
+        typed_here = any(text.startswith("tracking.patience=") for text in asked.overrides)
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
-            tracking=compose_tracking(asked.overrides),
+            tracking=tracking,
             count=count,
             wait=asked.wait,
+            patience=tracking.patience if typed_here else None,
             trust=asked.trust,
         )
 
@@ -106,6 +111,7 @@ def main(typed: list[str]) -> int:
         find=lambda: find_study(asked.study, asked.tracking, asked.storage),
         workers=asked.count,
         wait=asked.wait,
+        patience=asked.patience,
         trust=asked.trust,
         say=say,
         view=_begun,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import LabelsMode
+from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -31,8 +32,7 @@ RENUMBER = "type data.labels=renumber to make each different one a class, in sor
 class View:
     """Some of the images of an array, in an order of their own; nothing is copied before its use.
 
-    Where the array is a file that is mapped into memory, only those that are used are read, and
-    all processes share them.
+    Where the array is in a file, only those that are used are read, whenever they are.
 
     Attributes:
         base: all images, (n, height, width, channels).
@@ -41,7 +41,7 @@ class View:
         names: the files of `base`, where it was made of files.
     """
 
-    base: Pixels
+    base: Pixels | RowFile
     places: NDArray[np.int64]
     prints: NDArray[np.uint8]
     names: Sequence[str] = ()

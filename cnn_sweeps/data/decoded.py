@@ -1,4 +1,4 @@
-"""Image files, decoded once: kept as one array in a file that all processes map into memory.
+"""Image files, decoded once: kept as one array in a file that all processes read.
 
     <cache>/decoded/<key>/images.npy    the images, (n, height, width, channels), uint8
     <cache>/decoded/<key>/prints.npy    16 bytes for each image, by which it is checked and compared
@@ -32,6 +32,7 @@ from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
 from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
 from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
+from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -169,7 +170,10 @@ def key_of(digests: NDArray[np.bytes_], decoding: Decoding) -> str:
 
     turbo = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
     how = [FORMAT, decoding.as_dict(), decoding.scaled, f"Pillow {__version__}, libjpeg {turbo}"]
-    return sha256(json.dumps([how, digests.astype(np.str_).tolist()]).encode()).hexdigest()[:32]
+    sha = sha256(f'[{json.dumps(how)}, ["'.encode())  # JSON of a pair: this, and the digests
+    manifest.add_joined(sha, digests, b'", "')
+    sha.update(b'"]]')
+    return sha.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -211,10 +215,10 @@ class Entry:
         return 0.0
 
     def load(self) -> Decoded | None:
-        """The images, mapped into memory; None where they are not there, or not whole."""
+        """The images, read when they are used; None where they are not there, or not whole."""
         about = self.about
         try:
-            images = np.load(self.folder / IMAGES, mmap_mode="r").view(np.ndarray)
+            images = RowFile(self.folder / IMAGES)
             prints = np.load(self.folder / PRINTS)
             if about["format"] != FORMAT or list(images.shape) != about["shape"]:
                 return None
@@ -259,7 +263,7 @@ class Entry:
             shutil.rmtree(part, ignore_errors=True)
 
     def remove(self) -> None:
-        """Delete it, and what killed processes have left of it; who has it mapped keeps it."""
+        """Delete it, and what killed processes have left of it; who has it open keeps it."""
         gone = self.folder.with_name(f"{self.folder.name}{PART}gone")
         with suppress(OSError):
             self.folder.rename(gone)
@@ -271,11 +275,11 @@ class Entry:
         known = self.load()
         if known is None:
             return [0]
-        images, prints = known.images.base, known.images.prints
+        images, prints = known.images, known.images.prints
         return [
             place
-            for place, pixels in enumerate(images)
-            if place not in known.faults and print_of(pixels) != prints[place].tobytes()
+            for place in range(len(images))
+            if place not in known.faults and print_of(images[place]) != prints[place].tobytes()
         ]
 
 
@@ -309,7 +313,7 @@ class DecodedStore:
     def evict(self, max_gb: float, *, keep: Entry | None = None) -> list[Entry]:
         """Delete what was not used for longest until the rest fits.
 
-        A process that has them mapped keeps them.
+        A process that has them open keeps them.
 
         Returns:
             The entries that were deleted.

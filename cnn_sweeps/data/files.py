@@ -70,7 +70,8 @@ def links_out(folder: Path, paths: Iterable[str | Path]) -> tuple[str, ...]:
     root, parents = folder.resolve(), dict[str, set[str] | None]()
     out = []
     for path in paths:
-        parent, name = os.path.split(path)
+        above, separator, name = str(path).rpartition(os.sep)
+        parent = above + separator
         if parent not in parents:
             parents[parent] = _leading_out(Path(parent), root)
         outside = parents[parent]

@@ -35,6 +35,10 @@ LOOK = 4
 """Numbers of a look."""
 HEX = 64
 """Digits of a SHA-256."""
+CHUNK = 1 << 12
+"""Files that are handled at a time: as Python's objects, all of them would take much memory."""
+MANY = 2
+"""Files that are missing, from which on it is told how many are; so many are named."""
 NO_LOOK = -1
 """Stands for a file that is not known: no file has that size."""
 
@@ -44,33 +48,35 @@ class Files:
     """Files as they were when their digests were taken, column by column.
 
     Attributes:
-        names: absolute paths.
+        names: their absolute paths, with a zero byte between: a list of so many takes far more.
         looks: size, times and inode of each, (n, 4).
         taken: when its digest was taken, in nanoseconds since 1970, (n,).
         digests: SHA-256 of each, (n,).
     """
 
-    names: tuple[str, ...] = ()
+    names: NDArray[np.uint8]
     looks: NDArray[np.int64]
     taken: NDArray[np.int64]
     digests: NDArray[np.bytes_]
 
     @classmethod
-    def unknown(cls, names: Sequence[str]) -> "Files":
+    def unknown(cls, names: NDArray[np.uint8]) -> "Files":
         """Files of which nothing is known."""
+        count = _count(names)
         return cls(
-            names=tuple(names),
-            looks=np.full((len(names), LOOK), NO_LOOK, dtype=np.int64),
-            taken=np.zeros(len(names), dtype=np.int64),
-            digests=np.zeros(len(names), dtype=f"S{HEX}"),
+            names=names,
+            looks=np.full((count, LOOK), NO_LOOK, dtype=np.int64),
+            taken=np.zeros(count, dtype=np.int64),
+            digests=np.zeros(count, dtype=f"S{HEX}"),
         )
 
-    def of(self, names: Sequence[str]) -> "Files":
+    def of(self, names: NDArray[np.uint8]) -> "Files":
         """What is known of these files, in their order."""
-        if self.names == (wanted := tuple(names)):
+        if np.array_equal(self.names, names):
             return self
-        found, place = Files.unknown(names), {name: at for at, name in enumerate(self.names)}
-        held = np.array([place.get(name, NO_LOOK) for name in wanted], dtype=np.int64)
+        found = Files.unknown(names)
+        place = {name: at for at, name in enumerate(_split(self.names))}
+        held = np.array([place.get(name, NO_LOOK) for name in _split(names)], dtype=np.int64)
         known = held != NO_LOOK
         for column in ("looks", "taken", "digests"):
             getattr(found, column)[known] = getattr(self, column)[held[known]]
@@ -113,7 +119,7 @@ class Manifest:
                     return cls(file=file, source=_text(stored["source"]), known=_files(stored))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             pass  # a digest is taken again sooner than it is believed
-        return cls(file=file, source=source, known=Files.unknown(()))
+        return cls(file=file, source=source, known=Files.unknown(_joined(())))
 
     def digests(self, paths: Sequence[str]) -> NDArray[np.bytes_]:
         """SHA-256 of each file, and remember them; only files that look new are read.
@@ -121,8 +127,8 @@ class Manifest:
         Raises:
             DataError: one is missing, forbidden, or no regular file.
         """
-        names = _absolute(paths)
-        known, looks = self.known.of(names), _looks(paths)
+        names = _joined(paths)
+        known, looks = self.known.of(names), self._looks(paths)
         fresh = np.flatnonzero(~known.unchanged(looks)).tolist()
         if not fresh:
             return known.digests
@@ -130,14 +136,28 @@ class Manifest:
         for place in progress.with_progress(fresh, "files looked at"):
             taken[place] = time.time_ns()
             digests[place] = sha256_of(Path(paths[place])).encode()
-        found = Files(names=tuple(names), looks=looks, taken=taken, digests=digests)
+        found = Files(names=names, looks=looks, taken=taken, digests=digests)
         replace(self, known=found).write()
         return digests
+
+    def _looks(self, paths: Sequence[str]) -> NDArray[np.int64]:
+        """How each file looks, (n, 4); where many are missing, all of them are told at once."""
+        try:
+            return _looks(paths)
+        except DataError:
+            missing = [path for path in paths if not os.path.exists(path)]  # noqa: PTH110 -- many
+            if len(missing) < MANY:
+                raise
+        told = ", ".join(missing[:MANY]) + (" ..." if len(missing) > MANY else "")
+        raise DataError(
+            f"{len(missing):,} of the {len(paths):,} files that {self.source} names do not exist: "
+            f"{told}; check the paths."
+        )
 
     def changed(self) -> Iterable[str]:
         """Read all files again; those that look as they did, and have another content."""
         known = self.known
-        for name, look, digest in zip(known.names, known.looks, known.digests, strict=True):
+        for name, look, digest in zip(_split(known.names), known.looks, known.digests, strict=True):
             path = Path(name)
             with suppress(DataError):
                 if _look(path) == tuple(look.tolist()) and sha256_of(path) != digest.decode():
@@ -153,7 +173,7 @@ class Manifest:
                     file,
                     format=FORMAT,
                     source=_bytes(self.source),
-                    names=_bytes("\0".join(self.known.names)),
+                    names=self.known.names,
                     looks=self.known.looks,
                     taken=self.known.taken,
                     digests=self.known.digests,
@@ -170,23 +190,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _absolute(paths: Sequence[str]) -> list[str]:
+def add_joined(sha: "hashlib._Hash", digests: NDArray[np.bytes_], between: bytes) -> None:
+    """Hash digests as they would be joined; of a million, the text would take much memory."""
+    for start in range(0, len(digests), CHUNK):
+        sha.update(between if start else b"")
+        sha.update(between.join(digests[start : start + CHUNK].tolist()))
+
+
+def _joined(paths: Sequence[str]) -> NDArray[np.uint8]:
     """Absolute paths; many files share a folder, and each folder is looked at once."""
-    folders: dict[str, str] = {}
-    names = []
+    folders: dict[str, bytes] = {}
+    joined = bytearray()
     for path in paths:
-        folder, name = os.path.split(path)
+        folder, separator, name = path.rpartition(os.sep)
         if folder not in folders:
-            folders[folder] = os.path.abspath(folder).rstrip(os.sep) + os.sep
-        names.append(folders[folder] + name)
-    return names
+            absolute = os.path.abspath(folder + separator).rstrip(os.sep) + os.sep
+            folders[folder] = b"\0" + os.fsencode(absolute)
+        joined += folders[folder]
+        joined += os.fsencode(name)
+    return np.frombuffer(joined, dtype=np.uint8)[1:]
+
+
+def _split(names: NDArray[np.uint8]) -> list[str]:
+    return _text(names).split("\0") if names.size else []
+
+
+def _count(names: NDArray[np.uint8]) -> int:
+    return int((names == 0).sum()) + 1 if names.size else 0
 
 
 def _looks(paths: Sequence[str]) -> NDArray[np.int64]:
     """How each file looks, (n, 4)."""
     looks = np.empty((len(paths), LOOK), dtype=np.int64)
-    for place, path in enumerate(paths):
-        looks[place] = _look(path)
+    for start in range(0, len(paths), CHUNK):
+        looks[start : start + CHUNK] = [_look(path) for path in paths[start : start + CHUNK]]
     return looks
 
 
@@ -207,17 +244,16 @@ def _files(stored: "np.lib.npyio.NpzFile") -> Files:
     Raises:
         ValueError: they do not belong together.
     """
-    names = _text(stored["names"])
     found = Files(
-        names=tuple(names.split("\0")) if names else (),
+        names=stored["names"],
         looks=stored["looks"],
         taken=stored["taken"],
         digests=stored["digests"],
     )
-    expected, count = Files.unknown(()), len(found.names)
-    for column in ("looks", "taken", "digests"):
-        array, empty = getattr(found, column), getattr(expected, column)
-        if array.dtype != empty.dtype or array.shape != (count, *empty.shape[1:]):
+    expected = Files.unknown(found.names)
+    for column in ("names", "looks", "taken", "digests"):
+        array, other = getattr(found, column), getattr(expected, column)
+        if array.dtype != other.dtype or array.shape != other.shape:
             raise ValueError(f"{column} is {array.dtype} {array.shape}")
     return found
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from hashlib import blake2b
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnn_sweeps.data.arrays import DARK, MOST_CHANNELS, Images, View, nearly_black
 from cnn_sweeps.data.dataset import Dataset
 
@@ -10,6 +13,8 @@ COLOURS = (1, 3)
 """Channels of gray and of coloured images."""
 MOST_NAMED = 5
 """Classes that are told one by one."""
+PRINT = np.dtype("V16")
+"""What stands for an image."""
 
 
 def notices_of(dataset: Dataset) -> Iterator[str]:
@@ -41,8 +46,7 @@ def notices_of(dataset: Dataset) -> Iterator[str]:
         yield nearly_black(dark, sum(map(len, images.values())))
     prints = {split: fingerprints(x) for split, x in images.items()}
     for split, other in (("validation", "training"), ("test", "training"), ("test", "validation")):
-        known = set(prints[other])
-        if copies := sum(each in known for each in prints[split]):
+        if copies := int(np.isin(prints[split], prints[other]).sum()):
             yield (
                 f"{copies:,} of {len(prints[split]):,} {split} images are exact copies of "
                 f"{other} images."
@@ -54,8 +58,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def fingerprints(images: Images) -> list[bytes]:
-    """16 bytes for each image; equal images have equal ones."""
+def fingerprints(images: Images) -> NDArray[np.void]:
+    """16 bytes for each image, (n,); equal images have equal ones."""
     if isinstance(images, View):
-        return [each.tobytes() for each in images.prints[images.places]]
-    return [blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+        return images.prints[images.places].view(PRINT).ravel()
+    found = [blake2b(image.tobytes(), digest_size=PRINT.itemsize).digest() for image in images]
+    return np.array(found, dtype=PRINT)

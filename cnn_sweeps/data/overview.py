@@ -67,7 +67,7 @@ def look_through(config: Data) -> Overview:
 def _copies(splits: Mapping[str, Images]) -> tuple[tuple[Place, ...], ...]:
     groups: defaultdict[bytes, list[Place]] = defaultdict(list)
     for split, images in splits.items():
-        for number, mark in enumerate(fingerprints(images)):
+        for number, mark in enumerate(fingerprints(images).tolist()):
             groups[mark].append((split, number))
     found = [tuple(group) for group in groups.values() if len(group) > 1]
     return tuple(sorted(found, key=lambda group: -len({split for split, _ in group})))

@@ -10,10 +10,10 @@ from cnn_sweeps.text.format import duration
 from cnn_sweeps.tracking import inspection
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.inspection import ActiveRun
-from cnn_sweeps.trajectories import entry as kept
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.entry import HISTORY
 from cnn_sweeps.trajectories.files import DAMAGED, sizes
+from cnn_sweeps.trajectories.history import decode_history
 
 CLOSE = "cnn-sweeps doctor --close-runs"
 MOST = 5
@@ -90,7 +90,7 @@ def trajectories(machine: Machine) -> Iterator[Finding]:
 def _readable(history: Path) -> bool:
     """Whether a list of epochs can be read; one that is not there is no damage."""
     try:
-        kept.decode_history(history.read_bytes())
+        decode_history(history.read_bytes())
     except FileNotFoundError:
         return True
     except (OSError, ValueError):

@@ -33,6 +33,7 @@ MODULES: Final = (
     *("data/readers/__init__.py", "data/readers/cifar.py", "data/readers/picture.py"),
     *("data/readers/listed.py", "data/readers/split_names.py"),
     *("data/arrays.py", "data/dataset.py", "data/decoded.py", "data/loading.py", "data/split.py"),
+    "data/row_file.py",
     # from phases and schedules to what is trained in each epoch
     "config/path.py",
     # from config to network: what the kinds share
@@ -48,13 +49,14 @@ MODULES: Final = (
     *("training/own_loss.py", "training/ema.py", "training/freezing.py"),
     *("training/features.py", "training/feature_cache.py"),
     "training/averaging.py",
-    *("training/backend.py", "training/loop.py", "training/optimizers.py"),
+    *("provenance/kernels.py", "training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # what a learning rate may follow
     *("config/metrics.py", "evaluation/calibration.py", "evaluation/metrics.py"),
     *("evaluation/named.py", "training/validation_metrics.py"),
     # trajectories: epochs, stored and resumed
     *("trajectories/files.py", "trajectories/resume.py", "trajectories/entry.py"),
+    *("trajectories/history.py", "trajectories/retention.py"),
     *("trajectories/chain.py", "trajectories/fingerprint.py", "trajectories/frozen.py"),
     *("trajectories/shared.py", "trajectories/sharing.py", "trajectories/stored.py"),
 )

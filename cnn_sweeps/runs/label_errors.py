@@ -27,7 +27,7 @@ from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.restore import check_images
 from cnn_sweeps.training import backend, state, steps
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import EpochRecord
+from cnn_sweeps.trajectories.history import EpochRecord
 
 SMALLEST = 1e-30
 """A score below it counts as this one: its logarithm has to be finite."""

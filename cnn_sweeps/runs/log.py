@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import own_metrics
@@ -12,10 +13,10 @@ from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import SCHEMA_VERSION
+from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN
 from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names, params
+from cnn_sweeps.tracking import TrackedRun, flatten, names, params
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
     CONFIG_HASH,
@@ -29,7 +30,7 @@ from cnn_sweeps.tracking.names import (
     TRAJECTORY_HASH,
     WEIGHTS,
 )
-from cnn_sweeps.training import backend, freezing
+from cnn_sweeps.training import backend, freezing, state
 from cnn_sweeps.training.epoch import TrainingResult
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 APART = ("tracking", "trajectory")
 """Parts of a config that say nothing of the experiment, and are not logged as its params."""
+
+
+_summaries: "WeakKeyDictionary[keras.Model, str]" = WeakKeyDictionary()
+"""The summary of each network; trials that follow each other may have one."""
 
 
 def tags_of(experiment: Experiment) -> dict[str, object]:
@@ -85,12 +90,19 @@ def log_setup(
     for folder, function in own_functions:
         own = Source.find(function) if function is not None else None
         for file in own.files if own else ():
-            artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")
+            tracked.log_bytes(file.content, f"{folder}/{file.path}")
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)
-    tracked.log_text(summary_text(model), SUMMARY_FILE)
+    tracked.log_text(_summary(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
+
+
+def _summary(model: "keras.Model") -> str:
+    """Keras' summary of a network as it was when it was new, whatever trials it has had since."""
+    if model not in _summaries:
+        _summaries[model] = summary_text(model)
+    return _summaries[model]
 
 
 def log_remarks(tracked: TrackedRun, experiment: Experiment) -> None:
@@ -126,17 +138,32 @@ def cut_texts(config: Config) -> tuple[str, ...]:
 
 
 def log_results(
-    tracked: TrackedRun, metrics: Mapping[str, float], trained: TrainingResult, weights: str
-) -> None:
-    """Log the final metrics, the digest of the weights and why training ended.
+    tracked: TrackedRun,
+    metrics: Mapping[str, float],
+    trained: TrainingResult,
+    model: "keras.Model",
+    model_from: str | None,
+) -> str:
+    """Log the final metrics, the digest of the weights, where these are, and why training ended.
 
     The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
     pages show a number and no curve of one point.
+
+    Returns:
+        The digest of the weights.
     """
     logged = trained.epochs[-1].metrics.keys()
     tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
-    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen})
+    weights = state.weights_sha256(model)
+    left = {names.MODEL_FROM: model_from} if model_from else {}
+    tracked.set_tags({WEIGHTS: weights, STOP_REASON: trained.stopped, **chosen, **left})
+    return weights
+
+
+def stored_epoch(experiment: Experiment, trained: TrainingResult) -> str:
+    """Which stored epoch has the weights that a training ended with, for a person."""
+    return f"{trained.chosen} of trajectory {experiment.identity.trajectory_hash[:SHOWN]}"
 
 
 def metrics_of(model: "keras.Model", config: Config, trained: TrainingResult) -> dict[str, float]:

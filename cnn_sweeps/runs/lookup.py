@@ -182,7 +182,7 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
-    content = artifacts.read_bytes(store, run.run_id, path)
+    content = artifacts.read_file(store, run, path)
     if content is None:
         raise RecordError(f"Run {run.run_id} ({run.name}) ended before {path} was stored.")
     try:
@@ -195,7 +195,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
 
 def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:
     try:
-        return [asdict(epoch) for epoch in finished_runs.epochs_of(store.reopen(run.run_id))]
+        return [asdict(epoch) for epoch in finished_runs.epochs_of(store, run)]
     except KeyError as error:
         raise RecordError(
             f"The metrics of run {run.run_id} ({run.name}) are incomplete: there are epochs "

@@ -18,14 +18,14 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.stored_path import StoredPath
-from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.epoch import WeightAverage
 from cnn_sweeps.training.validation_metrics import ValidationMetrics, check_names, key_of
-from cnn_sweeps.trajectories.entry import EpochRecord
+from cnn_sweeps.trajectories.history import EpochRecord
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ class MeasuredEpoch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredRun:
+class MeasuredRun(Results):
     """What epochs of a finished run are worth on the validation images.
 
     Attributes:
@@ -92,10 +92,6 @@ class MeasuredRun:
             {"epoch": e.number, **{name: e.values.get(name) for name in self.metrics}}
             for e in self.epochs
         ]
-
-    def to_csv(self) -> str:
-        """The epochs for a spreadsheet."""
-        return csv_text(["epoch", *self.metrics], self.records())
 
     def table(self) -> Table:
         """A row for each epoch."""

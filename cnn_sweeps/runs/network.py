@@ -16,8 +16,8 @@ from cnn_sweeps.runs import backbone
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import backend, freezing, loop
-from cnn_sweeps.trajectories.entry import WantedEpochs
 from cnn_sweeps.trajectories.resume import NOBODY
+from cnn_sweeps.trajectories.retention import WantedEpochs
 from cnn_sweeps.trajectories.stored import StoredTraining
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance.identity import SHOWN as SHORT
-from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.epoch import AVERAGE, AVERAGED
@@ -63,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhatIf:
+class WhatIf(Results):
     """A run under several rules.
 
     Attributes:
@@ -98,11 +98,6 @@ class WhatIf:
             }
             for o in self.outcomes
         ]
-
-    def to_csv(self) -> str:
-        """The rules for a spreadsheet."""
-        records = self.records()
-        return csv_text(list(records[0]), records)
 
     def table(self) -> Table:
         """A row for each rule."""

@@ -23,6 +23,7 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.provenance.kernels import ONEDNN
 from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import Record, functions_of
 
@@ -98,7 +99,9 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
     Raises:
         ConfigError: TensorFlow was imported with others, and reads them only once.
     """
+    chosen = ONEDNN in os.environ
     here = environment.set_flags()
+    theirs = {name: value for name, value in here.items() if chosen or name != ONEDNN}
     kept = {name: value for name, value in here.items() if not recorded.knows(name)}
     wanted = kept | {
         name: value
@@ -113,9 +116,9 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
         )
     _replace(here, wanted)
     try:
-        yield {name: value for name, value in here.items() if wanted.get(name) != value}
+        yield {name: value for name, value in theirs.items() if wanted.get(name) != value}
     finally:
-        _replace(wanted, here)
+        _replace(wanted, theirs)
 
 
 def _names_a_place(name: str, value: str) -> bool:

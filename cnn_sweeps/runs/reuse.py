@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import PREFIX, measured_names
@@ -11,6 +12,7 @@ from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.runs.stored_epochs import environment_of, stored_here
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, finished_runs, model_files
 from cnn_sweeps.tracking.names import (
@@ -18,6 +20,7 @@ from cnn_sweeps.tracking.names import (
     EPOCHS_TRAINED,
     GIT_COMMIT,
     GIT_DIRTY,
+    MODEL_FROM,
     SOFTWARE,
     STOP_REASON,
     TRAINED_BY,
@@ -26,11 +29,12 @@ from cnn_sweeps.tracking.names import (
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
+from cnn_sweeps.trajectories.sharing import Sharing
 
 if TYPE_CHECKING:
     from cnn_sweeps.training.loop import Callback
 
-KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN)
+KEPT = (GIT_COMMIT, GIT_DIRTY, SOFTWARE, CHOSEN, MODEL_FROM)
 """Tags that tell what has trained the run, and which weights it ended with."""
 TOTAL_PARAMS = "total_params"
 TEST = "test_"
@@ -64,13 +68,16 @@ def find_finished(
     ):
         if not asked <= run.metrics.keys():
             continue
-        if not model_files.has_model(store, run):
-            params = run.metrics.get(TOTAL_PARAMS, 0)
-            if config.tracking.log_model and not stored_model.for_winners_only(config, params):
+        logged = model_files.find_model(store, run)
+        if logged is None:
+            left = stored_model.for_winners_only(
+                config, run.metrics.get(TOTAL_PARAMS, 0), stored=MODEL_FROM in run.tags
+            )
+            if config.tracking.log_model and not left:
                 continue
             return run, experiment
         try:
-            stored_model.check(store, run, experiment)
+            stored_model.check(store, run, logged, experiment)
         except RecordError as error:
             said = f"{first_line(error).rstrip('.')}: the run was not reused."
             experiment = experiment.noting([said])
@@ -89,7 +96,8 @@ def answer(
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
     Observers see every epoch, so that a pruner judges it as it would judge a training. The
-    seconds are those of the original; the scores of the test split are left behind.
+    seconds are those of the original; the scores of the test split are left behind. What is stored
+    of its epochs is given to the store of others that the config names.
 
     Args:
         known: the finished run.
@@ -99,10 +107,26 @@ def answer(
         swept: keys whose params are logged whatever their value.
 
     Raises:
+        ConfigError: the store of others is the own cache.
         PrunedError: an observer gave it up.
     """
+    shared = _given(experiment, tracked.address.dir)
     with tracked.together() as copy:
-        return _copied(known, experiment, copy, callbacks, swept)
+        return replace(_copied(known, experiment, copy, callbacks, swept), **shared)
+
+
+def _given(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """What of a result tells of the epochs that were given to a store of others."""
+    config = experiment.config
+    if config.trajectory.store is None:
+        return {}
+    environment = environment_of(experiment, config.trainer.threads)
+    chain = stored_here(experiment, environment, folder)
+    sharing = chain and Sharing.of(chain, config, environment)
+    if not chain or not sharing:
+        return {}
+    sharing.put_all(chain, config.trainer.epochs)
+    return {"shared": sharing.counts}
 
 
 def _copied(
@@ -112,7 +136,7 @@ def _copied(
     callbacks: "Sequence[Callback]",
     swept: Sequence[str],
 ) -> RunResult:
-    epochs = finished_runs.epochs_of(replace(tracked, run_id=known.run_id))
+    epochs = finished_runs.epochs_of(tracked, known)
     finished_runs.take_over(known, tracked)
     tracked.log_params({**neutral_params(experiment.config, swept), **known.params})
     tracked.log_config(to_json(experiment.config))
@@ -152,7 +176,7 @@ def _show(
     """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
     shown: list[Epoch] = []
     try:
-        with EpochLog(tracked) as log:
+        with EpochLog(tracked, live=False) as log:
             for epoch in epochs:
                 shown.append(epoch)
                 for callback in (log, *callbacks):

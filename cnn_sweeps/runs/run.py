@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps import figures
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
@@ -22,18 +20,18 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts
-from cnn_sweeps.tracking.names import CURVES_FILE, KIND, NETWORK_SHA256
+from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
-from cnn_sweeps.training import averaging, loop, state
+from cnn_sweeps.training import averaging, loop
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.training.steps import Evaluate
-from cnn_sweeps.trajectories.entry import WantedEpochs
 from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
+from cnn_sweeps.trajectories.retention import WantedEpochs
 
 if TYPE_CHECKING:
     import keras
@@ -98,18 +96,18 @@ def run(
         with clock("build"):
             wanted = trial.wanted if trial else None
             network = Network.of(experiment, store, built=model, wanted=wanted)
-        with tracked.together() as setup:
-            log.log_setup(setup, experiment, network.model, network.environment, swept)
         with tracked.together() as later:
-            # Train
+            with (later if network.stored else tracked).together() as setup:
+                log.log_setup(setup, experiment, network.model, network.environment, swept)
+            # Train, evaluate and log
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
-            # Evaluate and log
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            log.log_results(later, metrics, done, weights := state.weights_sha256(network.model))
-        left_out = _draw_and_store(network.model, experiment, done, tracked, scores)
+            model_from = _model_from(network, experiment, done) if trial else None
+            weights = log.log_results(later, metrics, done, network.model, model_from)
+        left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -172,6 +170,13 @@ def _finished_before(
     )
 
 
+def _model_from(network: Network, experiment: Experiment, trained: TrainingResult) -> str | None:
+    """To which stored epoch a trial leaves its model; None where it stores it, or nobody does."""
+    stored, params = network.stored is not None, network.model.count_params()
+    left = stored_model.for_winners_only(experiment.config, params, stored=stored)
+    return log.stored_epoch(experiment, trained) if left else None
+
+
 def _train(
     network: Network,
     experiment: Experiment,
@@ -182,7 +187,7 @@ def _train(
     config, dataset = experiment.config, experiment.dataset
     with (
         _progress_bar(config, dataset) as bar,
-        EpochLog(tracked) as epoch_log,
+        EpochLog(tracked, live=network.stored is None) as epoch_log,
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
         observers: list[loop.Callback] = [bar, epoch_log, *callbacks]
@@ -193,11 +198,8 @@ def _train(
         trainer = loop.Trainer.compile(
             network.model,
             dataset,
-            config.trainer,
-            config.seed,
+            config,
             on_step=bar.counts_steps,
-            augment=config.augment,
-            path=segments(config),
             cache=backbone.feature_cache(config, experiment.identity, network.environment),
         )
         with logged_epoch_source(
@@ -254,32 +256,34 @@ def _test(
 
 
 def _draw_and_store(
-    model: "keras.Model",
+    network: Network,
     experiment: Experiment,
     trained: TrainingResult,
     tracked: TrackedRun,
     test_scores: NDArray[np.floating[Any]] | None,
+    model_from: str | None,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
-    The model comes last, since a user's own layers may be none that can be stored.
+    Of a trial whose epochs are all stored the run that trained them has the curves. The model
+    comes last, since a user's own layers may be none that can be stored.
 
     Args:
-        model: trained.
+        network: trained.
         experiment: what was trained.
         trained: its epochs.
         tracked: the run.
         test_scores: of a single run, what the network gives for the test images; None of a trial.
+        model_from: which stored epoch the model is left to; None where it is stored.
 
     Returns:
         A sentence for each figure that had to be left out.
     """
-    config, dataset = experiment.config, experiment.dataset
-    curves = figures.learning_curves_png(trained.epochs, experiment.name)
-    artifacts.write_bytes(tracked, curves, CURVES_FILE)
+    config, dataset, model = experiment.config, experiment.dataset, network.model
+    if network.stored is None:
+        stored_model.draw_curves(trained.epochs, experiment.name, tracked)
     left_out: tuple[str, ...] = ()
-    single = test_scores is not None
-    if single and config.tracking.figures:
+    if test_scores is not None and config.tracking.figures:
         gallery = Gallery.of(
             config,
             model=model,
@@ -288,7 +292,6 @@ def _draw_and_store(
             test_scores=test_scores,
         )
         left_out = stored_model.draw(gallery, tracked)
-    later = not single and stored_model.for_winners_only(config, model.count_params())
-    if config.tracking.log_model and not later:
+    if config.tracking.log_model and model_from is None:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

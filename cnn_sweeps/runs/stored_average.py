@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import StoreError
@@ -78,11 +77,6 @@ def consider(
         check_images(record, data.digest)
         configure_backend(config.trainer, config.seed)
         trainer = Trainer.compile(
-            build_model(config.model, data.shape, data.num_classes),
-            data,
-            config.trainer,
-            config.seed,
-            augment=config.augment,
-            path=segments(config),
+            build_model(config.model, data.shape, data.num_classes), data, config
         )
         return averaging.consider(trained, trainer, StoredWeights(trainer.model, path))

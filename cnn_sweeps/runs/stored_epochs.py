@@ -1,5 +1,7 @@
 """How far a training is stored already, told before anything is started."""
 
+from pathlib import Path
+
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.environment import Environment
@@ -7,6 +9,7 @@ from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.fingerprint import was_trained_as_here
 
 
@@ -28,19 +31,40 @@ def stored_segments(config: Config, threads: int) -> tuple[int, ...]:
     if not config.trajectory.reuse or not TrajectoryStore.under(folder).folder.is_dir():
         return before
     experiment = Experiment.load(config)
-    environment = Environment.capture(
+    chain = stored_here(experiment, environment_of(experiment, threads), folder)
+    if chain is None:
+        return before
+    known = len(chain.history())
+    return tuple(
+        entry.first - 1 + len(entry.history()) if known >= entry.first else entry.first - 1
+        for entry in chain.entries
+    )
+
+
+def environment_of(experiment: Experiment, threads: int) -> Environment:
+    """Where an experiment would be trained, but for what only TensorFlow tells."""
+    return Environment.capture(
         threads=threads,
-        deterministic=config.trainer.deterministic,
+        deterministic=experiment.config.trainer.deterministic,
         decoded=experiment.dataset.decoded,
     )
-    for chain in lineage.stored(experiment.config, experiment.identity, folder):
-        if was_trained_as_here(chain.entries[0], config.trainer, environment):
-            known = len(chain.history())
-            return tuple(
-                entry.first - 1 + len(entry.history()) if known >= entry.first else entry.first - 1
-                for entry in chain.entries
-            )
-    return before
+
+
+def stored_here(experiment: Experiment, environment: Environment, folder: Path) -> Chain | None:
+    """The stored epochs from which a training would go on here; None without any.
+
+    Args:
+        experiment: what is trained; with the digest of a user's own network, or that counts as
+            another's.
+        environment: where.
+        folder: `tracking.dir`, below which trajectories are stored.
+    """
+    config, identity = experiment.config, experiment.identity
+    for chain in lineage.stored(config, identity, folder):
+        entry, network = chain.entries[0], identity.network_sha256
+        if was_trained_as_here(entry, config.trainer, environment, network):
+            return chain
+    return None
 
 
 def stored_epochs(config: Config) -> int:

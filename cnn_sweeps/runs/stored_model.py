@@ -2,12 +2,12 @@
 
 A stored model is never believed. The network is built from the config of its run, as it was for
 the training; of the stored files only the weights are read, and held against their digest. Of a run
-without a model they are those of the epoch that it ended with, as far as that is stored.
+without a model they are those of the epoch that it ended with, as far as that is stored. So it is
+with trials that trained nothing, and with large ones, unless they win.
 """
 
 import json
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import RecordError, StoreError
+from cnn_sweeps.figures.curves import learning_curves_png
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.models.network import Shape
@@ -26,17 +27,29 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import lineage, lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import Record, verify
-from cnn_sweeps.tracking import RunRecord, Store, TrackedRun, artifacts, model_files, models
+from cnn_sweeps.tracking import (
+    RunRecord,
+    Store,
+    TrackedRun,
+    finished_runs,
+    model_files,
+    models,
+    notes,
+)
+from cnn_sweeps.tracking.model_files import StoredModel
 from cnn_sweeps.tracking.names import (
+    CURVES_FILE,
     DATA_DIGEST,
     IMAGES_FILE,
     LEFT_OUT,
+    MODEL_FROM,
     TRAJECTORY_HASH,
     WEIGHTS,
 )
 from cnn_sweeps.training import backend, loop, state
+from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.training.steps import Evaluate
-from cnn_sweeps.trajectories.entry import MB
+from cnn_sweeps.trajectories.retention import MB
 
 if TYPE_CHECKING:
     import keras
@@ -67,10 +80,11 @@ def load(
         StoreError: neither a model nor the weights of its epoch are stored, or the store refuses.
     """
     model = build_model(config.model, shape, num_classes)
-    if not model_files.has_model(store, run):
+    logged = model_files.find_model(store, run)
+    if logged is None:
         _read_epoch(store, run, config, model)
         return model
-    with model_files.downloaded_model(store, run) as folder:
+    with model_files.files_of(store, run, logged) as folder:
         models.read_weights(folder, model)
         found, recorded = state.weights_sha256(model), run.tags.get(WEIGHTS, "none")
         if found != recorded:
@@ -109,15 +123,21 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
     )
 
 
-def for_winners_only(config: Config, params: float) -> bool:
-    """Whether a trial with that many parameters stores its model only if it wins."""
+def for_winners_only(config: Config, params: float, *, stored: bool) -> bool:
+    """Whether a trial stores its model only if it wins, and leaves it to its epochs otherwise.
+
+    Args:
+        config: of the trial.
+        params: of its network.
+        stored: whether it trained nothing, so that these epochs are stored.
+    """
     limit = config.trajectory.epoch_mb
     itemsize = 8 if config.trainer.precision == "float64" else 4
     large = limit is not None and params * itemsize > limit * MB
-    return config.tracking.log_model == "auto" and large
+    return config.tracking.log_model == "auto" and (stored or large)
 
 
-def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
+def check(store: Store, run: RunRecord, logged: StoredModel, experiment: Experiment) -> None:
     """Hold the stored model of a run against what was recorded with it.
 
     An earlier version recorded the digest of the weights alone. They are read into a network of
@@ -125,7 +145,8 @@ def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
 
     Args:
         store: where it is.
-        run: of the experiment, which stored its model.
+        run: of the experiment.
+        logged: the model that it has stored.
         experiment: to build the network.
 
     Raises:
@@ -133,8 +154,8 @@ def check(store: Store, run: RunRecord, experiment: Experiment) -> None:
         StoreError: the store refuses.
     """
     config, dataset = experiment.config, experiment.dataset
-    if model_files.is_recorded(store, run):
-        model_files.check(store, run)
+    if logged.digests:
+        model_files.check(store, run, logged)
     elif own_network(config.model):
         raise RecordError(f"The stored model of run {run.run_id} ({run.name}) has no digests.")
     else:
@@ -171,7 +192,7 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
     with restore.importable_source(record, trust=trust):
         backend.configure_backend(record.config.trainer, record.config.seed)
         model = load(store, run, record.config, pictures.shape, len(pictures.class_names))
-        store.reopen(run.run_id).log_model(model, pictures)
+        _log_model(store.reopen(run.run_id), model, pictures)
 
 
 def pictures_of(config: Config, dataset: Dataset) -> models.Pictures:
@@ -206,7 +227,12 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
 
 
 def score_stored(
-    store: Store, run: RunRecord, config: Config, *, drawn: bool, kept: bool
+    store: Store,
+    run: RunRecord,
+    config: Config,
+    *,
+    best: bool,
+    won: Callable[[], bool] = lambda: True,
 ) -> dict[str, float]:
     """Score the test split with the stored model of a run.
 
@@ -214,8 +240,12 @@ def score_stored(
         store: where it is.
         run: a trial.
         config: of that run.
-        drawn: whether its figures are drawn.
-        kept: whether its model is stored if it is not.
+        best: whether it has won: then its figures are drawn, and what it left to its epochs is
+            stored with it.
+        won: asked before the first thing is logged, when all is computed.
+
+    Returns:
+        The test metrics, which are not logged; none where it has not won.
 
     Raises:
         RecordError: see `load`.
@@ -225,20 +255,46 @@ def score_stored(
     model = load(store, run, config, dataset.shape, dataset.num_classes)
     loop.compile_model(model, segments(config)[-1].config.trainer, len(dataset.x_train))
     tests, scores = evaluate_test(Evaluate(model=model), dataset)
-    if kept and not model_files.has_model(store, run):
-        tracked = store.reopen(run.run_id)
-        tracked.log_model(model, pictures_of(config, dataset))
-    if drawn:
+    files, left_out = dict[str, bytes](), list[str]()
+    if drawn := best and config.tracking.figures:
         gallery = Gallery.of(
             config, model=model, dataset=dataset, about=run.name, test_scores=scores
         )
-        draw(gallery, store.reopen(run.run_id))
+        left_out = save(gallery, lambda made, path: files.update({path: made})).left_out
+    if not won():
+        return {}
+    if best:
+        _complete(store, run, config, model)
+    if drawn:
+        tracked = store.reopen(run.run_id)
+        for path, made in files.items():
+            tracked.log_bytes(made, path)
+        note_left_out(left_out, tracked)
     return tests
+
+
+def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model") -> None:
+    """Store curves and model of a run that has left them to its epochs."""
+    tracked = store.reopen(run.run_id)
+    if CURVES_FILE not in notes.pictures_of(store.client, run):
+        draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
+    if config.tracking.log_model and not model_files.has_model(store, run):
+        _log_model(tracked, model, pictures_of(config, load_cached(config.data)))
+
+
+def _log_model(tracked: TrackedRun, model: "keras.Model", pictures: models.Pictures) -> None:
+    tracked.log_model(model, pictures)
+    tracked.remove_tags({MODEL_FROM})
+
+
+def draw_curves(epochs: Sequence[Epoch], about: str, tracked: TrackedRun) -> None:
+    """Draw the learning curves of a run."""
+    tracked.log_bytes(learning_curves_png(epochs, about), CURVES_FILE)
 
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Draw the figures of a run; a sentence for each that had to be left out, also as a tag."""
-    saved = save(gallery, partial(artifacts.write_bytes, tracked))
+    saved = save(gallery, tracked.log_bytes)
     note_left_out(saved.left_out, tracked)
     return tuple(saved.left_out)
 

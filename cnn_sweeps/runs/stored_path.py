@@ -14,8 +14,9 @@ from cnn_sweeps.provenance.identity import chain_hashes, identify
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import Entry, EpochRecord
+from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
 import time
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import Place, SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
+from cnn_sweeps.sweeps.results.early_score import EarlyScore
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
 from cnn_sweeps.sweeps.results.ranking import Ranking
@@ -27,6 +28,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     CPU_SLOTS,
     OPEN,
     PARENT,
+    PLAN,
     RETRIES_ALLOWED,
     SHARED,
 )
@@ -38,7 +40,8 @@ from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.supervisor import STOPPED, Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.study.trial_queue import await_attribute
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
@@ -72,7 +75,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
     complete = _complete(address, plan, budget)
     here = place is None and not budget.elsewhere and not complete
-    with forkserver.warming_up() if here and budget.n_jobs else nullcontext():
+    with forkserver.warming_up() if here and budget.n_jobs else forkserver.not_needed():
         if not complete:
             _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
@@ -86,6 +89,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             )
             save_command(study, request.typed)
             interrupts.heed()
+            early = waits.enter_context(EarlyScore(study, store, publisher.warm_up))
             with store.resume_run(study.parent_run_id or "") as parent:
                 display.started(study)
                 for note in (*request.notes, *notes_of_code(study)):
@@ -93,7 +97,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                 if budget.elsewhere or address.shared:
                     display.notice(f"  workers: {join_command(study, store)}")
                 try:
-                    _carry_out(study, store, budget, place, display, interrupts)
+                    _carry_out(study, store, budget, place, display, interrupts, early=early)
                 except (RunFailedError, KeyboardInterrupt) as error:
                     _save_view(study, store, parent, Ranking.of(study, {}))
                     if isinstance(error, RunFailedError):
@@ -102,7 +106,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                 interrupts.patient = False
                 if not complete:
                     publisher.warm_up()  # while other processes score the winners
-                outcome = conclude(study, store, parent, budget, display)
+                outcome = conclude(study, store, parent, budget, display, early)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
     if failed := only_failures(study):
@@ -151,6 +155,8 @@ def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> bool:
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
     """The MLflow run of the sweep, made when the study is new."""
+    if not study.new:
+        await_attribute(study.optuna_study, PARENT, study.address)
     name = study.optuna_study.study_name
     tags = {STUDY_NAME: name, KIND: "sweep"}
     known = study.parent_run_id
@@ -162,7 +168,9 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     if known is not None:
         if known not in {run.run_id for run in tagged}:
             _check_there(known, study, store)
-        store_code(study, store.reopen(known))
+        parent = store.reopen(known)
+        store_code(study, parent)
+        _store_typed(study, parent)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
         store_code(study, parent)  # first: by its parent a worker knows that a study is ready
@@ -172,6 +180,14 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(without_passwords(plan.to_json()), PLAN_FILE)
+
+
+def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:
+    """Let workers take what was typed this time of settings that make no other experiments."""
+    plain = study.plan.to_json()
+    if study.attribute(PLAN) != plain:
+        parent.log_json(without_passwords(plain), PLAN_FILE)
+        study.optuna_study.set_user_attr(PLAN, plain)
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
@@ -187,13 +203,15 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
         ) from None
 
 
-def _carry_out(
+def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
     study: SweepStudy,
     store: Store,
     budget: Budget,
     place: Place | None,
     display: Display,
     interrupts: Interrupts,
+    *,
+    early: EarlyScore,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
     counts = study.counts()
@@ -222,6 +240,7 @@ def _carry_out(
                 seats=devices.seats(budget.workers_per_gpu),
                 patience=study.plan.first.tracking.patience,
             )
+            supervisor.seats, supervisor.spare = workers, early.look
             supervisor.run(pool, interrupts)
         else:
             Worker(
@@ -232,7 +251,7 @@ def _carry_out(
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
         if interrupts.asked():
-            requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+            requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
         study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
     _tell_timeout(study, budget, display)
@@ -284,7 +303,12 @@ def _ended_before(study: SweepStudy) -> list[TrialEnded]:
 
 
 def conclude(
-    study: SweepStudy, store: Store, parent: TrackedRun, budget: Budget, display: Display
+    study: SweepStudy,
+    store: Store,
+    parent: TrackedRun,
+    budget: Budget,
+    display: Display,
+    early: EarlyScore,
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
     read = Reading.of(study, store)
@@ -296,7 +320,9 @@ def conclude(
         display.notice(line)
     if read.differences:
         display.warning("\n".join(read.differences))
-    scores = test_scores.score(study, store, workers=budget.n_jobs, say=display.notice)
+    scores = test_scores.score(
+        study, store, workers=budget.n_jobs, say=display.notice, early=early.of
+    )
     ranking = Ranking.of(study, scores, read.differences)
     answer = exercise_answer.answer_of(study, scores)
     with parent.together() as told:

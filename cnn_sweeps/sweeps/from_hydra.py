@@ -47,6 +47,7 @@ from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.study.stored_studies import address_of, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
+from cnn_sweeps.sweeps.workers.code import digest_here
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import from_text
@@ -116,7 +117,9 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         # Whoever typed no space has not seen the keys that the error speaks of.
         of_default = OF_DEFAULT.format(space=swept.by_default)
         raise ConfigError(f"{error}\n  {of_default}") from error
-    place = None if call.is_local else partial(place_by_launcher, call.launcher())
+    place = None
+    if not call.is_local:
+        place = partial(place_by_launcher, call.launcher(), code=digest_here(plan))
     if place is not None and budget.elsewhere:
         raise ConfigError(
             "hydra.sweeper.n_jobs=none starts no worker, and hydra/launcher places some: "

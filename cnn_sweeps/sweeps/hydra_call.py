@@ -89,6 +89,10 @@ class HydraCall:
 
     def launcher(self) -> Launcher:
         """The chosen launcher, ready to launch jobs; what it writes down has no password."""
+        if str(self.config.hydra.launcher._target_).endswith(".SlurmLauncher"):
+            from cnn_sweeps.sweeps.workers.slurm import watch_queue  # noqa: PLC0415 -- an extra
+
+            watch_queue()
         made = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task_function, config=self.stored_config
         )

@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 
@@ -39,7 +40,6 @@ LOOK = 1.0
 """Seconds between two looks for a study, or for more of its trials."""
 MOST_CHECKED = 100
 """Trials whose images are looked for before the first is claimed."""
-STOPPED = "its worker was asked to stop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class Join:
         wait: seconds to wait for the study, and for more of its trials.
         say: tells what is waited for.
         view: shows the trials of these workers, with the counts of the study.
+        patience: seconds to wait for a server that is away; None for what the sweep was told.
         trust: whether code of the user's that travels with the study may run here.
         execute: dotted path of what carries out a trial, for tests; None to train it.
     """
@@ -61,6 +62,7 @@ class Join:
     wait: float
     say: Callable[[str], None]
     view: Callable[[SweepStudy], View]
+    patience: float | None = None
     trust: bool = False
     execute: str | None = None
 
@@ -89,7 +91,8 @@ class Join:
         workers = min(self.workers, slots or self.workers)
         threads, seats = max(1, cores() // (slots or workers)), devices.seats()
         retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
-        patience = study.plan.first.tracking.patience
+        told = study.plan.first.tracking.patience
+        patience = told if self.patience is None else self.patience
         with (
             logged_worker(study),
             self.view(study) as view,
@@ -115,7 +118,7 @@ class Join:
                     break
                 time.sleep(LOOK)
             if interrupts.asked():
-                requeue_interrupted(study, store, show=view.show, reason=STOPPED)
+                requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
                 raise KeyboardInterrupt(interrupts.number)
         return study.counts()
 
@@ -138,7 +141,8 @@ class Join:
                     "start its sweep with cnn-sweeps -m."
                 )
             if not told:
-                self.say(f"waiting for the study, up to {self.wait:g} s (--wait)")
+                lacks = first_line(missing) if missing else f"{address.name} is not begun"
+                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s (--wait)")
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)

@@ -16,7 +16,11 @@ from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
+from cnn_sweeps.sweeps.study.recovery import (
+    note_interruption,
+    recover,
+    requeue_interrupted,
+)
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.signals import STOPS
 from cnn_sweeps.tracking import Store
@@ -25,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
 LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
-STOPPED = "stopped by Ctrl-C"
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -41,8 +44,8 @@ class WorkerGroup(Protocol):
     def idle(self) -> bool:
         """Whether no worker is there."""
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
-        """Work on for a moment; begin with it while trials wait.
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
+        """Work on for a moment; begin with it while trials wait, which only a free seat asks.
 
         Returns:
             Of the workers that died: process number and cause.
@@ -77,6 +80,12 @@ class Interrupts:
     def asked(self) -> bool:
         """Whether to stop."""
         return self.count > 0
+
+    @property
+    def reason(self) -> str:
+        """What is said of a trial that was given back for it."""
+        ctrl_c = self.number == signal.SIGINT
+        return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -136,6 +145,8 @@ class Supervisor:
         grace: seconds that workers have to end their epochs when asked to stop; None for any.
         failures: how many trials have failed.
         ended: the trials whose end was shown.
+        seats: how many workers there are when all have something to do; 0 where nobody knows.
+        spare: called again and again while fewer are there, since no trial is left for them.
     """
 
     study: SweepStudy
@@ -145,6 +156,8 @@ class Supervisor:
     grace: float | None = None
     failures: int = 0
     ended: set[int] = field(default_factory=set)
+    seats: int = 0
+    spare: Callable[[], None] = lambda: None
 
     def run(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         """Let workers pull, and put right what dead ones left, until nobody has a trial.
@@ -163,11 +176,14 @@ class Supervisor:
                         self._stop(workers, interrupts)
                     elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
                         interrupts.count += 1
-                    waiting = not interrupts.asked() and self._waiting()
-                    died = workers.step(self.show, waiting=waiting)
+                    died = workers.step(
+                        self.show, waiting=lambda: not interrupts.asked() and self._waiting()
+                    )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()
+                    if self._has_spare(workers, interrupts):
+                        self.spare()
                     self.view.tick()
         except BaseException:
             workers.kill()
@@ -189,6 +205,11 @@ class Supervisor:
         counts = self.study.counts()
         return counts.running == 0 and not self._waiting()
 
+    def _has_spare(self, workers: WorkerGroup, interrupts: Interrupts) -> bool:
+        """Whether a worker has left since no trial waits, while others still train."""
+        left = 0 < len(workers.pids) < self.seats
+        return left and not interrupts.asked() and not self._waiting()
+
     def _waiting(self) -> bool:
         deadline = self.study.deadline
         in_time = deadline is None or time.time() < deadline
@@ -202,10 +223,11 @@ class Supervisor:
         else:
             interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
+            note_interruption(self.study, workers.pids, interrupts.reason)
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
-            requeue_interrupted(self.study, self.store, show=self.show, reason=STOPPED)
+            requeue_interrupted(self.study, self.store, show=self.show, reason=interrupts.reason)
             return
         recover(
             self.study,

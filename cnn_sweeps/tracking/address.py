@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import Request
+from urllib.request import Request, url2pathname
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.errors import StoreError
@@ -141,3 +141,9 @@ def _unknown(uri: str) -> str:
         f"The tracking URI {without_password(uri)!r} has an unknown scheme; known are {known}. "
         "Leave tracking.uri (and MLFLOW_TRACKING_URI) out for a local database."
     )
+
+
+def local_folder(uri: str) -> Path | None:
+    """The folder of this machine that an address of artifacts means; None for any other place."""
+    address = urlsplit(uri)
+    return Path(url2pathname(address.path)) if address.scheme == "file" else None

@@ -3,12 +3,10 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
-from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -31,19 +29,6 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
             raise
 
 
-def write_bytes(run: TrackedRun, content: bytes, path: str) -> None:
-    """Store a file under a path of the run's artifacts; other than a text, nothing is converted.
-
-    Raises:
-        StoreError: the store refuses.
-    """
-    folder, _, name = path.rpartition("/")
-    with TemporaryDirectory() as scratch, as_store_error(run.address):
-        file = Path(scratch) / name
-        file.write_bytes(content)
-        run.client.log_artifact(run.run_id, str(file), folder or None)
-
-
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
     """Give a run a folder of another one's artifacts; nothing where that has none.
 
@@ -62,13 +47,25 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
     Raises:
         StoreError: the store refuses.
     """
-    folder = path.rpartition("/")[0]
+    with as_store_error(store.address):
+        return read_file(store, RunRecord.of(store.client.get_run(run_id)), path)
+
+
+def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
+    """The same of a run that was read already: what lies on this machine is read where it is.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    here, folder = local_folder(run.artifact_uri), path.rpartition("/")[0]
     with TemporaryDirectory() as scratch, as_store_error(store.address):
+        if here is not None:
+            return (here / path).read_bytes() if (here / path).is_file() else None
         # Asked first, since some servers are asked again for minutes for what is not there.
-        listed = store.client.list_artifacts(run_id, folder or None)
+        listed = store.client.list_artifacts(run.run_id, folder or None)
         if path not in [file.path for file in listed]:
             return None
-        return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
+        return Path(store.client.download_artifacts(run.run_id, path, scratch)).read_bytes()
 
 
 def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
@@ -92,8 +89,5 @@ def where_is(store: "Store", run_id: str, path: str) -> str:
         StoreError: the store refuses.
     """
     with as_store_error(store.address):
-        uri = store.client.get_run(run_id).info.artifact_uri
-    address = urlsplit(uri)
-    if address.scheme != "file":
-        return f"runs:/{run_id}/{path}"
-    return str(Path(url2pathname(address.path)) / path)
+        folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
+    return f"runs:/{run_id}/{path}" if folder is None else str(folder / path)

@@ -8,18 +8,29 @@ from collections.abc import Iterator, Sequence
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
-from cnn_sweeps.text.markdown import block, bullets, code, picture_links, plain_text, run_link
+from cnn_sweeps.text.markdown import (
+    block,
+    bullets,
+    code,
+    file_link,
+    picture_links,
+    plain_text,
+    run_link,
+)
 from cnn_sweeps.tracking.names import (
     CHOSEN,
+    CURVES_FILE,
     DATA,
     EPOCHS_REUSED,
     EPOCHS_TRAINED,
+    MODEL_FROM,
     NETWORK,
     REPRODUCED_BY,
     REPRODUCES,
     REPRODUCTION_VERDICT,
     REUSED_FROM,
     SECONDS_PAID,
+    TRAINED_BY,
     VERDICT,
 )
 from cnn_sweeps.tracking.records import RunRecord, stop_reason
@@ -56,7 +67,8 @@ def of_run(run: RunRecord, pictures: Sequence[str] = ()) -> str:
     """
     if run.config_hash is None:
         return ""
-    parts = [_outcome(run), _verdict(run), _name(run), bullets(list(_summary(run)))]
+    summary = [*_summary(run), *_elsewhere(run, pictures)]
+    parts = [_outcome(run), _verdict(run), _name(run), bullets(summary)]
     parts += [picture_links(run.experiment_id, run.run_id, pictures), block(_commands(run))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -134,6 +146,18 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         reused = pluralize(int(tags[EPOCHS_REUSED]), "epoch")
         trained = plain_text(tags.get(EPOCHS_TRAINED, "the others"))
         yield f"{reused} from cache, {trained} trained{paid}"
+
+
+def _elsewhere(run: RunRecord, pictures: Sequence[str]) -> Iterator[str]:
+    """Where the curves and the model are that a run has left to those it has its epochs from."""
+    trained_by = run.tags.get(TRAINED_BY, "").split()
+    if trained_by and run.tags.get(EPOCHS_TRAINED) == "0" and CURVES_FILE not in pictures:
+        link = file_link("learning curves", run.experiment_id, trained_by[-1], CURVES_FILE)
+        drawn = code(f"cnn-sweeps figures {_short(run)}")
+        yield f"{link} of the run that trained these epochs; {drawn} draws those of this one"
+    if MODEL_FROM in run.tags:
+        stored = code(f"cnn-sweeps promote {_short(run)} NAME")
+        yield f"model: {plain_text(run.tags[MODEL_FROM])}, from cache; {stored} stores it here"
 
 
 def _commands(run: RunRecord) -> list[str]:

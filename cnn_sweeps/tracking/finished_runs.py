@@ -13,6 +13,7 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import artifacts, model_files
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import (
     ENVIRONMENT_FILE,
@@ -73,15 +74,19 @@ def find_finished_runs(
         yield from (run for run in whole if _was_trained_as_here(store, run))
 
 
-def epochs_of(run: TrackedRun) -> tuple[Epoch, ...]:
-    """The epochs of a run as they were logged, the last value of each where there are several."""
+def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
+    """The epochs of a run as they were logged, the last value of each where there are several.
+
+    Args:
+        opened: the store, or another run of it.
+        run: whose epochs.
+    """
     curves: dict[str, dict[int, float]] = {}
-    with as_store_error(run.address):
-        logged = run.client.get_run(run.run_id).data
-        precision = logged.params.get(PRECISION)
-        further = [n for n in logged.metrics if n.startswith(PREFIX) and n not in FIELDS]
+    precision = run.params.get(PRECISION)
+    further = [n for n in run.metrics if n.startswith(PREFIX) and n not in FIELDS]
+    with as_store_error(opened.address):
         for metric in (*FIELDS, *further):
-            history = run.client.get_metric_history(run.run_id, metric)
+            history = opened.client.get_metric_history(run.run_id, metric)
             curves[FIELDS.get(metric, metric)] = {
                 point.step: exact_value(metric, point.value, precision=precision)
                 for point in history
@@ -110,9 +115,12 @@ def take_over(known: RunRecord, tracked: TrackedRun) -> None:
     """
     client = tracked.client
     with as_store_error(tracked.address), TemporaryDirectory() as scratch:
-        folder = client.download_artifacts(known.run_id, "", scratch)
-        shutil.rmtree(Path(folder) / figures.FOLDER, ignore_errors=True)
-        client.log_artifacts(tracked.run_id, folder)
+        folder = local_folder(known.artifact_uri)
+        folder = folder or Path(client.download_artifacts(known.run_id, "", scratch))
+        without = Path(scratch) / "taken over"
+        shutil.copytree(folder, without)
+        shutil.rmtree(without / figures.FOLDER, ignore_errors=True)
+        client.log_artifacts(tracked.run_id, str(without))
     share_model(known.run_id, tracked)
 
 
@@ -122,14 +130,15 @@ def share_model(run_id: str, tracked: TrackedRun) -> None:
 
     client = tracked.client
     with as_store_error(tracked.address):
-        models = [LoggedModelOutput(m, step=0) for m in model_files.models_of(client, run_id)]
+        found = model_files.models_of(client, run_id)
+        models = [LoggedModelOutput(each.model_id, step=0) for each in found]
         if models:
             client.log_outputs(tracked.run_id, models)
 
 
 def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
     """Whether a run's record of its environment is there, and names no other variables."""
-    stored = artifacts.read_bytes(store, run.run_id, ENVIRONMENT_FILE)
+    stored = artifacts.read_file(store, run, ENVIRONMENT_FILE)
     with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
         return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
     return False

@@ -185,7 +185,8 @@ class Portable:
             "pip_requirements": requirements,
             "metadata": pictures.as_json(),
         }
-        with warnings.catch_warnings(action="ignore"):  # between Keras and NumPy, not the user's
+        # The warnings are between Keras and NumPy, not the user's.
+        with warnings.catch_warnings(action="ignore"), _requirements_as_they_are():
             if not self.custom:
                 import mlflow.keras
 
@@ -380,6 +381,23 @@ def _lacking(model: "keras.Model") -> str | None:
             returned = f" with {', '.join(taken)}" if taken else ""
             return f"{kind.__name__} needs a get_config() that returns its arguments{returned}."
     return None
+
+
+@contextmanager
+def _requirements_as_they_are() -> Iterator[None]:
+    """Store requirements without a search through the files of all installed packages.
+
+    MLflow would warn of versions that are not installed, and these were just asked for.
+    """
+    from mlflow.utils import environment
+
+    name = "warn_dependency_requirement_mismatches"
+    known = getattr(environment, name, None)
+    setattr(environment, name, lambda _: None)
+    try:
+        yield
+    finally:
+        setattr(environment, name, known)
 
 
 @contextmanager

@@ -5,14 +5,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 NOTE = "mlflow.note.content"
 """Tag that MLflow's pages show as the description, and write when a person edits it."""
@@ -45,26 +50,31 @@ def describe(
             known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)
         if not _is_ours(known):
             return
-        text = params.shorten(printable(made(known, _pictures(run))), params.TAG_LENGTH)
+        pictures = pictures_of(run.client, known)
+        text = params.shorten(printable(made(known, pictures)), params.TAG_LENGTH)
         if text:
             run.set_tags({NOTE: text, DIGEST: _digest(text)})
+
+
+def pictures_of(client: "MlflowClient", run: RunRecord) -> list[str]:
+    """The pictures among the artifacts of a run, and in the folders of these."""
+    here = local_folder(run.artifact_uri)
+    if here is not None:
+        found = [*here.glob(f"*{PICTURE}"), *here.glob(f"*/*{PICTURE}")]
+        return [path.relative_to(here).as_posix() for path in sorted(found)]
+    listed = client.list_artifacts(run.run_id)
+    within = [
+        file
+        for folder in listed
+        if folder.is_dir
+        for file in client.list_artifacts(run.run_id, folder.path)
+    ]
+    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
 
 
 def _is_ours(run: RunRecord) -> bool:
     """Whether the description is none, or what we wrote."""
     return NOTE not in run.tags or _digest(run.tags[NOTE]) == run.tags.get(DIGEST)
-
-
-def _pictures(run: TrackedRun) -> list[str]:
-    """The pictures among the artifacts of a run, and in the folders of these."""
-    listed = run.client.list_artifacts(run.run_id)
-    within = [
-        file
-        for folder in listed
-        if folder.is_dir
-        for file in run.client.list_artifacts(run.run_id, folder.path)
-    ]
-    return [file.path for file in (*listed, *within) if file.path.endswith(PICTURE)]
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Features of frozen backbones, kept in files that all processes map into memory.
+"""Features of frozen backbones, kept in files that all processes read.
 
 <cache>/features/<key>/train.npy, val.npy    an array for each split
 <cache>/features/<key>/about.json            what they are, and the digests of the files
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.data.decoded import GB, locked
 from cnn_sweeps.data.download import digest_of
+from cnn_sweeps.data.row_file import RowFile
 
 FORMAT: Final = 1
 FOLDER: Final = "features"
@@ -57,8 +58,8 @@ class FeatureCache:
         with locked(self.root / f"{key}.lock"):
             yield
 
-    def read(self, key: str, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[Any]] | None:
-        """The arrays of a set, mapped into memory; None where they are not there.
+    def read(self, key: str, shapes: Sequence[tuple[int, ...]]) -> list[RowFile] | None:
+        """The arrays of a set, which are read when they are used; None where they are not there.
 
         Args:
             key: of the set.
@@ -67,13 +68,12 @@ class FeatureCache:
         found = []
         try:
             for split, shape in zip(SPLITS, shapes, strict=True):
-                mode: Any = "r" if shape[0] else None  # nothing cannot be mapped
-                array = np.load(_file(self.root / key, split), mmap_mode=mode).view(np.ndarray)
+                array = RowFile(_file(self.root / key, split))
                 if array.shape != shape:
                     return None
                 found.append(array)
             os.utime(self.root / key / ABOUT)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError):
             return None
         return found
 
@@ -108,7 +108,7 @@ class FeatureCache:
         return []
 
     def evict(self, max_gb: float, *, keep: Path | None = None) -> list[Path]:
-        """Delete what was not used for longest until the rest fits; who has it mapped keeps it.
+        """Delete what was not used for longest until the rest fits; who has it open keeps it.
 
         Returns:
             The sets that were deleted.

@@ -2,7 +2,7 @@
 
 They are what the backbone gives when it predicts, in batches of a fixed size, so a training on them
 is one of its own: it is reproduced bit for bit, and is not that on the images, whose steps have
-other batches. They are kept in files that all processes map into memory, named by all that may move
+other batches. They are kept in files that all processes read, named by all that may move
 a bit of them: the weights of the backbone, what it is made of, the images and their split, and the
 environment. Import this module late: it imports Keras.
 """
@@ -84,17 +84,18 @@ def compute_features(extractor: keras.Model, images: Images) -> NDArray[np.float
 
 def _cached(
     extractor: keras.Model, images: Sequence[Images], cache: FeatureCache
-) -> list[NDArray[Any]] | None:
-    """The features from the cache, or computed for it; None where it has no folder."""
+) -> Sequence[Any] | None:
+    """The features in files of the cache, or computed for it; None where it has no folder."""
     named = sha256([BATCH, weights_sha256(extractor), cache.source])[:32]
     shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
     try:
         with cache.locked(named):
-            found = cache.read(named, shapes)
-            if found is None:
-                found = [compute_features(extractor, each) for each in images]
-                with suppress(OSError):  # a full disk costs those who come later
-                    cache.write(named, found)
+            known = cache.read(named, shapes)
+            if known is not None:
+                return known
+            found = [compute_features(extractor, each) for each in images]
+            with suppress(OSError):  # a full disk costs those who come later
+                cache.write(named, found)
             return found
     except OSError:
         return None

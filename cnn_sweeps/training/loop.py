@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cnn_sweeps.config.path import Segment, segment_at
-from cnn_sweeps.config.schema import Augment, TrainerConfig
+from cnn_sweeps.config.path import Segment, segment_at, segments
+from cnn_sweeps.config.schema import Augment, Config, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.training import (
@@ -81,41 +81,34 @@ class Trainer:
     Attributes:
         model: the network, compiled for this data and the segment that is trained now.
         dataset: the images.
-        config: how that segment is trained.
+        path: the segments of the training.
         seed: where every random choice begins.
-        on_step: is told how many steps of an epoch have begun.
-        augment: what is done to the training images in that segment.
-        path: the segments of the training; none where all of it is one.
-        cache: where features of a frozen backbone are kept; in memory only when None.
         metrics: what is measured on the validation split beside loss and accuracy.
+        on_step: is told how many steps of an epoch have begun.
+        cache: where features of a frozen backbone are kept; in memory only when None.
         evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
 
     model: keras.Model
     dataset: Dataset
-    config: TrainerConfig
+    path: Sequence[Segment]
     seed: int
+    metrics: ValidationMetrics
     on_step: OnStep | None = None
-    augment: Augment = field(default_factory=Augment)
-    path: Sequence[Segment] = ()
     cache: FeatureCache | None = None
-    metrics: ValidationMetrics | None = None
 
     def __post_init__(self) -> None:
-        self._segment = self.path[0] if self.path else None
+        self._segment = self.path[0]
         self._renew()
 
     @classmethod
-    def compile(  # noqa: PLR0913 -- a training is all of these
+    def compile(
         cls,
         model: keras.Model,
         dataset: Dataset,
-        config: TrainerConfig,
-        seed: int,
+        config: Config,
         *,
-        augment: Augment | None = None,
         on_step: OnStep | None = None,
-        path: Sequence[Segment] = (),
         cache: FeatureCache | None = None,
     ) -> "Trainer":
         """Compile a built network, ready to be trained from its first epoch.
@@ -127,28 +120,37 @@ class Trainer:
             ModelError: a loss of the user's own cannot be minimised, or a metric fails.
             RunFailedError: memory ran out.
         """
-        augment = path[0].config.augment if path else augment or Augment()
-        config = path[0].config.trainer if path else config
-        metrics.check(config, len(dataset.x_val))
-        stopping.check(config, len(dataset.x_val))
-        no_effect.check(augment, config, dataset.shape)
-        for segment in path:
-            freezing.check_layer(model, segment.config.trainer.freeze)
-        later = [segment.config.trainer for segment in path[1:]]
-        measured = ValidationMetrics.of(config, dataset.y_val, dataset.num_classes, later=later)
-        with memory_remedy(config):
-            compile_model(model, config, len(dataset.x_train))
+        path = segments(config)
+        trained = [segment.config.trainer for segment in path]
+        metrics.check(trained[0], len(dataset.x_val))
+        stopping.check(trained[0], len(dataset.x_val))
+        no_effect.check(path[0].config.augment, trained[0], dataset.shape)
+        for each in trained:
+            freezing.check_layer(model, each.freeze)
+        measured = ValidationMetrics.of(
+            trained[0], dataset.y_val, dataset.num_classes, later=trained[1:]
+        )
+        with memory_remedy(trained[0]):
+            compile_model(model, trained[0], len(dataset.x_train))
         return cls(
             model=model,
             dataset=dataset,
-            config=config,
-            seed=seed,
-            on_step=on_step,
-            augment=augment,
             path=path,
-            cache=cache,
+            seed=config.seed,
             metrics=measured,
+            on_step=on_step,
+            cache=cache,
         )
+
+    @property
+    def config(self) -> TrainerConfig:
+        """How the segment is trained that the network is compiled for."""
+        return self._segment.config.trainer
+
+    @property
+    def augment(self) -> Augment:
+        """What is done to the training images in that segment."""
+        return self._segment.config.augment
 
     def measure(self, epoch: Epoch) -> Epoch:
         """An epoch with the metrics that are asked for, of the weights that the model carries now.
@@ -188,13 +190,12 @@ class Trainer:
     @property
     def follows_measured(self) -> bool:
         """Whether a learning rate follows a metric that is measured, so each epoch needs it."""
-        configs = [segment.config.trainer for segment in self.path] or [self.config]
-        return any(map(plateau.follows_measured, configs))
+        return any(plateau.follows_measured(segment.config.trainer) for segment in self.path)
 
     def prepare(self, number: int) -> None:
         """Compile the model as it was in that epoch, so that a state after it can be restored."""
-        segment = segment_at(self.path, number) if self.path else None
-        if segment is not None and segment is not self._segment:
+        segment = segment_at(self.path, number)
+        if segment is not self._segment:
             self._compile(segment)
 
     def _enter(self, number: int) -> None:
@@ -206,8 +207,7 @@ class Trainer:
             ema.carry(before, self.model)
 
     def _compile(self, segment: Segment) -> None:
-        self._segment, self.config = segment, segment.config.trainer
-        self.augment = segment.config.augment
+        self._segment = segment
         steps = self._steps_before(segment)
         with memory_remedy(self.config):
             compile_model(self.model, self.config, len(self.dataset.x_train), first_step=steps)
@@ -246,10 +246,9 @@ class Trainer:
         """Where the learning rate follows a metric, set that of an epoch."""
         schedule = self.config.schedule
         if schedule.name == "reduce_on_plateau":
-            first = self._segment.first if self._segment else 1
             dropped = plateau.count_drops(
                 schedule,
-                [e for e in history if first <= e.number < number],
+                [e for e in history if self._segment.first <= e.number < number],
                 higher_is_better=metrics.higher_is_better(
                     self.config, schedule.monitor, key=metrics.PLATEAU
                 ),

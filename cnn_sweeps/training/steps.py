@@ -32,7 +32,7 @@ FIRST_STEPS = 8
 """Steps of the first call of a training; how long they take decides on the next."""
 CALL_SECONDS = 0.3
 """What a call may take, so that a progress bar moves and Ctrl-C is heard."""
-CALL_BYTES = 1 << 26
+CALL_BYTES = 1 << 24
 """What the images of a call may take: they are copied out of the array or file that has them."""
 
 OnStep = Callable[[int], None]

@@ -5,19 +5,19 @@ ways share what they have in common. What a later segment begins with is the las
 before, which is kept there for it.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories.entry import Entry, EpochRecord, Retention
+from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The entries of the segments of a training; it is used as one `Entry`.
+    """The entries of the segments of a training, which are read as one `Entry`.
 
     Attributes:
         entries: where each segment is stored, in order; each knows its first epoch.
@@ -43,39 +43,14 @@ class Chain:
             known = [*known[: entry.first - 1], *entry.history()]
         return known
 
-    def put(
-        self,
-        epoch: Epoch,
-        state: Arrays,
-        *,
-        run_id: str,
-        known: Sequence[EpochRecord] = (),
-        unchanged: Container[str] = (),
-        retention: Retention | None = None,
-    ) -> EpochRecord:
-        """Add an epoch; see `Entry.put`."""
-        entry = self.holding(epoch.number)
-        own = [one for one in known if self.holding(one.number) is entry]
-        return entry.put(
-            epoch, state, run_id=run_id, known=own, unchanged=unchanged, retention=retention
-        )
+    def place(self, number: int, known: Sequence[EpochRecord]) -> tuple[Entry, list[EpochRecord]]:
+        """Where an epoch is stored, and those of the known epochs that are stored there too."""
+        entry = self.holding(number)
+        return entry, [one for one in known if self.holding(one.number) is entry]
 
     def contents(self, one: EpochRecord) -> dict[str, bytes]:
         """The files of an epoch that are there; see `Entry.contents`."""
         return self.holding(one.number).contents(one)
-
-    def adopt(
-        self,
-        one: EpochRecord,
-        contents: Mapping[str, bytes],
-        *,
-        known: Sequence[EpochRecord] = (),
-        retention: Retention | None = None,
-    ) -> EpochRecord:
-        """Add an epoch that was trained elsewhere; see `Entry.adopt`."""
-        entry = self.holding(one.number)
-        own = [each for each in known if self.holding(each.number) is entry]
-        return entry.adopt(one, contents, known=own, retention=retention)
 
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch; see `Entry.keep_state`."""

@@ -18,26 +18,22 @@ what does not fit is set aside as `*.damaged` and trained again.
 """
 
 import json
-import math
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.frozen import FrozenStore
+from cnn_sweeps.trajectories.history import EpochRecord, decode_history, encode_history
 from cnn_sweeps.trajectories.lock import LOCK
-
-FORMAT = 1
-LAST_STATES = 2
-"""Epochs, from the last one, whose optimizer is kept: one to go on from, and one in reserve."""
+from cnn_sweeps.trajectories.retention import KEEP_ALL, Retention, drop_old_state
 
 HISTORY = "history.json"
 ABOUT = "about.json"
@@ -46,192 +42,17 @@ MODEL = "model/"
 """Keys of a snapshot that are the model's own begin so; the others go with the optimizer."""
 REMOVED = ".removed-"
 """Stands in the name of a folder that is being deleted."""
-MB = 10**6
-MONITORS: Mapping[str, bool] = {"val_loss": False, "val_accuracy": True}
-"""Metrics of every epoch by which one may be the best, and whether more of it is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """What is stored of one epoch.
-
-    Attributes:
-        epoch: its metrics and its original seconds.
-        run_id: the MLflow run that trained it.
-        weights: SHA-256 of the file with the model's variables; None where it is not kept.
-        optimizer: SHA-256 of the file with the optimizer's; None where it is not kept.
-        frozen: SHA-256 of the file with those of the model's that are frozen; None without any.
-    """
-
-    epoch: Epoch
-    run_id: str
-    weights: str | None
-    optimizer: str | None
-    frozen: str | None = None
-
-    @property
-    def number(self) -> int:
-        """The epoch, from 1."""
-        return self.epoch.number
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retention:
-    """Which epochs keep their weights: all, unless the state of one is large.
-
-    Then only the last ones, those that are marked, and the best by each metric of the validation
-    images do.
-
-    Attributes:
-        epoch_mb: size from which on a state is large, in MB (10^6 bytes); None for none.
-        wanted: further epochs that keep their weights: with them this run or others end.
-        metrics: what is measured besides, by what a stored value goes by, and whether more of it
-            is better: the best epoch by each keeps its weights too.
-    """
-
-    epoch_mb: float | None = None
-    wanted: Collection[int] = ()
-    metrics: Mapping[str, bool] = field(default_factory=dict)
-
-    def weights(
-        self,
-        history: Sequence[EpochRecord],
-        size: int,
-        measured: Mapping[int, Mapping[str, float]] | None = None,
-    ) -> set[int]:
-        """The epochs whose weights stay for their metrics alone.
-
-        Args:
-            history: the epochs.
-            size: of a state, in bytes.
-            measured: what was measured besides, by number of the epoch.
-        """
-        if self.keeps_all(size):
-            return {one.number for one in history}
-        values = {one.number: one.epoch.metrics for one in history}
-        best = {_best(values, name, rising) for name, rising in MONITORS.items()}
-        best |= {_best(measured or {}, name, rising) for name, rising in self.metrics.items()}
-        return {*self.wanted, *(number for number in best if number is not None)}
-
-    def keeps_all(self, size: int) -> bool:
-        """Whether all epochs keep their weights, where a state has so many bytes."""
-        return self.epoch_mb is None or size <= self.epoch_mb * MB
-
-
-@dataclass(frozen=True, kw_only=True)
-class WantedEpochs:
-    """What others want of a training beside its end.
-
-    Attributes:
-        states: epochs from which they go their own way.
-        weights: epochs with which they end.
-    """
-
-    states: frozenset[int] = frozenset()
-    weights: frozenset[int] = frozenset()
-
-
-def _best(values: Mapping[int, Mapping[str, float]], name: str, rising: bool) -> int | None:
-    """The first epoch with the best value of a metric; None where none has a number."""
-    sign = -1.0 if rising else 1.0
-    known = {number: sign * found[name] for number, found in values.items() if name in found}
-    finite = {number: value for number, value in known.items() if math.isfinite(value)}
-    return min(finite, key=lambda number: (finite[number], number), default=None)
-
-
-def drop_old_state(
-    history: Sequence[EpochRecord], weights: Container[int], states: Container[int] = ()
-) -> list[EpochRecord]:
-    """The epochs, each with what it keeps.
-
-    Args:
-        history: all of them.
-        weights: epochs that keep their weights.
-        states: epochs that keep the optimizer as well, beside the last ones.
-    """
-    last = {one.number for one in history[-LAST_STATES:]}
-    kept = []
-    for one in history:
-        if one.number in last or one.number in states:
-            kept.append(one)
-        elif one.number in weights:
-            kept.append(replace(one, optimizer=None))
-        else:
-            kept.append(replace(one, optimizer=None, weights=None, frozen=None))
-    return kept
-
-
-def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
-    """The epochs as JSON that carries its own digest; `first` is the number of the first one."""
-    stored = {
-        "format": FORMAT,
-        "sha256": _digest_of(history),
-        "epochs": [plain_record(one) for one in history],
-        **({"first": first} if first > 1 else {}),
-    }
-    return json.dumps(stored).encode()
-
-
-def decode_history(data: bytes) -> list[EpochRecord]:
-    """The epochs that `encode` wrote.
-
-    Raises:
-        ValueError: this is not what was written, or was written by another program.
-    """
-    try:
-        stored = json.loads(data)
-        history = [record_of(plain) for plain in stored["epochs"]]
-        whole = (stored["format"], stored["sha256"]) == (FORMAT, _digest_of(history))
-        first = stored.get("first", 1)
-        numbers = list(range(first, first + len(history)))
-    except (KeyError, TypeError) as error:
-        raise ValueError("not a history") from error
-    if not whole or [one.number for one in history] != numbers:
-        raise ValueError("not the history that was written")
-    return history
-
-
-def record_of(plain: Mapping[str, Any]) -> EpochRecord:
-    """The epoch that `plain_record` gave."""
-    return EpochRecord(**{**plain, "epoch": Epoch(**plain["epoch"])})
-
-
-def plain_record(one: EpochRecord) -> dict[str, Any]:
-    """An epoch as it is stored: further metrics stand in a file of their own.
-
-    Without frozen variables it reads as it did before there were any.
-    """
-    plain = asdict(one)
-    del plain["epoch"]["measured"]
-    return {key: value for key, value in plain.items() if key != "frozen" or value is not None}
-
-
-def _without(one: EpochRecord, contents: Container[str]) -> EpochRecord:
-    """An epoch with the files that are there; without its weights the others are of no use."""
-    if one.weights not in contents or (one.frozen is not None and one.frozen not in contents):
-        return replace(one, weights=None, optimizer=None, frozen=None)
-    return one if one.optimizer in contents else replace(one, optimizer=None)
-
-
-def _digest_of(history: Sequence[EpochRecord]) -> str:
-    return sha256([plain_record(one) for one in history])
-
-
-def _frozen_of(history: Sequence[EpochRecord]) -> set[str]:
-    return {one.frozen for one in history if one.frozen is not None}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """The folder of one trajectory in one environment; it need not exist.
+class TrajectoryFolder:
+    """Where one trajectory is stored in one environment: `<trajectory hash>/<environment>`.
 
     Attributes:
-        folder: where it is.
-        first: number of its first epoch; not 1 where another trajectory goes on in it.
+        folder: where it is; it need not exist.
     """
 
     folder: Path
-    first: int = field(default=1, compare=False)
 
     @property
     def trajectory_hash(self) -> str:
@@ -242,6 +63,26 @@ class Entry:
     def environment(self) -> str:
         """Where it was trained: the first digits of the fingerprint."""
         return self.folder.name
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the trajectory is, for people; empty where nobody could say it."""
+        try:
+            told = json.loads((self.folder / ABOUT).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+@dataclass(frozen=True)
+class Entry(TrajectoryFolder):
+    """One trajectory in one environment, in the cache of `tracking.dir`.
+
+    Attributes:
+        first: number of its first epoch; not 1 where another trajectory goes on in it.
+    """
+
+    first: int = field(default=1, compare=False)
 
     def history(self) -> list[EpochRecord]:
         """The epochs that are known, from its first on without a gap; none where damaged."""
@@ -271,7 +112,7 @@ class Entry:
         run_id: str,
         known: Sequence[EpochRecord] = (),
         unchanged: Container[str] = (),
-        retention: Retention | None = None,
+        retention: Retention = KEEP_ALL,
     ) -> EpochRecord:
         """Add an epoch that was trained, or restore the lost files of a known one.
 
@@ -282,7 +123,7 @@ class Entry:
             run_id: the MLflow run that trained it.
             known: the epochs that whoever trains knows of, for where the disk has lost them.
             unchanged: keys of frozen variables of the model.
-            retention: which epochs keep their weights; all when None.
+            retention: which epochs keep their weights.
 
         Raises:
             StoreError: the disk refuses.
@@ -299,18 +140,8 @@ class Entry:
                 optimizer=self._write_arrays(OPTIMIZER, epoch.number, rest) if rest else None,
                 frozen=self.frozen.put(still) if still else None,
             )
-            before = max(self.history(), [*known], key=len)
-            at = epoch.number - self.first
-            if at < len(before):
-                new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
             size = sum(value.nbytes for value in (*own.values(), *rest.values()))
-            self._write_history(
-                [*before[:at], new, *before[at + 1 :]],
-                in_hand=epoch.number,
-                retention=retention or Retention(),
-                size=size,
-            )
-        return new
+            return self._add(new, known, retention, size)
 
     def contents(self, one: EpochRecord) -> dict[str, bytes]:
         """The files of an epoch that are there, by their digests."""
@@ -323,7 +154,7 @@ class Entry:
         contents: Mapping[str, bytes],
         *,
         known: Sequence[EpochRecord] = (),
-        retention: Retention | None = None,
+        retention: Retention = KEEP_ALL,
     ) -> EpochRecord:
         """Add an epoch that was trained elsewhere, with as many of its files as are given.
 
@@ -341,14 +172,8 @@ class Entry:
             for path, digest in self._files(kept):
                 if digest != kept.frozen or not path.exists():
                     files.write(path, contents[digest])
-            before, at = max(self.history(), [*known], key=len), one.number - self.first
-            self._write_history(
-                [*before[:at], kept, *before[at + 1 :]],
-                in_hand=one.number,
-                retention=retention or Retention(),
-                size=sum(len(data) for digest, data in contents.items() if digest != one.frozen),
-            )
-        return kept
+            size = sum(len(data) for digest, data in contents.items() if digest != one.frozen)
+            return self._add(kept, known, retention, size)
 
     def keep_state(self, number: int) -> None:
         """Keep the state after an epoch, as it is now or when it will be trained."""
@@ -388,18 +213,9 @@ class Entry:
             files.write(self.folder / ABOUT, json.dumps(about, indent=2).encode())
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What the trajectory is; empty where nobody could say it."""
-        try:
-            told = json.loads((self.folder / ABOUT).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
-
-    @property
     def shared(self) -> set[str]:
         """The digests of the frozen variables that its epochs have."""
-        return _frozen_of(self.history())
+        return {one.frozen for one in self.history() if one.frozen is not None}
 
     @property
     def size(self) -> int:
@@ -480,6 +296,22 @@ class Entry:
         data = None if digest is None else files.read(self._path(kind, number), digest)
         return None if data is None else files.decode_arrays(data)
 
+    def _add(
+        self, new: EpochRecord, known: Sequence[EpochRecord], retention: Retention, size: int
+    ) -> EpochRecord:
+        """Add an epoch to the history; of one that is known the first record stays."""
+        before = max(self.history(), [*known], key=len)
+        at = new.number - self.first
+        if at < len(before):
+            new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
+        self._write_history(
+            [*before[:at], new, *before[at + 1 :]],
+            in_hand=new.number,
+            retention=retention,
+            size=size,
+        )
+        return new
+
     def _write_history(
         self,
         history: Sequence[EpochRecord],
@@ -511,3 +343,10 @@ class Entry:
 
     def _path(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"{number:04}.npz"
+
+
+def _without(one: EpochRecord, contents: Container[str]) -> EpochRecord:
+    """An epoch with the files that are there; without its weights the others are of no use."""
+    if one.weights not in contents or (one.frozen is not None and one.frozen not in contents):
+        return replace(one, weights=None, optimizer=None, frozen=None)
+    return one if one.optimizer in contents else replace(one, optimizer=None)

@@ -25,21 +25,24 @@ def fingerprint(
     return _digest(environment.numerics, environment.code, steps_per_execution, network)
 
 
-def was_trained_as_here(entry: Entry, trainer: TrainerConfig, environment: Environment) -> bool:
+def was_trained_as_here(
+    entry: Entry, trainer: TrainerConfig, environment: Environment, network: str | None = None
+) -> bool:
     """Whether a training would go on from an entry, told before TensorFlow is started.
 
-    What only TensorFlow knows, the devices, is taken for the same. Epochs of a user's own network,
-    which nothing but building it tells, count as another's.
+    What only TensorFlow knows, the devices, is taken for the same.
 
     Args:
         entry: of its trajectory, in some environment.
         trainer: how it would be trained.
         environment: captured with its threads.
+        network: digest of a user's own network, which only building it tells; without it, its
+            epochs count as another's.
     """
     stored = entry.about.get("environment")
     if not isinstance(stored, Mapping):
         return False
-    named = _digest(stored, environment.code, trainer.steps_per_execution)[:SHOWN]
+    named = _digest(stored, environment.code, trainer.steps_per_execution, network)[:SHOWN]
     told_later = {"devices": stored.get("devices"), "precision": trainer.precision}
     same = sha256({**environment.numerics, **told_later}) == sha256(dict(stored))
     return same and named == entry.environment

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
-from cnn_sweeps.errors import ConfigError, RunFailedError, StoreError
+from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity, lineage
@@ -26,11 +26,13 @@ from cnn_sweeps.training.loop import EpochSource, FreshTraining, Trainer
 from cnn_sweeps.training.state import has_untracked_state
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import MODEL, Entry, EpochRecord, Retention, WantedEpochs
+from cnn_sweeps.trajectories.entry import MODEL, Entry
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.fingerprint import fingerprint
+from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
-from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
+from cnn_sweeps.trajectories.retention import Retention, WantedEpochs
+from cnn_sweeps.trajectories.shared import SharedEpoch
 from cnn_sweeps.trajectories.sharing import Sharing, summary
 
 PATIENCE = 0.2
@@ -80,7 +82,7 @@ def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
         goes_on=goes_on,
         epoch_mb=config.trajectory.epoch_mb,
         wanted=wanted.weights,
-        shared=_sharing(entry, config, environment, trajectories),
+        shared=Sharing.of(entry, config, environment),
     )
     try:
         with resumed:
@@ -109,46 +111,14 @@ def _describe(stored: Chain, config: Config, environment: Environment) -> None:
         with suppress(StoreError):  # what cannot be written may still be read
             entry.describe(
                 {
-                    **_about(entry, config),
+                    "title": title(config.model),
+                    "data": config.data.name,
+                    "trajectory_hash": entry.trajectory_hash,
                     **({**after, "first": entry.first} if after else {}),
                     "environment": environment.numerics,
                 }
             )
         after = {"previous": entry.trajectory_hash}
-
-
-def _about(entry: Entry, config: Config) -> dict[str, Any]:
-    return {
-        "title": title(config.model),
-        "data": config.data.name,
-        "trajectory_hash": entry.trajectory_hash,
-    }
-
-
-def _sharing(
-    stored: Chain, config: Config, environment: Environment, own: TrajectoryStore
-) -> Sharing | None:
-    """What is shared of a training with others, where a store is named for that.
-
-    Raises:
-        ConfigError: the store is the own cache, which deletes what it does not know.
-    """
-    if config.trajectory.store is None:
-        return None
-    store = SharedStore(config.trajectory.store.expanduser())
-    if own.folder.resolve() in (store.folder.resolve(), *store.folder.resolve().parents):
-        raise ConfigError(
-            f"trajectory.store={store.folder} is in the cache of {own.folder.parent} itself.\n"
-            "  Type a folder of its own, on a file system that all can reach."
-        )
-    steps = config.trainer.steps_per_execution
-    beside = {"code": environment.code, "steps_per_execution": steps}
-    where = {"environment": environment.numerics | beside}
-    return Sharing(
-        entries={e.first: store.entry(e.trajectory_hash, e.environment) for e in stored.entries},
-        about=[_about(entry, config) | where for entry in stored.entries],
-        audit=config.trajectory.audit,
-    )
 
 
 @dataclass(kw_only=True)
@@ -311,10 +281,9 @@ class ResumedTraining:
             return False
         if self.shared.audits(number) and not self._audited(found):
             return True
+        entry, own = self._chain.place(number, self._known)
         retention = Retention(epoch_mb=self.epoch_mb, wanted=self.wanted)
-        kept = self.entry.adopt(
-            found.record, found.contents, known=self._known, retention=retention
-        )
+        kept = entry.adopt(found.record, found.contents, known=own, retention=retention)
         self._known, self._live = [*self._known, kept], None
         self.shared.read.add(number)
         return True
@@ -340,7 +309,7 @@ class ResumedTraining:
     def _give(self, kept: EpochRecord) -> None:
         """Let others have an epoch, or what they have lost of it."""
         shared, trained = self.shared, kept.number in self.trained
-        if shared is None or not (trained or (kept.weights and shared.lacks(kept.number))):
+        if shared is None or not (trained or shared.lacks(kept.number)):
             return
         shared.put(kept, self.entry.contents(kept), self._known)
         if trained:
@@ -413,11 +382,12 @@ class ResumedTraining:
         if epoch.measured and self.trainer.metrics:  # first: no epoch is without what it needs
             new = EpochRecord(epoch=epoch, run_id=self.run_id, weights=None, optimizer=None)
             self.entry.put_metrics(new, self.trainer.metrics.stored(epoch.measured))
-        kept = self.entry.put(
+        entry, own = self._chain.place(epoch.number, self._known)
+        kept = entry.put(
             epoch,
             state,
             run_id=self.run_id,
-            known=self._known,
+            known=own,
             unchanged={key for key, _ in before.items() & self._untrained.items()},
             retention=Retention(
                 epoch_mb=self.epoch_mb,

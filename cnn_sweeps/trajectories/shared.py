@@ -31,8 +31,9 @@ from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files
-from cnn_sweeps.trajectories.entry import ABOUT, EpochRecord, plain_record, record_of
+from cnn_sweeps.trajectories.entry import ABOUT, TrajectoryFolder
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord, plain_record, record_of
 from cnn_sweeps.trajectories.lock import LOCK, Lock
 
 FORMAT = 1
@@ -134,12 +135,12 @@ class SharedStore:
 
     def entry(self, trajectory_hash: str, environment: str) -> "SharedEntry":
         """Where a trajectory is in one environment; there may be nothing yet."""
-        return SharedEntry(self, self.folder / trajectory_hash / environment)
+        return SharedEntry(self.folder / trajectory_hash / environment, self)
 
     def entries(self) -> list["SharedEntry"]:
         """All that is there, by the names of their folders."""
         found = sorted(self.folder.glob(f"*/*/{EPOCHS}"))
-        return [SharedEntry(self, path.parent) for path in found]
+        return [SharedEntry(path.parent, self) for path in found]
 
     def array(self, digest: str) -> Path:
         """Where a file of arrays is."""
@@ -216,26 +217,14 @@ def _is_mine(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class SharedEntry:
+class SharedEntry(TrajectoryFolder):
     """One trajectory in one environment, in a shared store.
 
     Attributes:
         store: the whole.
-        folder: where it is.
     """
 
     store: SharedStore
-    folder: Path
-
-    @property
-    def trajectory_hash(self) -> str:
-        """Which trajectory it is: 64 hex digits."""
-        return self.folder.parent.name
-
-    @property
-    def environment(self) -> str:
-        """Where it was trained: the first digits of the fingerprint."""
-        return self.folder.name
 
     @property
     def paths(self) -> list[Path]:
@@ -258,14 +247,6 @@ class SharedEntry:
         own = sum(size for _, size in files.sizes(self.folder))
         arrays = [self.store.array(digest) for digest in self.named]
         return own + sum(path.stat().st_size for path in arrays if path.exists())
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What it is; empty where nobody could say it."""
-        try:
-            return dict(json.loads((self.folder / ABOUT).read_bytes()))
-        except BROKEN:
-            return {}
 
     @property
     def lock(self) -> Lock:
@@ -338,7 +319,7 @@ class SharedEntry:
     def elsewhere(self, number: int) -> "SharedEntry | None":
         """The same trajectory in another environment, which has that epoch."""
         for folder in sorted(self.folder.parent.glob("*")):
-            other = SharedEntry(self.store, folder)
+            other = SharedEntry(folder, self.store)
             if folder != self.folder and other.has(number):
                 return other
         return None

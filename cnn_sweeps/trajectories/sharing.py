@@ -9,17 +9,21 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.training.epoch import Epoch
-from cnn_sweeps.trajectories.entry import EpochRecord
+from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.lock import Lock
 from cnn_sweeps.trajectories.shared import (
     SharedEntry,
     SharedEpoch,
+    SharedStore,
     differing,
     result_of,
     who,
@@ -58,6 +62,36 @@ class Sharing:
     differing: dict[int, str] = field(default_factory=dict)
     unmatched: dict[int, tuple[str, ...]] = field(default_factory=dict)
     trouble: str = ""
+
+    @classmethod
+    def of(cls, stored: Chain, config: Config, environment: Environment) -> Self | None:
+        """What is shared of a training with others; None where no store is named for that.
+
+        Args:
+            stored: the training, as it is stored here.
+            config: what is asked for.
+            environment: where it is trained; what is stored of that counts.
+
+        Raises:
+            ConfigError: the store is the own cache, which deletes what it does not know.
+        """
+        if config.trajectory.store is None:
+            return None
+        store = SharedStore(config.trajectory.store.expanduser())
+        own = stored.folder.parents[1].resolve()
+        if own in (store.folder.resolve(), *store.folder.resolve().parents):
+            raise ConfigError(
+                f"trajectory.store={store.folder} is in the cache of {own.parent} itself.\n"
+                "  Type a folder of its own, on a file system that all can reach."
+            )
+        steps = config.trainer.steps_per_execution
+        beside = {"code": environment.code, "steps_per_execution": steps}
+        entries, abouts = {}, []
+        for entry in stored.entries:
+            entries[entry.first] = store.entry(entry.trajectory_hash, entry.environment)
+            about = {"environment": environment.numerics} | entry.about
+            abouts.append(about | {"environment": {**about["environment"], **beside}})
+        return cls(entries=entries, about=abouts, audit=config.trajectory.audit)
 
     def __post_init__(self) -> None:
         self._lock: Lock | None = None
@@ -107,6 +141,13 @@ class Sharing:
         except OSError as error:
             place = entry.store.folder
             self.trouble = f"{KEY}={place} cannot be written: {error.strerror or error}"
+
+    def put_all(self, stored: Chain, epochs: int) -> None:
+        """Give so many of the epochs that are stored here, as far as they are not there."""
+        known = stored.history()
+        for one in known[:epochs]:
+            if self.lacks(one.number):
+                self.put(one, stored.contents(one), known)
 
     def lacks(self, number: int) -> bool:
         """Whether the store has not yet an epoch, and can be given it."""

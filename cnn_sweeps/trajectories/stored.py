@@ -20,8 +20,9 @@ from cnn_sweeps.training.epoch import Epoch, TrainingCost
 from cnn_sweeps.trajectories import resume
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import EpochRecord, WantedEpochs
 from cnn_sweeps.trajectories.files import Arrays
+from cnn_sweeps.trajectories.history import EpochRecord
+from cnn_sweeps.trajectories.retention import WantedEpochs
 
 
 @dataclass(kw_only=True)

@@ -1,8 +1,10 @@
 """Names, overrides and options of a command, in any order."""
 
+from argparse import ArgumentTypeError
+
 import pytest
 
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, whole_number
 from cnn_sweeps.errors import ConfigError
 
 
@@ -25,12 +27,19 @@ def test_words_with_an_equals_sign_are_overrides() -> None:
     assert asked.overrides == ["tracking.dir=x", "data.root=y"]
 
 
-@pytest.mark.parametrize(("words", "said"), [([], "nothing"), (["a", "b", "c"], "a b c")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param([], "an argument is missing.", id="none"),
+        pytest.param(["a"], "unexpected arguments: a", id="one"),
+        pytest.param(["a", "b", "c"], "unexpected arguments: a b c", id="three"),
+    ],
+)
 def test_too_few_and_too_many_names_are_refused(words: list[str], said: str) -> None:
     """What would have been right is said."""
     with pytest.raises(ConfigError) as caught:
         diff().read(words)
-    assert str(caught.value) == (f"unexpected arguments: {said}\n  Type cnn-sweeps diff HASH HASH")
+    assert str(caught.value) == (f"{said}\n  Type cnn-sweeps diff HASH HASH")
 
 
 @pytest.mark.parametrize(
@@ -52,3 +61,20 @@ def test_an_unknown_option_is_refused() -> None:
     """With where all of them are listed."""
     with pytest.raises(ConfigError, match="--jsn.\n  Type cnn-sweeps diff --help for the options"):
         diff().read(["abcd", "ef01", "--jsn"])
+
+
+def test_a_table_is_printed_in_one_form() -> None:
+    """As JSON or as CSV, whichever command it is."""
+    parser = Arguments("what-if", "HASH", "Ask.", names=(0, 1))
+    parser.add_forms("it")
+    assert parser.read(["--csv"]).csv
+    with pytest.raises(ConfigError, match="--csv: not allowed with argument --json.\n"):
+        parser.read(["--json", "--csv"])
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "٣"])
+def test_a_count_is_an_integer_from_1(text: str) -> None:
+    """In digits that anybody types."""
+    assert whole_number("20") == 20
+    with pytest.raises(ArgumentTypeError, match=f"{text} is not an integer from 1"):
+        whole_number(text)

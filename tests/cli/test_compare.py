@@ -342,7 +342,7 @@ def test_a_filter_that_nothing_fits_is_no_error(
         pytest.param(["--where", "what is"], r"cannot be read: .*\nThe syntax is", id="filter"),
         pytest.param(["--metric", "los"], r"metric los\.\nThere are: loss", id="metric"),
         pytest.param(["--experiment", "cnn_sweep"], r"Did you mean cnn_sweeps\?", id="experiment"),
-        pytest.param(["--top", "0"], r"0 is not a number of rows", id="top"),
+        pytest.param(["--top", "0"], r"0 is not an integer from 1", id="top"),
         pytest.param(["--csv", "--json"], r"not allowed with", id="both forms"),
     ],
 )

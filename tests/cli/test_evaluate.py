@@ -71,7 +71,7 @@ def test_metrics_of_each_epoch_are_computed_afterwards(
         ),
         (["--metrics", ""], "names no metric"),
         (["--metrics", "brier", "--split", "test"], "would be overfitted"),
-        (["--metrics", "brier", "--json", "--csv"], "Type one of them"),
+        (["--metrics", "brier", "--json", "--csv"], "not allowed with argument"),
         (["--every-epoch"], "--every-epoch needs --metrics"),
     ],
 )

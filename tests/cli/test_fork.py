@@ -77,7 +77,7 @@ def test_what_is_not_there_is_refused(store: Store, finished: Finished) -> None:
         fork.main([f"{short}@7", where])
     with pytest.raises(ConfigError, match="names no epoch"):
         fork.main([f"{short}@last", where])
-    with pytest.raises(ConfigError, match="unexpected arguments: nothing"):
+    with pytest.raises(ConfigError, match="an argument is missing"):
         fork.main([where])
 
 

@@ -12,6 +12,7 @@ from hydra._internal.hydra import Hydra
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
+from cnn_sweeps.runs import validate
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -270,6 +271,12 @@ def test_hydras_own_flags_work(
     assert not list(in_tmp.iterdir())
 
 
+def test_the_help_has_a_line_for_each_command() -> None:
+    """Whoever types nothing but `--help` finds all of them."""
+    told = (Path(validate.config_dir()) / "config.yaml").read_text(encoding="utf-8")
+    assert [name for name in main.COMMANDS if f"  cnn-sweeps {name} " not in told] == []
+
+
 def test_hydras_info_works(tmp_path: Path) -> None:
     """In a process of its own: it is logged, and Hydra configures logging for that."""
     done = subprocess.run(
@@ -414,3 +421,26 @@ def test_shell_completion_offers_options() -> None:
         env=environment,
     )
     assert {"model=cnn", "model=dnn"} <= set(asked.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "starts"),
+    [
+        pytest.param(["-m", "model.filters=2,4"], True, id="a sweep"),
+        pytest.param(["--multirun"], True, id="the default space"),
+        pytest.param(["model.filters=2"], False, id="a run"),
+        pytest.param(["-m", "--dry-run", "seed=1,2"], False, id="a dry run"),
+        pytest.param(["-m", "seed=1,2", "hydra.sweeper.n_jobs=0"], False, id="its workers"),
+        pytest.param(["-m", "hydra/launcher=joblib", "seed=1,2"], False, id="a launcher"),
+        pytest.param(["-m", "seed=1,2", "tracking.dir=x"], False, id="another folder"),
+        pytest.param(["show", "3f2a"], False, id="a command"),
+    ],
+)
+def test_workers_are_made_ready_for_what_is_sure_to_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str], *, starts: bool
+) -> None:
+    """What they import goes on while the command is read; not where studies are already."""
+    monkeypatch.chdir(tmp_path)
+    assert __main__.starts_workers(typed) == starts
+    Path("mlruns", "studies").mkdir(parents=True)
+    assert not __main__.starts_workers(typed)

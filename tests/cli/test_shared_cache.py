@@ -9,8 +9,8 @@ from plans import epoch
 
 from cnn_sweeps.cli import cache
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.trajectories.entry import EpochRecord
 from cnn_sweeps.trajectories.files import digest_of
+from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.shared import SharedEpoch, SharedStore
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

@@ -112,8 +112,8 @@ def test_the_ranking_of_a_sweep_comes_first(
 
 @pytest.mark.slow
 def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:
-    """With what it wrote."""
-    broken = replace(store.address, uri="postgresql://nobody:secret@127.0.0.1:1/none")
+    """With what it wrote: here that a driver is missing, which MLflow does not try again."""
+    broken = replace(store.address, uri="mssql+nothing://nobody:secret@127.0.0.1:1/none")
     with (
         pytest.raises(RunFailedError, match="MLflow's server exited unexpectedly.\n  .*") as caught,
         server.serving_store(broken, taken),

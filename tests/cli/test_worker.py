@@ -59,3 +59,14 @@ def test_a_worker_uses_the_card_that_is_typed(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == UUID.format(1)
     with pytest.raises(ConfigError, match="--gpu 7: there is no such GPU here"):
         worker.Asked.read(["--gpu", "7"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [([], None), (["tracking.patience=300"], 300.0), (["tracking.dir=x"], None)],
+)
+def test_patience_is_that_of_the_sweep_unless_it_is_typed(
+    typed: list[str], seconds: float | None
+) -> None:
+    """A worker on a bad network may need more of it than the others."""
+    assert worker.Asked.read(typed).patience == seconds

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from networks import dataset, settings
+from networks import dataset, experiment, settings
 
 from cnn_sweeps.errors import ModelError
 from cnn_sweeps.models import own_training
@@ -100,7 +100,7 @@ def test_losses_of_its_layers_count(more: Any, *, nested: bool) -> None:
     network = sequential(keras.Sequential([more()]) if nested else more())
     image = keras.Input((8, 8, 1), dtype="uint8")
     model = keras.Model(image, network(layers.Rescaling(1 / 255)(image)))
-    trainer = loop.Trainer.compile(model, dataset(), settings(), 0)
+    trainer = loop.Trainer.compile(model, dataset(), experiment(settings()))
     data = dataset()
     probabilities = model.predict(data.x_val, verbose=0)
     picked = probabilities[np.arange(len(data.y_val)), data.y_val]

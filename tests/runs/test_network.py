@@ -9,14 +9,17 @@ from configs import config
 from sqlalchemy import event
 from stores import Finished, copy_of
 
+from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.models import build
+from cnn_sweeps.runs import backbone, pretrained, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
-from cnn_sweeps.tracking import Store
-from cnn_sweeps.training import loop
+from cnn_sweeps.tracking import RunRecord, Store, model_files, notes
+from cnn_sweeps.tracking.names import MODEL_FROM
+from cnn_sweeps.training import loop, state
 
 TRIAL = TrialContext(parent_run_id=None)
-MOST_STATEMENTS = 140
+MOST_STATEMENTS = 110
 
 
 @pytest.fixture
@@ -114,3 +117,60 @@ def test_a_stored_trial_asks_the_database_little(home: Store) -> None:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert 0 < len(asked) <= MOST_STATEMENTS
+
+
+def left(home: Store) -> RunRecord:
+    """The run of a stored trial that has left curves and model to its epochs."""
+    tried(home, 3)
+    return home.get(tried(home, 1, tracking={"figures": False}).run_id)
+
+
+def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(home: Store) -> None:
+    """Its description says where MLflow's pages show the curves, and what stores the model."""
+    run = left(home)
+    assert not model_files.has_model(home, run)
+    assert notes.pictures_of(home.client, run) == []
+    assert run.tags[MODEL_FROM].startswith("epoch 1 of trajectory ")
+    link = f"/runs/{run.tags['trained_by']}/artifacts/learning_curves.png"
+    assert link in run.tags["mlflow.note.content"]
+    assert "cnn-sweeps promote" in run.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize("log_model", [True, False])
+def test_a_stored_trial_does_what_it_is_told_of_its_model(home: Store, *, log_model: bool) -> None:
+    """It stores it, or nobody does."""
+    tried(home, 3)
+    asked = {"figures": False, "log_model": log_model}
+    run = home.get(tried(home, 1, tracking=asked).run_id)
+    assert model_files.has_model(home, run) == log_model
+    assert MODEL_FROM not in run.tags
+
+
+def test_a_copy_of_a_stored_trial_leaves_them_as_well(home: Store) -> None:
+    """What it is a copy of has neither."""
+    run = left(home)
+    again = home.get(tried(home, 1, tracking={"figures": False}).run_id)
+    assert again.tags["reused_from"] == run.run_id
+    assert again.tags[MODEL_FROM] == run.tags[MODEL_FROM]
+    assert "learning_curves.png" in again.tags["mlflow.note.content"]
+
+
+def test_a_winner_gets_what_it_left(home: Store) -> None:
+    """Curves, and a model that its weights are checked in."""
+    run = left(home)
+    asked = config(trainer={"epochs": 1}, tracking={"figures": False})
+    stored_model.score_stored(home, run, asked, best=True)
+    won = home.get(run.run_id)
+    model_files.check(home, won, model_files.model_of(home, won))
+    assert notes.pictures_of(home.client, won) == ["learning_curves.png"]
+    assert MODEL_FROM not in won.tags
+
+
+def test_what_a_stored_trial_left_can_be_trained_on(home: Store) -> None:
+    """`model.weights=HASH` takes the weights of its epoch."""
+    run = left(home)
+    model = PretrainedModel(weights=run.config_hash)
+    trained = pretrained.trained_run(model, home)
+    assert trained.run.run_id == run.run_id
+    filled = backbone.load(trained, home)
+    assert state.weights_sha256(filled) == run.tags["weights_sha256"]

@@ -33,6 +33,8 @@ from cnn_sweeps.tracking.names import (
     SOFTWARE,
 )
 from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.shared import SharedStore
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
@@ -104,7 +106,7 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
 def test_a_known_trial_asks_little_of_the_store(
     home: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is logged of it goes in three calls, that of known epochs in four."""
+    """What is logged of it goes in one call, and how it ended in another."""
     calls: list[str] = []
     log_batch = MlflowClient.log_batch
 
@@ -116,7 +118,7 @@ def test_a_known_trial_asks_little_of_the_store(
     copied = again(home)
     read = again(home, trainer={"epochs": 1})
     assert (copied.epochs_trained, read.epochs_trained) == (0, 0)
-    assert (calls.count(copied.run_id), calls.count(read.run_id)) == (3, 4)
+    assert (calls.count(copied.run_id), calls.count(read.run_id)) == (2, 2)
 
 
 def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:
@@ -148,6 +150,26 @@ def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -
     logged = home.get(again(home).run_id)
     assert "test_accuracy" in first.metrics
     assert not [name for name in logged.metrics if name.startswith("test_")]
+
+
+def test_its_stored_epochs_are_given_to_others(home: Store, tmp_path: Path) -> None:
+    """Where a training of theirs would look for them; once, and whole."""
+    shared = SharedStore(tmp_path / "all")
+    asked = {"trajectory": {"store": str(shared.folder)}}
+    given = [again(home, **asked).shared["given"] for _ in range(2)]
+    assert given == [2, 0]
+    ((own,), (entry,)) = (TrajectoryStore.under(home.dir).entries(), shared.entries())
+    assert entry.folder.parts[-2:] == own.folder.parts[-2:]
+    assert [one.record for one in entry.epochs()] == own.history()
+    assert entry.about["title"] == own.about["title"]
+    assert entry.contents(own.history()[-1]) == own.contents(own.history()[-1])
+
+
+def test_without_stored_epochs_there_is_nothing_to_give(home: Store, tmp_path: Path) -> None:
+    """Because the cache was cleared, or what trained them were other threads."""
+    TrajectoryStore.under(home.dir).clear()
+    result = again(home, trajectory={"store": str(tmp_path / "all")})
+    assert (result.epochs_trained, result.shared) == (0, {})
 
 
 def test_it_stores_the_config_that_asked(home: Store, first: RunResult) -> None:
@@ -272,6 +294,7 @@ FLAGS: list[tuple[dict[str, str], dict[str, str], bool]] = [
     ({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}, {"XLA_FLAGS": ""}, False),
     ({"tf.config.optimizer.jit": "True"}, {}, False),
     ({}, {"TF_ENABLE_ONEDNN_OPTS": "0"}, False),
+    ({}, {"TF_ENABLE_ONEDNN_OPTS": "1"}, True),  # on for whoever does not choose
     ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, True),
     ({}, {"TF_CPP_MIN_LOG_LEVEL": "2", "ONEDNN_VERBOSE": "1"}, True),
 ]
@@ -297,6 +320,7 @@ def test_a_run_trained_with_other_variables_does_not_answer(
     for then, now, answered in FLAGS:
         assert answers(now, variables=then) == answered, (then, now)
     assert answers(XLA, variables={}, watching=1)
+    assert not answers({"TF_ENABLE_ONEDNN_OPTS": "default"}, onednn="1")
     for damage in ("", "[]", '{"variables": 1}'):
         home.reopen(first.run_id).log_text(damage, ENVIRONMENT_FILE)
         assert reuse.find_finished(asked, home)[0] is None

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 import yaml
 from callbacks import Collector
 from configs import config, with_figures
+from programs import begun, typed
 from stored_models import loaded
 from stores import Finished, copy_of
 
@@ -322,33 +321,18 @@ def test_without_validation_split_there_are_no_validation_metrics(store: Store) 
     assert done.metrics["test_accuracy"] > 0
 
 
-def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m cnn_sweeps` in a folder, as a user would."""
-    environment: dict[str, Any] = {**os.environ, "MLFLOW_TRACKING_URI": ""}
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.slow
 def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
     """A run of the program on real Fashion-MNIST learns, says so, and is found by its hash."""
     if "CNN_SWEEPS_DATA" not in os.environ:
         pytest.skip("CNN_SWEEPS_DATA does not name a folder with Fashion-MNIST")
-    done = program(tmp_path, "data.limit=3000", "trainer.epochs=2", "model.filters=8")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    score = float(done.stdout.split("test_accuracy ")[1].split()[0])
+    said = begun(tmp_path, "data.limit=3000", "trainer.epochs=2", "model.filters=8").well()
+    score = float(said.split("test_accuracy ")[1].split()[0])
     assert score > 0.7
-    prefix = done.stdout.split("cnn-sweeps show ")[1].split()[0]
-    shown = program(tmp_path, "show", prefix)
-    assert "name: fashion_mnist" in shown.stdout
-    assert f"{score:.3f}"[:4] in shown.stdout
+    prefix = said.split("cnn-sweeps show ")[1].split()[0]
+    shown = typed(tmp_path, "show", prefix).well()
+    assert "name: fashion_mnist" in shown
+    assert f"{score:.3f}"[:4] in shown
 
 
 def test_an_average_that_is_taken_is_the_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
     """It scores the test split as it did, to the bit."""
     from cnn_sweeps.runs import stored_model
 
-    tests = stored_model.score_stored(home, run, CONFIG, drawn=False, kept=False)
+    tests = stored_model.score_stored(home, run, CONFIG, best=False)
     assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
     assert reused(home, run)
     forget_digests(home, run)
@@ -330,12 +330,12 @@ def test_a_run_without_a_model_has_the_weights_of_its_epoch(home: Store, run: Ru
     from cnn_sweeps.runs import stored_model
 
     bare = without_model(home, run)
-    tests = stored_model.score_stored(home, bare, CONFIG, drawn=False, kept=False)
+    tests = stored_model.score_stored(home, bare, CONFIG, best=False)
     assert tests == {name: run.metrics[name] for name in ("test_loss", "test_accuracy")}
     assert not model_files.has_model(home, bare)
-    again = stored_model.score_stored(home, bare, CONFIG, drawn=False, kept=True)
+    again = stored_model.score_stored(home, bare, CONFIG, best=True)
     assert (again, model_files.has_model(home, bare)) == (tests, True)
-    assert model_files.check(home, bare)
+    model_files.check(home, bare, model_files.model_of(home, bare))
 
 
 def test_its_model_is_stored_when_it_is_promoted(home: Store, run: RunRecord) -> None:
@@ -387,4 +387,4 @@ def test_large_models_are_stored_of_winners_only(
         tracking={"log_model": log_model},
         trajectory={"epoch_mb": epoch_mb},
     )
-    assert stored_model.for_winners_only(made, params) == later
+    assert stored_model.for_winners_only(made, params, stored=False) == later

@@ -20,7 +20,8 @@ from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories.cache import TrajectoryStore
-from cnn_sweeps.trajectories.entry import Entry, Retention
+from cnn_sweeps.trajectories.entry import Entry
+from cnn_sweeps.trajectories.retention import Retention
 
 PATIENCE, MONITOR = "trainer.early_stopping.patience", "trainer.early_stopping.monitor"
 LOSSES = (1.0, 0.8, 0.9, 0.85, 0.7, 0.75)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import instant
 from optuna.trial import TrialState
 from plans import plan, study
 
@@ -27,6 +28,7 @@ from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts
+from cnn_sweeps.sweeps.workers.worker import Worker
 
 TWO = {"model.filters": "choice(4,8)"}
 
@@ -63,7 +65,7 @@ def test_workers_leave_when_the_sweep_has_no_more(
     told: list[str] = []
     counts = joined(made, find=find, wait=60.0, say=told.append).work(Interrupts())
     assert (counts.total, counts.finished) == (2, 2)
-    assert told == ["waiting for the study, up to 60 s (--wait)"]
+    assert told == ["there is no study: waiting, up to 60 s (--wait)"]
 
 
 def test_a_study_that_may_get_more_trials_is_not_left(
@@ -86,6 +88,17 @@ def test_a_study_that_may_get_more_trials_is_not_left(
     monkeypatch.setattr(join, "Supervisor", Group)
     joined(made, wait=60.0).work(Interrupts())
     assert len(rounds) == 3
+
+
+def test_workers_that_come_after_the_end_leave_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They start no process, and tell how far the sweep is."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    made = begun(tmp_path)
+    Worker(study=made, execute=instant).work()
+    counts = joined(made, wait=600.0, execute="fakes:missing").work(Interrupts())
+    assert (counts.total, counts.finished) == (2, 2)
 
 
 def test_a_study_that_is_not_there_is_waited_for_so_long(tmp_path: Path) -> None:

@@ -180,6 +180,20 @@ def test_the_next_model_of_the_same_layers_is_stored_as_if_it_were_the_first(sto
     assert len(set(described)) == 1
 
 
+def test_requirements_are_stored_without_a_search_through_packages(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes half a second, to find that the installed versions are installed."""
+
+    def searched(_: Any) -> None:
+        raise AssertionError("all packages were looked through")
+
+    check = "mlflow.utils.environment.warn_dependency_requirement_mismatches"
+    monkeypatch.setattr(check, searched)
+    written = files(store, logged(store, plain())) / "requirements.txt"
+    assert f"keras=={keras.__version__}" in written.read_text().splitlines()
+
+
 def test_storing_leaves_the_model_alone(store: Store) -> None:
     """The trained model stays compiled, with its optimizer."""
     model = plain()

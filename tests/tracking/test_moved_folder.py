@@ -101,7 +101,8 @@ def test_a_stored_model_of_a_copy_is_loaded(store: Store, tmp_path: Path) -> Non
     copy = tmp_path / "copy"
     store.dir.rename(copy)
     copied = Store.open(Tracking(dir=copy))
-    with model_files.downloaded_model(copied, copied.get(run.run_id)) as folder:
+    record = copied.get(run.run_id)
+    with model_files.files_of(copied, record, model_files.model_of(copied, record)) as folder:
         assert (folder / "data" / "model.keras").is_file()
     mlflow.set_tracking_uri(copied.uri)
     loaded = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/model")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import dataset
+from networks import dataset, experiment
 
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import ConfigError
@@ -34,7 +34,8 @@ def trained(config: TrainerConfig = CONFIG, **network_is: Any) -> tuple[Any, Tra
     """The trainer, the result before anything is averaged, and where the epochs came from."""
     from cnn_sweeps.training import loop
 
-    trainer = loop.Trainer.compile(network(**network_is), dataset(50, 12), config, 3)
+    asked = experiment(config, seed=3)
+    trainer = loop.Trainer.compile(network(**network_is), dataset(50, 12), asked)
     source = loop.FreshTraining(trainer=trainer, recent=config.weight_averaging or 0)
     return trainer, loop.train(source, config), source
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import dataset, network, settings
+from networks import dataset, experiment, network, settings
 
 from cnn_sweeps.config.schema import CnnModel, TrainerConfig
 
@@ -28,7 +28,9 @@ class Training:
 
         self.model = network(FULL)
         self.seen: list[Any] = []
-        self.trainer = loop.Trainer.compile(self.model, dataset(), config, 0, on_step=self.on_step)
+        self.trainer = loop.Trainer.compile(
+            self.model, dataset(), experiment(config), on_step=self.on_step
+        )
         self.config = config
 
     def on_step(self, step: int) -> None:

@@ -11,7 +11,6 @@ import pytest
 from configs import config
 from networks import dataset, network
 
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
@@ -27,11 +26,9 @@ def trained(cache: FeatureCache | None = None, seed: int = 0, **trainer: Any) ->
     """The losses of a short training on features, and the final weights."""
     from cnn_sweeps.training import loop
 
-    asked = config(model=PLAIN, trainer=CACHED | trainer)
+    asked = config(model=PLAIN, trainer=CACHED | trainer, seed=seed)
     built = network(asked.model, seed)
-    made = loop.Trainer.compile(
-        built, dataset(), asked.trainer, seed, path=segments(asked), cache=cache
-    )
+    made = loop.Trainer.compile(built, dataset(), asked, cache=cache)
     epochs = made.epochs()
     seen = [next(epochs) for _ in range(asked.trainer.epochs)]
     return [*((e.loss, e.val_loss) for e in seen), *(w.tobytes() for w in built.get_weights())]
@@ -42,7 +39,7 @@ def features_of(cache: FeatureCache | None, seed: int = 0) -> list[bytes]:
     from cnn_sweeps.training import features
 
     found = features.with_features(network(config(model=PLAIN).model, seed), dataset(), cache)
-    return [found.x_train.tobytes(), found.x_val.tobytes()]
+    return [np.asarray(x).tobytes() for x in (found.x_train, found.x_val)]
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from configs import config
 from networks import dataset, network
 
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import CnnModel, PretrainedModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
@@ -95,7 +94,7 @@ def test_frozen_layers_keep_all_their_bits_until_they_are_let_go(ema: float | No
     """Their moving averages too: a frozen batch normalisation works as when predicting."""
     from cnn_sweeps.training import loop
 
-    experiment = config(
+    asked = config(
         model=PLAIN,
         trainer={
             "epochs": 3,
@@ -106,8 +105,7 @@ def test_frozen_layers_keep_all_their_bits_until_they_are_let_go(ema: float | No
         },
     )
     built = network(MODEL)
-    path = segments(experiment)
-    trainer = loop.Trainer.compile(built, dataset(), experiment.trainer, 0, path=path)
+    trainer = loop.Trainer.compile(built, dataset(), asked)
     inner = built.get_layer("backbone")
 
     def values(layer: str) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formulas import Formula, Whole, expected
-from networks import SHAPE, augmented, dataset, network, settings
+from networks import SHAPE, augmented, dataset, experiment, network, settings
 
 from cnn_sweeps.config.schema import (
     CnnModel,
@@ -29,7 +29,7 @@ def trained(config: TrainerConfig, **fields: Any) -> tuple[str, TrainingResult]:
     from cnn_sweeps.training import loop, state
 
     net = network()
-    trainer = loop.Trainer.compile(net, fields.pop("data", dataset()), config, 0, **fields)
+    trainer = loop.Trainer.compile(net, fields.pop("data", dataset()), experiment(config), **fields)
     result = loop.train(loop.FreshTraining(trainer=trainer), config)
     return state.weights_sha256(net), result
 
@@ -58,7 +58,7 @@ class Learnt:
         from cnn_sweeps.training import loop
 
         self.model, self.weights = network(), list[str]()
-        self.trainer = loop.Trainer.compile(self.model, dataset(), LEARNS, 0)
+        self.trainer = loop.Trainer.compile(self.model, dataset(), experiment(LEARNS))
         source = loop.FreshTraining(trainer=self.trainer)
         self.result: TrainingResult = loop.train(source, LEARNS, callbacks=(self,))
         self._path = self.trainer.epochs(start=LEARNS.epochs + 1)
@@ -169,13 +169,13 @@ def test_a_continued_training_is_the_uninterrupted_one() -> None:
     config = settings(epochs=6, steps_per_execution=3, schedule=Schedule(name="cosine"))
     data = dataset(held_out=0)
     whole = augmented()
-    path = loop.Trainer.compile(whole, data, config, 0).epochs()
+    path = loop.Trainer.compile(whole, data, experiment(config)).epochs()
     first = [next(path) for _ in range(3)]
     kept = state.snapshot(whole)
     expected = [next(path) for _ in range(2)]
 
     other = augmented(seed=5)
-    trainer = loop.Trainer.compile(other, data, config, 0)
+    trainer = loop.Trainer.compile(other, data, experiment(config))
     state.restore(other, kept)
     path = trainer.epochs(start=len(first) + 1)
     continued = [next(path) for _ in range(2)]
@@ -322,7 +322,7 @@ def test_every_precision_trains(precision: Any) -> None:
     from cnn_sweeps.training import loop
 
     net = build.build_model(CnnModel(filters=2, conv_blocks=1, batch_norm=True), SHAPE, 3)
-    trainer = loop.Trainer.compile(net, dataset(held_out=0), config, 0)
+    trainer = loop.Trainer.compile(net, dataset(held_out=0), experiment(config))
     result = loop.train(loop.FreshTraining(trainer=trainer), config)
     backend.configure_backend(TrainerConfig(), 0)
     assert np.isfinite(result.epochs[0].loss)

@@ -24,7 +24,6 @@ Trained = tuple[list[tuple[float, float]], list[Any]]
 
 def ours(model: dict[str, Any], optimizer: dict[str, Any]) -> Trained:
     """What the program trains."""
-    from cnn_sweeps.config.path import segments
     from cnn_sweeps.models.build import build_model
     from cnn_sweeps.training import backend
     from cnn_sweeps.training.loop import FreshTraining, Trainer, train
@@ -36,9 +35,7 @@ def ours(model: dict[str, Any], optimizer: dict[str, Any]) -> Trained:
     )
     backend.configure_backend(made.trainer, made.seed)
     network = build_model(made.model, SHAPE, 3)
-    trainer = Trainer.compile(
-        network, IMAGES, made.trainer, made.seed, augment=made.augment, path=segments(made)
-    )
+    trainer = Trainer.compile(network, IMAGES, made)
     done = train(FreshTraining(trainer=trainer), made.trainer)
     return [(epoch.loss, epoch.accuracy) for epoch in done.epochs], network.get_weights()
 

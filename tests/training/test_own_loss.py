@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
-from networks import dataset, network, settings
+from networks import dataset, experiment, network, settings
 
 from cnn_sweeps.errors import ConfigError, ModelError
 from cnn_sweeps.provenance.identity import identify
@@ -80,7 +80,7 @@ def trained(loss: str | None) -> tuple[list[Any], Any, float]:
 
     model, data = network(), dataset()
     asked = settings(loss=loss and f"own_losses:{loss}")
-    trainer = loop.Trainer.compile(model, data, asked, 0)
+    trainer = loop.Trainer.compile(model, data, experiment(asked))
     epoch = next(trainer.epochs())
     return model.get_weights(), epoch, trainer.evaluate(data.x_val, data.y_val)[0]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
-from networks import dataset, network
+from networks import dataset, experiment, network
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError, ModelError
@@ -264,7 +264,7 @@ def test_measuring_moves_nothing_that_training_goes_on_from() -> None:
     model = keras.Model(plain.inputs, keras.layers.Softmax()(Noise()(plain.output)))
     data = dataset(40, 12)
     asked = trainer(metrics=["macro_f1"])
-    trainer_of = loop.Trainer.compile(model, data, asked, 0)
+    trainer_of = loop.Trainer.compile(model, data, experiment(asked))
     before = state.snapshot(model)
     epoch = next(trainer_of.epochs())
     after = state.snapshot(model)

@@ -3,17 +3,85 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from formulas import Formula, Variable, expected, hang_at, losses
+from plans import epoch
 
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.frozen import FrozenStore
+from cnn_sweeps.trajectories.history import EpochRecord
+from cnn_sweeps.trajectories.retention import Retention, drop_old_state
+
+
+def history(epochs: int) -> list[EpochRecord]:
+    """So many epochs, all with everything."""
+    return [
+        EpochRecord(
+            epoch=epoch(n, loss=1 / (3 * n)), run_id="run", weights="w" * 64, optimizer="o" * 64
+        )
+        for n in range(1, epochs + 1)
+    ]
+
+
+def test_only_the_last_optimizers_stay() -> None:
+    """One to go on from and one in reserve."""
+    thin = drop_old_state(history(5), weights=range(1, 6))
+    assert [one.optimizer is not None for one in thin] == [False, False, False, True, True]
+    assert [one.weights for one in thin] == ["w" * 64] * 5
+    assert drop_old_state(history(1), weights=[1]) == history(1)
+
+
+def test_of_the_others_only_the_metrics_stay() -> None:
+    """Weights where something wants them, and the whole state where somebody may go on from it."""
+    thin = drop_old_state(history(6), weights=[2], states=[3])
+    assert [one.weights is not None for one in thin] == [False, True, True, False, True, True]
+    assert [one.optimizer is not None for one in thin] == [False, False, True, False, True, True]
+    assert [one.epoch for one in thin] == [one.epoch for one in history(6)]
+
+
+def test_a_state_is_large_beyond_the_limit() -> None:
+    """Then the best epochs keep their weights, by either metric, and those that a run names."""
+    epochs = [
+        EpochRecord(
+            epoch=replace(epoch(n), val_loss=loss, val_accuracy=accuracy),
+            run_id="run",
+            weights="w",
+            optimizer=None,
+        )
+        for n, loss, accuracy in [(1, 0.9, 0.5), (2, 0.3, 0.6), (3, 0.5, 0.8), (4, 0.4, 0.8)]
+    ]
+    limited = Retention(epoch_mb=1.0, wanted=[1])
+    assert limited.weights(epochs, 10**6) == {1, 2, 3, 4}
+    assert limited.weights(epochs, 10**6 + 1) == {1, 2, 3}
+    assert Retention().weights(epochs, 10**12) == {1, 2, 3, 4}
+
+
+def test_the_best_epochs_by_further_metrics_keep_their_weights() -> None:
+    """Of two that are as good the first, and never one without a number."""
+    measured = {
+        2: {"macro_f1": 0.7, "brier": 0.2},
+        3: {"macro_f1": 0.9, "brier": float("nan")},
+        4: {"macro_f1": 0.9, "brier": 0.3},
+    }
+    limited = Retention(epoch_mb=0, metrics={"macro_f1": True, "brier": False, "ece": False})
+    assert limited.weights(history(5), 1, measured) >= {3, 2}
+    assert 4 not in limited.weights(history(5), 1, measured)
+
+
+def test_without_validation_images_there_is_no_best_epoch() -> None:
+    """A run then ends with its last one."""
+    epochs = [
+        replace(one, epoch=replace(one.epoch, val_loss=None, val_accuracy=None))
+        for one in history(3)
+    ]
+    assert Retention(epoch_mb=0).weights(epochs, 1) == set()
 
 
 @pytest.fixture
@@ -27,8 +95,8 @@ class Falling(Formula):
 
     def epochs(self, start: int = 1, history: Any = ()) -> Any:
         """The epochs, with another validation loss each."""
-        for epoch in super().epochs(start, history):
-            yield Epoch(**{**vars(epoch), "val_loss": float(abs(epoch.number - 3))})
+        for one in super().epochs(start, history):
+            yield Epoch(**{**vars(one), "val_loss": float(abs(one.number - 3))})
 
 
 def trained(
@@ -230,9 +298,9 @@ def test_what_moves_is_stored_with_each_epoch(tmp_path: Path) -> None:
 
     class Moving(Steady):
         def epochs(self, start: int = 1, history: Any = ()) -> Any:
-            for epoch in super().epochs(start, history):
-                self.model.variables[2].assign([epoch.number])
-                yield epoch
+            for one in super().epochs(start, history):
+                self.model.variables[2].assign([one.number])
+                yield one
 
     entry = Entry(tmp_path / "a" / "environment")
     trained(entry, 3, Moving())

@@ -101,6 +101,16 @@ def test_what_is_known_already_is_given(ana: User, bo: User) -> None:
     assert (bo.trainer.done, bo.shared.counts["read"]) == ([], 3)
 
 
+def test_known_epochs_without_weights_are_given_as_well(ana: User, bo: User) -> None:
+    """Of a large network most have none; without them nobody could read those that follow."""
+    ana.train(5, epoch_mb=0.0)
+    ana.store.clear(ana.store.entries(), others=True)
+    ana.train(5, epoch_mb=0.0)
+    assert ana.shared.counts["given"] == 5
+    assert bo.outcome(6, epoch_mb=0.0) == expected(6)
+    assert bo.trainer.done == [6]
+
+
 @pytest.mark.parametrize("audit", [0.5, 1.0])
 def test_an_audit_trains_again_and_compares(ana: User, bo: User, audit: float) -> None:
     """The share that was asked for, of the epochs that were read, with the same result."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -194,19 +193,19 @@ def _files(folder: Path) -> list[str]:
         raise DataError(
             f"{folder} contains no images; add images or remove the class folder everywhere."
         )
-    for entry in entries:
-        if _is_folder(entry):
-            raise DataError(
-                f"{folder / entry.name} is a folder inside a class folder; class "
-                "folders lie in the folder itself, or in its train/, val/ and test/."
-            )
+    if inner := next(filter(_is_folder, entries), None):
+        raise DataError(
+            f"{folder / inner.name} is a folder inside a class folder; class "
+            "folders lie in the folder itself, or in its train/, val/ and test/."
+        )
     return [f"{folder}{os.sep}{entry.name}" for entry in entries]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    with suppress(OSError):  # a link to itself
+    try:
         return entry.is_dir()
-    return False
+    except OSError:  # a link to itself
+        return False
 
 
 def _check_labelled(folder: Path, split: SplitName, names: Sequence[str]) -> None:

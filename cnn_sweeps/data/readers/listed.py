@@ -16,7 +16,7 @@ from cnn_sweeps.data.arrays import Labels, Shape, View
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.data.decoded import Decoding
 from cnn_sweeps.data.files import links_out
-from cnn_sweeps.data.manifest import Manifest
+from cnn_sweeps.data.manifest import Manifest, add_joined
 from cnn_sweeps.data.readers import unreadable
 from cnn_sweeps.data.readers.split_names import SplitName
 from cnn_sweeps.data.split import hold_out
@@ -154,12 +154,13 @@ def _decoded(
 ) -> tuple[dict[SplitName, _Part], str, tuple[str, ...]]:
     """The images of each split, the digest of what was decoded, and what is to be said of them."""
     every = [path for files in listing.splits.values() for path in files.paths]
-    paths = [path for path in dict.fromkeys(every) if is_image(path)]
+    known = np.array([is_image(path) for path in every])
+    paths = every if known.all() else [every[place] for place in np.flatnonzero(known).tolist()]
     cache = decoded.cache_folder(config.cache)
     digests = Manifest.of(listing.source, cache).digests(paths)
     found = decoded.read(paths, digests, config, listing.source)
     faults = {paths[place]: fault for place, fault in found.faults.items()}
-    if len(paths) < len(set(every)):
+    if len(paths) < len(every):
         faults |= _foreign(every)
     notices = found.notices
     if faults and not config.skip_unreadable:
@@ -169,15 +170,18 @@ def _decoded(
     if config.rules > 1:
         notices += links_out(listing.folder, (path for path in paths if path not in faults))
     images = replace(found.images, names=paths)
-    place = dict(zip(paths, range(len(paths)), strict=True))
-    parts = {}
+    numbers, first, parts = np.cumsum(known) - 1, 0, {}
     for split, files in listing.splits.items():
         left = _readable(files, faults)
-        left = left.of(_in_turns(left.labels)) if listing.in_turns else left
-        places = np.array([place[path] for path in left.paths], dtype=np.int64)
+        left = left[_in_turns(files.labels[left])] if listing.in_turns else left
+        places = numbers[first + left]
         parts[split] = _Part(
-            x=images.pick(places), y=left.labels, digests=digests[places], groups=left.groups
+            x=images.pick(places),
+            y=files.labels[left],
+            digests=digests[places],
+            groups=None if files.groups is None else files.groups[left],
         )
+        first += len(files.paths)
     return parts, found.digest, notices
 
 
@@ -189,16 +193,16 @@ def _foreign(paths: Sequence[str]) -> Faults:
     return {path: picture.foreign_file(Path(path), OTHER, "move or convert it") for path in others}
 
 
-def _readable(files: Files, faults: Faults) -> Files:
-    """The files of a split without those that cannot be read.
+def _readable(files: Files, faults: Faults) -> NDArray[np.int64]:
+    """The places of the files of a split that can be read.
 
     Raises:
         DataError: nothing is left of a class; with the first of its files.
     """
     if not faults:
-        return files
-    left = files.of(np.array([path not in faults for path in files.paths]))
-    for label in np.setdiff1d(files.labels, left.labels):
+        return np.arange(len(files.paths))
+    left = np.flatnonzero([path not in faults for path in files.paths])
+    for label in np.setdiff1d(files.labels, files.labels[left]):
         first = files.paths[int(np.argmax(files.labels == label))]
         raise DataError(f"{Path(first).parent} has no image that can be read; {faults[first]}")
     return left
@@ -221,7 +225,7 @@ def _digest(parts: Mapping[SplitName, _Part], listing: Listing, config: ImageFil
     for split in sorted(parts):
         part = parts[split]
         sha.update(f"{split} {len(part.y)}\n".encode())
-        sha.update(b"\n".join(part.digests.tolist()))
+        add_joined(sha, part.digests, b"\n")
         sha.update(part.y.astype("<i8").tobytes())
         if split == "train" and part.groups is not None:
             sha.update(f"groups {json.dumps(part.groups.tolist())}\n".encode())

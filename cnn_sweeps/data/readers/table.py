@@ -4,8 +4,10 @@ import csv
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,10 @@ PARQUET = (".parquet", ".pq")
 ZIP = b"PK\x03\x04"
 """How an archive begins, and so XLSX and ODS."""
 DELIMITERS = (",", ";", "\t")
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+"""How an address begins: `https://`, `s3://`, `file://`."""
+DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+"""How a path of Windows begins that is not relative."""
 HEAD = 2
 """The number of the first row of a CSV file: it has a head above, and people count from 1."""
 Columns = Mapping[str, Sequence[str]]
@@ -54,7 +60,12 @@ def read(config: TableData) -> Content:
         refuse_unused(config, "test_fraction", f"{path} has rows for testing")
     return listed.read(
         Listing(
-            name=path.stem, source=path, folder=path.parent, class_names=classes, splits=splits
+            name=path.stem,
+            source=path,
+            folder=path.parent,
+            class_names=classes,
+            splits=splits,
+            notices=tuple(_written_differently(classes)),
         ),
         config,
     )
@@ -168,6 +179,13 @@ def _in_order(label: str) -> tuple[bool, float, str]:
     return (False, value, label) if math.isfinite(value) else (True, 0.0, label)
 
 
+def _written_differently(classes: Sequence[str]) -> Iterator[str]:
+    """A sentence on each two classes that are one number, such as `1` and `1.0`."""
+    for one, other in pairwise(classes):
+        if _in_order(one)[:2] == _in_order(other)[:2] != _in_order("")[:2]:
+            yield f"The labels {one!r} and {other!r} are two classes: write one number in one way."
+
+
 def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int]) -> Files:
     """A file, label and group for each row.
 
@@ -177,6 +195,7 @@ def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int
     names = _column(config, path, columns, "path") or ()
     groups = _column(config, path, columns, "group")
     folder = "" if path.parent == Path() else f"{path.parent}{os.sep}"
+    tops = {f"{place}{os.sep}" for place in (path.parent.absolute(), path.parent.resolve())}
     seen: dict[str, int] = {}
     for row, name in enumerate(names):
         where = f"row {row + HEAD} of {path}"
@@ -184,12 +203,7 @@ def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int
             raise DataError(f"{where} has no path; fill it in.")
         if "\0" in name:
             raise DataError(f"{where} has a zero byte in its path; write it anew.")
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(
-                f"{where} has the path {name}, which leaves the folder of the table; write paths "
-                f"from {path.parent} on, and move the table to the folder above its images."
-            )
-        file = folder + os.path.normpath(name)
+        file = folder + _from_folder(name, tops, where)
         if (first := seen.setdefault(file, row)) != row:
             raise DataError(f"{where} has the file of row {first + HEAD}, {name}; remove one.")
         if groups is not None and not groups[row]:
@@ -199,6 +213,34 @@ def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int
         labels=np.array(labels, dtype=np.int64),
         groups=None if groups is None else np.array(groups),
     )
+
+
+def _from_folder(name: str, tops: Set[str], where: str) -> str:
+    """A path as it goes on from the folder of the table, however it is written there.
+
+    Args:
+        name: with slashes or, from Windows, backslashes; it may begin at the root or at `~`.
+        tops: the folder of the table, as it is called and as it is without links.
+        where: the row.
+
+    Raises:
+        DataError: it is an address of the web, or leads out of the folder.
+    """
+    if ADDRESS.match(name):
+        raise DataError(
+            f"{where} has the address {name}; download the images, and write the paths of files."
+        )
+    if "\\" in name and not any(os.path.lexists(top + name) for top in tops):
+        name = name.replace("\\", os.sep)
+    file = os.path.normpath(expand_user(Path(name)) if name.startswith("~") else name)
+    for top in filter(file.startswith, tops):
+        file = file.removeprefix(top)
+    if file.startswith(os.sep) or file.split(os.sep, 1)[0] == os.pardir or DRIVE.match(file):
+        raise DataError(
+            f"{where} has the path {name}, which leaves the folder of the table; write paths "
+            f"from {min(tops)} on, and move the table to the folder above its images."
+        )
+    return file
 
 
 def _splits(

@@ -142,14 +142,13 @@ class JobRunner:
         """Deal with overrides that were tried before; whether they were."""
         study, trial = self.study, job.trial
         key = study.plan.experiment_key(job.overrides)
-        repetition.name(trial, experiment_key=key, trajectory_key=key)
+        repetition.name(study, trial, experiment_key=key, trajectory_key=key)
         earlier = repetition.earlier_duplicates(study, trial, key)
         if not earlier or duplicates.tried_again(study.plan.duplicates):
             return False
         known = duplicates.known_of(earlier)
         if study.plan.duplicates == "reuse" and known.values is not None:
-            trial.set_user_attr(REUSED_FROM, known.number)
-            study.done(trial, known.values)
+            study.done(trial, known.values, {REUSED_FROM: known.number})
             return True
         self.given_up += not requeue.resample(study, trial, known.values)
         return True

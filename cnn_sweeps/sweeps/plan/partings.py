@@ -11,7 +11,7 @@ from typing import Any
 
 from cnn_sweeps.errors import InputError
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.trajectories.entry import WantedEpochs
+from cnn_sweeps.trajectories.retention import WantedEpochs
 
 PATH = ("trainer.epochs", "trainer.phases", "trainer.schedule")
 """What beginnings of these keys say makes another training of a trajectory, from some epoch on."""

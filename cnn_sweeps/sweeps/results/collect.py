@@ -143,8 +143,8 @@ def _curves(ranking: Ranking, runs: Runs) -> tuple[Curve, ...]:
         if row.run_id in runs.by_id:
             # A run whose metrics were deleted has no curve, and is no reason to have no report.
             with suppress(StoreError, KeyError):
-                epochs = epochs_of(runs.store.reopen(row.run_id or ""))
-                network = runs.by_id[row.run_id or ""].name.partition(" · ")[0]
+                run = runs.by_id[row.run_id or ""]
+                epochs, network = epochs_of(runs.store, run), run.name.partition(" · ")[0]
                 made = Curve(trial=row.number, rank=row.rank, epochs=epochs, network=network)
                 found.append(made)
     return tuple(found)
@@ -179,7 +179,7 @@ def _stored(run: RunRecord | None, runs: Runs, path: str) -> Mapping[str, object
     if run is None or runs.store is None:
         return {}
     with suppress(StoreError, ValueError):
-        stored = artifacts.read_bytes(runs.store, run.run_id, path)
+        stored = artifacts.read_file(runs.store, run, path)
         parsed = json.loads(stored) if stored else {}
         return parsed if isinstance(parsed, dict) else {}
     return {}

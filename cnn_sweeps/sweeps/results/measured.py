@@ -16,8 +16,8 @@ from cnn_sweeps.runs.measured import MeasuredRun, Which, check_metrics, measure
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import first_line, rounded, setting
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store
 
@@ -44,7 +44,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredStudy:
+class MeasuredStudy(Results):
     """The trials of a study by metrics of the validation images.
 
     Attributes:
@@ -73,11 +73,6 @@ class MeasuredStudy:
             }
             for rank, each in enumerate(self.candidates, 1)
         ]
-
-    def to_csv(self) -> str:
-        """The candidates for a spreadsheet."""
-        records = self.records()
-        return csv_text(list(records[0]) if records else ["rank"], records)
 
     def table(self) -> Table:
         """A row for each candidate."""

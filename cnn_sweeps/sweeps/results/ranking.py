@@ -15,7 +15,7 @@ from cnn_sweeps.sweeps.results.test_scores import best_trials, ranked_trials
 from cnn_sweeps.sweeps.results.trials import Scores, TrialReader
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import format as measures
-from cnn_sweeps.text.csv import csv_text
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, params
 from cnn_sweeps.training.epoch import EPOCH_METRICS
@@ -27,7 +27,7 @@ HASH = "config hash"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Ranking(Results):
     """All finished trials, best first; then the pruned, then the failed.
 
     Attributes:
@@ -76,11 +76,6 @@ class Ranking:
         ]
         keys = list(dict.fromkeys(key for record in flat for key in record))
         return [{key: record.get(key) for key in keys} for record in flat]
-
-    def to_csv(self) -> str:
-        """The table for a spreadsheet, with full hashes."""
-        records = self.records()
-        return csv_text(list(records[0]) if records else ["rank"], records)
 
     def to_markdown(self) -> str:
         """The table as it is shown in the terminal, in Markdown."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from typing import Any
 
 import yaml
@@ -78,7 +79,19 @@ def to_be_scored(study: SweepStudy) -> list[FrozenTrial]:
     return best_trials(study) if study.plan.exercise is None else study.trials(TrialState.COMPLETE)
 
 
-def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str], None]) -> Scores:
+def nothing_early(_: Unscored) -> dict[str, float]:
+    """What was scored before the search was over, where nothing was."""
+    return {}
+
+
+def score(
+    study: SweepStudy,
+    store: Store,
+    *,
+    workers: int,
+    say: Callable[[str], None],
+    early: Callable[[Unscored], dict[str, float]] = nothing_early,
+) -> Scores:
     """Test metrics of each winner by trial number; logged to its run as well.
 
     Args:
@@ -87,8 +100,11 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
         workers: processes that score, each with TensorFlow at hand; 0 for this one alone, as far
             as TensorFlow was not started in it with other threads.
         say: is told when it will take a while.
+        early: what was scored before the search was over, which is logged then.
     """
-    known, asked = _divided(study, store)
+    known, asked = unscored(study, store)
+    known |= {each.trial: tests for each in asked if (tests := early(each))}
+    asked = [each for each in asked if each.trial not in known]
     if len(asked) > MANY:
         say(f"scoring {len(asked)} trials on the test split")
     for alike in _by_start(asked):
@@ -96,7 +112,7 @@ def score(study: SweepStudy, store: Store, *, workers: int, say: Callable[[str],
     return known
 
 
-def _divided(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
+def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
     """Of the trials that are to be scored: the test metrics that are known, and the others."""
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
@@ -149,29 +165,55 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     for unscored in asked:
         config = load_stored(unscored.config)
         backend.configure_backend(config.trainer, config.seed)
-        tracked = store.reopen(unscored.run_id)
         tests = _scored_as_stored(store, config, unscored) or _trained_again(
             store, config, unscored
         )
-        tracked.log_metrics(tests)
-        notes.describe(tracked)
+        _log(store, unscored, tests)
         scores[unscored.trial] = tests
     return scores
 
 
-def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
+def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -> dict[str, float]:
+    """Score and draw a trial from what is stored of it, and log that once it has won.
+
+    Args:
+        tracking: where its run is.
+        unscored: the trial.
+        gate: says that it has won; where it is closed instead, nothing is logged.
+
+    Returns:
+        Its test metrics; none where it has not won, or what is stored is not enough.
+    """
+    store, config = Store.open(tracking), load_stored(unscored.config)
+    backend.configure_backend(config.trainer, config.seed)
+
+    def won() -> bool:
+        try:
+            return bool(gate.recv())
+        except EOFError:
+            return False
+
+    tests = _scored_as_stored(store, config, unscored, won)
+    if tests:
+        _log(store, unscored, tests)
+    return tests
+
+
+def _log(store: Store, unscored: Unscored, tests: Mapping[str, float]) -> None:
+    tracked = store.reopen(unscored.run_id)
+    tracked.log_metrics(tests)
+    notes.describe(tracked)
+
+
+def _scored_as_stored(
+    store: Store, config: Config, unscored: Unscored, won: Callable[[], bool] = lambda: True
+) -> dict[str, float]:
     """The test metrics of what is stored of a trial; none where that is not enough."""
     with quiet_stderr():
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
-    trial, tracking = store.get(unscored.run_id), config.tracking
+    trial = store.get(unscored.run_id)
     try:
-        return stored_model.score_stored(
-            store,
-            trial,
-            config,
-            drawn=tracking.figures and unscored.best,
-            kept=bool(tracking.log_model) and unscored.best,
-        )
+        return stored_model.score_stored(store, trial, config, best=unscored.best, won=won)
     except RecordError as error:
         logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
     except StoreError as error:

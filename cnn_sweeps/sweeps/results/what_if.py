@@ -12,8 +12,8 @@ from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.what_if import what_if
 from cnn_sweeps.sweeps.results.measured import finished_records
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import first_line, pluralize, rounded
+from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store
 
@@ -46,7 +46,7 @@ class StudyOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyWhatIf:
+class StudyWhatIf(Results):
     """A study under several rules.
 
     Attributes:
@@ -78,11 +78,6 @@ class StudyWhatIf:
             }
             for each in self.outcomes
         ]
-
-    def to_csv(self) -> str:
-        """The rules for a spreadsheet."""
-        records = self.records()
-        return csv_text(list(records[0]), records)
 
     def table(self) -> Table:
         """A row for each rule."""

@@ -15,11 +15,13 @@ LOG = "cnn_sweeps:log"
 OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
 SCHEDULE = "cnn_sweeps:schedule"
+IMAGES = "cnn_sweeps:images:"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
 workers that a launcher placed are to end, the command line that last carried it out, into how
 many shares it divides the cores where seconds are compared, where its log is written, whether a
-controller may yet put trials into it, how often a trial is requeued whose worker died, and (a
-system attribute, for nobody needs it at each look) which items there are beside those that wait."""
+controller may yet put trials into it, and how often a trial is requeued whose worker died. And,
+as system attributes, for nobody needs them at each look: which items there are beside those that
+wait, and the digest of the images that settings of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -33,10 +35,12 @@ number of the trial that had it first."""
 
 OWNER = "owner"
 BEAT = "beat"
+INTERRUPTED = "interrupted"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
-"""Of a running trial: whose it is, its last sign of life, which experiment it is, and which
-trajectory that is a prefix of. A waiting trial with values carries the last two as well."""
+"""Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
+which experiment it is, and which trajectory that is a prefix of. A waiting trial with values
+carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

@@ -6,19 +6,24 @@ not be the same twice is looked up before it is tried again.
 
 import inspect
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from typing import Any
 
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from cnn_sweeps.tracking.patience import waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
 """The system attribute by which a trial is known that was enqueued, though nobody was told so."""
+
+Writes = Callable[[BaseStorage], bool]
+"""Several writes to the storage that it is given; False where there is nothing to be written."""
 
 
 def _delegate(name: str) -> Callable[..., Any]:
@@ -40,9 +45,22 @@ _Delegating: Any = type("_Delegating", (BaseStorage,), {name: _delegate(name) fo
 class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are those of BaseStorage
     """Another storage, whose calls wait inside `tracking.patience.patient`."""
 
-    def __init__(self, inner: BaseStorage) -> None:
-        """Wait for a storage."""
-        self.inner = inner
+    def __init__(self, inner: BaseStorage, database: RDBStorage | None = None) -> None:
+        """Wait for a storage; `database` is the one below it that knows transactions."""
+        self.inner, self.database = inner, database
+
+    def together(self, writes: Writes, was_done: Callable[[], bool]) -> bool:
+        """Carry out writes in one transaction; see `together`."""
+        tried = False
+
+        def attempt() -> bool:
+            nonlocal tried
+            if tried and was_done():
+                return True
+            tried = True
+            return _in_a_transaction(self.database, writes) if self.database else writes(self.inner)
+
+        return waiting(attempt)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial, once, however often that is tried."""
@@ -69,8 +87,7 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
     ) -> bool:
         """Let a trial run or end; one that has ended so, by a call that was cut off, has.
 
-        Of a claim that was cut off nobody can tell whose it is: it stays without an owner, and is
-        requeued as such.
+        A claim is made by `together`, which knows its own again.
         """
         tried = False
 
@@ -85,6 +102,49 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
                 raise
 
         return waiting(attempt)
+
+
+def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool]) -> bool:
+    """Carry out writes so that others see all of them or none, where the storage can do that.
+
+    A journal has them one after the other: whoever dies between two is recovered from.
+
+    Args:
+        storage: where to write.
+        writes: what to do with the storage that it is given; False where nothing is to be done.
+        was_done: whether an attempt whose answer was lost was carried out; else it is repeated.
+
+    Returns:
+        What `writes` says.
+    """
+    if isinstance(storage, PatientStorage):
+        return storage.together(writes, was_done)
+    return (
+        _in_a_transaction(storage, writes) if isinstance(storage, RDBStorage) else writes(storage)
+    )
+
+
+def _in_a_transaction(database: RDBStorage, writes: Writes) -> bool:
+    with _transaction(database):
+        return writes(database)
+
+
+@contextmanager
+def _transaction(database: RDBStorage) -> Iterator[None]:
+    """A block in which what Optuna commits after each write is committed at the end, or not at all.
+
+    It asks for a session of this thread each time, and gets one that takes part in the transaction.
+    """
+    sessions = database.scoped_session
+    sessions.remove()
+    try:
+        with database.engine.begin() as connection:
+            sessions(bind=connection, join_transaction_mode="rollback_only")
+            yield
+    except SQLAlchemyError as error:
+        raise StorageInternalError("A transaction could not be carried out.") from error
+    finally:
+        sessions.remove()
 
 
 def _ended_so(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:

@@ -27,11 +27,11 @@ DRAWS = 200
 """Points of a continuous space by chance, one of which is new wherever a number has an effect."""
 
 
-def name(trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
+def name(study: TrialQueue, trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
     """Say which experiment a claimed trial is, and which trajectory it belongs to."""
-    for key, value in {TRAJECTORY_KEY: trajectory_key, EXPERIMENT_KEY: experiment_key}.items():
-        if trial.user_attrs.get(key) != value:
-            trial.set_user_attr(key, value)
+    named = {TRAJECTORY_KEY: trajectory_key, EXPERIMENT_KEY: experiment_key}
+    known = trial.user_attrs
+    study.note(trial, {key: value for key, value in named.items() if known.get(key) != value})
 
 
 def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> list[FrozenTrial]:

@@ -11,9 +11,11 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,9 +24,10 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
@@ -53,6 +56,8 @@ REASONS = {
 }
 """What the system's errors mean for a person."""
 
+MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""Seconds to wait, again and again, for tables of a database that somebody may be making."""
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
@@ -64,6 +69,10 @@ OPTUNA: Final = Schema(
     upgrade="optuna storage upgrade --storage",
     elsewhere=ELSEWHERE,
 )
+
+
+class UnfinishedError(StoreError):
+    """A database has tables and no version of them: somebody makes it, or it is no study's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,21 +169,35 @@ class StudyAddress:
             )
 
     def _database(self, *, make: bool) -> BaseStorage:
-        file = self.storage.startswith("sqlite")
-        waiting = {"connect_args": {"timeout": BUSY}} if file else {}
-        with create_engine(self.storage, poolclass=NullPool, **waiting).connect() as connection:
-            OPTUNA.check(*of_database(connection, OPTUNA), place=str(self), url=str(self))
+        if not self.storage.startswith("sqlite"):
+            tables = _made_at_once(partial(self._tables, make=make))
+            return PatientStorage(get_storage(tables), tables)
+        storage = self._tables(make=make, connect_args={"timeout": BUSY})
+        # Python's driver begins a transaction with its first write. Two workers that have read
+        # before that a trial waits would both take it.
+        event.listen(storage.engine, "connect", _without_own_transactions)
+        event.listen(storage.engine, "begin", _begin_immediate)
+        storage.engine.dispose()
+        return storage
+
+    def _tables(self, *, make: bool, **options: Any) -> RDBStorage:
+        """The tables of a database; `options` are those of its engine.
+
+        Raises:
+            StoreError: they are not of the installed Optuna.
+            UnknownStudyError: there are none, and none are to be made.
+        """
+        with create_engine(self.storage, poolclass=NullPool, **options).connect() as connection:
+            tables, revision = of_database(connection, OPTUNA)
+        try:
+            OPTUNA.check(tables, revision, place=str(self), url=str(self))
+        except StoreError as error:
+            raise error if revision else UnfinishedError(str(error)) from None
+        if not tables and not make:
+            raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training.
-        options: dict[str, Any] = {"pool_pre_ping": True, **waiting}
-        storage = RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
-        if file:
-            # Python's driver begins a transaction with its first write. Two workers that have read
-            # before that a trial waits would both take it.
-            event.listen(storage.engine, "connect", _without_own_transactions)
-            event.listen(storage.engine, "begin", _begin_immediate)
-            storage.engine.dispose()
-            return storage
-        return PatientStorage(get_storage(storage))
+        options["pool_pre_ping"] = True
+        return RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
 
     def _refusal(self, error: Exception) -> StoreError:
         cause = _first_cause(error)
@@ -188,6 +211,19 @@ class StudyAddress:
             f"the study's storage {self} cannot be used: {said}.\n"
             f"  Fix it or move it, then run the same command again, or {ELSEWHERE}."
         )
+
+
+def _made_at_once(attempt: Callable[[], RDBStorage]) -> RDBStorage:
+    """The tables of a server's database, which another host may make at this moment.
+
+    To whoever looks meanwhile they are half there, and who makes them as well is refused.
+    """
+    for pause in MAKING:
+        try:
+            return attempt()
+        except (UnfinishedError, ProgrammingError, IntegrityError, OptunaError):
+            time.sleep(pause)
+    return attempt()
 
 
 def _without_own_transactions(connection: sqlite3.Connection, _record: object) -> None:

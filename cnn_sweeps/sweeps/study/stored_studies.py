@@ -113,7 +113,10 @@ def _in_storage(storage: str) -> list[StudyAddress]:
     address = StudyAddress(storage=storage, name="")
     if not address.begun:
         raise StoreError(f"{STORAGE}={address} does not exist.")
-    opened = address.open(make=False)
+    try:
+        opened = address.open(make=False)
+    except UnknownStudyError:  # a database without tables
+        return []
     with address.refusing():
         names = optuna.get_all_study_names(opened)
     return [StudyAddress(storage=storage, name=name) for name in reversed(names)]

@@ -1,17 +1,20 @@
 """The study: an Optuna study that carries its plan, used as a queue of trials."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import Trial
 
+from cnn_sweeps.config.loading import plain_value
+from cnn_sweeps.config.schema import Data
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
-from cnn_sweeps.sweeps.study.attributes import PLAN
+from cnn_sweeps.sweeps.study.attributes import IMAGES, PLAN
 from cnn_sweeps.sweeps.study.order import Prefix
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
@@ -21,6 +24,7 @@ from cnn_sweeps.sweeps.study.trial_queue import (
     refuse_difference,
     store_plan,
 )
+from cnn_sweeps.text.json import sha256
 from cnn_sweeps.text.redact import without_passwords
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -32,9 +36,13 @@ class SweepStudy(TrialQueue):
 
     Attributes:
         plan: what the sweep is.
+        new: whether this process has begun it.
+        same_images: settings of data whose images are known to be those of the sweep.
     """
 
     plan: Plan
+    new: bool = False
+    same_images: set[str] = field(default_factory=set)
 
     @classmethod
     def create(cls, address: StudyAddress, plan: Plan) -> Self:
@@ -54,7 +62,7 @@ class SweepStudy(TrialQueue):
                 store_plan(study, plan.objectives, plan=PLAN, plain=wanted)
             else:
                 refuse_difference(address, Plan.from_json(stored).difference(plan))
-        return cls._ready(study, storage, plan, address)
+        return replace(cls._ready(study, storage, plan, address), new=stored is None)
 
     @classmethod
     def load(cls, address: StudyAddress, *, checked: bool = True) -> Self:
@@ -64,7 +72,10 @@ class SweepStudy(TrialQueue):
             address: where it is.
             checked: whether its trials are to be carried out here, and not only looked at.
         """
-        storage = address.open()
+        return cls._loaded(address, address.open(), checked=checked)
+
+    @classmethod
+    def _loaded(cls, address: StudyAddress, storage: BaseStorage, *, checked: bool) -> Self:
         with address.refusing():
             try:
                 study = optuna.load_study(study_name=address.name, storage=storage)
@@ -81,7 +92,7 @@ class SweepStudy(TrialQueue):
         storage = address.open()
         with address.refusing():
             there = has_plan(address, storage, plan=PLAN)
-        return cls.load(address, checked=checked) if there else None
+        return cls._loaded(address, storage, checked=checked) if there else None
 
     @classmethod
     def _ready(
@@ -89,6 +100,33 @@ class SweepStudy(TrialQueue):
     ) -> Self:
         study.pruner = build_pruner(plan.pruner, max_epochs=plan.max_epochs)
         return cls(optuna_study=study, storage=storage, address=address, plan=plan)
+
+    def refuse_other_images(self, data: Data, digest: str) -> None:
+        """Refuse images that are not those that the first trial with these settings was given.
+
+        On another host the same path may hold other files.
+
+        Raises:
+            StoreError: they are others.
+        """
+        settings = sha256(plain_value(data))
+        if settings in self.same_images:
+            return
+        name = f"{IMAGES}{settings[:16]}"
+        known = self._noted(name)
+        if known is None:
+            self.storage.set_study_system_attr(self._study_id, name, digest)
+            known = self._noted(name)  # of two hosts that note it at once one is told
+        if known != digest:
+            raise StoreError(
+                f"the images of data={data.name} are not those of the sweep {self.address.name}: "
+                f"their digest is {digest[:SHOWN]} here, and was {known[:SHOWN]}.\n"
+                "  Copy the same files to this host, or type another hydra.sweeper.study_name."
+            )
+        self.same_images.add(settings)
+
+    def _noted(self, name: str) -> Any:
+        return self.storage.get_study_system_attrs(self._study_id).get(name)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""

@@ -9,13 +9,15 @@ counts.
 import time
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 import optuna
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -49,11 +51,15 @@ from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
 from cnn_sweeps.sweeps.study.index import TrialIndex
 from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
+from cnn_sweeps.sweeps.study.patient_storage import together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Proposer, propose
 from cnn_sweeps.sweeps.study.schedule import Schedule
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
+
+CREATING = 10.0
+"""Seconds in which who has created a study stores its plan, and begins its run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,21 +117,34 @@ class TrialQueue:
             sampled: what the sampler noted with the trial that it proposed these values to, such
                 as their generation; Optuna's system attributes.
         """
+        self.storage.create_new_trial(
+            self._study_id,
+            self._waiting_trial(
+                values,
+                {
+                    ATTEMPT: 1,
+                    RESAMPLED: resampled,
+                    EXPERIMENT_KEY: experiment_key,
+                    TRAJECTORY_KEY: trajectory_key,
+                    **(kept or {}),
+                },
+                sampled,
+            ),
+        )
+
+    def _waiting_trial(
+        self,
+        values: Mapping[str, Any] | None,
+        known: Mapping[str, Any],
+        sampled: Mapping[str, Any] | None = None,
+    ) -> FrozenTrial:
+        """A trial for the queue; see `enqueue`."""
         cell = dict(values or {})
-        known = {
-            CELL: cell,
-            ATTEMPT: 1,
-            RESAMPLED: resampled,
-            EXPERIMENT_KEY: experiment_key,
-            TRAJECTORY_KEY: trajectory_key,
-        }
         # As Optuna's `enqueue_trial` does, which takes nothing of what a sampler noted.
-        self.optuna_study.add_trial(
-            optuna.create_trial(
-                state=TrialState.WAITING,
-                user_attrs=carried_attributes({**known, **(kept or {})}),
-                system_attrs={**(sampled or {}), FIXED: cell},
-            )
+        return optuna.create_trial(
+            state=TrialState.WAITING,
+            user_attrs=carried_attributes({CELL: cell, **known}),
+            system_attrs={**(sampled or {}), FIXED: cell},
         )
 
     def frozen(self, trial: Trial) -> FrozenTrial:
@@ -165,14 +184,34 @@ class TrialQueue:
         One whose trajectory is being trained is left for later: then it can be read.
         """
         while (waiting := self._next()) is not None:
-            if self._take(waiting):
-                trial_id = self.id_of(waiting.number)
+            trial_id = self.id_of(waiting.number)
+            if self._claim(waiting, trial_id, {**owner.to_json(), BEAT: time.time()}):
                 self.optuna_study.sampler = self._proposer(waiting, trial_id)
-                trial = Trial(self.optuna_study, trial_id)
-                trial.set_user_attr(OWNER, {**owner.to_json(), BEAT: time.time()})
-                self._enqueue_after(slot_of(waiting))
-                return trial
+                return Trial(self.optuna_study, trial_id)
         return None
+
+    def _claim(self, waiting: FrozenTrial, trial_id: int, owner: Mapping[str, Any]) -> bool:
+        """Let a waiting trial run, say whose it is, and bring a later item in.
+
+        False where another process was quicker.
+        """
+        later = self._brought_in_by(slot_of(waiting))
+
+        def writes(storage: BaseStorage) -> bool:
+            if not storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
+                return False
+            storage.set_trial_user_attr(trial_id, OWNER, owner)
+            if later is not None:
+                storage.create_new_trial(self._study_id, later)
+            return True
+
+        def was_claimed() -> bool:
+            return self.storage.get_trial(trial_id).user_attrs.get(OWNER) == owner
+
+        try:
+            return together(self.storage, writes, was_claimed)
+        except UpdateFinishedTrialError:
+            return False
 
     def _next(self) -> FrozenTrial | None:
         """The waiting trial that goes first; an item that goes before it is brought in.
@@ -209,11 +248,10 @@ class TrialQueue:
         ]
         return min(found, key=itemgetter(0), default=(None, None))[1]
 
-    def _enqueue_after(self, slot: int) -> None:
-        """Bring in what a claim of this slot brings, unless it is there."""
+    def _brought_in_by(self, slot: int) -> FrozenTrial | None:
+        """The item that a claim of this slot brings in, unless it is there."""
         later = self.schedule.after(slot)
-        if later is not None and later not in self.index.taken:
-            self.enqueue_slot(later)
+        return None if later is None or later in self.index.taken else self._item(later)
 
     def planned(self) -> list[int]:
         """The slots of the schedule that have no trial, as of the last look."""
@@ -222,22 +260,27 @@ class TrialQueue:
 
     def enqueue_slot(self, slot: int) -> None:
         """Add the item that the schedule has for a slot."""
+        self.storage.create_new_trial(self._study_id, self._item(slot))
+
+    def _item(self, slot: int) -> FrozenTrial:
+        """The item that the schedule has for a slot, as it waits."""
         cell = self.schedule.items[slot].cell
         whole = cell and is_complete(cell, self.plan.space)
         experiment_key, trajectory_key = self.keys_of(cell) if whole else (None, None)
-        self.enqueue(
-            cell,
-            experiment_key=experiment_key,
-            trajectory_key=trajectory_key,
-            kept={SLOT: slot},
-        )
+        known = {ATTEMPT: 1, EXPERIMENT_KEY: experiment_key, TRAJECTORY_KEY: trajectory_key}
+        return self._waiting_trial(cell, {**known, SLOT: slot})
 
     def _proposer(self, claimed: FrozenTrial, trial_id: int) -> Proposer:
         """What answers a claimed trial that asks for its values."""
 
         def note(attributes: Mapping[str, Any]) -> None:
-            for key, value in attributes.items():
-                self.storage.set_trial_system_attr(trial_id, key, value)
+            def writes(storage: BaseStorage) -> bool:
+                for key, value in attributes.items():
+                    storage.set_trial_system_attr(trial_id, key, value)
+                return True
+
+            if attributes:
+                together(self.storage, writes, lambda: False)
 
         def ask() -> Trial:
             return propose(self.plan, claimed, self.optuna_study.get_trials(deepcopy=False))
@@ -254,19 +297,49 @@ class TrialQueue:
         number = self.id_of(waiting.number)
         try:
             return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
 
     def carried_values(self, trial: FrozenTrial) -> dict[str, Any]:
         """The values of a stored trial, whether it has run or waits."""
         return {**trial.user_attrs.get(CELL, {}), **trial.params}
 
-    def done(self, trial: Trial, values: list[float]) -> None:
-        """Record a finished trial; its values are numbers, one for each objective."""
-        # Optuna's `tell` reads the whole trial first, which a database answers with 13 statements.
-        self.storage.set_trial_state_values(
-            self.id_of(trial.number), state=TrialState.COMPLETE, values=list(map(float, values))
-        )
+    def note(self, trial: Trial, attributes: Mapping[str, Any]) -> None:
+        """Store user attributes of a running trial, all at once."""
+        trial_id = self.id_of(trial.number)
+
+        def writes(storage: BaseStorage) -> bool:
+            _set_user_attributes(storage, trial_id, attributes)
+            return True
+
+        if attributes:
+            together(self.storage, writes, lambda: False)
+
+    def done(
+        self,
+        trial: Trial,
+        values: Sequence[float],
+        attributes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Record a finished trial, all at once.
+
+        Args:
+            trial: which.
+            values: a number for each objective.
+            attributes: user attributes that come with them.
+        """
+        trial_id, numbers = self.id_of(trial.number), [float(value) for value in values]
+
+        def writes(storage: BaseStorage) -> bool:
+            _set_user_attributes(storage, trial_id, attributes)
+            # Optuna's `tell` would read the whole trial first.
+            return storage.set_trial_state_values(trial_id, TrialState.COMPLETE, numbers)
+
+        def was_done() -> bool:
+            stored = self.storage.get_trial(trial_id)
+            return stored.state == TrialState.COMPLETE and stored.values == numbers
+
+        together(self.storage, writes, was_done)
 
     def pruned(self, trial: Trial, reason: str) -> None:
         """Record a trial that was ended early for want of promise."""
@@ -294,7 +367,7 @@ class TrialQueue:
                 if value is not None:
                     self.storage.set_trial_user_attr(trial_id, key, value)
             self.storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
+        except UpdateFinishedTrialError:
             return False
         return True
 
@@ -349,10 +422,19 @@ class TrialQueue:
         return self.index.ids[number]
 
 
+def _set_user_attributes(
+    storage: BaseStorage, trial_id: int, attributes: Mapping[str, Any]
+) -> None:
+    for key, value in attributes.items():
+        storage.set_trial_user_attr(trial_id, key, value)
+
+
 def open_study(
     address: StudyAddress, storage: BaseStorage, objectives: Objectives, *, plan: str, maker: str
 ) -> optuna.Study:
     """The Optuna study at an address, which is created where there is none.
+
+    Of two processes that create it at once one does, and the other waits for its plan.
 
     Args:
         address: where it is.
@@ -364,18 +446,35 @@ def open_study(
     Raises:
         StoreError: a study of that name exists that has trials and no such plan.
     """
-    study = optuna.create_study(
-        study_name=address.name,
-        storage=storage,
-        directions=list(objectives.directions),
-        load_if_exists=True,
-    )
+    try:
+        return optuna.create_study(
+            study_name=address.name, storage=storage, directions=list(objectives.directions)
+        )
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=address.name, storage=storage)
+    await_attribute(study, plan, address)
     if study.user_attrs.get(plan) is None and study.get_trials(deepcopy=False):
         raise StoreError(
             f"the study {address.name} in {address} was not created by {maker}.\n"
             f"  Type another hydra.sweeper.study_name or hydra.sweeper.storage."
         )
     return study
+
+
+def await_attribute(study: optuna.Study, name: str, address: StudyAddress) -> bool:
+    """Wait a moment for what another host may be about to store with a study that it has created.
+
+    It may have died before. Beside a file is a lock that hosts hold by turns: nobody is about to.
+
+    Returns:
+        Whether the attribute is there.
+    """
+    until = time.monotonic() + (CREATING if address.file is None else 0.0)
+    while name not in study.user_attrs:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(CREATING / 20)
+    return True
 
 
 def store_plan(

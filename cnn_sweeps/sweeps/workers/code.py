@@ -7,7 +7,8 @@ artifacts of the sweep's run, where a person can read them:
     cnn_sweeps:code           in the study: the SHA-256 of each path, by module
 
 A worker whose files have these digests uses its own. Elsewhere the stored ones are executed, once
-somebody has said that they may be (`--trust`), and only as they were stored.
+somebody has said that they may be (`--trust`), and only as they were stored. Whoever lets a
+launcher place workers has the files: those workers are told their digest, and trust what has it.
 """
 
 import sys
@@ -25,6 +26,7 @@ from cnn_sweeps.models.source import FOLDER, Source, is_users
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.json import sha256
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts
 
 CODE = "cnn_sweeps:code"
@@ -71,7 +73,7 @@ def store_code(study: SweepStudy, parent: TrackedRun) -> None:
         return
     for module, source in sources.items():
         for file in source.files:
-            artifacts.write_bytes(parent, file.content, f"{FOLDER}/{module}/{file.path}")
+            parent.log_bytes(file.content, f"{FOLDER}/{module}/{file.path}")
     study.optuna_study.set_user_attr(CODE, {m: _digests(s) for m, s in sources.items()})
 
 
@@ -92,6 +94,21 @@ def _own_sources(plan: Plan) -> dict[str, Source]:
     custom.look_here()
     functions = filter(is_users, own_functions(plan))
     return {_module(each): source for each in functions if (source := Source.find(each))}
+
+
+def digest_here(plan: Plan) -> str:
+    """SHA-256 of the user's own files as they are here; empty where a plan needs none."""
+    sources = _own_sources(plan)
+    return _digest({module: _digests(source) for module, source in sources.items()})
+
+
+def digest_carried(study: SweepStudy) -> str:
+    """SHA-256 of the files that travel with a study; empty where none do."""
+    return _digest(study.optuna_study.user_attrs.get(CODE, {}))
+
+
+def _digest(digests: Mapping[str, Digests]) -> str:
+    return sha256(digests, compact=True) if digests else ""
 
 
 def _size(sources: Mapping[str, Source]) -> int:

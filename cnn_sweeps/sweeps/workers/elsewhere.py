@@ -27,7 +27,12 @@ class Elsewhere:
         """Whether all that others did was told; nobody of ours works."""
         return not self._news.pending
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:  # noqa: ARG002
+    def step(
+        self,
+        show: Callable[[Event], None],
+        *,
+        waiting: Callable[[], bool],  # noqa: ARG002
+    ) -> dict[int, str]:
         """Tell what has become of trials, and wait a moment."""
         for event in self._news.ended():
             show(event)

@@ -1,4 +1,7 @@
-"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach."""
+"""Processes forked from a preloaded one, which a Ctrl-C at the terminal does not reach.
+
+This module imports little: a command begins with it.
+"""
 
 import multiprocessing
 import os
@@ -7,23 +10,34 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from multiprocessing import forkserver, resource_tracker
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
-from cnn_sweeps.sweeps.workers.deaths import Deaths
+
+if TYPE_CHECKING:
+    from cnn_sweeps.sweeps.workers.deaths import Deaths
 
 PRELOADED = "cnn_sweeps.sweeps.workers.preload"
 FOR_THE_CONTROLLER = (signal.SIGINT, signal.SIGHUP)
 """Signals that a terminal sends to all processes of a sweep."""
+BLOCKED = (*FOR_THE_CONTROLLER, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Those that a scheduler may send to all processes of a job as well; a worker of the pool unblocks
+SIGTERM when it can heed it."""
 ATTEMPTS = 3
 """How often a call is made, each time in a new process, when its process dies."""
+
+_early: list[bool] = []
+"""Holds something where that process was started before anybody knew that it is needed."""
+LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes of a path below which a socket may lie; 107 is the most for one, see unix(7)."""
+SHORT_FOLDER = "/tmp"  # noqa: S108 -- what is made there is a folder of our own, of mode 0700
 
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -42,32 +56,65 @@ def warm_up(execute: str | None = None) -> None:
 
 
 @contextmanager
-def warming_up() -> Iterator[None]:
-    """Let that process start beside what the block does; what the block refuses ends it."""
+def warming_up(*, early: bool = False) -> Iterator[None]:
+    """Let that process start beside what the block does; what the block refuses ends it.
+
+    Args:
+        early: whether it is not known yet that it is needed, see `not_needed`.
+    """
     warm_up()
+    _early.extend([True] if early else ())
     try:
         yield
     except BaseException:
-        if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)  # it would import for seconds before it looked
+        _end()
         raise
+
+
+@contextmanager
+def not_needed() -> Iterator[None]:
+    """End that process where it was started early, and do without it in the block."""
+    if _early:
+        _end()
+    yield
+
+
+def _end() -> None:
+    """End that process at once: it would import for seconds before it looked."""
+    if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
 
 
 def ensure_running() -> None:
     """Start the process that workers are forked from, where it does not run.
 
-    The terminal tells Ctrl-C, and that it was closed, to every process; only the controller is
-    to hear it. What is blocked when a process begins stays blocked in it and all below it. A
-    signal that comes meanwhile is not lost: it waits for us.
+    The terminal tells Ctrl-C, and that it was closed, to every process, and Slurm a time limit;
+    only the controller is to hear it. What is blocked when a process begins stays blocked in it
+    and all below it. A signal that comes meanwhile is not lost: it waits for us.
     """
     with warnings.catch_warnings(action="ignore"):  # a killed helper is not the user's worry
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
+            _shorten_sockets()
             resource_tracker.ensure_running()  # it unblocks some of them if it has to be started
-            signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_CONTROLLER)
+            signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _shorten_sockets() -> None:
+    """Let the sockets of processes lie in /tmp where a path below TMPDIR would be too long for one.
+
+    As Python 3.14 does (python/cpython#93852); schedulers give each job a folder of many levels.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
+    try:
+        util.get_temp_dir()  # it is made once for each process
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager
@@ -97,17 +144,19 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What a function returns for each of several arguments, called at once; see `call`."""
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
     answers: dict[int, Any] = {}
     seats = devices.seats()
     deaths = Deaths(len(calls))
     for _ in range(ATTEMPTS):
         left = [n for n in range(len(calls)) if isinstance(answers.get(n, DIED), DiedError)]
         with ExitStack() as stack:
-            asked = {
+            at_work = {
                 n: stack.enter_context(_asked(function, calls[n], deaths, _seat(seats, n)))
                 for n in left
             }
-            answers |= {n: receive() for n, receive in asked.items()}
+            answers |= {n: receive() for n, receive in at_work.items()}
     for answer in answers.values():
         if isinstance(answer, CnnSweepsError):
             raise answer
@@ -119,11 +168,23 @@ def _seat(seats: Sequence[Device], number: int) -> Device | None:
     return seats[number % len(seats)] if seats else None
 
 
+def asked(
+    function: Callable[..., Any], *arguments: Any
+) -> AbstractContextManager[Callable[[], Any]]:
+    """A process that calls a function meanwhile, and how to get what it returns.
+
+    That is the error, where it raised one or the process died. Leaving the block ends the process.
+    """
+    from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
+
+    return _asked(function, arguments, Deaths(1), None)
+
+
 @contextmanager
 def _asked(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
-    deaths: Deaths,
+    deaths: "Deaths",
     device: Device | None,
 ) -> Iterator[Callable[[], Any]]:
     """A process that is at work, and how to get its answer: what it returned, raised, or died of.

@@ -2,10 +2,11 @@
 
 The seam: the controller prepares the study and hands the launcher one job for each worker.
 A job is an ordinary Hydra job of this application with one more override,
-`hydra.sweeper.worker=NUMBER/SHARES@STORAGE@NAME` (percent-encoded, as in a URL); its task
-function sees that and pulls trials from the study until none is left. So a launcher needs no
-code of ours, and a worker needs nothing but the study's storage, the tracking URI and the data.
-They are started all at once, and watched by way of the study.
+`hydra.sweeper.worker=NUMBER/SHARES@STORAGE@NAME` (percent-encoded, as in a URL), and `@DIGEST` of
+the user's own code where there is some; its task function sees that and pulls trials from the
+study until none is left. So a launcher needs no code of ours, and a worker needs nothing but the
+study's storage, the tracking URI and the data. They are started all at once, and watched by way
+of the study.
 
 Launchers write their jobs to files, so a job is told a storage without its password; with it the
 storage is in the variable CNN_SWEEPS_STORAGE, which jobs inherit.
@@ -16,6 +17,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,7 +42,7 @@ from cnn_sweeps.sweeps.study.events import Event
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers.code import importable_code
+from cnn_sweeps.sweeps.workers.code import digest_carried, importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS
@@ -50,7 +52,7 @@ from cnn_sweeps.tracking.patience import patient
 logger = logging.getLogger(__name__)
 
 SEPARATOR = "@"
-PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)")
+PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)(?:@([0-9a-f]{64}))?")
 
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
@@ -60,12 +62,14 @@ TICK = 1.0
 PATIENCE = 60.0
 """Seconds that a placed worker waits for more trials: another one would wait in a scheduler's
 queue."""
+LEAVING = 90.0
+"""Seconds that placed workers have to leave when there is nothing more to do."""
 MOST_FRUITLESS = 3
 """Placements in a row that begin no trial; then something is wrong with all."""
 
 
 def place_by_launcher(
-    launcher: Launcher, address: StudyAddress, workers: int, cpu_slots: int
+    launcher: Launcher, address: StudyAddress, workers: int, cpu_slots: int, code: str = ""
 ) -> None:
     """Run so many workers on a study as jobs of a launcher, and wait for them.
 
@@ -74,11 +78,13 @@ def place_by_launcher(
         address: the study.
         workers: how many.
         cpu_slots: into how many the cores of a host are divided among workers.
+        code: digest of the user's own files, which the workers may take from the study.
 
     Raises:
         RunFailedError: a worker could not run.
     """
-    where = SEPARATOR.join(quote(part, safe="/") for part in (str(address), address.name))
+    parts = [str(address), address.name, *([code] if code else [])]
+    where = SEPARATOR.join(quote(part, safe="/") for part in parts)
     told = [
         [f"hydra.sweeper.worker='{number}/{cpu_slots}{SEPARATOR}{where}'"]
         for number in range(workers)
@@ -125,7 +131,7 @@ def work_as_job(worker: str) -> None:
     """Be a worker: what the task function of a launcher's job does.
 
     Args:
-        worker: what the controller told, NUMBER/SHARES@STORAGE@NAME.
+        worker: what the controller told, NUMBER/SHARES@STORAGE@NAME[@DIGEST].
 
     Raises:
         ConfigError: the controller told something else, or the storage's password is not here.
@@ -144,9 +150,11 @@ def work_as_job(worker: str) -> None:
     number, cpu_slots = int(place[1]), int(place[2])
     with _stoppable() as stopping, patient(Tracking.patience):
         address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
-        with importable_code(SweepStudy.load(address, checked=False), trust=False):
+        found = SweepStudy.load(address, checked=False)
+        with importable_code(found, trust=digest_carried(found) == place[5]):
             study = SweepStudy.load(address)
-        with devices.using(number, devices.seats()), logged_worker(study):
+        patience = found.plan.first.tracking.patience
+        with patient(patience), devices.using(number, devices.seats()), logged_worker(study):
             logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
             Worker(
                 study=study,
@@ -200,6 +208,7 @@ class Placement:
     study: SweepStudy
     launch: Launch
     _thread: Thread | None = None
+    _needed: float = 0.0
     _begun: int = 0
     _fruitless: int = 0
     _stopping: bool = False
@@ -219,21 +228,24 @@ class Placement:
         """Whether the launcher has ended."""
         return self._thread is None
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
         """Place workers while trials wait, and tell what has become of trials.
 
         Raises:
             RunFailedError: the launcher cannot run the workers.
         """
-        if waiting and self._thread is None:
+        at_work = bool(self._trials(TrialState.RUNNING))
+        # A launcher gives up for one dead job, while the others that it has placed go on.
+        if self._thread is None and not (self._errors and at_work) and waiting():
             self._start()
-        if self._thread is not None:
+        if self._thread is None:
+            time.sleep(TICK)
+        else:
             self._thread.join(TICK)
         for event in self._news.ended():
             show(event)
-        if self._thread is not None and not self._thread.is_alive():
-            self._thread = None
-            self._judge()
+        if self._thread is not None:
+            self._look_at_launcher(needed=at_work or waiting())
         return {}
 
     def ask_to_stop(self) -> None:
@@ -258,7 +270,7 @@ class Placement:
 
     def _start(self) -> None:
         self.study.optuna_study.set_user_attr(STOP, False)
-        self._begun, self._errors = self._count_begun(), []
+        self._begun, self._errors, self._needed = self._count_begun(), [], time.monotonic()
         logger.info("the launcher places workers")
         self._thread = Thread(target=self._run, name="launcher", daemon=True)
         self._thread.start()
@@ -274,6 +286,17 @@ class Placement:
             logger.error("the launcher failed", exc_info=True)
         else:
             logger.info("the launcher has ended")
+
+    def _look_at_launcher(self, *, needed: bool) -> None:
+        """See whether it has ended; in the end, do not wait for jobs that a scheduler has yet."""
+        if self._thread is not None and not self._thread.is_alive():
+            self._thread = None
+            self._judge()
+        elif needed:
+            self._needed = time.monotonic()
+        elif time.monotonic() - self._needed > LEAVING:
+            logger.info("jobs of the launcher that have not begun find nothing to do, and end")
+            self._thread = None
 
     def _judge(self) -> None:
         """Give up when placing workers leads to nothing, with what the launcher says."""

@@ -113,7 +113,7 @@ class Pool:
         self._stillborn = 0
         self._deaths = Deaths(workers)
 
-    def step(self, show: Callable[[Event], None], *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
         """Fill free seats while trials wait, and hear what the workers tell for a moment.
 
         Returns:
@@ -123,8 +123,9 @@ class Pool:
             StoreError: a worker says that the store refuses.
             RunFailedError: no worker lives to its first trial.
         """
-        for number in range(self._workers):
-            if waiting and number not in self._handles and (handle := self._spawn(number)):
+        free = [number for number in range(self._workers) if number not in self._handles]
+        for number in free if free and waiting() else ():
+            if (handle := self._spawn(number)) is not None:
                 self._handles[number] = handle
         handles = {handle.pipe: handle for handle in self._handles.values()}
         died: dict[int, str] = {}
@@ -171,7 +172,7 @@ class Pool:
 
     def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
-        scratch = TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+        scratch = _scratch_folder()
         order = Order(
             scratch=scratch.name,
             address=self._address,
@@ -237,12 +238,28 @@ class Pool:
         raise RunFailedError(f"{many}: the last one {cause}.{advice}")
 
 
+def _scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for the temporary files of a worker.
+
+    Raises:
+        StoreError: none can be made, for the disk is full or read-only.
+    """
+    try:
+        return TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"no folder for a worker's temporary files can be made: {error.strerror or error}.\n"
+            "  Free some space, or type TMPDIR=FOLDER in front of the command."
+        ) from error
+
+
 def serve(order: Order, pipe: Connection) -> None:
     """Be a worker: what a process of the pool does from its start to its end."""
     stopping: list[int] = []
     tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     if order.device is not None:
         devices.use(order.device)
 

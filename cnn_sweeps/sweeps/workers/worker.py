@@ -23,6 +23,7 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan import partings
+from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
@@ -111,14 +112,24 @@ class Worker:
                 return
 
     def _carry_out(self, trial: Trial) -> None:
+        """Carry out a claimed trial, unless it turns out that another process has requeued it."""
+        self.begun, self.claimed = None, time.monotonic()
+        try:
+            self._attempt(trial)
+        except UpdateFinishedTrialError:
+            # By another host, which had no sign of life from here for too long.
+            logger.warning("trial %d was requeued by another process meanwhile", trial.number)
+
+    def _attempt(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""
-        study, self.begun, self.claimed = self.study, None, time.monotonic()
+        study = self.study
         try:
             values = study.values_of(trial)
             _log_claimed(trial, values)
             config = study.plan.config(values)
             experiment_key = study.plan.experiment_key(config)
             repetition.name(
+                study,
                 trial,
                 experiment_key=experiment_key,
                 trajectory_key=study.plan.trajectory_key(config),
@@ -142,8 +153,7 @@ class Worker:
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
-            # By another host, which had no sign of life from here for too long.
-            logger.warning("trial %d was requeued by another process meanwhile", trial.number)
+            raise
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
@@ -167,8 +177,9 @@ class Worker:
         def started(run_id: str, identity: Identity) -> None:
             logger.debug("trial %d is run %s, %s", trial.number, run_id, identity.config_hash)
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
-            trial.set_user_attr(attributes.RUN_ID, run_id)
-            trial.set_user_attr(attributes.CONFIG_HASH, identity.config_hash)
+            known = {attributes.RUN_ID: run_id, attributes.CONFIG_HASH: identity.config_hash}
+            study.note(trial, known)
+            study.refuse_other_images(config.data, identity.data_digest)
 
         watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
         reported = epoch_metric(plan.objectives)
@@ -177,13 +188,12 @@ class Worker:
                 PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
             )
         result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
-        for name, value in attributes.metric_attributes(result.metrics).items():
-            trial.set_user_attr(name, value)
-        trial.set_user_attr(attributes.EPOCHS_TRAINED, result.epochs_trained)
-        if result.shared:
-            trial.set_user_attr(attributes.SHARED, dict(result.shared))
-        objectives = plan.objectives.values(result.metrics)
-        study.done(trial, objectives)
+        try:
+            objectives = plan.objectives.values(result.metrics)
+        except ObjectiveError:
+            study.note(trial, _results_of(result))
+            raise
+        study.done(trial, objectives, _results_of(result))
         self._ended(
             trial,
             state="complete" if result.epochs_trained else "reused",
@@ -204,10 +214,8 @@ class Worker:
                 key: known.attributes.get(key)
                 for key in (attributes.CONFIG_HASH, attributes.RUN_ID)
             }
-            for key, value in {**same, **metrics}.items():
-                trial.set_user_attr(key, value)
-            trial.set_user_attr(attributes.REUSED_FROM, known.number)
-            study.done(trial, known.values)
+            reused = {**same, **metrics, attributes.REUSED_FROM: known.number}
+            study.done(trial, known.values, reused)
             self._ended(trial, state="reused", values=tuple(known.values))
             return
         if not requeue.resample(study, trial, known.values):
@@ -221,6 +229,16 @@ class Worker:
         ended = TrialEnded(worker=self.number, trial=trial.number, **told)
         _log_ended(ended, time.monotonic() - self.claimed, error)
         self.emit(ended)
+
+
+def _results_of(result: "RunResult") -> dict[str, Any]:
+    """What is stored with a finished trial beside its objectives."""
+    shared = {attributes.SHARED: dict(result.shared)} if result.shared else {}
+    return {
+        **attributes.metric_attributes(result.metrics),
+        attributes.EPOCHS_TRAINED: result.epochs_trained,
+        **shared,
+    }
 
 
 def _log_claimed(trial: Trial, values: Mapping[str, Any]) -> None:

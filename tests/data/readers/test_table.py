@@ -105,6 +105,47 @@ def test_a_given_split_is_taken(write: Callable[..., TableData]) -> None:
         load(replace(write(table), test_fraction=0.5))
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda path, _: path.replace("/", "\\"),
+        lambda path, _: f"images/../{path}",
+        lambda path, folder: f"{folder}/{path}",
+        lambda path, folder: f"~/{folder.name}/{path}",
+    ],
+    ids=["windows", "climbs-inside", "absolute", "home"],
+)
+def test_paths_may_be_written_in_other_ways(
+    write: Callable[..., TableData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spelt: Callable[[str, Path], str],
+) -> None:
+    """As long as they lead to the same files, the data is the same."""
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    plain = load(write(rows())).digest
+    assert load(write([r | {"path": spelt(r["path"], tmp_path)} for r in rows()])).digest == plain
+
+
+def test_a_folder_that_is_reached_by_a_link_may_be_written_without_it(
+    write: Callable[..., TableData], tmp_path: Path
+) -> None:
+    """As programs write it that follow links."""
+    config = write([r | {"path": f"{tmp_path}/{r['path']}"} for r in rows()])
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert load(replace(config, path=tmp_path / "link" / "table.csv")).digest
+
+
+def test_one_number_that_is_written_in_two_ways_is_told(write: Callable[..., TableData]) -> None:
+    """They stay two classes, as they were."""
+    table = [r | {"label": ("1", "1.0", "nan", "x")[n % 4]} for n, r in enumerate(rows())]
+    data = load(write([{k: r[k] for k in ("path", "label")} for r in table]))
+    assert data.class_names == ("1", "1.0", "nan", "x")
+    assert [line for line in data.notices if "two classes" in line] == [
+        "The labels '1' and '1.0' are two classes: write one number in one way."
+    ]
+
+
 def test_columns_may_have_other_names(write: Callable[..., TableData]) -> None:
     """And numbers as labels are sorted by their value."""
     table = [
@@ -131,9 +172,20 @@ BAD: dict[str, tuple[Rows, str]] = {
     "no-group": (changed(1, group=""), r"row 3 of .* has no group"),
     "leaves": (changed(2, path="../x.png"), r"row 4 .* \.\./x\.png, which leaves the folder"),
     "absolute": (changed(2, path="/etc/passwd"), "which leaves the folder of the table"),
+    "climbs": (changed(2, path="a/../../x.png"), "which leaves the folder of the table"),
+    "home": (changed(2, path="~/x.png"), "row 4 .* ~/x.png, which leaves the folder of the table"),
+    "drive": (changed(2, path="C:\\pets\\x.png"), "which leaves the folder of the table"),
+    "address": (
+        changed(2, path="https://example.org/x.png"),
+        "row 4 .* has the address https://example.org/x.png; download the images",
+    ),
     "twice": (changed(7, path="images/05.png"), "row 9 .* has the file of row 7, images/05.png"),
     "twice-otherwise": (changed(7, path="./images/05.png"), "row 9 .* has the file of row 7"),
     "missing": (changed(2, path="images/no.png"), r"images/no\.png does not exist"),
+    "many-missing": (
+        [r | {"path": f"no/{n}.png"} if n < 5 else r for n, r in enumerate(rows())],
+        r"5 of the 40 files that .*table\.csv names do not exist: .*no/0\.png, .*no/1\.png \.\.\.;",
+    ),
     "no-image": (changed(2, path="table.csv"), r"table\.csv cannot be read as an image"),
     "comma": (changed(2, label="a,b"), "row 4 of .* has 4 values, and the head 3"),
     "one-class": ([r | {"label": "a"} for r in rows()], "has only the label 'a'"),

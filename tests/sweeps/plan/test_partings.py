@@ -6,7 +6,7 @@ import pytest
 from plans import plan
 
 from cnn_sweeps.sweeps.plan import partings
-from cnn_sweeps.trajectories.entry import WantedEpochs
+from cnn_sweeps.trajectories.retention import WantedEpochs
 
 EPOCHS, SCHEDULE = "trainer.epochs", "trainer.schedule.name"
 

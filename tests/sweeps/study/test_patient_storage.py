@@ -1,16 +1,20 @@
 """A storage whose server goes away in the middle of a call: nothing twice, nothing lost."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
+from cnn_sweeps.sweeps.study.patient_storage import PatientStorage, together
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.tracking.patience import patient
 
 
@@ -102,3 +106,65 @@ def test_other_calls_are_repeated(cut: Cut, when: str, method: str) -> None:
     assert study.user_attrs == {"b": 2}
     assert study._storage.get_trial(0).user_attrs == {"a": 1}
     assert cut.cuts == {}
+
+
+def database(folder: Path) -> RDBStorage:
+    """An SQLite database of a study with a waiting trial."""
+    address = StudyAddress(storage=f"sqlite:///{folder}/study.db", name="study")
+    storage = address.open()
+    assert isinstance(storage, RDBStorage)
+    optuna.create_study(study_name="study", storage=storage).enqueue_trial({"x": 1})
+    return storage
+
+
+def claim(storage: BaseStorage) -> bool:
+    """Two writes."""
+    storage.set_trial_user_attr(1, "owner", "me")
+    return storage.set_trial_state_values(1, TrialState.RUNNING)
+
+
+def test_writes_that_belong_together_are_seen_together(tmp_path: Path) -> None:
+    """Another process sees none of them before the last is made."""
+    storage, seen = database(tmp_path), []
+
+    def writes(inside: BaseStorage) -> bool:
+        inside.set_trial_user_attr(1, "owner", "me")
+        with closing(sqlite3.connect(tmp_path / "study.db")) as other:
+            seen.extend(other.execute("SELECT * FROM trial_user_attributes").fetchall())
+        return inside.set_trial_state_values(1, TrialState.RUNNING)
+
+    assert together(storage, writes, lambda: False)
+    trial = storage.get_trial(1)
+    assert (seen, trial.user_attrs, trial.state) == ([], {"owner": "me"}, TrialState.RUNNING)
+
+
+def test_of_writes_that_belong_together_none_is_made_where_one_fails(tmp_path: Path) -> None:
+    """And the storage can be used as before."""
+    storage = database(tmp_path)
+
+    def writes(inside: BaseStorage) -> bool:
+        claim(inside)
+        raise UpdateFinishedTrialError
+
+    with pytest.raises(UpdateFinishedTrialError):
+        together(storage, writes, lambda: False)
+    trial = storage.get_trial(1)
+    assert (trial.user_attrs, trial.state) == ({}, TrialState.WAITING)
+    assert claim(storage)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_writes_whose_answer_was_lost_are_made_once(cut: Cut, carried_out: bool) -> None:
+    """Whether they were carried out is looked up; else they are made again."""
+    study = study_of(cut)
+    study.enqueue_trial({"x": 1})
+    calls = []
+
+    def writes(storage: BaseStorage) -> bool:
+        calls.append(1)
+        if len(calls) == 1:
+            cut.cuts["set_trial_state_values"] = "after" if carried_out else "before"
+        return storage.set_trial_state_values(0, TrialState.RUNNING)
+
+    assert together(study._storage, writes, lambda: carried_out)
+    assert len(calls) == (1 if carried_out else 2)

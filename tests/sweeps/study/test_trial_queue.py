@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 import pytest
 from kills import DEAD, KilledError, die_before
+from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
@@ -101,6 +102,27 @@ def test_a_controller_that_dies_while_it_fills_loses_and_doubles_nothing(
         fill_queue(made, budget)
     work(made)
     assert_all_done_once(made)
+
+
+def test_a_claim_that_is_requeued_before_it_is_owned_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its storage was away for so long that another process took it for dead; the next is taken."""
+    monkeypatch.setattr(heartbeat, "GRACE", 0.0)
+    made = study(tmp_path, plan(SEEDS))
+    fill_queue(made, Budget())
+    other, tell = SweepStudy.load(made.address), JournalStorage.set_trial_user_attr
+
+    def late(storage: JournalStorage, trial_id: int, key: str, value: object) -> None:
+        monkeypatch.setattr(JournalStorage, "set_trial_user_attr", tell)
+        assert recover(other, None, retries=2, show=lambda _: None) == 1
+        tell(storage, trial_id, key, value)
+
+    monkeypatch.setattr(JournalStorage, "set_trial_user_attr", late)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert slot_of(trial) == 0
+    assert trial.number > 0
 
 
 @pytest.mark.parametrize(("swept", "budget"), KINDS)

@@ -18,6 +18,7 @@ from cnn_sweeps.sweeps.workers.code import (
     own_functions,
     store_code,
 )
+from cnn_sweeps.sweeps.workers.launcher import work_as_job
 from cnn_sweeps.tracking import Store
 
 NET = "travelling_net"
@@ -142,3 +143,16 @@ def test_a_sweep_without_own_code_carries_none(home: Path, store: Store) -> None
     made = travelling(home, store, model={"name": "cnn"}, trainer={"loss": "keras.losses:mse"})
     assert code.CODE not in made.optuna_study.user_attrs
     assert notes_of_code(made) == []
+
+
+def test_a_placed_worker_trusts_the_code_of_who_placed_it(home: Path, store: Store) -> None:
+    """By the digest of the files that the controller has, and by no other."""
+    made = travelling(home, store)
+    mine = code.digest_here(made.plan)
+    worker = f"0/1@{home}/study.journal@study"
+    elsewhere(home)
+    for digest in ("", f"@{'0' * 64}"):
+        with pytest.raises(ConfigError, match="running it executes its code"):
+            work_as_job(f"{worker}{digest}")
+    work_as_job(f"{worker}@{mine}")
+    assert code.digest_here(plan()) == ""

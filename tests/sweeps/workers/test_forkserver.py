@@ -1,9 +1,11 @@
 """Calling functions in preloaded processes, one or several at once."""
 
+import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ from signals import heard
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.sweeps.supervisor import interruptible
 from cnn_sweeps.sweeps.workers.forkserver import (
+    BLOCKED,
     FOR_THE_CONTROLLER,
+    LONGEST_FOLDER,
+    _shorten_sockets,
     call,
     call_each,
     ensure_running,
@@ -51,10 +56,10 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
         call(die, 1)
 
 
-def test_a_terminal_does_not_reach_the_processes() -> None:
-    """Only this one hears Ctrl-C, and that the terminal was closed."""
+def test_a_terminal_and_a_scheduler_do_not_reach_the_processes() -> None:
+    """Only this one hears Ctrl-C, that the terminal was closed, and what Slurm tells a job."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert call(blocked, 1) >= set(FOR_THE_CONTROLLER)
+    assert call(blocked, 1) >= set(BLOCKED)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
@@ -99,3 +104,15 @@ def test_what_is_refused_while_it_starts_ends_it(monkeypatch: pytest.MonkeyPatch
 def server_process() -> int | None:
     """The process that others are forked from."""
     return vars(forkserver._forkserver)["_forkserver_pid"]  # type: ignore[no-any-return]
+
+
+def test_sockets_lie_elsewhere_where_their_path_would_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler may give each job a TMPDIR of many levels; other files stay there."""
+    deep = str(tmp_path / ("x" * 100))
+    monkeypatch.setattr(tempfile, "tempdir", deep)
+    monkeypatch.delitem(vars(multiprocessing.current_process())["_config"], "tempdir", False)
+    _shorten_sockets()
+    assert len(util.get_temp_dir()) <= LONGEST_FOLDER
+    assert tempfile.gettempdir() == deep

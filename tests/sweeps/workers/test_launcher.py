@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cnn_sweeps.sweeps.study.attributes import ATTEMPT
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
+from cnn_sweeps.sweeps.workers import launcher
 from cnn_sweeps.sweeps.workers.launcher import (
     Launch,
     Placement,
@@ -38,7 +40,7 @@ class Leaving:
     pids: frozenset[int] = frozenset()
     idle = False
 
-    def step(self, show: Any, *, waiting: bool) -> dict[int, str]:
+    def step(self, show: Any, *, waiting: Any) -> dict[int, str]:
         """End."""
         self.idle = True
         return {}
@@ -75,6 +77,14 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
         [f"hydra.sweeper.worker='0/3@{tmp_path}/a%20b.journal@study'"],
         [f"hydra.sweeper.worker='1/3@{tmp_path}/a%20b.journal@study'"],
     ]
+
+
+def test_workers_are_told_which_code_they_may_run(tmp_path: Path) -> None:
+    """By its digest, in the override that names the study: all that a job is told."""
+    launcher = FakeLauncher(JobStatus.COMPLETED)
+    address = StudyAddress(storage="x.journal", name="study")
+    place_by_launcher(launcher, address, 1, 1, code="ab" * 32)  # type: ignore[arg-type]
+    assert launcher.given == [[f"hydra.sweeper.worker='0/1@x.journal@study@{'ab' * 32}'"]]
 
 
 STORAGE = "postgresql://me:secret@host/db"
@@ -195,6 +205,44 @@ def test_a_launcher_that_fails_when_it_is_to_stop_is_no_failure(tmp_path: Path) 
         placed(tmp_path, launch)
 
 
+def test_other_workers_are_not_doubled_where_one_has_died(tmp_path: Path) -> None:
+    """A launcher gives up for one dead job; it is asked again when the others have ended."""
+    launched: list[int] = []
+
+    def launch() -> None:
+        launched.append(1)
+        if len(launched) == 1:
+            claimed.append(made.claim(Owner.here()))
+            raise RuntimeError("a job was cancelled")
+
+    made, claimed = study(tmp_path), list[Any]()
+    for filters in (4, 8):
+        made.enqueue({"model.filters": filters, "model.conv_blocks": 1})
+    placement = Placement(study=made, launch=launch)
+    for _ in range(2):
+        placement.step(lambda _: None, waiting=lambda: True)
+    assert placement.idle
+    assert launched == [1]
+    made.done(claimed[0], [0.5])
+    placement.step(lambda _: None, waiting=lambda: True)
+    assert launched == [1, 1]
+
+
+def test_jobs_that_a_scheduler_has_not_begun_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When every trial is done; they would find nothing."""
+    monkeypatch.setattr(launcher, "TICK", 0.01)
+    monkeypatch.setattr(launcher, "LEAVING", 0.05)
+    begins = threading.Event()
+    placement = Placement(study=study(tmp_path), launch=lambda: begins.wait() and None)
+    placement.step(lambda _: None, waiting=lambda: True)
+    assert not placement.idle
+    while not placement.idle:
+        placement.step(lambda _: None, waiting=lambda: False)
+    begins.set()
+
+
 def test_a_worker_that_dies_of_ctrl_c_costs_no_attempt(tmp_path: Path) -> None:
     """Its trial waits for the next call as it was, however often that happens."""
     made = study(tmp_path)
@@ -215,6 +263,6 @@ def placed(folder: Path, launch: Launch, *, stopping: bool = False) -> None:
     placement = Placement(study=study(folder), launch=launch)
     if stopping:
         placement.ask_to_stop()
-    placement.step(lambda _: None, waiting=True)
+    placement.step(lambda _: None, waiting=lambda: True)
     while not placement.idle:
-        placement.step(lambda _: None, waiting=False)
+        placement.step(lambda _: None, waiting=lambda: False)

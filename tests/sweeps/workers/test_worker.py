@@ -9,11 +9,12 @@ from optuna.trial import TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, PrunedError, StoreError
+from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, requeue
-from cnn_sweeps.sweeps.study.attributes import OPEN
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, OPEN
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -34,6 +35,42 @@ def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[Tria
 def cells(made: SweepStudy) -> list[tuple[Any, ...]]:
     """The cells of all trials that count, by number."""
     return [tuple(made.carried_values(trial).values()) for trial in made.trials()]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), PrunedError(1, "poor"), None])
+def test_a_trial_that_was_requeued_meanwhile_is_left(
+    tmp_path: Path, error: Exception | None
+) -> None:
+    """However it ends here: its slot is another process's, and this one goes on."""
+    made = study(tmp_path, plan(SIX))
+
+    def requeued(config: Config, *, trial: int, **fields: Any) -> Any:
+        if trial == 0:
+            requeue.after_interruption(made, made.trials()[0], "its worker seemed dead")
+            if error is not None:
+                raise error
+        return instant(config, trial=trial, **fields)
+
+    ended = swept(made, Budget(), requeued)
+    assert sorted(event.trial for event in ended) == list(range(1, 7))
+    assert made.counts().finished == made.counts().total == 6
+
+
+def test_other_images_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Another host has other files under the same path; its trial is no failed attempt."""
+    made = study(tmp_path, plan(SIX))
+    fill_queue(made, Budget())
+    Worker(study=made, execute=instant).work(most=1)
+
+    def elsewhere(config: Config, *, started: Any, **_: Any) -> Any:
+        started("run", identify(config, "e" * 64))
+        raise AssertionError("it trains on other images")
+
+    with pytest.raises(StoreError, match="not those of the sweep study: their digest is eeeeeeee"):
+        Worker(study=SweepStudy.load(made.address), execute=elsewhere).work()
+    Worker(study=made, execute=instant).work()
+    assert made.counts().finished == made.counts().total == 6
+    assert {trial.user_attrs[ATTEMPT] for trial in made.trials(TrialState.COMPLETE)} == {1}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])

@@ -1,0 +1,79 @@
+"""The leader of a search, scored while the last trials still train.
+
+A worker that finds no trial leaves a core free. The best trial so far is then loaded, scored on the
+test split and drawn in a process of its own, which logs nothing before the search is over: a search
+must not see the test split, and the leader may still be beaten. Then the process is ended, and
+the next leader is taken.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance import devices
+from cnn_sweeps.sweeps.results import test_scores
+from cnn_sweeps.sweeps.results.test_scores import Unscored
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.tracking import Store
+
+
+class EarlyScore:
+    """The leader of one search on its way to the test split; a context manager.
+
+    Where there are GPUs, several objectives or an exercise it does nothing.
+    """
+
+    def __init__(self, study: SweepStudy, store: Store, begun: Callable[[], None]) -> None:
+        """Nobody is scored yet; `begun` is called when somebody is."""
+        self._study, self._store, self._begun = study, store, begun
+        self._finished = 0
+        self._leader: Unscored | None = None
+        self._answer: Callable[[], Any] = dict
+        self._gate: Connection | None = None
+        self._process = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Begin with nobody."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the process."""
+        self._process.close()
+
+    def look(self) -> None:
+        """Score the leader, unless that is under way; it can wait if the store refuses."""
+        finished = self._study.counts().finished
+        if finished == self._finished:
+            return
+        self._finished, plan = finished, self._study.plan
+        if plan.exercise is not None or len(plan.objectives.names) > 1 or devices.seats():
+            return
+        with suppress(StoreError):
+            self._score(test_scores.unscored(self._study, self._store)[1])
+
+    def _score(self, leaders: list[Unscored]) -> None:
+        if not leaders or leaders[0] == self._leader:
+            return
+        self._process.close()
+        self._leader, tracking = leaders[0], self._study.plan.first.tracking
+        there, self._gate = forkserver.CONTEXT.Pipe(duplex=False)
+        self._process.callback(self._gate.close)
+        self._begun()
+        with there:
+            self._answer = self._process.enter_context(
+                forkserver.asked(test_scores.score_if_it_wins, tracking, self._leader, there)
+            )
+
+    def of(self, winner: Unscored) -> dict[str, float]:
+        """The test metrics of a trial that has won, logged by now; none where it was not scored."""
+        if winner != self._leader or self._gate is None:
+            return {}
+        try:
+            self._gate.send(True)
+        except OSError:  # its process has died
+            return {}
+        answer = self._answer()
+        return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,176 @@
+"""Clusters of one node that a test starts and stops: Slurm."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.services import free_port
+
+DAEMONS = ("munged", "slurmctld", "slurmd")
+SYSTEM = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+"""Where daemons are looked for."""
+SLURM_CONF = """
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller}
+SlurmdPort={node}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+SwitchType=switch/none
+MpiDefault=none
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0
+KillWait=25
+ReturnToService=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
+"""
+"""One node, without cgroups and without accounting; jobs of `urgent` preempt those of `all`.
+
+A job that is put back begins after the lifetime of its credential (`cred_expire`).
+"""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait for something that takes as long as the machine is busy."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.5)
+
+
+def variables() -> dict[str, str]:
+    """The environment of a shell where `cnn-sweeps` can be typed, here and in a job."""
+    programs = Path(sys.executable).parent
+    return {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """A Slurm cluster whose only node is this host.
+
+    Attributes:
+        folder: of its settings, its state and its logs.
+    """
+
+    folder: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a shell on the cluster."""
+        return {**variables(), "SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def run(self, *words: str, cwd: Path | None = None) -> str:
+        """What a command of Slurm says."""
+        done = subprocess.run(
+            words, cwd=cwd, env=self.variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def jobs(self) -> dict[str, str]:
+        """The state of each job that waits or runs, by its number."""
+        listed = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
+        return dict(line.split() for line in listed)
+
+    def answers(self) -> bool:
+        """Whether the node takes jobs."""
+        asked = ["sinfo", "--noheader", "--format=%T"]
+        done = subprocess.run(
+            asked, env=self.variables, capture_output=True, text=True, check=False
+        )
+        return "idle" in done.stdout.split()
+
+
+@contextmanager
+def slurm(cpus: int = 8) -> Iterator[Slurm]:
+    """A running cluster, stopped with its jobs at the end; the test is skipped without Slurm.
+
+    Args:
+        cpus: that its node has, whatever this machine has.
+    """
+    if missing := [
+        name for name in (*DAEMONS, "sbatch") if shutil.which(name, path=SYSTEM) is None
+    ]:
+        pytest.skip(f"needs Slurm and MUNGE: {', '.join(missing)} is not installed")
+    if os.getuid() != 0:
+        pytest.skip("needs root, to run jobs of Slurm")
+    with (
+        TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as place,
+        ExitStack() as up,
+    ):
+        folder = Path(place)
+        cluster = Slurm(folder)
+        _configure(folder, cpus)
+        key, socket_file = folder / "munge.key", folder / "munge.socket"
+        files = [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
+        munge = ["munged", "--foreground", "--force", f"--socket={socket_file}", *files]
+        up.enter_context(_daemon(*munge, f"--key-file={key}"))
+        wait_until(socket_file.exists)
+        conf = str(folder / "slurm.conf")
+        for daemon in DAEMONS[1:]:
+            up.enter_context(_daemon(daemon, "-D", "-f", conf, variables=cluster.variables))
+        wait_until(cluster.answers)
+        try:
+            yield cluster
+        finally:
+            cluster.run("scancel", "--signal=KILL", "--full", f"--user={getpass.getuser()}")
+            cluster.run("scancel", f"--user={getpass.getuser()}")
+            wait_until(lambda: not cluster.jobs(), seconds=60)
+
+
+def _configure(folder: Path, cpus: int) -> None:
+    """Write the settings, with ports of its own, and the secret that its parts share."""
+    host = socket.gethostname().partition(".")[0]
+    ports = {"controller": free_port(), "node": free_port()}
+    text = SLURM_CONF.format(folder=folder, host=host, user=getpass.getuser(), cpus=cpus, **ports)
+    (folder / "slurm.conf").write_text(text)
+    (folder / "munge.key").write_bytes(os.urandom(128))
+    (folder / "munge.key").chmod(0o400)
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+
+
+@contextmanager
+def _daemon(*words: str, variables: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A program that runs until the end of the block."""
+    program = shutil.which(words[0], path=SYSTEM) or words[0]
+    with subprocess.Popen(
+        [program, *words[1:]],
+        env=variables and dict(variables),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
