@@ -409,7 +409,7 @@ def test_workers_of_a_gpu_are_compared_by_their_weights() -> None:
     assert "2 ways left out" in told
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_the_benchmark_of_a_gpu_runs_without_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,11 @@ from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.recovery import recover, requeue_interrupted
+from cnn_sweeps.sweeps.study.recovery import (
+    note_interruption,
+    recover,
+    requeue_interrupted,
+)
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.signals import STOPS
 from cnn_sweeps.tracking import Store
@@ -219,6 +223,7 @@ class Supervisor:
         else:
             interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
+            note_interruption(self.study, workers.pids, interrupts.reason)
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt

@@ -35,10 +35,12 @@ number of the trial that had it first."""
 
 OWNER = "owner"
 BEAT = "beat"
+INTERRUPTED = "interrupted"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
-"""Of a running trial: whose it is, its last sign of life, which experiment it is, and which
-trajectory that is a prefix of. A waiting trial with values carries the last two as well."""
+"""Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
+which experiment it is, and which trajectory that is a prefix of. A waiting trial with values
+carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

@@ -6,15 +6,17 @@ And looking at the studies of a folder without touching them.
 import logging
 import time
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
-from cnn_sweeps.sweeps.study.attributes import OWNER, REASON
+from cnn_sweeps.sweeps.study.attributes import INTERRUPTED, OWNER, REASON
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import forget_beat, last_beat
 from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
@@ -57,17 +59,32 @@ def recover(
         logger.warning("recovering trials whose worker does not live: %s", numbers)
     seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
-        if OWNER in trial.user_attrs:
+        # One that was asked to stop had no time to requeue it itself.
+        asked = trial.user_attrs.get(INTERRUPTED, None if OWNER in trial.user_attrs else UNOWNED)
+        if asked is None:
             reason = (died or {}).get(_pid_of(trial), DIED)
             ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         else:
-            ended = requeue.after_interruption(study, trial, UNOWNED)
+            ended = requeue.after_interruption(study, trial, asked)
         if ended is not None:
             show(ended)
         forget_beat(study.address, trial.number)
     if orphans and store is not None:
         close_runs(study, store, DIED)
     return len(orphans)
+
+
+def note_interruption(study: TrialQueue, pids: Set[int], reason: str) -> None:
+    """Note with the trials of processes of this host that these are asked to stop.
+
+    Whoever finds such a trial without its worker takes it for interrupted, not for failed: a
+    scheduler kills a few seconds later, Ray after 3.
+    """
+    for trial in study.trials(TrialState.RUNNING):
+        owner = trial.user_attrs.get(OWNER) or {}
+        if owner.get("pid") in pids and Owner.from_json(owner).is_here:
+            with suppress(UpdateFinishedTrialError):
+                study.storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, reason)
 
 
 def requeue_interrupted(study: TrialQueue, store: Store | None, *, show: Show, reason: str) -> None:

@@ -14,7 +14,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study import heartbeat, requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
-from cnn_sweeps.sweeps.study.recovery import recover
+from cnn_sweeps.sweeps.study.recovery import note_interruption, recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -127,6 +127,20 @@ def test_an_interruption_is_traced_and_is_no_failed_attempt(tmp_path: Path) -> N
     (waiting,) = made.trials(TrialState.WAITING)
     assert waiting.user_attrs[ATTEMPT] == 1
     assert [retry.attempt for retry in history(waiting.user_attrs)] == [2, 3, 4, 5]
+
+
+def test_a_worker_that_is_killed_after_it_was_asked_to_stop_costs_no_attempt(
+    tmp_path: Path,
+) -> None:
+    """Schedulers ask, and kill before the epoch ends; whoever finds the trial knows that."""
+    made = study(tmp_path)
+    made.enqueue()
+    claimed(made)
+    note_interruption(made, {DEAD.pid}, "stopped by SIGTERM")
+    assert recover(made, None, retries=0, show=lambda _: None) == 1
+    (waiting,) = made.trials(TrialState.WAITING)
+    assert waiting.user_attrs.get(ATTEMPT, 1) == 1
+    assert [retry.reason for retry in history(waiting.user_attrs)] == ["stopped by SIGTERM"]
 
 
 def test_a_claim_that_nobody_began_is_no_failed_attempt(
