@@ -256,6 +256,7 @@ def compare(
     experiment: str | None = None,
     ascending: bool | None = None,
     all_runs: bool = False,
+    top: int | None = None,
 ) -> Leaderboard:
     """Rank the runs of all studies, and single runs, by a metric.
 
@@ -267,6 +268,8 @@ def compare(
         experiment: only runs of this MLflow experiment.
         ascending: whether less is better; by the name of the metric when None.
         all_runs: a row for each run, and not one for each experiment.
+        top: at least so many rows, if there are as many; of a large store no more is read than
+            they take. All when None.
 
     Raises:
         ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
@@ -279,7 +282,12 @@ def compare(
 
     store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     question = Question(
-        metric=metric, where=where, experiment=experiment, ascending=ascending, each=all_runs
+        metric=metric,
+        where=where,
+        experiment=experiment,
+        ascending=ascending,
+        each=all_runs,
+        top=top,
     )
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
     board = rank(store, prefixes, question)
@@ -430,9 +438,12 @@ def _asked_of(
 
 
 def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
-    """Where studies in the folder of the store differ from the runs that are ranked."""
+    """Where studies in the folder of the store differ from the runs that are ranked.
+
+    Not of a board that was made without reading all of them: it would take every run of a study.
+    """
     studies = dict.fromkeys(filter(None, map(board.names.study, board.runs)))
-    if not studies:
+    if not studies or not board.whole:
         return ()
     from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from plans import plan, study
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.stored_studies import find_study
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.services import postgres
 
@@ -82,3 +84,20 @@ def test_a_database_that_several_hosts_make_at_once_is_made_once() -> None:
         with ThreadPoolExecutor(8) as hosts:
             assert list(hosts.map(look, range(8))) == [[]] * 8
         gc.collect()  # of pooled connections, which nobody closes
+
+
+@pytest.mark.slow
+def test_a_wrong_password_is_refused_at_once_and_not_told() -> None:
+    """In two lines, without the password that was typed."""
+    with postgres() as database:
+        rules = database.folder / "pg_hba.conf"
+        rules.write_text(f"host all guest all scram-sha-256\n{rules.read_text()}")
+        psycopg = pytest.importorskip("psycopg")
+        with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE ROLE guest LOGIN PASSWORD 'right'")
+            connection.execute("SELECT pg_reload_conf()")
+        url = database.url.replace("postgres@", "guest:guessed@")
+        with pytest.raises(StoreError, match="password authentication failed") as refused:
+            find_study("lab", Tracking(), url)
+    assert "guessed" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 2
