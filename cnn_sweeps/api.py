@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.errors import ConfigError, UnknownHashError, UnknownStudyError
@@ -67,7 +69,7 @@ def compose(*overrides: str, **settings: Any) -> Config:
     from cnn_sweeps.runs import validate
     from cnn_sweeps.runs.hydra_errors import as_config_error
 
-    typed = [*overrides, *_typed(settings)]
+    typed = [*_texts(overrides), *_typed(settings)]
     with as_config_error(typed):
         return config_of(validate.compose(typed))
 
@@ -113,7 +115,7 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
     from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
     from cnn_sweeps.sweeps.outcome import Display
 
-    typed = [*overrides, *_swept(settings)]
+    typed = [*_texts(overrides), *_swept(settings)]
     with as_config_error(typed, sweep=True), composed_call(typed) as (call, arguments):
         request = request_of(call, arguments)
     if request.budget.dry_run or request.place is not None:
@@ -144,6 +146,7 @@ def load(name: str | None = None, *where: str, run_id: str | None = None) -> Loa
 
     if (name is None) == (run_id is None):
         raise ConfigError("give one of name and run_id.")
+    where = tuple(_texts((name or run_id, *where))[1:])
     return LoadedRun.find(lookup.open_store(_tracking(where), run_id or name), name, run_id)
 
 
@@ -230,7 +233,9 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    where = [text for text in changes if text.lstrip("+").startswith(("tracking.", "data."))]
+    where = [
+        text for text in _texts(changes) if text.lstrip("+").startswith(("tracking.", "data."))
+    ]
     keywords = {key.replace("__", "."): values for key, values in settings.items()}
     typed = [text for text in changes if text not in where]
     typed += [f"{key}={_choice(values)}" for key, values in keywords.items()]
@@ -251,6 +256,7 @@ def compare(
     experiment: str | None = None,
     ascending: bool | None = None,
     all_runs: bool = False,
+    top: int | None = None,
 ) -> Leaderboard:
     """Rank the runs of all studies, and single runs, by a metric.
 
@@ -262,6 +268,8 @@ def compare(
         experiment: only runs of this MLflow experiment.
         ascending: whether less is better; by the name of the metric when None.
         all_runs: a row for each run, and not one for each experiment.
+        top: at least so many rows, if there are as many; of a large store no more is read than
+            they take. All when None.
 
     Raises:
         ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
@@ -272,9 +280,14 @@ def compare(
     from cnn_sweeps.runs.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
-    store = lookup.open_store(_tracking([word for word in words if "=" in word]))
+    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     question = Question(
-        metric=metric, where=where, experiment=experiment, ascending=ascending, each=all_runs
+        metric=metric,
+        where=where,
+        experiment=experiment,
+        ascending=ascending,
+        each=all_runs,
+        top=top,
     )
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
     board = rank(store, prefixes, question)
@@ -314,7 +327,7 @@ def reproduce(
 
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
-    places, where = validate.places(overrides, weights=True)
+    places, where = validate.places(_texts(overrides), weights=True)
     tracking = _tracking(where, *validate.PLACES, "model.weights=FILE")
     beside: Store | None = None
     if folder is not None:
@@ -359,7 +372,9 @@ def plan_fork(name: str, *overrides: str) -> Fork:
     from cnn_sweeps.runs import lookup
     from cnn_sweeps.runs.hydra_errors import as_config_error
 
-    where = [text for text in overrides if text.lstrip("+").startswith("tracking.")]
+    where = [
+        text for text in _texts((name, *overrides)) if text.lstrip("+").startswith("tracking.")
+    ]
     tracking = _tracking(where)
     prefix, epoch = runs.parse_fork_point(name)
     store = lookup.open_store(tracking, prefix)
@@ -406,7 +421,7 @@ def _asked_of(
     """Where images lie now, the store, and the run or the study that a name is of."""
     from cnn_sweeps.runs import lookup, validate
 
-    places, rest = validate.places(where)
+    places, rest = validate.places(_texts((name, *where))[1:])
     tracking = _tracking(rest, *validate.PLACES)
     store = lookup.open_store(tracking, name)
     try:
@@ -423,9 +438,12 @@ def _asked_of(
 
 
 def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
-    """Where studies in the folder of the store differ from the runs that are ranked."""
+    """Where studies in the folder of the store differ from the runs that are ranked.
+
+    Not of a board that was made without reading all of them: it would take every run of a study.
+    """
     studies = dict.fromkeys(filter(None, map(board.names.study, board.runs)))
-    if not studies:
+    if not studies or not board.whole:
         return ()
     from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
 
@@ -435,8 +453,10 @@ def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
 
 def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config:
     """The config that was given, or that overrides describe."""
-    texts = [each for each in what if isinstance(each, str)]
-    configs = [each for each in what if not isinstance(each, str)]
+    from cnn_sweeps.config import Config
+
+    configs = [each for each in what if isinstance(each, Config)]
+    texts = _texts([each for each in what if not isinstance(each, Config)])
     if not configs:
         return compose(*texts, **settings)
     if len(configs) > 1 or texts or settings:
@@ -453,6 +473,21 @@ def _tracking(where: Sequence[str], *also: str) -> Tracking:
 
     with as_config_error(where):
         return compose_tracking(list(where), *also)
+
+
+def _texts(words: Sequence[Any]) -> list[str]:
+    """Names and overrides, which are text.
+
+    Raises:
+        ConfigError: one is something else.
+    """
+    for each in words:
+        if not isinstance(each, str):
+            raise ConfigError(
+                f"{shorten(repr(each), 60)} ({type(each).__name__}) is not text.\n  Type overrides "
+                'as "model.filters=32" or model__filters=32, and a run as its hash, "3f2a".'
+            )
+    return list(words)
 
 
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -480,6 +515,8 @@ def _swept(settings: Mapping[str, Any]) -> list[str]:
 
     params = settings.get("params") or {}
     known = (*OPTIONS, *SETTINGS, "params")
+    for name in settings:
+        _refuse_misspelt(name, known)
     return [
         *(f"hydra/sweeper/{name}={settings[name]}" for name in OPTIONS if settings.get(name)),
         *(
@@ -490,6 +527,22 @@ def _swept(settings: Mapping[str, Any]) -> list[str]:
         *(f"{key}={_choice(values)}" for key, values in params.items()),
         *_typed({name: value for name, value in settings.items() if name not in known}),
     ]
+
+
+def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
+    """Refuse what looks like a setting of a sweep, and is none.
+
+    Raises:
+        ConfigError: with the one that is probably meant.
+    """
+    from cnn_sweeps.config import Config
+
+    near = get_close_matches(name, [*known, *(each.name for each in fields(Config))], n=1)
+    if near and near[0] in known and near[0] != name:
+        raise ConfigError(
+            f"{name}: there is no such setting of a sweep. Did you mean {near[0]}?\n"
+            f"  there are: {', '.join(known)}"
+        )
 
 
 def _plain(value: Any) -> Any:

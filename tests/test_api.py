@@ -1,9 +1,11 @@
 """`import cnn_sweeps as cs`: values for Python, and the same as from the command line."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,32 @@ def test_a_config_takes_no_overrides() -> None:
     """A config is frozen: what would change it is not ignored."""
     with pytest.raises(ConfigError, match="a config is frozen"):
         cs.run(cs.compose("data=digits"), "model.filters=4")
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        pytest.param(lambda: cs.compose({"model.filters": 4}), "(dict)", id="compose"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.run(None), "None (NoneType)", id="run"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.sweep(["model.filters=4"]), "(list)", id="sweep"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.load(1234), "1234 (int)", id="load"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.compare(1.5), "1.5 (float)", id="compare"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.fork(1234), "1234 (int)", id="fork"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.what_if("abcd", 3), "3 (int)", id="what_if"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.evaluate(7, metrics=["brier"]), "7 (int)", id="evaluate"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_not_text_is_refused(call: Callable[[], Any], given: str) -> None:
+    """With what can be typed instead, and before anything is looked for."""
+    with pytest.raises(ConfigError, match=re.escape(given) + " is not text.\n  Type overrides as"):
+        call()
+
+
+@pytest.mark.parametrize(("name", "meant"), [("n_trial", "n_trials"), ("study", "study_name")])
+def test_a_misspelt_setting_of_a_sweep_is_named(name: str, meant: str) -> None:
+    """Not only the keys of an experiment can be meant."""
+    with pytest.raises(ConfigError, match=f"{name}: .* Did you mean {meant}?"):
+        cs.sweep("data=digits", **{name: 3})
 
 
 def test_a_sweep_that_is_not_possible_starts_nothing() -> None:

@@ -26,6 +26,7 @@ def main(typed: list[str]) -> int:
         StoreError: the store cannot be read.
     """
     asked = _parser().read(typed)
+    top = asked.top or (None if asked.csv or asked.json else TOP)
     board = api.compare(
         *asked.words,
         metric=asked.metric,
@@ -33,9 +34,10 @@ def main(typed: list[str]) -> int:
         experiment=asked.experiment,
         ascending=asked.ascending,
         all_runs=asked.all_runs,
+        top=top,
     )
     if board.matched:
-        _print(board, asked)
+        _print(board, asked, top)
         return 0
     out = output.console()
     out.print(f"no run in {board.place} matches.", soft_wrap=True)
@@ -88,9 +90,8 @@ def _parser() -> Arguments:
     return made
 
 
-def _print(board: Leaderboard, asked: Namespace) -> None:
-    program = asked.csv or asked.json
-    shown = replace(board, runs=board.runs[: asked.top or (None if program else TOP)])
+def _print(board: Leaderboard, asked: Namespace, top: int | None) -> None:
+    shown = replace(board, runs=board.runs[:top])
     if board.warnings:
         terminal.warn("\n".join(board.warnings))
     if asked.json:
@@ -110,7 +111,9 @@ def _remarks(board: Leaderboard, shown: int) -> list[str]:
     """What the table does not show."""
     of_all, lines = len(board.runs), []
     kind = "run" if board.each else "experiment"
-    if shown < of_all:
+    if shown and not board.whole:
+        lines.append(f"the best {shown} {kind}s; --top {2 * shown} shows more")
+    elif shown < of_all:
         lines.append(f"the best {shown} of {of_all} {kind}s; --top {of_all} shows all")
     if board.without:
         many = board.without > 1

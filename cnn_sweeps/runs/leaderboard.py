@@ -10,7 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 from cnn_sweeps.config.stored import with_neutral_values
@@ -23,6 +25,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
+from cnn_sweeps.tracking.names import CONFIG_HASH
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -40,6 +43,8 @@ ABOUT = ("rank", "name", "study", "experiment", "config_hash", "run_id", "status
 HASH = "config hash"
 KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
 """A metric or a param that a filter names."""
+FEW = 200
+"""Runs that are read at once; a store that has no more is read as a whole."""
 Columns = dict[str, list[str]]
 
 
@@ -80,6 +85,7 @@ class Leaderboard:
         hints: what in the question no run has.
         warnings: where a study differs from the runs of its trials.
         read: every run of the store or experiment; None where a filter has left some out.
+        whole: whether all that fit the question were read, and not the best alone.
     """
 
     metric: str
@@ -93,6 +99,7 @@ class Leaderboard:
     hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     read: tuple[RunRecord, ...] | None = None
+    whole: bool = True
 
     @classmethod
     def of(
@@ -112,12 +119,7 @@ class Leaderboard:
         measured = [run for run in chosen if metric in run.metrics]
         left = {_key(run, each=each) for run in chosen} - {_key(r, each=each) for r in measured}
         rows = measured if each else representative_runs(measured)
-        sign = 1 if ascending else -1
-        # Of runs that are equally good the cheaper comes first, then the one that was made first.
-        oldest_first = sorted(rows, key=lambda run: (run.start, run.run_id))
-        ranked = sorted(
-            oldest_first, key=lambda run: (_cost(run.metrics[metric], sign), ties.cost(run.metrics))
-        )
+        ranked = sorted(rows, key=lambda run: _place(run, metric, ascending=ascending))
         return cls(
             metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left), each=each
         )
@@ -133,6 +135,7 @@ class Question:
         experiment: only runs of this MLflow experiment; of all when None.
         ascending: whether less is better; by the metric's name when None.
         each: whether every run is a row, and not one for each experiment.
+        top: how many rows are wanted; of a large store no more is read than they take.
     """
 
     metric: str = "val_accuracy"
@@ -140,6 +143,20 @@ class Question:
     experiment: str | None = None
     ascending: bool | None = None
     each: bool = False
+    top: int | None = None
+
+    @property
+    def rises(self) -> bool:
+        """Whether less is better."""
+        higher = named.higher_is_better(self.metric)
+        return not higher if self.ascending is None else self.ascending
+
+    @property
+    def order(self) -> list[str]:
+        """How a server has to order the runs, so that the best come first; see `_place`."""
+        direction = "ASC" if self.rises else "DESC"
+        cheaper = [f"metrics.`{name}` ASC" for name in (ties.PARAMS, ties.SECONDS)]
+        return [f"metrics.`{self.metric}` {direction}", *cheaper, "attributes.start_time ASC"]
 
 
 def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboard:
@@ -155,29 +172,78 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
         UnknownHashError: a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
-    runs = queries.matching_runs(store, question.where, question.experiment)
+    runs, whole = _read(store, prefixes, question)
     chosen = _of_hashes(runs, prefixes, store)
-    rising = named.higher_is_better(question.metric)
     board = Leaderboard.of(
-        chosen,
-        _known(question.metric, runs),
-        ascending=not rising if question.ascending is None else question.ascending,
-        each=question.each,
+        chosen, _known(question.metric, runs), ascending=question.rises, each=question.each
     )
     experiments = {number: name for name, number in store.experiments().items()}
     return replace(
         board,
+        runs=board.runs if whole else board.runs[: question.top],
         names=Names(studies=queries.sweeps(store), experiments=experiments),
         place=str(store.address),
         matched=len(chosen),
         hints=() if chosen else _hints(store, question),
-        read=None if question.where else tuple(runs),
+        read=None if question.where or not whole else tuple(runs),
+        whole=whole,
     )
+
+
+def _read(
+    store: Store, prefixes: Sequence[str], question: Question
+) -> tuple[list[RunRecord], bool]:
+    """The runs that a board is made of, newest first, and whether these are all that fit."""
+    if question.top is None or prefixes or "`" in question.metric:
+        return queries.matching_runs(store, question.where, question.experiment), True
+    where, experiment, size = question.where, question.experiment, max(FEW, 2 * question.top)
+    pages = queries.ordered_runs(store, where, experiment, question.order, size=size)
+    first, whole = next(pages)
+    if not whole:
+        later = (run for page, _ in pages for run in page)
+        # Where none has the metric, or none that counts, the first ones tell what there is.
+        first = _best(store, chain(first, later), question) or first
+    return sorted(first, key=lambda run: (run.start, run.run_id), reverse=True), whole
+
+
+def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> list[RunRecord]:
+    """The runs of the best experiments, or the best runs, out of all in their order.
+
+    An experiment stands where the run that speaks for it does, which may be another one than its
+    best: so all of its runs are read, until no experiment that is left can come before these.
+    """
+    top, metric, found = question.top or 0, question.metric, dict[str, list[RunRecord]]()
+    for run in ordered:
+        if metric not in run.metrics:  # nor has any that comes later
+            break
+        if run.config_hash is None or not (question.each or run.status == FINISHED):
+            continue
+        key = run.run_id if question.each else run.config_hash
+        if key in found:
+            continue
+        if len(found) >= top:
+            known = [each for runs in found.values() for each in runs]
+            board = Leaderboard.of(known, metric, ascending=question.rises, each=question.each)
+            last = board.runs[top - 1]
+            if _place(last, metric, ascending=question.rises) <= _place(
+                run, metric, ascending=question.rises
+            ):
+                break
+        found[key] = [run] if question.each else _runs_of(store, run.config_hash, question)
+    return [run for runs in found.values() for run in runs]
+
+
+def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:
+    """The runs of one experiment that fit the question, newest first."""
+    own = f"tags.{CONFIG_HASH} = '{config_hash}'"
+    where = f"{question.where} AND {own}" if question.where.strip() else own
+    return queries.matching_runs(store, where, question.experiment)
 
 
 def _hints(store: Store, question: Question) -> tuple[str, ...]:
     """Which names of a filter no run has, and what they may have been meant to be."""
-    every = queries.matching_runs(store, "", question.experiment)
+    newest = ["attributes.start_time DESC"]
+    every, _ = next(queries.ordered_runs(store, "", question.experiment, newest, size=FEW))
     known = {name for run in every for name in (*run.metrics, *run.params)}
     named = dict.fromkeys(name for _, name in KEY.findall(question.where))
     near = {name: get_close_matches(name, known, n=3) for name in named if name not in known}
@@ -219,9 +285,18 @@ def _key(run: RunRecord, *, each: bool) -> str | None:
     return run.run_id if each else run.config_hash
 
 
-def _cost(value: float, sign: int) -> tuple[bool, float]:
-    """What is to be small; a value that is no number comes last."""
-    return (True, 0.0) if math.isnan(value) else (False, sign * value)
+Place = tuple[tuple[bool, float], tuple[float, float], datetime, str]
+
+
+def _place(run: RunRecord, metric: str, *, ascending: bool) -> Place:
+    """Where a run that has the metric stands: what is smaller comes first.
+
+    Of runs that are equally good the cheaper comes first, then the one that was made first; a value
+    that is no number comes last.
+    """
+    value = run.metrics[metric]
+    cost = (True, 0.0) if math.isnan(value) else (False, value if ascending else -value)
+    return cost, ties.cost(run.metrics), run.start, run.run_id
 
 
 def table(board: Leaderboard) -> Table:

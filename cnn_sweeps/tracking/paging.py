@@ -14,8 +14,16 @@ PAGE = 1_000
 
 def pages(search: Callable[..., "PagedList[T]"], **arguments: object) -> Iterator[T]:
     """Everything that a search of the MLflow client finds, page after page."""
-    page = search(max_results=PAGE, **arguments)
-    yield from page
-    while page.token:
-        page = search(max_results=PAGE, page_token=page.token, **arguments)
+    for page in page_by_page(search, PAGE, **arguments):
         yield from page
+
+
+def page_by_page(
+    search: Callable[..., "PagedList[T]"], size: int, **arguments: object
+) -> "Iterator[PagedList[T]]":
+    """The same in pages of so many, each asked for when it is wanted; the last has no `token`."""
+    page = search(max_results=size, **arguments)
+    yield page
+    while page.token:
+        page = search(max_results=size, page_token=page.token, **arguments)
+        yield page

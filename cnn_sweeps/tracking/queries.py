@@ -1,12 +1,14 @@
 """Runs found by a filter in MLflow's search syntax, across experiments."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
-from cnn_sweeps.tracking.store import Store
+from cnn_sweeps.tracking.store import EXPERIMENTS_PER_SEARCH, Store
 
 MOST = 20
 """Studies that a refusal lists."""
@@ -25,6 +27,32 @@ def matching_runs(store: Store, where: str = "", experiment: str | None = None) 
         ConfigError: MLflow cannot read the filter, or there is no such experiment.
         StoreError: the store refuses.
     """
+    chosen = _ids(store, experiment)
+    with _readable(where):
+        return store.search(where, chosen)
+
+
+def ordered_runs(
+    store: Store, where: str, experiment: str | None, order: Sequence[str], *, size: int
+) -> Iterator[tuple[list[RunRecord], bool]]:
+    """The same in an order of MLflow's, page by page; see `Store.in_order`.
+
+    Where a server cannot order them, for it searches few experiments at a time, all are one page.
+
+    Raises:
+        ConfigError: see `matching_runs`.
+        StoreError: see `matching_runs`.
+    """
+    chosen = _ids(store, experiment)
+    with _readable(where):
+        if len(chosen) > EXPERIMENTS_PER_SEARCH:
+            yield store.search(where, chosen), True
+        else:
+            yield from store.in_order(where, chosen, order, size=size)
+
+
+def _ids(store: Store, experiment: str | None) -> list[str]:
+    """The ids of all active experiments, or of one."""
     ids = store.experiments()
     if experiment is not None and experiment not in ids:
         near = get_close_matches(experiment, ids, n=1)
@@ -33,9 +61,14 @@ def matching_runs(store: Store, where: str = "", experiment: str | None = None) 
             f"there is no experiment {experiment!r} in {store.address}.{hint}\n"
             f"There are: {', '.join(sorted(ids))}"
         )
-    chosen = list(ids.values()) if experiment is None else [ids[experiment]]
+    return list(ids.values()) if experiment is None else [ids[experiment]]
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Say of a filter that MLflow cannot read what it may be."""
     try:
-        return store.search(where, chosen)
+        yield
     except StoreError as error:
         if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
             raise

@@ -24,19 +24,21 @@ from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
-from cnn_sweeps.tracking.paging import pages
+from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, RunInfo
 
 ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
 FILTERED = re.compile(r"[\w .:@+-]*")
 """Values of tags that a filter can be asked for."""
+EXPERIMENTS_PER_SEARCH = 100
+"""Experiments that a server searches at a time."""
 RUNS_PER_QUERY = 100
 """Runs whose metrics a database is asked for at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
@@ -188,16 +190,17 @@ class Store:
                 run_name=params.shorten(name, params.KEY_LENGTH),
                 tags=params.tags({**tags, **own, **parent}),
             )
-        return self._handle(created.info.run_id, self.experiment_id)
+        return self._handle(created.info)
 
     def _terminate(self, run: TrackedRun, status: str) -> None:
         with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
 
-    def _handle(self, run_id: str, experiment_id: str) -> TrackedRun:
+    def _handle(self, info: "RunInfo") -> TrackedRun:
         return TrackedRun(
-            run_id=run_id,
-            experiment_id=experiment_id,
+            run_id=info.run_id,
+            experiment_id=info.experiment_id,
+            artifact_uri=info.artifact_uri,
             address=self.address,
             client=self.client,
         )
@@ -205,8 +208,7 @@ class Store:
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
         with as_store_error(self.address):
-            info = self.client.get_run(run_id).info
-        return self._handle(run_id, info.experiment_id)
+            return self._handle(self.client.get_run(run_id).info)
 
     def check_loggable(self, run: RunRecord) -> None:
         """See that something can be logged to a run and beside it, before anything takes long.
@@ -294,7 +296,7 @@ class Store:
             # A server may hold more experiments than one search takes.
             runs = [
                 RunRecord.of(run)
-                for some in params.batches(experiments, 100)
+                for some in params.batches(experiments, EXPERIMENTS_PER_SEARCH)
                 for run in pages(
                     self.client.search_runs,
                     experiment_ids=some,
@@ -303,6 +305,30 @@ class Store:
                 )
             ]
         return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
+
+    def in_order(
+        self, where: str, experiments: Sequence[str], order: Sequence[str], *, size: int
+    ) -> Iterator[tuple[list[RunRecord], bool]]:
+        """The runs of a few experiments as the server orders them, as many as are asked for.
+
+        Args:
+            where: in MLflow's search syntax.
+            experiments: ids, `EXPERIMENTS_PER_SEARCH` at most.
+            order: in MLflow's syntax, such as ``metrics.`loss` ASC``; what has no value is last.
+            size: runs of a page.
+
+        Yields:
+            A page, and whether it is the last.
+        """
+        with as_store_error(self.address):
+            for page in page_by_page(
+                self.client.search_runs,
+                size,
+                experiment_ids=list(experiments),
+                filter_string=where,
+                order_by=list(order),
+            ):
+                yield [RunRecord.of(run) for run in page], not page.token
 
     def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
         """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""

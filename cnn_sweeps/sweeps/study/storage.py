@@ -56,7 +56,7 @@ REASONS = {
 }
 """What the system's errors mean for a person."""
 
-MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds to wait, again and again, for tables of a database that somebody may be making."""
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
@@ -74,6 +74,10 @@ OPTUNA: Final = Schema(
     upgrade="optuna storage upgrade --storage",
     elsewhere=ELSEWHERE,
 )
+
+
+class UnfinishedError(StoreError):
+    """A database has tables and no version of them: somebody makes it, or it is no study's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +194,10 @@ class StudyAddress:
         """
         with create_engine(self.storage, poolclass=NullPool, **options).connect() as connection:
             tables, revision = of_database(connection, OPTUNA)
-        OPTUNA.check(tables, revision, place=str(self), url=str(self))
+        try:
+            OPTUNA.check(tables, revision, place=str(self), url=str(self))
+        except StoreError as error:
+            raise error if revision else UnfinishedError(str(error)) from None
         if not tables and not make:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training.
@@ -220,7 +227,7 @@ def _made_at_once(attempt: Callable[[], RDBStorage]) -> RDBStorage:
     for pause in MAKING:
         try:
             return attempt()
-        except (StoreError, ProgrammingError, IntegrityError, OptunaError):
+        except (UnfinishedError, ProgrammingError, IntegrityError, OptunaError):
             time.sleep(pause)
     return attempt()
 

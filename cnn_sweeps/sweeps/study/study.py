@@ -72,7 +72,10 @@ class SweepStudy(TrialQueue):
             address: where it is.
             checked: whether its trials are to be carried out here, and not only looked at.
         """
-        storage = address.open()
+        return cls._loaded(address, address.open(), checked=checked)
+
+    @classmethod
+    def _loaded(cls, address: StudyAddress, storage: BaseStorage, *, checked: bool) -> Self:
         with address.refusing():
             try:
                 study = optuna.load_study(study_name=address.name, storage=storage)
@@ -89,7 +92,7 @@ class SweepStudy(TrialQueue):
         storage = address.open()
         with address.refusing():
             there = has_plan(address, storage, plan=PLAN)
-        return cls.load(address, checked=checked) if there else None
+        return cls._loaded(address, storage, checked=checked) if there else None
 
     @classmethod
     def _ready(

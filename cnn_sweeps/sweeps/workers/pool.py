@@ -172,7 +172,7 @@ class Pool:
 
     def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
-        scratch = TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+        scratch = _scratch_folder()
         order = Order(
             scratch=scratch.name,
             address=self._address,
@@ -236,6 +236,21 @@ class Pool:
         many = f"{self._stillborn} workers in a row exited before their first trial"
         advice = "" if memory else f"\n{IN_THIS_PROCESS}"
         raise RunFailedError(f"{many}: the last one {cause}.{advice}")
+
+
+def _scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for the temporary files of a worker.
+
+    Raises:
+        StoreError: none can be made, for the disk is full or read-only.
+    """
+    try:
+        return TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"no folder for a worker's temporary files can be made: {error.strerror or error}.\n"
+            "  Free some space, or type TMPDIR=FOLDER in front of the command."
+        ) from error
 
 
 def serve(order: Order, pipe: Connection) -> None:
