@@ -5,14 +5,13 @@ import io
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from configs import config
 from plans import plan, sweep_of
+from programs import typed
 from stores import ready
 
 from cnn_sweeps.cli.display import TerminalDisplay
@@ -214,34 +213,16 @@ def test_winner_is_scored_without_stored_models_too(store: Store) -> None:
     assert pictures(store, ranked.rows[0].run_id) in (7, 11)
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the program in a folder, as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", "-m", *arguments],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.slow
 def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
     """Hydra's groups are swept, one failing combination is reported, the rest is ranked."""
-    done = command(
+    printed = typed(
         tmp_path,
-        "data=digits",
-        "data.limit=300",
-        "model=dnn,cnn",
-        "trainer.epochs=1",
-        "trainer.optimizer.name=sgd",
-        "trainer.optimizer.learning_rate=0.01,1e30",
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert done.stdout.count(" failed: ") >= 2
-    assert "rerun best:  cnn-sweeps data=digits" in done.stdout
+        *("-m", "data=digits", "data.limit=300", "model=dnn,cnn", "trainer.epochs=1"),
+        *("trainer.optimizer.name=sgd", "trainer.optimizer.learning_rate=0.01,1e30"),
+    ).well()
+    assert printed.count(" failed: ") >= 2
+    assert "rerun best:  cnn-sweeps data=digits" in printed
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlruns"]
 
 
@@ -249,19 +230,13 @@ def test_sweep_of_config_groups_from_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_the_command_for_the_best_trial_is_that_trial(tmp_path: Path) -> None:
     """Typed as it is printed, it gives the same bits, and trains nothing that is known."""
-    done = command(
-        tmp_path, "data=digits", "data.limit=300", "trainer.epochs=1,2", "model.filters=4"
-    )
+    small = ("data=digits", "data.limit=300", "model.filters=4", "tracking.figures=false")
+    done = typed(tmp_path, "-m", *small, "trainer.epochs=1,2")
     assert done.returncode == 0, done.stderr
     (line,) = [text for text in done.stdout.splitlines() if text.startswith("rerun best:")]
-    program, *typed = shlex.split(line.removeprefix("rerun best:"))
-    again = subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *typed],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    program, *words = shlex.split(line.removeprefix("rerun best:"))
+    again = typed(tmp_path, *words)
+    assert again.returncode == 0, again.stderr
     store = Store.open(Tracking(dir=tmp_path / "mlruns"))
     (short,) = re.findall(r"cnn-sweeps show (\w+)", again.stdout)
     alone, trial = store.find(short)
@@ -276,13 +251,10 @@ def test_sweep_with_two_objectives_on_fashion_mnist(tmp_path: Path) -> None:
     """A sampler searches a slice of real Fashion-MNIST for accuracy against time."""
     if "CNN_SWEEPS_DATA" not in os.environ:
         pytest.skip("CNN_SWEEPS_DATA does not name a folder with Fashion-MNIST")
-    done = command(
+    done = typed(
         tmp_path,
-        "search=speed",
-        "data.limit=1000",
-        "trainer.epochs=1",
-        "hydra.sweeper.n_trials=3",
-        "hydra/sweeper/sampler=nsgaii",
+        *("-m", "search=speed", "data.limit=1000", "trainer.epochs=1", "tracking.figures=false"),
+        *("hydra.sweeper.n_trials=3", "hydra/sweeper/sampler=nsgaii"),
     )
     assert done.returncode == 0, done.stderr
     assert "train_seconds" in done.stdout
