@@ -101,7 +101,7 @@ def readings(task: Task) -> list[Reading]:
     folder = task.folder / "served"
     with _served(folder, task.runs) as (sweep, addresses):
         ranked = [_seconds(["compare", *where]) for where in addresses]
-        shown = [_seconds(["show", f"{0:012x}", *where]) for where in addresses]
+        shown = [_seconds(["show", f"{0:064x}", *where]) for where in addresses]
         whole = [_children(where, sweep) for where in addresses]
     return [
         Reading(
