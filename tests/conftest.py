@@ -8,29 +8,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import absl.logging
 import pytest
 from composition import remember_what_was_read
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
+from pictures import leave_undrawn, pictures
 from sqlalchemy import Engine, event
 from stores import finished, migrated_database, store, tracking
 
-from cnn_sweeps import figures
 from cnn_sweeps.provenance.kernels import choose_kernels
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = [
-    "curves_undrawn",
     "finished",
     "hydra_restore_singletons",
     "in_tmp",
     "isolated",
     "migrated_database",
+    "pictures",
     "store",
     "tracking",
 ]
@@ -47,6 +43,7 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 os.environ["CNN_SWEEPS_CACHE"] = str(Path(tempfile.gettempdir(), f"cnn-sweeps-tests-{os.getuid()}"))
 
 remember_what_was_read()
+leave_undrawn()
 
 
 # Nothing that a test writes has to survive the machine, so none waits for a disk.
@@ -107,19 +104,6 @@ def isolated() -> Iterator[None]:
     """Leave nothing of where a test has logged to: `mlflow.set_tracking_uri` writes it there."""
     yield
     forget()
-
-
-@pytest.fixture(autouse=True)
-def curves_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The learning curves of a run are an empty picture: they take a quarter of a small run."""
-    monkeypatch.setattr(figures, "learning_curves", empty_picture)
-
-
-def empty_picture(*_: object) -> "Figure":
-    """Of a few pixels."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(1, 1))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One training in several ways: at once, in two pieces, and after a kill; for child processes."""
+"""One training at once, and in pieces of which one ends by a kill; for child processes."""
 
 import dataclasses
 import hashlib
@@ -35,14 +35,14 @@ class Case:
         held_out: validation images.
         seed: where its random choices begin.
         epochs: of the whole training.
-        split: epochs of the first of two pieces.
-        kill: the epoch in the middle of which the process is killed.
+        split: epochs of the first piece.
+        kill: the epoch in the middle of which the process of the second piece is killed.
         stopped: whether the first piece is all of the training, stopped on its way, because one
             with fewer epochs would be another.
         files: settings of `data` where the images are files, which each process reads.
         epoch_mb: size of an epoch beyond which it keeps its metrics alone.
         shared: where the pieces are of two users with a shared store, the share of epochs that the
-            second one audits.
+            second one audits; nobody is killed then.
     """
 
     model: dict[str, Any]
@@ -112,8 +112,7 @@ def train(
     from cnn_sweeps.training import state as variables
     from cnn_sweeps.trajectories.resume import open_epoch_source
 
-    together = case.shared is not None and reuse and kill is None and "killed" not in folder
-    store = Path(folder).parent / "shared" if together else None
+    store = Path(folder).parent / "shared" if reuse and case.shared is not None else None
     asked = case.config(epochs, reuse=reuse, store=store)
     backend.configure_backend(asked.trainer, asked.seed)
     images = photographs(case, Path(folder).parent) if case.files else None
@@ -195,32 +194,35 @@ def exact(epoch: dict[str, Any]) -> dict[str, Any]:
     return {k: v.hex() if isinstance(v, float) else v for k, v in metrics.items()}
 
 
-def killer(epoch: int) -> Callable[[int], None]:
-    """Kills this process, as `kill -9` does, when a step of that epoch has been made."""
+def killer(count: int) -> Callable[[int], None]:
+    """Kills this process, as `kill -9` does, when it has made a step of so many epochs."""
     begun = 0
 
     def on_step(step: int) -> None:
         nonlocal begun
         begun += step == 0
-        if begun == epoch and step > 0:
+        if begun == count and step > 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return on_step
 
 
 def first_process(case: Case, folder: str, pipe: Connection) -> None:
-    """The whole training from scratch; then the first of two pieces; then one that is killed."""
+    """The whole training from scratch; then the first piece of it."""
     whole, _ = train(case, f"{folder}/none", epochs=case.epochs, reuse=False)
-    pipe.send(whole)
     if case.stopped:
         train(case, f"{folder}/pieces", epochs=case.epochs, stop=case.split)
     else:
         train(case, f"{folder}/pieces", epochs=case.split)
-    train(case, f"{folder}/killed", epochs=case.epochs, kill=case.kill)
+    pipe.send(whole)
 
 
 def second_process(case: Case, folder: str, pipe: Connection) -> None:
-    """The second piece, and what the killed process did not come to."""
+    """The second piece, which is killed."""
+    train(case, f"{folder}/pieces", epochs=case.epochs, kill=case.kill - case.split)
+
+
+def last_process(case: Case, folder: str, pipe: Connection) -> None:
+    """What the others did not come to; of another user where there are two."""
     pieces = "pieces" if case.shared is None else "another"
     pipe.send(train(case, f"{folder}/{pieces}", epochs=case.epochs))
-    pipe.send(train(case, f"{folder}/killed", epochs=case.epochs))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -157,7 +158,12 @@ SOURCES = {
     for package in ("cnn_sweeps", "hydra_plugins")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-TREES = {module: ast.parse(path.read_text("utf-8")) for module, path in SOURCES.items()}
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    """What stands in a module."""
+    return ast.parse(SOURCES[module].read_text("utf-8"))
 
 
 def is_within(module: str, package: str) -> bool:
@@ -203,17 +209,20 @@ def read_imports(importer: str) -> Iterator[Import]:
                 yield Import(importer=importer, target=target, late=late, typing=typing)
         if (named := named_module(node)) is not None:
             yield Import(importer=importer, target=named, late=True, typing=typing)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING"):
             typing = True
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             late = True
         for child in ast.iter_child_nodes(node):
             yield from visit(child, late=late, typing=typing)
 
-    yield from visit(TREES[importer], late=False, typing=False)
+    yield from visit(tree_of(importer), late=False, typing=False)
 
 
-IMPORTS = [found for module in SOURCES for found in read_imports(module)]
+@cache
+def imports() -> list[Import]:
+    """Every import of ours."""
+    return [found for module in SOURCES for found in read_imports(module)]
 
 
 def reach(start: list[str], *, late: bool) -> dict[str, Import | None]:
@@ -228,7 +237,9 @@ def reach(start: list[str], *, late: bool) -> dict[str, Import | None]:
     queue = list(start)
     while queue:
         module = queue.pop()
-        found = [i for i in IMPORTS if i.importer == module and (late or not (i.late or i.typing))]
+        found = [
+            i for i in imports() if i.importer == module and (late or not (i.late or i.typing))
+        ]
         steps = [(i.target, i) for i in found]
         if not late:
             steps += [(parent, i) for i in found for parent in packages_of(i.target)]
@@ -264,7 +275,7 @@ def dotted(node: ast.AST) -> str:
 
 def written(module: str) -> Iterator[str]:
     """What in a module writes to the terminal, each with its line."""
-    tree = TREES[module]
+    tree = tree_of(module)
     says = {
         alias.name
         for node in ast.walk(tree)
@@ -290,7 +301,7 @@ def written(module: str) -> Iterator[str]:
 
 def prints_itself(module: str) -> Iterator[str]:
     """What in a module writes to a standard stream without `text.terminal`, each with its line."""
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(tree_of(module)):
         name = dotted(node.func) if isinstance(node, ast.Call) else ""
         if name in {"print", "Console", "sys.stdout.write", "sys.stderr.write"}:
             yield f"{module}:{node.lineno} {name}()"
@@ -308,13 +319,13 @@ def long_functions(module: str) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
             yield from visit(child, prefix)
 
-    yield from visit(TREES[module], module)
+    yield from visit(tree_of(module), module)
 
 
 def test_the_reader_sees_late_and_typing_imports() -> None:
     """The rules below are worth as much as what is read from the source."""
-    late = [i for i in IMPORTS if i.late and i.target.split(".")[0] in HEAVY]
-    at_import = {i.target for i in IMPORTS if i.importer == "cnn_sweeps.config.schema"}
+    late = [i for i in imports() if i.late and i.target.split(".")[0] in HEAVY]
+    at_import = {i.target for i in imports() if i.importer == "cnn_sweeps.config.schema"}
     assert late
     assert "pydantic.dataclasses" in at_import
 
@@ -322,7 +333,7 @@ def test_the_reader_sees_late_and_typing_imports() -> None:
 @pytest.mark.parametrize("library", MAY_IMPORT)
 def test_only_its_own_modules_import(library: str) -> None:
     """A library is known to the modules made for it, and to no others."""
-    found = [i for i in IMPORTS if is_within(i.target, library)]
+    found = [i for i in imports() if is_within(i.target, library)]
     astray = [
         str(i) for i in found if not any(is_within(i.importer, p) for p in MAY_IMPORT[library])
     ]
@@ -372,7 +383,7 @@ def test_the_plugin_imports_only_hydra_at_first() -> None:
     """Hydra imports every plugin at each start: the facade costs it nothing."""
     allowed = {"hydra", "omegaconf", *sys.stdlib_module_names}
     found = [
-        i for i in IMPORTS if is_within(i.importer, "hydra_plugins") and not (i.late or i.typing)
+        i for i in imports() if is_within(i.importer, "hydra_plugins") and not (i.late or i.typing)
     ]
     ours = [
         i for i in found if i.target.split(".")[0] not in allowed and i.target not in SOURCES
@@ -390,7 +401,7 @@ def test_imports_go_down_the_order() -> None:
     """Whoever reads a folder need not know those after it."""
     against = {
         (found.importer, found.target)
-        for found in IMPORTS
+        for found in imports()
         if found.target in SOURCES
         and ORDER.index(layer(found.target)) > ORDER.index(layer(found.importer))
     }
@@ -414,7 +425,7 @@ def test_architecture_lists_the_folders_in_this_order() -> None:
 def test_modules_do_not_import_each_other_in_circles() -> None:
     """Arrows go one way, late imports included."""
     graph: dict[str, set[str]] = {module: set() for module in SOURCES}
-    for found in IMPORTS:
+    for found in imports():
         if found.target in SOURCES and found.target != found.importer:
             graph[found.importer].add(found.target)
     try:
@@ -451,10 +462,15 @@ def test_functions_fit_on_a_screen() -> None:
     assert [name for module in SOURCES for name in long_functions(module)] == []
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_module_asserts_nothing(module: str) -> None:
+def test_no_module_asserts() -> None:
     """`python -O` takes no check away."""
-    assert not [node.lineno for node in ast.walk(TREES[module]) if isinstance(node, ast.Assert)]
+    asserting = [
+        f"{module}:{node.lineno}"
+        for module in SOURCES
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Assert)
+    ]
+    assert asserting == []
 
 
 def test_hydra_plugins_stays_a_shared_namespace() -> None:

@@ -16,10 +16,11 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=1)
 ASKED = (
     *("-m", "data=digits", "data.limit=300", "trainer.epochs=3", "model.conv_blocks=1"),
     *("model.filters=2,3,4,5,6,7", "hydra.sweeper.study_name=faults", "hydra.sweeper.n_jobs=2"),
+    *("tracking.figures=false", "tracking.log_model=false"),
 )
 
 

@@ -1,21 +1,20 @@
 """A sweep that trains every epoch once has the results of one that trains them all."""
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import stores
 from configs import config
 from plans import plan, sweep_of
+from stores import ready
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.tracking import RunRecord, Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=1)
 GRID = {"model.filters": "choice(2,3,4)"}
 CELLS, LONGEST = 3, 3
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -27,15 +26,20 @@ Of trials that are equally good and equally large, the one that took less time i
 
 
 @pytest.fixture
-def folders(tmp_path: Path, migrated_database: Path) -> Iterator[list[Path]]:
-    """Two places to log to: what one knows, the other does not."""
-    made = [tmp_path / "reuse", tmp_path / "scratch"]
-    for folder in made:
-        folder.mkdir()
-        shutil.copy(migrated_database, folder / "mlflow.db")
-    yield made
-    for folder in made:
-        stores.close(f"sqlite:///{folder / 'mlflow.db'}")
+def folder(tracking: Tracking) -> Path:
+    """A place to log to, which knows nothing."""
+    return tracking.dir
+
+
+@pytest.fixture(scope="module")
+def from_scratch(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """The results of every cell and length, each trained by itself from its first epoch."""
+    with ready(tmp_path_factory.mktemp("scratch"), migrated_database) as tracking:
+        runs = swept(tracking.dir, f"range(1,{LONGEST + 1})", reuse=False)
+        assert not (tracking.dir / "trajectories").exists()
+        yield results(tracking.dir, runs)
 
 
 def swept(folder: Path, epochs: str, *, reuse: bool, workers: int = 2) -> dict[str, RunRecord]:
@@ -80,52 +84,47 @@ def trained(runs: dict[str, RunRecord]) -> Counter[str]:
     return counts
 
 
-def test_every_epoch_is_trained_once_and_the_results_are_the_same(folders: list[Path]) -> None:
+def test_every_epoch_is_trained_once_and_the_results_are_the_same(
+    folder: Path, from_scratch: dict[str, Any]
+) -> None:
     """With two workers, whoever trains and whoever reads."""
-    with_reuse, from_scratch = folders
-    runs = swept(with_reuse, f"range(1,{LONGEST + 1})", reuse=True)
-    alone = swept(from_scratch, f"range(1,{LONGEST + 1})", reuse=False)
+    runs = swept(folder, f"range(1,{LONGEST + 1})", reuse=True)
     assert len(runs) == CELLS * LONGEST
-    assert results(with_reuse, runs) == results(from_scratch, alone)
+    assert results(folder, runs) == from_scratch
     assert list(trained(runs).values()) == [LONGEST] * CELLS
     for run in runs.values():
         told = int(run.tags["epochs_trained"]) + int(run.tags["epochs_reused"])
         assert told == run.metrics["epochs"]
-    assert not (from_scratch / "trajectories").exists()
 
 
-def test_a_longer_sweep_trains_what_a_shorter_one_left(folders: list[Path]) -> None:
+def test_a_longer_sweep_trains_what_a_shorter_one_left(
+    folder: Path, from_scratch: dict[str, Any]
+) -> None:
     """Its trajectories are gone on with, in other processes, to the same bits."""
-    with_reuse, from_scratch = folders
-    swept(with_reuse, "choice(1,2)", reuse=True)
-    runs = swept(with_reuse, "choice(1,3)", reuse=True)
-    alone = swept(from_scratch, "choice(1,3)", reuse=False)
-    assert results(with_reuse, runs) == results(from_scratch, alone)
+    swept(folder, "choice(1,2)", reuse=True)
+    runs = swept(folder, "choice(1,3)", reuse=True)
+    assert results(folder, runs) == {cell: from_scratch[cell] for cell in runs}
     assert list(trained(runs).values()) == [LONGEST - 2] * CELLS
 
 
-def test_one_worker_or_two_makes_no_difference(folders: list[Path]) -> None:
+def test_one_worker_or_two_makes_no_difference(folder: Path, from_scratch: dict[str, Any]) -> None:
     """Where all train with one thread each."""
-    one, two = folders
-    by_one = swept(one, "choice(1,2)", reuse=True, workers=1)
-    by_two = swept(two, "choice(1,2)", reuse=True, workers=2)
-    assert results(one, by_one) == results(two, by_two)
-    assert trained(by_one) == trained(by_two)
+    runs = swept(folder, "choice(1,2)", reuse=True, workers=1)
+    assert results(folder, runs) == {cell: from_scratch[cell] for cell in runs}
+    assert list(trained(runs).values()) == [2] * CELLS
 
 
 @pytest.mark.parametrize("epoch_mb", [None, 0.0], ids=["small epochs", "large epochs"])
-def test_lengths_are_trained_once_by_two_workers(
-    folders: list[Path], epoch_mb: float | None
-) -> None:
+def test_lengths_are_trained_once_by_two_workers(folder: Path, epoch_mb: float | None) -> None:
     """A shared part is trained by one of them, and gone on with by both."""
     groups: dict[str, Any] = {
-        "tracking": {"dir": str(folders[0]), "log_model": False},
+        "tracking": {"dir": str(folder), "log_model": False},
         "trajectory": {"epoch_mb": epoch_mb},
         "trainer": {"threads": 1, "progress": "none", "schedule": {"name": "wsd"}},
     }
     asked = plan({"trainer.epochs": "5,10,20"}, **groups)
     ranking = sweep_of(asked, Budget(n_jobs=2), config(**groups)).ranking
-    store = Store.open(Tracking(dir=folders[0]))
+    store = Store.open(Tracking(dir=folder))
     runs = [store.get(str(row.run_id)) for row in ranking.rows]
     assert len(runs) == 3
     assert sum(int(run.tags["epochs_trained"]) for run in runs) == 23

@@ -3,7 +3,6 @@
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from cnn_sweeps import api
@@ -20,7 +19,6 @@ from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.verdict import FINAL_METRICS
-from cnn_sweeps.tracking import artifacts
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
@@ -147,7 +145,7 @@ def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
     )
     made.check()
     tracked = store.reopen(record.run_id)
-    write = _into(asked.output) if asked.output else partial(artifacts.write_bytes, tracked)
+    write = _into(asked.output) if asked.output else tracked.log_bytes
     saved = gallery.save(made, write)
     if asked.only is None:
         write(learning_curves_png(record.epochs, record.name), CURVES_FILE)

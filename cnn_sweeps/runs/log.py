@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import own_metrics
@@ -15,7 +16,7 @@ from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN
 from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.tracking import TrackedRun, artifacts, flatten, names, params
+from cnn_sweeps.tracking import TrackedRun, flatten, names, params
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
     CONFIG_HASH,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 APART = ("tracking", "trajectory")
 """Parts of a config that say nothing of the experiment, and are not logged as its params."""
+
+
+_summaries: "WeakKeyDictionary[keras.Model, str]" = WeakKeyDictionary()
+"""The summary of each network; trials that follow each other may have one."""
 
 
 def tags_of(experiment: Experiment) -> dict[str, object]:
@@ -85,12 +90,19 @@ def log_setup(
     for folder, function in own_functions:
         own = Source.find(function) if function is not None else None
         for file in own.files if own else ():
-            artifacts.write_bytes(tracked, file.content, f"{folder}/{file.path}")
+            tracked.log_bytes(file.content, f"{folder}/{file.path}")
     tracked.log_dataset(experiment.dataset)
     log_remarks(tracked, experiment)
-    tracked.log_text(summary_text(model), SUMMARY_FILE)
+    tracked.log_text(_summary(model), SUMMARY_FILE)
     tracked.log_table([asdict(row) for row in layer_table(model)], LAYERS_FILE)
     tracked.log_environment(environment)
+
+
+def _summary(model: "keras.Model") -> str:
+    """Keras' summary of a network as it was when it was new, whatever trials it has had since."""
+    if model not in _summaries:
+        _summaries[model] = summary_text(model)
+    return _summaries[model]
 
 
 def log_remarks(tracked: TrackedRun, experiment: Experiment) -> None:

@@ -8,7 +8,6 @@ with trials that trained nothing, and with large ones, unless they win.
 
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from cnn_sweeps.tracking import (
     RunRecord,
     Store,
     TrackedRun,
-    artifacts,
     finished_runs,
     model_files,
     models,
@@ -267,10 +265,11 @@ def score_stored(
         return {}
     if best:
         _complete(store, run, config, model)
-    for path, made in files.items():
-        artifacts.write_bytes(store.reopen(run.run_id), made, path)
     if drawn:
-        note_left_out(left_out, store.reopen(run.run_id))
+        tracked = store.reopen(run.run_id)
+        for path, made in files.items():
+            tracked.log_bytes(made, path)
+        note_left_out(left_out, tracked)
     return tests
 
 
@@ -290,12 +289,12 @@ def _log_model(tracked: TrackedRun, model: "keras.Model", pictures: models.Pictu
 
 def draw_curves(epochs: Sequence[Epoch], about: str, tracked: TrackedRun) -> None:
     """Draw the learning curves of a run."""
-    artifacts.write_bytes(tracked, learning_curves_png(epochs, about), CURVES_FILE)
+    tracked.log_bytes(learning_curves_png(epochs, about), CURVES_FILE)
 
 
 def draw(gallery: Gallery, tracked: TrackedRun) -> tuple[str, ...]:
     """Draw the figures of a run; a sentence for each that had to be left out, also as a tag."""
-    saved = save(gallery, partial(artifacts.write_bytes, tracked))
+    saved = save(gallery, tracked.log_bytes)
     note_left_out(saved.left_out, tracked)
     return tuple(saved.left_out)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord
-from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -28,19 +27,6 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-
-def write_bytes(run: TrackedRun, content: bytes, path: str) -> None:
-    """Store a file under a path of the run's artifacts; other than a text, nothing is converted.
-
-    Raises:
-        StoreError: the store refuses.
-    """
-    folder, _, name = path.rpartition("/")
-    with TemporaryDirectory() as scratch, as_store_error(run.address):
-        file = Path(scratch) / name
-        file.write_bytes(content)
-        run.client.log_artifact(run.run_id, str(file), folder or None)
 
 
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:

@@ -156,7 +156,7 @@ def _elsewhere(run: RunRecord, pictures: Sequence[str]) -> Iterator[str]:
         drawn = code(f"cnn-sweeps figures {_short(run)}")
         yield f"{link} of the run that trained these epochs; {drawn} draws those of this one"
     if MODEL_FROM in run.tags:
-        stored = code(f"cnn-sweeps promote {_short(run)}")
+        stored = code(f"cnn-sweeps promote {_short(run)} NAME")
         yield f"model: {plain_text(run.tags[MODEL_FROM])}, from cache; {stored} stores it here"
 
 

@@ -18,7 +18,7 @@ from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
-from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.address import Address, local_folder
 from cnn_sweeps.tracking.errors import as_store_error, first_line
 from cnn_sweeps.tracking.models import Pictures, Portable, digests
 from cnn_sweeps.tracking.names import (
@@ -87,6 +87,7 @@ class TrackedRun:
         experiment_id: MLflow's id of its experiment.
         address: where the store is, for messages.
         client: the connection.
+        artifact_uri: where its files are.
         waiting: what is logged later, see `together`; None where all is logged at once.
     """
 
@@ -94,6 +95,7 @@ class TrackedRun:
     experiment_id: str
     address: Address
     client: "MlflowClient"
+    artifact_uri: str
     waiting: Batch | None = None
 
     @contextmanager
@@ -179,8 +181,17 @@ class TrackedRun:
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text under a path of the run's artifacts, such as `config.yaml`."""
-        with as_store_error(self.address):
-            self.client.log_text(self.run_id, text, path)
+        self.log_bytes(text.encode(), path)
+
+    def log_bytes(self, content: bytes, path: str) -> None:
+        """Store a file under a path of the run's artifacts; on this machine it is written there."""
+        here, (folder, _, name) = local_folder(self.artifact_uri), path.rpartition("/")
+        with as_store_error(self.address), TemporaryDirectory() as scratch:
+            file = here / path if here else Path(scratch) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            if here is None:
+                self.client.log_artifact(self.run_id, str(file), folder or None)
 
     def log_json(self, value: object, path: str) -> None:
         """Store a value as JSON; what JSON does not know is stored as text."""

@@ -31,7 +31,7 @@ from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, RunInfo
 
 ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
@@ -190,16 +190,17 @@ class Store:
                 run_name=params.shorten(name, params.KEY_LENGTH),
                 tags=params.tags({**tags, **own, **parent}),
             )
-        return self._handle(created.info.run_id, self.experiment_id)
+        return self._handle(created.info)
 
     def _terminate(self, run: TrackedRun, status: str) -> None:
         with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
 
-    def _handle(self, run_id: str, experiment_id: str) -> TrackedRun:
+    def _handle(self, info: "RunInfo") -> TrackedRun:
         return TrackedRun(
-            run_id=run_id,
-            experiment_id=experiment_id,
+            run_id=info.run_id,
+            experiment_id=info.experiment_id,
+            artifact_uri=info.artifact_uri,
             address=self.address,
             client=self.client,
         )
@@ -207,8 +208,7 @@ class Store:
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
         with as_store_error(self.address):
-            info = self.client.get_run(run_id).info
-        return self._handle(run_id, info.experiment_id)
+            return self._handle(self.client.get_run(run_id).info)
 
     def check_loggable(self, run: RunRecord) -> None:
         """See that something can be logged to a run and beside it, before anything takes long.

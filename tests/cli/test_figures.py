@@ -85,6 +85,7 @@ def test_a_trial_gets_its_pictures(
 
 
 @pytest.mark.slow
+@pytest.mark.drawn
 def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: RunRecord) -> None:
     """Only those that show what was chosen change."""
     before, after = {}, {}

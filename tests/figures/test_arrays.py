@@ -23,6 +23,8 @@ from cnn_sweeps.figures.layers import (
     kernels,
 )
 
+pytestmark = pytest.mark.drawn
+
 CLOTHES = ("T-shirt/top", "Shirt", "Coat")
 
 

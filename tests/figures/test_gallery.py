@@ -16,6 +16,8 @@ from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.figures.choices import Choices
 
+pytestmark = pytest.mark.drawn
+
 OF_EVALUATION = {"confusion_matrix", "classes", "roc", "precision_recall", "reliability"}
 OF_ALL = {f"figures/{name}.png" for name in (*OF_EVALUATION, "mistakes", "samples")}
 OF_CONVOLUTIONS = {f"figures/{name}.png" for name in ("layers", "filters", "kernels", "grad_cam")}

@@ -7,6 +7,8 @@ from PIL import Image
 
 from cnn_sweeps.figures import style
 
+pytestmark = pytest.mark.drawn
+
 
 def read(png: bytes) -> Image.Image:
     """The picture in a PNG file."""

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from found import FILTERS, ended, epoch, evaluated, example, many, results, trial
+from pictures import draw
 
 from cnn_sweeps.figures import style
 from cnn_sweeps.report import confusion
@@ -25,6 +26,8 @@ from cnn_sweeps.sweeps.results.results import (
     SweptParam,
 )
 from cnn_sweeps.text.table import Table
+
+pytestmark = pytest.mark.drawn
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "wbr", "img"}
@@ -126,6 +129,7 @@ def html_of(case: str) -> str:
     with pytest.MonkeyPatch.context() as patch:
         if case in WITHOUT_PICTURES:
             leave_out_pictures(patch)
+        draw(patch)
         return page(CASES[case])
 
 

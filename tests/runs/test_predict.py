@@ -14,7 +14,7 @@ from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DataError, RecordError
 from cnn_sweeps.runs.loaded import LoadedRun
-from cnn_sweeps.tracking import Store, artifacts
+from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import IMAGES_FILE
 
 
@@ -173,8 +173,8 @@ def test_what_is_stored_of_the_images_may_be_damaged(
     tracked = store.reopen(run.run_id)
     text = store.read_text(run.run_id, IMAGES_FILE)
     try:
-        artifacts.write_bytes(tracked, b'{"class_names": 5}', IMAGES_FILE)
+        tracked.log_bytes(b'{"class_names": 5}', IMAGES_FILE)
         with pytest.raises(RecordError, match="cannot be read"):
             LoadedRun.find(store, None, run.run_id).predict(np.zeros((1, 28, 28), np.uint8))
     finally:
-        artifacts.write_bytes(tracked, text.encode(), IMAGES_FILE)
+        tracked.log_bytes(text.encode(), IMAGES_FILE)

@@ -183,12 +183,13 @@ def until(condition: Any) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 @pytest.mark.skipif(not NAMESPACES, reason="host names of one's own need root and unshare")
 def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
     """A live trial of another host is left alone, a dead host's is tried again, none twice."""
     sweep = "-m data=digits data.limit=200 trainer.batch_size=1 trainer.epochs=6 search=null"
     keys = "model.filters=2,3,4,5 hydra.sweeper.study_name=lab trajectory.reuse=false"
+    keys += " tracking.figures=false"
     with on_host("boss", sweep, keys, "--no-workers", folder=tmp_path) as boss:
         journal = tmp_path / "mlruns" / "studies" / "lab.journal"
 

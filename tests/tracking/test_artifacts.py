@@ -18,7 +18,7 @@ def run(store: Store) -> TrackedRun:
 def test_bytes_come_back_as_they_were(store: Store, run: TrackedRun, path: str) -> None:
     """Neither line ends nor what is no text are converted."""
     content = b"a\r\nb\n\xff\x00"
-    artifacts.write_bytes(run, content, path)
+    run.log_bytes(content, path)
     assert artifacts.read_bytes(store, run.run_id, path) == content
 
 
@@ -26,7 +26,7 @@ def test_bytes_come_back_as_they_were(store: Store, run: TrackedRun, path: str) 
 def test_a_file_that_is_not_there(store: Store, run: TrackedRun, path: str) -> None:
     """An absent file is no error, with or without others in its folder."""
     assert artifacts.read_bytes(store, run.run_id, path) is None
-    artifacts.write_bytes(run, b"", "source/b.py")
+    run.log_bytes(b"", "source/b.py")
     assert artifacts.read_bytes(store, run.run_id, path) is None
 
 

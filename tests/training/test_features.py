@@ -17,7 +17,7 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.validate import check
 from cnn_sweeps.training.feature_cache import FeatureCache, is_intact, size_of
 
-BACKBONE = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
+BACKBONE = {"name": "resnet", "depth": 4, "stages": 1, "width": 2}
 PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None, "head": {"dense_units": 4}}
 CACHED = {"epochs": 2, "batch_size": 16, "freeze": "backbone", "features": "cached"}
 
@@ -70,7 +70,7 @@ def test_features_are_what_the_backbone_gives_when_it_predicts() -> None:
     found = features.compute_features(extractor, images)
     whole = np.concatenate([extractor(images[:256]), extractor(images[256:])])
     np.testing.assert_allclose(found, whole, rtol=1e-5)
-    assert (found.dtype, found.shape) == (np.dtype("float32"), (300, 4))
+    assert (found.dtype, found.shape) == (np.dtype("float32"), (300, 2))
 
 
 def test_they_are_computed_once_and_shared(tmp_path: Path, computed: list[int]) -> None:

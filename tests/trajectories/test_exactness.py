@@ -1,7 +1,8 @@
 """A training that goes on from a checkpoint equals, bit for bit, one that never stopped.
 
-Each case is trained from scratch, in two pieces in two processes, and after `kill -9` in the
-middle of an epoch: weights, optimizer, random generators and every metric must be the same.
+Each case is trained from scratch, and in pieces by three processes, the second of which ends by
+`kill -9` in the middle of an epoch: weights, optimizer, random generators and every metric must be
+the same.
 """
 
 import random
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from exactness import Case, first_process, second_process
+from exactness import Case, first_process, last_process, second_process
 
 from cnn_sweeps.config.schema import Augment, FolderData, Schedule, TrainerConfig
 from cnn_sweeps.models import NETWORKS
@@ -83,70 +84,99 @@ NOISY = optimizer("sgd", learning_rate=1.0)
 """Steps so large that the mean of some epochs is better than any."""
 BEST = {"early_stopping": {"patience": 2, "min_delta": 99.0}}
 CASES = {
-    "dnn, dropout, batch norm": Case(model={**DNN, "dropout": 0.4, "batch_norm": True}),
-    "cnn": Case(model=CNN, split=1, kill=2),
-    "cnn, dropout, batch norm": Case(model=FULL, split=3, kill=4),
-    "resnet": Case(model=RESNET),
-    "global pooling": Case(model={**CNN, "global_pooling": "average"}),
-    "augmentation": Case(model=custom("augmented"), seed=7),
-    "recurrent": Case(model=custom("recurrent")),
-    "bfloat16 weights": Case(model=custom("narrow")),
-    "shared generator": Case(model=custom("noisy")),
+    "dnn, dropout, batch norm; adam, amsgrad; constant, warm-up; label smoothing": Case(
+        model={**DNN, "dropout": 0.4, "batch_norm": True},
+        trainer={
+            **optimizer("adam", amsgrad=True),
+            **{"schedule": {"warmup_epochs": 2}, "label_smoothing": 0.1},
+        },
+    ),
+    "cnn; adamw, decay; cosine, warm-up; image files, stretched; flip": Case(
+        model=CNN,
+        trainer=optimizer("adamw", weight_decay=0.01) | schedule("cosine", warmup_epochs=1),
+        files=FILES["stretch"],
+        augment=AUGMENT["flip"],
+        split=1,
+        kill=2,
+    ),
+    "cnn, dropout, batch norm; nadam; linear, warm-up; class weights; crop": Case(
+        model=FULL,
+        trainer={
+            **optimizer("nadam"),
+            **schedule("linear", warmup_epochs=2),
+            "class_weight": LOSS["class_weight"],
+        },
+        augment=AUGMENT["crop"],
+        split=3,
+        kill=4,
+    ),
+    "resnet; adamax; exponential, warm-up; two threads; image files, cropped; rotate": Case(
+        model=RESNET,
+        trainer={
+            **optimizer("adamax"),
+            **schedule("exponential", end_factor=0.1, warmup_epochs=1),
+            "threads": 2,
+        },
+        files=FILES["crop"],
+        augment=AUGMENT["rotate"],
+    ),
+    "global pooling; rmsprop, centred; square root; image files, padded; zoom": Case(
+        model={**CNN, "global_pooling": "average"},
+        trainer=optimizer("rmsprop", momentum=0.9, centered=True) | schedule("sqrt"),
+        files=FILES["pad"],
+        augment=AUGMENT["zoom"],
+    ),
+    "augmentation; lion; step; no validation": Case(
+        model=custom("augmented"),
+        trainer={
+            **optimizer("lion", learning_rate=0.0003),
+            **dropping("step", drop_epochs=2, warmup_epochs=1),
+        },
+        held_out=0,
+        seed=7,
+    ),
+    "recurrent; adagrad, clipped; whole batches": Case(
+        model=custom("recurrent"), trainer=optimizer("adagrad", global_clipnorm=1.0), images=48
+    ),
+    "bfloat16 weights; steps in one call": Case(
+        model=custom("narrow"), trainer={"steps_per_execution": 3}
+    ),
+    "shared generator; accumulated gradients; clipped by one key": Case(
+        model=custom("noisy"),
+        trainer={**optimizer("adam", gradient_accumulation_steps=3), "clip_norm": 0.1},
+    ),
     "hidden state": Case(model=custom("noisy", foreign=True)),
-    "adam, amsgrad": Case(model=DNN, trainer=optimizer("adam", amsgrad=True)),
-    "adamw, decay": Case(model=DNN, trainer=optimizer("adamw", weight_decay=0.01)),
-    "nadam": Case(model=DNN, trainer=optimizer("nadam")),
-    "adamax": Case(model=DNN, trainer=optimizer("adamax")),
-    "rmsprop, centred": Case(model=DNN, trainer=optimizer("rmsprop", momentum=0.9, centered=True)),
-    "sgd, nesterov": Case(model=FULL, trainer=optimizer("sgd", momentum=0.9, nesterov=True)),
-    "adagrad, clipped": Case(model=DNN, trainer=optimizer("adagrad", global_clipnorm=1.0)),
-    "own loss": Case(model=FULL, trainer={"loss": "exact_nets:focal"}),
     "own loss, mixed_float16, averaged": Case(
-        model=DNN, trainer={"loss": "exact_nets:focal", "precision": "mixed_float16", "ema": 0.9}
+        model=FULL, trainer={"loss": "exact_nets:focal", "precision": "mixed_float16", "ema": 0.5}
     ),
-    "clipped by one key": Case(model=DNN, trainer={"clip_norm": 0.1}),
-    "averaged weights": Case(model=FULL, trainer={"ema": 0.9}),
-    "averaged weights, best": Case(model=FULL, trainer={"ema": 0.9, **BEST}),
-    "averaged weights, mixed_float16": Case(
-        model=FULL, trainer={"ema": 0.5, "precision": "mixed_float16"}
+    "averaged weights; randaugment": Case(
+        model=FULL, trainer={"ema": 0.9}, augment=AUGMENT["randaugment"]
     ),
-    "average of epochs": Case(model=FULL, trainer={"weight_averaging": 3, **NOISY}),
+    "averaged weights, best; color": Case(
+        model=FULL, trainer={"ema": 0.9, **BEST}, augment=AUGMENT["color"]
+    ),
     "average of epochs, kept or not": Case(
         model=DNN, trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"}
     ),
     "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}),
-    "average of epochs, phases": Case(
+    "average of epochs, phases; erasing": Case(
         model=RESNET,
         trainer={"weight_averaging": 4, **phases({"first": 3, "batch_size": 5}), **NOISY},
+        augment=AUGMENT["erasing"],
         stopped=True,
     ),
-    "lion": Case(model=DNN, trainer=optimizer("lion", learning_rate=0.0003)),
-    "accumulated gradients": Case(
-        model=DNN, trainer=optimizer("adam", gradient_accumulation_steps=3)
-    ),
-    "constant, warm-up": Case(model=DNN, trainer={"schedule": {"warmup_epochs": 2}}),
-    "cosine, warm-up": Case(model=DNN, trainer=schedule("cosine", warmup_epochs=1)),
-    "linear, warm-up": Case(model=DNN, trainer=schedule("linear", warmup_epochs=2)),
-    "exponential, warm-up": Case(
-        model=DNN, trainer=schedule("exponential", end_factor=0.1, warmup_epochs=1)
-    ),
-    "square root": Case(model=DNN, trainer=schedule("sqrt")),
-    "step": Case(model=DNN, trainer=dropping("step", drop_epochs=2, warmup_epochs=1)),
     "wsd, warm-up": Case(
         model=FULL,
         trainer={"schedule": {"name": "wsd", "cooldown_epochs": 2, "warmup_epochs": 1}},
         stopped=True,
     ),
-    "reduce on plateau": Case(
-        model=DNN, trainer=dropping("reduce_on_plateau", patience=1, min_delta=99.0)
-    ),
-    "reduce on plateau, by a measured metric": Case(
-        model=DNN,
-        trainer=dropping("reduce_on_plateau", patience=1, monitor="val_macro_f1", min_delta=99.0),
+    "sgd, nesterov; reduce on plateau, by a measured metric": Case(
+        model=FULL,
+        trainer={
+            **optimizer("sgd", momentum=0.9, nesterov=True),
+            **dropping("reduce_on_plateau", patience=1, monitor="val_macro_f1", min_delta=99.0),
+        },
         epoch_mb=0,
-    ),
-    "phases: learning rate, broken off in the first": Case(
-        model=FULL, trainer=phases({"first": 4, "optimizer.learning_rate": 1e-4}), stopped=True
     ),
     "phases: broken off where one begins": Case(
         model=FULL,
@@ -159,11 +189,6 @@ CASES = {
         split=3,
         kill=4,
     ),
-    "phases: another optimizer": Case(
-        model=DNN,
-        trainer=phases({"first": 2, "optimizer.name": "sgd", "optimizer.params.momentum": 0.9}),
-        kill=2,
-    ),
     "phases: plateaus, mixed_float16": Case(
         model=FULL,
         trainer={
@@ -175,13 +200,30 @@ CASES = {
     ),
     "phases: averaged weights, another optimizer": Case(
         model=FULL,
-        trainer={"ema": 0.9, **phases({"first": 3, "optimizer.name": "sgd", "clip_norm": 1.0})},
+        trainer={
+            "ema": 0.9,
+            **phases(
+                {
+                    "first": 2,
+                    **{"optimizer.name": "sgd", "optimizer.params.momentum": 0.9},
+                    "clip_norm": 1.0,
+                }
+            ),
+        },
+        split=1,
+        kill=2,
         stopped=True,
     ),
-    "phases: other augmentation and loss": Case(
+    "phases: other learning rate, augmentation and loss, broken off in the first": Case(
         model=FULL,
         augment={"flip": "horizontal", "mixup": 0.3},
-        trainer=phases({"first": 3, "augment.mixup": 0.0, "label_smoothing": 0.1}),
+        trainer=phases(
+            {
+                "first": 4,
+                "optimizer.learning_rate": 1e-4,
+                **{"augment.mixup": 0.0, "label_smoothing": 0.1},
+            }
+        ),
         stopped=True,
     ),
     "pretrained, phases: frozen, then from a share, then from a layer": Case(
@@ -190,18 +232,13 @@ CASES = {
             "freeze": "backbone",
             **phases({"epochs": 2}, {"epochs": 1, "freeze": 0.5}, {"freeze": "stem"}),
         },
-        split=3,
-        kill=3,
+        split=2,
+        kill=4,
         stopped=True,
     ),
-    "pretrained, phases: averaged weights, frozen again": Case(
-        model=PRETRAINED,
-        trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
-        stopped=True,
-    ),
-    "pretrained, a network of the user's, phases: frozen, then not": Case(
+    "pretrained, a network of the user's, phases: averaged weights, frozen again": Case(
         model={**PRETRAINED, "backbone": custom("augmented")},
-        trainer={"freeze": "backbone", **phases({"first": 3, "freeze": 0.5})},
+        trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
         stopped=True,
     ),
     "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
@@ -223,21 +260,19 @@ CASES = {
         model=PRETRAINED,
         trainer={"freeze": "backbone", "features": "cached", "ema": 0.9, **BEST},
     ),
-    "frozen layers": Case(model=FULL, trainer={"freeze": "dense_1"}),
-    "mixed_bfloat16": Case(model=FULL, trainer={"precision": "mixed_bfloat16"}),
-    "mixed_float16": Case(model=FULL, trainer={"precision": "mixed_float16"}),
-    "float64": Case(model=FULL, trainer={"precision": "float64"}),
-    "steps in one call": Case(model=FULL, trainer={"steps_per_execution": 3}),
+    "frozen layers; mixed_bfloat16; mixup": Case(
+        model=FULL,
+        trainer={"freeze": "dense_1", "precision": "mixed_bfloat16"},
+        augment=AUGMENT["mixup"],
+    ),
+    "float64; balanced classes": Case(
+        model=FULL, trainer={"precision": "float64", "class_weight": "balanced"}, images=49
+    ),
     "as many steps as time allows": Case(
-        # Later epochs are one call each, too quick to be killed in the middle.
+        # After the first of a process, epochs are one call each: too quick to be killed in.
         model=FULL,
         trainer={"steps_per_execution": None, "batch_size": 4},
-        kill=1,
     ),
-    "no validation": Case(model=DNN, held_out=0),
-    "whole batches": Case(model=DNN, images=48),
-    "two threads": Case(model=FULL, trainer={"threads": 2}),
-    "best weights": Case(model=FULL, trainer=BEST),
     "metrics, the best weights by one": Case(
         model=FULL,
         trainer={
@@ -246,23 +281,16 @@ CASES = {
             "early_stopping": {"patience": 9, "monitor": "val_macro_f1"},
         },
     ),
-    **{f"augment, {name}": Case(model=CNN, augment=given) for name, given in AUGMENT.items()},
-    "augment, everything": Case(model=FULL, augment=EVERYTHING, seed=2**32 - 1),
-    "epochs of others": Case(model=CNN, shared=0.0),
+    "epochs of others; cutmix": Case(model=CNN, augment=AUGMENT["cutmix"], shared=0.0),
     "epochs of others, audited": Case(model=FULL, shared=1.0),
-    "label smoothing": Case(model=DNN, trainer={"label_smoothing": 0.1}),
-    "class weights": Case(model=DNN, trainer={"class_weight": LOSS["class_weight"]}),
-    "balanced classes": Case(model=DNN, trainer={"class_weight": "balanced"}, images=49),
-    **{
-        f"image files, {name}": Case(model=CNN, augment=AUGMENT["crop"], files=given)
-        for name, given in FILES.items()
-    },
     "everything, mixed_float16, steps in one call": Case(
         model=FULL,
         augment=EVERYTHING,
         trainer={**LOSS, "precision": "mixed_float16", "steps_per_execution": 3},
+        seed=2**32 - 1,
     ),
 }
+"""Switches that have nothing to do with each other share a case: a training takes seconds."""
 
 
 def choices(section: type, name: str) -> set[str]:
@@ -281,6 +309,8 @@ def test_no_network_optimizer_schedule_or_precision_is_left_out() -> None:
     assert choices(FolderData, "resize") == FILES.keys()
     assert {each["name"] for each in FILES.values()} == {"image_folder", "table"}
     assert {trainer.precision for trainer in trainers} == choices(TrainerConfig, "precision")
+    given = [each for case in CASES.values() for each in (case.augment, case.files)]
+    assert [each for each in (*AUGMENT.values(), *FILES.values()) if each not in given] == []
 
 
 def drawn(seed: int) -> Case:
@@ -318,19 +348,21 @@ def drawn(seed: int) -> Case:
         held_out=draw.choice([0, 9]),
         seed=draw.randrange(2**32),
         epochs=epochs,
-        split=draw.randint(1, epochs - 1),
-        kill=draw.randint(2, epochs),
+        split=(split := draw.randint(1, epochs - 1)),
+        kill=draw.randint(split + 1, epochs),
     )
 
 
-def told_by(target: Any, case: Case, folder: Path, messages: int) -> tuple[list[Any], int]:
-    """Run a process of its own; what it sends, and its exit code."""
+def told_by(target: Any, case: Case, folder: Path) -> tuple[Any, int]:
+    """Run a process of its own; what it sends, if anything, and its exit code."""
     ours, theirs = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=target, args=(case, str(folder), theirs))
     process.start()
     theirs.close()
     try:
-        told = [ours.recv() for _ in range(messages)]
+        told = ours.recv()
+    except EOFError:
+        told = None
     finally:
         process.join()
         ours.close()
@@ -340,18 +372,17 @@ def told_by(target: Any, case: Case, folder: Path, messages: int) -> tuple[list[
 def check(case: Case, folder: Path) -> None:
     """Train a case in every way; all of them are one training."""
     warm_up()
-    (whole,), ended = told_by(first_process, case, folder, messages=1)
-    assert ended == -signal.SIGKILL
-    ((pieces, in_second_piece), (killed, after_kill)), ended = told_by(
-        second_process, case, folder, messages=2
-    )
+    whole, ended = told_by(first_process, case, folder)
     assert ended == 0
-    assert pieces == whole
-    assert killed == whole
+    if case.shared is None:
+        _, ended = told_by(second_process, case, folder)
+        assert ended == -signal.SIGKILL
+    (last, trained), ended = told_by(last_process, case, folder)
+    assert ended == 0
+    assert last == whole
     hidden = case.model.get("params", {}).get("foreign", False)
-    last = len(whole.epochs)
-    assert in_second_piece == list(range(1 if hidden else case.split + 1, last + 1))
-    assert after_kill == list(range(1 if hidden else case.kill, last + 1))
+    first = 1 if hidden else case.kill if case.shared is None else case.split + 1
+    assert trained == list(range(first, len(whole.epochs) + 1))
 
 
 @pytest.mark.parametrize("name", CASES)

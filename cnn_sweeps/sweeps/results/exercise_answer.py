@@ -10,7 +10,7 @@ from cnn_sweeps.sweeps.comparison.statistics import SeedResult
 from cnn_sweeps.sweeps.plan.cells import SEED, base_of, cell_texts
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, REASON, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.tracking import TrackedRun, artifacts
+from cnn_sweeps.tracking import TrackedRun
 from cnn_sweeps.tracking.names import ANSWER_FILES
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
@@ -43,7 +43,7 @@ def log(answer: Answer, parent: TrackedRun) -> None:
 
     parent.log_text(answer.to_markdown(), ANSWER_FILES[0])
     parent.log_json(answer.to_json(), ANSWER_FILES[1])
-    artifacts.write_bytes(parent, style.png(chart(answer)), NAME)
+    parent.log_bytes(style.png(chart(answer)), NAME)
 
 
 def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> SeedResult:

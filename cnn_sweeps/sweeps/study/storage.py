@@ -56,11 +56,16 @@ REASONS = {
 }
 """What the system's errors mean for a person."""
 
-MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds to wait, again and again, for tables of a database that somebody may be making."""
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
+DRIVERS: Final = {
+    "postgresql": "the extra postgres and type postgresql+psycopg://...",
+    "mysql": "the extra mysql and type mysql+pymysql://...",
+}
+"""What gives a database the driver that it lacks."""
 SQLITE: Final = "sqlite:///"
 OPTUNA: Final = Schema(
     library="Optuna",
@@ -69,6 +74,10 @@ OPTUNA: Final = Schema(
     upgrade="optuna storage upgrade --storage",
     elsewhere=ELSEWHERE,
 )
+
+
+class UnfinishedError(StoreError):
+    """A database has tables and no version of them: somebody makes it, or it is no study's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +194,10 @@ class StudyAddress:
         """
         with create_engine(self.storage, poolclass=NullPool, **options).connect() as connection:
             tables, revision = of_database(connection, OPTUNA)
-        OPTUNA.check(tables, revision, place=str(self), url=str(self))
+        try:
+            OPTUNA.check(tables, revision, place=str(self), url=str(self))
+        except StoreError as error:
+            raise error if revision else UnfinishedError(str(error)) from None
         if not tables and not make:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training.
@@ -197,7 +209,8 @@ class StudyAddress:
         if isinstance(cause, ModuleNotFoundError):
             return StoreError(
                 f"hydra.sweeper.storage={self} needs the Python package {cause.name}: "
-                f"install it, or {ELSEWHERE}."
+                f"install {DRIVERS.get(self.storage.partition(':')[0].partition('+')[0], 'it')}, "
+                f"or {ELSEWHERE}."
             )
         said = hidden_in(first_line(cause)) or type(cause).__name__
         return StoreError(
@@ -214,7 +227,7 @@ def _made_at_once(attempt: Callable[[], RDBStorage]) -> RDBStorage:
     for pause in MAKING:
         try:
             return attempt()
-        except (StoreError, ProgrammingError, IntegrityError, OptunaError):
+        except (UnfinishedError, ProgrammingError, IntegrityError, OptunaError):
             time.sleep(pause)
     return attempt()
 

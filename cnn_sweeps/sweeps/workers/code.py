@@ -73,7 +73,7 @@ def store_code(study: SweepStudy, parent: TrackedRun) -> None:
         return
     for module, source in sources.items():
         for file in source.files:
-            artifacts.write_bytes(parent, file.content, f"{FOLDER}/{module}/{file.path}")
+            parent.log_bytes(file.content, f"{FOLDER}/{module}/{file.path}")
     study.optuna_study.set_user_attr(CODE, {m: _digests(s) for m, s in sources.items()})
 
 

@@ -110,7 +110,7 @@ class Pool:
         self._threads, self._patience, self._execute = threads, patience, execute
         self._seats = seats
         self._handles: dict[int, WorkerHandle] = {}
-        self._stillborn = 0
+        self._failed_starts = 0
         self._deaths = Deaths(workers)
 
     def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
@@ -172,7 +172,7 @@ class Pool:
 
     def _spawn(self, number: int) -> WorkerHandle | None:
         """A worker for that seat; None when the process they are forked from has just died."""
-        scratch = TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+        scratch = _scratch_folder()
         order = Order(
             scratch=scratch.name,
             address=self._address,
@@ -222,20 +222,35 @@ class Pool:
             level, "worker %d, process %s, %s", handle.order.number, handle.process.pid, cause
         )
         if exitcode == 0 or handle.claimed:
-            self._stillborn = 0
+            self._failed_starts = 0
         else:
             self._note_failed_start(cause, memory)
         return cause if exitcode else ""
 
     def _note_failed_start(self, cause: str, memory: bool) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""
-        self._stillborn += 1
+        self._failed_starts += 1
         logger.error("a worker failed at start-up: %s", cause)
-        if self._stillborn < (MOST_OUT_OF_MEMORY if memory else MOST_FAILED_STARTS):
+        if self._failed_starts < (MOST_OUT_OF_MEMORY if memory else MOST_FAILED_STARTS):
             return
-        many = f"{self._stillborn} workers in a row exited before their first trial"
+        many = f"{self._failed_starts} workers in a row exited before their first trial"
         advice = "" if memory else f"\n{IN_THIS_PROCESS}"
         raise RunFailedError(f"{many}: the last one {cause}.{advice}")
+
+
+def _scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for the temporary files of a worker.
+
+    Raises:
+        StoreError: none can be made, for the disk is full or read-only.
+    """
+    try:
+        return TemporaryDirectory(prefix="cnn_sweeps-worker-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"no folder for a worker's temporary files can be made: {error.strerror or error}.\n"
+            "  Free some space, or type TMPDIR=FOLDER in front of the command."
+        ) from error
 
 
 def serve(order: Order, pipe: Connection) -> None:

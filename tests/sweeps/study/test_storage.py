@@ -4,13 +4,16 @@ import gc
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from plans import plan, study
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.stored_studies import find_study
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.services import postgres
 
@@ -82,3 +85,37 @@ def test_a_database_that_several_hosts_make_at_once_is_made_once() -> None:
         with ThreadPoolExecutor(8) as hosts:
             assert list(hosts.map(look, range(8))) == [[]] * 8
         gc.collect()  # of pooled connections, which nobody closes
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg2://h/db", r"psycopg2: install the extra postgres and type .*psycopg:"),
+        ("mysql://h/db", r"MySQLdb: install the extra mysql and type mysql\+pymysql://"),
+    ],
+)
+def test_a_database_whose_driver_is_missing_names_the_extra(url: str, said: str) -> None:
+    """And how the address begins that uses it."""
+    driver = said.partition(":")[0]
+    if find_spec(driver):
+        pytest.skip(f"{driver} is installed")
+    address = StudyAddress(storage=url, name="s")
+    with pytest.raises(StoreError, match=rf"needs the Python package {said}"):
+        address.open()
+
+
+@pytest.mark.slow
+def test_a_wrong_password_is_refused_at_once_and_not_told() -> None:
+    """In two lines, without the password that was typed."""
+    with postgres() as database:
+        rules = database.folder / "pg_hba.conf"
+        rules.write_text(f"host all guest all scram-sha-256\n{rules.read_text()}")
+        psycopg = pytest.importorskip("psycopg")
+        with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE ROLE guest LOGIN PASSWORD 'right'")
+            connection.execute("SELECT pg_reload_conf()")
+        url = database.url.replace("postgres@", "guest:guessed@")
+        with pytest.raises(StoreError, match="password authentication failed") as refused:
+            find_study("lab", Tracking(), url)
+    assert "guessed" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 2

@@ -1,6 +1,7 @@
 """What a study proposes is the same however its sweep was interrupted, and whoever asks."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def work(made: SweepStudy, most: int | None = None, execute: object = None) -> N
 
 def swept(folder: Path, sampler: str, disturb: Disturb | None = None) -> SweepStudy:
     """A study that was carried out, with or without something in between."""
-    made = study(folder, planned(sampler), name="disturbed" if disturb else "calm")
+    made = study(folder, planned(sampler))
     fill_queue(made, Budget(n_trials=SLOTS))
     if disturb is not None:
         disturb(made)
@@ -60,6 +61,15 @@ def swept(folder: Path, sampler: str, disturb: Disturb | None = None) -> SweepSt
     fill_queue(made, Budget(n_trials=SLOTS))
     work(made)
     return made
+
+
+Calm = Callable[[str], dict[int, dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """Gives what a sampler proposes in a sweep that nobody interrupted; swept once for all."""
+    return cache(lambda sampler: proposals(swept(tmp_path_factory.mktemp("calm"), sampler)))
 
 
 def planned(sampler: str) -> Plan:
@@ -115,29 +125,28 @@ DISTURBANCES = [timeouts, ctrl_c, killed_between_two_keys, killed_while_requeuei
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda disturb: disturb.__name__)
 @pytest.mark.parametrize("sampler", CONTINUOUS)
 def test_an_interrupted_sweep_proposes_what_it_would_have(
-    tmp_path: Path, sampler: str, disturb: Disturb
+    tmp_path: Path, sampler: str, disturb: Disturb, calm: Calm
 ) -> None:
     """Each slot gets the params that it has in a sweep that nobody interrupted."""
-    calm, disturbed = swept(tmp_path, sampler), swept(tmp_path, sampler, disturb)
+    disturbed = swept(tmp_path, sampler, disturb)
     assert disturbed.counts().finished == SLOTS
-    assert len({str(params) for params in proposals(calm).values()}) == SLOTS
-    assert proposals(disturbed) == proposals(calm)
+    assert len({str(params) for params in calm(sampler).values()}) == SLOTS
+    assert proposals(disturbed) == calm(sampler)
 
 
 @pytest.mark.parametrize("sampler", BY_NUMBER)
-def test_several_workers_propose_what_one_would(tmp_path: Path, sampler: str) -> None:
+def test_several_workers_propose_what_one_would(tmp_path: Path, sampler: str, calm: Calm) -> None:
     """Whoever claims a slot: workers that each hold a trial get what one after the other gets."""
     if sampler not in HERE:
         pytest.skip(f"{sampler} needs a package")
-    calm = swept(tmp_path, sampler)
-    made = study(tmp_path, planned(sampler), name="together")
+    made = study(tmp_path, planned(sampler))
     fill_queue(made, Budget(n_trials=SLOTS))
     workers = [SweepStudy.load(made.address) for _ in range(3)]
     for turn in range(SLOTS):
         trial = workers[turn % 3].claim(Owner.here())
         assert trial is not None
         made.plan.space.suggest(trial)
-    assert proposals(made) == proposals(calm)
+    assert proposals(made) == calm(sampler)
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])

@@ -157,7 +157,7 @@ def test_a_job_with_nothing_to_do_ends(tmp_path: Path) -> None:
     assert made.counts().total == 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_runs_the_sweep(tmp_path: Path, launcher: str) -> None:
@@ -166,7 +166,7 @@ def test_a_launcher_runs_the_sweep(tmp_path: Path, launcher: str) -> None:
         [
             *(sys.executable, "-m", "cnn_sweeps", "-m", f"hydra/launcher={launcher}"),
             *("hydra.sweeper.n_jobs=2", "data=digits", "data.limit=200", "trainer.epochs=1"),
-            *("model.conv_blocks=1", "model.filters=2,3"),
+            *("model.conv_blocks=1", "model.filters=2,3", "tracking.figures=false"),
         ],
         cwd=tmp_path,
         env={**os.environ, "MLFLOW_TRACKING_URI": ""},

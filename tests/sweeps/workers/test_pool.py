@@ -1,5 +1,6 @@
 """Real worker processes on one study: no barrier, nothing lost, whatever dies."""
 
+import errno
 import itertools
 import os
 import random
@@ -19,7 +20,7 @@ from plans import plan, study
 from signals import heard
 
 from cnn_sweeps.data import memory
-from cnn_sweeps.errors import RunFailedError
+from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -177,6 +178,23 @@ def test_a_sweep_without_memory_for_a_worker_ends_soon(
     assert made.counts().waiting == 6
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=["full", "read-only"])
+def test_a_host_without_room_for_temporary_files_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """In two lines, and it has claimed nothing."""
+
+    def refuse(**_: Any) -> None:
+        raise OSError(number, os.strerror(number), "scratch")
+
+    monkeypatch.setattr(pool, "TemporaryDirectory", refuse)
+    made = study(tmp_path, plan(MANY))
+    fill_queue(made, Budget())
+    with pytest.raises(StoreError, match=rf"(?s){os.strerror(number)}.*type TMPDIR=FOLDER"):
+        steer(made, "instant")
+    assert made.counts().running == 0
+
+
 def test_a_sweep_that_only_fails_is_ended(tmp_path: Path) -> None:
     """After `max_failures` the first error is shown in full."""
     made = filled(tmp_path)
@@ -262,7 +280,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find processes")
 def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -> None:
     """Workers, or all processes, are killed at random: nothing is lost, doubled or left over."""
