@@ -6,6 +6,7 @@ and shapes: it is lent the variables of the other, and gets its own back. What i
 which order, is the same. Networks with code of a user, and steps of our own, make theirs.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from functools import cache, wraps
 from typing import Any
 
 Kind = tuple[Any, ...]
+CODE = re.compile('"class_name": "(function|__lambda__)"')
+"""A function of a user's, of which a description has no more than the name."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,11 @@ def kind_of(one: Any, x: Any) -> Kind | None:
     layers = [type(layer).__module__ for layer in (model, *model._flatten_layers())]
     if getattr(one, "step", None) or not all(name.startswith("keras.src.") for name in layers):
         return None
+    if CODE.search(made_of := described(one)):
+        return None
     return (
         type(one),
-        described(one),
+        made_of,
         getattr(one, "batch_size", None),
         (x.shape[1:], str(x.dtype), keras.config.floatx()),
     )
