@@ -3,7 +3,7 @@
 A sweep of a tiny network is started twice on many files and once on few. The start is the time
 from the command to the first image that is trained on. Memory is the proportional set size (PSS)
 of all processes of the sweep together, in which what several of them share counts once. Pages of
-files, the decoded images among them, are told apart: the system drops them when it needs room.
+files, such as libraries, are told apart: the system drops them when it needs room.
 """
 
 import sys

@@ -89,8 +89,10 @@ def tracked() -> list[Path]:
 
 @pytest.mark.parametrize("folder", ["cnn_sweeps", "hydra_plugins"])
 def test_every_import_of_the_program_is_declared(folder: str) -> None:
-    """A base install has what is imported, but for presets of KerasHub and some samplers."""
-    assert undeclared(folder, requirements("hub"), own={"cnn_sweeps", "hydra_plugins"}) == []
+    """A base install has what is imported, but for presets of KerasHub and jobs of Slurm."""
+    assert (
+        undeclared(folder, requirements("hub", "slurm"), own={"cnn_sweeps", "hydra_plugins"}) == []
+    )
 
 
 def test_every_import_of_the_tests_is_declared() -> None:

@@ -166,7 +166,7 @@ def is_view_there(store: Store) -> bool:
 def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of its trials so far."""
 
-    def stopped(study: SweepStudy, store: Store, *_: object) -> None:
+    def stopped(study: SweepStudy, store: Store, *_: object, **__: object) -> None:
         parent = study.parent_run_id
         with store.start_run("r", tags={}, parent_run_id=parent) as run:
             run.log_params({"model.filters": "4"})

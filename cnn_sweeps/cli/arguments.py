@@ -3,7 +3,7 @@
 Python's own parser, with refusals in the style of all others.
 """
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -62,7 +62,7 @@ class Arguments(ArgumentParser):
         )
         self._count = names
         self._hint = hint or f"cnn-sweeps {command} {usage}"
-        self.add_argument("words", nargs="*", metavar="WORD", help="names, and where to look")
+        self.add_argument("words", nargs="*", help=SUPPRESS)  # the usage says which
 
     def add_run_id(self) -> None:
         """An option for a run, where a hash may stand for several."""

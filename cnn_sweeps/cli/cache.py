@@ -107,8 +107,8 @@ def main(typed: list[str]) -> int:
         "List cached epochs and decoded images (the default), verify every file by its "
         "checksum, or delete them. Trajectories in use are not deleted.",
         names=(0, 2),
-        epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all "
-        "and the decoded images. Theirs is another folder with data.cache=FOLDER. With "
+        epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all, "
+        "with the decoded images (elsewhere: data.cache=FOLDER). With "
         "trajectory.store=FOLDER it is about the epochs shared there, and clear deletes your own.",
     )
     parser.add_argument("--others", action="store_true", help=OTHERS)

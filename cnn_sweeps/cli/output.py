@@ -108,7 +108,7 @@ def run_ended(result: "RunResult", store: "Store") -> None:
 
 
 def averaged_line(training: "TrainingResult") -> str:
-    """Whether the average of the last epochs was taken, and what it was held against."""
+    """Whether the average of the last epochs was taken, and what it was compared with."""
     average, best = training.average, training.epochs[training.best - 1].metrics
     if average is None:
         return ""

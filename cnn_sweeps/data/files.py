@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ SPECIAL = {
     stat.S_IFBLK: "a device",
 }
 """What may stand where a file is expected, and would be waited for, or read, for ever."""
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How an address begins: `https://`, `s3://`; paths have lost one slash."""
+MISSING = "does not exist; check the path"
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 """Files and folders that systems leave."""
 
@@ -134,7 +138,8 @@ def as_data_error(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; check the path.") from error
+        fault = "is a link to nothing; fix or remove it" if path.is_symlink() else MISSING
+        raise DataError(f"{path} {fault}.") from error
     except PermissionError as error:
         raise DataError(f"{path} is not readable; change its permissions.") from error
     except IsADirectoryError as error:

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from cnn_sweeps.config.rules import DATA, least_number
 from cnn_sweeps.config.schema import Data, Split
+from cnn_sweeps.data import memory
 from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
@@ -23,7 +24,9 @@ def load(config: Data) -> Dataset:
             split leaves a class or a part empty.
         ConfigError: a setting has no effect on these images.
     """
-    return divide_content(read(config), config)
+    dataset = divide_content(read(config), config)
+    memory.give_back()  # of columns of many files; every worker has read them
+    return dataset
 
 
 def read(config: Data) -> Content:

@@ -14,6 +14,11 @@ from cnn_sweeps.data.arrays import Images, Labels, pick
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import ConfigError, DataError
 
+FEWEST = 2
+"""Images of a class of which one can be held out."""
+NONE_HELD = {"data.validation_fraction": ", or type data.validation_fraction=0"}
+"""How nothing is held out, where that is possible."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
@@ -122,6 +127,11 @@ def hold_out(
     """
     counts = np.bincount(y)
     total = round(len(y) * fraction)
+    if counts.max() < FEWEST:
+        raise DataError(
+            f"{option}={fraction} of {len(y)} images: every class needs two images or more, one "
+            f"of which is held out, and none has them; add images{NONE_HELD.get(option, '')}."
+        )
     if total == 0:
         raise DataError(
             f"{option}={fraction} of {len(y)} images is none; use {_up(1 / len(y))} or more."

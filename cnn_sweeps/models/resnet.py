@@ -2,7 +2,7 @@
 
 The basic block of arXiv 1512.03385: two convolutions of 3x3, each with batch norm, around a
 shortcut. Every stage after the first halves the maps and doubles the filters; average pooling of
-the whole map stands before the scores. The closed forms below are held against Keras by the tests.
+the whole map stands before the scores. The closed forms below are compared with Keras by the tests.
 """
 
 from collections.abc import Iterator

@@ -119,6 +119,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
         raise ConfigError(f"{error}\n  {of_default}") from error
     place = None
     if not call.is_local:
+        _refuse_ray(call, budget)
         place = partial(place_by_launcher, call.launcher(), code=digest_here(plan))
     if place is not None and budget.elsewhere:
         raise ConfigError(
@@ -128,6 +129,21 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     earlier = begun_earlier(plan, budget, config.tracking)
     notes = (*swept.notes, *([earlier] if earlier else []))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)
+
+
+def _refuse_ray(call: HydraCall, budget: Budget) -> None:
+    """Refuse the launcher that starts a cluster in a thread, with which the cluster ends.
+
+    Raises:
+        ConfigError: it was chosen.
+    """
+    if str(call.config.hydra.launcher._target_).endswith(".RayLauncher"):
+        study = budget.study_name or "STUDY"
+        raise ConfigError(
+            "hydra/launcher=ray ends the cluster that it starts with trials in hand.\n"
+            "  Type --no-workers instead, and start workers on the cluster: "
+            f"ray job submit -- cnn-sweeps worker {study} (docs/scale.md)."
+        )
 
 
 def _refuse_of_applications(settings: Mapping[str, Any]) -> None:

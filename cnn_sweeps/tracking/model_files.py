@@ -1,4 +1,4 @@
-"""The files of a run's stored model, held against what was recorded when they were stored."""
+"""The files of a run's stored model, compared with what was recorded when they were stored."""
 
 import json
 from collections.abc import Iterator, Mapping

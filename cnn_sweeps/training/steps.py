@@ -32,8 +32,10 @@ FIRST_STEPS = 8
 """Steps of the first call of a training; how long they take decides on the next."""
 CALL_SECONDS = 0.3
 """What a call may take, so that a progress bar moves and Ctrl-C is heard."""
-CALL_BYTES = 1 << 24
+CALL_BYTES = 1 << 23
 """What the images of a call may take: they are copied out of the array or file that has them."""
+FEW_STEPS, MOST_BYTES = 4, 1 << 26
+"""Steps that a call may have also where their images are large, and what these may take."""
 
 OnStep = Callable[[int], None]
 Steps = Callable[..., None]
@@ -139,8 +141,9 @@ class Evaluate:
 
 
 def steps_in_call(x: Images, batch_size: int) -> int:
-    """As many steps as `CALL_BYTES` have room for, and at least one."""
-    return max(CALL_BYTES // (batch_size * math.prod(x.shape[1:]) * x.dtype.itemsize), 1)
+    """As many steps as `CALL_BYTES` have room for, or a few of large images, and at least one."""
+    step = batch_size * math.prod(x.shape[1:]) * x.dtype.itemsize
+    return max(CALL_BYTES // step, min(FEW_STEPS, MOST_BYTES // step), 1)
 
 
 @dataclass

@@ -68,7 +68,7 @@ class StoredTraining:
             wanted: what others want of it, such as trials of the same sweep.
         """
         trainer, asked = config.trainer, config.trajectory
-        if not asked.reuse or asked.store is not None:  # what is shared is held against the store
+        if not asked.reuse or asked.store is not None:  # what is shared is compared with the store
             return None
         if trainer.weight_averaging or measured_names(trainer):
             return None

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from configs import config
+from programs import begun, typed
 from stores import Finished, close, copy_of, ready
 
 from cnn_sweeps.cli import export as exporting
@@ -29,7 +30,10 @@ from cnn_sweeps.runs import lookup, reproduce, validate
 from cnn_sweeps.runs.record import FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store
 
-TINY = ("data=digits", "data.limit=200", "model.filters=4", "model.conv_blocks=1")
+TINY = (
+    *("data=digits", "data.limit=200", "tracking.figures=false"),
+    *("model.filters=4", "model.conv_blocks=1"),
+)
 LOSS = """\
 from keras import losses, ops
 
@@ -529,53 +533,30 @@ def test_a_difference_is_an_exit_code_of_its_own(
     assert ended.value.code == 1
 
 
-def program(folder: Path, *arguments: str, uri: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `python -m cnn_sweeps` in a folder, as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_sweeps", *arguments],
-        cwd=folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": uri},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def ended_well(done: subprocess.CompletedProcess[str]) -> str:
-    """What a program printed that had nothing to complain about."""
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_a_single_run_in_a_fresh_process(tmp_path: Path) -> None:
     """With one thread, other kernels and dropout: restored, whatever is set now."""
     extra = ("trainer.threads=1", "model.dropout=0.3", "trainer.epochs=2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-        short = ended_well(program(tmp_path, *TINY, *extra)).split("show ")[1].split()[0]
+    said = begun(tmp_path, *TINY, *extra, TF_ENABLE_ONEDNN_OPTS="0").well()
+    short = said.split("show ")[1].split()[0]
     (tmp_path / "mlruns").rename(tmp_path / "moved")
-    told = json.loads(
-        ended_well(program(tmp_path, "reproduce", short, "--json", "tracking.dir=moved"))
-    )
+    told = json.loads(begun(tmp_path, "reproduce", short, "--json", "tracking.dir=moved").well())
     assert (told["verdict"], told["environment"]) == ("bit-identical", {})
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 @pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
     """A worker's threads are restored; the winner's test scores are compared, others have none."""
-    ended_well(program(tmp_path, "-m", *TINY[:2], "model.filters=4,8", "trainer.epochs=1"))
+    typed(tmp_path, "-m", *TINY[:3], "model.filters=4,8", "trainer.epochs=1").well()
     store = Store.open(Tracking(dir=tmp_path / "mlruns"))
     runs = store.client.search_runs([store.experiment_id])
     trials = [RunRecord.of(run) for run in runs if "config_hash" in run.data.tags]
     assert [run.status for run in trials] == [FINISHED, FINISHED]
     compared = {}
     for trial in trials:
-        told = json.loads(
-            ended_well(program(tmp_path, "reproduce", str(trial.config_hash), "--json"))
-        )
+        told = json.loads(begun(tmp_path, "reproduce", str(trial.config_hash), "--json").well())
         assert (told["verdict"], told["environment"]) == ("bit-identical", {})
         compared["test_loss" in trial.metrics] = told["metrics_compared"]
     assert compared == {True: 6, False: 4}
@@ -616,19 +597,20 @@ def server(tmp_path: Path, migrated_database: Path) -> Iterator[str]:
         process.wait(30)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
     """Everything comes from the server and goes there: nothing is left in the current folder."""
     own, other = tmp_path / "own", tmp_path / "other"
     own.mkdir()
     other.mkdir()
     (own / "own_net_afar.py").write_text(NET)
-    custom = ("model=custom", "model.function=own_net_afar:build", *TINY[:2], "trainer.epochs=1")
-    short = ended_well(program(own, *custom, uri=server)).split("show ")[1].split()[0]
-    told = ended_well(program(other, "reproduce", short, "--json", "--trust", uri=server))
+    custom = ("model=custom", "model.function=own_net_afar:build", *TINY[:3], "trainer.epochs=1")
+    at = {"MLFLOW_TRACKING_URI": server}
+    short = begun(own, *custom, **at).well().split("show ")[1].split()[0]
+    told = begun(other, "reproduce", short, "--json", "--trust", **at).well()
     assert json.loads(told)["verdict"] == "bit-identical"
-    assert "no difference" in ended_well(program(other, "diff", short, short, uri=server))
-    assert "source" not in ended_well(program(other, "export", short, "out", uri=server))
+    assert "no difference" in begun(other, "diff", short, short, **at).well()
+    assert "source" not in begun(other, "export", short, "out", **at).well()
     assert (other / "out" / "source" / "own_net_afar.py").read_text() == NET
     assert [path.name for path in other.iterdir()] == ["out"]
 

@@ -95,3 +95,19 @@ def test_data_that_does_not_fit_a_container_is_refused(tree: Path) -> None:
     check_memory(49_000_000, "a.npz")
     with pytest.raises(DataError, match=r"needs 0\.2 GB of memory, and 0\.1 GB are free"):
         check_memory(200_000_000, "a.npz")
+
+
+def test_a_system_that_cannot_have_memory_back_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only glibc has a function for it."""
+    memory.give_back()
+    for library in (object(), OSError()):
+
+        def loaded(_: object, found: object = library) -> object:
+            if isinstance(found, OSError):
+                raise found
+            return found
+
+        monkeypatch.setattr("ctypes.CDLL", loaded)
+        memory.give_back()

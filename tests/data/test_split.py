@@ -154,11 +154,12 @@ def test_a_limit_that_loses_a_class_is_told() -> None:
         pytest.param([0, 1] * 4, 0.01, "of 8 images is none; use 0.125 or more", id="small"),
         pytest.param([0, 1] * 4, 0.9, "a class without .*; use 0.75 or less", id="large"),
         pytest.param([0, 1], 0.5, "every class needs two images or more", id="single-images"),
+        pytest.param([0, 1], 0.1, " of 2 .* or type data.validation_fraction=0", id="few"),
     ],
 )
 def test_a_fraction_that_does_not_serve_is_told(y: list[int], fraction: float, text: str) -> None:
     """With the name of the setting and a value that serves."""
-    with pytest.raises(DataError, match=f"data.validation_fraction={fraction} .*{text}"):
+    with pytest.raises(DataError, match=f"data.validation_fraction={fraction}.*{text}"):
         divide(content(y), Split(validation_fraction=fraction))
 
 

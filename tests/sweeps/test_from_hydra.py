@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, ConfigError, StoreError
 from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
 from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.study.stored_studies import address_of
@@ -136,3 +136,12 @@ def test_an_own_metric_can_be_an_objective_where_it_is_listed(in_tmp: Path) -> N
         asked(*SWEEP, objective)
     with pytest.raises(CnnSweepsError, match=r"trainer\.metrics=.* cannot be swept"):
         asked("data=digits", "trainer.metrics=[brier],[ece]")
+
+
+def test_the_launcher_of_ray_is_refused_and_workers_are_named(in_tmp: Path) -> None:
+    """It would end the cluster that it starts in the middle of the sweep."""
+    target = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
+    with pytest.raises(
+        ConfigError, match=r"--no-workers .*ray job submit -- cnn-sweeps worker mine"
+    ):
+        asked(*SWEEP, f"hydra.launcher._target_={target}")

@@ -18,7 +18,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.clusters import Slurm, slurm, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=2)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 EPOCHS = 40
@@ -27,7 +27,7 @@ STOP = "asked to stop after"
 SWEEP = [
     *("-m", "search=null", "data=digits", "data.limit=200", "trainer.batch_size=1"),
     *(f"trainer.epochs={EPOCHS}", "trainer.threads=1", "model.filters=2,3", "model.conv_blocks=1"),
-    "hydra.sweeper.study_name=lab",
+    *("tracking.figures=false", "tracking.log_model=false", "hydra.sweeper.study_name=lab"),
 ]
 
 
@@ -123,7 +123,7 @@ def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
         wait_until(lambda: not cluster.jobs())
 
         submit("--array=1-2")
-        assert sweep.wait(timeout=600) == 0, (tmp_path / "said.txt").read_text()
+        assert sweep.wait(timeout=1200) == 0, (tmp_path / "said.txt").read_text()
     check_undisturbed(tmp_path, attempts=1)
     disturbed = max(trials(tmp_path, TrialState.COMPLETE), key=lambda trial: trial.number)
     words = ["-m", "cnn_sweeps", "reproduce", disturbed.user_attrs[CONFIG_HASH]]
@@ -149,7 +149,7 @@ def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: P
         with paused(tmp_path, after=trial.number) as trial:
             os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
         said = tmp_path / "said.txt"
-        assert sweep.wait(timeout=600) == 0, said.read_text()
+        assert sweep.wait(timeout=1200) == 0, said.read_text()
         assert "requeued: interrupted after epoch" in said.read_text()
         assert "submitit" not in said.read_text()
         assert "accounting" not in said.read_text()

@@ -151,7 +151,19 @@ def test_a_view_gives_the_bits_of_an_array(
     view = View(base=base, places=places, prints=np.zeros((count, 16), np.uint8))
     monkeypatch.setattr(f"{__name__}.IMAGES", replace(IMAGES, x_train=view))
     monkeypatch.setattr("cnn_sweeps.training.steps.CALL_BYTES", view[:40].nbytes)
+    monkeypatch.setattr("cnn_sweeps.training.steps.FEW_STEPS", 1)
     assert by_passes(None) == by_keras
+
+
+@pytest.mark.parametrize(
+    ("side", "batch", "steps"), [(32, 32, 85), (32, 512, 5), (224, 32, 4), (224, 512, 1)]
+)
+def test_the_images_of_a_call_take_little_memory(side: int, batch: int, steps: int) -> None:
+    """As many steps as 8 MiB have room for; four of large images, unless they take over 64 MiB."""
+    from cnn_sweeps.training.steps import steps_in_call
+
+    images = np.broadcast_to(np.uint8(0), (1000, side, side, 3))
+    assert steps_in_call(images, batch) == steps
 
 
 def test_evaluation_gives_the_bits_of_keras() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data.arrays import Shape
-from cnn_sweeps.data.files import expand_user, kind
+from cnn_sweeps.data.files import ADDRESS, expand_user, kind
 from cnn_sweeps.data.readers import digits, idx, image_folder, npz, published, table
 from cnn_sweeps.data.readers.reader import Reader
 from cnn_sweeps.errors import ConfigError, DataError
@@ -75,6 +75,11 @@ def check_there(config: Data) -> None:
         given = getattr(config, field.name)
         path = expand_user(given)
         if kind(path) == "nothing":
+            if ADDRESS.match(str(given)):
+                raise DataError(
+                    f"data.{field.name}={given} is an address; download what is there, and type "
+                    "the folder or file on this machine."
+                )
             raise DataError(
                 f"data.{field.name}={given} does not exist; check the path ({path.absolute()})."
             )

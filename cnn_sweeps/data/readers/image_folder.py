@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import entries_of, expand_user, kind, visible_entries
+from cnn_sweeps.data.files import as_data_error, entries_of, expand_user, kind, visible_entries
 from cnn_sweeps.data.readers import listed
 from cnn_sweeps.data.readers.listed import Files, Listing, is_image
 from cnn_sweeps.data.readers.reader import Reader
@@ -52,6 +52,7 @@ def read(config: FolderData) -> Content:
     if config.rules > 1:
         beside = [path.name for path in class_folders(folder) if path not in folders.values()]
         notices += not_read(folder, beside if folders["train"] != folder else [])
+        notices += not_read(folders["train"], _hidden_classes(folders["train"]))
     return listed.read(
         Listing(
             name=folder.resolve().name,
@@ -64,6 +65,21 @@ def read(config: FolderData) -> Content:
         ),
         config,
     )
+
+
+def _hidden_classes(folder: Path) -> list[str]:
+    """The hidden folders that hold images: they may have been meant as classes."""
+    with as_data_error(folder), os.scandir(folder) as entries:
+        hidden = sorted(entry.name for entry in entries if entry.name.startswith("."))
+    return [name for name in hidden if any(map(is_image, _names(folder / name)))]
+
+
+def _names(folder: Path) -> list[str]:
+    """What is visible in a folder that may be none."""
+    try:
+        return [path.name for path in visible_entries(folder)]
+    except DataError:
+        return []
 
 
 def _labelled(classes: Classes) -> Files:

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnn_sweeps.config.schema import TableData
 from cnn_sweeps.data.dataset import FEWEST_CLASSES, Content
-from cnn_sweeps.data.files import as_data_error, expand_user, kind
+from cnn_sweeps.data.files import ADDRESS, as_data_error, expand_user, kind
 from cnn_sweeps.data.readers import listed
 from cnn_sweeps.data.readers.listed import Files, Listing
 from cnn_sweeps.data.readers.reader import Reader
@@ -26,8 +26,6 @@ PARQUET = (".parquet", ".pq")
 ZIP = b"PK\x03\x04"
 """How an archive begins, and so XLSX and ODS."""
 DELIMITERS = (",", ";", "\t")
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-"""How an address begins: `https://`, `s3://`, `file://`."""
 DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 """How a path of Windows begins that is not relative."""
 HEAD = 2

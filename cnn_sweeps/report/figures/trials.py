@@ -170,8 +170,8 @@ def timeline(results: SweepResults) -> "Figure":
     from matplotlib.colors import to_rgb  # noqa: PLC0415 -- late, as all of Matplotlib
     from matplotlib.patches import Patch  # noqa: PLC0415
 
-    lanes = max(results.timing.workers, 1)
-    figure, axes = canvas((LARGE[0], min(6.0, 1.3 + 0.45 * lanes)))
+    rows = max(results.timing.workers, 1)
+    figure, axes = canvas((LARGE[0], min(6.0, 1.3 + 0.45 * rows)))
     ran = [trial for trial in results.trials if trial.begin is not None]
     whole = max((trial.end or 0.0 for trial in ran), default=0.0)
     for kind, colour in KINDS.items():
@@ -192,8 +192,8 @@ def timeline(results: SweepResults) -> "Figure":
                 axes.text(
                     middle, trial.worker, f"{trial.number}", color=ink, ha="center", va="center"
                 )
-    axes.set_yticks(range(lanes), [f"worker {lane + 1}" for lane in range(lanes)])
-    axes.set_ylim(lanes - 0.45, -0.55)
+    axes.set_yticks(range(rows), [f"worker {row + 1}" for row in range(rows)])
+    axes.set_ylim(rows - 0.45, -0.55)
     axes.set_xlim(0, whole or 1)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("seconds")

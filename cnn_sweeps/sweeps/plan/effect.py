@@ -72,9 +72,9 @@ def _points(plan: Plan, key: str) -> Iterator[Mapping[str, Label]]:
     """Points at which a key counts: for all answers to conditions, by chance, and all of a few."""
     space = plan.space
     drawn = islice(space.drawn(Random(0)), DRAWS)  # noqa: S311 -- no secret
-    outlines = (outline for outline, _ in condition_cases(space.dimensions))
+    cases = (case for case, _ in condition_cases(space.dimensions))
     every = space.cells() if space.size is not None and space.size <= FEW else ()
-    return (point for point in chain(outlines, drawn, every) if key in point)
+    return (point for point in chain(cases, drawn, every) if key in point)
 
 
 def _experiment(plan: Plan, values: Mapping[str, Label]) -> str | None:

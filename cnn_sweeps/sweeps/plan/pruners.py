@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.samplers import did_you_mean
+from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters, did_you_mean
 from cnn_sweeps.training.epoch import EPOCH_METRICS, Epoch
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class PrunerSpec:
                 f"There is no pruner `{name}`{did_you_mean(str(name), PRUNERS)}; "
                 f"type hydra/sweeper/pruner= one of {', '.join(PRUNERS)}."
             )
-        _check_params(name, plain)
+        check_parameters("pruner", name, plain, options(name), LEAST)
+        _check_wrapped(plain.get("wrapped"))
         return cls(name=name, params=plain)
 
     def __str__(self) -> str:
@@ -162,7 +163,7 @@ class PruningCallback:
             )
 
 
-def options(name: str) -> dict[str, tuple[type, ...]]:
+def options(name: str) -> dict[str, Types]:
     """The parameters that YAML can set for a pruner, with the types that each takes."""
     hints = get_type_hints(_class(name).__init__)
     known = {
@@ -232,24 +233,7 @@ def build_pruner(spec: PrunerSpec, *, max_epochs: int) -> "BasePruner":
     return pruner
 
 
-def _check_params(name: str, params: Mapping[str, Any]) -> None:
-    known = options(name)
-    for key, value in params.items():
-        if key not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise ConfigError(
-                f"The pruner `{name}` has no parameter `{key}`{did_you_mean(key, known)}; {has}."
-            )
-        if not _fits(value, known[key]):
-            types = " | ".join("null" if t is NoneType else t.__name__ for t in known[key])
-            raise ConfigError(
-                f"hydra.sweeper.pruner.{key}={value} is invalid; the pruner `{name}` takes {types}."
-            )
-        if type(value) is int and value < LEAST.get(key, value):
-            raise ConfigError(
-                f"hydra.sweeper.pruner.{key}={value} is invalid; type {LEAST[key]} or more."
-            )
-    wrapped = params.get("wrapped")
+def _check_wrapped(wrapped: str | None) -> None:
     wrappable = [name for name, pruner in PRUNERS.items() if pruner.wrappable]
     if wrapped is not None and wrapped not in wrappable:
         raise ConfigError(
@@ -267,11 +251,6 @@ def _check_waits(settings: Mapping[str, Any], max_epochs: int) -> None:
                 f"hydra.sweeper.pruner.{key}={settings[key]} is invalid: there are {last} "
                 "epochs, so no trial would be pruned; type less, or a larger trainer.epochs."
             )
-
-
-def _fits(value: Any, types: tuple[type, ...]) -> bool:
-    """Whether a value is of one of the types; a boolean is no number, a whole number a float."""
-    return type(value) in types or (type(value) is int and float in types)
 
 
 def _class(name: str) -> Any:

@@ -9,26 +9,21 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
+from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters, did_you_mean
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "str": str,
-    "None": type(None),
-}
+TYPES = {"int": int, "float": float, "bool": bool, "str": str, "None": NoneType}
 """The annotations in Optuna's signatures that YAML can write."""
 
 LEAST = {"n_ei_candidates": 1, "popsize": 2, "dividing_parameter": 1}
@@ -169,7 +164,9 @@ class SamplerSpec:
                 f"hydra.sweeper.sampler.seed={own} is not a seed; type an integer from 0 to "
                 f"{2**32 - 1}, or null for the seed of the experiment."
             )
-        _check_params(name, plain)
+        known = options(name)
+        least = {key: LEAST.get(key, 0) for key in known}
+        check_parameters("sampler", name, plain, known, least)
         return cls(name=name, seed=seed if own is None else own, params=plain)
 
     @property
@@ -192,14 +189,15 @@ class SamplerSpec:
         return cls(**plain)
 
 
-def options(name: str) -> dict[str, str]:
-    """The parameters that YAML can set for a sampler, with Optuna's own annotations."""
+def options(name: str) -> dict[str, Types]:
+    """The parameters that YAML can set for a sampler, with the types that each takes."""
     left_out = {"self", "seed"} | DEPRECATED.get(SAMPLERS[name].optuna, set())
     parameters = inspect.signature(_class(name).__init__).parameters
+    annotated = {key: str(each.annotation).split(" | ") for key, each in parameters.items()}
     return {
-        key: str(parameter.annotation)
-        for key, parameter in parameters.items()
-        if key not in left_out and set(str(parameter.annotation).split(" | ")) <= set(TYPES)
+        key: tuple(TYPES[name] for name in names)
+        for key, names in annotated.items()
+        if key not in left_out and set(names) <= TYPES.keys()
     }
 
 
@@ -262,26 +260,6 @@ def _grouped(spec: SamplerSpec) -> dict[str, Any]:
     return {} if decided else {"multivariate": True, "group": True}
 
 
-def _check_params(name: str, params: Mapping[str, Any]) -> None:
-    known = options(name)
-    for key, value in params.items():
-        if key not in known:
-            has = f"Optuna's are {', '.join(known)}" if known else "it has none"
-            raise ConfigError(
-                f"The sampler `{name}` has no parameter `{key}`{did_you_mean(key, known)}; {has}."
-            )
-        if not _fits(value, known[key]):
-            raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is invalid; "
-                f"the sampler `{name}` takes {known[key].replace('None', 'null')}."
-            )
-        least = LEAST.get(key, 0)
-        if type(value) is int and value < least:
-            raise ConfigError(
-                f"hydra.sweeper.sampler.{key}={value} is invalid; type {least} or more."
-            )
-
-
 def _class(name: str) -> Any:
     import optuna.samplers  # noqa: PLC0415 - a dry run needs no Optuna
 
@@ -292,17 +270,3 @@ def _numbered(name: str) -> Any:
     from cnn_sweeps.sweeps.plan import numbered  # noqa: PLC0415 - see _class
 
     return getattr(numbered, SAMPLERS[name].numbered or "")
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value is of an annotated type; a boolean is no number."""
-    names = annotation.split(" | ")
-    if isinstance(value, bool):
-        return "bool" in names
-    return any(isinstance(value, TYPES[name]) for name in names if name != "bool")
-
-
-def did_you_mean(given: str, known: Mapping[str, Any]) -> str:
-    """A question for the nearest of the known names; nothing where none is near."""
-    near = get_close_matches(given, known, n=1)
-    return f" (did you mean `{near[0]}`?)" if near else ""

@@ -167,7 +167,7 @@ def sentence(
         study: whose trial.
         trial: as the study has it.
         made: as it is shown.
-        run: what it was held against.
+        run: what it was compared with.
         changed: where they differ.
     """
     told = [

@@ -1,4 +1,4 @@
-"""The MLflow runs of a study, and the study held against them.
+"""The MLflow runs of a study, and the study compared with them.
 
 Params and values of a trial are stored twice: in the study, for Optuna, and in its run. Where
 they are not the same, one of the two was changed or deleted after it was stored.

@@ -61,6 +61,11 @@ MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
+DRIVERS: Final = {
+    "postgresql": "the extra postgres and type postgresql+psycopg://...",
+    "mysql": "the extra mysql and type mysql+pymysql://...",
+}
+"""What gives a database the driver that it lacks."""
 SQLITE: Final = "sqlite:///"
 OPTUNA: Final = Schema(
     library="Optuna",
@@ -204,7 +209,8 @@ class StudyAddress:
         if isinstance(cause, ModuleNotFoundError):
             return StoreError(
                 f"hydra.sweeper.storage={self} needs the Python package {cause.name}: "
-                f"install it, or {ELSEWHERE}."
+                f"install {DRIVERS.get(self.storage.partition(':')[0].partition('+')[0], 'it')}, "
+                f"or {ELSEWHERE}."
             )
         said = hidden_in(first_line(cause)) or type(cause).__name__
         return StoreError(

@@ -110,7 +110,7 @@ class Pool:
         self._threads, self._patience, self._execute = threads, patience, execute
         self._seats = seats
         self._handles: dict[int, WorkerHandle] = {}
-        self._stillborn = 0
+        self._failed_starts = 0
         self._deaths = Deaths(workers)
 
     def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
@@ -222,18 +222,18 @@ class Pool:
             level, "worker %d, process %s, %s", handle.order.number, handle.process.pid, cause
         )
         if exitcode == 0 or handle.claimed:
-            self._stillborn = 0
+            self._failed_starts = 0
         else:
             self._note_failed_start(cause, memory)
         return cause if exitcode else ""
 
     def _note_failed_start(self, cause: str, memory: bool) -> None:
         """Count workers in a row that did nothing; so many of them are no accident."""
-        self._stillborn += 1
+        self._failed_starts += 1
         logger.error("a worker failed at start-up: %s", cause)
-        if self._stillborn < (MOST_OUT_OF_MEMORY if memory else MOST_FAILED_STARTS):
+        if self._failed_starts < (MOST_OUT_OF_MEMORY if memory else MOST_FAILED_STARTS):
             return
-        many = f"{self._stillborn} workers in a row exited before their first trial"
+        many = f"{self._failed_starts} workers in a row exited before their first trial"
         advice = "" if memory else f"\n{IN_THIS_PROCESS}"
         raise RunFailedError(f"{many}: the last one {cause}.{advice}")
 

@@ -602,6 +602,24 @@ def test_a_vanished_image_is_told(tmp_path: Path) -> None:
         decode(tmp_path / "x.png")
 
 
+def test_a_link_to_nothing_among_the_images_is_told(tmp_path: Path, write_images: Write) -> None:
+    """It is there to be seen, so that checking the path would find nothing."""
+    folder = write_images(tmp_path / "pets", {"a": 3, "b": 3})
+    (folder / "a" / "l.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"a/l\.png is a link to nothing; fix or remove it"):
+        load(FolderData(path=folder, cache=tmp_path / "cache"))
+
+
+def test_hidden_folders_of_images_are_told(tmp_path: Path, write_images: Write) -> None:
+    """They may have been meant as classes; those of systems and editors hold no images."""
+    folder = write_images(tmp_path / "pets", {"a": 8, "b": 8, ".c": 2})
+    (folder / ".git").mkdir()
+    (folder / ".DS_Store").touch()
+    data = load(FolderData(path=folder, cache=tmp_path / "cache"))
+    assert data.class_names == ("a", "b")
+    assert f"{folder} also holds .c: not read." in data.notices
+
+
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     """The path that was typed is in the message."""
     with pytest.raises(DataError, match="nowhere does not exist"):

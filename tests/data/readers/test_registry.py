@@ -227,6 +227,8 @@ def test_a_missing_image_folder_has_no_known_classes(tmp_path: Path) -> None:
 )
 def test_a_missing_path_is_refused_as_it_was_typed(tmp_path: Path, config: Data) -> None:
     """The refusal also says where that is."""
+    with pytest.raises(DataError, match=r"data\.path=https:/x is an address; download"):
+        check_there(FolderData(path=Path("https://x")))
     with pytest.raises(DataError, match=r"data\.path=no where does not exist.*\(/.*no where\)"):
         check_there(config)
     check_there(FolderData(path=tmp_path))

@@ -153,7 +153,7 @@ def test_a_spec_survives_storage() -> None:
     [
         ({"name": "tp"}, r"no sampler `tp` \(did you mean `tpe`\?\).*auto, grid, tpe, random"),
         ({"name": None}, "no sampler `None`"),
-        ({"name": "tpe", "n_startup": 3}, "did you mean `n_startup_trials`.*Optuna's are"),
+        ({"name": "tpe", "n_startup": 3}, "did you mean `n_startup_trials`.*it has"),
         ({"name": "tpe", "gamma": 3}, "no parameter `gamma`"),
         ({"name": "tpe", "prior_weight": 1.0}, "no parameter `prior_weight`"),
         ({"name": "grid", "shuffle": True}, "it has none"),

@@ -4,6 +4,7 @@ import gc
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,23 @@ def test_a_database_that_several_hosts_make_at_once_is_made_once() -> None:
         with ThreadPoolExecutor(8) as hosts:
             assert list(hosts.map(look, range(8))) == [[]] * 8
         gc.collect()  # of pooled connections, which nobody closes
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg2://h/db", r"psycopg2: install the extra postgres and type .*psycopg:"),
+        ("mysql://h/db", r"MySQLdb: install the extra mysql and type mysql\+pymysql://"),
+    ],
+)
+def test_a_database_whose_driver_is_missing_names_the_extra(url: str, said: str) -> None:
+    """And how the address begins that uses it."""
+    driver = said.partition(":")[0]
+    if find_spec(driver):
+        pytest.skip(f"{driver} is installed")
+    address = StudyAddress(storage=url, name="s")
+    with pytest.raises(StoreError, match=rf"needs the Python package {said}"):
+        address.open()
 
 
 @pytest.mark.slow
