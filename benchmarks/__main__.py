@@ -1,4 +1,4 @@
-"""`python -m benchmarks grid|official|overhead|recipe|data|labels|pretrained`: print tables."""
+"""`python -m benchmarks grid|official|overhead|queue|recipe|data|labels|pretrained`: tables."""
 
 import argparse
 import sys
@@ -46,6 +46,18 @@ def parser() -> argparse.ArgumentParser:
     cost.add_argument("--workers", type=int, default=WORKERS, help="for them (2); 0: this process")
     cost.add_argument("--sampler", default="grid", help="for them: grid, random, tpe, ...")
     cost.add_argument("--storage", metavar="URL", help="a database for them; else a journal")
+    queue = commands.add_parser(
+        "queue", help="what a trial costs the queue as it grows, and reading many runs"
+    )
+    queue.add_argument("--folder", type=Path, help="scratch folder that is kept; else temporary")
+    for name, default, told in (
+        ("trials", 10_000, "trials that do nothing, on a journal"),
+        ("in-database", 5_000, "the same on PostgreSQL"),
+        ("sampled", 1_000, "the same proposed by TPE"),
+        ("runs", 5_000, "runs of the store that is read"),
+        ("workers", 8, "worker processes"),
+    ):
+        queue.add_argument(f"--{name}", type=int, default=default, help=f"{told} ({default})")
     begun = commands.add_parser(
         "pretrained", parents=[shared], help="pretrained backbones, and heads on frozen features"
     )
@@ -122,6 +134,23 @@ def run_overhead(asked: argparse.Namespace, folder: Path) -> None:
         print(overhead.curve(list(overhead.pieces(trials)), where))
 
 
+def run_queue(asked: argparse.Namespace, folder: Path) -> None:
+    """Measure studies of many trials and a store of many runs; a table each, as it is known."""
+    from benchmarks import queue  # noqa: PLC0415 -- imports optuna
+
+    task = queue.Task(
+        folder=folder,
+        trials=asked.trials,
+        in_database=asked.in_database,
+        sampled=asked.sampled,
+        runs=asked.runs,
+        workers=asked.workers,
+    )
+    for table in queue.studies(task):
+        print(table, end="\n\n", flush=True)
+    print(queue.to_markdown(queue.readings(task), task.runs))
+
+
 def run_recipe(asked: argparse.Namespace, folder: Path) -> None:
     """Train photographs in each way, and print one table, also where a training fails."""
     task = recipe.Task(
@@ -172,6 +201,7 @@ COMMANDS = {
     "grid": run_grid,
     "official": run_grid,
     "overhead": run_overhead,
+    "queue": run_queue,
     "recipe": run_recipe,
     "data": run_data,
     "labels": run_labels,

@@ -12,6 +12,7 @@ from pathlib import Path
 import absl.logging
 import pytest
 from composition import remember_what_was_read
+from graphs import remember_graphs
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from pictures import leave_undrawn, pictures
@@ -78,6 +79,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(5_000, 10, 20)  # graphs are large: searching them so often takes a tenth
     gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    """Remember graphs as soon as there is what makes them: importing it takes seconds."""
+    if "cnn_sweeps.training.steps" in sys.modules:
+        remember_graphs()
 
 
 FOREIGN = (
