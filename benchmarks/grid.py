@@ -46,8 +46,6 @@ QUIET = 0.5
 NAMES = {"filters": "model.filters", "conv_blocks": "model.conv_blocks", "epochs": "trainer.epochs"}
 RESULT = re.compile(r"^val_accuracy (\S+)$", re.MULTILINE)
 SHOWN_LINES = 15
-SHELL: Mapping[str, str] = dict(os.environ)
-"""The variables as they were typed: what cnn_sweeps sets by itself is not for the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +172,7 @@ def timed(command: Sequence[str], folder: Path) -> tuple[float, str]:
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     done = subprocess.run(  # noqa: S603 our own commands
-        command, cwd=folder, env=environment(SHELL), capture_output=True, text=True,
+        command, cwd=folder, env=environment(os.environ), capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     seconds = time.perf_counter() - began

@@ -27,11 +27,8 @@ from statistics import fmean, median
 from benchmarks.grid import timed
 from benchmarks.table import markdown
 from cnn_sweeps.errors import DataError, RunFailedError
-from cnn_sweeps.provenance.kernels import DEFAULT, ONEDNN
 from cnn_sweeps.sweeps.comparison.statistics import paired_difference
 
-ASKED = os.environ.get(ONEDNN)
-"""What the shell says of oneDNN's kernels; None where it leaves that to each way."""
 SIDE = 32
 """Of the images, in pixels."""
 ARCHIVE = Path("cifar10_images", "cifar10_images.tar.gz")
@@ -238,15 +235,8 @@ def _met(reached: bool) -> str:
     return "met" if reached else "missed"
 
 
-def kernels_of(way: str, asked: str | None) -> list[str]:
-    """What `env` is told, so that a way has its own kernels, or those that the shell asks for."""
-    if asked is not None:
-        return [f"{ONEDNN}={asked}"]
-    return [f"{ONEDNN}={DEFAULT}"] if way in (KERAS, CACHED) else ["-u", ONEDNN]
-
-
 def _in_process(way: str, seed: int, task: Task, epochs: int) -> Training:
-    command = ["env", *kernels_of(way, ASKED), sys.executable, "-m", "benchmarks.recipe_training"]
+    command = [sys.executable, "-m", "benchmarks.recipe_training"]
     command += [way, str(seed), str(epochs)]
     process, printed = timed([*command, str(task.photographs)], task.folder / "trainings")
     try:

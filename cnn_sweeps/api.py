@@ -537,6 +537,8 @@ def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
     """
     from cnn_sweeps.config import Config
 
+    if "__" in name:  # a field of a group, such as model__params
+        return
     near = get_close_matches(name, [*known, *(each.name for each in fields(Config))], n=1)
     if near and near[0] in known and near[0] != name:
         raise ConfigError(

@@ -12,14 +12,11 @@ from pathlib import Path
 import absl.logging
 import pytest
 from composition import remember_what_was_read
-from graphs import remember_graphs
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from pictures import leave_undrawn, pictures
 from sqlalchemy import Engine, event
 from stores import finished, migrated_database, store, tracking
-
-from cnn_sweeps.provenance.kernels import choose_kernels
 
 __all__ = [
     "finished",
@@ -35,7 +32,6 @@ __all__ = [
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-choose_kernels()
 
 # Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
 # imported with, unless it is one of the process: in a test that would be pytest's own.
@@ -79,12 +75,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(5_000, 10, 20)  # graphs are large: searching them so often takes a tenth
     gc.enable()
-
-
-def pytest_runtest_setup() -> None:
-    """Remember graphs as soon as there is what makes them: importing it takes seconds."""
-    if "cnn_sweeps.training.steps" in sys.modules:
-        remember_graphs()
 
 
 FOREIGN = (

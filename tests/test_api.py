@@ -180,6 +180,17 @@ def test_a_misspelt_setting_of_a_sweep_is_named(name: str, meant: str) -> None:
         cs.sweep("data=digits", **{name: 3})
 
 
+def test_fields_of_groups_are_no_settings_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much the last part of their name looks like one."""
+    asked: list[Any] = []
+    monkeypatch.setattr(cs.api, "carry_out", lambda request, _: asked.append(request.plan))
+    Path("own_wide_net.py").write_text("def build(input_shape, num_classes, width): ...\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    own = {"model": "custom", "model__function": "own_wide_net:build"}
+    cs.sweep("data=digits", params={"seed": [1, 2]}, **own, model__params={"width": 3})
+    assert asked[0].first.model.params == {"width": 3}
+
+
 def test_a_sweep_that_is_not_possible_starts_nothing() -> None:
     """Settings are refused as on the command line."""
     with pytest.raises(ConfigError, match="n_trials"):

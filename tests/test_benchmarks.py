@@ -339,14 +339,6 @@ def test_a_recipe_that_ends_early_tells_what_it_has() -> None:
     assert "0 seeds" in recipe.report(none, TASK)
 
 
-def test_each_way_of_a_recipe_has_its_own_kernels() -> None:
-    """What we choose for ourselves is no help to plain Keras, unless the shell asks for it."""
-    switch = "TF_ENABLE_ONEDNN_OPTS"
-    assert recipe.kernels_of(recipe.KERAS, None) == [f"{switch}=default"]
-    assert recipe.kernels_of(recipe.LIGHT, None) == ["-u", switch]
-    assert recipe.kernels_of(recipe.CACHED, "0") == recipe.kernels_of(recipe.NONE, "0")
-
-
 def test_one_seed_has_no_bound() -> None:
     """Nothing is claimed of it."""
     assert recipe.lower_bound([3.0]) == float("-inf")

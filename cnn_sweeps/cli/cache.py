@@ -109,7 +109,8 @@ def main(typed: list[str]) -> int:
         names=(0, 2),
         epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all, "
         "with the decoded images (elsewhere: data.cache=FOLDER). With "
-        "trajectory.store=FOLDER it is about the epochs shared there, and clear deletes your own.",
+        "trajectory.store=FOLDER it is about the epochs shared there, and clear deletes your own. "
+        "clear also deletes the models that trials have left to their epochs (tag model_from).",
     )
     parser.add_argument("--others", action="store_true", help=OTHERS)
     parser.add_argument("--json", action="store_true", help="print it as JSON")

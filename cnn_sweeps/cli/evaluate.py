@@ -33,7 +33,7 @@ def main(typed: list[str]) -> int:
             and `--trust` was not given.
         DataError: the images are missing, or are not those of the run.
         ModelError: a metric of the user's own failed.
-        StoreError: the run has no stored model, or the store cannot be read.
+        StoreError: neither model nor last epoch is stored, or the store cannot be read.
     """
     asked = _parser().read(typed)
     if asked.metrics is not None:

@@ -25,7 +25,7 @@ def main(typed: list[str]) -> int:
         ConfigError: the format cannot hold the network, or the model is the user's own and
             `--trust` was not given.
         DataError: the images that an exported network is checked with are missing.
-        StoreError: the store cannot be read, or the run has no stored model.
+        StoreError: the store cannot be read, or neither model nor last epoch is stored.
     """
     asked = _parser().read(typed)
     *hashes, folder = asked.names

@@ -19,6 +19,7 @@ from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.verdict import FINAL_METRICS
+from cnn_sweeps.tracking import notes
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
@@ -32,7 +33,7 @@ def main(typed: list[str]) -> int:
         ConfigError: a figure, an image, a filter or a layer that is not there; or the model is the
             user's own and `--trust` was not given.
         DataError: the images are missing, or are not those of the run.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither model nor last epoch is stored, or the store refuses.
     """
     asked = _parser().read(typed)
     name = asked.names[0] if asked.names else None
@@ -135,6 +136,10 @@ def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
     choices.check_images(len(dataset.x_test if choices.split == "test" else dataset.x_val))
     configure_backend(config.trainer, config.seed)
     store, run = record.store, record.store.get(record.run_id)
+    tracked = store.reopen(record.run_id)
+    write = _into(asked.output) if asked.output else tracked.log_bytes
+    if asked.only is None:  # of what is logged: they need no model
+        write(learning_curves_png(record.epochs, record.name), CURVES_FILE)
     model = stored_model.load(store, run, config, dataset.shape, dataset.num_classes)
     made = gallery.Gallery.of(
         config,
@@ -144,14 +149,13 @@ def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
         choices=choices,
     )
     made.check()
-    tracked = store.reopen(record.run_id)
-    write = _into(asked.output) if asked.output else tracked.log_bytes
     saved = gallery.save(made, write)
     if asked.only is None:
-        write(learning_curves_png(record.epochs, record.name), CURVES_FILE)
         saved.written.insert(0, CURVES_FILE)
-        if not asked.output:
+    if not asked.output:
+        if asked.only is None:
             stored_model.note_left_out(saved.left_out, tracked)
+        notes.describe(tracked)
     said = [*saved.left_out, *(saved.absent if asked.only else ())]
     _print(record, asked.output, saved.written, said, SPLITS[choices.split])
     return 1 if said else 0

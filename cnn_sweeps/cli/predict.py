@@ -24,7 +24,7 @@ def main(typed: list[str]) -> int:
         RecordError: the run did not finish, or what is stored of it was changed.
         ConfigError: the model is the user's own and `--trust` was not given.
         DataError: there is nothing under a path, or no picture in a folder.
-        StoreError: the run has no stored model, or the store cannot be read.
+        StoreError: neither model nor last epoch is stored, or the store cannot be read.
     """
     parser = _parser()
     asked = parser.read(typed)

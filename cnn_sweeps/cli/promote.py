@@ -9,7 +9,7 @@ from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import RunRecord, Store, model_files, registry
+from cnn_sweeps.tracking import RunRecord, Store, model_files, notes, registry
 from cnn_sweeps.tracking.descriptions import of_run
 from cnn_sweeps.tracking.models import TAKES
 from cnn_sweeps.tracking.names import CONFIG_HASH, DATA, DATA_DIGEST, NETWORK
@@ -28,7 +28,7 @@ def main(typed: list[str]) -> int:
         UnknownHashError: no run, or more than one experiment, has that hash.
         ConfigError: the name or the alias is none that MLflow takes; or the model is the user's
             own, stored by an earlier version, and `--trust` was not given.
-        RecordError: no finished run of that hash has stored its model, or it was changed.
+        RecordError: no run of that hash has finished, or its model was changed.
         StoreError: the store refuses.
     """
     parser = Arguments(
@@ -57,8 +57,9 @@ def main(typed: list[str]) -> int:
     else:
         runs = lookup.one_experiment(store, wanted)
     run = _promoted(store, runs)
-    about = DESCRIPTION.format(takes=TAKES, about=of_run(run))
     model_id = _checked(store, run, trust=asked.trust)
+    run = store.get(run.run_id)  # what it had left to its epochs is stored with it now
+    about = DESCRIPTION.format(takes=TAKES, about=of_run(run, notes.pictures_of(store.client, run)))
     version = registry.register(store, run, model_id, name, about, _tags(run))
     if asked.alias:
         registry.point(store, version, asked.alias)

@@ -79,7 +79,9 @@ class Asked:
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         tracking = compose_tracking(asked.overrides)
-        typed_here = any(text.startswith("tracking.patience=") for text in asked.overrides)
+        typed_here = any(
+            text.lstrip("+").startswith("tracking.patience=") for text in asked.overrides
+        )
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,

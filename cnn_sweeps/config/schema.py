@@ -716,7 +716,8 @@ class Tracking:
     """Folder of the local database, the artifacts and the studies."""
     log_model: bool | Literal["auto"] = added(default="auto", neutral=True)
     """Whether the trained model is stored with the run; `auto`: yes, but of the trials of a sweep
-    whose model is larger than `trajectory.epoch_mb` only with the winners."""
+    that trained nothing, or whose model is larger than `trajectory.epoch_mb`, only with the
+    winners."""
     figures: bool = True
     """Whether pictures of network, mistakes and data are made; learning curves always are."""
     tags: dict[str, str | int | float | bool] = field(default_factory=dict)

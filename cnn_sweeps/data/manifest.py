@@ -144,7 +144,9 @@ class Manifest:
         """How each file looks, (n, 4); where many are missing, all of them are told at once."""
         try:
             return _looks(paths)
-        except DataError:
+        except DataError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
             missing = [path for path in paths if not os.path.exists(path)]  # noqa: PTH110 -- many
             if len(missing) < MANY:
                 raise

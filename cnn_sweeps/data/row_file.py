@@ -53,6 +53,10 @@ class RowFile:
             self._file = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._file)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, opens the file itself."""
+        return type(self), (self.path,)
+
     def __len__(self) -> int:
         """How many rows there are."""
         return int(self.shape[0])
@@ -61,9 +65,11 @@ class RowFile:
         """One row, or those of a slice, an array of indices or a mask, as an array of its own.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: there is no such row, or more than rows are chosen.
             DataError: the file cannot be read any more.
         """
+        if isinstance(which, tuple) or which is Ellipsis:
+            raise IndexError(f"{self.path.name} is read by rows, not by {which!r}")
         places = np.arange(len(self))[which]
         found = np.empty((places.size, *self.shape[1:]), self.dtype)
         self._read(np.atleast_1d(places), found.reshape(-1).view(np.uint8).data)

@@ -49,7 +49,7 @@ MODULES: Final = (
     *("training/own_loss.py", "training/ema.py", "training/freezing.py"),
     *("training/features.py", "training/feature_cache.py"),
     "training/averaging.py",
-    *("provenance/kernels.py", "training/backend.py", "training/loop.py", "training/optimizers.py"),
+    *("training/backend.py", "training/loop.py", "training/optimizers.py"),
     *("training/plateau.py", "training/schedules.py", "training/state.py", "training/steps.py"),
     # what a learning rate may follow
     *("config/metrics.py", "evaluation/calibration.py", "evaluation/metrics.py"),

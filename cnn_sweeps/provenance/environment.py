@@ -17,7 +17,6 @@ from packaging.version import Version
 
 from cnn_sweeps.data import memory
 from cnn_sweeps.provenance import code as checkout
-from cnn_sweeps.provenance.kernels import DEFAULT, ON, ONEDNN, choose_kernels
 from cnn_sweeps.text.json import sha256
 
 PACKAGES: Final = (
@@ -53,6 +52,7 @@ NUMERICS: Final = (
 """The fields that may move the bits of a training as they are."""
 COUNTS: Final = ("cpu_count", "threads", "intra_op_threads", "inter_op_threads")
 """The fields that count something."""
+ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
 AT_FIRST: Final = (
     "DNNL_MAX_CPU_ISA",
     "NVIDIA_TF32_OVERRIDE",
@@ -121,8 +121,8 @@ class Environment:
         intra_op_threads: TensorFlow's threads inside an operation; 0 for its own choice.
         inter_op_threads: TensorFlow's operations at a time; 0 for its own choice.
         deterministic: whether deterministic kernels were asked for.
-        onednn: `0` or `1` as set by TF_ENABLE_ONEDNN_OPTS, by the user or by `choose_kernels`;
-            else `default`, which TensorFlow decides by its version and the CPU flags.
+        onednn: `0` or `1` as set by TF_ENABLE_ONEDNN_OPTS; else `default`, which
+            TensorFlow decides by its version and the CPU flags.
         variables: those of `WATCHED` that are set, and the settings of TensorFlow that a program
             has changed, by their names in `tf.config`.
         watching: the version of `WATCHED` that was looked for.
@@ -160,7 +160,6 @@ class Environment:
         cls, *, threads: int, deterministic: bool, decoded: str | None = None
     ) -> "Environment":
         """The environment of this process, now; never fails and imports nothing heavy."""
-        choose_kernels()
         cpu, flags = _processor()
         devices, intra, inter = _tensorflow()
         commit, dirty = checkout.commit()
@@ -178,7 +177,7 @@ class Environment:
             intra_op_threads=intra,
             inter_op_threads=inter,
             deterministic=deterministic,
-            onednn=os.environ[ONEDNN],
+            onednn=os.environ.get(ONEDNN, "default"),
             variables=_watched(os.environ) | _changed_settings(),
             precision=_precision(),
             git_commit=commit,
@@ -253,20 +252,17 @@ class Environment:
 
     @property
     def flags(self) -> dict[str, str]:
-        """The variables of the process, as far as they were set, and oneDNN's switch."""
-        watched = {name: v for name, v in self.variables.items() if is_watched(name)}
-        return watched | {ONEDNN: self.onednn}
+        """The variables of the process, oneDNN's switch among them, as far as they were set."""
+        switch = {} if self.onednn == "default" else {ONEDNN: self.onednn}
+        return {name: v for name, v in self.variables.items() if is_watched(name)} | switch
 
     @property
     def flags_are_here(self) -> bool:
         """Whether this process has the variables and settings that were recorded.
 
-        What a record knows nothing of is taken for the same, and so is oneDNN's switch where it is
-        on here and was nobody's choice then, as in records made before `choose_kernels`.
+        What a record knows nothing of is taken for the same.
         """
         then, here = {**self.variables, **self.flags}, set_flags() | _changed_settings()
-        if (self.onednn, here[ONEDNN]) == (DEFAULT, ON):
-            then[ONEDNN] = ON
         return all(then.get(n) == here.get(n) for n in {*then, *here} if self.knows(n))
 
     def knows(self, name: str) -> bool:
@@ -288,10 +284,10 @@ class Environment:
         return {n: (told(self, n, a), told(other, n, b)) for n, (a, b) in pairs.items()}
 
 
-def set_flags() -> dict[str, str]:
-    """The variables of this process that may move bits, oneDNN's switch among them."""
-    choose_kernels()
-    return _watched(os.environ) | {ONEDNN: os.environ[ONEDNN]}
+def set_flags(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of a process that may move bits, oneDNN's switch among them."""
+    switch = {ONEDNN: environ[ONEDNN]} if ONEDNN in environ else {}
+    return _watched(environ) | switch
 
 
 def is_watched(name: str, watching: int = WATCHING) -> bool:

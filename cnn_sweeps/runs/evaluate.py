@@ -38,7 +38,7 @@ def evaluate(
         RecordError: the run did not finish, or what is stored of it was changed.
         ConfigError: there are no such images, or the model is the user's own and not trusted.
         DataError: the images are missing, or are not those of the run.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither model nor last epoch is stored, or the store refuses.
     """
     check_finished(record)
     verify(record)

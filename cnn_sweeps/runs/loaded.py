@@ -56,7 +56,7 @@ class LoadedRun(Record):
             RecordError: the run did not finish, or what is stored of it was changed.
             ConfigError: the model is the user's own, and `trust` is false.
             DataError: there is nothing under a path, or an array holds no pictures.
-            StoreError: the run has no stored model, or the store refuses.
+            StoreError: neither model nor last epoch is stored, or the store refuses.
         """
         return self._predictor(trust=trust).predict(images)
 
@@ -74,7 +74,7 @@ class LoadedRun(Record):
             RecordError: the run did not finish, or what is stored of it was changed.
             ConfigError: there are no such images, or the model is the user's own and not trusted.
             DataError: the images are missing, or are not those of the run.
-            StoreError: the run has no stored model, or the store refuses.
+            StoreError: neither model nor last epoch is stored, or the store refuses.
         """
         from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
 
@@ -103,7 +103,7 @@ class LoadedRun(Record):
                 does not give what the network gives; nothing is left then.
             ConfigError: an unknown format, one that cannot hold this network, or no trust.
             DataError: the images are missing, or are not those of the run.
-            StoreError: the run has no stored model, or the store refuses.
+            StoreError: neither model nor last epoch is stored, or the store refuses.
         """
         from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
 

@@ -158,7 +158,7 @@ def export(
             use, or what was written does not give what the network gives; nothing is left then.
         ConfigError: the format cannot hold this network, or it is the user's own and not trusted.
         DataError: the images are missing, or are not those of the run.
-        StoreError: the run has no stored model, or the store refuses.
+        StoreError: neither model nor last epoch is stored, or the store refuses.
     """
     if form not in FORMATS:
         raise ConfigError(f"There is no format {form}; there are {', '.join(FORMATS)}.")

@@ -73,7 +73,7 @@ class Predictor:
         Raises:
             RecordError: the run did not finish, or what is stored of it was changed.
             ConfigError: the model is the user's own, and `trust` is false.
-            StoreError: the run has no stored model, or the store refuses.
+            StoreError: neither model nor last epoch is stored, or the store refuses.
         """
         check_finished(record)
         verify(record)

@@ -33,7 +33,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import lookup, packed_weights
 from cnn_sweeps.runs.record import FINISHED, Record, verify
 from cnn_sweeps.tracking import RunRecord, Store, model_files
-from cnn_sweeps.tracking.names import MODEL_FROM, WEIGHTS
+from cnn_sweeps.tracking.names import WEIGHTS
 
 URI = "MLFLOW_TRACKING_URI"
 
@@ -193,8 +193,7 @@ def trained_run(model: PretrainedModel, store: Store) -> TrainedRun:
         runs = lookup.one_experiment(store, str(model.weights))
         whole = [r for r in runs if r.status == FINISHED and WEIGHTS in r.tags]
         whole = [r for r in whole if digest in (None, r.tags[WEIGHTS])]
-        stored = [r for r in whole if model_files.has_model(store, r)]
-        whole = stored or [r for r in whole if MODEL_FROM in r.tags]
+        whole = [r for r in whole if model_files.has_model(store, r)] or whole
         if not whole:
             raise RecordError(_no_model(store, digest))
         run = lookup.newest_run(whole)

@@ -23,7 +23,6 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.provenance.kernels import ONEDNN
 from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import Record, functions_of
 
@@ -88,7 +87,9 @@ def threads(recorded: Environment) -> int:
 
 @contextmanager
 def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
-    """Train inside the block with the variables that were recorded; afterwards they are as before.
+    """Train inside the block with the variables that were recorded.
+
+    Afterwards they are as before, unless TensorFlow has been imported with them meanwhile.
 
     They are those by which the libraries choose what they run. One that a record knows nothing of
     stays as it is here. One that names a file or a folder is of another machine, and is not set.
@@ -99,9 +100,7 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
     Raises:
         ConfigError: TensorFlow was imported with others, and reads them only once.
     """
-    chosen = ONEDNN in os.environ
     here = environment.set_flags()
-    theirs = {name: value for name, value in here.items() if chosen or name != ONEDNN}
     kept = {name: value for name, value in here.items() if not recorded.knows(name)}
     wanted = kept | {
         name: value
@@ -116,9 +115,11 @@ def recorded_flags(recorded: Environment) -> Iterator[Mapping[str, str]]:
         )
     _replace(here, wanted)
     try:
-        yield {name: value for name, value in theirs.items() if wanted.get(name) != value}
+        yield {name: value for name, value in here.items() if wanted.get(name) != value}
     finally:
-        _replace(wanted, theirs)
+        # Once it is imported, TensorFlow goes on with what it has read.
+        if "tensorflow" not in sys.modules:
+            _replace(wanted, here)
 
 
 def _names_a_place(name: str, value: str) -> bool:

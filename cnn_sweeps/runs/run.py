@@ -21,6 +21,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
@@ -105,7 +106,7 @@ def run(
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            model_from = _model_from(network, experiment, done) if trial else None
+            model_from = _model_from(network, experiment, done, tracked) if trial else None
             weights = log.log_results(later, metrics, done, network.model, model_from)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
     return RunResult(
@@ -170,10 +171,22 @@ def _finished_before(
     )
 
 
-def _model_from(network: Network, experiment: Experiment, trained: TrainingResult) -> str | None:
-    """To which stored epoch a trial leaves its model; None where it stores it, or nobody does."""
-    stored, params = network.stored is not None, network.model.count_params()
-    left = stored_model.for_winners_only(experiment.config, params, stored=stored)
+def _model_from(
+    network: Network, experiment: Experiment, trained: TrainingResult, tracked: TrackedRun
+) -> str | None:
+    """To which stored epoch a trial leaves its model; None where it stores it, or nobody does.
+
+    Whoever finds the run must find the epoch: none is left where the epochs are on one host and
+    the files of the run on a server, and an average of epochs is none of them.
+    """
+    config, average = experiment.config, trained.average
+    if not config.trajectory.reuse or (average is not None and average.taken):
+        return None
+    files = local_folder(tracked.artifact_uri)
+    beside = files is not None and files.is_relative_to(tracked.address.dir)
+    left = stored_model.for_winners_only(
+        config, network.model.count_params(), stored=network.stored is not None and beside
+    )
     return log.stored_epoch(experiment, trained) if left else None
 
 

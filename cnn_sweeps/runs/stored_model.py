@@ -8,6 +8,7 @@ with trials that trained nothing, and with large ones, unless they win.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -277,7 +278,8 @@ def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model"
     """Store curves and model of a run that has left them to its epochs."""
     tracked = store.reopen(run.run_id)
     if CURVES_FILE not in notes.pictures_of(store.client, run):
-        draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
+        with suppress(KeyError):  # metrics of it were deleted
+            draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
     if config.tracking.log_model and not model_files.has_model(store, run):
         _log_model(tracked, model, pictures_of(config, load_cached(config.data)))
 
@@ -285,6 +287,7 @@ def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model"
 def _log_model(tracked: TrackedRun, model: "keras.Model", pictures: models.Pictures) -> None:
     tracked.log_model(model, pictures)
     tracked.remove_tags({MODEL_FROM})
+    notes.describe(tracked)
 
 
 def draw_curves(epochs: Sequence[Epoch], about: str, tracked: TrackedRun) -> None:

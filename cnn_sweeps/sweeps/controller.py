@@ -35,7 +35,12 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
-from cnn_sweeps.sweeps.study.recovery import close_runs, recover, requeue_interrupted
+from cnn_sweeps.sweeps.study.recovery import (
+    close_runs,
+    close_superseded,
+    recover,
+    requeue_interrupted,
+)
 from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
@@ -254,6 +259,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
         study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
+    close_superseded(study, store)
     _tell_timeout(study, budget, display)
     if interrupts.asked():
         display.interrupted(study, store)

@@ -154,7 +154,8 @@ def _elsewhere(run: RunRecord, pictures: Sequence[str]) -> Iterator[str]:
     if trained_by and run.tags.get(EPOCHS_TRAINED) == "0" and CURVES_FILE not in pictures:
         link = file_link("learning curves", run.experiment_id, trained_by[-1], CURVES_FILE)
         drawn = code(f"cnn-sweeps figures {_short(run)}")
-        yield f"{link} of the run that trained these epochs; {drawn} draws those of this one"
+        trained = f"{link} of the run that trained these epochs, if it has finished"
+        yield f"{trained}; {drawn} draws those of this one"
     if MODEL_FROM in run.tags:
         stored = code(f"cnn-sweeps promote {_short(run)} NAME")
         yield f"model: {plain_text(run.tags[MODEL_FROM])}, from cache; {stored} stores it here"

@@ -37,6 +37,7 @@ class Patience:
 
     Attributes:
         seconds: for how long; 0 for not at all.
+        chosen: whether somebody has said so, for all blocks inside.
         say: is told once that something is away, and once that it is back.
         heed: is called between attempts; it raises where the wait is to be broken off.
         away_since: when what is away was first found to be, by a clock that is never set.
@@ -44,6 +45,7 @@ class Patience:
     """
 
     seconds: float = 0.0
+    chosen: bool = False
     say: Callable[[str], None] = logger.warning
     heed: Callable[[], None] = lambda: None
     away_since: float | None = None
@@ -108,13 +110,13 @@ def patient(
 
     See `Patience`. MLflow's own retries, of which nobody is told, are left to it elsewhere.
     """
-    if _process.patience.seconds > 0:
+    if _process.patience.chosen:
         yield
         return
     ours = {name: value for name, value in NO_RETRIES.items() if name not in os.environ}
     os.environ.update(ours)
     try:
-        with _be(Patience(seconds=seconds, say=say, heed=heed)):
+        with _be(Patience(seconds=seconds, chosen=True, say=say, heed=heed)):
             yield
     finally:
         for name in ours:

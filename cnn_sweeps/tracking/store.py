@@ -23,7 +23,7 @@ from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, WRITE_CHECK
+from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
@@ -239,7 +239,8 @@ class Store:
     def close_run(self, run_id: str, status: str, reason: str) -> None:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
         run = self.reopen(run_id)
-        _tell_end(run, status, {"error": reason})
+        state = "stopped" if status == "KILLED" else "failed"
+        _tell_end(run, status, {STATE: state, "error": reason})
         self._terminate(run, status)
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:

@@ -17,7 +17,6 @@ from typing import Any
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.provenance.kernels import choose_kernels
 
 STDERR = 2
 BACKEND = "tensorflow"
@@ -117,7 +116,6 @@ def quiet_stderr() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # As nvidia-smi numbers them; CUDA would put the fastest first.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    choose_kernels()
     if os.environ.setdefault("KERAS_BACKEND", BACKEND) != BACKEND:
         raise ConfigError(
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']} is set, and networks are trained with "

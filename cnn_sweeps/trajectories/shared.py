@@ -254,8 +254,8 @@ class SharedEntry(TrajectoryFolder):
         return Lock(self.folder)
 
     def has(self, number: int) -> bool:
-        """Whether an epoch is there, as far as its name tells."""
-        return self._path(number).exists()
+        """Whether an epoch is there, as far as its name tells, and may be looked at."""
+        return os.path.exists(self._path(number))  # noqa: PTH110 -- that of a path would raise
 
     def epoch(self, number: int) -> SharedEpoch | None:
         """One epoch without its arrays; None where it is not there, or damaged and set aside."""

@@ -132,6 +132,6 @@ def test_a_database_of_somebody_else_is_left_alone(in_tmp: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE mine (x)")
     before = file.read_bytes()
-    with pytest.raises(StoreError, match="no such table"):
+    with pytest.raises(UnknownStudyError, match="there is no study"):
         main([f"hydra.sweeper.storage=sqlite:///{file}"])
     assert file.read_bytes() == before

@@ -1,5 +1,6 @@
 """Rows of an NPY file are those of the array, whenever and by whomever they are read."""
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,24 @@ def saved(tmp_path: Path) -> Any:
         return tmp_path / "rows.npy"
 
     return save
+
+
+def test_a_copy_reads_its_own_file(saved: Any, tmp_path: Path) -> None:
+    """Also when the first one is gone, and another file has got its number."""
+    rows = RowFile(saved(ARRAYS["features"]))
+    copied = copy.deepcopy(rows)
+    del rows
+    np.save(tmp_path / "other.npy", ARRAYS["one-each"])
+    other = RowFile(tmp_path / "other.npy")
+    assert copied[1].tolist() == ARRAYS["features"][1].tolist()
+    assert other[1] == 1
+
+
+@pytest.mark.parametrize("which", [(slice(None), 0), ..., (..., 0)])
+def test_only_rows_can_be_chosen(saved: Any, which: Any) -> None:
+    """And nothing else is given in their place."""
+    with pytest.raises(IndexError, match="by rows"):
+        RowFile(saved(ARRAYS["images"]))[which]
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())

@@ -124,6 +124,14 @@ def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     assert capture().cpu_count == 12
 
 
+def test_onednn_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oneDNN switch is recorded as set, and as the default where it is not."""
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    assert capture().onednn == "default"
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert capture().onednn == "0"
+
+
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An absent package is left out."""
     monkeypatch.setattr(environment, "PACKAGES", ("numpy", "no-such-package"))

@@ -32,7 +32,8 @@ def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
 def tried(home: Store, epochs: int, **groups: Any) -> RunResult:
     """A trial of the same trajectory, so many epochs long."""
     groups.setdefault("tracking", {"figures": False, "log_model": False})
-    return run(config(trainer={"epochs": epochs}, **groups), home, trial=TRIAL)
+    trainer = {"epochs": epochs, **groups.pop("trainer", {})}
+    return run(config(trainer=trainer, **groups), home, trial=TRIAL)
 
 
 def trained(home: Store, epochs: int) -> str:
@@ -143,6 +144,34 @@ def test_a_stored_trial_does_what_it_is_told_of_its_model(home: Store, *, log_mo
     asked = {"figures": False, "log_model": log_model}
     run = home.get(tried(home, 1, tracking=asked).run_id)
     assert model_files.has_model(home, run) == log_model
+    assert MODEL_FROM not in run.tags
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"trajectory": {"reuse": False, "epoch_mb": 1e-3}},
+        {"trajectory": {"epoch_mb": 1e-3}, "trainer": {"weight_averaging": 2}},
+    ],
+    ids=["nothing is stored of it", "it is an average"],
+)
+def test_a_model_is_left_only_where_an_epoch_has_its_weights(
+    home: Store, more: dict[str, Any]
+) -> None:
+    """Else nobody could read it."""
+    run = home.get(tried(home, 2, tracking={"figures": False}, **more).run_id)
+    assert model_files.has_model(home, run) != (MODEL_FROM in run.tags)
+    assert (MODEL_FROM in run.tags) <= ("average" not in run.tags.get("chosen", ""))
+
+
+def test_a_model_is_not_left_to_epochs_of_another_host(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a server has the files of the runs, it has this one."""
+    tried(home, 3)
+    monkeypatch.setattr("cnn_sweeps.runs.run.local_folder", lambda _: None)
+    run = home.get(tried(home, 1, tracking={"figures": False}).run_id)
+    assert model_files.has_model(home, run)
     assert MODEL_FROM not in run.tags
 
 

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from configs import config
@@ -14,9 +15,8 @@ from cnn_sweeps.config.schema import ArchiveData, NpzData, Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.models import imports
 from cnn_sweeps.models.source import Source, SourceFile
-from cnn_sweeps.provenance.environment import cores, set_flags
+from cnn_sweeps.provenance.environment import ONEDNN, cores, set_flags
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.provenance.kernels import ONEDNN
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.runs.restore import importable_source, not_recorded, recorded_flags, restored_config
 
@@ -110,16 +110,21 @@ def test_flags_are_set_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "OMP_NUM_THREADS" not in os.environ
     assert overridden == {ONEDNN: "1", "OMP_NUM_THREADS": "7", "ONEDNN_MAX_CPU_ISA": "SSE41"}
     with recorded_flags(environment()):
-        assert os.environ[ONEDNN] == "default"
+        assert ONEDNN not in os.environ
     assert {name: os.environ[name] for name in overridden} == overridden
 
 
 @pytest.mark.usefixtures("no_tensorflow")
-def test_a_switch_that_nobody_has_set_is_not_overridden() -> None:
-    """What was set by itself is not the user's."""
-    with recorded_flags(environment()) as overridden:
-        assert (os.environ[ONEDNN], overridden) == ("default", {})
-    assert ONEDNN not in os.environ
+def test_what_tensorflow_has_read_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that imported it inside the block goes on with that, and says so of its runs."""
+    monkeypatch.setenv(ONEDNN, "1")
+    with recorded_flags(environment(onednn="0")):
+        monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    assert set_flags()[ONEDNN] == "0"
+    with recorded_flags(environment(onednn="0")):
+        assert os.environ[ONEDNN] == "0"
+    with pytest.raises(ConfigError, match="process of its own"), recorded_flags(environment()):
+        pytest.fail("it runs with other kernels")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,6 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
         Store.open(Tracking(dir=tmp_path / "mlruns"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_database_with_many_runs_is_searched_by_an_index(
     tmp_path: Path, migrated_database: Path
 ) -> None:
@@ -164,6 +163,7 @@ def test_a_database_with_many_runs_is_searched_by_an_index(
     assert "SEARCH m" in plan or "SEARCH latest_metrics" in plan
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_read_only_folder(tmp_path: Path) -> None:
     """A folder without write permission is refused at once."""
     tmp_path.chmod(0o500)

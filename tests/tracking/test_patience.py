@@ -107,6 +107,8 @@ def test_the_outer_block_decides(clock: Time) -> None:
     """A run inside a sweep waits as the sweep does."""
     with patient(60), patient(0):
         assert waiting(away_until(30, clock)) == "here"
+    with patient(0), patient(60), pytest.raises(NoConnection):
+        waiting(away_until(90, clock))
 
 
 def test_an_attempt_that_must_not_wait_is_made_again_later(clock: Time) -> None:

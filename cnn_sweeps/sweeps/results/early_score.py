@@ -51,21 +51,22 @@ class EarlyScore:
         self._finished, plan = finished, self._study.plan
         if plan.exercise is not None or len(plan.objectives.names) > 1 or devices.seats():
             return
-        with suppress(StoreError):
+        with suppress(StoreError, OSError):  # it is only early: the winner is scored all the same
             self._score(test_scores.unscored(self._study, self._store)[1])
 
     def _score(self, leaders: list[Unscored]) -> None:
         if not leaders or leaders[0] == self._leader:
             return
         self._process.close()
-        self._leader, tracking = leaders[0], self._study.plan.first.tracking
+        self._leader, tracking = None, self._study.plan.first.tracking
         there, self._gate = forkserver.CONTEXT.Pipe(duplex=False)
         self._process.callback(self._gate.close)
         self._begun()
         with there:
             self._answer = self._process.enter_context(
-                forkserver.asked(test_scores.score_if_it_wins, tracking, self._leader, there)
+                forkserver.asked(test_scores.score_if_it_wins, tracking, leaders[0], there)
             )
+        self._leader = leaders[0]
 
     def of(self, winner: Unscored) -> dict[str, float]:
         """The test metrics of a trial that has won, logged by now; none where it was not scored."""

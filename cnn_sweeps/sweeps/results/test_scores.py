@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,7 +19,7 @@ from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, artifacts, finished_runs, model_files, notes
-from cnn_sweeps.tracking.names import CONFIG_FILE
+from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, MODEL_FROM
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
 
@@ -193,7 +194,12 @@ def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -
         except EOFError:
             return False
 
-    tests = _scored_as_stored(store, config, unscored, won)
+    with quiet_stderr():
+        from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
+    tests = dict[str, float]()
+    with suppress(RecordError, StoreError):  # whoever scores it when it has won tells that
+        trial = store.get(unscored.run_id)
+        tests = stored_model.score_stored(store, trial, config, best=unscored.best, won=won)
     if tests:
         _log(store, unscored, tests)
     return tests
@@ -205,15 +211,13 @@ def _log(store: Store, unscored: Unscored, tests: Mapping[str, float]) -> None:
     notes.describe(tracked)
 
 
-def _scored_as_stored(
-    store: Store, config: Config, unscored: Unscored, won: Callable[[], bool] = lambda: True
-) -> dict[str, float]:
+def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
     """The test metrics of what is stored of a trial; none where that is not enough."""
     with quiet_stderr():
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
     trial = store.get(unscored.run_id)
     try:
-        return stored_model.score_stored(store, trial, config, best=unscored.best, won=won)
+        return stored_model.score_stored(store, trial, config, best=unscored.best)
     except RecordError as error:
         logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
     except StoreError as error:
@@ -232,8 +236,15 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
     )
     again = run(replace(config, tracking=tracking), store)
     artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
-    if not model_files.has_model(store, store.get(unscored.run_id)):
-        finished_runs.share_model(again.run_id, store.reopen(unscored.run_id))
+    tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
+    if CURVES_FILE not in notes.pictures_of(store.client, known):
+        curves = artifacts.read_bytes(store, again.run_id, CURVES_FILE)
+        if curves is not None:
+            tracked.log_bytes(curves, CURVES_FILE)
+    if not model_files.has_model(store, known):
+        finished_runs.share_model(again.run_id, tracked)
+        if model_files.has_model(store, store.get(unscored.run_id)):
+            tracked.remove_tags({MODEL_FROM})
     return _tests(again.metrics)
 
 

@@ -59,9 +59,10 @@ TRACEBACK = "traceback"
 REPLACED = "superseded"
 GIVEN_UP = "given_up"
 LAST_HEARTBEAT = "seen"
+REFUSED = "refused"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
-place in the budget, whether none will since every experiment was tried, and when its worker, which
-died, was last known to live."""
+place in the budget, whether none will since every experiment was tried, when its worker, which
+died, was last known to live, and whether it could not begin, for a store that cannot be used."""
 
 
 def metrics_of(known: Mapping[str, Any]) -> dict[str, float]:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 
 from cnn_sweeps.tracking.patience import waiting
@@ -135,15 +138,24 @@ def _transaction(database: RDBStorage) -> Iterator[None]:
 
     It asks for a session of this thread each time, and gets one that takes part in the transaction.
     """
-    sessions = database.scoped_session
+    sessions, first, thread = database.scoped_session, list[BaseException](), get_ident()
+
+    def note(context: ExceptionContext) -> None:
+        """Keep what ended the transaction: Optuna repeats some writes, which tell only that."""
+        if get_ident() == thread and context.sqlalchemy_exception is not None:
+            first.append(context.sqlalchemy_exception)
+
     sessions.remove()
+    event.listen(database.engine, "handle_error", note)
     try:
         with database.engine.begin() as connection:
             sessions(bind=connection, join_transaction_mode="rollback_only")
             yield
-    except SQLAlchemyError as error:
-        raise StorageInternalError("A transaction could not be carried out.") from error
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = first[0] if first else error
+        raise StorageInternalError("A transaction could not be carried out.") from cause
     finally:
+        event.remove(database.engine, "handle_error", note)
         sessions.remove()
 
 

@@ -16,12 +16,19 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
-from cnn_sweeps.sweeps.study.attributes import INTERRUPTED, OWNER, REASON
+from cnn_sweeps.sweeps.study.attributes import (
+    INTERRUPTED,
+    OWNER,
+    REASON,
+    REPLACED,
+    RUN_ID,
+    slot_of,
+)
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import forget_beat, last_beat
 from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import TRIAL
 
 logger = logging.getLogger(__name__)
@@ -114,6 +121,29 @@ def close_runs(study: TrialQueue, store: Store, reason: str) -> None:
             told = reason if trial is None else trial.user_attrs.get(REASON, reason)
             store.close_run(run.run_id, "FAILED", told)
             logger.info("run %s closed: %s", run.run_id, told)
+
+
+def close_superseded(study: TrialQueue, store: Store) -> None:
+    """End the finished runs of requeued trials whose place another trial has filled.
+
+    Their worker died, or seemed to, after its run had ended and before it told the trial. Until
+    the other one has its result the run stays as it is: that is answered from it.
+    """
+    trials = study.optuna_study.get_trials(deepcopy=False)
+    complete = [
+        t for t in trials if t.state == TrialState.COMPLETE and REPLACED not in t.user_attrs
+    ]
+    kept = {trial.user_attrs.get(RUN_ID) for trial in complete}
+    filled = {slot_of(trial): trial.number for trial in complete}
+    for trial in trials:
+        run_id, number = trial.user_attrs.get(RUN_ID), filled.get(slot_of(trial))
+        if REPLACED not in trial.user_attrs or not run_id or run_id in kept or number is None:
+            continue
+        run = artifacts.run_by_id(store, run_id)
+        if run is not None and run.status == "FINISHED" and not run.deleted:
+            reason = trial.user_attrs.get(REASON, DIED)
+            store.close_run(run_id, "KILLED", f"{reason}; trial {number} has its result")
+            logger.info("run %s closed: trial %d has its result", run_id, number)
 
 
 def last_heartbeat(study: TrialQueue) -> float:

@@ -58,7 +58,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
 
-CREATING = 10.0
+CREATING = 60.0
 """Seconds in which who has created a study stores its plan, and begins its run."""
 
 
@@ -473,7 +473,7 @@ def await_attribute(study: optuna.Study, name: str, address: StudyAddress) -> bo
     while name not in study.user_attrs:
         if time.monotonic() >= until:
             return False
-        time.sleep(CREATING / 20)
+        time.sleep(0.5)
     return True
 
 

@@ -36,6 +36,7 @@ from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
 from cnn_sweeps.sweeps.study.attributes import (
     OWNER,
+    REFUSED,
     STOP,
 )
 from cnn_sweeps.sweeps.study.events import Event
@@ -148,23 +149,26 @@ def work_as_job(worker: str) -> None:
             f"that a launcher places. Leave it out."
         )
     number, cpu_slots = int(place[1]), int(place[2])
-    with _stoppable() as stopping, patient(Tracking.patience):
-        address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
-        found = SweepStudy.load(address, checked=False)
-        with importable_code(found, trust=digest_carried(found) == place[5]):
+    with _stoppable() as stopping:
+        with patient(Tracking.patience):
+            address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
+            found = SweepStudy.load(address, checked=False)
+        with (
+            patient(found.plan.first.tracking.patience),
+            importable_code(found, trust=digest_carried(found) == place[5]),
+        ):
             study = SweepStudy.load(address)
-        patience = found.plan.first.tracking.patience
-        with patient(patience), devices.using(number, devices.seats()), logged_worker(study):
-            logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
-            Worker(
-                study=study,
-                execute=execute_of(study, None),
-                stop=lambda: bool(stopping) or asked_to_stop(study),
-                number=number,
-                threads=max(1, cores() // cpu_slots),
-                patience=PATIENCE,
-            ).work()
-            logger.info("worker %d, process %d, ended", number, os.getpid())
+            with devices.using(number, devices.seats()), logged_worker(study):
+                logger.info("worker %d placed by a launcher as process %d", number, os.getpid())
+                Worker(
+                    study=study,
+                    execute=execute_of(study, None),
+                    stop=lambda: bool(stopping) or asked_to_stop(study),
+                    number=number,
+                    threads=max(1, cores() // cpu_slots),
+                    patience=PATIENCE,
+                ).work()
+                logger.info("worker %d, process %d, ended", number, os.getpid())
 
 
 @contextmanager
@@ -308,7 +312,11 @@ class Placement:
             raise RunFailedError(f"the launcher cannot run the workers: {why}")
 
     def _count_begun(self) -> int:
-        return sum(trial.state != TrialState.WAITING for trial in self._trials())
+        """Trials that a worker has begun, but for those that were given back at once."""
+        return sum(
+            trial.state != TrialState.WAITING and REFUSED not in trial.user_attrs
+            for trial in self._trials()
+        )
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.optuna_study.get_trials(deepcopy=False, states=states or None)

@@ -5,10 +5,11 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from cnn_sweeps.config.schema import Config
@@ -141,6 +142,8 @@ class Worker:
             self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
         except StoreError as error:
             # No fault of the trial: it is requeued until the store can be used again.
+            with suppress(StoreError, OptunaError):
+                study.note(trial, {attributes.REFUSED: True})
             requeue.after_interruption(study, study.frozen(trial), reason_of(error))
             raise
         except PrunedError as error:

@@ -1,6 +1,7 @@
 """A storage whose server goes away in the middle of a call: nothing twice, nothing lost."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage, together
@@ -151,6 +153,26 @@ def test_of_writes_that_belong_together_none_is_made_where_one_fails(tmp_path: P
     trial = storage.get_trial(1)
     assert (trial.user_attrs, trial.state) == ({}, TrialState.WAITING)
     assert claim(storage)
+
+
+def test_what_broke_a_transaction_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna repeats the creation of a trial, and would tell that the transaction is over."""
+    storage = database(tmp_path)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+    def cut_off(_c: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> tuple[str, Any]:
+        return ("cut off" if "INSERT INTO trials " in statement else statement), given
+
+    def writes(inside: BaseStorage) -> bool:
+        claim(inside)
+        return inside.create_new_trial(1) > 0
+
+    event.listen(storage.engine, "before_cursor_execute", cut_off, retval=True)
+    with pytest.raises(StorageInternalError) as raised:
+        together(storage, writes, lambda: False)
+    assert isinstance(raised.value.__cause__, OperationalError)
+    event.remove(storage.engine, "before_cursor_execute", cut_off)
+    assert together(storage, writes, lambda: False)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])

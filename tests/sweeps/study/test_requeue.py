@@ -13,11 +13,12 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study import heartbeat, requeue
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, slot_of
-from cnn_sweeps.sweeps.study.recovery import note_interruption, recover
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, RUN_ID, slot_of
+from cnn_sweeps.sweeps.study.recovery import close_superseded, note_interruption, recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import Store
 
 STEPS = ("marked", "with its reason", "with its last heartbeat", "failed", "enqueued")
 """What requeueing writes, in this order."""
@@ -156,6 +157,31 @@ def test_a_claim_that_nobody_began_is_no_failed_attempt(
     (again,) = made.trials()
     assert (again.state, again.user_attrs.get(ATTEMPT, 1)) == (TrialState.WAITING, 1)
     assert [retry.reason for retry in history(again.user_attrs)] == ["claimed, and never begun"]
+
+
+def test_of_two_finished_runs_of_a_place_one_stands(tmp_path: Path, store: Store) -> None:
+    """A worker was killed between the end of its run and that of its trial."""
+    made = study(tmp_path, plan())
+    fill_queue(made, Budget())
+    runs = []
+    for _ in range(2):
+        with store.start_run("trial", tags={}) as run:
+            runs.append(run.run_id)
+    trial = made.claim(DEAD)
+    assert trial is not None
+    trial.set_user_attr(RUN_ID, runs[0])
+    recover(made, None, retries=2, show=lambda _: None)
+    close_superseded(made, store)
+    assert store.get(runs[0]).status == "FINISHED", "the retry may be answered from it"
+    while (trial := made.claim(Owner.here())) is not None:
+        if slot_of(made.frozen(trial)) == 0:
+            trial.set_user_attr(RUN_ID, runs[1])
+        made.done(trial, [0.5])
+    close_superseded(made, store)
+    first, second = map(store.get, runs)
+    assert (first.status, first.tags["state"]) == ("KILLED", "stopped")
+    assert "has its result" in first.tags["error"]
+    assert second.status == "FINISHED"
 
 
 def test_who_is_second_requeues_nothing(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plans import plan, study
+from optuna.trial import TrialState
+from plans import FakeRun, plan, study
 
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.attributes import PARENT
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers import code
+from cnn_sweeps.sweeps.workers import code, worker
 from cnn_sweeps.sweeps.workers.code import (
     importable_code,
     notes_of_code,
@@ -149,10 +152,24 @@ def test_a_placed_worker_trusts_the_code_of_who_placed_it(home: Path, store: Sto
     """By the digest of the files that the controller has, and by no other."""
     made = travelling(home, store)
     mine = code.digest_here(made.plan)
-    worker = f"0/1@{home}/study.journal@study"
+    place = f"0/1@{home}/study.journal@study"
     elsewhere(home)
     for digest in ("", f"@{'0' * 64}"):
         with pytest.raises(ConfigError, match="running it executes its code"):
-            work_as_job(f"{worker}{digest}")
-    work_as_job(f"{worker}@{mine}")
+            work_as_job(f"{place}{digest}")
+    work_as_job(f"{place}@{mine}")
     assert code.digest_here(plan()) == ""
+
+
+def test_a_placed_worker_has_the_code_as_long_as_it_works(
+    home: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial reads the files, for its hash and for its network."""
+    made = travelling(home, store)
+    fill_queue(made, Budget())
+    mine = code.digest_here(made.plan)
+    elsewhere(home)
+    execute = FakeRun(lambda config: float(config.trainer.batch_size))
+    monkeypatch.setattr(worker, "execute_of", lambda *_: execute)
+    work_as_job(f"0/1@{home}/study.journal@study@{mine}")
+    assert [trial.state for trial in made.trials()] == [TrialState.COMPLETE] * 2
