@@ -88,9 +88,11 @@ FOREIGN = (
 
 
 def forget() -> None:
-    """Take the tracking settings out of the environment, where MLflow looks for them."""
+    """Take the tracking settings out of the environment and of MLflow, where it looks for them."""
     for name in FOREIGN:
         os.environ.pop(name, None)
+    if client := sys.modules.get("mlflow.tracking._tracking_service.utils"):
+        client._tracking_uri = None  # type: ignore[attr-defined]
 
 
 forget()  # those of the shell, before any fixture that many tests share opens a store
