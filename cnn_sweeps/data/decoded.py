@@ -34,6 +34,7 @@ from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
 from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
 from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError, UnreadableImageError
+from cnn_sweeps.text.json import read_mapping
 
 if TYPE_CHECKING:
     from cnn_sweeps.data.readers import picture
@@ -194,11 +195,7 @@ class Entry:
     @property
     def about(self) -> dict[str, Any]:
         """What they are; empty where that cannot be read."""
-        try:
-            told = json.loads((self.folder / ABOUT).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
+        return read_mapping(self.folder / ABOUT)
 
     @property
     def size(self) -> int:

@@ -14,6 +14,7 @@ from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import backbone
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.stored_epochs import environment_of
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import backend, freezing, loop
 from cnn_sweeps.trajectories.resume import NOBODY
@@ -63,7 +64,7 @@ class Network:
         """
         kept = None if built else _kept(experiment)
         model = built or kept or build(experiment, store)
-        environment = _environment(experiment)
+        environment = environment_of(experiment, experiment.config.trainer.threads)
         stored = None
         if wanted is not None:
             stored = StoredTraining.find(
@@ -99,12 +100,3 @@ def _kept(experiment: Experiment) -> "keras.Model | None":
     if own_network(config.model) or not backend.can_configure_backend(config.trainer):
         return None
     return _last.get(experiment.identity.trajectory_hash)
-
-
-def _environment(experiment: Experiment) -> Environment:
-    trainer = experiment.config.trainer
-    return Environment.capture(
-        threads=trainer.threads,
-        deterministic=trainer.deterministic,
-        decoded=experiment.dataset.decoded,
-    )

@@ -42,7 +42,7 @@ def stored_segments(config: Config, threads: int) -> tuple[int, ...]:
 
 
 def environment_of(experiment: Experiment, threads: int) -> Environment:
-    """Where an experiment would be trained, but for what only TensorFlow tells."""
+    """Where an experiment is trained: with what TensorFlow tells, once it has been imported."""
     return Environment.capture(
         threads=threads,
         deterministic=experiment.config.trainer.deterministic,

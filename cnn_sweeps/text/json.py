@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from cnn_sweeps.text.escape import in_json
@@ -21,6 +22,15 @@ def dump_json(value: Any) -> str:
         plain_values(value), indent=2, ensure_ascii=False, allow_nan=False, default=str
     )
     return in_json(made)
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """The names and values in a JSON file; empty where it is not there, or holds something else."""
+    try:
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def plain_values(value: Any) -> Any:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cnn_sweeps.text.json import read_mapping
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
@@ -67,11 +68,7 @@ class TrajectoryFolder:
     @property
     def about(self) -> dict[str, Any]:
         """What the trajectory is, for people; empty where nobody could say it."""
-        try:
-            told = json.loads((self.folder / ABOUT).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
+        return read_mapping(self.folder / ABOUT)
 
 
 @dataclass(frozen=True)

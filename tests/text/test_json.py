@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.text.json import dump_json, sha256
+from cnn_sweeps.text.json import dump_json, read_mapping, sha256
 
 
 @dataclass(frozen=True)
@@ -59,3 +59,13 @@ def test_a_digest_stays(compact: bool, digest: str) -> None:
     value = {"b": [1, 2.5, None, "ü"], "a": True}
     assert sha256(value, compact=compact).startswith(digest)
     assert sha256(dict(reversed(value.items())), compact=compact).startswith(digest)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b'{"a": [1]}', {"a": [1]}), (b"[1]", {}), (b"{", {}), (b"\xff", {})]
+)
+def test_a_mapping_is_read_or_none(tmp_path: Path, content: bytes, told: object) -> None:
+    """What is damaged, of another kind or not there is empty."""
+    assert read_mapping(tmp_path / "absent.json") == {}
+    (tmp_path / "about.json").write_bytes(content)
+    assert read_mapping(tmp_path / "about.json") == told
