@@ -17,8 +17,8 @@ from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
 from cnn_sweeps.tracking.names import (
+    BY_CALLBACK,
     CONFIG_FILE,
-    CUT_SHORT,
     DATA_DIGEST,
     ENVIRONMENT_FILE,
     GIT_COMMIT,
@@ -59,7 +59,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
     if newest.ending != newest.status:
-        out.print(f"{'cut short':<16} by a callback: {newest.tags[CUT_SHORT]}", soft_wrap=True)
+        out.print(f"{'stopped':<16} by a callback: {newest.tags[BY_CALLBACK]}", soft_wrap=True)
     for line in newest.tags.get(LINEAGE, "").splitlines():
         out.print(f"{'lineage':<16} {line}", soft_wrap=True)
     _section(out, "config", _stored(store, newest, CONFIG_FILE))

@@ -78,7 +78,7 @@ class Leaderboard:
         ascending: whether less of it is better.
         runs: those that have it.
         without: of how many more it was never measured.
-        cut_short: how many experiments are left out since a callback cut their runs short.
+        stopped: how many experiments are left out since a callback stopped their runs.
         each: whether every run is a row, and not one for each experiment.
         names: of their studies and MLflow experiments.
         place: the store, for a person.
@@ -93,7 +93,7 @@ class Leaderboard:
     ascending: bool
     runs: tuple[RunRecord, ...]
     without: int
-    cut_short: int = 0
+    stopped: int = 0
     each: bool = False
     names: Names = field(default_factory=lambda: Names(studies={}, experiments={}))
     place: str = ""
@@ -113,7 +113,7 @@ class Leaderboard:
             runs: newest first; those that are no experiment (a sweep's own) are passed over.
             metric: its name in MLflow.
             ascending: whether less of it is better.
-            each: whether every run is a row, also one that failed, still runs or was cut short.
+            each: whether every run is a row, also one that failed, still runs or was stopped.
                 Otherwise the finished one that speaks for its experiment is, among those that have
                 the metric.
         """
@@ -129,7 +129,7 @@ class Leaderboard:
             ascending=ascending,
             runs=tuple(ranked),
             without=len(left),
-            cut_short=0 if each else len(cut - {run.config_hash for run in chosen}),
+            stopped=0 if each else len(cut - {run.config_hash for run in chosen}),
             each=each,
         )
 

@@ -158,10 +158,10 @@ def log_results(
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
     weights = state.weights_sha256(model)
     left = {names.MODEL_FROM: model_from} if model_from else {}
-    short = stopping.is_cut_short(trainer, trained.epochs)
-    cut = {names.CUT_SHORT: trained.stopped} if short else {}
+    early = stopping.is_stopped_early(trainer, trained.epochs)
+    stopped = {names.BY_CALLBACK: trained.stopped} if early else {}
     told = {WEIGHTS: weights, STOP_REASON: trained.stopped}
-    tracked.set_tags({**told, **chosen, **left, **cut})
+    tracked.set_tags({**told, **chosen, **left, **stopped})
     return weights
 
 

@@ -97,7 +97,7 @@ def reproduce(
     """
     check_finished(record)
     verify(record)
-    _refuse_cut_short(record)
+    _refuse_stopped(record)
     config = restored_config(record, tracking, list(places))
     with importable_source(record, trust=trust, to_train=True) as laid:
         validate.check(config)
@@ -120,15 +120,15 @@ def reproduce(
     )
 
 
-def _refuse_cut_short(record: Record) -> None:
+def _refuse_stopped(record: Record) -> None:
     """Refuse a run that a callback ended: without it the training would go on.
 
     Raises:
         RecordError: its config did not end it.
     """
-    if stopping.is_cut_short(record.config.trainer, record.epochs):
+    if stopping.is_stopped_early(record.config.trainer, record.epochs):
         raise RecordError(
-            f"Run {record.run_id} ({record.name}) was cut short by a callback after epoch "
+            f"Run {record.run_id} ({record.name}) was stopped by a callback after epoch "
             f"{len(record.epochs)} of {record.config.trainer.epochs}: its config does not say so, "
             "so that it cannot be reproduced."
         )

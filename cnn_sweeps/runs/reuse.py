@@ -49,7 +49,7 @@ def find_finished(
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
     One that did not measure all that is asked for now is passed over: its epochs are measured from
-    their weights where they are stored. So is one that a callback cut short, which an earlier
+    their weights where they are stored. So is one that a callback stopped, which an earlier
     version did not say, and one whose stored model was changed: what it logged
     may have been, too.
 
@@ -69,7 +69,7 @@ def find_finished(
     for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
-        if not asked <= run.metrics.keys() or _was_cut_short(run, config, store):
+        if not asked <= run.metrics.keys() or _was_stopped(run, config, store):
             continue
         logged = model_files.find_model(store, run)
         if logged is None:
@@ -89,11 +89,11 @@ def find_finished(
     return None, experiment
 
 
-def _was_cut_short(run: RunRecord, config: Config, store: Store) -> bool:
+def _was_stopped(run: RunRecord, config: Config, store: Store) -> bool:
     """Whether the epochs of a run are fewer than its config asks for; all are read only then."""
     if run.metrics.get("epochs", 0) >= config.trainer.epochs:
         return False
-    return stopping.is_cut_short(config.trainer, finished_runs.epochs_of(store, run))
+    return stopping.is_stopped_early(config.trainer, finished_runs.epochs_of(store, run))
 
 
 def answer(

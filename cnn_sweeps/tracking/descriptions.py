@@ -90,7 +90,7 @@ def _outcome(run: RunRecord) -> str:
         for key, name in ACCURACIES.items()
         if key in run.metrics
     ]
-    ended = "Finished" if run.is_whole else "**Cut short** by a callback"
+    ended = "Finished" if run.is_whole else "**Stopped** by a callback"
     return f"{ended}: {', '.join(known) or 'no accuracy was logged'}."
 
 

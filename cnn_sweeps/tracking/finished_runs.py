@@ -51,7 +51,7 @@ def find_finished_runs(
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one that a callback cut short, or whose files somebody has deleted: a copy of it would
+    Nor does one that a callback stopped, or whose files somebody has deleted: a copy of it would
     be incomplete. Nor one that other software has trained, or that was trained with other variables
     by which TensorFlow chooses what it runs: they might give other values today.
 

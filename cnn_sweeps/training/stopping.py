@@ -114,7 +114,7 @@ def end_of(trainer: TrainerConfig, history: Sequence[Epoch]) -> str | None:
     return f"all {pluralize(trainer.epochs, 'epoch')}"
 
 
-def is_cut_short(trainer: TrainerConfig, history: Sequence[Epoch]) -> bool:
+def is_stopped_early(trainer: TrainerConfig, history: Sequence[Epoch]) -> bool:
     """Whether a training with these epochs was ended by something other than its config."""
     return len(history) < trainer.epochs and end_of(trainer, history) is None
 

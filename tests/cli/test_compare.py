@@ -100,15 +100,15 @@ def test_failed_and_running_runs_are_rows_only_where_each_run_is() -> None:
     assert (order(board(*runs)), order(board(*runs, each=True))) == ("", "ba")
 
 
-def test_a_run_that_was_cut_short_is_no_row_and_is_counted() -> None:
+def test_a_run_that_was_stopped_is_no_row_and_is_counted() -> None:
     """Where each run is a row, its status says what it is."""
-    cut = {"cut_short": "enough at epoch 1"}
+    cut = {"stopped_by_callback": "enough at epoch 1"}
     runs = (scored(1, "a", 0.5), scored(2, "a", 0.9, tags=cut), scored(3, "b", 0.8, tags=cut))
     made = board(*runs)
-    assert (order(made), made.cut_short) == ("a", 1)
+    assert (order(made), made.stopped) == ("a", 1)
     assert [run.metrics["val_accuracy"] for run in made.runs] == [0.5]
     assert [row["status"] for row in records(board(*runs, each=True))] == [
-        *("CUT SHORT", "CUT SHORT", "FINISHED")
+        *("STOPPED", "STOPPED", "FINISHED")
     ]
 
 

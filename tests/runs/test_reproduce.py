@@ -10,9 +10,9 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.reproduce import reproduce
 
 
-def test_what_a_callback_cut_short_is_refused() -> None:
+def test_what_a_callback_stopped_is_refused() -> None:
     """Without the callback the training would go on, and be called a different one."""
     asked = config(trainer={"epochs": 5})
     cut = record(config=asked, identity=identify(asked, DIGEST), epochs=epochs(1.0, 0.9))
-    with pytest.raises(RecordError, match="cut short by a callback after epoch 2 of 5"):
+    with pytest.raises(RecordError, match="stopped by a callback after epoch 2 of 5"):
         reproduce(cut, Tracking())

@@ -26,7 +26,7 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.names import (
-    CUT_SHORT,
+    BY_CALLBACK,
     ENVIRONMENT_FILE,
     NETWORK_SHA256,
     REMARKS,
@@ -146,16 +146,19 @@ class Enough:
 
 
 @pytest.mark.parametrize("marked", [True, False], ids=["marked", "by an earlier version"])
-def test_what_a_callback_cut_short_answers_nothing(
+def test_what_a_callback_stopped_answers_nothing(
     home: Store, first: RunResult, *, marked: bool
 ) -> None:
     """It has the hash of all its epochs, but not their result; whoever asks gets the whole run."""
     asked = config(trainer={"epochs": 2})
     cut = run(asked, home, callbacks=[Enough(1)])
     logged = home.get(cut.run_id)
-    assert (logged.tags[CUT_SHORT], logged.tags[STATE]) == ("enough at epoch 1", "cut short")
+    assert (logged.tags[BY_CALLBACK], logged.tags[STATE]) == (
+        "enough at epoch 1",
+        "stopped by callback",
+    )
     if not marked:
-        home.reopen(cut.run_id).remove_tags({CUT_SHORT})
+        home.reopen(cut.run_id).remove_tags({BY_CALLBACK})
     answering = found(asked, home)
     assert answering is not None
     assert answering.run_id == first.run_id
