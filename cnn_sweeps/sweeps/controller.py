@@ -49,6 +49,7 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
+from cnn_sweeps.sweeps.workers.here import Here
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.software import note_software
@@ -249,13 +250,15 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
             supervisor.seats, supervisor.spare = workers, early.look
             supervisor.run(pool, interrupts)
         else:
-            Worker(
+            worker = Worker(
                 study=study,
                 execute=execute_of(study, None),
                 emit=supervisor.show,
                 stop=interrupts.asked,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
-            ).work()
+            )
+            supervisor.steers = False
+            supervisor.run(Here(worker), interrupts)
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
         study.optuna_study.set_user_attr(OPEN, False)
@@ -280,11 +283,14 @@ def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
 def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
     """Into how many shares the cores are divided, of which a worker has one.
 
-    An exercise compares seconds: it keeps the share that it was begun with, and no more workers
-    than there are shares go on with it.
+    A trial that is resumed needs the threads that it began with, or its epochs are those of another
+    environment: so the share does not grow when fewer trials than workers are left. An exercise
+    compares seconds: it keeps the share that it was begun with whatever is typed, and no more
+    workers than there are shares go on with it.
     """
     if study.plan.exercise is None:
-        return workers
+        slots = len(study.look().taken) + len(study.planned())
+        return max(workers, min(budget.n_jobs, slots))
     kept = study.optuna_study.user_attrs.get(CPU_SLOTS)
     if kept is None:
         counts = study.counts()
