@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import (
@@ -23,6 +23,7 @@ from cnn_sweeps.runs.restore import (
 from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
+from cnn_sweeps.training import stopping
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.progress import reading_bar
 
@@ -100,6 +101,7 @@ def reproduce(
         raise ConfigError(f"tolerance={tolerance} is invalid: it takes a number from 0.")
     check_finished(record)
     verify(record)
+    _refuse_stopped(record)
     config = restored_config(record, tracking, list(places))
     with importable_source(record, trust=trust, to_train=True) as laid:
         validate.check(config)
@@ -120,6 +122,20 @@ def reproduce(
         overridden=overridden,
         not_recorded=foreign,
     )
+
+
+def _refuse_stopped(record: Record) -> None:
+    """Refuse a run that a callback ended: without it the training would go on.
+
+    Raises:
+        RecordError: its config did not end it.
+    """
+    if stopping.is_stopped_early(record.config.trainer, record.epochs):
+        raise RecordError(
+            f"Run {record.run_id} ({record.name}) was stopped by a callback after epoch "
+            f"{len(record.epochs)} of {record.config.trainer.epochs}: its config does not say so, "
+            "so that it cannot be reproduced."
+        )
 
 
 def _trained(record: Record, config: Config, store: Store) -> Record:
