@@ -1,6 +1,5 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -50,8 +49,10 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
+from cnn_sweeps.sweeps.workers.here import Here
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.software import note_software
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
@@ -145,6 +146,7 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
             study.optuna_study.set_user_attr(name, value)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
+        note_software(study)
         _prepare_parent(study, store)
     return study
 
@@ -248,13 +250,15 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
             supervisor.seats, supervisor.spare = workers, early.look
             supervisor.run(pool, interrupts)
         else:
-            Worker(
+            worker = Worker(
                 study=study,
                 execute=execute_of(study, None),
                 emit=supervisor.show,
                 stop=interrupts.asked,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
-            ).work()
+            )
+            supervisor.steers = False
+            supervisor.run(Here(worker), interrupts)
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
         study.optuna_study.set_user_attr(OPEN, False)
@@ -268,8 +272,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
     """Say what the end of the time has left out."""
-    counts, deadline = study.counts(), study.deadline
-    if counts.waiting and deadline is not None and time.time() >= deadline:
+    if (counts := study.counts()).waiting and study.time_is_up:
         display.notice(
             f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
             f"{pluralize(counts.total, 'trial')} not begun. "
@@ -280,11 +283,14 @@ def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
 def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
     """Into how many shares the cores are divided, of which a worker has one.
 
-    An exercise compares seconds: it keeps the share that it was begun with, and no more workers
-    than there are shares go on with it.
+    A trial that is resumed needs the threads that it began with, or its epochs are those of another
+    environment: so the share does not grow when fewer trials than workers are left. An exercise
+    compares seconds: it keeps the share that it was begun with whatever is typed, and no more
+    workers than there are shares go on with it.
     """
     if study.plan.exercise is None:
-        return workers
+        slots = len(study.look().taken) + len(study.planned())
+        return max(workers, min(budget.n_jobs, slots))
     kept = study.optuna_study.user_attrs.get(CPU_SLOTS)
     if kept is None:
         counts = study.counts()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import UnknownHashError
-from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
+from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, STOP_REASON
 from cnn_sweeps.tracking.params import PRECISION, exact_value
 
 if TYPE_CHECKING:
@@ -71,6 +71,17 @@ class RunRecord:
             parent_id=data.tags.get(PARENT),
             deleted=info.lifecycle_stage == DELETED,
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to the end that its config says, so that it can speak for its hash."""
+        return self.status == "FINISHED" and BY_CALLBACK not in self.tags
+
+    @property
+    def ending(self) -> str:
+        """How it ended, for a person or a program: its status, or that a callback stopped it."""
+        stopped = self.status == "FINISHED" and BY_CALLBACK in self.tags
+        return "STOPPED" if stopped else self.status
 
 
 def stop_reason(tags: Mapping[str, str]) -> str | None:

@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
+from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
@@ -370,10 +370,20 @@ class Store:
 
 
 def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
-    """Write how a run ends, in its tags and its description, in one call."""
+    """Write how a run ends, in its tags and its description, in one call.
+
+    What somebody has said of its end who took it for dead is taken away.
+    """
+    with as_store_error(run.address):
+        known = RunRecord.of(run.client.get_run(run.run_id))
+    if stale := known.tags.keys() & (OF_AN_END - tags.keys()):
+        run.remove_tags(stale)
+        known = replace(known, tags={k: v for k, v in known.tags.items() if k not in stale})
+    if tags == COMPLETE and BY_CALLBACK in known.tags:
+        tags = {STATE: "stopped by callback"}
     with run.together() as last:
         last.set_tags(tags)
-        notes.describe(last, ending=status)
+        notes.describe(last, ending=status, known=known)
 
 
 def _process() -> str:
