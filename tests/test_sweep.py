@@ -167,6 +167,7 @@ def test_a_sweep_of_which_nothing_came_is_a_failure(
     assert (parent.status, "diverged" in parent.tags["error"]) == ("FAILED", True)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_given_up_has_a_report(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

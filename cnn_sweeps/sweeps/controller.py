@@ -1,6 +1,5 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -53,6 +52,7 @@ from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
 from cnn_sweeps.sweeps.workers.here import Here
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.software import note_software
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
@@ -170,6 +170,7 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
             study.optuna_study.set_user_attr(name, value)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
+        note_software(study)
         _prepare_parent(study, store)
     return study
 
@@ -315,8 +316,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
     """Say what the end of the time has left out."""
-    counts, deadline = study.counts(), study.deadline
-    if counts.waiting and deadline is not None and time.time() >= deadline:
+    if (counts := study.counts()).waiting and study.time_is_up:
         display.notice(
             f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
             f"{pluralize(counts.total, 'trial')} not begun. "

@@ -184,6 +184,7 @@ class Supervisor:
                     )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
+                        self.study.note_time()
                         looked = time.monotonic()
                     if self._has_spare(workers, interrupts):
                         self.spare()
@@ -214,9 +215,7 @@ class Supervisor:
         return left and not interrupts.asked() and not self._waiting()
 
     def _waiting(self) -> bool:
-        deadline = self.study.deadline
-        in_time = deadline is None or time.time() < deadline
-        return in_time and self.study.counts().waiting > 0
+        return not self.study.time_is_up and self.study.counts().waiting > 0
 
     def _stop(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         at_once = interrupts.count > 1

@@ -98,7 +98,7 @@ class Worker:
             StoreError: nothing can be recorded any more; the trial in hand has failed.
         """
         done, until = 0, time.monotonic() + self.patience
-        while not self.stop() and not _over(self.study.deadline) and done != most:
+        while not self.stop() and not self.study.time_is_up and done != most:
             with self.study.address.refusing():
                 trial = self.study.claim(self.owner)
                 if trial is None and (time.monotonic() >= until or self.study.is_over):
@@ -285,10 +285,6 @@ class ProgressCallback:
         )
         if worker.stop():
             raise StoppedError(f"interrupted after epoch {epoch.number}")
-
-
-def _over(deadline: float | None) -> bool:
-    return deadline is not None and time.time() >= deadline
 
 
 class RunTrial:
