@@ -53,6 +53,8 @@ SETTINGS = (
     *("duplicates", "enqueue", "retries", "max_failures", "log_level", "log_file"),
 )
 """Further settings of a sweep, by their names below `hydra.sweeper`."""
+PLACED = ("tracking.", "data.", "hydra.sweeper.storage")
+"""Overrides that say where runs, images and studies are begin so."""
 
 
 def compose(*overrides: str, **settings: Any) -> Config:
@@ -167,8 +169,9 @@ def evaluate(
     Args:
         name: a unique prefix of a config hash, or the name of a study or a prefix of it.
         where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`, and `"data.root=FOLDER"` and the
-            like where the images lie elsewhere.
-        metrics: as in `trainer.metrics`; of a study, the first one ranks.
+            like where the images lie elsewhere; `"hydra.sweeper.storage=URL"` as `storage`.
+        metrics: as in `trainer.metrics`, or as typed, `"macro_f1,roc_auc"`; of a study, the first
+            one ranks.
         every_epoch: whether every epoch is measured, and not the one a run ended with.
         storage: where studies are, in place of the tracking folder.
         trust: whether the recorded code of `model.function` may be executed.
@@ -185,6 +188,7 @@ def evaluate(
     from cnn_sweeps.runs import measured
     from cnn_sweeps.runs.record import Record
 
+    metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
     measured.check_metrics(metrics)
     places, store, found = _asked_of(name, where, storage)
     which: measured.Which = "every" if every_epoch else "best"
@@ -233,12 +237,9 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    where = [
-        text for text in _texts(changes) if text.lstrip("+").startswith(("tracking.", "data."))
-    ]
-    keywords = {key.replace("__", "."): values for key, values in settings.items()}
-    typed = [text for text in changes if text not in where]
-    typed += [f"{key}={_choice(values)}" for key, values in keywords.items()]
+    asked = [*_texts(changes), *_changed(settings)]
+    where = [text for text in asked if text.lstrip("+").startswith(PLACED)]
+    typed = [text for text in asked if text not in where]
     with as_config_error(typed):
         questions = runs.parse_changes(typed)
     places, store, found = _asked_of(name, where, storage)
@@ -280,7 +281,6 @@ def compare(
     from cnn_sweeps.runs.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
-    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     question = Question(
         metric=metric,
         where=where,
@@ -289,6 +289,7 @@ def compare(
         each=all_runs,
         top=top,
     )
+    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
     board = rank(store, prefixes, question)
     return replace(board, warnings=_differences(board, store))
@@ -356,13 +357,18 @@ def fork(
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
-        ConfigError: what is given cannot be changed, or the epochs do not fit.
+        ConfigError: what is given cannot be changed, or changes nothing, or the epochs do not fit.
         RecordError: the run cannot be taken up.
         DataError: the images are missing.
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the store refuses.
     """
     made = plan_fork(name, *overrides, *_typed(settings))
+    if made.is_parent:
+        raise ConfigError(
+            f"nothing is changed: this is {made.parent.name} itself.\n"
+            "  Give what changes, such as trainer__optimizer__learning_rate=1e-4."
+        )
     return run(made.config, callbacks=callbacks)
 
 
@@ -421,7 +427,8 @@ def _asked_of(
     """Where images lie now, the store, and the run or the study that a name is of."""
     from cnn_sweeps.runs import lookup, validate
 
-    places, rest = validate.places(_texts((name, *where))[1:])
+    typed_storage, rest = validate.storage(_texts((name, *where))[1:])
+    places, rest = validate.places(rest)
     tracking = _tracking(rest, *validate.PLACES)
     store = lookup.open_store(tracking, name)
     try:
@@ -430,7 +437,7 @@ def _asked_of(
         from cnn_sweeps.sweeps.study import stored_studies
 
         try:
-            return places, store, stored_studies.load(name, tracking, storage)
+            return places, store, stored_studies.load(name, tracking, storage or typed_storage)
         except UnknownStudyError:
             if re.fullmatch(HASH, name):
                 raise unknown from None
@@ -550,6 +557,17 @@ def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
 def _plain(value: Any) -> Any:
     """What an override can say: a path is text, a tuple a list."""
     return str(value) if isinstance(value, Path) else value
+
+
+def _changed(settings: Mapping[str, Any]) -> list[str]:
+    """Keywords of `what_if` as they would be typed: where things are, and changes."""
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    keys = {name.replace("__", "."): value for name, value in settings.items()}
+    return [
+        f"{key}={text_of(_plain(value)) if key.startswith(PLACED) else _choice(value)}"
+        for key, value in keys.items()
+    ]
 
 
 def _choice(values: Any) -> Any:

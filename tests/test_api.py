@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from programs import typed
+from stores import Finished
 
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.runs.validate import compose
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.space.space import parse_space
@@ -262,3 +264,64 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
     assert ours["trials"] == [[trial["params"], trial["values"]] for trial in trials]
     assert ours["best"] == cs.compare("tracking.dir=typed").runs[0].config_hash
     assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        pytest.param(
+            lambda: cs.evaluate("abcd", metrics=[]),
+            '^metrics names no metric. Type, for example, metrics=["macro_f1", "roc_auc"]$',
+            id="metrics",
+        ),
+        pytest.param(
+            lambda: cs.evaluate("abcd", metrics="macro_f1,rocauc"),
+            '^metrics=["rocauc"] is not a metric (did you mean roc_auc?)',
+            id="metric",
+        ),
+        pytest.param(lambda: cs.compare(top=0), "^top=0 is invalid", id="top"),
+        pytest.param(lambda: cs.compare(top=True), "^top=True is invalid", id="top is a switch"),
+    ],
+)
+def test_refusals_name_the_argument(call: Callable[[], Any], message: str) -> None:
+    """As it is called in Python, and not the option of the command line."""
+    with pytest.raises(
+        ConfigError, match=re.escape(message).replace(r"\^", "^").replace(r"\$", "$")
+    ):
+        call()
+
+
+@pytest.fixture
+def run(finished: Finished) -> LoadedRun:
+    """A finished run of two epochs."""
+    return cs.load(finished.result.identity.short, f"tracking.dir={finished.home}")
+
+
+@pytest.mark.parametrize("split", ["train", "tests", ""])
+def test_a_split_that_there_is_not_is_refused(run: LoadedRun, split: Any) -> None:
+    """Its scores would be those of other images."""
+    with pytest.raises(
+        ConfigError, match=f'^split="{split}" is invalid: the splits are test and val'
+    ):
+        run.evaluate(split=split)
+
+
+@pytest.mark.parametrize("tolerance", [float("nan"), -0.1, float("inf"), "0.1"])
+def test_a_tolerance_that_is_none_is_refused(run: LoadedRun, tolerance: Any) -> None:
+    """Everything would be equal, or nothing."""
+    with pytest.raises(ConfigError, match="^tolerance=.* is invalid: give a number from 0"):
+        cs.reproduce(run.identity.short, f"tracking.dir={run.store.dir}", tolerance=tolerance)
+
+
+def test_keywords_of_what_if_say_where_as_texts_do(run: LoadedRun) -> None:
+    """A place is no change, whichever way it is given."""
+    where = f"tracking.dir={run.store.dir}"
+    typed = cs.what_if(run.identity.short, "trainer.epochs=1", where)
+    given = cs.what_if(run.identity.short, trainer__epochs=1, tracking__dir=run.store.dir)
+    assert given.records() == typed.records()
+
+
+def test_a_fork_that_changes_nothing_is_refused(run: LoadedRun) -> None:
+    """It would be trained again, as another run of the same experiment."""
+    with pytest.raises(ConfigError, match="nothing is changed: this is .* itself"):
+        cs.fork(run.identity.short, f"tracking.dir={run.store.dir}")

@@ -7,19 +7,34 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation import calibration, curves, metrics
 from cnn_sweeps.evaluation.calibration import Bin
 from cnn_sweeps.evaluation.curves import Curve
 from cnn_sweeps.evaluation.metrics import ClassScore
 from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.options import option
 from cnn_sweeps.text.table import Table
 
 Split = Literal["test", "val"]
 """Images that a network was not trained on."""
 SPLITS: Mapping[str, str] = {"test": "test", "val": "validation"}
 """What people call them."""
+NAMED: Mapping[str, Split] = {"test": "test", "val": "val", "validation": "val"}
+"""What is typed for them."""
 FREQUENT = 20
 """Confusions of two classes that are listed."""
+
+
+def split_of(name: str) -> Split:
+    """The split that is meant by a name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in NAMED:
+        raise ConfigError(f"{option('split', name)} is invalid: the splits are test and val.")
+    return NAMED[name]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from cnn_sweeps.runs import lookup, ties
 from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.csv import csv_text
+from cnn_sweeps.text.options import option
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
@@ -144,6 +145,15 @@ class Question:
     ascending: bool | None = None
     each: bool = False
     top: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to show no rows.
+
+        Raises:
+            ConfigError: `top` is none of what is possible.
+        """
+        if self.top is not None and not (type(self.top) is int and self.top > 0):
+            raise ConfigError(f"{option('top', self.top)} is invalid: it takes a number from 1.")
 
     @property
     def rises(self) -> bool:
@@ -332,7 +342,6 @@ def table(board: Leaderboard) -> Table:
         text=frozenset({HASH, *about, *(n for n, c in settings.items() if not _numbers(c))}),
         strong=frozenset({0}),
         first=("rank", next(iter(measured)), HASH, *settings, "run", *measured),
-        every="--csv",
         notes=tuple(_notes(board)),
     )
 

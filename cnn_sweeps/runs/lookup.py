@@ -67,6 +67,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
     Raises:
         UnknownHashError: there is none, or more than one; the candidates are named.
     """
+    prefix = checked_prefix(prefix)
     hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
     if not hashes:
         if deleted := store.find_deleted(prefix):
@@ -102,7 +103,7 @@ def one_run(store: Store, name: str) -> RunRecord:
     """
     if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
         return run_of_id(store, name)
-    return newest_run(one_experiment(store, checked_prefix(name)))
+    return newest_run(one_experiment(store, name))
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:

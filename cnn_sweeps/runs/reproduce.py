@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import (
@@ -18,7 +19,8 @@ from cnn_sweeps.runs.restore import (
     recorded_flags,
     restored_config,
 )
-from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
+from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, is_tolerance, remarks
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training.backend import quiet_stderr
@@ -88,11 +90,16 @@ def reproduce(
 
     Raises:
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model or loss is the user's own and `trust` was not given.
+        ConfigError: its model or loss is the user's own and `trust` was not given; or `tolerance`
+            is less than 0, or no number.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    if tolerance is not None and not is_tolerance(tolerance):
+        raise ConfigError(
+            f"{option('tolerance', tolerance)} is invalid: give a number from 0, such as 0.01."
+        )
     check_finished(record)
     verify(record)
     config = restored_config(record, tracking, list(places))

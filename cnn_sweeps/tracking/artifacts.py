@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import RunRecord, find_record
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -18,15 +18,8 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
     Raises:
         StoreError: the store refuses.
     """
-    from mlflow.exceptions import MlflowException
-
     with as_store_error(store.address):
-        try:
-            return RunRecord.of(store.client.get_run(run_id))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
+        return find_record(store.client, run_id)
 
 
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:

@@ -11,6 +11,7 @@ from cnn_sweeps.tracking.names import CONFIG_HASH, PARENT, STOP_REASON
 from cnn_sweeps.tracking.params import PRECISION, exact_value
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 DELETED = "deleted"
@@ -71,6 +72,18 @@ class RunRecord:
             parent_id=data.tags.get(PARENT),
             deleted=info.lifecycle_stage == DELETED,
         )
+
+
+def find_record(client: "MlflowClient", run_id: str) -> RunRecord | None:
+    """The record of the run with that id, which may be deleted; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return RunRecord.of(client.get_run(run_id))
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
 
 
 def stop_reason(tags: Mapping[str, str]) -> str | None:

@@ -165,3 +165,11 @@ def test_a_registry_that_refuses(store: Store, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(MlflowClient, "create_model_version", full)
     with pytest.raises(StoreError, match="the disk is full"):
         promoted(store, HASH[:8], "digits")
+
+
+@pytest.mark.usefixtures("run_id")
+@pytest.mark.parametrize("typed", [HASH[:8].upper(), f" {HASH[:8]} "])
+def test_a_hash_is_found_as_everywhere(store: Store, typed: str) -> None:
+    """In capitals, or with a space beside it."""
+    promoted(store, typed, "digits")
+    assert versions(store) == [1]
