@@ -53,8 +53,6 @@ SETTINGS = (
     *("duplicates", "enqueue", "retries", "max_failures", "log_level", "log_file"),
 )
 """Further settings of a sweep, by their names below `hydra.sweeper`."""
-PLACED = ("tracking.", "data.", "hydra.sweeper.storage")
-"""Overrides that say where runs, images and studies are begin so."""
 
 
 def compose(*overrides: str, **settings: Any) -> Config:
@@ -169,7 +167,7 @@ def evaluate(
     Args:
         name: a unique prefix of a config hash, or the name of a study or a prefix of it.
         where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`, and `"data.root=FOLDER"` and the
-            like where the images lie elsewhere; `"hydra.sweeper.storage=URL"` as `storage`.
+            like where the images lie elsewhere.
         metrics: as in `trainer.metrics`, or as typed, `"macro_f1,roc_auc"`; of a study, the first
             one ranks.
         every_epoch: whether every epoch is measured, and not the one a run ended with.
@@ -237,9 +235,12 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    asked = [*_texts(changes), *_changed(settings)]
-    where = [text for text in asked if text.lstrip("+").startswith(PLACED)]
-    typed = [text for text in asked if text not in where]
+    keywords = [
+        f"{key.replace('__', '.')}={_choice(_plain(each))}" for key, each in settings.items()
+    ]
+    given = [*_texts(changes), *keywords]
+    where = [text for text in given if text.lstrip("+").startswith(("tracking.", "data."))]
+    typed = [text for text in given if text not in where]
     with as_config_error(typed):
         questions = runs.parse_changes(typed)
     places, store, found = _asked_of(name, where, storage)
@@ -273,7 +274,7 @@ def compare(
             they take. All when None.
 
     Raises:
-        ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
+        ConfigError: an unknown metric or experiment, a filter that MLflow cannot read, or no row.
         UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
@@ -281,6 +282,9 @@ def compare(
     from cnn_sweeps.runs.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
+    if top is not None and top < 1:
+        raise ConfigError(f"top={top} is invalid: it takes a number of rows from 1.")
+    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     question = Question(
         metric=metric,
         where=where,
@@ -289,7 +293,6 @@ def compare(
         each=all_runs,
         top=top,
     )
-    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
     board = rank(store, prefixes, question)
     return replace(board, warnings=_differences(board, store))
@@ -318,14 +321,16 @@ def reproduce(
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model is the user's own and `trust` was not given.
+        ConfigError: its model is the user's own and `trust` was not given, or no tolerance.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import export, lookup, validate
     from cnn_sweeps.runs import reproduce as runs
 
+    look_again()
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
     places, where = validate.places(_texts(overrides), weights=True)
@@ -357,7 +362,7 @@ def fork(
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
-        ConfigError: what is given cannot be changed, or changes nothing, or the epochs do not fit.
+        ConfigError: nothing is changed, what is given cannot be changed, or the epochs do not fit.
         RecordError: the run cannot be taken up.
         DataError: the images are missing.
         RunFailedError: training began and failed; the run is logged as failed.
@@ -366,18 +371,20 @@ def fork(
     made = plan_fork(name, *overrides, *_typed(settings))
     if made.is_parent:
         raise ConfigError(
-            f"nothing is changed: this is {made.parent.name} itself.\n"
-            "  Give what changes, such as trainer__optimizer__learning_rate=1e-4."
+            f"{name}: nothing is changed, so that this is {made.parent.name} itself.\n  Add what "
+            'changes, such as "trainer.epochs=12"; cs.load gives the run as it is.'
         )
     return run(made.config, callbacks=callbacks)
 
 
 def plan_fork(name: str, *overrides: str) -> Fork:
     """What a fork would be, trained by nobody yet; see `fork`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import fork as runs
     from cnn_sweeps.runs import lookup
     from cnn_sweeps.runs.hydra_errors import as_config_error
 
+    look_again()
     where = [
         text for text in _texts((name, *overrides)) if text.lstrip("+").startswith("tracking.")
     ]
@@ -406,8 +413,10 @@ def config_of(composed: DictConfig) -> Config:
 
 def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) -> RunResult:
     """Train a checked config and log it to an open store; see `run`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.training.backend import quiet_stderr
 
+    look_again()
     with quiet_stderr():
         from cnn_sweeps.runs.run import run as train
     return train(config, store, callbacks=callbacks)
@@ -415,9 +424,11 @@ def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) 
 
 def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
     """Carry out a checked sweep and write its report; see `sweep`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.report import publish
     from cnn_sweeps.sweeps import controller
 
+    look_again()
     return controller.sweep(request, display, publish)
 
 
@@ -425,10 +436,11 @@ def _asked_of(
     name: str, where: Sequence[str], storage: str | None
 ) -> tuple[list[str], Store, Record | SweepStudy]:
     """Where images lie now, the store, and the run or the study that a name is of."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import lookup, validate
 
-    typed_storage, rest = validate.storage(_texts((name, *where))[1:])
-    places, rest = validate.places(rest)
+    look_again()
+    places, rest = validate.places(_texts((name, *where))[1:])
     tracking = _tracking(rest, *validate.PLACES)
     store = lookup.open_store(tracking, name)
     try:
@@ -437,7 +449,7 @@ def _asked_of(
         from cnn_sweeps.sweeps.study import stored_studies
 
         try:
-            return places, store, stored_studies.load(name, tracking, storage or typed_storage)
+            return places, store, stored_studies.load(name, tracking, storage)
         except UnknownStudyError:
             if re.fullmatch(HASH, name):
                 raise unknown from None
@@ -559,21 +571,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _changed(settings: Mapping[str, Any]) -> list[str]:
-    """Keywords of `what_if` as they would be typed: where things are, and changes."""
-    from cnn_sweeps.sweeps.space.value import text_of
-
-    keys = {name.replace("__", "."): value for name, value in settings.items()}
-    return [
-        f"{key}={text_of(_plain(value)) if key.startswith(PLACED) else _choice(value)}"
-        for key, value in keys.items()
-    ]
-
-
 def _choice(values: Any) -> Any:
     """A list of values as the sweep of them; an expression as it is."""
     from cnn_sweeps.sweeps.space.value import text_of
 
     if isinstance(values, list | tuple):
         return ",".join(map(text_of, values))
+    values = _plain(values)
     return values if isinstance(values, str) else text_of(values)

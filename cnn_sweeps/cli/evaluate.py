@@ -7,9 +7,9 @@ from argparse import Namespace
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, take_storage
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.evaluation.evaluation import NAMED, SPLITS, Evaluation, split_of
+from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation, split_of
 from cnn_sweeps.runs import validate
 from cnn_sweeps.runs.measured import MeasuredRun
 from cnn_sweeps.text.format import pluralize
@@ -51,7 +51,9 @@ def _parser() -> Arguments:
     )
     made.add_run_id()
     made.add_argument(
-        "--split", choices=[*NAMED], help="which images (test; validation with --metrics)"
+        "--split",
+        choices=sorted({*SPLITS, *SPLITS.values()}),
+        help="which images (test; validation with --metrics)",
     )
     made.add_argument(
         "--metrics", metavar="NAME,...", help="such as macro_f1,roc_auc,my_module:function"
@@ -71,7 +73,7 @@ def _evaluate(asked: Namespace) -> None:
     places, where = validate.places(asked.overrides)
     name = asked.names[0] if asked.names else None
     run = api.load(name, *where, run_id=asked.run_id)
-    found = run.evaluate(split=split_of(asked.split or "test"), places=places, trust=asked.trust)
+    found = run.evaluate(split=asked.split or "test", places=places, trust=asked.trust)
     if asked.json:
         say(dump_json(found))
     else:
@@ -86,9 +88,11 @@ def _measure(asked: Namespace) -> None:
             "the test split would be overfitted.\nLeave --split out; cnn-sweeps evaluate HASH "
             "scores the test images of one run."
         )
+    storage, places = take_storage(asked.overrides)
     found = api.evaluate(
         asked.run_id or asked.names[0],
-        *asked.overrides,
+        *places,
+        storage=storage,
         metrics=asked.metrics,
         every_epoch=asked.every_epoch,
         trust=asked.trust,
@@ -99,8 +103,7 @@ def _measure(asked: Namespace) -> None:
 
 def _show(name: str, found: Evaluation) -> None:
     out = output.console()
-    images = pluralize(found.images, f"{SPLITS[found.split]} image")
-    out.heading(name, f"  ({images})")
+    out.heading(name, f"  ({pluralize(found.images, f'{SPLITS[found.split]} image')})")
     found.overall_table().show(out)
     out.print()
     found.class_table().show(out)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.validate import compose_tracking
 from cnn_sweeps.text import terminal
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
@@ -24,7 +24,7 @@ def main(typed: list[str]) -> int:
     """
     parser = Arguments(
         "report",
-        f"[STUDY] [--format {'|'.join(FORMATS)}] [--output FILE] [{validate.STORAGE}PATH_OR_URL]",
+        f"[STUDY] [--format {'|'.join(FORMATS)}] [--output FILE] [{STORAGE}PATH_OR_URL]",
         "Write the report of a sweep, finished or not: best, all trials, parameter "
         "importance, time, failures, next commands. HTML is "
         "written to a file, the other formats are printed.",
@@ -35,8 +35,8 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--output", "--into", type=Path, metavar="FILE", help="where to write it")
     asked = parser.read(typed)
     name = asked.names[0] if asked.names else None
-    storage, where = validate.storage(asked.overrides)
-    tracking = validate.compose_tracking(where)
+    storage, where = take_storage(asked.overrides)
+    tracking = compose_tracking(where)
     if asked.output is not None:
         _check_writable(asked.output)
     study, text = _report(name, storage, tracking, asked.format)

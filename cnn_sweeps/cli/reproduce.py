@@ -8,7 +8,6 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.reproduce import Reproduction
-from cnn_sweeps.runs.verdict import is_tolerance
 from cnn_sweeps.text.json import dump_json
 
 
@@ -71,7 +70,7 @@ def _share(text: str) -> float:
         share = float(text)
     except ValueError:
         share = math.nan
-    if not is_tolerance(share):
+    if not 0 <= share < math.inf:
         raise ArgumentTypeError(f"{text} is not a tolerance; type a number from 0, such as 0.01")
     return share
 

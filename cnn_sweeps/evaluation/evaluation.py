@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +13,28 @@ from cnn_sweeps.evaluation.calibration import Bin
 from cnn_sweeps.evaluation.curves import Curve
 from cnn_sweeps.evaluation.metrics import ClassScore
 from cnn_sweeps.text.format import rounded
-from cnn_sweeps.text.options import option
 from cnn_sweeps.text.table import Table
 
 Split = Literal["test", "val"]
 """Images that a network was not trained on."""
 SPLITS: Mapping[str, str] = {"test": "test", "val": "validation"}
 """What people call them."""
-NAMED: Mapping[str, Split] = {"test": "test", "val": "val", "validation": "val"}
-"""What is typed for them."""
 FREQUENT = 20
 """Confusions of two classes that are listed."""
 
 
 def split_of(name: str) -> Split:
-    """The split that is meant by a name.
+    """The split that a person calls so: `test`, `val` or `validation`.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none, or a network was trained on it.
     """
-    if name not in NAMED:
-        raise ConfigError(f"{option('split', name)} is invalid: the splits are test and val.")
-    return NAMED[name]
+    for split in get_args(Split):
+        if name in (split, SPLITS[split]):
+            return cast("Split", split)
+    raise ConfigError(
+        f"split={name!r} is invalid: a trained network is evaluated on test or val (validation)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.calibration import temperature
-from cnn_sweeps.evaluation.evaluation import Evaluation, Split, split_of
+from cnn_sweeps.evaluation.evaluation import Evaluation, Split
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
@@ -36,12 +36,10 @@ def evaluate(
 
     Raises:
         RecordError: the run did not finish, or what is stored of it was changed.
-        ConfigError: there is no such split, or no images in it, or the model is the user's own and
-            not trusted.
+        ConfigError: there are no such images, or the model is the user's own and not trusted.
         DataError: the images are missing, or are not those of the run.
         StoreError: neither model nor last epoch is stored, or the store refuses.
     """
-    split = split_of(split)
     check_finished(record)
     verify(record)
     config = restored_config(record, record.config.tracking, list(places))

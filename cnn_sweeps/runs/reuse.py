@@ -31,6 +31,7 @@ from cnn_sweeps.tracking.names import (
 from cnn_sweeps.tracking.params import as_text
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
 from cnn_sweeps.trajectories.sharing import Sharing
 
@@ -50,7 +51,8 @@ def find_finished(
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
     One that did not measure all that is asked for now is passed over: its epochs are measured from
-    their weights where they are stored. So is one whose stored model was changed: what it logged
+    their weights where they are stored. So is one that a callback stopped, which an earlier
+    version did not say, and one whose stored model was changed: what it logged
     may have been, too.
 
     Args:
@@ -66,11 +68,10 @@ def find_finished(
     if not config.trajectory.reuse:
         return None, experiment
     like = environment_of(experiment, config.trainer.threads) if timed else None
-    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
     for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, like=like
     ):
-        if not asked <= run.metrics.keys() or (timed and not _is_computed_alike(run, config)):
+        if not _can_answer(run, config, store, timed=timed):
             continue
         logged = model_files.find_model(store, run)
         if logged is None:
@@ -90,11 +91,26 @@ def find_finished(
     return None, experiment
 
 
+def _can_answer(run: RunRecord, config: Config, store: Store, *, timed: bool) -> bool:
+    """Whether a run has measured all that is asked for, ended by itself and can be compared."""
+    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
+    if not asked <= run.metrics.keys() or (timed and not _is_computed_alike(run, config)):
+        return False
+    return not _was_stopped(run, config, store)
+
+
 def _is_computed_alike(run: RunRecord, config: Config) -> bool:
     """Whether a run was computed with the same settings that say nothing of its experiment."""
     return all(
         run.params.get(f"trainer.{name}") == as_text(getattr(config.trainer, name)) for name in HOW
     )
+
+
+def _was_stopped(run: RunRecord, config: Config, store: Store) -> bool:
+    """Whether the epochs of a run are fewer than its config asks for; all are read only then."""
+    if run.metrics.get("epochs", 0) >= config.trainer.epochs:
+        return False
+    return stopping.is_stopped_early(config.trainer, finished_runs.epochs_of(store, run))
 
 
 def answer(

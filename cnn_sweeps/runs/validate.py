@@ -150,17 +150,6 @@ def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str
     return given, [text for text in overrides if text not in given]
 
 
-STORAGE = "hydra.sweeper.storage="
-"""What stands before the place of a study, as it is typed for a sweep."""
-
-
-def storage(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Where studies are stored, if that is typed, and the other overrides."""
-    given = [text for text in overrides if text.startswith(STORAGE)]
-    rest = [text for text in overrides if text not in given]
-    return (given[-1].removeprefix(STORAGE) if given else None), rest
-
-
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
     config = _compose_only(overrides, "tracking", "trajectory")

@@ -139,11 +139,6 @@ class Verdict:
         }
 
 
-def is_tolerance(share: float) -> bool:
-    """Whether metrics can be that far apart: a number from 0."""
-    return isinstance(share, int | float) and 0 <= share < math.inf
-
-
 def compare(recorded: Record, now: Record, *, tolerance: float | None = None) -> Verdict:
     """Judge a training against the record of an earlier one of the same experiment.
 

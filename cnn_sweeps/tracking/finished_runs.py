@@ -48,9 +48,9 @@ def find_finished_runs(
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
-    other software has trained, or that was trained with other variables by which TensorFlow chooses
-    what it runs: they might give other values today.
+    Nor does one that a callback stopped, or whose files somebody has deleted: a copy of it would
+    be incomplete. Nor one that other software has trained, or that was trained with other variables
+    by which TensorFlow chooses what it runs: they might give other values today.
 
     Args:
         store: where to look, in all its experiments.
@@ -62,7 +62,7 @@ def find_finished_runs(
     ours = environment.same_software(
         platform.python_version(), environment.versions_of(environment.PACKAGES)
     )
-    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
+    ended = (run for run in runs if run.is_whole and run.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with as_store_error(store.address):

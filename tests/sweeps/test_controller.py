@@ -3,11 +3,16 @@
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+from fakes import instant
 from plans import plan, study
 
-from cnn_sweeps.sweeps.controller import _log_best, _store_typed
+from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _store_typed
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.results import Trial
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
 from cnn_sweeps.tracking.names import PLAN_FILE
 
@@ -46,3 +51,27 @@ def test_of_an_earlier_best_trial_nothing_stays(store: Store) -> None:
         _log_best(best, {}, parent, store.get(parent.run_id).tags)
     tags = {k: v for k, v in store.get(parent.run_id).tags.items() if k.startswith("best")}
     assert tags == {"best.model": "dnn", "best.model.dense_units": "8", "best_trial": "3"}
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_a_trial_that_is_left_has_the_threads_that_it_began_with(
+    tmp_path: Path, n_jobs: int
+) -> None:
+    """With more it would be another environment, and its stored epochs lost."""
+    made, budget = study(tmp_path), Budget(n_jobs=n_jobs)
+    fill_queue(made, budget)
+    begun = _cpu_slots(made, budget, workers=n_jobs)
+    Worker(study=made, execute=instant).work(most=made.counts().total - 1)
+    assert _cpu_slots(made, budget, workers=1) == begun == n_jobs
+    assert _cpu_slots(made, Budget(n_jobs=0), workers=1) == 1  # whoever types less wants that
+
+
+def test_slots_that_were_given_up_change_no_threads(tmp_path: Path) -> None:
+    """Fewer trials than workers came of a space that was used up."""
+    space = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "choice(0,1)"}
+    made, budget = study(tmp_path, plan(space, sampler="random")), Budget(n_jobs=5, n_trials=5)
+    fill_queue(made, budget)
+    begun = _cpu_slots(made, budget, workers=5)
+    Worker(study=made, execute=instant).work()
+    assert made.counts().total == 4
+    assert _cpu_slots(made, budget, workers=1) == begun == 5

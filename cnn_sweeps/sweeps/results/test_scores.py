@@ -13,13 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
-from cnn_sweeps.errors import RecordError, StoreError
+from cnn_sweeps.errors import InputError, RecordError, StoreError
+from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, finished_runs, model_files, notes
-from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, LEFT_OUT, MODEL_FROM
+from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, LEFT_OUT, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
 
@@ -112,7 +113,20 @@ def score(
         say(f"scoring {len(asked)} trials on the test split")
     for alike in _by_start(asked):
         known |= _score(study.plan.first.tracking, alike, workers)
+    for each in asked:
+        if each.trial not in known:
+            say(_without_scores(each, store))
     return known
+
+
+def _without_scores(trial: Unscored, store: Store) -> str:
+    """Why a trial that should have test scores has none."""
+    config_hash = str(store.get(trial.run_id).config_hash)[:SHOWN]
+    return (
+        f"trial {trial.trial} has no test scores: neither its model nor its epochs are stored, and "
+        "trained again here it has other weights. What was trained is a run of its own, with its "
+        f"own scores: cnn-sweeps show {config_hash}"
+    )
 
 
 def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
@@ -163,7 +177,7 @@ def _score(
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
     """The trials by what TensorFlow was started with; a process can choose that only once.
 
-    A sweep that was resumed has trials with other threads when fewer workers were left.
+    A sweep that was resumed with another number of workers has trials with other threads.
     """
     alike: dict[tuple[Any, Any], list[Unscored]] = {}
     for unscored in asked:
@@ -177,21 +191,22 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     """Score models on the test split; make the pictures of the best, and store their models.
 
     A model that is not stored comes from the epoch that the trial ended with. Where that is not
-    stored either, or was changed, the winner is trained again, which gives the same weights (same
-    config, same environment).
+    stored either, or was changed, the winner is trained again, which gives the same weights in the
+    same environment. Where it gives others, the trial has no scores. One that was scored before it
+    won is not trained for its figures and its model.
     """
     scores = {}
     for unscored in asked:
         store, config = _prepared(tracking, unscored)
         try:
             tests = _scored_as_stored(store, config, unscored)
-        except RecordError as error:
-            logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
-            tests = _trained_again(store, config, unscored)
-        except StoreError as error:
-            logger.info("trial %d is trained again to score it: %s", unscored.trial, error)
-            tests = _trained_again(store, config, unscored)
-        scores[unscored.trial] = _logged(store, unscored, tests)
+        except (RecordError, StoreError) as error:
+            tests = dict(unscored.known)
+            if not tests:
+                _tell_training(unscored, error)
+                tests = _trained_again(store, config, unscored)
+        if tests:
+            scores[unscored.trial] = _logged(store, unscored, tests)
     return scores
 
 
@@ -236,6 +251,12 @@ def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[s
     return dict(unscored.known) or tests
 
 
+def _tell_training(unscored: Unscored, error: InputError) -> None:
+    """Log why a trial is trained again: what is damaged is worth a warning, what is gone is not."""
+    level = logging.WARNING if isinstance(error, RecordError) else logging.INFO
+    logger.log(level, "%s\nTrial %d is trained again to score it.", error, unscored.trial)
+
+
 def _scored_as_stored(
     store: Store, config: Config, unscored: Unscored, won: Callable[[], bool] = lambda: True
 ) -> dict[str, float]:
@@ -247,7 +268,10 @@ def _scored_as_stored(
 
 
 def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
-    """The test metrics of a trial that is trained again, with its figures and its model."""
+    """The test metrics of a trial that is trained again, with its figures and its model.
+
+    None where its weights are not those that the trial had: nothing of them is said to be its own.
+    """
     with quiet_stderr():
         from cnn_sweeps.runs.run import run  # noqa: PLC0415 -- TensorFlow
     tracking = replace(
@@ -256,8 +280,11 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
         log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
     )
     again = run(replace(config, tracking=tracking), store)
-    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
     tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
+    if again.weights_sha256 != known.tags.get(WEIGHTS, again.weights_sha256):
+        logger.warning("trial %d: run %s has other weights", unscored.trial, again.run_id)
+        return {}
+    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
     if CURVES_FILE not in notes.pictures_of(store.client, known):
         curves = artifacts.read_bytes(store, again.run_id, CURVES_FILE)
         if curves is not None:
