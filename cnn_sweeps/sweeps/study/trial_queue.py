@@ -22,7 +22,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
-from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
     BEAT,
     CELL,
+    CLOCK,
     DEADLINE,
     EXPERIMENT_KEY,
     OPEN,
@@ -40,6 +41,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     RESAMPLED,
     SCHEDULE,
     SLOT,
+    TIME_IS_UP,
     TRACEBACK,
     TRAJECTORY_KEY,
     carried_attributes,
@@ -397,16 +399,32 @@ class TrialQueue:
         return counts.finished == counts.total or not self.is_open
 
     @property
-    def deadline(self) -> float | None:
-        """When no further trial may begin, in seconds since 1970; None for never."""
-        stored: float | None = self.attribute(DEADLINE)
-        return stored
+    def time_is_up(self) -> bool:
+        """Whether no further trial may begin: the time of `set_deadline` is over.
+
+        The clock of the host that has set it decides, for those of others may show anything: there
+        the time is up when a process of that host has said so (`note_time`).
+        """
+        known = self.storage.get_study_user_attrs(self._study_id)
+        if known.get(DEADLINE) is None:
+            return False
+        if known.get(CLOCK, this_host()) != this_host():
+            return bool(known.get(TIME_IS_UP))
+        return bool(time.time() >= known[DEADLINE])
+
+    def note_time(self) -> None:
+        """Let other hosts know when the time is up."""
+        if self.time_is_up and not self.attribute(TIME_IS_UP):
+            self.optuna_study.set_user_attr(TIME_IS_UP, True)
 
     def set_deadline(self, timeout: float | None) -> None:
         """Let the sweep run on until `timeout` seconds are spent altogether."""
         spent = seconds_spent(self.optuna_study.get_trials(deepcopy=False))
-        left = None if timeout is None else timeout - spent
-        self.optuna_study.set_user_attr(DEADLINE, None if left is None else time.time() + left)
+        if timeout is not None:
+            self.optuna_study.set_user_attr(CLOCK, this_host())
+            self.optuna_study.set_user_attr(TIME_IS_UP, False)
+        deadline = None if timeout is None else time.time() + timeout - spent
+        self.optuna_study.set_user_attr(DEADLINE, deadline)
 
     @property
     def parent_run_id(self) -> str | None:
