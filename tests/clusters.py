@@ -150,8 +150,8 @@ def slurm(cpus: int = 8) -> Iterator[Slurm]:
             wait_until(lambda: not cluster.jobs(), seconds=60)
 
 
-RAY = Path(sys.prefix) / "ray" / "bin" / "ray"
-"""Where `.ci/run` installs it, in an environment of its own."""
+RAY = Path(__file__).resolve().parents[1] / ".venv-ray" / "bin" / "ray"
+"""Where `make ray` installs it, in an environment of its own."""
 LIGHT = ("--no-monitor", "--include-log-monitor=false", "--disable-usage-stats")
 """Leaves out what a cluster of one node has no use for."""
 
@@ -220,7 +220,7 @@ def ray(folder: Path) -> Iterator[Ray]:
     """
     found = RAY if RAY.exists() else shutil.which("ray")
     if found is None:
-        pytest.skip('needs Ray: pip install "ray[default]", in another environment if you like')
+        pytest.skip("needs Ray: make ray")
     with ExitStack() as up:
         try:
             cluster = up.enter_context(_ray(Path(found), folder))

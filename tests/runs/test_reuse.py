@@ -124,6 +124,7 @@ def test_a_known_trial_asks_little_of_the_store(
     assert (calls.count(copied.run_id), calls.count(read.run_id)) == (2, 2)
 
 
+@pytest.mark.slow
 def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:
     """Also where the run that answers had read some of its epochs and trained the others."""
     longer = run(config(trainer={"epochs": 3}), home)
