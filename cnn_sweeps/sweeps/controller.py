@@ -1,6 +1,5 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -144,7 +143,7 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         for name, value in ((OPEN, True), (RETRIES_ALLOWED, budget.retries)):
             study.optuna_study.set_user_attr(name, value)
         fill_queue(study, budget)
-        study.set_deadline(budget.timeout)
+        study.set_time_limit(budget.timeout)
         _prepare_parent(study, store)
     return study
 
@@ -253,6 +252,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
                 execute=execute_of(study, None),
                 emit=supervisor.show,
                 stop=interrupts.asked,
+                job_ends=lambda: interrupts.of_a_scheduler,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             ).work()
         if interrupts.asked():
@@ -268,8 +268,8 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
     """Say what the end of the time has left out."""
-    counts, deadline = study.counts(), study.deadline
-    if counts.waiting and deadline is not None and time.time() >= deadline:
+    counts = study.counts()
+    if counts.waiting and study.time_is_over():
         display.notice(
             f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
             f"{pluralize(counts.total, 'trial')} not begun. "

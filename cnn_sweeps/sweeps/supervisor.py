@@ -22,7 +22,7 @@ from cnn_sweeps.sweeps.study.recovery import (
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers.signals import STOPS
+from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,11 @@ class Interrupts:
         """What is said of a trial that was given back for it."""
         ctrl_c = self.number == signal.SIGINT
         return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
+
+    @property
+    def of_a_scheduler(self) -> bool:
+        """Whether it was no person at a terminal who asked."""
+        return self.asked() and self.number not in BY_A_PERSON
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -182,6 +187,8 @@ class Supervisor:
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
                         looked = time.monotonic()
+                    if self.study.countdown.own:
+                        self.study.time_is_over()  # tells those that have another clock
                     if self._has_spare(workers, interrupts):
                         self.spare()
                     self.view.tick()
@@ -211,9 +218,7 @@ class Supervisor:
         return left and not interrupts.asked() and not self._waiting()
 
     def _waiting(self) -> bool:
-        deadline = self.study.deadline
-        in_time = deadline is None or time.time() < deadline
-        return in_time and self.study.counts().waiting > 0
+        return not self.study.time_is_over() and self.study.counts().waiting > 0
 
     def _stop(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         at_once = interrupts.count > 1
@@ -223,7 +228,9 @@ class Supervisor:
         else:
             interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
-            note_interruption(self.study, workers.pids, interrupts.reason)
+            note_interruption(
+                self.study, workers.pids, interrupts.reason, job_ended=interrupts.of_a_scheduler
+            )
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt

@@ -248,7 +248,7 @@ def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
     """Past the deadline nothing is claimed, and what waits stays."""
     made, fake = study(tmp_path), FakeRun()
     fill_queue(made, Budget())
-    made.set_deadline(-1)
+    made.set_time_limit(-1)
     Worker(study=made, execute=fake).work()
     assert fake.seen == []
     assert made.counts().waiting == 5

@@ -1,6 +1,6 @@
 """What a process has read of a study, by what is asked of it, at the cost of what has changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial, TrialState
@@ -45,6 +45,19 @@ class TrialIndex:
     scored: dict[str, list[FrozenTrial]] = field(default_factory=dict)
     schedule: Schedule | None = None
     ids: dict[int, int] = field(default_factory=dict)
+    _planned: dict[int, None] | None = field(default=None, compare=False)
+
+    def follow(self, schedule: Schedule) -> None:
+        """Go by these items from now on."""
+        self.schedule, self._planned = schedule, None
+
+    @property
+    def planned(self) -> Mapping[int, None]:
+        """The slots of the schedule that have no trial, in its order."""
+        if self._planned is None:
+            taken, order = self.taken, self.schedule.order if self.schedule else ()
+            self._planned = {slot: None for slot in order if slot not in taken}
+        return self._planned
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Look at what has changed.
@@ -61,16 +74,24 @@ class TrialIndex:
                 self.unfinished.append(trial)
         mine = standing_trials(self.unfinished)
         self.standing = [trial for trial in mine if slot_of(trial) not in self.settled]
+        for trial in self.standing:
+            self._plan_no_more(slot_of(trial))
 
     def _settle(self, trial: FrozenTrial) -> None:
         if GIVEN_UP in trial.user_attrs:
             self.given_up.add(slot_of(trial))
         if REPLACED in trial.user_attrs:
+            self._planned = None  # its slot may be without a trial again
             return
         self.finished += 1
         self.settled.add(slot_of(trial))
+        self._plan_no_more(slot_of(trial))
         if trial.state in SCORED and EXPERIMENT_KEY in trial.user_attrs:
             self.scored.setdefault(trial.user_attrs[EXPERIMENT_KEY], []).append(trial)
+
+    def _plan_no_more(self, slot: int) -> None:
+        if self._planned is not None:
+            self._planned.pop(slot, None)
 
     @property
     def running(self) -> list[FrozenTrial]:
