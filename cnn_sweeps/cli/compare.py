@@ -84,7 +84,7 @@ def _parser() -> Arguments:
     made.add_argument(
         "--all-runs",
         action="store_true",
-        help="one row for each run, including failed and running ones",
+        help="one row for each run, including failed, running and stopped ones",
     )
     made.add_forms("all columns")
     return made
@@ -121,7 +121,13 @@ def _remarks(board: Leaderboard, shown: int) -> list[str]:
             f"{board.without} {kind}{'s have' if many else ' has'} no {board.metric}, and "
             f"{'are' if many else 'is'} left out"
         )
-    if not of_all and not board.without:
+    if board.stopped:
+        many = board.stopped > 1
+        lines.append(
+            f"{board.stopped} experiment{'s were' if many else ' was'} stopped by a callback, "
+            f"and {'are' if many else 'is'} left out; --all-runs shows the runs"
+        )
+    if not of_all and not board.without and not board.stopped:
         others = "; --all-runs shows the others"
         lines.append(f"no experiment is {FINISHED}{'' if board.each else others}")
     return lines

@@ -74,6 +74,7 @@ def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
         RecordError: there is none.
     """
     finished = [run for run in runs if run.status == FINISHED and run.config_hash]
+    finished = [run for run in finished if run.is_whole] or finished
     stored = [run for run in finished if model_files.has_model(store, run)]
     if finished:
         return lookup.newest_run(stored or finished)

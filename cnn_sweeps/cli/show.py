@@ -17,6 +17,7 @@ from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
 from cnn_sweeps.tracking.names import (
+    BY_CALLBACK,
     CONFIG_FILE,
     DATA_DIGEST,
     ENVIRONMENT_FILE,
@@ -57,6 +58,8 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
         if tag in newest.tags:
             out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
+    if newest.ending != newest.status:
+        out.print(f"{'stopped':<16} by a callback: {newest.tags[BY_CALLBACK]}", soft_wrap=True)
     for line in newest.tags.get(LINEAGE, "").splitlines():
         out.print(f"{'lineage':<16} {line}", soft_wrap=True)
     _section(out, "config", _stored(store, newest, CONFIG_FILE))
@@ -106,7 +109,7 @@ def _runs_table(runs: Sequence[RunRecord]) -> Table:
     scores = ("val_accuracy", "test_accuracy")
     columns = {
         "run id": [run.run_id for run in runs],
-        "status": [run.status for run in runs],
+        "status": [run.ending for run in runs],
         "started (UTC)": [f"{run.start:%Y-%m-%d %H:%M:%S}" for run in runs],
         "weights": [run.tags.get(WEIGHTS, "")[:SHOWN] for run in runs],
         **{name: measures.texts(name, [run.metrics.get(name) for run in runs]) for name in scores},

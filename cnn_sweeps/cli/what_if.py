@@ -2,7 +2,7 @@
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, take_storage
 from cnn_sweeps.runs.outcomes import WhatIf
 from cnn_sweeps.text.format import pluralize
 
@@ -32,7 +32,8 @@ def main(typed: list[str]) -> int:
     parser.add_forms("it")
     parser.add_trust()
     asked = parser.read(typed)
-    found = api.what_if(asked.names[0], *asked.overrides, trust=asked.trust)
+    storage, changes = take_storage(asked.overrides)
+    found = api.what_if(asked.names[0], *changes, storage=storage, trust=asked.trust)
     if isinstance(found, WhatIf):
         known = f"  ({pluralize(found.known, 'epoch')} known)"
         output.print_results(found, asked, found.name, known)

@@ -78,6 +78,7 @@ class Leaderboard:
         ascending: whether less of it is better.
         runs: those that have it.
         without: of how many more it was never measured.
+        stopped: how many experiments are left out since a callback stopped their runs.
         each: whether every run is a row, and not one for each experiment.
         names: of their studies and MLflow experiments.
         place: the store, for a person.
@@ -92,6 +93,7 @@ class Leaderboard:
     ascending: bool
     runs: tuple[RunRecord, ...]
     without: int
+    stopped: int = 0
     each: bool = False
     names: Names = field(default_factory=lambda: Names(studies={}, experiments={}))
     place: str = ""
@@ -111,17 +113,24 @@ class Leaderboard:
             runs: newest first; those that are no experiment (a sweep's own) are passed over.
             metric: its name in MLflow.
             ascending: whether less of it is better.
-            each: whether every run is a row, also one that failed or still runs. Otherwise the
-                finished one that speaks for its experiment is, among those that have the metric.
+            each: whether every run is a row, also one that failed, still runs or was stopped.
+                Otherwise the finished one that speaks for its experiment is, among those that have
+                the metric.
         """
         experiments = [run for run in runs if run.config_hash is not None]
-        chosen = experiments if each else [r for r in experiments if r.status == FINISHED]
+        chosen = experiments if each else [run for run in experiments if run.is_whole]
         measured = [run for run in chosen if metric in run.metrics]
         left = {_key(run, each=each) for run in chosen} - {_key(r, each=each) for r in measured}
         rows = measured if each else representative_runs(measured)
         ranked = sorted(rows, key=lambda run: _place(run, metric, ascending=ascending))
+        cut = {run.config_hash for run in experiments if run.status == FINISHED}
         return cls(
-            metric=metric, ascending=ascending, runs=tuple(ranked), without=len(left), each=each
+            metric=metric,
+            ascending=ascending,
+            runs=tuple(ranked),
+            without=len(left),
+            stopped=0 if each else len(cut - {run.config_hash for run in chosen}),
+            each=each,
         )
 
 
@@ -216,7 +225,7 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
     for run in ordered:
         if metric not in run.metrics:  # nor has any that comes later
             break
-        if run.config_hash is None or not (question.each or run.status == FINISHED):
+        if run.config_hash is None or not (question.each or run.is_whole):
             continue
         key = run.run_id if question.each else run.config_hash
         if key in found:
@@ -317,7 +326,7 @@ def table(board: Leaderboard) -> Table:
         "experiment": [names.experiment(run) for run in runs],
     }
     if board.each:
-        about |= {"status": [r.status for r in runs], "run id": [r.run_id for r in runs]}
+        about |= {"status": [r.ending for r in runs], "run id": [r.run_id for r in runs]}
     told = {name: cells for name, cells in about.items() if name == "run" or len({*cells}) > 1}
     columns = {
         "rank": _ranks(board),
@@ -363,7 +372,7 @@ def records(board: Leaderboard) -> list[dict[str, Any]]:
             "experiment": board.names.experiment(run),
             "config_hash": run.config_hash,
             "run_id": run.run_id,
-            "status": run.status,
+            "status": run.ending,
             "started": run.start.isoformat(timespec="seconds"),
             "metrics": dict(sorted(run.metrics.items())),
             "params": dict(sorted(run.params.items())),

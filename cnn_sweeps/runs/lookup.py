@@ -51,11 +51,12 @@ def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
 
 
 def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
-    """The runs of the one experiment with this prefix, newest first.
+    """The runs of the one experiment with this prefix as it was typed, newest first.
 
     Raises:
         UnknownHashError: there is none, or more than one; the candidates are named.
     """
+    prefix = checked_prefix(prefix)
     runs = store.find(prefix)
     only_hash(runs, prefix, store)
     return runs
@@ -86,12 +87,13 @@ def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
     """Of the runs of one experiment the one that speaks for it.
 
     That is the newest finished one. One that was made to be compared with another, or that was
-    answered from another, speaks where there is no other; one that did not finish where there
-    is none that did.
+    answered from another, speaks where there is no other; one that a callback stopped where
+    there is none that came to its end, and one that did not finish where there is none that did.
     """
+    whole = [run for run in runs if run.is_whole]
+    originals = [run for run in whole if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
     finished = [run for run in runs if run.status == FINISHED]
-    originals = [run for run in finished if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
-    return (originals or finished or list(runs))[0]
+    return (originals or whole or finished or list(runs))[0]
 
 
 def one_run(store: Store, name: str) -> RunRecord:
@@ -102,7 +104,7 @@ def one_run(store: Store, name: str) -> RunRecord:
     """
     if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
         return run_of_id(store, name)
-    return newest_run(one_experiment(store, checked_prefix(name)))
+    return newest_run(one_experiment(store, name))
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
@@ -166,11 +168,11 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
     """The shape of an image and the number of classes, from the layers that a run has logged.
 
     Raises:
-        RecordError: that file cannot be read.
-        StoreError: there is none.
+        RecordError: that file is not there, or cannot be read.
+        StoreError: the store refuses.
     """
+    rows = _parsed(store, run, LAYERS_FILE, json_of)
     try:
-        rows = json_of(store.read_text(run.run_id, LAYERS_FILE))
         column = rows["columns"].index("output_shape")
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]

@@ -193,6 +193,7 @@ def trained_run(model: PretrainedModel, store: Store) -> TrainedRun:
         runs = lookup.one_experiment(store, str(model.weights))
         whole = [r for r in runs if r.status == FINISHED and WEIGHTS in r.tags]
         whole = [r for r in whole if digest in (None, r.tags[WEIGHTS])]
+        whole = [r for r in whole if r.is_whole] or whole
         whole = [r for r in whole if model_files.has_model(store, r)] or whole
         if not whole:
             raise RecordError(_no_model(store, digest))

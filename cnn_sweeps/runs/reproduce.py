@@ -4,11 +4,13 @@ The record is checked before anything runs. Then it is restored and trained, and
 of that is compared with the record.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
+from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import (
@@ -21,6 +23,7 @@ from cnn_sweeps.runs.restore import (
 from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
+from cnn_sweeps.training import stopping
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.progress import reading_bar
 
@@ -88,13 +91,17 @@ def reproduce(
 
     Raises:
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model or loss is the user's own and `trust` was not given.
+        ConfigError: an impossible tolerance, or its model or loss is the user's own and `trust`
+            was not given.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise ConfigError(f"tolerance={tolerance} is invalid: it takes a number from 0.")
     check_finished(record)
     verify(record)
+    _refuse_stopped(record)
     config = restored_config(record, tracking, list(places))
     with importable_source(record, trust=trust, to_train=True) as laid:
         validate.check(config)
@@ -115,6 +122,20 @@ def reproduce(
         overridden=overridden,
         not_recorded=foreign,
     )
+
+
+def _refuse_stopped(record: Record) -> None:
+    """Refuse a run that a callback ended: without it the training would go on.
+
+    Raises:
+        RecordError: its config did not end it.
+    """
+    if stopping.is_stopped_early(record.config.trainer, record.epochs):
+        raise RecordError(
+            f"Run {record.run_id} ({record.name}) was stopped by a callback after epoch "
+            f"{len(record.epochs)} of {record.config.trainer.epochs}: its config does not say so, "
+            "so that it cannot be reproduced."
+        )
 
 
 def _trained(record: Record, config: Config, store: Store) -> Record:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import PREFIX, measured_names
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
@@ -28,6 +29,7 @@ from cnn_sweeps.tracking.names import (
 )
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult, WeightAverage
 from cnn_sweeps.trajectories.sharing import Sharing
 
@@ -47,7 +49,8 @@ def find_finished(
     """The newest finished run that is this experiment; None where there is none, or none is wanted.
 
     One that did not measure all that is asked for now is passed over: its epochs are measured from
-    their weights where they are stored. So is one whose stored model was changed: what it logged
+    their weights where they are stored. So is one that a callback stopped, which an earlier
+    version did not say, and one whose stored model was changed: what it logged
     may have been, too.
 
     Args:
@@ -66,7 +69,7 @@ def find_finished(
     for run in finished_runs.find_finished_runs(
         store, identity.config_hash, network=identity.network_sha256, threads=threads
     ):
-        if not asked <= run.metrics.keys():
+        if not asked <= run.metrics.keys() or _was_stopped(run, config, store):
             continue
         logged = model_files.find_model(store, run)
         if logged is None:
@@ -84,6 +87,13 @@ def find_finished(
         else:
             return run, experiment
     return None, experiment
+
+
+def _was_stopped(run: RunRecord, config: Config, store: Store) -> bool:
+    """Whether the epochs of a run are fewer than its config asks for; all are read only then."""
+    if run.metrics.get("epochs", 0) >= config.trainer.epochs:
+        return False
+    return stopping.is_stopped_early(config.trainer, finished_runs.epochs_of(store, run))
 
 
 def answer(

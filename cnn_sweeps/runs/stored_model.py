@@ -125,12 +125,12 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
 
 
 def for_winners_only(config: Config, params: float, *, stored: bool) -> bool:
-    """Whether a trial stores its model only if it wins, and leaves it to its epochs otherwise.
+    """Whether a trial stores its model only if it wins: a large one, or one of stored epochs.
 
     Args:
         config: of the trial.
         params: of its network.
-        stored: whether it trained nothing, so that these epochs are stored.
+        stored: whether it trained nothing, and the epoch with its weights can be read.
     """
     limit = config.trajectory.epoch_mb
     itemsize = 8 if config.trainer.precision == "float64" else 4

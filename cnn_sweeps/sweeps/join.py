@@ -30,6 +30,7 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
@@ -73,12 +74,14 @@ class Join:
             UnknownStudyError: there is no such study, however long one waits.
             StoreError: the study or the tracking store cannot be used from here.
             DataError: the images are not there.
-            ConfigError: the user's own code is not there, and not stored or not trusted.
+            ConfigError: this package trains by other code here, or the user's own code is not
+                there, and not stored or not trusted.
             RecordError: what is stored of it is not what its digest says.
             KeyboardInterrupt: asked to stop; the trials in hand were requeued.
         """
         found = self._found(interrupts)
         store = _store(found)
+        check_software(found, self.say)
         with importable_code(found, trust=self.trust, say=self.say):
             study = SweepStudy.load(found.address)
             for config in _configs(study):

@@ -152,6 +152,8 @@ class Supervisor:
         ended: the trials whose end was shown.
         seats: how many workers there are when all have something to do; 0 where nobody knows.
         spare: called again and again while fewer are there, since no trial is left for them.
+        steers: whether it looks all the time at how often it was asked to stop; not where this
+            process trains.
     """
 
     study: SweepStudy
@@ -163,6 +165,7 @@ class Supervisor:
     ended: set[int] = field(default_factory=set)
     seats: int = 0
     spare: Callable[[], None] = lambda: None
+    steers: bool = True
 
     def run(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         """Let workers pull, and put right what dead ones left, until nobody has a trial.
@@ -173,10 +176,10 @@ class Supervisor:
         """
         told, looked, asked_at = 0, 0.0, 0.0
         try:
-            interrupts.steered = True
+            interrupts.steered = self.steers
             with self.study.address.refusing():
                 while not self._over(workers, interrupts):
-                    if interrupts.count > told:
+                    if self.steers and interrupts.count > told:
                         told, asked_at = interrupts.count, asked_at or time.monotonic()
                         self._stop(workers, interrupts)
                     elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
@@ -186,9 +189,8 @@ class Supervisor:
                     )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
+                        self.study.note_time()
                         looked = time.monotonic()
-                    if self.study.countdown.own:
-                        self.study.time_is_over()  # tells those that have another clock
                     if self._has_spare(workers, interrupts):
                         self.spare()
                     self.view.tick()
@@ -218,7 +220,7 @@ class Supervisor:
         return left and not interrupts.asked() and not self._waiting()
 
     def _waiting(self) -> bool:
-        return not self.study.time_is_over() and self.study.counts().waiting > 0
+        return not self.study.time_is_up and self.study.counts().waiting > 0
 
     def _stop(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         at_once = interrupts.count > 1

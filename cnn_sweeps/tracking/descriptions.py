@@ -90,7 +90,8 @@ def _outcome(run: RunRecord) -> str:
         for key, name in ACCURACIES.items()
         if key in run.metrics
     ]
-    return f"Finished: {', '.join(known) or 'no accuracy was logged'}."
+    ended = "Finished" if run.is_whole else "**Stopped** by a callback"
+    return f"{ended}: {', '.join(known) or 'no accuracy was logged'}."
 
 
 def _verdict(run: RunRecord) -> str:
@@ -163,7 +164,7 @@ def _elsewhere(run: RunRecord, pictures: Sequence[str]) -> Iterator[str]:
 
 def _commands(run: RunRecord) -> list[str]:
     short = _short(run)
-    again = [f"cnn-sweeps reproduce {short}"] if run.status == "FINISHED" else []
+    again = [f"cnn-sweeps reproduce {short}"] if run.is_whole else []
     return [f"cnn-sweeps show {short}", *again]
 
 

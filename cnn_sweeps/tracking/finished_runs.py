@@ -51,9 +51,9 @@ def find_finished_runs(
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
 
     One that was made to be compared with another does not count: it may be the one that is off.
-    Nor does one whose files somebody has deleted: a copy of it would be incomplete. Nor one that
-    other software has trained, or that was trained with other variables by which TensorFlow chooses
-    what it runs: they might give other values today.
+    Nor does one that a callback stopped, or whose files somebody has deleted: a copy of it would
+    be incomplete. Nor one that other software has trained, or that was trained with other variables
+    by which TensorFlow chooses what it runs: they might give other values today.
 
     Args:
         store: where to look, in all its experiments.
@@ -65,7 +65,7 @@ def find_finished_runs(
     ours = environment.same_software(
         platform.python_version(), environment.versions_of(environment.PACKAGES)
     )
-    ended = (r for r in runs if r.status == "FINISHED" and r.tags.get(SOFTWARE) in ours)
+    ended = (run for run in runs if run.is_whole and run.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     if threads is not None:
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))

@@ -25,8 +25,12 @@ STOP_REASON = "stop_reason"
 """Tag of a run: why its training ended."""
 CHOSEN = "chosen"
 """Tag of a run that considered an average of its epochs: which weights it ended with."""
+BY_CALLBACK = "stopped_by_callback"
+"""Tag of a run that a callback ended before its config did: why. Its result is not what its config
+hash stands for."""
 STATE = "state"
-"""Tag of a run that has ended: complete, pruned, stopped or failed, for the list of runs."""
+"""Tag of a run that has ended: complete, stopped by callback, pruned, stopped or failed, for the
+list of runs."""
 PRUNED_EPOCH = "pruned_epoch"
 """Tag of a run that was pruned: after which epoch."""
 SOFTWARE = "software"

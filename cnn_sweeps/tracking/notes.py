@@ -33,6 +33,7 @@ def describe(
     made: Callable[[RunRecord, list[str]], str] = of_run,
     *,
     ending: str | None = None,
+    known: RunRecord | None = None,
 ) -> None:
     """Write the description of a run that has ended, unless a person has written another.
 
@@ -42,9 +43,10 @@ def describe(
         run: that has ended, or has got something new to say.
         made: makes the text of the run and of its pictures; an empty one is not written.
         ending: the status that the run is about to end with, together with the tags that wait.
+        known: the run, where it has just been read.
     """
     with suppress(StoreError), as_store_error(run.address):
-        known = RunRecord.of(run.client.get_run(run.run_id))
+        known = known or RunRecord.of(run.client.get_run(run.run_id))
         if ending is not None:
             tags = {**known.tags, **(run.waiting.tags if run.waiting else {})}
             known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)

@@ -8,6 +8,7 @@ from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import EXPERIMENTS_PER_SEARCH, Store
 
 MOST = 20
@@ -106,5 +107,4 @@ def sweep(store: Store, name: str | None) -> RunRecord | None:
 
 def _sweeps(store: Store) -> list[RunRecord]:
     """The runs of all sweeps, the newest first."""
-    where = f"tags.{STUDY_NAME} LIKE '%' AND tags.`{PARENT}` IS NULL"
-    return store.search(where, list(store.experiments().values()))
+    return store.select(Selection(begins={STUDY_NAME: ""}, without=[PARENT]))

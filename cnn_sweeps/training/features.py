@@ -42,7 +42,7 @@ def with_features(model: keras.Model, dataset: Dataset, cache: FeatureCache | No
     images = (dataset.x_train, dataset.x_val)
     found = None if cache is None else _cached(extractor, images, cache)
     if found is None:
-        found = [compute_features(extractor, each) for each in images]
+        found = compute_features(extractor, images)
     return replace(dataset, x_train=found[0], x_val=found[1])
 
 
@@ -66,20 +66,26 @@ def head_of(model: keras.Model) -> keras.Model:
     return head
 
 
-def compute_features(extractor: keras.Model, images: Images) -> NDArray[np.floating[Any]]:
-    """What a backbone gives for images when it predicts, (n, features)."""
+def compute_features(extractor: keras.Model, images: Sequence[Images]) -> list[Any]:
+    """What a backbone gives for images of each split when it predicts, (n, features).
+
+    All splits go through one graph: making it takes longer than a small split does.
+    """
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-        input_signature=[tf.TensorSpec((None, *images.shape[1:]), images.dtype)]
+        input_signature=[tf.TensorSpec((None, *images[0].shape[1:]), images[0].dtype)]
     )
     def run(batch: Any) -> Any:
         return tf.cast(extractor(batch, training=False), dtype)
 
+    def compute(split: Images) -> NDArray[np.floating[Any]]:
+        made = np.empty((len(split), *extractor.output_shape[1:]), dtype=dtype)
+        for start in range(0, len(split), BATCH):
+            made[start : start + BATCH] = run(split[start : start + BATCH]).numpy()
+        return made
+
     dtype = scores_dtype()
-    made = np.empty((len(images), *extractor.output_shape[1:]), dtype=dtype)
-    for start in range(0, len(images), BATCH):
-        made[start : start + BATCH] = run(images[start : start + BATCH]).numpy()
-    return made
+    return [compute(split) for split in images]
 
 
 def _cached(
@@ -93,7 +99,7 @@ def _cached(
             known = cache.read(named, shapes)
             if known is not None:
                 return known
-            found = [compute_features(extractor, each) for each in images]
+            found = compute_features(extractor, images)
             with suppress(OSError):  # a full disk costs those who come later
                 cache.write(named, found)
             return found

@@ -114,6 +114,11 @@ def end_of(trainer: TrainerConfig, history: Sequence[Epoch]) -> str | None:
     return f"all {pluralize(trainer.epochs, 'epoch')}"
 
 
+def is_stopped_early(trainer: TrainerConfig, history: Sequence[Epoch]) -> bool:
+    """Whether a training with these epochs was ended by something other than its config."""
+    return len(history) < trainer.epochs and end_of(trainer, history) is None
+
+
 def final_epoch(trainer: TrainerConfig, history: Sequence[Epoch]) -> int:
     """Number of the epoch whose weights a training that ends with these epochs has."""
     return best_epoch(trainer, history) if restores_best(trainer) else history[-1].number

@@ -100,6 +100,18 @@ def test_failed_and_running_runs_are_rows_only_where_each_run_is() -> None:
     assert (order(board(*runs)), order(board(*runs, each=True))) == ("", "ba")
 
 
+def test_a_run_that_was_stopped_is_no_row_and_is_counted() -> None:
+    """Where each run is a row, its status says what it is."""
+    cut = {"stopped_by_callback": "enough at epoch 1"}
+    runs = (scored(1, "a", 0.5), scored(2, "a", 0.9, tags=cut), scored(3, "b", 0.8, tags=cut))
+    made = board(*runs)
+    assert (order(made), made.stopped) == ("a", 1)
+    assert [run.metrics["val_accuracy"] for run in made.runs] == [0.5]
+    assert [row["status"] for row in records(board(*runs, each=True))] == [
+        *("STOPPED", "STOPPED", "FINISHED")
+    ]
+
+
 def test_a_run_without_the_metric_gives_way_to_one_that_has_it() -> None:
     """The trial of a sweep has no test score; the single run of the same experiment speaks."""
     runs = (scored(1, "a", 0.5), record(2, "a", metrics={}), record(3, "b", metrics={}))

@@ -9,7 +9,7 @@ from cnn_sweeps.cli import show
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.names import LINEAGE
+from cnn_sweeps.tracking.names import BY_CALLBACK, LINEAGE
 
 FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
 IMAGES = {
@@ -113,3 +113,20 @@ def test_the_images_that_were_read_are_shown(
     assert ["ants", "99", "11", "25"] in lines
     assert ["all", "197", "23", "49"] in lines
     assert IMAGES["notices"][0].split() in lines
+
+
+def test_what_a_callback_stopped_is_named_and_speaks_for_nothing_else(
+    runs: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone it is shown as what it is; beside a whole run it is one of the lines."""
+    for config_hash in (FIRST, "beef" + "3" * 60):
+        tags = {"config_hash": config_hash, BY_CALLBACK: "enough at epoch 1"}
+        with runs.start_run("cut", tags=tags):
+            pass
+    show.show(runs, runs.find("beef"))
+    assert "stopped          by a callback: enough at epoch 1" in capsys.readouterr().out
+    show.show(runs, runs.find(FIRST))
+    shown = capsys.readouterr().out
+    assert shown.startswith("cnn 4x1")
+    assert "by a callback" not in shown
+    assert shown.count("STOPPED") == 1

@@ -47,6 +47,7 @@ def again(
     return run(asked, store, trial=TrialContext(parent_run_id=None))
 
 
+@pytest.mark.slow
 def test_stored_epochs_are_measured_and_not_trained_again(home: Store) -> None:
     """The values are those of a training that measured as it went on, to the last bit."""
     asked: dict[str, Any] = {"metrics": ["macro_f1", "roc_auc"]}
@@ -89,6 +90,7 @@ def test_a_run_that_measured_it_answers_the_next_one(home: Store, finished: Fini
     assert tags["reused_from"] == first.run_id != finished.result.run_id
 
 
+@pytest.mark.slow
 def test_epochs_whose_weights_are_gone_are_trained_again(home: Store) -> None:
     """There is no other way to know; nothing else of the run is."""
     (entry,) = TrajectoryStore.under(home.address.dir).entries()

@@ -26,13 +26,16 @@ from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.names import (
+    BY_CALLBACK,
     ENVIRONMENT_FILE,
     NETWORK_SHA256,
     REMARKS,
     REUSED_FROM,
     SOFTWARE,
+    STATE,
 )
 from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.training.stopping import StopTraining
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.shared import SharedStore
 
@@ -121,6 +124,7 @@ def test_a_known_trial_asks_little_of_the_store(
     assert (calls.count(copied.run_id), calls.count(read.run_id)) == (2, 2)
 
 
+@pytest.mark.slow
 def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) -> None:
     """Also where the run that answers had read some of its epochs and trained the others."""
     longer = run(config(trainer={"epochs": 3}), home)
@@ -128,6 +132,46 @@ def test_everybody_who_trained_a_part_is_thanked(home: Store, first: RunResult) 
     for _ in range(2):
         answered = home.get(again(home, trainer={"epochs": 3}).run_id)
         assert answered.tags["trained_by"].split() == [first.run_id, longer.run_id]
+
+
+class Enough:
+    """A callback that ends the training after an epoch."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """End it there."""
+        if epoch.number == self._number:
+            raise StopTraining(f"enough at epoch {epoch.number}")
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "by an earlier version"])
+def test_what_a_callback_stopped_answers_nothing(
+    home: Store, first: RunResult, *, marked: bool
+) -> None:
+    """It has the hash of all its epochs, but not their result; whoever asks gets the whole run."""
+    asked = config(trainer={"epochs": 2})
+    cut = run(asked, home, callbacks=[Enough(1)])
+    logged = home.get(cut.run_id)
+    assert (logged.tags[BY_CALLBACK], logged.tags[STATE]) == (
+        "enough at epoch 1",
+        "stopped by callback",
+    )
+    if not marked:
+        home.reopen(cut.run_id).remove_tags({BY_CALLBACK})
+    answering = found(asked, home)
+    assert answering is not None
+    assert answering.run_id == first.run_id
+
+
+def test_a_callback_that_stops_where_the_config_does_cuts_nothing_short(home: Store) -> None:
+    """All the epochs are there, so that the next trial is answered from it."""
+    asked = config(trainer={"epochs": 2})
+    whole = run(asked, home, callbacks=[Enough(2)])
+    answering = found(asked, home)
+    assert answering is not None
+    assert answering.run_id == whole.run_id
 
 
 @pytest.mark.parametrize("tag", ["0123456789abcdef", None])

@@ -163,6 +163,7 @@ def test_a_trial_has_no_pictures_of_the_test_split(home: Store, result: RunResul
     assert pictures(home, answered.run_id) == []
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_costs_the_run_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +214,7 @@ def test_callbacks_see_every_epoch_and_started_comes_first(store: Store) -> None
     assert watcher.epochs == list(done.training.epochs)
 
 
+@pytest.mark.slow
 def test_diverging_run_is_logged_as_failed(store: Store) -> None:
     """A loss that is no number ends the run as failed, with the epoch in the reason."""
     wild = {**EPOCHS, "optimizer": {"name": "sgd", "learning_rate": 1e30}}
@@ -223,6 +225,7 @@ def test_diverging_run_is_logged_as_failed(store: Store) -> None:
     assert "epoch 1" in failed.data.tags["error"]
 
 
+@pytest.mark.slow
 def test_users_own_function_is_trained(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +300,7 @@ def test_a_network_that_cannot_be_stored_is_told_before_it_is_trained(
     assert store.get(started[0]).metrics == {}
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_stored_is_trained_without(store: Store, own_nets: str) -> None:
     """As the refusal says."""
     model = {"name": "custom", "function": f"{own_nets}:subclassed"}
@@ -314,6 +318,7 @@ def test_trying_to_store_a_network_moves_no_bit(store: Store, own_nets: str) -> 
     assert runs[0].weights_sha256 == runs[1].weights_sha256
 
 
+@pytest.mark.slow
 def test_without_validation_split_there_are_no_validation_metrics(store: Store) -> None:
     """As in the notebook: all images are trained on, and the test split is scored."""
     done = run(config(data={"validation_fraction": 0}), store)
@@ -335,6 +340,7 @@ def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
     assert f"{score:.3f}"[:4] in shown
 
 
+@pytest.mark.slow
 def test_an_average_that_is_taken_is_the_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is scored, stored and told; and a trial that is answered from the run has the same."""
     from cnn_sweeps.training import averaging

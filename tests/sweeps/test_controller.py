@@ -3,10 +3,15 @@
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+from fakes import instant
 from plans import plan, study
 
-from cnn_sweeps.sweeps.controller import _store_typed
+from cnn_sweeps.sweeps.controller import _cpu_slots, _store_typed
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import TrackedRun
 from cnn_sweeps.tracking.names import PLAN_FILE
 
@@ -35,3 +40,27 @@ def test_workers_take_settings_as_they_were_typed_last(tmp_path: Path) -> None:
     assert first.trajectory.max_gb == 1.0
     assert [name for name, _ in parent.logged] == [PLAN_FILE]
     assert parent.logged[0][1] == again.plan.to_json()
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_a_trial_that_is_left_has_the_threads_that_it_began_with(
+    tmp_path: Path, n_jobs: int
+) -> None:
+    """With more it would be another environment, and its stored epochs lost."""
+    made, budget = study(tmp_path), Budget(n_jobs=n_jobs)
+    fill_queue(made, budget)
+    begun = _cpu_slots(made, budget, workers=n_jobs)
+    Worker(study=made, execute=instant).work(most=made.counts().total - 1)
+    assert _cpu_slots(made, budget, workers=1) == begun == n_jobs
+    assert _cpu_slots(made, Budget(n_jobs=0), workers=1) == 1  # whoever types less wants that
+
+
+def test_slots_that_were_given_up_change_no_threads(tmp_path: Path) -> None:
+    """Fewer trials than workers came of a space that was used up."""
+    space = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "choice(0,1)"}
+    made, budget = study(tmp_path, plan(space, sampler="random")), Budget(n_jobs=5, n_trials=5)
+    fill_queue(made, budget)
+    begun = _cpu_slots(made, budget, workers=5)
+    Worker(study=made, execute=instant).work()
+    assert made.counts().total == 4
+    assert _cpu_slots(made, budget, workers=1) == begun == 5

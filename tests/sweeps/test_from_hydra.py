@@ -124,6 +124,7 @@ def test_an_objective_is_measured_without_being_listed(in_tmp: Path) -> None:
     assert keys[0] == keys[1]
 
 
+@pytest.mark.slow
 def test_an_own_metric_can_be_an_objective_where_it_is_listed(in_tmp: Path) -> None:
     """By the name of its function; swept metrics of the program would be one experiment."""
     (in_tmp / "own_cost.py").write_text("def cost(labels, probabilities):\n    return 1.0\n")

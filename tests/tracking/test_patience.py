@@ -138,7 +138,7 @@ def test_a_client_waits_in_each_of_its_calls(clock: Time) -> None:
             """A call like any other."""
             return f"{run_id} {away_until(20, clock)()}"
 
-    client: Any = patient_client(Client())  # type: ignore[arg-type]
+    client: Any = patient_client(Client)  # type: ignore[arg-type]
     with patient(300):
         assert client.get_run("r") == "r here"
     assert client._tracking_client == "inner"

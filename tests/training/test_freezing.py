@@ -18,11 +18,16 @@ MODEL = PretrainedModel(backbone=BACKBONE, weights=None)
 PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None}
 
 
-def trained_layers(freeze: Any, model: Any = MODEL) -> list[str]:
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    """A network that is frozen in one way after another."""
+    return network(MODEL)
+
+
+def trained_layers(built: Any, freeze: Any) -> list[str]:
     """The names of the layers with weights that are trained under it."""
     from cnn_sweeps.training import freezing
 
-    built = network(model)
     freezing.check_layer(built, freeze)
     freezing.apply_freeze(built, freeze)
     return [x.name for x in leaves(built.layers) if x.trainable and x.weights]
@@ -58,22 +63,24 @@ EVERY = [
         pytest.param("stage_2_block_1_add", 12, id="from one without weights on"),
     ],
 )
-def test_the_layers_before_are_frozen_and_the_head_never_is(freeze: Any, first: int) -> None:
+def test_the_layers_before_are_frozen_and_the_head_never_is(
+    whole: Any, freeze: Any, first: int
+) -> None:
     """By share or name, from the image on."""
-    assert trained_layers(freeze) == [*EVERY[first:], "scores"]
+    assert trained_layers(whole, freeze) == [*EVERY[first:], "scores"]
 
 
 def test_a_network_without_a_backbone_is_frozen_but_for_its_scores() -> None:
     """Any network can be."""
-    model = CnnModel(filters=2, conv_blocks=2, padding="same", dense_units=4)
-    assert trained_layers(0.5, model) == ["dense_1", "scores"]
-    assert trained_layers("conv_2", model) == ["conv_2", "dense_1", "scores"]
+    built = network(CnnModel(filters=2, conv_blocks=2, padding="same", dense_units=4))
+    assert trained_layers(built, 0.5) == ["dense_1", "scores"]
+    assert trained_layers(built, "conv_2") == ["conv_2", "dense_1", "scores"]
 
 
-def test_a_layer_that_there_is_not_is_refused_with_those_that_are_near() -> None:
+def test_a_layer_that_there_is_not_is_refused_with_those_that_are_near(whole: Any) -> None:
     """Before anything is trained."""
     with pytest.raises(ConfigError, match="=stem_nrm: the network has no such layer.\n.*stem_norm"):
-        trained_layers("stem_nrm")
+        trained_layers(whole, "stem_nrm")
 
 
 def test_what_its_maker_has_frozen_stays_so() -> None:
@@ -89,7 +96,7 @@ def test_what_its_maker_has_frozen_stays_so() -> None:
     assert inner.get_layer("stem_norm").trainable
 
 
-@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("ema", [None, pytest.param(0.9, marks=pytest.mark.slow)])
 def test_frozen_layers_keep_all_their_bits_until_they_are_let_go(ema: float | None) -> None:
     """Their moving averages too: a frozen batch normalisation works as when predicting."""
     from cnn_sweeps.training import loop

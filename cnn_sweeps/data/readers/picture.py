@@ -99,7 +99,7 @@ def read(
 
     Raises:
         UnreadableImageError: not an image, damaged, or so large that it could be an attack.
-        DataError: it is missing or forbidden, or no file.
+        DataError: it is missing or forbidden, no file, or the system cannot read it now.
     """
     check_regular(path)  # also so that a missing or forbidden file is not called damaged
     height, width = size
@@ -123,9 +123,11 @@ def read(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(path, f"too large: {error}", "scale it down") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        if isinstance(error, OSError) and error.errno is not None:  # the system's: it may pass
+            with as_data_error(path):
+                raise
         if not isinstance(error, UnidentifiedImageError):
-            reason = getattr(error, "strerror", None)  # the system's, and not Pillow's
-            raise UnreadableImageError(path, reason or f"damaged: {error}") from error
+            raise UnreadableImageError(path, f"damaged: {error}") from error
         raise foreign_file(path, f"not a known image: {' '.join(FORMATS)}") from error
     pixels = np.asarray(flat).reshape(height, width, -1)
     return Picture(pixels=pixels, depth=depth, brightest=brightest)

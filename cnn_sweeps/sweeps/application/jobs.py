@@ -105,7 +105,7 @@ class JobRunner:
         """Up to a batch of trials that are no repetition."""
         jobs: list[Job] = []
         owner = Owner.here()
-        while len(jobs) < self.request.batch and not self.study.time_is_over():
+        while len(jobs) < self.request.batch and not self.study.time_is_up:
             trial = self.study.claim(owner)
             if trial is None:
                 break

@@ -86,7 +86,7 @@ def _prepare(request: ApplicationRequest) -> ApplicationStudy:
     recover(study, None, retries=budget.retries, show=lambda _: None)
     with hold_lock(request.address.lock):
         fill_queue(study, replace(budget, n_jobs=request.batch))
-        study.set_time_limit(budget.timeout)
+        study.set_deadline(budget.timeout)
     return study
 
 

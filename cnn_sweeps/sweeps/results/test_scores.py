@@ -14,12 +14,13 @@ from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import RecordError, StoreError
+from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, artifacts, finished_runs, model_files, notes
-from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, MODEL_FROM
+from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
 
@@ -110,7 +111,20 @@ def score(
         say(f"scoring {len(asked)} trials on the test split")
     for alike in _by_start(asked):
         known |= _score(study.plan.first.tracking, alike, workers)
+    for each in asked:
+        if each.trial not in known:
+            say(_without_scores(each, store))
     return known
+
+
+def _without_scores(trial: Unscored, store: Store) -> str:
+    """Why a trial that should have test scores has none."""
+    config_hash = str(store.get(trial.run_id).config_hash)[:SHOWN]
+    return (
+        f"trial {trial.trial} has no test scores: neither its model nor its epochs are stored, and "
+        "trained again here it has other weights. What was trained is a run of its own, with its "
+        f"own scores: cnn-sweeps show {config_hash}"
+    )
 
 
 def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
@@ -144,7 +158,7 @@ def _score(
 def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
     """The trials by what TensorFlow was started with; a process can choose that only once.
 
-    A sweep that was resumed has trials with other threads when fewer workers were left.
+    A sweep that was resumed with another number of workers has trials with other threads.
     """
     alike: dict[tuple[Any, Any], list[Unscored]] = {}
     for unscored in asked:
@@ -158,8 +172,8 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     """Score models on the test split; make the pictures of the best, and store their models.
 
     A model that is not stored comes from the epoch that the trial ended with. Where that is not
-    stored either, or was changed, the winner is trained again, which gives the same weights (same
-    config, same environment).
+    stored either, or was changed, the winner is trained again, which gives the same weights in the
+    same environment. Where it gives others, the trial has no scores.
     """
     store = Store.open(tracking)
     scores = {}
@@ -169,8 +183,9 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
         tests = _scored_as_stored(store, config, unscored) or _trained_again(
             store, config, unscored
         )
-        _log(store, unscored, tests)
-        scores[unscored.trial] = tests
+        if tests:
+            _log(store, unscored, tests)
+            scores[unscored.trial] = tests
     return scores
 
 
@@ -226,7 +241,10 @@ def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[
 
 
 def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
-    """The test metrics of a trial that is trained again, with its figures and its model."""
+    """The test metrics of a trial that is trained again, with its figures and its model.
+
+    None where its weights are not those that the trial had: nothing of them is said to be its own.
+    """
     with quiet_stderr():
         from cnn_sweeps.runs.run import run  # noqa: PLC0415 -- TensorFlow
     tracking = replace(
@@ -235,8 +253,11 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
         log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
     )
     again = run(replace(config, tracking=tracking), store)
-    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
     tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
+    if again.weights_sha256 != known.tags.get(WEIGHTS, again.weights_sha256):
+        logger.warning("trial %d: run %s has other weights", unscored.trial, again.run_id)
+        return {}
+    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
     if CURVES_FILE not in notes.pictures_of(store.client, known):
         curves = artifacts.read_bytes(store, again.run_id, CURVES_FILE)
         if curves is not None:

@@ -7,7 +7,9 @@ from optuna.trial import FrozenTrial, Trial
 
 PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
-TIME_LEFT = "cnn_sweeps:time_left"
+DEADLINE = "cnn_sweeps:deadline"
+CLOCK = "cnn_sweeps:clock"
+TIME_IS_UP = "cnn_sweeps:time_is_up"
 STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
 CPU_SLOTS = "cnn_sweeps:shares"
@@ -16,12 +18,13 @@ OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
 SCHEDULE = "cnn_sweeps:schedule"
 IMAGES = "cnn_sweeps:images:"
-"""Of a study: what it sweeps, its MLflow run, how long further trials may begin, whether the
-workers that a launcher placed are to end, the command line that last carried it out, into how
-many shares it divides the cores where seconds are compared, where its log is written, whether a
-controller may yet put trials into it, and how often a trial is requeued whose worker died. And,
-as system attributes, for nobody needs them at each look: which items there are beside those that
-wait, and the digest of the images that settings of data (a digest behind the name) lead to."""
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the
+clock of which host, and whether that is so, whether the workers that a launcher placed are to end,
+the command line that last carried it out, into how many shares it divides the cores where seconds
+are compared, where its log is written, whether a controller may yet put trials into it, and how
+often a trial is requeued whose worker died. And, as system attributes, for nobody needs them at
+each look: which items there are beside those that wait, and the digest of the images that settings
+of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"

@@ -1,7 +1,9 @@
 """What a process has read of a study, by what is asked of it, at the cost of what has changed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,6 +17,7 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.schedule import Schedule
 
+NEVER: Final[tuple[float, Mapping[str, Any]]] = (-math.inf, {})
 SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -34,6 +37,7 @@ class TrialIndex:
         scored: by experiment, the trials that ended with a value; not those that were replaced.
         schedule: the items of the study; None before they were read.
         ids: the storage's own numbers of trials, by number.
+        told: when the study was last asked for its own attributes, and what they were.
     """
 
     seen: int = 0
@@ -45,6 +49,7 @@ class TrialIndex:
     scored: dict[str, list[FrozenTrial]] = field(default_factory=dict)
     schedule: Schedule | None = None
     ids: dict[int, int] = field(default_factory=dict)
+    told: tuple[float, Mapping[str, Any]] = field(default=NEVER, compare=False)
     _planned: dict[int, None] | None = field(default=None, compare=False)
 
     def follow(self, schedule: Schedule) -> None:

@@ -66,12 +66,12 @@ def recover(
     if orphans:
         numbers = ", ".join(str(trial.number) for trial in orphans)
         logger.warning("recovering trials whose worker does not live: %s", numbers)
-    seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
         # One that was asked to stop had no time to requeue it itself.
         asked = trial.user_attrs.get(INTERRUPTED, None if OWNER in trial.user_attrs else UNOWNED)
         if asked is None:
             reason = (died or {}).get(_pid_of(trial), DIED)
+            seen = _last_sign(study, trial, watched=died is not None)
             ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         else:
             ended = requeue.after_interruption(study, trial, asked)
@@ -154,6 +154,20 @@ def close_superseded(study: TrialQueue, store: Store) -> None:
             reason = trial.user_attrs.get(REASON, DIED)
             store.close_run(run_id, "KILLED", f"{reason}; trial {number} has its result")
             logger.info("run %s closed: trial %d has its result", run_id, number)
+
+
+def _last_sign(study: TrialQueue, trial: FrozenTrial, *, watched: bool) -> float:
+    """When the worker of a trial last lived, by the clock that also says when the trial began.
+
+    Args:
+        study: whose trial.
+        trial: its worker has died.
+        watched: whether the workers of this host are looked at all the time.
+    """
+    owner = trial.user_attrs.get(OWNER)
+    if watched and (owner is None or Owner.from_json(owner).is_here):
+        return time.time()
+    return last_beat(study.address, trial) or last_heartbeat(study)
 
 
 def last_heartbeat(study: TrialQueue) -> float:

@@ -26,7 +26,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
-from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
@@ -34,6 +34,8 @@ from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
     BEAT,
     CELL,
+    CLOCK,
+    DEADLINE,
     EXPERIMENT_KEY,
     OPEN,
     OWNER,
@@ -43,7 +45,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     RESAMPLED,
     SCHEDULE,
     SLOT,
-    TIME_LEFT,
+    TIME_IS_UP,
     TRACEBACK,
     TRAJECTORY_KEY,
     carried_attributes,
@@ -53,16 +55,17 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
-from cnn_sweeps.sweeps.study.index import TrialIndex
+from cnn_sweeps.sweeps.study.index import NEVER, TrialIndex
 from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
 from cnn_sweeps.sweeps.study.patient_storage import knowing, together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
 from cnn_sweeps.sweeps.study.schedule import Schedule
 from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.study.time_limit import Countdown, TimeLimit
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
 
+LOOK = 1.0
+"""Seconds between two looks at whether the time is up."""
 CREATING = 60.0
 """Seconds in which who has created a study stores its plan, and begins its run."""
 
@@ -83,7 +86,6 @@ class TrialQueue:
         corrected: by number, trials that are shown otherwise than the storage has them.
         watch: what this process has seen of the trials of others.
         index: what it has seen of the trials altogether.
-        countdown: how it counts the time that is left.
         observations: what it has shown to samplers.
     """
 
@@ -94,7 +96,6 @@ class TrialQueue:
     corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
     index: TrialIndex = field(default_factory=TrialIndex)
-    countdown: Countdown = field(default_factory=Countdown)
     observations: Observations = field(default_factory=Observations)
 
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
@@ -433,24 +434,42 @@ class TrialQueue:
         counts = self.counts()
         return counts.finished == counts.total or not self.is_open
 
-    def set_time_limit(self, timeout: float | None) -> None:
-        """Let the sweep run on until `timeout` seconds are spent altogether, by this clock."""
+    @property
+    def time_is_up(self) -> bool:
+        """Whether no further trial may begin: the time of `set_deadline` is over.
+
+        The clock of the host that has set it decides, for those of others may show anything: there
+        the time is up when a process of that host has said so (`note_time`).
+        """
+        known = self._told()
+        if known.get(DEADLINE) is None:
+            return False
+        if known.get(CLOCK, this_host()) != this_host():
+            return bool(known.get(TIME_IS_UP))
+        return bool(time.time() >= known[DEADLINE])
+
+    def note_time(self) -> None:
+        """Let other hosts know when the time is up."""
+        if self.time_is_up and not self.attribute(TIME_IS_UP):
+            self.optuna_study.set_user_attr(TIME_IS_UP, True)
+            self.index.told = NEVER
+
+    def set_deadline(self, timeout: float | None) -> None:
+        """Let the sweep run on until `timeout` seconds are spent altogether."""
         spent = seconds_spent(self.optuna_study.get_trials(deepcopy=False))
-        self.countdown.own = True
-        self._say(TimeLimit.of(None if timeout is None else timeout - spent))
+        if timeout is not None:
+            self.optuna_study.set_user_attr(CLOCK, this_host())
+            self.optuna_study.set_user_attr(TIME_IS_UP, False)
+        deadline = None if timeout is None else time.time() + timeout - spent
+        self.optuna_study.set_user_attr(DEADLINE, deadline)
+        self.index.told = NEVER
 
-    def time_is_over(self) -> bool:
-        """Whether no further trial may begin; whose clock decides tells the others."""
-        countdown = self.countdown
-        if countdown.stale:
-            countdown.hear(TimeLimit.from_json(self.attribute(TIME_LEFT)))
-        if countdown.over and countdown.own and countdown.limit.left != 0:
-            self._say(TimeLimit.of(0))
-        return countdown.over
-
-    def _say(self, limit: TimeLimit) -> None:
-        self.countdown.hear(limit)
-        self.optuna_study.set_user_attr(TIME_LEFT, limit.to_json())
+    def _told(self) -> Mapping[str, Any]:
+        """The attributes of the study, read once a second: a trial may take less."""
+        now = time.monotonic()
+        if now - self.index.told[0] >= LOOK:
+            self.index.told = (now, self.storage.get_study_user_attrs(self._study_id))
+        return self.index.told[1]
 
     @property
     def parent_run_id(self) -> str | None:

@@ -91,8 +91,8 @@ class Worker:
     begun: tuple[str, str] | None = None
     claimed: float = 0.0
 
-    def work(self, most: int | None = None) -> None:
-        """Carry out trials until none is left, the time is up, or `most` are done.
+    def work(self, most: int | None = None) -> int:
+        """Carry out trials until none is left, the time is up, or `most` are done; how many were.
 
         Where none waits, and the controller may yet add some, it waits for so long as `patience`.
 
@@ -100,11 +100,11 @@ class Worker:
             StoreError: nothing can be recorded any more; the trial in hand has failed.
         """
         done, until = 0, time.monotonic() + self.patience
-        while not self.stop() and not self.study.time_is_over() and done != most:
+        while not self.stop() and not self.study.time_is_up and done != most:
             with self.study.address.refusing():
                 trial = self.study.claim(self.owner)
                 if trial is None and (time.monotonic() >= until or self.study.is_over):
-                    return
+                    return done
             if trial is None:
                 time.sleep(LOOK)
                 continue
@@ -112,7 +112,8 @@ class Worker:
                 self._carry_out(trial)
             done, until = done + 1, time.monotonic() + self.patience
             if self.worn():
-                return
+                break
+        return done
 
     def _carry_out(self, trial: Trial) -> None:
         """Carry out a claimed trial, unless it turns out that another process has requeued it."""
