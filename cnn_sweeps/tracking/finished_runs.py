@@ -62,9 +62,7 @@ def find_finished_runs(
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
-    ours = environment.same_software(
-        platform.python_version(), environment.versions_of(environment.PACKAGES)
-    )
+    ours = _software_here()
     ended = (run for run in runs if run.is_whole and run.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     if threads is not None:
@@ -142,3 +140,10 @@ def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
     with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
         return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
     return False
+
+
+def _software_here() -> frozenset[str]:
+    """The software that may have trained a run, with what makes networks and without."""
+    python, alone = platform.python_version(), environment.PACKAGES
+    both = [environment.versions_of(each) for each in (alone, (*alone, *environment.NETWORKS))]
+    return frozenset().union(*(environment.same_software(python, each) for each in both))
