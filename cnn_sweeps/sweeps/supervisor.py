@@ -22,7 +22,7 @@ from cnn_sweeps.sweeps.study.recovery import (
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers.signals import STOPS
+from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,11 @@ class Interrupts:
         """What is said of a trial that was given back for it."""
         ctrl_c = self.number == signal.SIGINT
         return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
+
+    @property
+    def of_a_scheduler(self) -> bool:
+        """Whether it was no person at a terminal who asked."""
+        return self.asked() and self.number not in BY_A_PERSON
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -225,7 +230,9 @@ class Supervisor:
         else:
             interrupts.say(f"\n{STOPPING}")
             workers.ask_to_stop()
-            note_interruption(self.study, workers.pids, interrupts.reason)
+            note_interruption(
+                self.study, workers.pids, interrupts.reason, job_ended=interrupts.of_a_scheduler
+            )
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt
