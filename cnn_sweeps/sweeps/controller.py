@@ -303,6 +303,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
                 execute=execute_of(study, None),
                 emit=supervisor.show,
                 stop=interrupts.asked,
+                job_ends=lambda: interrupts.of_a_scheduler,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             )
             supervisor.steers = False

@@ -23,7 +23,7 @@ from cnn_sweeps.sweeps.study.recovery import (
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers.signals import STOPS
+from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
@@ -98,6 +98,11 @@ class Interrupts:
         if self.number == signal.SIGINT:
             how = "press Ctrl-C" if sys.stdin and sys.stdin.isatty() else "interrupt it"
         return f"\n{text.format(again=f'{how} again')}"
+
+    @property
+    def of_a_scheduler(self) -> bool:
+        """Whether it was no person at a terminal who asked."""
+        return self.asked() and self.number not in BY_A_PERSON
 
     def heed(self) -> None:
         """Stop here if it was asked for.
@@ -237,7 +242,9 @@ class Supervisor:
         else:
             interrupts.say(interrupts.told(STOPPING))
             workers.ask_to_stop()
-            note_interruption(self.study, workers.pids, interrupts.reason)
+            note_interruption(
+                self.study, workers.pids, interrupts.reason, job_ended=interrupts.of_a_scheduler
+            )
 
     def _recover(self, died: Mapping[int, str], handled: set[int], interrupts: Interrupts) -> None:
         if interrupts.asked():  # what a terminal tells to all ends workers too; no failed attempt

@@ -59,9 +59,7 @@ def find_finished_runs(
         like: where its seconds were measured, as far as they depend on that; None for anywhere.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
-    ours = environment.same_software(
-        platform.python_version(), environment.versions_of(environment.PACKAGES)
-    )
+    ours = _software_here()
     ended = (run for run in runs if run.is_whole and run.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
@@ -144,3 +142,10 @@ def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None)
     except (ValueError, KeyError, TypeError):  # it was changed, or damaged
         return False
     return recorded.flags_are_here and (like is None or like.is_as_fast_as(recorded))
+
+
+def _software_here() -> frozenset[str]:
+    """The software that may have trained a run, with what makes networks and without."""
+    python, alone = platform.python_version(), environment.PACKAGES
+    both = [environment.versions_of(each) for each in (alone, (*alone, *environment.NETWORKS))]
+    return frozenset().union(*(environment.same_software(python, each) for each in both))

@@ -19,7 +19,8 @@ from cnn_sweeps.sweeps.plan.samplers import validate_sampler
 from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.json import sha256
 
 OURS = {
