@@ -158,5 +158,5 @@ def test_a_record_has_them_for_every_epoch_with_the_user_s_own(
     assert export.read(tmp_path / "exported").epochs == record.epochs
     with restore.importable_source(record, trust=False):
         pass  # to look at the network, no metric is imported
-    with pytest.raises(Exception, match=r"trainer.metrics=own_worst:worst.*\n.*--trust"):
+    with pytest.raises(Exception, match=r"trainer.metrics=own_worst:worst.*\n.*trust=True"):
         restore.importable_source(record, trust=False, to_train=True).__enter__()
