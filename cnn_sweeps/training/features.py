@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.data.arrays import Images
 from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.models import probe
 from cnn_sweeps.models.network import scores_dtype
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.feature_cache import FeatureCache
@@ -38,7 +39,7 @@ def with_features(model: keras.Model, dataset: Dataset, cache: FeatureCache | No
         dataset: the images.
         cache: where they may be, or are kept; in memory only when None.
     """
-    extractor = keras.Model(model.inputs[0], model.get_layer(LAYER).output)
+    extractor = keras.Model(model.inputs[0], model.get_layer(LAYER).output, name="extractor")
     images = (dataset.x_train, dataset.x_val)
     found = None if cache is None else _cached(extractor, images, cache)
     if found is None:
@@ -92,7 +93,7 @@ def _cached(
     extractor: keras.Model, images: Sequence[Images], cache: FeatureCache
 ) -> Sequence[Any] | None:
     """The features in files of the cache, or computed for it; None where it has no folder."""
-    named = sha256([BATCH, weights_sha256(extractor), cache.source])[:32]
+    named = _key(extractor, cache)
     shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
     try:
         with cache.locked(named):
@@ -105,3 +106,13 @@ def _cached(
             return found
     except OSError:
         return None
+
+
+def _key(extractor: keras.Model, cache: FeatureCache) -> str:
+    """What names the features: all that may move a bit of them.
+
+    A backbone of ours is determined by its config. One of the user's own may do something else
+    with the same weights, which only building it tells.
+    """
+    seen = [probe.network_sha256(extractor, probe.look_at(extractor))] if cache.own_code else []
+    return sha256([BATCH, weights_sha256(extractor), cache.source, *seen])[:32]

@@ -1,12 +1,13 @@
 """The average of the weights: what is evaluated and stored, while training goes on without it."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import pytest
 from networks import dataset, experiment, network, settings
 
-from cnn_sweeps.config.schema import CnnModel, TrainerConfig
+from cnn_sweeps.config.schema import CnnModel, CustomModel, TrainerConfig
 from cnn_sweeps.training.epoch import Epoch
 
 FULL = CnnModel(filters=2, conv_blocks=1, dense_units=0, batch_norm=True)
@@ -133,3 +134,27 @@ def test_the_best_weights_are_averages_of_the_best_epoch() -> None:
     data = dataset()
     val_loss, _ = training.trainer.evaluate(data.x_val, data.y_val)
     assert val_loss == done.epochs[done.best - 1].val_loss
+
+
+@pytest.mark.parametrize("freeze", ["none", "after_left"], ids=["another rate", "frozen"])
+def test_two_variables_of_one_path_are_not_mixed_by_a_new_phase(freeze: str) -> None:
+    """Two nested models with a layer `fc` each: each goes on with its own, average and momentum."""
+    from cnn_sweeps.training import ema, loop, optimizers
+
+    asked = TrainerConfig(ema=DECAY, batch_size=32)
+    model = network(CustomModel(function="own_nets:two_towers"))
+    loop.compile_model(model, asked, 50)
+    before = model.optimizer
+    weights = {id(v): n for n, v in enumerate(model.trainable_variables, start=1)}
+    for owner, kept in ema._pairs_of(before):
+        kept.assign(np.full(kept.shape, weights[id(owner)]))
+    for owner, kept in zip(before._trainable_variables, before._momentums, strict=True):
+        kept.assign(np.full(kept.shape, 10 * weights[id(owner)]))
+    loop.compile_model(model, replace(asked, freeze=freeze), 50)
+    after = model.optimizer
+    optimizers.carry(before, after)
+    ema.carry(before, model)
+    for owner, average in ema._pairs_of(after):
+        assert (average.numpy() == weights[id(owner)]).all()
+    for owner, kept in zip(after._trainable_variables, after._momentums, strict=True):
+        assert (kept.numpy() == 10 * weights[id(owner)]).all()

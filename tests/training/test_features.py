@@ -203,3 +203,35 @@ def test_training_on_features_is_an_experiment_of_its_own() -> None:
         for each in ("live", "cached")
     ]
     assert names[0] != names[1]
+
+
+OWN = """
+import json
+from pathlib import Path
+
+import keras
+from keras import layers
+
+
+def build(shape, classes):
+    image = keras.Input(shape)
+    maps = layers.Conv2D(2, 3, activation=json.loads(Path("net.json").read_text()))(image)
+    return keras.Model(image, layers.Dense(classes)(layers.GlobalMaxPooling2D()(maps)))
+"""
+
+
+def test_a_backbone_of_the_users_that_does_something_else_has_other_features(
+    tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same weights and the same files of code: it reads what it does."""
+    from cnn_sweeps.training import features
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_backbone.py").write_text(OWN)
+    own = {"name": "custom", "function": "own_backbone:build"}
+    model = config(model={"name": "pretrained", "backbone": own, "weights": None}).model
+    cache = FeatureCache(folder=tmp_path, own_code=True)
+    for activation in ("relu", "relu", "tanh"):
+        (tmp_path / "net.json").write_text(f'"{activation}"')
+        features.with_features(network(model), dataset(), cache)
+    assert computed == [50, 12] * 2
