@@ -107,9 +107,7 @@ def run(
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
             model_from = _model_from(network, experiment, done, tracked) if trial else None
-            weights = log.log_results(
-                later, config.trainer, metrics, done, network.model, model_from
-            )
+            weights = log.log_results(later, config, metrics, done, network.model, model_from)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
     return RunResult(
         name=experiment.name,
