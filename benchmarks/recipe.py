@@ -121,7 +121,7 @@ def compare(task: Task) -> Iterator[tuple[str, Training]]:
 
 
 def epochs_within(seconds: float, task: Task, timed: Sequence[Training]) -> int:
-    """As many epochs as trainings of all seeds have time for, at least one.
+    """As many epochs as trainings of all seeds have time for; the first is no measure of the next.
 
     Args:
         seconds: that are left.
@@ -133,7 +133,7 @@ def epochs_within(seconds: float, task: Task, timed: Sequence[Training]) -> int:
     again = (TIMED_SEEDS - 1) * sum(each.process for each in timed)
     trainings = len((KERAS, LIGHT)) * task.seeds
     most = ((seconds - again) / trainings - beside) / epoch
-    return task.epochs if most >= task.epochs else max(int(most), 1)
+    return task.epochs if most >= task.epochs else max(int(most), TIMED_EPOCHS)
 
 
 def _told(training: Training) -> str:

@@ -28,7 +28,7 @@ BATCH = 64
 SHIFT = 0.125
 """Share of the side by which `augment=light` shifts."""
 SETTINGS = (
-    *("model=resnet", "model.depth=8", "model.width=16", f"data.image_size=[{SIDE},{SIDE}]"),
+    *("model=resnet", "model.depth=8", "model.width=8", f"data.image_size=[{SIDE},{SIDE}]"),
     *("data=image_folder", "data.validation_fraction=0", f"trainer.batch_size={BATCH}"),
     *("trainer.schedule.name=cosine", "trainer.progress=none", "trajectory.reuse=false"),
 )

@@ -168,7 +168,8 @@ def evaluate(
         name: a unique prefix of a config hash, or the name of a study or a prefix of it.
         where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`, and `"data.root=FOLDER"` and the
             like where the images lie elsewhere.
-        metrics: as in `trainer.metrics`; of a study, the first one ranks.
+        metrics: as in `trainer.metrics`, or as typed, `"macro_f1,roc_auc"`; of a study, the first
+            one ranks.
         every_epoch: whether every epoch is measured, and not the one a run ended with.
         storage: where studies are, in place of the tracking folder.
         trust: whether the recorded code of `model.function` may be executed.
@@ -185,6 +186,7 @@ def evaluate(
     from cnn_sweeps.runs import measured
     from cnn_sweeps.runs.record import Record
 
+    metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
     measured.check_metrics(metrics)
     places, store, found = _asked_of(name, where, storage)
     which: measured.Which = "every" if every_epoch else "best"
@@ -233,12 +235,12 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    where = [
-        text for text in _texts(changes) if text.lstrip("+").startswith(("tracking.", "data."))
+    keywords = [
+        f"{key.replace('__', '.')}={_choice(_plain(each))}" for key, each in settings.items()
     ]
-    keywords = {key.replace("__", "."): values for key, values in settings.items()}
-    typed = [text for text in changes if text not in where]
-    typed += [f"{key}={_choice(values)}" for key, values in keywords.items()]
+    given = [*_texts(changes), *keywords]
+    where = [text for text in given if text.lstrip("+").startswith(("tracking.", "data."))]
+    typed = [text for text in given if text not in where]
     with as_config_error(typed):
         questions = runs.parse_changes(typed)
     places, store, found = _asked_of(name, where, storage)
@@ -272,7 +274,7 @@ def compare(
             they take. All when None.
 
     Raises:
-        ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
+        ConfigError: an unknown metric or experiment, a filter that MLflow cannot read, or no row.
         UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
@@ -280,6 +282,8 @@ def compare(
     from cnn_sweeps.runs.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
+    if top is not None and top < 1:
+        raise ConfigError(f"top={top} is invalid: it takes a number of rows from 1.")
     store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
     question = Question(
         metric=metric,
@@ -317,14 +321,16 @@ def reproduce(
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model is the user's own and `trust` was not given.
+        ConfigError: its model is the user's own and `trust` was not given, or no tolerance.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import export, lookup, validate
     from cnn_sweeps.runs import reproduce as runs
 
+    look_again()
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
     places, where = validate.places(_texts(overrides), weights=True)
@@ -356,22 +362,29 @@ def fork(
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that hash.
-        ConfigError: what is given cannot be changed, or the epochs do not fit.
+        ConfigError: nothing is changed, what is given cannot be changed, or the epochs do not fit.
         RecordError: the run cannot be taken up.
         DataError: the images are missing.
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the store refuses.
     """
     made = plan_fork(name, *overrides, *_typed(settings))
+    if made.is_parent:
+        raise ConfigError(
+            f"{name}: nothing is changed, so that this is {made.parent.name} itself.\n  Add what "
+            'changes, such as "trainer.epochs=12"; cs.load gives the run as it is.'
+        )
     return run(made.config, callbacks=callbacks)
 
 
 def plan_fork(name: str, *overrides: str) -> Fork:
     """What a fork would be, trained by nobody yet; see `fork`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import fork as runs
     from cnn_sweeps.runs import lookup
     from cnn_sweeps.runs.hydra_errors import as_config_error
 
+    look_again()
     where = [
         text for text in _texts((name, *overrides)) if text.lstrip("+").startswith("tracking.")
     ]
@@ -400,8 +413,10 @@ def config_of(composed: DictConfig) -> Config:
 
 def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) -> RunResult:
     """Train a checked config and log it to an open store; see `run`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.training.backend import quiet_stderr
 
+    look_again()
     with quiet_stderr():
         from cnn_sweeps.runs.run import run as train
     return train(config, store, callbacks=callbacks)
@@ -409,9 +424,11 @@ def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) 
 
 def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
     """Carry out a checked sweep and write its report; see `sweep`."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.report import publish
     from cnn_sweeps.sweeps import controller
 
+    look_again()
     return controller.sweep(request, display, publish)
 
 
@@ -419,8 +436,10 @@ def _asked_of(
     name: str, where: Sequence[str], storage: str | None
 ) -> tuple[list[str], Store, Record | SweepStudy]:
     """Where images lie now, the store, and the run or the study that a name is of."""
+    from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import lookup, validate
 
+    look_again()
     places, rest = validate.places(_texts((name, *where))[1:])
     tracking = _tracking(rest, *validate.PLACES)
     store = lookup.open_store(tracking, name)
@@ -558,4 +577,5 @@ def _choice(values: Any) -> Any:
 
     if isinstance(values, list | tuple):
         return ",".join(map(text_of, values))
+    values = _plain(values)
     return values if isinstance(values, str) else text_of(values)

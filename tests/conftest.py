@@ -1,6 +1,7 @@
 """What every test gets: no telemetry, no settings of the person who runs the tests."""
 
 import gc
+import itertools
 import os
 import sqlite3
 import sys
@@ -59,9 +60,17 @@ def do_not_wait_for_the_disk(connection: object, _record: object) -> None:
 gc.disable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what takes longest begin first: no core is left alone with it at the end."""
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups after it
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Let what takes longest begin first: no core is left alone with it at the end.
+
+    Tests that share a fixture of their module are one group for `--dist loadgroup`.
+    """
     items.sort(key=minutes, reverse=True)
+    for item in items:
+        fixtures = itertools.chain(*item._fixtureinfo.name2fixturedefs.values())
+        if any(fixture.scope == "module" for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 def minutes(item: pytest.Item) -> float:

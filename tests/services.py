@@ -16,6 +16,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from cnn_sweeps.tracking.server import SETTINGS
+
 LOCAL = "127.0.0.1"
 DEBIAN = "/usr/lib/postgresql"
 ACCOUNT = "postgres"
@@ -136,6 +138,7 @@ class MlflowServer:
         words += ["--artifacts-destination", str(self.folder / "artifacts")]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *words],
+            env={**os.environ, **SETTINGS},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

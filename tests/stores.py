@@ -39,8 +39,7 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            with database.quiet_mlflow():
-                database.prepare(path, artifacts=(folder / "artifacts").as_uri())
+            database.prepare(path, artifacts=(folder / "artifacts").as_uri())
     return path
 
 

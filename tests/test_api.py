@@ -1,6 +1,7 @@
 """`import cnn_sweeps as cs`: values for Python, and the same as from the command line."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from programs import typed
+from stores import Finished
 
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
@@ -205,6 +207,44 @@ def test_reproduce_wants_one_name() -> None:
         cs.reproduce("abcd", run_id="e" * 32)
 
 
+@pytest.mark.parametrize("tolerance", [-0.1, math.nan, math.inf])
+def test_a_tolerance_that_allows_everything_is_refused(
+    finished: Finished, tolerance: float
+) -> None:
+    """As on the command line, and before anything is trained."""
+    with pytest.raises(ConfigError, match="tolerance=.* is invalid: it takes a number from 0"):
+        cs.reproduce(
+            finished.result.identity.short, f"tracking.dir={finished.home}", tolerance=tolerance
+        )
+
+
+@pytest.mark.parametrize("split", ["train", "tests", ""])
+def test_a_split_that_there_is_not_is_refused(finished: Finished, split: str) -> None:
+    """The images of another one are not scored under its name."""
+    run = cs.load(finished.result.identity.short, f"tracking.dir={finished.home}")
+    with pytest.raises(ConfigError, match=f"split='{split}' is invalid"):
+        run.evaluate(split=split)
+
+
+def test_a_fork_that_changes_nothing_is_refused(finished: Finished) -> None:
+    """It would be its parent once more."""
+    with pytest.raises(ConfigError, match="nothing is changed, so that this is cnn "):
+        cs.fork(finished.result.identity.short, f"tracking.dir={finished.home}")
+
+
+def test_no_row_is_no_ranking(finished: Finished) -> None:
+    """However many runs there are."""
+    with pytest.raises(ConfigError, match="top=0 is invalid"):
+        cs.compare(f"tracking.dir={finished.home}", top=0)
+
+
+def test_keywords_of_a_question_may_say_where(finished: Finished) -> None:
+    """As those of a run do."""
+    short = finished.result.identity.short
+    found = cs.what_if(short, tracking__dir=finished.home, trainer__epochs=[1, 2])
+    assert found == cs.what_if(short, f"tracking.dir={finished.home}", "trainer.epochs=1,2")
+
+
 def test_where_nothing_was_logged_nothing_is_made() -> None:
     """A look into a folder leaves no store behind."""
     with pytest.raises(UnknownHashError, match="no run was ever logged"):
@@ -262,3 +302,24 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
     assert ours["trials"] == [[trial["params"], trial["values"]] for trial in trials]
     assert ours["best"] == cs.compare("tracking.dir=typed").runs[0].config_hash
     assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        pytest.param(
+            [],
+            'metrics names no metric. Type, for example, metrics=["macro_f1", "roc_auc"]',
+            id="none",
+        ),
+        pytest.param(
+            "macro_f1,rocauc",
+            'metrics=["rocauc"] is not a metric (did you mean roc_auc?)',
+            id="text",
+        ),
+    ],
+)
+def test_refusals_name_the_argument(metrics: Any, message: str) -> None:
+    """As it is called in Python, and not the option of the command line."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        cs.evaluate("abcd", metrics=metrics)

@@ -145,6 +145,7 @@ def test_golden_names_stand_when_the_schema_grows(later: Path) -> None:
     assert {line.split()[0] for line in done.stderr.splitlines()} == OWN
 
 
+@pytest.mark.slow
 def test_without_a_neutral_mark_all_names_move(tmp_path: Path) -> None:
     """The mark is what holds them: the tests here can fail."""
     some = "import golden; golden.CASES[3:] = []; print(*golden.broken(), sep='\\n')"

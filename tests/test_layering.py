@@ -504,6 +504,7 @@ def endings(folder: Path, commands: list[list[str]], heavy: set[str]) -> list[st
     return [line.removeprefix("CODE ") for line in lines if line.startswith("CODE ")]
 
 
+@pytest.mark.slow
 def test_what_only_explains_loads_nothing_heavy(tmp_path: Path) -> None:
     """Help and lists answer before TensorFlow could have been imported."""
     commands = [["--help"], ["cache"], *([command, "--help"] for command in main.COMMANDS)]

@@ -395,6 +395,7 @@ def test_the_images_have_the_digest_that_they_had(records: dict[str, Record]) ->
     assert (len(images.x_train), len(images.x_val), len(images.x_test)) == (270, 30, 359)
 
 
+@pytest.mark.slow
 def test_reading_changes_nothing(own: Path, written: Path, told: Told) -> None:
     """No tag, no metric and no file of what was stored."""
     for words in (

@@ -95,6 +95,7 @@ def test_every_import_of_the_program_is_declared(folder: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_import_of_the_tests_is_declared() -> None:
     """The dev extra has what the tests import; packaging comes with pytest itself."""
     modules = set(imported_names(ROOT / "tests"))

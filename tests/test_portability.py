@@ -81,6 +81,7 @@ def test_every_module_imports(tmp_path: Path) -> None:
     assert hidden(IMPORTING, tmp_path) == "imported\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -155,6 +155,22 @@ def test_help_lists_every_target(checkout: Checkout) -> None:
     assert not (checkout.folder / ".venv").exists()
 
 
+def continuous_integration(checkout: Checkout, failing: str = "") -> tuple[int, list[str]]:
+    """The exit code of `.ci/run`, and what make is asked for; one of the calls may fail."""
+    (checkout.folder / ".ci").mkdir()
+    script = shutil.copy(ROOT / ".ci" / "run", checkout.folder / ".ci" / "run")
+    fake_make = checkout.folder / "make"
+    fake_make.write_text(
+        f'#!/bin/sh\necho "$CNN_SWEEPS_DATA in $PWD: $*"\n[ "$1" != "{failing}" ]\n'
+    )
+    fake_make.chmod(0o755)
+    path = f"{checkout.folder}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [script], cwd="/", env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
 @pytest.mark.parametrize("is_there", [True, False], ids=["data sets", "no data sets"])
 def test_ci_run_hands_on_the_data_sets_beside_the_checkout(
     is_there: bool, checkout: Checkout
@@ -163,14 +179,17 @@ def test_ci_run_hands_on_the_data_sets_beside_the_checkout(
     data = checkout.folder.parent / "shared" / "datasets"
     if is_there:
         data.mkdir(parents=True)
-    (checkout.folder / ".ci").mkdir()
-    script = shutil.copy(ROOT / ".ci" / "run", checkout.folder / ".ci" / "run")
-    fake_make = checkout.folder / "make"
-    fake_make.write_text('#!/bin/sh\necho "$CNN_SWEEPS_DATA in $PWD: $*"\n')
-    fake_make.chmod(0o755)
-    path = f"{checkout.folder}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [script], cwd="/", env={"PATH": path}, capture_output=True, text=True, check=True
-    )
-    expected = f"{data if is_there else ''} in {checkout.folder}: check SELECT=not network"
-    assert expected in done.stdout
+    code, said = continuous_integration(checkout)
+    place = f"{data if is_there else ''} in {checkout.folder}: "
+    asked = [line.removeprefix(place).partition(" ARGS=")[0] for line in said]
+    assert {*asked[:2]} == {"setup", "ray"}
+    assert asked[2:] == ["check", "test SELECT=slow and not network"]
+    assert "\nSELECT ?= not slow and not network\n" in (ROOT / "Makefile").read_text("utf-8")
+    assert code == 0
+
+
+@pytest.mark.parametrize("failing", ["check", "test"])
+def test_ci_run_tells_all_and_fails_with_any_of_it(failing: str, checkout: Checkout) -> None:
+    """The slow tests run beside the rest, and are told behind it."""
+    code, said = continuous_integration(checkout, failing)
+    assert (code, len(said)) == (1, 4)

@@ -18,12 +18,13 @@ from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.report.publish import PAGE
 from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.tracking import Store, model_files, pages
+from cnn_sweeps.tracking import Store, artifacts, database, model_files, pages
 from cnn_sweeps.tracking.names import KIND
 
 PARAMS = {"model.filters": "choice(2,4)", "model.conv_blocks": "range(0,2)"}
@@ -114,15 +115,40 @@ def test_the_winner_alone_has_pictures(home: Store, ranking: Ranking) -> None:
     assert set(others) == {0}
 
 
-def test_same_sweep_again_adds_nothing(home: Store, ranking: Ranking) -> None:
-    """The same command finds its study complete and shows the same table."""
+def test_same_sweep_again_adds_nothing(
+    home: Store,
+    ranking: Ranking,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same command finds its study complete, shows the same, and does not ask for MLflow."""
     (parent,) = home.tagged({KIND: "sweep"})
     before = home.children(parent.run_id)
+
+    def refuse(_: str) -> None:
+        raise AssertionError("somebody asked for MLflow")
+
+    monkeypatch.setattr(database, "_made", refuse)
     again = swept(home.dir)
+    printed = capsys.readouterr().out
     assert [row.number for row in again.rows] == [row.number for row in ranking.rows]
+    assert again.rows == ranking.rows
     assert len(before) == len(ranking.rows)
-    assert {run.run_id for run in home.children(parent.run_id)} == {run.run_id for run in before}
-    assert len(home.tagged({KIND: "sweep"})) == 1
+    assert home.children(parent.run_id) == before
+    assert home.tagged({KIND: "sweep"}) == [parent]  # as it ended the first time
+    for told in ("3 done before", "rerun best:", "report:"):
+        assert told in printed
+
+
+def test_what_was_changed_after_a_sweep_is_put_right_by_the_same_command(
+    home: Store, ranking: Ranking
+) -> None:
+    """Table and report are made anew where one of them is gone."""
+    (parent,) = home.tagged({KIND: "sweep"})
+    page = Path(artifacts.where_is(home, parent.run_id, PAGE))
+    page.unlink()
+    assert swept(home.dir).rows == ranking.rows
+    assert page.exists()
 
 
 @pytest.mark.slow
@@ -141,6 +167,7 @@ def test_a_sweep_of_which_nothing_came_is_a_failure(
     assert (parent.status, "diverged" in parent.tags["error"]) == ("FAILED", True)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_given_up_has_a_report(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ STORED_RUNS = (
 IN_PLACE_OF_HASH = ("run_id", "folder")
 """Options that name a run, so that its hash is left out."""
 TRUST = "execute the recorded code of model.function"
+STORAGE = "hydra.sweeper.storage="
+"""Where studies are, where that is not the tracking folder, as it is typed for a sweep."""
 MANY = 1000
 """As many names as anybody types."""
 
@@ -30,6 +32,13 @@ def whole_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise ArgumentTypeError(f"{text} is not an integer from 1")
     return int(text)
+
+
+def take_storage(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Where studies are, if that was typed, and the other overrides."""
+    typed = [word for word in overrides if word.startswith(STORAGE)]
+    others = [word for word in overrides if word not in typed]
+    return (typed[-1].removeprefix(STORAGE) if typed else None), others
 
 
 class Arguments(ArgumentParser):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, whole_number
 from cnn_sweeps.data import overview
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs import validate
@@ -45,7 +45,11 @@ def main(typed: list[str]) -> int:
         help="write a page with a contact sheet and, with augment=NAME, what that does (HTML)",
     )
     parser.add_argument(
-        "--first", type=int, default=FIRST, metavar="N", help=f"label errors to list ({FIRST})"
+        "--first",
+        type=whole_number,
+        default=FIRST,
+        metavar="N",
+        help=f"label errors to list ({FIRST})",
     )
     parser.add_trust()
     asked = parser.read(typed)
@@ -98,7 +102,7 @@ def _label_errors(asked: Namespace) -> int:
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
         suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)
-    shown = suspects[: max(asked.first, 0)]
+    shown = suspects[: asked.first]
     columns = {
         "image": [each.name for each in shown],
         "label": [each.label for each in shown],

@@ -4,22 +4,17 @@ With `--metrics`, metrics of the validation images for a run, each of its epochs
 """
 
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import Literal
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, take_storage
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.evaluation.evaluation import Evaluation
+from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation, split_of
 from cnn_sweeps.runs import validate
 from cnn_sweeps.runs.measured import MeasuredRun
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
-
-SPLITS: Mapping[str, Literal["test", "val"]] = {"test": "test", "val": "val", "validation": "val"}
-"""What is typed, and the split."""
 
 
 def main(typed: list[str]) -> int:
@@ -46,7 +41,7 @@ def main(typed: list[str]) -> int:
 def _parser() -> Arguments:
     made = Arguments(
         "evaluate",
-        "HASH|STUDY [options] [data.root=FOLDER]",
+        "HASH|STUDY [options] [data.root=FOLDER] [hydra.sweeper.storage=URL]",
         "Evaluate the stored model of a finished run: accuracy, balanced accuracy, F1, AUCs, log "
         "loss, Brier score and calibration error, with 95 % bootstrap intervals, and precision, "
         "recall and F1 of each class. With --metrics, these metrics of the validation images, for "
@@ -56,7 +51,9 @@ def _parser() -> Arguments:
     )
     made.add_run_id()
     made.add_argument(
-        "--split", choices=[*SPLITS], help="which images (test; validation with --metrics)"
+        "--split",
+        choices=sorted({*SPLITS, *SPLITS.values()}),
+        help="which images (test; validation with --metrics)",
     )
     made.add_argument(
         "--metrics", metavar="NAME,...", help="such as macro_f1,roc_auc,my_module:function"
@@ -76,7 +73,7 @@ def _evaluate(asked: Namespace) -> None:
     places, where = validate.places(asked.overrides)
     name = asked.names[0] if asked.names else None
     run = api.load(name, *where, run_id=asked.run_id)
-    found = run.evaluate(split=SPLITS[asked.split or "test"], places=places, trust=asked.trust)
+    found = run.evaluate(split=asked.split or "test", places=places, trust=asked.trust)
     if asked.json:
         say(dump_json(found))
     else:
@@ -85,16 +82,18 @@ def _evaluate(asked: Namespace) -> None:
 
 def _measure(asked: Namespace) -> None:
     """Print metrics of the validation images."""
-    if SPLITS[asked.split or "val"] == "test":
+    if split_of(asked.split or "val") == "test":
         raise ConfigError(
             "--metrics compares epochs and trials, which only the validation images may decide: "
             "the test split would be overfitted.\nLeave --split out; cnn-sweeps evaluate HASH "
             "scores the test images of one run."
         )
+    storage, places = take_storage(asked.overrides)
     found = api.evaluate(
         asked.run_id or asked.names[0],
-        *asked.overrides,
-        metrics=[each for each in asked.metrics.split(",") if each],
+        *places,
+        storage=storage,
+        metrics=asked.metrics,
         every_epoch=asked.every_epoch,
         trust=asked.trust,
     )
@@ -104,8 +103,7 @@ def _measure(asked: Namespace) -> None:
 
 def _show(name: str, found: Evaluation) -> None:
     out = output.console()
-    words = {"test": "test", "val": "validation"}[found.split]
-    out.heading(name, f"  ({pluralize(found.images, f'{words} image')})")
+    out.heading(name, f"  ({pluralize(found.images, f'{SPLITS[found.split]} image')})")
     found.overall_table().show(out)
     out.print()
     found.class_table().show(out)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.validate import compose_tracking
@@ -12,7 +12,6 @@ from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
-STORAGE = "hydra.sweeper.storage="
 
 
 def main(typed: list[str]) -> int:
@@ -36,9 +35,8 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--output", "--into", type=Path, metavar="FILE", help="where to write it")
     asked = parser.read(typed)
     name = asked.names[0] if asked.names else None
-    storages = [word for word in asked.overrides if word.startswith(STORAGE)]
-    storage = storages[-1].removeprefix(STORAGE) if storages else None
-    tracking = compose_tracking([word for word in asked.overrides if word not in storages])
+    storage, where = take_storage(asked.overrides)
+    tracking = compose_tracking(where)
     if asked.output is not None:
         _check_writable(asked.output)
     study, text = _report(name, storage, tracking, asked.format)

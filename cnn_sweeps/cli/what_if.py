@@ -2,7 +2,7 @@
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, take_storage
 from cnn_sweeps.runs.outcomes import WhatIf
 from cnn_sweeps.text.format import pluralize
 
@@ -20,7 +20,7 @@ def main(typed: list[str]) -> int:
     """
     parser = Arguments(
         "what-if",
-        "HASH|STUDY KEY=VALUE[,VALUE...]",
+        "HASH|STUDY KEY=VALUE[,VALUE...] [hydra.sweeper.storage=URL]",
         "Say when a finished run would have stopped under another rule (trainer.epochs, "
         "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), or what the "
         "average of its last epochs is worth (trainer.weight_averaging); what it would have come "
@@ -32,7 +32,8 @@ def main(typed: list[str]) -> int:
     parser.add_forms("it")
     parser.add_trust()
     asked = parser.read(typed)
-    found = api.what_if(asked.names[0], *asked.overrides, trust=asked.trust)
+    storage, changes = take_storage(asked.overrides)
+    found = api.what_if(asked.names[0], *changes, storage=storage, trust=asked.trust)
     if isinstance(found, WhatIf):
         known = f"  ({pluralize(found.known, 'epoch')} known)"
         output.print_results(found, asked, found.name, known)

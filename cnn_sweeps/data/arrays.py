@@ -244,6 +244,7 @@ def renumber_labels(parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[s
         DataError: fractions, or a label that no training image has.
     """
     values = {name: _values(part) for name, part in parts.items() if name.startswith("y_")}
+    _refuse_mixed(parts, values)
     known = np.unique(values["y_train"])
     made = dict(parts)
     for name, found in values.items():
@@ -256,10 +257,26 @@ def renumber_labels(parts: Mapping[str, Part]) -> tuple[dict[str, Part], tuple[s
     return made, None if names == tuple(map(str, range(len(known)))) else names
 
 
+def _refuse_mixed(parts: Mapping[str, Part], values: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse numbers beside text: `10` comes after `2`, and `"10"` before `"2"`.
+
+    Raises:
+        DataError: the labels of one part are text, and those of another are not.
+    """
+    text = {name: found.dtype.kind == "U" for name, found in values.items()}
+    for name, is_text in text.items():
+        if is_text != text["y_train"]:
+            kinds = ("text", "numbers") if is_text else ("numbers", "text")
+            raise DataError(
+                f"{parts[name].where} holds {kinds[0]}, and {parts['y_train'].where} {kinds[1]}; "
+                "write the labels of all splits in one way."
+            )
+
+
 def _values(part: Part) -> NDArray[Any]:
     """Labels of any kind, one for each image."""
     array, where = _one_each(part), part.where
-    if array.dtype.kind == "f" and np.array_equal(array, array.round()):
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == array.round()).all():
         return array.astype(np.int64)
     if array.dtype.kind == "S":
         return np.char.decode(array, "utf-8", "replace")

@@ -116,7 +116,11 @@ class Decoded:
 
 
 def read(
-    paths: Sequence[str], digests: NDArray[np.bytes_], config: ImageFiles, source: Path
+    paths: Sequence[str],
+    digests: NDArray[np.bytes_],
+    config: ImageFiles,
+    source: Path,
+    check: Callable[[], None] = lambda: None,
 ) -> Decoded:
     """The images of these files, from the cache, or decoded into it.
 
@@ -125,14 +129,17 @@ def read(
         digests: SHA-256 of each, 64 hex digits.
         config: how they are decoded, where the cache is, and how large it may become.
         source: the folder or table that names them.
+        check: called when all are decoded, and before they are kept: whether the files are still
+            those of the digests.
 
     Raises:
-        DataError: all images of one depth are black, or there is no room for them.
+        DataError: all images of one depth are black, there is no room for them, or a file cannot
+            be read now, or was changed meanwhile.
     """
     decoding, needed = Decoding.of(config), len(paths) * prod(Decoding.of(config).shape)
     if needed > config.cache_gb * GB:
         room = math.ceil(needed / GB * 1.1)
-        return _in_memory(paths, decoding, source, f"type data.cache_gb={room}")
+        return _in_memory(paths, decoding, source, check, f"type data.cache_gb={room}")
     store = DecodedStore(cache_folder(config.cache))
     entry = store.entry(key_of(digests, decoding))
     why = f"{entry.folder} is gone"
@@ -140,7 +147,7 @@ def read(
         with locked(entry.lock):
             known = entry.load()
             if known is None:
-                entry.write(paths, decoding, source)
+                entry.write(paths, decoding, source, check)
                 store.evict(config.cache_gb, keep=entry)
                 known = entry.load()
     except OSError as error:
@@ -152,7 +159,7 @@ def read(
         }
         return replace(known, faults=named)
     remedy = f"{why}; choose another folder with data.cache"
-    found = _in_memory(paths, decoding, source, remedy)
+    found = _in_memory(paths, decoding, source, check, remedy)
     kept = f"The decoded images are kept in memory: {remedy}."
     return replace(found, notices=(*found.notices, kept))
 
@@ -231,12 +238,14 @@ class Entry:
         view = View(base=images, places=np.arange(len(images)), prints=prints)
         return Decoded(images=view, faults=faults, notices=notices)
 
-    def write(self, paths: Sequence[str], decoding: Decoding, source: Path) -> None:
+    def write(
+        self, paths: Sequence[str], decoding: Decoding, source: Path, check: Callable[[], None]
+    ) -> None:
         """Decode the files. Only for who has the lock.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
-            DataError: all images of one depth are black.
+            DataError: see `read`.
         """
         self.remove()
         part = self.folder.with_name(f"{self.folder.name}{PART}{os.getpid()}")
@@ -245,6 +254,7 @@ class Entry:
             shape = (len(paths), *decoding.shape)
             with _image_file(part / IMAGES, shape) as put:
                 prints, faults, notices = _decode(paths, decoding, put, source)
+            check()
             np.save(part / PRINTS, prints)
             about = {
                 "format": FORMAT,
@@ -354,23 +364,27 @@ def print_of(pixels: Pixels) -> bytes:
     return blake2b(pixels.tobytes(), digest_size=PRINT).digest()
 
 
-def _in_memory(paths: Sequence[str], decoding: Decoding, source: Path, why: str) -> Decoded:
+def _in_memory(
+    paths: Sequence[str], decoding: Decoding, source: Path, check: Callable[[], None], why: str
+) -> Decoded:
     """Decode into an array of this process.
 
     Args:
         paths: the files.
         decoding: how.
         source: that names them.
+        check: see `read`.
         why: what is said behind the refusal of so many.
 
     Raises:
-        DataError: they do not fit into memory, or all of one depth are black.
+        DataError: they do not fit into memory; or see `read`.
     """
     shape = (len(paths), *decoding.shape)
     check_memory(prod(shape), source, why)
     with as_data_error(source):
         images = np.zeros(shape, dtype=np.uint8)
     prints, faults, notices = _decode(paths, decoding, images.__setitem__, source)
+    check()
     view = View(base=images, places=np.arange(len(images)), prints=prints)
     return Decoded(images=view, faults=faults, notices=notices)
 
@@ -393,6 +407,7 @@ def _image_file(path: Path, shape: tuple[int, ...]) -> Iterator[Put]:
             os.pwrite(file.fileno(), pixels.tobytes(), start + place * size)
 
         yield put
+        os.fsync(file.fileno())  # else there may be zeros, which are images, after a power cut
 
 
 @contextmanager

@@ -1,19 +1,22 @@
 """From the `data` config group to a `Dataset`."""
 
 from dataclasses import replace
-from functools import lru_cache
 
 from cnn_sweeps.config.rules import DATA, least_number
-from cnn_sweeps.config.schema import Data, Split
+from cnn_sweeps.config.schema import Data, DigitsData, Split
 from cnn_sweeps.data import memory
 from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
+from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.data.split import divide, refuse_unused
 from cnn_sweeps.text.escape import printable
 
 DIVIDES = ("limit", "validation_fraction", "split_seed")
 """Settings that divide images, and that no reader knows."""
+MOST_KEPT = 2
+"""Data sets that a process keeps."""
+_kept: dict[Data, Dataset] = {}
 
 
 def load(config: Data) -> Dataset:
@@ -75,10 +78,24 @@ def divide_content(content: Content, config: Data) -> Dataset:
     return replace(dataset, notices=tuple(map(printable, (*content.notices, *own))))
 
 
-@lru_cache(maxsize=2)
 def load_cached(config: Data) -> Dataset:
     """The images of a config; the trials of a sweep in one process share them."""
-    return load(config)
+    dataset = _kept.pop(config, None) or load(config)
+    _kept[config] = dataset  # last, which is forgotten last
+    for oldest in list(_kept)[:-MOST_KEPT]:
+        _kept.pop(oldest, None)
+    return dataset
+
+
+def look_again() -> None:
+    """Forget the images of a user's own: their files may have changed since the last call.
+
+    In a notebook one process trains, moves files to another class, and trains again. What was
+    published is known by its digest, or comes with a package.
+    """
+    for config in list(_kept):
+        if config.name not in PUBLISHED and not isinstance(config, DigitsData):
+            _kept.pop(config, None)
 
 
 def as_read(config: Data, dataset: Dataset) -> Data:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation import calibration, curves, metrics
 from cnn_sweeps.evaluation.calibration import Bin
 from cnn_sweeps.evaluation.curves import Curve
@@ -20,6 +21,20 @@ SPLITS: Mapping[str, str] = {"test": "test", "val": "validation"}
 """What people call them."""
 FREQUENT = 20
 """Confusions of two classes that are listed."""
+
+
+def split_of(name: str) -> Split:
+    """The split that a person calls so: `test`, `val` or `validation`.
+
+    Raises:
+        ConfigError: there is none, or a network was trained on it.
+    """
+    for split in get_args(Split):
+        if name in (split, SPLITS[split]):
+            return cast("Split", split)
+    raise ConfigError(
+        f"split={name!r} is invalid: a trained network is evaluated on test or val (validation)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from cnn_sweeps.config.schema import HUB, HubModel
+from cnn_sweeps.config.schema import HUB, HubModel, Model, PretrainedModel
 from cnn_sweeps.errors import ConfigError, DataError
 from cnn_sweeps.models.network import Network, Shape, Tensor
 from cnn_sweeps.text.format import first_line
@@ -18,6 +18,8 @@ from cnn_sweeps.text.format import first_line
 CONFIG: Final = "config.json"
 CONVERTER: Final = "image_converter.json"
 WEIGHTS: Final = "model.weights.h5"
+PACKAGE: Final = "keras-hub"
+"""What makes these networks, as package registries call it."""
 NOT_THE_NETWORK: Final = ("name", "trainable", "dtype", "image_shape")
 """What a preset says beside the layers; the shape is that of the images."""
 
@@ -91,6 +93,12 @@ def build_whole(model: HubModel, shape: Shape) -> Any:
             f"KerasHub refuses {model.class_name} for images of {shape[0]}x{shape[1]}: "
             f"{first_line(error)}\nType a preset of a network for images, or model.input_size=[..]."
         ) from error
+
+
+def packages_of(model: Model) -> tuple[str, ...]:
+    """The packages beside Keras that make a network: KerasHub, or none."""
+    is_hub = isinstance(model, PretrainedModel) and isinstance(model.network, HubModel)
+    return (PACKAGE,) if is_hub else ()
 
 
 def title(model: HubModel) -> str:

@@ -30,10 +30,12 @@ PACKAGES: Final = (
     "pillow",
 )
 COMPUTING: Final = ("tensorflow", "keras", "numpy")
-"""The packages that compute; the others only compose, search and remember.
+"""The packages that compute in every training; the others only compose, search and remember.
 
 Our own stands for itself by the digest of its code: a release alone moves no bit.
 """
+NETWORKS: Final = ("keras-hub",)
+"""Packages that compute as well where the network is made by them, and are recorded there alone."""
 SAME_BITS: Final = (({"cnn-sweeps": "0.1.0"}, "696e8ca94602cdf4"),)
 """Earlier states of this package whose finished runs hold: version, where it counted, and code.
 
@@ -157,9 +159,21 @@ class Environment:
 
     @classmethod
     def capture(
-        cls, *, threads: int, deterministic: bool, decoded: str | None = None
+        cls,
+        *,
+        threads: int,
+        deterministic: bool,
+        decoded: str | None = None,
+        beside: tuple[str, ...] = (),
     ) -> "Environment":
-        """The environment of this process, now; never fails and imports nothing heavy."""
+        """The environment of this process, now; never fails and imports nothing heavy.
+
+        Args:
+            threads: see above.
+            deterministic: see above.
+            decoded: see above.
+            beside: those of `NETWORKS` that make the network.
+        """
         cpu, flags = _processor()
         devices, intra, inter = _tensorflow()
         commit, dirty = checkout.commit()
@@ -167,7 +181,7 @@ class Environment:
             python=platform.python_version(),
             platform=platform.platform(),
             hostname=socket.gethostname(),
-            packages=versions_of(PACKAGES),
+            packages=versions_of((*PACKAGES, *beside)),
             code=checkout.digest(),
             cpu=cpu,
             cpu_count=cores(),
@@ -231,7 +245,7 @@ class Environment:
             **pixels,
             "python": _minor(self.python),
             "system": _system(self.platform),
-            "packages": {name: self.packages.get(name) for name in COMPUTING},
+            "packages": _computing(self.packages),
             **{name: values[name] for name in NUMERICS},
             "threads": self.threads or self.intra_op_threads or self.cpu_count,
         }
@@ -249,6 +263,16 @@ class Environment:
     def difference_in_numerics(self, other: "Environment") -> dict[str, tuple[Any, Any]]:
         """Of what differs, what may move the last bits of a training, by name: (here, there)."""
         return self._as_far_as_known(_differing(self.numerics, other.numerics), other)
+
+    def is_as_fast_as(self, other: "Environment") -> bool:
+        """Whether seconds that were measured in both can be compared.
+
+        They can where the same kernels run on the same kind of processor, with as many threads.
+        Devices are taken for the same where TensorFlow was not there to tell them, and the
+        precision is part of what is trained.
+        """
+        untold = {"precision"} if self.devices and other.devices else {"precision", "devices"}
+        return not self.difference_in_numerics(other).keys() - untold
 
     @property
     def flags(self) -> dict[str, str]:
@@ -321,9 +345,15 @@ def _software(
     code: str | None,
     versions: Mapping[str, str] | None = None,
 ) -> str:
-    computing = {**(versions or {}), **{name: packages.get(name) for name in COMPUTING}}
+    computing = {**(versions or {}), **_computing(packages)}
     told = {"python": _minor(python), "packages": computing, "code": code}
     return sha256(told)[: checkout.SHOWN]
+
+
+def _computing(packages: Mapping[str, str]) -> dict[str, str | None]:
+    """The versions of the packages that compute."""
+    made_by = {name: packages[name] for name in NETWORKS if name in packages}
+    return {**{name: packages.get(name) for name in COMPUTING}, **made_by}
 
 
 def _minor(python: str) -> str:

@@ -10,7 +10,6 @@ from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, notes
-from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.imports import import_quickly
 from cnn_sweeps.tracking.names import REPORT_FILES, REPORT_OF
 
@@ -40,18 +39,23 @@ def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str
     """
     parent = store.reopen(study.parent_run_id or "")
     read = read or Reading.of(study, store)
-    made_of = sha256([read.digest(figures.EVALUATION), version("cnn-sweeps")])
-    if store.get(parent.run_id).tags.get(REPORT_OF) != made_of or not _is_there(parent):
+    if published(study, store, read) is None:
         _write(read, parent)
-        parent.set_tags({REPORT_OF: made_of})
+        parent.set_tags({REPORT_OF: _made_of(read)})
     return artifacts.where_is(store, parent.run_id, PAGE)
 
 
-def _is_there(parent: TrackedRun) -> bool:
-    """Whether nobody has deleted the files of a report."""
-    with as_store_error(parent.address):
-        listed = {file.path for file in parent.client.list_artifacts(parent.run_id)}
-    return listed >= set(REPORT_FILES)
+def published(study: SweepStudy, store: Store, read: Reading) -> str | None:
+    """Where to open the report that was made of what was read; None where there is none."""
+    run = store.get(study.parent_run_id or "")
+    made_of_it = run.tags.get(REPORT_OF) == _made_of(read)
+    if not made_of_it or not artifacts.are_there(store, run, REPORT_FILES):
+        return None
+    return artifacts.where_is(store, run.run_id, PAGE)
+
+
+def _made_of(read: Reading) -> str:
+    return sha256([read.digest(figures.EVALUATION), version("cnn-sweeps")])
 
 
 def _write(read: Reading, parent: TrackedRun) -> None:

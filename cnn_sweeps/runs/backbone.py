@@ -9,13 +9,15 @@ from dataclasses import replace
 import keras
 
 from cnn_sweeps.config.loading import plain_value
-from cnn_sweeps.config.schema import Config, Head, PretrainedModel
+from cnn_sweeps.config.schema import Config, CustomModel, Head, PretrainedModel, own_network
 from cnn_sweeps.data.decoded import cache_folder
 from cnn_sweeps.errors import ConfigError, NotStoredError, RecordError
+from cnn_sweeps.models import imports
 from cnn_sweeps.models import pretrained as models
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.pretrained import KEY
 from cnn_sweeps.models.probe import keep_random_state
+from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import lookup, packed_weights, pretrained, restore, stored_model
@@ -57,17 +59,20 @@ def feature_cache(
 ) -> FeatureCache | None:
     """Where the features of a backbone are kept, and what names them beside its weights.
 
-    That is what the backbone is made of, the images and their split, and the environment. The
-    trials of a sweep that differ in their heads share them.
+    That is what the backbone is made of (of one of the user's own, its files), the images and
+    their split, and the environment. The trials of a sweep that differ in their heads share them.
     """
     model, data = config.model, config.data
     if not isinstance(model, PretrainedModel):
         return None
+    own = own_network(model)
     made_of = replace(model, weights=None, head=Head(pooling=model.head.pooling))
     return FeatureCache(
         folder=cache_folder(getattr(data, "cache", None)),
+        own_code=own is not None,
         source=[
             plain_value(made_of),
+            _files_of(own),
             config.trainer.precision,
             identity.data_digest,
             [data.validation_fraction, data.split_seed, data.limit, data.rules],
@@ -76,6 +81,15 @@ def feature_cache(
         title=f"{title(model)} on {data.name}",
         max_gb=getattr(data, "cache_gb", FeatureCache.max_gb),
     )
+
+
+def _files_of(own: CustomModel | None) -> list[str]:
+    """Digests of the files of a user's own network that was built last; none for one of ours."""
+    if own is None:
+        return []
+    source = Source.find(own.function)
+    files = (*(source.files if source else ()), *imports.unseen_modules(source))
+    return [each.sha256 for each in files]
 
 
 def pack(record: Record, store: Store, *, trust: bool = False) -> PackedWeights:

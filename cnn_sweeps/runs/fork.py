@@ -23,6 +23,7 @@ from cnn_sweeps.config.path import (
 from cnn_sweeps.config.schema import DECAYING, Config, Tracking, own_network
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
+from cnn_sweeps.models.hub import packages_of
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity, identify
 from cnn_sweeps.runs import validate
@@ -82,6 +83,7 @@ class Fork:
             threads=config.trainer.threads,
             deterministic=config.trainer.deterministic,
             decoded=load_cached(config.data).decoded,
+            beside=packages_of(config.model),
         )
         stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)
         chain = resume.chain(stored, config, self.identity, environment)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnn_sweeps.data import look_again
 from cnn_sweeps.runs import lookup
 from cnn_sweeps.runs.prediction import Pictures, Predictions
 from cnn_sweeps.runs.record import Record
 from cnn_sweeps.tracking import Store
 
 if TYPE_CHECKING:
-    from cnn_sweeps.evaluation.evaluation import Evaluation, Split
+    from cnn_sweeps.evaluation.evaluation import Evaluation
     from cnn_sweeps.runs.portable import Exported
     from cnn_sweeps.runs.predict import Predictor
 
@@ -61,26 +62,31 @@ class LoadedRun(Record):
         return self._predictor(trust=trust).predict(images)
 
     def evaluate(
-        self, *, split: "Split" = "test", places: Sequence[str] = (), trust: bool = False
+        self, *, split: str = "test", places: Sequence[str] = (), trust: bool = False
     ) -> "Evaluation":
         """Metrics with intervals, scores of each class and calibration, from the stored model.
 
         Args:
-            split: `test` or `val`.
+            split: `test`, `val` or `validation`.
             places: `data.root=FOLDER` and the like, where the images lie elsewhere.
             trust: whether the recorded code of `model.function` may be executed.
 
         Raises:
             RecordError: the run did not finish, or what is stored of it was changed.
-            ConfigError: there are no such images, or the model is the user's own and not trusted.
+            ConfigError: no such split or no such images, or the model is the user's own and not
+                trusted.
             DataError: the images are missing, or are not those of the run.
             StoreError: neither model nor last epoch is stored, or the store refuses.
         """
+        from cnn_sweeps.evaluation.evaluation import split_of  # noqa: PLC0415 -- NumPy
+
+        asked = split_of(split)
+        look_again()
         from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
 
         with quiet_stderr():
             from cnn_sweeps.runs.evaluate import evaluate  # noqa: PLC0415
-        return evaluate(self.store, self, split=split, places=places, trust=trust)
+        return evaluate(self.store, self, split=asked, places=places, trust=trust)
 
     def export(
         self,
@@ -107,6 +113,7 @@ class LoadedRun(Record):
         """
         from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow
 
+        look_again()
         with quiet_stderr():
             from cnn_sweeps.runs.portable import export  # noqa: PLC0415
         return export(self.store, self, Path(folder), form, places=places, trust=trust)

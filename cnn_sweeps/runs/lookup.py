@@ -51,11 +51,12 @@ def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
 
 
 def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
-    """The runs of the one experiment with this prefix, newest first.
+    """The runs of the one experiment with this prefix as it was typed, newest first.
 
     Raises:
         UnknownHashError: there is none, or more than one; the candidates are named.
     """
+    prefix = checked_prefix(prefix)
     runs = store.find(prefix)
     only_hash(runs, prefix, store)
     return runs
@@ -103,7 +104,7 @@ def one_run(store: Store, name: str) -> RunRecord:
     """
     if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
         return run_of_id(store, name)
-    return newest_run(one_experiment(store, checked_prefix(name)))
+    return newest_run(one_experiment(store, name))
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:

@@ -16,6 +16,8 @@ from cnn_sweeps.config.schema import (
     HUB,
     IMAGENET,
     Config,
+    CustomModel,
+    HubModel,
     Model,
     PretrainedModel,
     Tracking,
@@ -78,7 +80,27 @@ def resolve_backbone(config: Config) -> Model:
         return _with_run(model, _known_run(model, config.tracking))
     if model.weights_from == "file":
         _own_file(model)
+    _check_what_run_tells(model)
     return model
+
+
+def _check_what_run_tells(model: PretrainedModel) -> None:
+    """Refuse what a run tells of its own network where the backbone is another kind of network.
+
+    Raises:
+        ConfigError: naming the field, which would have no effect.
+    """
+    own = model.network
+    acting = {
+        "trained_on": own is not None and not isinstance(own, HubModel),
+        "trained_classes": isinstance(own, CustomModel),
+    }
+    for field, acts in acting.items():
+        if not acts and (given := getattr(model, field)) is not None:
+            raise ConfigError(
+                f"model.{field}={given} has no effect with {title(model)}.\n"
+                f"Leave model.{field} out; it is filled in where {KEY} is the hash of a run."
+            )
 
 
 def resolve_weights(config: Config, shape: Shape, store: Store | None) -> Model:
@@ -234,6 +256,8 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
     for key, given, told in (
         ("backbone", model.backbone, backbone),
         ("params", model.params, params),
+        ("trained_on", model.trained_on, shape),
+        ("trained_classes", model.trained_classes, classes),
     ):
         if given not in (None, {}, told):
             raise ConfigError(

@@ -4,12 +4,13 @@ The record is checked before anything runs. Then it is restored and trained, and
 of that is compared with the record.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
-from cnn_sweeps.errors import RecordError
+from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs import lookup, validate
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import (
@@ -90,11 +91,14 @@ def reproduce(
 
     Raises:
         RecordError: what is stored of the run was changed, or cannot be done again.
-        ConfigError: its model or loss is the user's own and `trust` was not given.
+        ConfigError: an impossible tolerance, or its model or loss is the user's own and `trust`
+            was not given.
         DataError: the images are missing, or are not those of the run.
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise ConfigError(f"tolerance={tolerance} is invalid: it takes a number from 0.")
     check_finished(record)
     verify(record)
     _refuse_stopped(record)

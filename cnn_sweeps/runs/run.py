@@ -50,7 +50,7 @@ class TrialContext:
         tags: further tags of the trial's run.
         swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
-            it only if it was trained with as many threads.
+            it only if it was trained where, and with what settings, this one would be.
         wanted: what the other trials want of its epochs.
     """
 
@@ -106,9 +106,9 @@ def run(
             tests, scores = _test(evaluate, experiment) if trial is None else ({}, None)
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
-            model_from = _model_from(network, experiment, done, tracked) if trial else None
-            weights = log.log_results(later, config, metrics, done, network.model, model_from)
-        left_out = _draw_and_store(network, experiment, done, tracked, scores, model_from)
+            left, epoch = _model_left(network, experiment, done, tracked, trial)
+            weights = log.log_results(later, config, metrics, done, network.model, epoch)
+        left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
     return RunResult(
         name=experiment.name,
         run_id=tracked.run_id,
@@ -171,23 +171,29 @@ def _finished_before(
     )
 
 
-def _model_from(
-    network: Network, experiment: Experiment, trained: TrainingResult, tracked: TrackedRun
-) -> str | None:
-    """To which stored epoch a trial leaves its model; None where it stores it, or nobody does.
+def _model_left(
+    network: Network,
+    experiment: Experiment,
+    trained: TrainingResult,
+    tracked: TrackedRun,
+    trial: TrialContext | None,
+) -> tuple[bool, str | None]:
+    """Whether a trial stores its model only if it wins; and the stored epoch that it is left to.
 
-    Whoever finds the run must find the epoch: none is left where the epochs are on one host and
-    the files of the run on a server, and an average of epochs is none of them.
+    Whoever finds the run must find the epoch: there is none where the epochs are on one host and
+    the files of the run on a server, and an average of epochs is none of them. Without one, the
+    winner of large models is trained again.
     """
+    if trial is None:
+        return False, None
     config, average = experiment.config, trained.average
-    if not config.trajectory.reuse or (average is not None and average.taken):
-        return None
     files = local_folder(tracked.artifact_uri)
     beside = files is not None and files.is_relative_to(tracked.address.dir)
+    readable = config.trajectory.reuse and beside and not (average is not None and average.taken)
     left = stored_model.for_winners_only(
-        config, network.model.count_params(), stored=network.stored is not None and beside
+        config, network.model.count_params(), stored=network.stored is not None and readable
     )
-    return log.stored_epoch(experiment, trained) if left else None
+    return left, log.stored_epoch(experiment, trained) if left and readable else None
 
 
 def _train(
@@ -274,7 +280,8 @@ def _draw_and_store(
     trained: TrainingResult,
     tracked: TrackedRun,
     test_scores: NDArray[np.floating[Any]] | None,
-    model_from: str | None,
+    *,
+    left: bool,
 ) -> tuple[str, ...]:
     """Log learning curves, further figures of a single run, and the model.
 
@@ -287,7 +294,7 @@ def _draw_and_store(
         trained: its epochs.
         tracked: the run.
         test_scores: of a single run, what the network gives for the test images; None of a trial.
-        model_from: which stored epoch the model is left to; None where it is stored.
+        left: whether the model is stored only if it wins.
 
     Returns:
         A sentence for each figure that had to be left out.
@@ -305,6 +312,6 @@ def _draw_and_store(
             test_scores=test_scores,
         )
         left_out = stored_model.draw(gallery, tracked)
-    if config.tracking.log_model and model_from is None:
+    if config.tracking.log_model and not left:
         tracked.log_model(model, stored_model.pictures_of(config, dataset))
     return left_out

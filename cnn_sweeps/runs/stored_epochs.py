@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.models.hub import packages_of
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
@@ -47,6 +48,7 @@ def environment_of(experiment: Experiment, threads: int) -> Environment:
         threads=threads,
         deterministic=experiment.config.trainer.deterministic,
         decoded=experiment.dataset.decoded,
+        beside=packages_of(experiment.config.model),
     )
 
 

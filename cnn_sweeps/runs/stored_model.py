@@ -28,6 +28,7 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import lineage, lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import Record, verify
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import (
     RunRecord,
     Store,
@@ -120,17 +121,18 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
     raise NotStoredError(
         f"Run {run.run_id} ({run.name}) has no stored model, and the weights of its epoch "
         f"{number} are not stored either.\nType cnn-sweeps reproduce {identity.short or 'HASH'} "
-        "tracking.log_model=true to train it again and store its model; --run-id chooses that run."
+        "tracking.log_model=true to train it again and store its model; "
+        f"{option('run_id', 'ID')} chooses that run."
     )
 
 
 def for_winners_only(config: Config, params: float, *, stored: bool) -> bool:
-    """Whether a trial stores its model only if it wins, and leaves it to its epochs otherwise.
+    """Whether a trial stores its model only if it wins: a large one, or one of stored epochs.
 
     Args:
         config: of the trial.
         params: of its network.
-        stored: whether it trained nothing, so that these epochs are stored.
+        stored: whether it trained nothing, and the epoch with its weights can be read.
     """
     limit = config.trajectory.epoch_mb
     itemsize = 8 if config.trainer.precision == "float64" else 4

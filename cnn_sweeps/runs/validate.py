@@ -210,6 +210,7 @@ def check_with_images(config: Config, images: Facts) -> None:
 
 def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     """Check with the shape of an image, and how much there is for validation."""
+    _check_kept(config.trajectory)
     models.check(_with_backbone(config), shape)
     optimizers.check(config.trainer)
     if config.trainer.loss is not None:
@@ -223,6 +224,16 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
         freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
+
+
+def _check_kept(trajectory: Trajectory) -> None:
+    """Refuse to mark epochs where none is stored; a stored run may have been typed like that."""
+    if trajectory.keep_epochs and not trajectory.reuse:
+        marked = ",".join(map(str, trajectory.keep_epochs))
+        raise ConfigError(
+            f"trajectory.keep_epochs=[{marked}] has no effect with trajectory.reuse=false, which "
+            "stores no epochs: type one of them."
+        )
 
 
 def _with_backbone(config: Config) -> Model:

@@ -1,7 +1,7 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-import time
-from contextlib import ExitStack, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -53,6 +53,7 @@ from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
 from cnn_sweeps.sweeps.workers.here import Here
 from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.software import note_software
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
@@ -61,6 +62,9 @@ from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
 from cnn_sweeps.trajectories.sharing import summary
+
+BEST = "best."
+"""Tags of a sweep that hold the params of its best trial begin so."""
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -76,53 +80,77 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         RunFailedError: nothing but failures.
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
-    plan, budget, place = request.plan, request.budget, request.place
+    plan, budget = request.plan, request.budget
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
     complete = _complete(address, plan, budget)
-    here = place is None and not budget.elsewhere and not complete
+    here = request.place is None and not budget.elsewhere and complete is None
     with forkserver.warming_up() if here and budget.n_jobs else forkserver.not_needed():
-        if not complete:
+        if complete is None:
             _look_at_images(plan, display)
-    with interruptible(display.notice) as interrupts, logged as announce, ExitStack() as waits:
+    with interruptible(display.notice) as interrupts, logged as announce:
         store = Store.open(request.config.tracking)
         interrupts.heed()
-        with address.refusing():
-            study = _prepare(address, plan, store, budget)
-            announce(study)
-            waits.enter_context(
-                patient(request.config.tracking.patience, say=display.notice, heed=interrupts.heed)
-            )
-            save_command(study, request.typed)
-            interrupts.heed()
-            early = waits.enter_context(EarlyScore(study, store, publisher.warm_up))
-            with store.resume_run(study.parent_run_id or "") as parent:
-                display.started(study)
-                for note in (*request.notes, *notes_of_code(study)):
-                    display.notice(f"  {note}")
-                if budget.elsewhere or address.shared:
-                    display.notice(f"  workers: {join_command(study, store)}")
-                try:
-                    _carry_out(study, store, budget, place, display, interrupts, early=early)
-                except (RunFailedError, KeyboardInterrupt) as error:
-                    _save_view(study, store, parent, Ranking.of(study, {}))
-                    if isinstance(error, RunFailedError):
-                        _leave_failures(study, store, parent, display, publisher)
-                    raise
-                interrupts.patient = False
-                if not complete:
-                    publisher.warm_up()  # while other processes score the winners
-                outcome = conclude(study, store, parent, budget, display, early)
+        outcome = _concluded(complete, plan, store, publisher) if complete else None
+        if outcome is not None:
+            announce(outcome.study)
+            _begin(outcome.study, request, display)
+            _tell(outcome.read, display)
+        else:
+            with address.refusing():
+                study = _prepare(address, plan, store, budget)
+                announce(study)
+                outcome = _carry_on(study, request, store, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
+    study = outcome.study
     if failed := only_failures(study):
         with suppress(StoreError):  # the first error is the one to tell
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
             display.reported(publisher.publish(study, store))
         raise RunFailedError(failed)
-    report = publisher.publish(study, store, outcome.read)
+    report = outcome.report or publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)
+
+
+def _carry_on(
+    study: SweepStudy,
+    request: SweepRequest,
+    store: Store,
+    display: Display,
+    publisher: Publisher,
+    interrupts: Interrupts,
+) -> SweepOutcome:
+    """Let the trials of a prepared study be done that are not, and log what it came to."""
+    budget, tracking = request.budget, request.config.tracking
+    with (
+        patient(tracking.patience, say=display.notice, heed=interrupts.heed),
+        EarlyScore(study, store, publisher.warm_up) as early,
+    ):
+        interrupts.heed()
+        with store.resume_run(study.parent_run_id or "") as parent:
+            _begin(study, request, display)
+            if budget.elsewhere or study.address.shared:
+                display.notice(f"  workers: {join_command(study, store)}")
+            try:
+                _carry_out(study, store, budget, request.place, display, interrupts, early=early)
+            except (RunFailedError, KeyboardInterrupt) as error:
+                _save_view(study, store, parent, Ranking.of(study, {}))
+                if isinstance(error, RunFailedError):
+                    _leave_failures(study, store, parent, display, publisher)
+                raise
+            interrupts.patient = False
+            publisher.warm_up()  # while other processes score the winners
+            return conclude(study, store, parent, budget, display, early)
+
+
+def _begin(study: SweepStudy, request: SweepRequest, display: Display) -> None:
+    """Keep what was typed with the study, and show what it is."""
+    save_command(study, request.typed)
+    display.started(study)
+    for note in (*request.notes, *notes_of_code(study)):
+        display.notice(f"  {note}")
 
 
 def _look_at_images(plan: Plan, display: Display) -> None:
@@ -146,17 +174,38 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
             study.optuna_study.set_user_attr(name, value)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
+        note_software(study)
         _prepare_parent(study, store)
     return study
 
 
-def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> bool:
-    """Whether the study of a sweep is there, and nothing is left to be trained in it."""
+def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> SweepStudy | None:
+    """The study of a sweep, if it is there and nothing is left to be trained in it."""
     study = SweepStudy.existing(address)
     if study is None or study.plan.difference(plan) is not None:
-        return False
+        return None
     counts = study.counts()
-    return counts.total == counts.finished and not missing_slots(study, budget)
+    done = counts.total == counts.finished and not missing_slots(study, budget)
+    return replace(study, plan=plan) if done else None
+
+
+def _concluded(
+    study: SweepStudy, plan: Plan, store: Store, publisher: Publisher
+) -> SweepOutcome | None:
+    """What a sweep came to that was told already, down to its report; None where it was not.
+
+    Nothing is written, and of a local database nothing is needed but to read it.
+    """
+    parent = artifacts.run_by_id(store, study.parent_run_id or "")
+    there = parent is not None and parent.status == "FINISHED" and not parent.deleted
+    if not there or study.attribute(PLAN) != plan.to_json() or only_failures(study):
+        return None
+    read = Reading.of(study, store)
+    scores = read.runs.scores(read.study)
+    report = publisher.published(read.study, store, read)
+    if report is None or not all(scores.values()):
+        return None
+    return replace(_outcome(read, store, scores), report=report)
 
 
 def _prepare_parent(study: SweepStudy, store: Store) -> None:
@@ -254,6 +303,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
                 execute=execute_of(study, None),
                 emit=supervisor.show,
                 stop=interrupts.asked,
+                job_ends=lambda: interrupts.of_a_scheduler,
                 threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
             )
             supervisor.steers = False
@@ -271,8 +321,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
     """Say what the end of the time has left out."""
-    counts, deadline = study.counts(), study.deadline
-    if counts.waiting and deadline is not None and time.time() >= deadline:
+    if (counts := study.counts()).waiting and study.time_is_up:
         display.notice(
             f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
             f"{pluralize(counts.total, 'trial')} not begun. "
@@ -324,32 +373,45 @@ def conclude(
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
     read = Reading.of(study, store)
+    _tell(read, display)
     study = read.study
+    scores = test_scores.score(
+        study, store, workers=budget.n_jobs, say=display.notice, early=early.of
+    )
+    outcome = _outcome(read, store, scores)
+    ranking = outcome.ranking
+    with parent.together() as told:
+        _log_ranking(ranking, told)
+        if outcome.answer is not None:
+            exercise_answer.log(outcome.answer, told)
+        if ranking.winners:
+            _log_best(ranking.winners[0], scores, told, store.get(parent.run_id).tags)
+    _save_view(study, store, parent, ranking)
+    changed = (row.run_id for row in ranking.rows if row.number in scores and row.run_id)
+    return replace(outcome, read=read.again(changed))
+
+
+def _tell(read: Reading, display: Display) -> None:
+    """Say what should be known of images, shared epochs, and runs that differ from the study."""
     for line in read.runs.notices():
         display.notice(line)
-    shared = [t.user_attrs[SHARED] for t in study.trials() if SHARED in t.user_attrs]
+    shared = [t.user_attrs[SHARED] for t in read.study.trials() if SHARED in t.user_attrs]
     for line in summary(shared):
         display.notice(line)
     if read.differences:
         display.warning("\n".join(read.differences))
-    scores = test_scores.score(
-        study, store, workers=budget.n_jobs, say=display.notice, early=early.of
-    )
+
+
+def _outcome(read: Reading, store: Store, scores: test_scores.Scores) -> SweepOutcome:
+    """What the trials of a study came to, as it was read, with the scores on the test split."""
+    study = read.study
     ranking = Ranking.of(study, scores, read.differences)
-    answer = exercise_answer.answer_of(study, scores)
-    with parent.together() as told:
-        _log_ranking(ranking, told)
-        if answer is not None:
-            exercise_answer.log(answer, told)
-        if ranking.winners:
-            _log_best(ranking.winners[0], scores, told)
-    _save_view(study, store, parent, ranking)
     return SweepOutcome(
         study=study,
         store=store,
-        read=read.again(row.run_id for row in ranking.rows if row.number in scores and row.run_id),
+        read=read,
         ranking=ranking,
-        answer=answer,
+        answer=exercise_answer.answer_of(study, scores),
         epochs=epochs_spent(study.trials()),
         rerun_best=best_again(study, ranking.rows[0], store) if ranking.winners else "",
     )
@@ -369,12 +431,23 @@ def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
     parent.log_text(ranking.to_markdown(), RANKING_FILES[2])
 
 
-def _log_best(best: Trial, scores: test_scores.Scores, parent: TrackedRun) -> None:
-    """Say in the sweep's run which trial is the best, and what it is worth."""
+def _log_best(
+    best: Trial, scores: test_scores.Scores, parent: TrackedRun, before: Collection[str]
+) -> None:
+    """Say in the sweep's run which trial is the best, and what it is worth.
+
+    Args:
+        best: the trial.
+        scores: test metrics by trial number.
+        parent: the run.
+        before: its tags so far: a best trial before this one may have had other keys.
+    """
+    params = {f"{BEST}{key}": str(value) for key, value in best.params.items()}
+    if gone := [tag for tag in before if tag.startswith(BEST) and tag not in params]:
+        parent.remove_tags(gone)
     parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
     parent.log_metrics(scores.get(best.number, {}))
-    parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
-    parent.set_tags({"best_trial": str(best.number)})
+    parent.set_tags({**params, "best_trial": str(best.number)})
 
 
 def _leave_failures(

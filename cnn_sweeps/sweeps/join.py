@@ -30,7 +30,9 @@ from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
+from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 
@@ -73,12 +75,14 @@ class Join:
             UnknownStudyError: there is no such study, however long one waits.
             StoreError: the study or the tracking store cannot be used from here.
             DataError: the images are not there.
-            ConfigError: the user's own code is not there, and not stored or not trusted.
+            ConfigError: this package trains by other code here, or the user's own code is not
+                there, and not stored or not trusted.
             RecordError: what is stored of it is not what its digest says.
             KeyboardInterrupt: asked to stop; the trials in hand were requeued.
         """
         found = self._found(interrupts)
         store = _store(found)
+        check_software(found, self.say)
         with importable_code(found, trust=self.trust, say=self.say):
             study = SweepStudy.load(found.address)
             for config in _configs(study):
@@ -142,7 +146,7 @@ class Join:
                 )
             if not told:
                 lacks = first_line(missing) if missing else f"{address.name} is not begun"
-                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s (--wait)")
+                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s ({option('wait')})")
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)

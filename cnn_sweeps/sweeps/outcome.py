@@ -36,7 +36,7 @@ class SweepOutcome:
     answer: Answer | None
     epochs: Epochs
     rerun_best: str
-    read: Reading | None = None
+    read: Reading
     report: str = ""
 
     @property
@@ -91,3 +91,6 @@ class Publisher(Protocol):
 
     def publish(self, study: SweepStudy, store: Store, read: Reading | None = None) -> str:
         """Write it, of what was read already where that was; where it is."""
+
+    def published(self, study: SweepStudy, store: Store, read: Reading) -> str | None:
+        """Where the one is that was made of what was read; None where there is none."""

@@ -1,12 +1,13 @@
 """A run by its id, and its files, byte for byte."""
 
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import RunRecord, find_record
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -18,15 +19,8 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
     Raises:
         StoreError: the store refuses.
     """
-    from mlflow.exceptions import MlflowException
-
     with as_store_error(store.address):
-        try:
-            return RunRecord.of(store.client.get_run(run_id))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
+        return store.local.run(run_id) if store.local else find_record(store.client, run_id)
 
 
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
@@ -47,8 +41,7 @@ def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
     Raises:
         StoreError: the store refuses.
     """
-    with as_store_error(store.address):
-        return read_file(store, RunRecord.of(store.client.get_run(run_id)), path)
+    return read_file(store, store.get(run_id), path)
 
 
 def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
@@ -82,12 +75,24 @@ def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
+def are_there(store: "Store", run: RunRecord, names: Collection[str]) -> bool:
+    """Whether files of these names are among the artifacts of the run.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    here = local_folder(run.artifact_uri)
+    if here is not None:
+        return all((here / name).is_file() for name in names)
+    with as_store_error(store.address):
+        return {file.path for file in store.client.list_artifacts(run.run_id)} >= {*names}
+
+
 def where_is(store: "Store", run_id: str, path: str) -> str:
     """Where a person finds a file of the run: a path on this machine, or MLflow's address of it.
 
     Raises:
         StoreError: the store refuses.
     """
-    with as_store_error(store.address):
-        folder = local_folder(store.client.get_run(run_id).info.artifact_uri)
+    folder = local_folder(store.get(run_id).artifact_uri)
     return f"runs:/{run_id}/{path}" if folder is None else str(folder / path)

@@ -9,13 +9,12 @@ reads it gets a copy that is treated so.
 """
 
 import atexit
-import logging
 import os
 import socket
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -27,7 +26,8 @@ from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema, template
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.imports import import_quickly
+from cnn_sweeps.tracking.imports import quiet_mlflow
+from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.patience import patient_client
 from cnn_sweeps.tracking.schema import MLFLOW
 
@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 
 MIGRATION_SECONDS: Final = 120
 PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-SILENCE: Final = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 
 MANY_RUNS: Final = 500
@@ -59,8 +54,11 @@ ADDRESSES: Final = (
 """Where MLflow 3.17 keeps addresses of files: table, column, and which rows."""
 
 
-def connect(address: Address, *, to_read: bool = False) -> "MlflowClient":
-    """A client of the store, made ready for use if it is a local database.
+def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, LocalRuns | None]":
+    """A client of the store, and its runs where they can be read without one.
+
+    A local database is made ready for use, and MLflow is imported when the client is first used: it
+    is not to read.
 
     Args:
         address: of the store.
@@ -70,23 +68,32 @@ def connect(address: Address, *, to_read: bool = False) -> "MlflowClient":
     Raises:
         StoreError: the folder, the file, its tables or the server cannot be used.
     """
-    with as_store_error(address), quiet_mlflow():
-        uri = address.uri
-        if address.database:
-            try:
-                prepare(address.database, artifacts=address.artifacts or "")
-            except sqlite3.OperationalError as error:
-                if not (to_read and error.sqlite_errorname.startswith("SQLITE_READONLY")):
-                    raise
-                uri = _moved_copy(address.database)
-        elif address.artifacts:
-            ping(address.uri)
+    with as_store_error(address):
+        if address.database is None:
+            if address.artifacts:
+                ping(address.uri)
+            client = _made(address.uri)  # at once: it may not answer
+            return patient_client(lambda: client), None
+        database, uri = address.database, address.uri
+        try:
+            prepare(database, artifacts=address.artifacts or "")
+        except sqlite3.OperationalError as error:
+            if not (to_read and error.sqlite_errorname.startswith("SQLITE_READONLY")):
+                raise
+            database = _moved_copy(database)
+            uri = f"sqlite:///file:{database}?mode=ro&uri=true"
+        return patient_client(partial(_made, uri)), LocalRuns.of(database)
+
+
+def _made(uri: str) -> "MlflowClient":
+    """MLflow's own client."""
+    with quiet_mlflow():
         from mlflow import MlflowClient
 
         try:
-            return patient_client(MlflowClient(uri, registry_uri=uri))
+            return MlflowClient(uri, registry_uri=uri)
         except ValueError as error:
-            raise _unreadable(address.uri) from error
+            raise _unreadable(uri) from error
 
 
 def prepare(database: Path, *, artifacts: str) -> None:
@@ -180,25 +187,8 @@ def short_timeouts() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-@contextmanager
-def quiet_mlflow() -> Iterator[None]:
-    """Import MLflow with telemetry off, and keep its notes off the user's terminal."""
-    for name, value in SILENCE.items():
-        os.environ.setdefault(name, value)
-    # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
-    with warnings.catch_warnings(action="ignore"):
-        import_quickly("mlflow.store.tracking.sqlalchemy_store")  # the part that warns
-
-        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
-        # It logs the traceback of each error that it raises; ours says it in one line.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        yield
-
-
-def _moved_copy(database: Path) -> str:
-    """URI of a copy with the addresses of where a database stands now; it ends with this process.
+def _moved_copy(database: Path) -> Path:
+    """A copy with the addresses of where a database stands now; it ends with this process.
 
     It can be read and not written, like what it is copied from.
     """
@@ -209,7 +199,7 @@ def _moved_copy(database: Path) -> str:
     with closing(read), closing(sqlite3.connect(copy)) as connection, connection:
         read.backup(connection)
         follow_folder(connection, database.parent)
-    return f"sqlite:///file:{copy}?mode=ro&uri=true"
+    return copy
 
 
 def remember_folder(connection: sqlite3.Connection, folder: Path) -> None:

@@ -1,8 +1,20 @@
 """Imports of large packages, such as MLflow."""
 
 import gc
+import logging
+import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Final
+
+SILENCE: Final = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 def import_quickly(*modules: str) -> None:
@@ -23,3 +35,20 @@ def import_quickly(*modules: str) -> None:
             gc.freeze()
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def quiet_mlflow() -> Iterator[None]:
+    """Import MLflow with telemetry off, and keep its notes off the user's terminal."""
+    for name, value in SILENCE.items():
+        os.environ.setdefault(name, value)
+    # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
+    with warnings.catch_warnings(action="ignore"):
+        import_quickly("mlflow.store.tracking.sqlalchemy_store")  # the part that warns
+
+        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+        # It logs the traceback of each error that it raises; ours says it in one line.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        yield

@@ -2,8 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import connect, short_timeouts
+from cnn_sweeps.tracking.local_runs import read_only
 from cnn_sweeps.tracking.names import PROCESS
 from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import Store
 
 PATIENCE = 1.0
 """Seconds to wait for a database that is locked."""
-RUNNING = "attributes.status = 'RUNNING'"
 ACTIVE = """
     SELECT runs.run_uuid, runs.name, runs.start_time, tags.value FROM runs
     LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = ?
@@ -46,18 +46,6 @@ class ActiveRun:
         """A stored run as such a one."""
         process = _owner(run.tags.get(PROCESS))
         return cls(run_id=run.run_id, name=run.name, start=run.start, process=process)
-
-
-@contextmanager
-def read_only(database: Path) -> Iterator[sqlite3.Connection]:
-    """An SQLite database that cannot be written through this connection.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
-    """
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
-        yield connection
 
 
 def check_writable(database: Path) -> None:
@@ -89,10 +77,11 @@ def active_runs(address: Address) -> list[ActiveRun]:
     """
     if address.database is None:
         with short_timeouts():
-            store = Store(address=address, experiment="", experiment_id="", client=connect(address))
-            found = store.search(RUNNING, list(store.experiments().values()))
+            client, _ = connect(address)
+            store = Store(address=address, experiment="", experiment_id="", client=client)
+            found = store.select(Selection(status="RUNNING"))
         return [ActiveRun.of(run) for run in reversed(found)]
-    with read_only(address.database) as connection:
+    with read_only(address.database, timeout=PATIENCE) as connection:
         rows = connection.execute(ACTIVE, (PROCESS,)).fetchall()
     return [
         ActiveRun(

@@ -23,6 +23,7 @@ from cnn_sweeps.tracking.address import SERVERS, overrides, version_request
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import KIND, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import Store
 
 SEEN = ("3.17",)
@@ -93,7 +94,7 @@ def save(store: Store, experiment_id: str, view: View) -> None:
     with suppress(StoreError), as_store_error(store.address):
         if not seen(store):
             return
-        sweeps = store.search(f"tags.{KIND} = 'sweep'", [experiment_id])
+        sweeps = store.select(Selection(tags={KIND: "sweep"}), [experiment_id])
         active = {TAG + key_of(run.tags[STUDY_NAME]) for run in sweeps}
         tag, state = TAG + key_of(view.name), json.dumps(view.to_json(), separators=(",", ":"))
         value = {"name": view.name, "createdAt": time.time_ns() // 1_000_000, "state": state}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
@@ -158,17 +158,17 @@ def last_outage_end() -> float:
     return _process.patience.back_since
 
 
-def patient_client(client: "MlflowClient") -> "MlflowClient":
-    """A client whose calls wait inside `patient`."""
-    return cast("MlflowClient", _PatientClient(client))
+def patient_client(make: "Callable[[], MlflowClient]") -> "MlflowClient":
+    """A client whose calls wait inside `patient`; it is made when it is first used."""
+    return cast("MlflowClient", _PatientClient(make))
 
 
 class _PatientClient:
-    def __init__(self, client: "MlflowClient") -> None:
-        self._client = client
+    def __init__(self, make: "Callable[[], MlflowClient]") -> None:
+        self._made = cache(make)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
+        found = getattr(self._made(), name)
         if name.startswith("_") or not callable(found):
             return found
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import configure_mappers
 
-from cnn_sweeps.tracking.database import quiet_mlflow
+from cnn_sweeps.tracking.imports import quiet_mlflow
 
 with quiet_mlflow():
     import mlflow.keras

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import EXPERIMENTS_PER_SEARCH, Store
 
 MOST = 20
@@ -73,7 +75,9 @@ def _readable(where: str) -> Iterator[None]:
         if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
             raise
         reason = first_line(error.__cause__ or error)
-        raise ConfigError(f"--where {where!r} cannot be read: {reason}\n{SYNTAX}") from error
+        raise ConfigError(
+            f"{option('where')} {where!r} cannot be read: {reason}\n{SYNTAX}"
+        ) from error
 
 
 def sweeps(store: Store) -> dict[str, str]:
@@ -106,5 +110,4 @@ def sweep(store: Store, name: str | None) -> RunRecord | None:
 
 def _sweeps(store: Store) -> list[RunRecord]:
     """The runs of all sweeps, the newest first."""
-    where = f"tags.{STUDY_NAME} LIKE '%' AND tags.`{PARENT}` IS NULL"
-    return store.search(where, list(store.experiments().values()))
+    return store.select(Selection(begins={STUDY_NAME: ""}, without=[PARENT]))

@@ -11,10 +11,14 @@ from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, STOP_REA
 from cnn_sweeps.tracking.params import PRECISION, exact_value
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
-DELETED = "deleted"
-"""What MLflow calls the stage of life of a run or an experiment that can be restored."""
+ACTIVE, DELETED = "active", "deleted"
+"""What MLflow calls the stages of life of a run or an experiment; what is deleted can be restored.
+"""
+RUN_NAME = "mlflow.runName"
+"""Tag with the name of a run that an early MLflow has stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +59,52 @@ class RunRecord:
     def of(cls, run: "Run") -> "RunRecord":
         """The record of an MLflow run."""
         info, data = run.info, run.data
-        precision = data.params.get(PRECISION)
-        return cls(
+        return cls.of_values(
             run_id=info.run_id,
-            name=info.run_name or "",
+            name=info.run_name,
             experiment_id=info.experiment_id,
             status=info.status,
-            config_hash=data.tags.get(CONFIG_HASH),
-            params=dict(data.params),
-            metrics={n: exact_value(n, v, precision=precision) for n, v in data.metrics.items()},
-            tags=dict(data.tags),
-            start=_moment(info.start_time),
-            end=_moment(info.end_time) if info.end_time else None,
+            start=info.start_time,
+            end=info.end_time,
             artifact_uri=info.artifact_uri,
-            parent_id=data.tags.get(PARENT),
-            deleted=info.lifecycle_stage == DELETED,
+            stage=info.lifecycle_stage,
+            params=data.params,
+            tags=data.tags,
+            metrics=data.metrics,
+        )
+
+    @classmethod
+    def of_values(  # noqa: PLR0913 -- a run is all of these
+        cls,
+        *,
+        run_id: str,
+        name: str | None,
+        experiment_id: str,
+        status: str,
+        start: int,
+        end: int | None,
+        artifact_uri: str,
+        stage: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+    ) -> "RunRecord":
+        """The record of what MLflow stores of a run, times in milliseconds since 1970."""
+        precision = params.get(PRECISION)
+        return cls(
+            run_id=run_id,
+            name=name or tags.get(RUN_NAME, ""),
+            experiment_id=experiment_id,
+            status=status,
+            config_hash=tags.get(CONFIG_HASH),
+            params=dict(params),
+            metrics={n: exact_value(n, v, precision=precision) for n, v in metrics.items()},
+            tags=dict(tags),
+            start=_moment(start),
+            end=_moment(end) if end else None,
+            artifact_uri=artifact_uri,
+            parent_id=tags.get(PARENT),
+            deleted=stage == DELETED,
         )
 
     @property
@@ -82,6 +117,18 @@ class RunRecord:
         """How it ended, for a person or a program: its status, or that a callback stopped it."""
         stopped = self.status == "FINISHED" and BY_CALLBACK in self.tags
         return "STOPPED" if stopped else self.status
+
+
+def find_record(client: "MlflowClient", run_id: str) -> RunRecord | None:
+    """The record of the run with that id, which may be deleted; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return RunRecord.of(client.get_run(run_id))
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
 
 
 def stop_reason(tags: Mapping[str, str]) -> str | None:

@@ -5,10 +5,9 @@ The experiment that runs are logged under is made by who logs, only looked for b
 
 import getpass
 import json
-import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,23 +19,23 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import notes, params
-from cnn_sweeps.tracking.address import Address, overrides, resolve
+from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import waiting
-from cnn_sweeps.tracking.records import DELETED, RunRecord, checked_prefix
+from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
+from cnn_sweeps.tracking.selection import Selection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, RunInfo
+    from mlflow.entities import RunInfo
 
 ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
-FILTERED = re.compile(r"[\w .:@+-]*")
-"""Values of tags that a filter can be asked for."""
 EXPERIMENTS_PER_SEARCH = 100
 """Experiments that a server searches at a time."""
 RUNS_PER_QUERY = 100
@@ -54,12 +53,14 @@ class Store:
         experiment: name of the experiment that new runs belong to.
         experiment_id: MLflow's id of it; empty where it was opened to be read, and is not there.
         client: the connection.
+        local: the same to read runs of a local database; None where the client has to.
     """
 
     address: Address
     experiment: str
     experiment_id: str
     client: "MlflowClient"
+    local: LocalRuns | None = None
 
     @classmethod
     def open(cls, tracking: Tracking) -> "Store":
@@ -89,25 +90,26 @@ class Store:
     def _opened(
         cls,
         tracking: Tracking,
-        experiment: "Callable[[MlflowClient, str, Address], str]",
+        experiment: "Callable[[Store], str]",
         *,
         to_read: bool = False,
     ) -> "Store":
         address = resolve(tracking)
 
-        def contact() -> "tuple[MlflowClient, str]":
-            client = connect(address, to_read=to_read)
+        def contact() -> "Store":
+            client, local = connect(address, to_read=to_read)
+            store = cls(
+                address=address,
+                experiment=tracking.experiment,
+                experiment_id="",
+                client=client,
+                local=local,
+            )
             with as_store_error(address):
-                return client, experiment(client, tracking.experiment, address)
+                return replace(store, experiment_id=experiment(store))
 
         with short_timeouts():
-            client, experiment_id = waiting(contact)
-        return cls(
-            address=address,
-            experiment=tracking.experiment,
-            experiment_id=experiment_id,
-            client=client,
-        )
+            return waiting(contact)
 
     @property
     def uri(self) -> str:
@@ -196,7 +198,7 @@ class Store:
         with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
 
-    def _handle(self, info: "RunInfo") -> TrackedRun:
+    def _handle(self, info: "RunInfo | RunRecord") -> TrackedRun:
         return TrackedRun(
             run_id=info.run_id,
             experiment_id=info.experiment_id,
@@ -207,8 +209,7 @@ class Store:
 
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
-        with as_store_error(self.address):
-            return self._handle(self.client.get_run(run_id).info)
+        return self._handle(self.get(run_id))
 
     def check_loggable(self, run: RunRecord) -> None:
         """See that something can be logged to a run and beside it, before anything takes long.
@@ -245,16 +246,15 @@ class Store:
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
         """The runs of this store's experiment that have tags with these values, oldest first."""
+        runs = self.select(Selection(tags=tags), [self.experiment_id])[::-1]
         # MLflow's filters have no way to write every text, such as one with both kinds of quotes.
-        plain = {tag: value for tag, value in tags.items() if FILTERED.fullmatch(value)}
-        where = " AND ".join(f"tags.`{tag}` = '{value}'" for tag, value in plain.items())
-        runs = self.search(where, [self.experiment_id])[::-1]
         return [run for run in runs if tags.items() <= run.tags.items()]
 
     def get(self, run_id: str) -> RunRecord:
         """What the store knows of one run."""
         with as_store_error(self.address):
-            return RunRecord.of(self.client.get_run(run_id))
+            known = self.local.run(run_id) if self.local else None
+            return known or RunRecord.of(self.client.get_run(run_id))  # which refuses in its words
 
     def find(self, hash_prefix: str) -> list[RunRecord]:
         """The runs of all active experiments whose config hash begins so, newest first.
@@ -266,13 +266,13 @@ class Store:
             UnknownHashError: the prefix is not 4 to 64 hex digits.
         """
         prefix = checked_prefix(hash_prefix)
-        return self.search(f"tags.{CONFIG_HASH} LIKE '{prefix}%'", [*self.experiments().values()])
+        return self.select(Selection(begins={CONFIG_HASH: prefix}))
 
     def find_deleted(self, hash_prefix: str) -> list[RunRecord]:
         """The deleted runs whose config hash begins so, newest first; of any experiment."""
         from mlflow.entities import ViewType
 
-        where = f"tags.{CONFIG_HASH} LIKE '{checked_prefix(hash_prefix)}%'"
+        where = Selection(begins={CONFIG_HASH: checked_prefix(hash_prefix)}).to_filter()
         with as_store_error(self.address):
             every = pages(self.client.search_experiments, view_type=ViewType.ALL)
             ids = [each.experiment_id for each in every]
@@ -281,7 +281,24 @@ class Store:
     def experiments(self) -> dict[str, str]:
         """The ids of the active experiments by name."""
         with as_store_error(self.address):
+            if self.local is not None:
+                return self.local.experiments()
             return {e.name: e.experiment_id for e in pages(self.client.search_experiments)}
+
+    def select(
+        self, selection: Selection, experiments: Sequence[str] | None = None
+    ) -> list[RunRecord]:
+        """The active runs that are sought, newest first.
+
+        Args:
+            selection: which.
+            experiments: ids; None for all active experiments.
+        """
+        chosen = [*self.experiments().values()] if experiments is None else experiments
+        if self.local is None:
+            return self.search(selection.to_filter(), chosen)
+        with as_store_error(self.address):
+            return _newest_first(self.local.select(selection, chosen))
 
     def search(
         self, where: str, experiments: Sequence[str], *, view: int = ACTIVE_ONLY
@@ -305,7 +322,7 @@ class Store:
                     run_view_type=view,
                 )
             ]
-        return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
+        return _newest_first(runs)
 
     def in_order(
         self, where: str, experiments: Sequence[str], order: Sequence[str], *, size: int
@@ -333,40 +350,46 @@ class Store:
 
     def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
         """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""
-        experiment_id = self.reopen(parent_run_id).experiment_id
-        where = f"tags.`{PARENT}` = '{parent_run_id}'"
-        if status is not None:
-            where += f" AND attributes.status = '{status}'"
-        return self.search(where, [experiment_id])[::-1]
+        selection = Selection(tags={PARENT: parent_run_id}, status=status)
+        return self.select(selection, [self.get(parent_run_id).experiment_id])[::-1]
 
     def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
         precision = {run.run_id: run.params.get(params.PRECISION) for run in runs}
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in precision}
         with as_store_error(self.address):
-            for run_id, point in self._points([*precision], metric):
-                if point.step > 0:
-                    value = params.exact_value(metric, point.value, precision=precision[run_id])
-                    found[run_id][point.step] = value
+            for run_id, step, value in self._points([*precision], metric):
+                if step > 0:
+                    found[run_id][step] = params.exact_value(
+                        metric, value, precision=precision[run_id]
+                    )
         return found
 
-    def _points(self, run_ids: Sequence[str], metric: str) -> "Iterator[tuple[str, Metric]]":
+    def _points(self, run_ids: Sequence[str], metric: str) -> Iterator[tuple[str, int, float]]:
         """What was logged of a metric: of a database in few queries, of a server run by run."""
+        if self.local is not None:
+            yield from self.local.points(run_ids, metric)
+            return
         bulk = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
         if bulk is None:
             for run_id in run_ids:
                 for point in self.client.get_metric_history(run_id, metric):
-                    yield run_id, point
+                    yield run_id, point.step, point.value
             return
         for some in params.batches(run_ids, RUNS_PER_QUERY):
             for found in bulk(some, metric, sys.maxsize):
-                yield found.run_id, found
+                yield found.run_id, found.step, found.value
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""
         with as_store_error(self.address), TemporaryDirectory() as scratch:
-            file = self.client.download_artifacts(run_id, path, scratch)
+            here = local_folder(self.get(run_id).artifact_uri)
+            file = here / path if here else self.client.download_artifacts(run_id, path, scratch)
             return Path(file).read_text(encoding="utf-8")
+
+
+def _newest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 
 
 def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
@@ -399,28 +422,46 @@ def _user() -> str:
         return "unknown"
 
 
-def made_experiment(client: "MlflowClient", name: str, address: Address) -> str:
-    """The id of the experiment, made if nobody has made it yet."""
+def made_experiment(store: Store) -> str:
+    """The id of a store's experiment, made if nobody has made it yet."""
+    known = _experiment(store) or _make_experiment(store)
+    if known is None:
+        raise StoreError(
+            f"The MLflow experiment {store.experiment!r} was removed while it was opened."
+        )
+    number, stage = known
+    if stage == DELETED:
+        raise StoreError(
+            f"The MLflow experiment {store.experiment!r} was deleted. Type "
+            "tracking.experiment=ANOTHER_NAME, or restore it and its runs:\n"
+            + restore_experiment(number, store.address)
+        )
+    return number
+
+
+def _experiment(store: Store) -> tuple[str, str] | None:
+    """Id and stage of life of a store's experiment; None where nobody has made it."""
+    if store.local is not None:
+        return store.local.experiment(store.experiment)
+    found = store.client.get_experiment_by_name(store.experiment)
+    return (str(found.experiment_id), found.lifecycle_stage) if found else None
+
+
+def _make_experiment(store: Store) -> tuple[str, str] | None:
+    """Make it, unless another process is quicker."""
     from mlflow.exceptions import MlflowException
 
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            return client.create_experiment(
-                name, artifact_location=address.artifacts, tags=notes.EXPERIMENT_TAGS
-            )
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            experiment = client.get_experiment_by_name(name)  # another process was quicker
-    if experiment is None:
-        raise StoreError(f"The MLflow experiment {name!r} was removed while it was opened.")
-    if experiment.lifecycle_stage == DELETED:
-        raise StoreError(
-            f"The MLflow experiment {name!r} was deleted. Type tracking.experiment=ANOTHER_NAME, "
-            "or restore it and its runs:\n" + restore_experiment(experiment.experiment_id, address)
+    try:
+        number = store.client.create_experiment(
+            store.experiment,
+            artifact_location=store.address.artifacts,
+            tags=notes.EXPERIMENT_TAGS,
         )
-    return str(experiment.experiment_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return _experiment(store)
+    return str(number), ACTIVE
 
 
 def restore_experiment(experiment_id: str, address: Address) -> str:
@@ -433,9 +474,7 @@ def _in_store(command: str, address: Address) -> str:
     return f"MLFLOW_TRACKING_URI={shlex.quote(without_password(address.uri))} {command}"
 
 
-def known_experiment(client: "MlflowClient", name: str, _address: Address) -> str:
-    """The id of the experiment; empty where nobody has made it, or somebody has deleted it."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None or experiment.lifecycle_stage == DELETED:
-        return ""
-    return str(experiment.experiment_id)
+def known_experiment(store: Store) -> str:
+    """The id of a store's experiment; empty where nobody made it, or somebody has deleted it."""
+    number, stage = _experiment(store) or ("", ACTIVE)
+    return "" if stage == DELETED else number

@@ -15,6 +15,7 @@ from typing import Final
 
 from cnn_sweeps.data.decoded import cache_folder
 from cnn_sweeps.tracking import schema
+from cnn_sweeps.tracking.imports import quiet_mlflow
 
 OWN: Final = (
     "UPDATE experiments SET artifact_location = ?, creation_time = ?, last_update_time = ? "
@@ -77,7 +78,8 @@ def _keep(draft: Path, kept: Path) -> None:
 
 def _migrate(draft: Path, artifacts: str) -> None:
     """Let MLflow make its tables."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    with quiet_mlflow():
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts)  # type: ignore[no-untyped-call]
-    store.engine.dispose()
+        store = SqlAlchemyStore(f"sqlite:///{draft}", artifacts)  # type: ignore[no-untyped-call]
+        store.engine.dispose()

@@ -30,7 +30,7 @@ from cnn_sweeps.training.steps import EVALUATION_BATCH
 class Weights(Protocol):
     """Where the weights after an epoch come from, such as a `training.loop.EpochSource`."""
 
-    def restore_best(self, number: int) -> None:
+    def restore_best(self, number: int) -> Epoch | None:
         """Let the model carry the weights after one of the last epochs."""
 
 

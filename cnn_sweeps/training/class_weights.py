@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.path import full_key
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
@@ -19,15 +21,16 @@ MOST_SHOWN = 10
 def named_weights(config: TrainerConfig, class_names: Sequence[str]) -> TrainerConfig:
     """The same training, its weights as one says them: by name, in order, without those of 1.
 
+    Those of its phases too.
+
     Raises:
         ConfigError: a class that there is not, two weights for one, or no weight above 0.
     """
-    given = config.class_weight
-    if not isinstance(given, Mapping):
-        return config
-    weights = _by_name(given, class_names)
-    kept = {name: weights[name] for name in class_names if weights.get(name, 1.0) != 1}
-    return replace(config, class_weight=kept or "none")
+    phases = tuple(
+        {key: _named(value, class_names) if full_key(key) == KEY else value for key, value in each}
+        for each in (phase.items() for phase in config.phases)
+    )
+    return replace(config, class_weight=_named(config.class_weight, class_names), phases=phases)
 
 
 def of_classes(config: TrainerConfig, data: Dataset) -> NDArray[np.float32] | None:
@@ -47,6 +50,13 @@ def of_classes(config: TrainerConfig, data: Dataset) -> NDArray[np.float32] | No
     counts = np.bincount(data.y_train, minlength=data.num_classes)
     weights = len(data.y_train) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return weights.astype(np.float32)
+
+
+def _named(given: Any, class_names: Sequence[str]) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    weights = _by_name(given, class_names)
+    return {n: weights[n] for n in class_names if weights.get(n, 1.0) != 1} or "none"
 
 
 def _by_name(given: Mapping[str, float], class_names: Sequence[str]) -> dict[str, float]:

@@ -39,10 +39,10 @@ def carry(before: "keras.Optimizer", model: keras.Model) -> None:
         before: the optimizer of the model until now.
         model: compiled with the new one; it carries the average.
     """
-    known = {variable.path: kept for variable, kept in _pairs_of(before)}
+    known = {id(variable): kept for variable, kept in _pairs_of(before)}
     for variable, kept in _pairs(model):
-        if variable.path in known:
-            kept.assign(known[variable.path].numpy())
+        if id(variable) in known:
+            kept.assign(known[id(variable)].numpy())
 
 
 def _swap(model: keras.Model) -> None:

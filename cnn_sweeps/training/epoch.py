@@ -54,6 +54,12 @@ class Epoch:
         return {name: value for name, value in values.items() if value is not None}
 
     @property
+    def result(self) -> dict[str, Any]:
+        """What whoever trains it with the same bits gets, by the names of the fields."""
+        beside = ("seconds", "images_per_second", "measured")
+        return {name: value for name, value in vars(self).items() if name not in beside}
+
+    @property
     def determined(self) -> dict[str, float]:
         """The metrics that are the same in each training of it."""
         return {name: value for name, value in self.metrics.items() if name not in TIMES}

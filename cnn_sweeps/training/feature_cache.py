@@ -34,12 +34,14 @@ class FeatureCache:
     Attributes:
         folder: of the cache; features are in a folder of it.
         source: all that names them beside the weights of the backbone, as plain values.
+        own_code: whether the backbone is the user's own, which only a look at what it gives names.
         title: what they are, for people.
         max_gb: size of all of them, in GB (10^9 bytes); what was not used for longest goes first.
     """
 
     folder: Path
     source: Any = None
+    own_code: bool = False
     title: str = ""
     max_gb: float = 20.0
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.data.arrays import Images
 from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.models import probe
 from cnn_sweeps.models.network import scores_dtype
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.feature_cache import FeatureCache
@@ -38,11 +39,11 @@ def with_features(model: keras.Model, dataset: Dataset, cache: FeatureCache | No
         dataset: the images.
         cache: where they may be, or are kept; in memory only when None.
     """
-    extractor = keras.Model(model.inputs[0], model.get_layer(LAYER).output)
+    extractor = keras.Model(model.inputs[0], model.get_layer(LAYER).output, name="extractor")
     images = (dataset.x_train, dataset.x_val)
     found = None if cache is None else _cached(extractor, images, cache)
     if found is None:
-        found = [compute_features(extractor, each) for each in images]
+        found = compute_features(extractor, images)
     return replace(dataset, x_train=found[0], x_val=found[1])
 
 
@@ -66,36 +67,52 @@ def head_of(model: keras.Model) -> keras.Model:
     return head
 
 
-def compute_features(extractor: keras.Model, images: Images) -> NDArray[np.floating[Any]]:
-    """What a backbone gives for images when it predicts, (n, features)."""
+def compute_features(extractor: keras.Model, images: Sequence[Images]) -> list[Any]:
+    """What a backbone gives for images of each split when it predicts, (n, features).
+
+    All splits go through one graph: making it takes longer than a small split does.
+    """
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-        input_signature=[tf.TensorSpec((None, *images.shape[1:]), images.dtype)]
+        input_signature=[tf.TensorSpec((None, *images[0].shape[1:]), images[0].dtype)]
     )
     def run(batch: Any) -> Any:
         return tf.cast(extractor(batch, training=False), dtype)
 
+    def compute(split: Images) -> NDArray[np.floating[Any]]:
+        made = np.empty((len(split), *extractor.output_shape[1:]), dtype=dtype)
+        for start in range(0, len(split), BATCH):
+            made[start : start + BATCH] = run(split[start : start + BATCH]).numpy()
+        return made
+
     dtype = scores_dtype()
-    made = np.empty((len(images), *extractor.output_shape[1:]), dtype=dtype)
-    for start in range(0, len(images), BATCH):
-        made[start : start + BATCH] = run(images[start : start + BATCH]).numpy()
-    return made
+    return [compute(split) for split in images]
 
 
 def _cached(
     extractor: keras.Model, images: Sequence[Images], cache: FeatureCache
 ) -> Sequence[Any] | None:
     """The features in files of the cache, or computed for it; None where it has no folder."""
-    named = sha256([BATCH, weights_sha256(extractor), cache.source])[:32]
+    named = _key(extractor, cache)
     shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
     try:
         with cache.locked(named):
             known = cache.read(named, shapes)
             if known is not None:
                 return known
-            found = [compute_features(extractor, each) for each in images]
+            found = compute_features(extractor, images)
             with suppress(OSError):  # a full disk costs those who come later
                 cache.write(named, found)
             return found
     except OSError:
         return None
+
+
+def _key(extractor: keras.Model, cache: FeatureCache) -> str:
+    """What names the features: all that may move a bit of them.
+
+    A backbone of ours is determined by its config. One of the user's own may do something else
+    with the same weights, which only building it tells.
+    """
+    seen = [probe.network_sha256(extractor, probe.look_at(extractor))] if cache.own_code else []
+    return sha256([BATCH, weights_sha256(extractor), cache.source, *seen])[:32]

@@ -4,7 +4,8 @@ The layers are those of the backbone, or, in a network without one, all but the 
 frozen batch normalisation works as it does when predicting, as Keras has it.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,13 +56,19 @@ def _check_features(config: Config) -> None:
 
 
 def check_layer(model: "keras.Model", freeze: str | float) -> None:
-    """Refuse a layer that a network does not have.
+    """Refuse a layer that a network does not have, and what would freeze nothing.
 
     Raises:
-        ConfigError: naming those that it has.
+        ConfigError: naming what is possible.
     """
-    if isinstance(freeze, str) and freeze not in (NONE, BACKBONE):
-        _place(_layers(model), freeze)
+    if freeze == NONE or any(layer.weights for layer in _frozen_layers(model, freeze)):
+        return
+    learning = sum(bool(layer.weights) for layer in _freezable(model))
+    least = f"{KEY}={int(50 / learning) / 100 + 0.01:g} or more, or " if learning else ""
+    raise ConfigError(
+        f"{KEY}={freeze} freezes nothing: {learning} layers with weights can be frozen, and it "
+        f"means none of them.\nType {least}{KEY}={NONE}."
+    )
 
 
 def apply_freeze(model: "keras.Model", freeze: str | float) -> None:
@@ -74,56 +81,93 @@ def apply_freeze(model: "keras.Model", freeze: str | float) -> None:
     Raises:
         ConfigError: it has no such layer.
     """
-    layers = _layers(model)
+    layers = _freezable(model)
     if freeze == NONE and not any(hasattr(layer, TRAINED) for layer in layers):
         return
-    frozen = set(map(id, _frozen_layers(layers, freeze)))
+    frozen = set(map(id, _frozen_layers(model, freeze)))
     for layer in layers:
-        if not hasattr(layer, TRAINED):
-            setattr(layer, TRAINED, layer.trainable)
-        layer.trainable = getattr(layer, TRAINED) and id(layer) not in frozen
+        parts = layer._flatten_layers()  # Keras has no public way to them; the layer itself first
+        for part in parts:
+            if not hasattr(part, TRAINED):
+                setattr(part, TRAINED, part.trainable)
+        for part in parts:
+            part.trainable = getattr(part, TRAINED) and id(layer) not in frozen
 
 
 def frozen_params(model: "keras.Model") -> int:
     """Parameters of the layers that are frozen at the moment; moving averages count."""
-    layers = _layers(model)
+    layers = _freezable(model)
     return sum(x.count_params() for x in layers if getattr(x, TRAINED, False) and not x.trainable)
 
 
-def _frozen_layers(layers: Sequence[Any], freeze: str | float) -> Sequence[Any]:
+def _frozen_layers(model: "keras.Model", freeze: str | float) -> Sequence[Any]:
+    layers = _freezable(model)
     if freeze == NONE:
         return ()
     if freeze == BACKBONE:
         return layers
     if isinstance(freeze, str):
-        return layers[: _place(layers, freeze)]
+        return layers[: _place(model, freeze)]
     learning = [number for number, layer in enumerate(layers) if layer.weights]
     many = round(freeze * len(learning))
     return layers[: learning[many - 1] + 1] if many else ()
 
 
-def _layers(model: "keras.Model") -> list[Any]:
-    """The layers that can be frozen, from the image on, those of nested models one by one."""
-    inside = [layer for layer in model.layers if layer.name == BACKBONE]
-    return _leaves(inside[0].layers if inside else model.layers[:-1])
+def _freezable(model: "keras.Model") -> list[Any]:
+    """The layers that can be frozen, from the image on: all before the one that gives the scores.
+
+    In a network with a backbone those of the backbone alone.
+    """
+    every = [layer for _, layer in _leaves(model.layers)]
+    scoring = max((n for n, layer in enumerate(every) if layer.weights), default=0)
+    before = set(map(id, every[:scoring]))
+    return [layer for _, layer in _named(model) if id(layer) in before]
 
 
-def _leaves(layers: Sequence[Any]) -> list[Any]:
-    found = []
+def _named(model: "keras.Model") -> list[tuple[str, Any]]:
+    """The layers that `trainer.freeze` can name, with their paths; those of the backbone alone."""
+    every = list(_leaves(model.layers))
+    inside = [(path, layer) for path, layer in every if path.startswith(f"{BACKBONE}/")]
+    return inside or every
+
+
+def _leaves(layers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each layer with its path; those of nested models one by one, behind the model's name."""
     for layer in layers:
         inner = getattr(layer, "layers", ())
-        found += _leaves(inner) if inner else [layer]
-    return found
+        if inner:
+            yield from _leaves(inner, f"{prefix}{layer.name}/")
+        else:
+            yield f"{prefix}{layer.name}", layer
 
 
-def _place(layers: Sequence[Any], name: str) -> int:
-    names = [layer.name for layer in layers]
-    if name in names:
-        return names.index(name)
-    learning = [layer.name for layer in layers if layer.weights]
-    near = get_close_matches(name, names, n=ENOUGH_NAMES) or learning[-ENOUGH_NAMES:]
+def _place(model: "keras.Model", name: str) -> int:
+    """How many layers are before the one, or the nested model, of that name or path."""
+    places: dict[str, int] = {}
+    for number, (path, _) in enumerate(_named(model)):
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            places.setdefault("/".join(parts[:depth]), number)
+    found = {path: place for path, place in places.items() if f"/{path}".endswith(f"/{name}")}
+    if len(set(found.values())) == 1:
+        return min(found.values())
+    if found:
+        raise ConfigError(
+            f"{KEY}={name}: there are {len(found)} layers of that name.\n"
+            f"Type {KEY}={' or '.join(list(found)[:ENOUGH_NAMES])}."
+        )
+    possible = _possible_names(model)
+    near = get_close_matches(name, possible, n=ENOUGH_NAMES) or possible[-ENOUGH_NAMES:]
+    named = f"{' or '.join(near)} (all before it are frozen), " if near else ""
+    whole = f", {BACKBONE}" if model.name == PretrainedModel.name else ""
     raise ConfigError(
         f"{KEY}={name}: the network has no such layer.\n"
-        f"Type {KEY}={' or '.join(near)} (all before it are frozen), a share such as 0.5, "
-        f"{BACKBONE} or {NONE}."
+        f"Type {KEY}={named}a share such as 0.5{whole} or {NONE}."
     )
+
+
+def _possible_names(model: "keras.Model") -> list[str]:
+    """Names, or paths where a name is there twice, of the layers with others to freeze before."""
+    learning = [path for path, layer in _named(model) if layer.weights][1:]
+    names = Counter(path.rpartition("/")[2] for path, _ in _named(model))
+    return [path if names[n := path.rpartition("/")[2]] > 1 else n for path in learning]

@@ -25,11 +25,13 @@ from cnn_sweeps.config.schema import Augment, Config, TrainerConfig
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.training import (
+    class_weights,
     ema,
     features,
     freezing,
     no_effect,
     optimizers,
+    own_loss,
     plateau,
     state,
     stopping,
@@ -38,6 +40,7 @@ from cnn_sweeps.training import validation_metrics as metrics
 from cnn_sweeps.training.augmentation import step_seeds
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.feature_cache import FeatureCache
+from cnn_sweeps.training.losses import TrainingLoss
 from cnn_sweeps.training.steps import Evaluate, OnStep, Scores, TrainEpoch, make_step
 from cnn_sweeps.training.validation_metrics import ValidationMetrics
 
@@ -70,8 +73,12 @@ class EpochSource(Protocol):
     def checkpoint(self, number: int) -> None:
         """Remember the weights after the epoch that was given last: they may be wanted again."""
 
-    def restore_best(self, number: int) -> None:
-        """Let the model carry the weights after an epoch: the last, or one that is kept."""
+    def restore_best(self, number: int) -> Epoch | None:
+        """Let the model carry the weights after an epoch: the last, or one that is kept.
+
+        Returns:
+            The epoch, where it had to be trained again and came out otherwise; else None.
+        """
 
 
 @dataclass(kw_only=True)
@@ -85,6 +92,7 @@ class Trainer:
         seed: where every random choice begins.
         metrics: what is measured on the validation split beside loss and accuracy.
         on_step: is told how many steps of an epoch have begun.
+        loss: the user's own; None for cross-entropy.
         cache: where features of a frozen backbone are kept; in memory only when None.
         evaluate: scores images with the network as it is: loss and accuracy of `(x, y)`.
     """
@@ -95,6 +103,7 @@ class Trainer:
     seed: int
     metrics: ValidationMetrics
     on_step: OnStep | None = None
+    loss: TrainingLoss | None = None
     cache: FeatureCache | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +139,7 @@ class Trainer:
         measured = ValidationMetrics.of(
             trained[0], dataset.y_val, dataset.num_classes, later=trained[1:]
         )
+        loss = _own_loss(trained, dataset)
         with memory_remedy(trained[0]):
             compile_model(model, trained[0], len(dataset.x_train))
         return cls(
@@ -139,6 +149,7 @@ class Trainer:
             seed=config.seed,
             metrics=measured,
             on_step=on_step,
+            loss=loss,
             cache=cache,
         )
 
@@ -222,7 +233,7 @@ class Trainer:
         if self.config.features == "cached":
             trained, self._given = features.head_of(self.model), None
             self._validate = Evaluate(model=trained)
-        self.step = make_step(trained, self.dataset, self.config, self.augment)
+        self.step = make_step(trained, self.dataset, self.config, self.augment, self.loss)
         self._train = TrainEpoch(
             model=trained,
             batch_size=self.config.batch_size,
@@ -356,7 +367,9 @@ def train(
         reason = _tell(callbacks, epoch) or stopping.end_of(config, history) or ""
         if reason:
             break
-    source.restore_best(best)
+    again = source.restore_best(best)
+    if again is not None:
+        history[best - 1] = again
     return TrainingResult(epochs=tuple(history), best=best, stopped=reason)
 
 
@@ -383,6 +396,14 @@ def compile_model(
     )
     model.optimizer.build(model.trainable_variables)
     ema.start(model)
+
+
+def _own_loss(trained: Sequence[TrainerConfig], dataset: Dataset) -> TrainingLoss | None:
+    """The user's own loss of a training, for all of its segments; None for cross-entropy."""
+    if trained[0].loss is None:
+        return None
+    weighted = any(class_weights.of_classes(each, dataset) is not None for each in trained)
+    return own_loss.find_loss(trained[0].loss, dataset.num_classes, weighted=weighted)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

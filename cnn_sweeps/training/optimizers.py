@@ -94,16 +94,16 @@ def make(
 def carry(before: "keras.Optimizer", after: "keras.Optimizer") -> None:
     """Let an optimizer go on with the state of the one before it, for the same network.
 
-    Both are built. The variables are paired by the paths of what they belong to: of those that
-    only one of the two trains, nothing is carried, nor is anything to an optimizer of another
+    Both are built. The variables are paired by what they are and what they belong to: of those
+    that only one of the two trains, nothing is carried, nor is anything to an optimizer of another
     kind. The number of steps is carried, the learning rate is not.
     """
     if type(_inner(before)) is not type(_inner(after)):
         return
-    known = dict(_by_path(before))
-    for path, variable in _by_path(after):
-        if path in known and path[0] != RATE:
-            variable.assign(known[path].numpy())
+    known = dict(_by_owner(before))
+    for key, variable in _by_owner(after):
+        if key in known and key[0] != RATE:
+            variable.assign(known[key].numpy())
 
 
 def _inner(optimizer: "keras.Optimizer") -> Any:
@@ -111,12 +111,21 @@ def _inner(optimizer: "keras.Optimizer") -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def _by_path(optimizer: "keras.Optimizer") -> Iterator[tuple[tuple[str, int], Any]]:
-    """The variables by what they belong to: names of optimizers are numbered, and count not."""
+def _by_owner(optimizer: "keras.Optimizer") -> Iterator[tuple[tuple[str, int], Any]]:
+    """The variables by their path and by the variable of the network that they belong to.
+
+    Names of optimizers are numbered, and count not. Two layers in two nested models may have one
+    path: they are told apart by the order in which they are trained.
+    """
+    owners: dict[str, list[int]] = {}
+    for owner in _inner(optimizer)._trainable_variables:  # Keras has no public way to them
+        owners.setdefault(owner.path.replace("/", "_"), []).append(id(owner))
     seen: Counter[str] = Counter()
     for variable in optimizer.variables:
         path = variable.path.partition("/")[2]
-        yield (path, seen[path]), variable
+        named = max((name for name in owners if path.startswith(f"{name}_")), key=len, default="")
+        same, number = owners.get(named, ()), seen[path]
+        yield (path, same[number] if number < len(same) else number), variable
         seen[path] += 1
 
 

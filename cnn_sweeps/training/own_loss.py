@@ -18,6 +18,7 @@ from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.network import scores_dtype
 from cnn_sweeps.models.probe import keep_random_state, operations
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.training import class_weights
 from cnn_sweeps.training.losses import TrainingLoss
 from cnn_sweeps.training.state import STATEFUL
 
@@ -25,22 +26,30 @@ KEY = "trainer.loss"
 Loss = Callable[[Any, Any], Any]
 
 
-def find_loss(function: str, classes: int) -> TrainingLoss:
-    """Import the function, and try it on an image of each class.
+def find_loss(function: str, classes: int, *, weighted: bool = False) -> TrainingLoss:
+    """Import the function, and try it on a few images.
 
     Args:
         function: `package.module:function`.
         classes: how many there are.
+        weighted: whether images count differently (`trainer.class_weight`).
 
     Raises:
-        ConfigError: no such module or function.
+        ConfigError: no such module or function; or images shall count differently, and it returns
+            one number for all of them.
         ModelError: it failed, or what it returns cannot be minimised.
     """
     with imports.fresh_modules(Source.find(function)):
         found = custom.find_function(function, key=KEY)
     _check_signature(found, function)
     with keep_random_state():
-        _check(found, f"{KEY}={function}", classes)
+        for_each = _check(found, f"{KEY}={function}", classes)
+    if weighted and not for_each:
+        raise ConfigError(
+            f"{KEY}={function} returns one number for all images, so {class_weights.KEY} would "
+            f"have no effect.\nReturn one for each image, of shape (n,), or type "
+            f"{class_weights.KEY}=none."
+        )
 
     def loss(y_true: Any, y_pred: Any, sample_weight: Any | None = None) -> Any:
         value = tf.convert_to_tensor(found(tf.cast(y_true, "int64"), y_pred))
@@ -61,14 +70,18 @@ def _check_signature(found: Loss, function: str) -> None:
         ) from None
 
 
-def _check(found: Loss, typed: str, classes: int) -> None:
+def _check(found: Loss, typed: str, classes: int) -> bool:
     """Refuse a loss that cannot be minimised, or that a training could not go on with.
+
+    Returns:
+        Whether it returns a number for each image, not one for all.
 
     Raises:
         ModelError: it failed, or is no such loss.
     """
-    labels = tf.range(classes, dtype="int64")
-    spread = np.linspace(-1, 1, classes * classes).reshape(classes, classes)
+    images = classes + 1  # a number for each class is none for each image
+    labels = tf.range(images, dtype="int64") % classes
+    spread = np.linspace(-1, 1, images * classes).reshape(images, classes)
     scores = tf.nn.softmax(tf.constant(spread, scores_dtype()))
     with custom.blame(typed):
         step = tf.function(found).get_concrete_function(
@@ -83,13 +96,14 @@ def _check(found: Loss, typed: str, classes: int) -> None:
             tape.watch(scores)
             value = tf.convert_to_tensor(found(labels, scores))
         gradient = tape.gradient(value, scores) if value.dtype.is_floating else None
-    if value.shape not in ((), (classes,)):
+    if value.shape not in ((), (images,)):
         raise ModelError(
-            f"{typed} returned values of shape {tuple(value.shape)} for {classes} images.\n"
-            f"Return one number for each image, of shape ({classes},), or one for all."
+            f"{typed} returned values of shape {tuple(value.shape)} for {images} images.\n"
+            f"Return one number for each image, of shape ({images},), or one for all."
         )
     if gradient is None or not np.isfinite(gradient).all() or not np.isfinite(value).all():
         raise ModelError(
             f"{typed} has no finite value with a gradient: nothing could be learnt from it.\n"
             "Compute it from y_pred by functions of TensorFlow or keras.ops."
         )
+    return len(value.shape) > 0

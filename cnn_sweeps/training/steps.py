@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import Augment, TrainerConfig
 from cnn_sweeps.data.arrays import Images, Labels
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.training import class_weights, own_loss
+from cnn_sweeps.training import class_weights
 from cnn_sweeps.training.augmentation import Augmentation
 from cnn_sweeps.training.losses import TrainingLoss, cross_entropy
 
@@ -173,16 +173,25 @@ def scores(model: keras.Model, x: Images) -> NDArray[np.floating[Any]]:
 
 
 def make_step(
-    model: keras.Model, dataset: Dataset, config: TrainerConfig, augment: Augment
+    model: keras.Model,
+    dataset: Dataset,
+    config: TrainerConfig,
+    augment: Augment,
+    own: TrainingLoss | None = None,
 ) -> Step | None:
     """A step of a training that does more than Keras' own; None where that one does all.
 
+    Args:
+        model: compiled.
+        dataset: what it is trained on.
+        config: how.
+        augment: what is done to a batch before.
+        own: the loss of the user's own, found by `own_loss.find_loss`; None for cross-entropy.
+
     Raises:
-        ConfigError: weights of classes that there are not, or no such loss.
-        ModelError: a loss of the user's own failed, or cannot be minimised.
+        ConfigError: weights of classes that there are not.
     """
     weights, classes = class_weights.of_classes(config, dataset), dataset.num_classes
-    own = None if config.loss is None else own_loss.find_loss(config.loss, classes)
     if not augment.is_on and not config.label_smoothing and weights is None and own is None:
         return None
     return train_step(

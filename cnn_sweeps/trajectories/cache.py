@@ -22,7 +22,8 @@ FOLDER = "trajectories"
 """Folder under `tracking.dir`."""
 GB = 10**9
 NEXT_LOOK = "next_look"
-"""A file that says when the size is to be looked at again, in seconds since 1970."""
+"""A file that says when the size is to be looked at again, in seconds since 1970, and for how many
+GB it was looked at last."""
 REST = 100
 """A full store has tens of thousands of files: one hundredth of the time goes into looking."""
 
@@ -99,14 +100,15 @@ class TrajectoryStore:
         return removed
 
     def evict_at_times(self, max_gb: float) -> list[Entry]:
-        """The same, if the last look is long enough ago for what a look costs."""
+        """The same, if the last look is long enough ago for what it costs, or was for more room."""
         note, began = self.folder / NEXT_LOOK, time.time()
         with suppress(OSError, ValueError):
-            if began < float(note.read_text()):
+            rest, _, looked_for = note.read_text().partition(" ")
+            if began < float(rest) and max_gb >= float(looked_for):
                 return []
         removed = self.evict(max_gb)
         with suppress(OSError):
-            note.write_text(str(began + REST * (time.time() - began)))
+            note.write_text(f"{began + REST * (time.time() - began)} {max_gb}")
         return removed
 
     def clear(self, entries: Iterable[Entry] | None = None) -> list[Entry]:
@@ -183,7 +185,7 @@ def _removed(
         if surplus <= 0:
             return
         with suppress(StoreError), Lock(entry.folder) as lock:
-            if lock.acquire() and entry.remove():
+            if lock.acquire() and not entry.is_in_use() and entry.remove():
                 surplus -= size + (shared.without(entry) if shared else 0)
                 yield entry
 

@@ -9,6 +9,7 @@
                                  training begins with it, or the user has marked it
     <folder>/metrics.json        further metrics of epochs, where any were asked for
     <folder>/lock                held by the process that trains it
+    <folder>/users/3f2a/lock     held by a training that uses it: it is not deleted meanwhile
 
 Where the state of an epoch is large, the weights of most epochs are not kept either (`Retention`).
 
@@ -21,24 +22,26 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Container, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.json import read_mapping
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files, frozen, metric_values
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.frozen import FrozenStore
 from cnn_sweeps.trajectories.history import EpochRecord, decode_history, encode_history
-from cnn_sweeps.trajectories.lock import LOCK
+from cnn_sweeps.trajectories.lock import LOCK, Lock
 from cnn_sweeps.trajectories.retention import KEEP_ALL, Retention, drop_old_state
 
 HISTORY = "history.json"
 ABOUT = "about.json"
 WEIGHTS, OPTIMIZER, KEPT = "weights", "optimizer", "kept"
+USERS = "users"
 MODEL = "model/"
 """Keys of a snapshot that are the model's own begin so; the others go with the optimizer."""
 REMOVED = ".removed-"
@@ -114,7 +117,8 @@ class Entry(TrajectoryFolder):
         """Add an epoch that was trained, or restore the lost files of a known one.
 
         Args:
-            epoch: the next one, or one that is known; then its first record stays.
+            epoch: the next one, or one that is known: then its first record stays where it came
+                out the same, and else it takes the place of that and of all that follows.
             state: all variables after it, as `training.state.snapshot` gives them; those of the
                 model alone where training cannot go on from them.
             run_id: the MLflow run that trained it.
@@ -231,6 +235,29 @@ class Entry(TrajectoryFolder):
         with suppress(OSError):
             os.utime(self._clock)
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Inside the block it is in use, whoever holds its lock; see `is_in_use`."""
+        mark = self.folder / USERS / uuid.uuid4().hex
+        with suppress(OSError):  # what cannot be written may still be read
+            mark.mkdir(parents=True)
+        with Lock(mark) as lock:
+            with suppress(StoreError):
+                lock.acquire()
+            try:
+                yield
+            finally:
+                shutil.rmtree(mark, ignore_errors=True)
+
+    def is_in_use(self) -> bool:
+        """Whether a training uses it at the moment; the marks of dead ones are deleted."""
+        for mark in (self.folder / USERS).glob("*"):
+            with suppress(StoreError), Lock(mark) as lock:
+                if not lock.acquire():
+                    return True
+                shutil.rmtree(mark, ignore_errors=True)
+        return False
+
     def remove(self) -> bool:
         """Delete it, at once for whoever looks: it is renamed first. Whether it is gone."""
         gone = self.folder.with_name(f"{self.folder.name}{REMOVED}{uuid.uuid4().hex}")
@@ -244,6 +271,7 @@ class Entry(TrajectoryFolder):
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
         named = {self.folder / name for name in (ABOUT, HISTORY, LOCK, metric_values.FILE)}
         named |= {path for path, _ in self._named()} | set((self.folder / KEPT).glob("*"))
+        named |= set((self.folder / USERS).glob("*/*"))
         for path, _ in files.sizes(self.folder):
             if path not in named:
                 files.delete(path)
@@ -296,18 +324,27 @@ class Entry(TrajectoryFolder):
     def _add(
         self, new: EpochRecord, known: Sequence[EpochRecord], retention: Retention, size: int
     ) -> EpochRecord:
-        """Add an epoch to the history; of one that is known the first record stays."""
+        """Add an epoch to the history; see `put` for one that is known."""
         before = max(self.history(), [*known], key=len)
         at = new.number - self.first
-        if at < len(before):
+        after, same = before[at + 1 :], at < len(before) and before[at].matches(new)
+        if same:
             new = replace(new, epoch=before[at].epoch, run_id=before[at].run_id)
         self._write_history(
-            [*before[:at], new, *before[at + 1 :]],
+            [*before[:at], new, *(after if same else [])],
             in_hand=new.number,
             retention=retention,
             size=size,
         )
+        if not same:
+            self._forget(after)
         return new
+
+    def _forget(self, epochs: Sequence[EpochRecord]) -> None:
+        """Delete the files of epochs that go on from another one than is stored now."""
+        for one in epochs:
+            for kind in (WEIGHTS, OPTIMIZER):
+                files.delete(self._path(kind, one.number))
 
     def _write_history(
         self,

@@ -34,6 +34,11 @@ class EpochRecord:
         """The epoch, from 1."""
         return self.epoch.number
 
+    def matches(self, other: "EpochRecord") -> bool:
+        """Whether both are of one training, as far as it is stored: same results, same weights."""
+        same = repr(self.epoch.result) == repr(other.epoch.result)  # a NaN is like a NaN
+        return same and (None in (self.weights, other.weights) or self.weights == other.weights)
+
 
 def encode_history(history: Sequence[EpochRecord], first: int = 1) -> bytes:
     """The epochs as JSON that carries its own digest; `first` is the number of the first one."""

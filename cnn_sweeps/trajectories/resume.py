@@ -6,7 +6,7 @@ this module late: it imports Keras.
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -158,10 +158,13 @@ class ResumedTraining:
     def __post_init__(self) -> None:
         self._chain = Chain((self.entry,)) if isinstance(self.entry, Entry) else self.entry
         self._locks = {entry: Lock(entry.folder) for entry in self._chain.entries}
+        self._uses = ExitStack()
         self._known = self._usable_history()
         self._live: Iterator[Epoch] | None = None
         self._at = 0
         self._best: list[int] = []
+        self._given: dict[int, EpochRecord] = {}
+        self._otherwise: set[int] = set()
         # Training from the start once more needs the start once more: files may be lost.
         self._start = variables.snapshot(self.trainer.model)
         self._untrained = variables.untrained(self.trainer.model)
@@ -181,12 +184,15 @@ class ResumedTraining:
         return []
 
     def __enter__(self) -> Self:
-        """Note that the entry is used."""
+        """Note that the entry is used, and by whom: nobody deletes it meanwhile."""
+        for entry in self._chain.entries:
+            self._uses.enter_context(entry.in_use())
         self.entry.mark_used()
         return self
 
     def __exit__(self, *raised: object) -> None:
         """Let others go on."""
+        self._uses.close()
         for lock in self._locks.values():
             lock.release()
         if self.shared is not None:
@@ -194,8 +200,9 @@ class ResumedTraining:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """That stored epochs were quarantined, and what was shared."""
-        return (*self.quarantined, *summary([self.shared.counts] if self.shared else []))
+        """That stored epochs did not fit or came out otherwise, and what was shared."""
+        shared = summary([self.shared.counts] if self.shared else [])
+        return (*self.quarantined, *map(_otherwise, sorted(self._otherwise)), *shared)
 
     def epochs(self) -> Iterator[Epoch]:
         """Every epoch from the first, read or trained, for as long as they are asked for."""
@@ -208,18 +215,29 @@ class ResumedTraining:
         """Let that epoch keep its weights, also where most do not."""
         self._best = [number]
 
-    def restore_best(self, number: int) -> None:
-        """Let the model carry the weights that it had after an epoch."""
+    def restore_best(self, number: int) -> Epoch | None:
+        """Let the model carry the weights that it had after an epoch.
+
+        Returns:
+            The epoch, where it had to be trained again and came out otherwise.
+        """
         current = self._at == number and self._live is not None
-        if not current and self._known[number - 1].weights is None:
+        if not current and not any(one.weights for one in self._known[number - 1 : number]):
             self.entry.keep_state(number)  # it may be wanted once more
         self._carry(number)
+        kept = self._known[number - 1]
+        if kept.matches(self._given.get(number, kept)):
+            return None
+        self._otherwise.add(number)
+        return self._measured(kept.epoch)
 
     def _carry(self, number: int) -> None:
         """Let the model carry the weights after an epoch, read or trained again."""
         if self._at == number and self._live is not None:
             return
-        weights = self.entry.weights(self._known[number - 1])
+        weights = (
+            self.entry.weights(self._known[number - 1]) if number <= len(self._known) else None
+        )
         if weights is not None:
             variables.restore_model(self.trainer.model, weights)
             self._live, self._at = None, number
@@ -250,7 +268,7 @@ class ResumedTraining:
             if number > len(self._known):
                 self._known = max(self._known, self.entry.history(), key=len)
             if number <= len(self._known):
-                kept = self._known[number - 1]
+                kept = self._given[number] = self._known[number - 1]
                 if number not in self.trained:
                     self.read[number] = kept
                     self._give(kept)
@@ -395,7 +413,18 @@ class ResumedTraining:
                 metrics=self.trainer.metrics.directions if self.trainer.metrics else {},
             ),
         )
-        self._known = [*self._known[: epoch.number - 1], kept, *self._known[epoch.number :]]
+        self._replace(kept)
+
+    def _replace(self, kept: EpochRecord) -> None:
+        """Know an epoch as it is stored now; what went on from another one is forgotten."""
+        at = kept.number - 1
+        after = self._known[at + 1 :]
+        if at < len(self._known) and not kept.matches(self._known[at]):
+            after = []
+            for entry in self._chain.entries:
+                if entry.first > kept.number:
+                    entry.quarantine()
+        self._known = [*self._known[:at], kept, *after]
 
     def _go_back(self, number: int) -> int:
         """Bring the model to the last stored state that is not beyond an epoch; which it is.
@@ -434,3 +463,10 @@ class ResumedTraining:
     def _wait_for_lock(self, number: int) -> None:
         while not self._lock(number).acquire():
             time.sleep(PATIENCE)
+
+
+def _otherwise(number: int) -> str:
+    return (
+        f"epoch {number} was trained again, since its weights were not kept, and came out "
+        "otherwise (trainer.deterministic=false?): the run ends with its new weights and metrics"
+    )

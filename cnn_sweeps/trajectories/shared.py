@@ -29,7 +29,6 @@ from zipfile import BadZipFile
 
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import sha256
-from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files
 from cnn_sweeps.trajectories.entry import ABOUT, TrajectoryFolder
 from cnn_sweeps.trajectories.files import Arrays
@@ -39,8 +38,6 @@ from cnn_sweeps.trajectories.lock import LOCK, Lock
 FORMAT = 1
 EPOCHS, ARRAYS = "epochs", "arrays"
 DIGEST = re.compile(r"[0-9a-f]{64}")
-TIMINGS = ("seconds", "images_per_second", "measured")
-"""What of an epoch is not the same for whoever trains it."""
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 """What reading something says that is not what it should be."""
 
@@ -52,11 +49,6 @@ def who() -> str:
     except (OSError, KeyError):  # a container without that user
         name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
-
-
-def result_of(epoch: Epoch) -> dict[str, Any]:
-    """What an epoch came to: whoever trains it gets these numbers, to the last bit."""
-    return {k: v for k, v in vars(epoch).items() if k not in TIMINGS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +178,22 @@ class SharedStore:
             with suppress(OSError):  # somebody else's, who has done it
                 path.chmod(stat.S_IMODE(self.folder.stat().st_mode) & allowed)
 
+    def drop(self, epochs: Mapping[Path, EpochRecord]) -> None:
+        """Delete the variables of epochs that are too large to be kept whole.
+
+        What any other epoch names stays, whoever gave it.
+
+        Args:
+            epochs: by their files.
+        """
+        surplus = {d for one in epochs.values() for d in (one.weights, one.optimizer) if d}
+        for entry in self.entries():
+            for path in entry.paths:
+                if path not in epochs:
+                    surplus -= entry.named_in(path)
+        for digest in surplus:
+            files.delete(self.array(digest))
+
     def clear(self, entries: Iterable["SharedEntry"], *, others: bool) -> int:
         """Delete the epochs of these entries that this user wrote, with what no other epoch needs.
 
@@ -255,11 +263,11 @@ class SharedEntry(TrajectoryFolder):
 
     def has(self, number: int) -> bool:
         """Whether an epoch is there, as far as its name tells, and may be looked at."""
-        return os.path.exists(self._path(number))  # noqa: PTH110 -- that of a path would raise
+        return os.path.exists(self.file(number))  # noqa: PTH110 -- that of a path would raise
 
     def epoch(self, number: int) -> SharedEpoch | None:
         """One epoch without its arrays; None where it is not there, or damaged and set aside."""
-        path = self._path(number)
+        path = self.file(number)
         try:
             found = SharedEpoch.decode(path.read_bytes())
         except OSError:
@@ -292,15 +300,18 @@ class SharedEntry(TrajectoryFolder):
             OSError: the file system refuses.
         """
         there = self.epoch(given.record.number)
-        named = digests_of((there or given).record)
-        for digest, data in given.contents.items():
-            if digest in named:
-                self.store.write(self.store.array(digest), data)
+        self._put_arrays(given, (there or given).record)
         if there is not None:
             return False
         self.store.write(self.folder / ABOUT, json.dumps(dict(about), indent=2).encode())
-        self.store.write(self._path(given.record.number), given.encode())
+        self.store.write(self.file(given.record.number), given.encode())
+        self._put_arrays(given, given.record)  # who saw no epoch name them may have dropped them
         return True
+
+    def _put_arrays(self, given: SharedEpoch, record: EpochRecord) -> None:
+        for digest in digests_of(record):
+            if digest in given.contents:
+                self.store.write(self.store.array(digest), given.contents[digest])
 
     def make_lock(self) -> None:
         """Let there be something to lock, for all who may use the store.
@@ -309,12 +320,6 @@ class SharedEntry(TrajectoryFolder):
             OSError: the file system refuses.
         """
         self.store.write(self.folder / LOCK, b"")
-
-    def drop(self, record: EpochRecord) -> None:
-        """Delete the variables of an epoch that is too large to be kept whole."""
-        for digest in (record.weights, record.optimizer):
-            if digest is not None:
-                files.delete(self.store.array(digest))
 
     def elsewhere(self, number: int) -> "SharedEntry | None":
         """The same trajectory in another environment, which has that epoch."""
@@ -348,7 +353,8 @@ class SharedEntry(TrajectoryFolder):
             self.folder.rmdir()
             self.folder.parent.rmdir()
 
-    def _path(self, number: int) -> Path:
+    def file(self, number: int) -> Path:
+        """The file of an epoch."""
         return self.folder / EPOCHS / f"{number:04}.json"
 
 

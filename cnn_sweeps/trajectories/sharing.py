@@ -8,7 +8,9 @@ nothing else.
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from cnn_sweeps.config.schema import Config
@@ -25,13 +27,14 @@ from cnn_sweeps.trajectories.shared import (
     SharedEpoch,
     SharedStore,
     differing,
-    result_of,
     who,
 )
 
 KEY = "trajectory.store"
 LONGEST_WAIT = 600.0
 """Seconds without a new epoch after which one is trained that somebody else may be training."""
+MOST_SURPLUS = 8
+"""Large epochs that are kept whole for longer than they need be."""
 
 
 @dataclass(kw_only=True)
@@ -98,6 +101,7 @@ class Sharing:
         self._locked: SharedEntry | None = None
         self._since, self._waited_for = 0.0, 0
         self._own: list[EpochRecord] = []
+        self._surplus: dict[Path, EpochRecord] = {}
 
     def find(self, number: int, known: Sequence[EpochRecord]) -> SharedEpoch | None:
         """An epoch with its files, if it goes on from what is known here; None where it does not.
@@ -137,7 +141,7 @@ class Sharing:
         try:
             if entry.put(given, about):
                 self.given.add(one.number)
-            self._own.append(one)
+                self._own.append(one)
         except OSError as error:
             place = entry.store.folder
             self.trouble = f"{KEY}={place} cannot be written: {error.strerror or error}"
@@ -158,8 +162,17 @@ class Sharing:
         """Let large epochs that were given here keep no more than they do in the own cache."""
         for one in [*self._own]:
             if one.number <= len(history) and history[one.number - 1].weights is None:
-                self._entry(one.number).drop(one)
+                self._surplus[self._entry(one.number).file(one.number)] = one
                 self._own.remove(one)
+        if len(self._surplus) >= MOST_SURPLUS:
+            self._drop_surplus()
+
+    def _drop_surplus(self) -> None:
+        """Delete what is kept of large epochs no longer; it takes a look at the whole store."""
+        if self._surplus:
+            with suppress(OSError):
+                next(iter(self.entries.values())).store.drop(self._surplus)
+            self._surplus = {}
 
     def note_trained(self, number: int) -> None:
         """Look whether others have trained an epoch where bits may differ."""
@@ -196,6 +209,7 @@ class Sharing:
 
     def release(self) -> None:
         """Let others train."""
+        self._drop_surplus()
         if self._lock is not None:
             self._lock.release()
         self._lock = self._locked = None
@@ -216,7 +230,7 @@ class Sharing:
         """
         number = epoch.number
         self.audited.add(number)
-        same = result_of(found.record.epoch) == result_of(epoch) and all(
+        same = found.record.epoch.result == epoch.result and all(
             key in state and _bits(value) == _bits(state[key])
             for key, value in found.arrays.items()
         )
@@ -269,7 +283,7 @@ def summary(counts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _before(number: int, known: Sequence[EpochRecord]) -> dict[str, Any]:
     """What the epoch before one came to; empty for the first."""
-    return result_of(known[number - 2].epoch) if number > 1 else {}
+    return known[number - 2].epoch.result if number > 1 else {}
 
 
 def _bits(value: Any) -> tuple[str, tuple[int, ...], bytes]:

@@ -64,6 +64,7 @@ def test_augmentation_is_shown_on_the_page(in_tmp: Path, said: Said) -> None:
         data.main(["data=digits", "augment.crop=0.01", "--output", "sheet.html"])
 
 
+@pytest.mark.slow
 def test_flipped_labels_are_at_the_top_of_the_list(
     in_tmp: Path, tracking: Tracking, store: Store, said: Said
 ) -> None:

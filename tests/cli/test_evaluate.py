@@ -6,7 +6,7 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.cli import evaluate
-from cnn_sweeps.errors import ConfigError, UnknownHashError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownHashError, UnknownStudyError
 
 
 def typed(finished: Finished, *words: str) -> list[str]:
@@ -67,7 +67,7 @@ def test_metrics_of_each_epoch_are_computed_afterwards(
     [
         (
             ["--metrics", "macro_f2"],
-            r"--metrics=\[macro_f2\] is not a metric \(did you mean macro_f1",
+            r"--metrics macro_f2 is not a metric \(did you mean macro_f1",
         ),
         (["--metrics", ""], "names no metric"),
         (["--metrics", "brier", "--split", "test"], "would be overfitted"),
@@ -84,8 +84,12 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_a_name_of_nothing_is_refused(finished: Finished) -> None:
-    """A hash as a hash, all else as a study."""
+    """A hash as a hash, all else as a study, of a database too."""
     where = f"tracking.dir={finished.home}"
+    with pytest.raises(StoreError, match=r"nowhere\.db does not exist"):
+        evaluate.main(
+            ["mine-1", "--metrics", "brier", where, "hydra.sweeper.storage=sqlite:///nowhere.db"]
+        )
     with pytest.raises(UnknownHashError, match="begins with ffff"):
         evaluate.main(["ffff", "--metrics", "brier", where])
     with pytest.raises(UnknownStudyError, match="study"):

@@ -168,6 +168,7 @@ def test_unknown_runs_are_refused(arguments: list[str], error: type[Exception]) 
         figures.main(arguments)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_model_is_refused(store: Store, tracking: Tracking) -> None:
     """With what would store one; no epoch of it is stored either."""
     from cnn_sweeps.runs.run import run
@@ -193,6 +194,7 @@ def test_other_images_are_refused(
         figures.main(["--run-id", trial.run_id])
 
 
+@pytest.mark.slow
 def test_a_users_own_code_runs_only_when_trusted(
     store: Store, tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

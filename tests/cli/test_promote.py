@@ -131,6 +131,14 @@ def test_aliases_that_are_refused(store: Store, alias: str) -> None:
         promote.main(["abcd", "digits", "--alias", alias, f"tracking.dir={store.dir}"])
 
 
+@pytest.mark.usefixtures("run_id")
+@pytest.mark.parametrize("typed", [HASH[:8].upper(), f" {HASH[:8]}"])
+def test_a_hash_is_looked_up_as_by_all_commands(store: Store, typed: str) -> None:
+    """However it was copied."""
+    promoted(store, typed, "digits")
+    assert versions(store) == [1]
+
+
 def test_an_unknown_hash(store: Store) -> None:
     """A hash that no run has is refused, and nothing is registered."""
     with pytest.raises(UnknownHashError, match="no run has a config hash"):

@@ -351,6 +351,7 @@ def begin(config: Config, *_: object, **__: object) -> None:
     raise BegunError(config.data)
 
 
+@pytest.mark.slow
 def test_data_that_moved_is_found_and_data_that_changed_is_refused(
     store: Store, images: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +415,7 @@ def own(trained_own_net: Finished) -> str:
     return trained_own_net.result.identity.short
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_store")
 def test_foreign_code_runs_only_when_it_is_trusted(own: str, in_tmp: Path) -> None:
     """With --trust the recorded file is imported, also where the one here has changed."""

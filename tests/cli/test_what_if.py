@@ -6,7 +6,7 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.cli import what_if
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, StoreError
 
 
 def typed(finished: Finished, *words: str) -> list[str]:
@@ -34,6 +34,13 @@ def test_programs_read_the_same(finished: Finished, capsys: pytest.CaptureFixtur
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("trainer.early_stopping.patience,epochs,best_epoch")
     assert rows[1].startswith(f"1,{found['epochs']},{found['best']},")
+
+
+def test_a_study_in_a_database_is_asked(finished: Finished) -> None:
+    """As `report` is."""
+    asked = ["trainer.epochs=1", "hydra.sweeper.storage=sqlite:///nowhere.db"]
+    with pytest.raises(StoreError, match=r"nowhere\.db does not exist"):
+        what_if.main(["mine-1", *asked, f"tracking.dir={finished.home}"])
 
 
 def test_nothing_to_ask_is_refused(finished: Finished) -> None:

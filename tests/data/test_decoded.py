@@ -64,6 +64,43 @@ def test_what_was_decoded_stays_in_its_file(
     assert len(store(config).entries()) == 1
 
 
+@pytest.mark.parametrize("changes", [{}, {"cache_gb": 0}], ids=["cached", "in memory"])
+def test_a_file_that_is_changed_while_it_is_decoded_is_told(
+    config: FolderData, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """Its pixels are not kept under the digest of what it was."""
+    config, read = replace(config, **changes), picture.read
+    file = next(config.path.rglob("*.png"))
+
+    def rewritten(path: Path, *given: Any, **how: Any) -> Any:
+        if path == file:
+            Image.new("RGB", (7, 5), "red").save(file)
+        return read(path, *given, **how)
+
+    monkeypatch.setattr(picture, "read", rewritten)
+    with pytest.raises(DataError, match=f"{file} was changed while the images were read"):
+        load(config)
+    assert store(config).entries() == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES])
+def test_what_the_system_cannot_read_now_is_no_fault_of_the_image(
+    config: FolderData, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is told, never left out, and nothing of it is kept: the next time it may be read."""
+    config, opened = replace(config, skip_unreadable=True), Image.open
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Image, "open", broken)
+    with pytest.raises(DataError):
+        load(config)
+    assert store(config).entries() == []
+    monkeypatch.setattr(Image, "open", opened)
+    assert len(load(config).x_train) > 0
+
+
 def test_the_second_start_looks_at_each_file_once(
     tmp_path: Path, write_images: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_pyplot_stays_unused() -> None:
     assert plt.get_fignums() == before
 
 
+@pytest.mark.slow
 def test_a_file_does_not_show_what_was_drawn_before_it() -> None:
     """Panels that are used again give the picture of new ones, to the byte."""
     with_f = [replace(e, measured={"val_f": 0.1 * e.number}) for e in epochs(3)]

@@ -101,6 +101,7 @@ def test_augmentation_is_shown_as_a_step_draws_it(digits: Dataset, augment: Augm
     assert gallery(None, digits).augmentation() == "the training images were not augmented"
 
 
+@pytest.mark.slow
 def test_a_network_without_convolutions_has_the_others(digits: Dataset) -> None:
     """What there is nothing to show of is left out; whoever asks is told why."""
     model = built(name="dnn", dense_units=4)
@@ -108,6 +109,7 @@ def test_a_network_without_convolutions_has_the_others(digits: Dataset) -> None:
     assert gallery(model, digits).grad_cam() == "the network has no convolution"
 
 
+@pytest.mark.slow
 def test_convolutions_are_found_wherever_they_stand(digits: Dataset) -> None:
     """In a nested model and in a layer made of layers, in the order in which they are passed."""
     from cnn_sweeps.figures import activations
@@ -272,6 +274,7 @@ def test_colour_images_of_odd_sizes_have_pictures() -> None:
             assert 900 <= picture.width <= style.WIDTH
 
 
+@pytest.mark.slow
 def test_what_the_pictures_show_is_stored_as_values(digits: Dataset) -> None:
     """For the report of a sweep: evaluation, and examples with pictures; not for a few figures."""
     from cnn_sweeps.evaluation.evaluation import Evaluation

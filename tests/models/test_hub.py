@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnn_sweeps.config.schema import HubModel, PretrainedModel
+from cnn_sweeps.config.schema import CnnModel, HubModel, PretrainedModel
 from cnn_sweeps.errors import ConfigError, DataError
 from cnn_sweeps.models import check, hub
 
@@ -106,3 +106,10 @@ def test_only_backbones_for_images_are_made(class_name: str, text: str) -> None:
     """Whatever a stranger's record says."""
     with pytest.raises(ConfigError, match=text):
         hub.build_whole(HubModel(class_name=class_name), (16, 16, 3))
+
+
+def test_kerashub_makes_its_own_backbones_alone() -> None:
+    """So its version is part of where these are trained, and of nothing else."""
+    tiny = {"name": "hub", "class_name": "TinyBackbone"}
+    models = [PretrainedModel(backbone=each, weights=None) for each in (tiny, {"name": "resnet"})]
+    assert [hub.packages_of(each) for each in (*models, CnnModel())] == [("keras-hub",), (), ()]

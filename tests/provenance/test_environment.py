@@ -338,3 +338,27 @@ def test_other_pixels_of_the_same_files_excuse_other_bits() -> None:
         here.difference_in_numerics(replace(here, packages={**here.packages, "pillow": "1"})) == {}
     )
     assert "decoded" not in plain.numerics
+
+
+def test_what_makes_a_network_computes_where_it_does() -> None:
+    """Another KerasHub may give other bits; whoever does not use it is not asked for it."""
+    here = capture()
+    assert not set(environment.NETWORKS) & here.packages.keys()
+    assert here.numerics["packages"].keys() == set(environment.COMPUTING)
+    old, new = (replace(here, packages={**here.packages, "keras-hub": v}) for v in ("0.1", "0.2"))
+    assert old.difference_in_numerics(new) == {"packages.keras-hub": ("0.1", "0.2")}
+    assert len({each.software for each in (here, old, new)}) == 3
+
+
+def test_a_run_is_reused_with_what_made_its_network_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one whose network another version made is not."""
+    from cnn_sweeps.tracking import finished_runs
+
+    here = capture()
+    installed = {**here.packages, "keras-hub": "0.2"}
+    monkeypatch.setattr(
+        environment, "versions_of", lambda names: {n: installed[n] for n in names if n in installed}
+    )
+    ours = finished_runs._software_here()
+    made = [replace(here, packages={**here.packages, "keras-hub": v}) for v in ("0.1", "0.2")]
+    assert [each.software in ours for each in (here, *made)] == [True, False, True]

@@ -119,6 +119,8 @@ def several_objectives(number: int) -> SweepResults:
 CASES |= {f"{number} objectives": several_objectives(number) for number in (2, 3)}
 
 
+DRAWN_LONG = {"2 objectives", "3 objectives", "one value for all", "evaluated, many classes"}
+"""Cases of which the pictures take more than a second."""
 WITHOUT_PICTURES = {"unfinished", "more rows than are shown at once"}
 """Cases that have the pictures of another one."""
 
@@ -138,7 +140,13 @@ def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(report, "charts", lambda _: [])
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(case, marks=[pytest.mark.slow] if case in DRAWN_LONG else []) for case in CASES
+    ],
+    ids=CASES.keys(),
+)
 def html(request: pytest.FixtureRequest) -> str:
     """The page of each case in turn, so that its tests follow on each other."""
     return html_of(request.param)
@@ -368,6 +376,7 @@ def test_the_best_has_the_colour_that_is_named() -> None:
     assert not re.search(r"\bred\b", text)
 
 
+@pytest.mark.slow
 def test_many_trials_make_no_huge_file() -> None:
     """A trial costs less than 3 kB: a thousand are a file that a browser opens at once."""
     few, more = len(html_of("search")), len(page(many(200)))

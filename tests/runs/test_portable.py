@@ -69,6 +69,7 @@ def said_of(folder: Path, picture: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_an_export_is_checked_and_described(
     run: LoadedRun, finished: Finished, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_run_is_begun_with_the_network_of_another(finished: Finished, home: St
     assert (result.metrics["frozen_params"], result.metrics["trainable_params"]) == (40, 50)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_pretrained_network_can_be_gone_on_from(finished: Finished, home: Store) -> None:
     """Its backbone is taken, whatever it was made of; no trust and no code is asked for."""
     first = run(begun_with(home, finished.result.identity.short), home)
@@ -292,6 +293,7 @@ def test_weights_that_are_not_stored_any_more_are_no_fault_of_the_store(
         run(begun_with(home, finished.result.identity.short), home)
 
 
+@pytest.mark.slow
 def test_a_file_is_known_by_its_content(tmp_path: Path, store: Store) -> None:
     """Elsewhere it is the same experiment; changed, it is refused where the digest is recorded."""
     from cnn_sweeps.config.schema import ResnetModel

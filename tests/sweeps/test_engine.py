@@ -1,5 +1,6 @@
 """Plan, study, queue and worker, without training anything."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
+from cnn_sweeps.sweeps.study import trial_queue
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import default_name
@@ -252,6 +254,31 @@ def test_no_trial_begins_after_the_deadline(tmp_path: Path) -> None:
     Worker(study=made, execute=fake).work()
     assert fake.seen == []
     assert made.counts().waiting == 5
+
+
+@pytest.mark.parametrize("skew", [-7200.0, 7200.0], ids=["behind", "ahead"])
+def test_the_time_is_up_by_the_clock_of_the_host_that_set_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skew: float
+) -> None:
+    """On another host, whose clock may show anything, it is up once that one has told it."""
+    made, now = study(tmp_path), time.time()
+
+    def is_up_elsewhere() -> bool:
+        with monkeypatch.context() as there:
+            there.setattr(trial_queue, "this_host", lambda: "lab-2:0a1b2c3d")
+            there.setattr(time, "time", lambda: now + skew)
+            made.note_time()
+            return made.time_is_up
+
+    made.set_deadline(3600)
+    made.note_time()
+    assert not is_up_elsewhere()
+    made.set_deadline(-1)
+    assert not is_up_elsewhere()
+    made.note_time()
+    assert is_up_elsewhere()
+    made.set_deadline(3600)
+    assert not is_up_elsewhere()
 
 
 def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:

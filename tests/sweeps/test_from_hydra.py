@@ -124,6 +124,7 @@ def test_an_objective_is_measured_without_being_listed(in_tmp: Path) -> None:
     assert keys[0] == keys[1]
 
 
+@pytest.mark.slow
 def test_an_own_metric_can_be_an_objective_where_it_is_listed(in_tmp: Path) -> None:
     """By the name of its function; swept metrics of the program would be one experiment."""
     (in_tmp / "own_cost.py").write_text("def cost(labels, probabilities):\n    return 1.0\n")
@@ -142,6 +143,6 @@ def test_the_launcher_of_ray_is_refused_and_workers_are_named(in_tmp: Path) -> N
     """It would end the cluster that it starts in the middle of the sweep."""
     target = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
     with pytest.raises(
-        ConfigError, match=r"--no-workers .*ray job submit -- cnn-sweeps worker mine"
+        ConfigError, match=r"n_jobs=none .*ray job submit -- cnn-sweeps worker mine"
     ):
         asked(*SWEEP, f"hydra.launcher._target_={target}")

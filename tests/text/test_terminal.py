@@ -106,6 +106,7 @@ def test_no_line_of_a_table_is_wider_than_the_terminal(folder: Path, columns: in
     assert (" not shown (" in text) is (columns < 120)
 
 
+@pytest.mark.slow
 def test_the_program_asks_the_terminal_for_its_width(folder: Path) -> None:
     """No variable has to say it."""
     ours, theirs = pty.openpty()

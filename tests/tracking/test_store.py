@@ -250,11 +250,16 @@ class SlowClient:
         raise MlflowException("no", error_code=ErrorCode.Value(self.reason))
 
 
+def seen_through(client: SlowClient, store: Store) -> Store:
+    """A store of which only the client answers."""
+    return replace(store, client=client, local=None)  # type: ignore[arg-type]
+
+
 def test_experiment_that_another_process_makes_first(store: Store) -> None:
     """Two that make the same experiment at once end up in one."""
     made = SimpleNamespace(experiment_id="7", lifecycle_stage="active")
     client = SlowClient("RESOURCE_ALREADY_EXISTS", made)
-    assert experiments.made_experiment(client, "e", store.address) == "7"
+    assert experiments.made_experiment(seen_through(client, store)) == "7"
 
 
 def test_a_deleted_experiment_is_refused_with_the_whole_command(
@@ -276,7 +281,7 @@ def test_experiment_that_cannot_be_made(store: Store) -> None:
     """Any other refusal of the experiment is not mistaken for that."""
     client = SlowClient("PERMISSION_DENIED", None)
     with pytest.raises(MlflowException, match="no"):
-        experiments.made_experiment(client, "e", store.address)
+        experiments.made_experiment(seen_through(client, store))
 
 
 @pytest.mark.parametrize("name", ["o'brien", "a \"b\" 'c'", "back\\\\", "plain", "50%"])

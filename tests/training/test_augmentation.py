@@ -1,5 +1,6 @@
 """Augmentation: every switch does what it says, by nothing but seed, epoch and step."""
 
+import hashlib
 from dataclasses import fields, replace
 from typing import Any
 
@@ -123,6 +124,24 @@ def test_a_crop_shifts_by_whole_pixels_and_mirrors_what_is_missing() -> None:
         }
     for axis, pixels in enumerate(most):
         assert {shift[axis] for shift in shifts} == set(range(2 * pixels + 1))
+
+
+@pytest.mark.parametrize(
+    ("config", "integers", "floats"),
+    [
+        (Augment(flip="horizontal", crop=0.125), "6a4c0e7b0b15cea8", "756051e43c0bf2be"),
+        (Augment(flip="both", crop=0.5), "07290fda63c48bd8", "a85ccb21d1424b33"),
+        (Augment(crop=0.3), "f8d03a7149e015af", "a90bf595019a8cc2"),
+    ],
+)
+def test_flips_and_crops_are_those_of_earlier_versions(
+    config: Augment, integers: str, floats: str
+) -> None:
+    """Digests that were taken when all geometry was one projective transformation."""
+    x = images()
+    for given, digest in ((x, integers), (x.astype(np.float32) / 3, floats)):
+        found = made(config, given, seed=7, epoch=2, step=3)
+        assert hashlib.sha256(found.tobytes()).hexdigest().startswith(digest)
 
 
 def test_what_is_not_geometry_leaves_pixels_where_they_are() -> None:

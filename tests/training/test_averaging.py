@@ -1,5 +1,6 @@
 """Averages of the last epochs' weights: what they are, and when they are taken."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,23 @@ def trained(config: TrainerConfig = CONFIG, **network_is: Any) -> tuple[Any, Tra
     return trainer, loop.train(source, config), source
 
 
+@pytest.fixture(scope="module")
+def four_epochs() -> Any:
+    """Four epochs, of which each test averages some."""
+    return trained()
+
+
+@pytest.fixture
+def ended(four_epochs: Any) -> Iterator[Any]:
+    """The trainer with the weights that they ended with, the result, and where they came from."""
+    trainer, _, source = four_epochs
+    evaluate, at, before = trainer.evaluate, source._at, carried(trainer.model)
+    yield four_epochs
+    trainer.evaluate, source._at = evaluate, at
+    for variable, value in zip(trainer.model.variables, before, strict=True):
+        variable.assign(value)
+
+
 def carried(model: Any) -> list[Any]:
     """The values of all variables."""
     return [np.array(variable.numpy()) for variable in model.variables]
@@ -50,11 +68,11 @@ def scored(trainer: Any, loss: float) -> None:
     trainer.evaluate = lambda *_: (loss, 0.5)
 
 
-def test_an_average_is_taken_where_validation_prefers_it() -> None:
+def test_an_average_is_taken_where_validation_prefers_it(ended: Any) -> None:
     """The mean of the last three epochs of four, weight by weight."""
     from cnn_sweeps.training import averaging
 
-    trainer, result, source = trained()
+    trainer, result, source = ended
     weights = list(trainer.model.trainable_weights)
     seen = []
     for number in (2, 3, 4):
@@ -71,11 +89,11 @@ def test_an_average_is_taken_where_validation_prefers_it() -> None:
 
 
 @pytest.mark.parametrize("loss", [9.0, float("nan")])
-def test_it_is_left_where_validation_does_not(loss: float) -> None:
+def test_it_is_left_where_validation_does_not(ended: Any, loss: float) -> None:
     """Every variable is as it was."""
     from cnn_sweeps.training import averaging
 
-    trainer, result, source = trained()
+    trainer, result, source = ended
     before = carried(trainer.model)
     scored(trainer, loss)
     found = averaging.consider(result, trainer, source)
@@ -84,6 +102,7 @@ def test_it_is_left_where_validation_does_not(loss: float) -> None:
     assert found.metrics == result.metrics
 
 
+@pytest.mark.slow
 def test_fewer_epochs_are_all_averaged() -> None:
     """What stopped early may have no more."""
     from cnn_sweeps.training import averaging
@@ -94,11 +113,11 @@ def test_fewer_epochs_are_all_averaged() -> None:
     assert (found.average.first, found.average.last) == (1, 4)
 
 
-def test_what_is_scored_is_what_is_stored() -> None:
+def test_what_is_scored_is_what_is_stored(ended: Any) -> None:
     """The metrics of the run are those of the network that it ends with."""
     from cnn_sweeps.training import averaging
 
-    trainer, result, source = trained()
+    trainer, result, source = ended
     found = averaging.consider(result, trainer, source)
     data, average = trainer.dataset, found.average
     assert average is not None

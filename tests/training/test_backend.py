@@ -46,6 +46,7 @@ def test_a_run_after_others_is_as_in_a_fresh_process() -> None:
     assert fresh.stderr == ""
 
 
+@pytest.mark.slow
 def test_every_seed_counts() -> None:
     """Seed 0 is a seed like the others: itself again, and not 1."""
     assert initial_weights(0) == initial_weights(0) != initial_weights(1)

@@ -1,13 +1,16 @@
 """Weights of classes: balanced as scikit-learn's, or by name or number."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from configs import config
 from networks import dataset, settings
 from sklearn.utils.class_weight import compute_class_weight
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.training import class_weights
 
 NAMES = ("dark", "grey", "bright")
@@ -71,3 +74,35 @@ def test_what_cannot_be_weighed_is_refused(given: Any, message: str) -> None:
     """In one or two lines that name it."""
     with pytest.raises(ConfigError, match=message):
         class_weights.named_weights(settings(class_weight=given), NAMES)
+
+
+def test_weights_of_a_phase_have_that_form_too() -> None:
+    """One training has one hash, however a phase was typed."""
+    asked = [
+        config(trainer={"epochs": 2, "phases": [{"first": 2, key: weights}]})
+        for key, weights in (
+            ("class_weight", {"2": 2, "grey": 1}),
+            ("trainer.class_weight", {"bright": 2.0}),
+        )
+    ]
+    one, other = (
+        identify(replace(each, trainer=class_weights.named_weights(each.trainer, NAMES)), "d" * 64)
+        for each in asked
+    )
+    assert one == other
+    assert one.config_hash != identify(asked[0], "d" * 64).config_hash
+
+
+def test_a_phase_with_the_weights_that_hold_already_is_none() -> None:
+    """Also where they were typed in another way."""
+    typed = {"epochs": 2, "class_weight": {"dark": 2.0}}
+    asked = config(trainer={**typed, "phases": [{"first": 2, "class_weight": {"0": 2.0}}]})
+    named = replace(asked, trainer=class_weights.named_weights(asked.trainer, NAMES))
+    assert identify(named, "d" * 64) == identify(config(trainer=typed), "d" * 64)
+
+
+def test_a_class_that_there_is_not_is_refused_in_a_phase() -> None:
+    """As where training begins."""
+    asked = config(trainer={"epochs": 2, "phases": [{"first": 2, "class_weight": {"cat": 2.0}}]})
+    with pytest.raises(ConfigError, match="names the class cat"):
+        class_weights.named_weights(asked.trainer, NAMES)

@@ -51,7 +51,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     compute = features.compute_features
 
     def counted(extractor: Any, images: Any) -> Any:
-        counts.append(len(images))
+        counts.extend(map(len, images))
         return compute(extractor, images)
 
     monkeypatch.setattr(features, "compute_features", counted)
@@ -67,7 +67,7 @@ def test_features_are_what_the_backbone_gives_when_it_predicts() -> None:
     built = network(PretrainedModel(backbone=BACKBONE, weights=None))
     images = np.random.RandomState(0).randint(0, 256, (300, 8, 8, 1)).astype(np.uint8)
     extractor = keras.Model(built.inputs[0], built.get_layer("features").output)
-    found = features.compute_features(extractor, images)
+    (found,) = features.compute_features(extractor, [images])
     whole = np.concatenate([extractor(images[:256]), extractor(images[256:])])
     np.testing.assert_allclose(found, whole, rtol=1e-5)
     assert (found.dtype, found.shape) == (np.dtype("float32"), (300, 2))
@@ -126,6 +126,7 @@ def test_without_a_folder_to_write_to_they_are_in_memory(tmp_path: Path) -> None
     assert features_of(FeatureCache(folder=tmp_path / "file")) == features_of(None)
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_they_are_computed_once(
     tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,3 +203,35 @@ def test_training_on_features_is_an_experiment_of_its_own() -> None:
         for each in ("live", "cached")
     ]
     assert names[0] != names[1]
+
+
+OWN = """
+import json
+from pathlib import Path
+
+import keras
+from keras import layers
+
+
+def build(shape, classes):
+    image = keras.Input(shape)
+    maps = layers.Conv2D(2, 3, activation=json.loads(Path("net.json").read_text()))(image)
+    return keras.Model(image, layers.Dense(classes)(layers.GlobalMaxPooling2D()(maps)))
+"""
+
+
+def test_a_backbone_of_the_users_that_does_something_else_has_other_features(
+    tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same weights and the same files of code: it reads what it does."""
+    from cnn_sweeps.training import features
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_backbone.py").write_text(OWN)
+    own = {"name": "custom", "function": "own_backbone:build"}
+    model = config(model={"name": "pretrained", "backbone": own, "weights": None}).model
+    cache = FeatureCache(folder=tmp_path, own_code=True)
+    for activation in ("relu", "relu", "tanh"):
+        (tmp_path / "net.json").write_text(f'"{activation}"')
+        features.with_features(network(model), dataset(), cache)
+    assert computed == [50, 12] * 2

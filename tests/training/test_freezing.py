@@ -8,7 +8,7 @@ import pytest
 from configs import config
 from networks import dataset, network
 
-from cnn_sweeps.config.schema import CnnModel, PretrainedModel, TrainerConfig
+from cnn_sweeps.config.schema import CnnModel, CustomModel, PretrainedModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.validate import check
@@ -18,11 +18,16 @@ MODEL = PretrainedModel(backbone=BACKBONE, weights=None)
 PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None}
 
 
-def trained_layers(freeze: Any, model: Any = MODEL) -> list[str]:
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    """A network that is frozen in one way after another."""
+    return network(MODEL)
+
+
+def trained_layers(built: Any, freeze: Any) -> list[str]:
     """The names of the layers with weights that are trained under it."""
     from cnn_sweeps.training import freezing
 
-    built = network(model)
     freezing.check_layer(built, freeze)
     freezing.apply_freeze(built, freeze)
     return [x.name for x in leaves(built.layers) if x.trainable and x.weights]
@@ -52,28 +57,29 @@ EVERY = [
         pytest.param("backbone", 12, id="all of it"),
         pytest.param(0.5, 6, id="the first half"),
         pytest.param(0.99, 12, id="nearly all"),
-        pytest.param(0.01, 0, id="nearly nothing"),
         pytest.param("stage_1_block_1_conv_2", 4, id="from a layer on"),
-        pytest.param("stem", 0, id="from the first on"),
+        pytest.param("backbone/stem_norm", 1, id="by the path that a run logs"),
         pytest.param("stage_2_block_1_add", 12, id="from one without weights on"),
     ],
 )
-def test_the_layers_before_are_frozen_and_the_head_never_is(freeze: Any, first: int) -> None:
+def test_the_layers_before_are_frozen_and_the_head_never_is(
+    whole: Any, freeze: Any, first: int
+) -> None:
     """By share or name, from the image on."""
-    assert trained_layers(freeze) == [*EVERY[first:], "scores"]
+    assert trained_layers(whole, freeze) == [*EVERY[first:], "scores"]
 
 
 def test_a_network_without_a_backbone_is_frozen_but_for_its_scores() -> None:
     """Any network can be."""
-    model = CnnModel(filters=2, conv_blocks=2, padding="same", dense_units=4)
-    assert trained_layers(0.5, model) == ["dense_1", "scores"]
-    assert trained_layers("conv_2", model) == ["conv_2", "dense_1", "scores"]
+    built = network(CnnModel(filters=2, conv_blocks=2, padding="same", dense_units=4))
+    assert trained_layers(built, 0.5) == ["dense_1", "scores"]
+    assert trained_layers(built, "conv_2") == ["conv_2", "dense_1", "scores"]
 
 
-def test_a_layer_that_there_is_not_is_refused_with_those_that_are_near() -> None:
+def test_a_layer_that_there_is_not_is_refused_with_those_that_are_near(whole: Any) -> None:
     """Before anything is trained."""
     with pytest.raises(ConfigError, match="=stem_nrm: the network has no such layer.\n.*stem_norm"):
-        trained_layers("stem_nrm")
+        trained_layers(whole, "stem_nrm")
 
 
 def test_what_its_maker_has_frozen_stays_so() -> None:
@@ -89,7 +95,7 @@ def test_what_its_maker_has_frozen_stays_so() -> None:
     assert inner.get_layer("stem_norm").trainable
 
 
-@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("ema", [None, pytest.param(0.9, marks=pytest.mark.slow)])
 def test_frozen_layers_keep_all_their_bits_until_they_are_let_go(ema: float | None) -> None:
     """Their moving averages too: a frozen batch normalisation works as when predicting."""
     from cnn_sweeps.training import loop
@@ -169,3 +175,99 @@ def test_a_backbone_that_there_is_not_cannot_be_frozen() -> None:
     phases = [{"first": 2, "freeze": "backbone"}]
     with pytest.raises(ConfigError, match="needs a network with one, and model=cnn has none"):
         check(config(trainer={"epochs": 2, "phases": phases}))
+
+
+def own(function: str, **fields: Any) -> CustomModel:
+    """A network of the user's own."""
+    return CustomModel(function=f"own_nets:{function}", **fields)
+
+
+LOGITS = {"params": {"softmax": False}, "from_logits": True}
+CHAIN = ["low", "norm", "high", "hidden", "classes"]
+
+
+@pytest.mark.parametrize("fields", [{}, LOGITS], ids=["softmax", "logits"])
+@pytest.mark.parametrize(
+    ("freeze", "first"),
+    [
+        pytest.param("none", 0, id="nothing"),
+        pytest.param(0.5, 2, id="half of them"),
+        pytest.param(0.99, 4, id="all but the scores"),
+        pytest.param("high", 2, id="from a layer on"),
+        pytest.param("backbone/hidden", 3, id="by its path"),
+        pytest.param("classes", 4, id="all before the scores"),
+    ],
+)
+def test_a_network_of_the_users_is_frozen_but_for_its_scores(
+    freeze: Any, first: int, fields: dict[str, Any]
+) -> None:
+    """Layers inside it, wherever the softmax stands and whatever it is called."""
+    assert trained_layers(freeze, own("chain", **fields)) == CHAIN[first:]
+
+
+def test_layers_of_nested_models_are_named_by_their_paths() -> None:
+    """The name of a nested model is that of its first layer."""
+    towers = own("two_towers")
+    after = ["fc", "after_right", "classes"]
+    assert trained_layers("right/fc", towers) == after
+    assert trained_layers("right", towers) == after
+    with pytest.raises(ConfigError, match="2 layers of that name.\n.*left/fc or .*right/fc"):
+        trained_layers("fc", towers)
+
+
+@pytest.mark.parametrize("freeze", [0.01, "low"], ids=["share", "first layer"])
+def test_what_would_freeze_nothing_is_refused(freeze: Any) -> None:
+    """It would be another experiment with the bits of this one."""
+    with pytest.raises(ConfigError, match=r"freezes nothing: 4 .*\n.*=0.13 or more, or .*=none"):
+        trained_layers(freeze, own("chain"))
+
+
+@pytest.mark.parametrize(
+    ("model", "listed"),
+    [
+        pytest.param(own("chain"), "norm or high or hidden or classes", id="the user's own"),
+        pytest.param(MODEL, "a share such as 0.5, backbone or none", id="with a backbone"),
+    ],
+)
+def test_a_refusal_lists_what_can_be_typed(model: Any, listed: str) -> None:
+    """Each of the names freezes something; `backbone` stands there where there is one."""
+    with pytest.raises(ConfigError, match=listed) as refused:
+        trained_layers("zzz", model)
+    assert ("backbone" in str(refused.value)) is (model is MODEL)
+
+
+def test_a_part_that_its_maker_has_frozen_stays_so_within_a_layer() -> None:
+    """Freezing the layer and letting it go changes nothing of that."""
+    from cnn_sweeps.training import freezing
+
+    built = network(own("blocks"))
+    block = built.layers[-1].get_layer("block")
+    before = [len(block.trainable_weights)]
+    for freeze in (0.99, "none"):
+        freezing.apply_freeze(built, freeze)
+        before.append(len(block.trainable_weights))
+    assert before == [2, 0, 2]
+
+
+def test_a_phase_lets_layers_of_the_users_network_go() -> None:
+    """What was frozen keeps its bits until then, and the head is trained all the time."""
+    from cnn_sweeps.training import freezing, loop
+
+    asked = config(
+        model={"name": "custom", "function": "own_nets:chain"},
+        trainer={
+            "epochs": 2,
+            "batch_size": 32,
+            "freeze": "classes",
+            "phases": [{"first": 2, "freeze": "hidden"}],
+        },
+    )
+    built = network(asked.model)
+    epochs, seen = loop.Trainer.compile(built, dataset(), asked).epochs(), []
+    inner = built.get_layer("backbone")
+    for _ in range(2):
+        before = {name: np.array(inner.get_layer(name).weights[0].numpy()) for name in CHAIN}
+        next(epochs)
+        moved = {n for n in CHAIN if (before[n] != inner.get_layer(n).weights[0].numpy()).any()}
+        seen.append((moved, freezing.frozen_params(built) > 0))
+    assert seen == [({"classes"}, True), ({"hidden", "classes"}, True)]

@@ -112,6 +112,7 @@ def test_steps_per_epoch_counts_the_smaller_last_one(images: int, steps: int) ->
     assert steps_per_epoch(images, 16) == steps
 
 
+@pytest.mark.slow
 def test_two_trainings_give_the_same_weights(learnt: Learnt) -> None:
     """The same config and seed end with the same bits."""
     again = Learnt()
@@ -313,7 +314,14 @@ def test_memory_that_runs_out_before_the_first_epoch_has_the_same_remedy(
         trained(settings())
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16", "float64"])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "mixed_bfloat16",
+        pytest.param("mixed_float16", marks=pytest.mark.slow),
+        pytest.param("float64", marks=pytest.mark.slow),
+    ],
+)
 def test_every_precision_trains(precision: Any) -> None:
     """Each dtype policy gives finite losses."""
     config = settings(epochs=1, precision=precision)

@@ -37,6 +37,10 @@ def squared(y_true, y_pred):
     return (keras.ops.one_hot(y_true, y_pred.shape[1]) - y_pred) ** 2
 
 
+def of_classes(y_true, y_pred):
+    return keras.ops.mean(y_pred, axis=0)
+
+
 def counted(y_true, y_pred):
     return tf.cast(tf.argmax(y_pred, axis=1) == y_true, "float32")
 
@@ -121,7 +125,8 @@ def test_only_training_has_it() -> None:
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        pytest.param("squared", r"values of shape \(3, 3\) for 3 images", id="for each class"),
+        pytest.param("squared", r"values of shape \(4, 3\) for 4 images", id="for each pair"),
+        pytest.param("of_classes", r"values of shape \(3,\) for 4 images", id="for each class"),
         pytest.param("counted", "no finite value with a gradient", id="no gradient"),
         pytest.param("outside", "calls Python for each batch", id="numpy"),
         pytest.param("noisy", "draws random numbers", id="random"),
@@ -186,3 +191,40 @@ def test_its_files_are_part_of_the_experiment(tmp_path: Path) -> None:
     assert len({each.config_hash for each in seen}) == len(seen)
     assert len({each.trajectory_hash for each in seen}) == len(seen)
     assert seen[-2] == identify(config(), DIGEST)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"class_weight": "balanced"}, id="at once"),
+        pytest.param(
+            {"epochs": 2, "phases": [{"first": 2, "class_weight": {"0": 2.0}}]}, id="in a phase"
+        ),
+    ],
+)
+def test_one_number_for_all_images_cannot_weigh_them(fields: dict[str, Any]) -> None:
+    """Only a number for each image can count more or less."""
+    from cnn_sweeps.training import loop
+
+    model, data = network(), dataset()
+    with pytest.raises(ConfigError, match="one number for all images, so trainer.class_weight"):
+        loop.Trainer.compile(model, data, config(trainer={"loss": "own_losses:mean"} | fields))
+    loop.Trainer.compile(model, data, config(trainer={"loss": "own_losses:plain"} | fields))
+
+
+def test_it_is_found_once_for_all_phases(tmp_path: Path) -> None:
+    """What is edited while a training runs is another experiment."""
+    from cnn_sweeps.training import loop
+
+    asked = config(
+        trainer={
+            "loss": "own_losses:plain",
+            "epochs": 2,
+            "batch_size": 32,
+            "phases": [{"first": 2, "optimizer.learning_rate": 0.1}],
+        }
+    )
+    epochs = loop.Trainer.compile(network(), dataset(), asked).epochs()
+    next(epochs)
+    (tmp_path / "own_losses.py").write_text("raise SystemExit('edited')")
+    next(epochs)

@@ -92,6 +92,7 @@ def test_with_nothing_on_a_step_is_keras_own() -> None:
     assert steps.make_step(model, IMAGES, settings(), Augment(crop=0.2)) is not None
 
 
+@pytest.mark.slow
 def test_an_own_step_gives_the_same_in_any_call() -> None:
     """All switches on: the same weights and metrics with 1, 3 or many steps in a call."""
     from cnn_sweeps.training import loop, state, steps

@@ -246,6 +246,7 @@ def test_the_direction_of_a_monitor_is_that_of_its_metric(
     assert [bool(rule(history[:n])) for n in (1, 2, 3)] == [False, True, False]
 
 
+@pytest.mark.slow
 def test_measuring_moves_nothing_that_training_goes_on_from() -> None:
     """Not even the draws of a layer that makes noise when it predicts."""
     import keras

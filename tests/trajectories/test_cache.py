@@ -102,6 +102,19 @@ def test_what_is_in_use_stays(store: TrajectoryStore) -> None:
     assert letters(store.clear()) == "a"
 
 
+def test_what_a_training_uses_stays_though_its_lock_is_free(store: TrajectoryStore) -> None:
+    """Until it ends, or dies: then its mark goes with the rest."""
+    used = store.entry("a" * 64, HERE)
+    (used.folder / "users" / "of-a-dead-process").mkdir(parents=True)
+    with used.in_use():
+        store.prune()
+        assert letters(store.evict(0.0)) == "bc"
+        assert letters(store.entries()) == "a"
+    assert not used.is_in_use()
+    assert list((used.folder / "users").iterdir()) == []
+    assert letters(store.clear()) == "a"
+
+
 def test_clearing_takes_everything_or_what_is_named(store: TrajectoryStore) -> None:
     """Nothing is left behind, not even empty folders."""
     assert letters(store.clear(store.entries()[1:2])) == "b"
@@ -212,11 +225,16 @@ def test_a_look_at_the_size_is_followed_by_a_rest(
         return look(self, max_gb)
 
     monkeypatch.setattr(TrajectoryStore, "evict", of_half_a_second)
-    assert letters(store.evict_at_times(gb(store, 2.5))) == "a"
+    most, least = gb(store, 2.5), gb(store, 1.5)
+    assert letters(store.evict_at_times(most)) == "a"
+    store.entry("d" * 64, HERE).put(epoch(1), {"model/0": np.zeros(1000)}, run_id="run")
     now[0] = 1049.9
-    assert store.evict_at_times(0.0) == []
-    now[0] = 1050.1
-    assert letters(store.evict_at_times(0.0)) == "bc"
+    assert store.evict_at_times(most) == []
+    assert letters(store.evict_at_times(least)) == "bc"  # less room than it was looked for
+    store.entry("e" * 64, HERE).put(epoch(1), {"model/0": np.zeros(1000)}, run_id="run")
+    assert store.evict_at_times(least) == []
+    now[0] = 1100.0
+    assert letters(store.evict_at_times(least)) == "d"
 
 
 @pytest.mark.parametrize("content", ["", "soon"])

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +101,33 @@ def test_a_known_epoch_that_is_trained_again_keeps_its_first_record(entry: Entry
     """Its lost files are restored; who trained it first, and how long that took, stays."""
     before = entry.history()
     (entry.folder / "weights" / "0002.npz").unlink()
-    entry.put(epoch(2, loss=9.0), state(2), run_id="second")
+    entry.put(replace(epoch(2, loss=1 / 2), seconds=9.0), state(2), run_id="second")
     again = entry.history()
     assert [(one.epoch, one.run_id) for one in again] == [(o.epoch, o.run_id) for o in before]
     assert entry.weights(again[1]) is not None
 
 
+@pytest.mark.parametrize("what", ["results", "weights"])
+def test_a_known_epoch_that_comes_out_otherwise_replaces_what_follows(
+    entry: Entry, what: str
+) -> None:
+    """What went on from the other one is not of one training with it."""
+    other = epoch(2, loss=9.0) if what == "results" else epoch(2, loss=1 / 2)
+    entry.put(other, state(3 if what == "weights" else 2), run_id="second")
+    assert [(one.epoch, one.run_id) for one in entry.history()] == [
+        (epoch(1, loss=1.0), "first"),
+        (other, "second"),
+    ]
+    assert sorted(path.name for path in (entry.folder / "weights").iterdir()) == [
+        "0001.npz",
+        "0002.npz",
+    ]
+
+
 def test_training_again_can_be_killed_and_gone_on_with(entry: Entry) -> None:
     """The optimizers of the last two epochs in hand stay until others are trained."""
     for number in (1, 2, 3):
-        entry.put(epoch(number), state(number), run_id="second")
+        entry.put(epoch(number, loss=1 / number), state(number), run_id="second")
     assert [entry.state(one) is not None for one in entry.history()] == [False, True, True, True]
     entry.put(epoch(5), state(5), run_id="third")
     assert [one.number for one in entry.history() if one.optimizer] == [4, 5]
@@ -127,7 +145,7 @@ def test_what_the_disk_lost_is_written_from_what_is_known(entry: Entry) -> None:
 def test_a_longer_history_on_disk_wins(entry: Entry) -> None:
     """Where a lock was lost, somebody else may have come further."""
     before = entry.history()
-    entry.put(epoch(1, loss=1.0), state(1), run_id="second", known=before[:2])
+    entry.put(replace(epoch(1, loss=1.0), seconds=9.0), state(1), run_id="second", known=before[:2])
     assert [one.epoch for one in entry.history()] == [one.epoch for one in before]
 
 

@@ -21,6 +21,8 @@ from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import DivergedError, PrunedError, RunFailedError, StoreError
 from cnn_sweeps.training.epoch import Epoch, TrainingCost, TrainingResult
 from cnn_sweeps.training.stopping import StopTraining
+from cnn_sweeps.trajectories.cache import TrajectoryStore
+from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.lock import Lock
 
@@ -544,3 +546,65 @@ def test_ctrl_c_in_an_epoch_keeps_those_before(entry: Entry) -> None:
 def test_the_formula_hangs_where_it_is_told() -> None:
     """The tests above are worth as much as what stands for a long epoch."""
     assert hang_at(3)(2) is None  # type: ignore[func-returns-value]
+
+
+class Otherwise(Formula):
+    """A training that is not deterministic: this time it comes out otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model.variables[0].assign([1.0, 2.5])
+
+
+def test_epochs_that_come_out_otherwise_replace_what_was_known(entry: Entry) -> None:
+    """A run ends with weights and metrics of one training, and says so; the next one goes on."""
+    known(entry, 5)
+    damage(entry.folder / "weights" / "0003.npz")
+    alone = Otherwise()
+    path = alone.epochs()
+    others = [next(path).loss for _ in range(3)]
+    weights = alone.weights
+    asked = Asked(entry, 3, trainer=Otherwise())
+    assert (asked.outcome[0][2], asked.trainer.weights) == (others[2], weights)
+    (remark,) = asked.walk.remarks
+    assert remark.startswith("epoch 3 was trained again")
+    assert [one.epoch.loss for one in entry.history()] == others
+    again = Asked(entry, 5)
+    assert again.trainer.done == [4, 5]
+    assert again.outcome == ([*others, next(path).loss, next(path).loss], alone.weights)
+    assert again.walk.remarks == ()
+
+
+def test_what_went_on_from_an_epoch_that_is_replaced_is_forgotten(entry: Entry) -> None:
+    """Also where it is stored under a hash of its own."""
+    later = Entry(entry.folder.parents[1] / ("b" * 64) / "environment", first=3)
+    chain: Any = Chain((entry, later))
+    known(chain, 5)
+    damage(entry.folder / "weights" / "0001.npz")
+    Asked(chain, 1, trainer=Otherwise())
+    assert [len(each.history()) for each in (entry, later)] == [1, 0]
+
+
+def test_the_mean_of_epochs_that_come_out_otherwise_is_one_of_one_training(entry: Entry) -> None:
+    """An epoch behind the one that is trained again is trained anew as well."""
+    known(entry, 4)
+    damage(entry.folder / "weights" / "0003.npz")
+    trainer = Otherwise()
+    asked = Asked(entry, 4, trainer=trainer)
+    for number in (3, 4):
+        asked.walk.restore_best(number)
+    alone = Otherwise()
+    path = alone.epochs()
+    assert [next(path).loss for _ in range(4)] == [one.epoch.loss for one in entry.history()]
+    assert trainer.weights == alone.weights
+
+
+def test_an_earlier_segment_is_in_use_as_long_as_the_training_runs(entry: Entry) -> None:
+    """Its lock is free by then: others may train what is missing of it."""
+    store = TrajectoryStore(entry.folder.parents[1])
+    chain: Any = Chain((entry, Entry(store.folder / ("b" * 64) / "environment", first=3)))
+    removed: list[int] = []
+    Asked(chain, 4, callbacks=(After(4, lambda: removed.append(len(store.clear()))),))
+    assert removed == [0]
+    assert [len(each.history()) for each in chain.entries] == [2, 2]
+    assert len(store.clear()) == 2

@@ -19,7 +19,7 @@ from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.trajectories import sharing
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.files import digest_of
-from cnn_sweeps.trajectories.shared import SharedEntry, SharedEpoch, SharedStore
+from cnn_sweeps.trajectories.shared import SharedEntry, SharedEpoch, SharedStore, digests_of
 from cnn_sweeps.trajectories.sharing import Sharing, summary
 
 NAME, WHERE = "a" * 64, "environment"
@@ -320,6 +320,29 @@ def test_large_epochs_keep_what_they_keep_at_home(ana: User, bo: User) -> None:
     assert there[3:] == [2, 2]
     assert bo.outcome(6, epoch_mb=0.0) == expected(6)
     assert bo.trainer.done == [6]
+
+
+def test_what_any_other_epoch_names_is_never_dropped(ana: User) -> None:
+    """Two environments may give the same bits, of which one keeps all."""
+    elsewhere = User(ana.home.parent, "cy", where="elsewhere")
+    elsewhere.train(5)
+    ana.train(5, epoch_mb=0.0)
+    for user in (elsewhere, ana):
+        assert [len(user.entry.contents(one.record)) for one in user.entry.epochs()] == [2] * 5
+    assert ana.entry.damaged() == {}
+
+
+def test_what_was_there_before_is_not_dropped(ana: User, bo: User) -> None:
+    """Whoever gave an epoch says how much of it is kept."""
+    ana.train(5)
+    bo.train(2)
+    lost = [bo.store.array(d) for one in ana.entry.epochs() for d in digests_of(one.record)]
+    for path in lost:
+        path.unlink()
+    Entry(bo.home / NAME / WHERE).remove()
+    bo.train(5, epoch_mb=0.0)
+    assert (ana.shared.counts["given"], bo.shared.counts["given"]) == (5, 0)
+    assert all(ana.entry.contents(one.record) for one in ana.entry.epochs())
 
 
 def test_clearing_spares_what_others_wrote(

@@ -158,7 +158,13 @@ def _decoded(
     paths = every if known.all() else [every[place] for place in np.flatnonzero(known).tolist()]
     cache = decoded.cache_folder(config.cache)
     digests = Manifest.of(listing.source, cache).digests(paths)
-    found = decoded.read(paths, digests, config, listing.source)
+
+    def check() -> None:
+        now = Manifest.of(listing.source, cache).digests(paths)
+        for place in np.flatnonzero(now != digests).tolist():
+            raise DataError(f"{paths[place]} was changed while the images were read; start again.")
+
+    found = decoded.read(paths, digests, config, listing.source, check)
     faults = {paths[place]: fault for place, fault in found.faults.items()}
     if len(paths) < len(every):
         faults |= _foreign(every)

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +30,26 @@ DELIMITERS = (",", ";", "\t")
 DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 """How a path of Windows begins that is not relative."""
 HEAD = 2
-"""The number of the first row of a CSV file: it has a head above, and people count from 1."""
-Columns = Mapping[str, Sequence[str]]
+"""The number of the first row below a head: people count from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        path: the file.
+        columns: the values of each column by its name; what is missing is empty.
+        rows: the number of each row as a spreadsheet has it, which counts empty ones.
+    """
+
+    path: Path
+    columns: Mapping[str, Sequence[str]]
+    rows: Sequence[int]
+
+    def where(self, at: int) -> str:
+        """How a row is called, for messages."""
+        return f"row {self.rows[at]} of {self.path}"
 
 
 def read(config: TableData) -> Content:
@@ -47,12 +66,12 @@ def read(config: TableData) -> Content:
     if config.rules == 1:
         raise ConfigError("data=table came with data.rules=2; leave data.rules out.")
     path = expand_user(config.path)
-    columns = read_columns(path)
-    labels = _labels(config, path, columns)
+    table = read_table(path)
+    labels = _labels(config, table)
     classes = tuple(sorted(set(labels), key=_in_order))
     numbers = {name: number for number, name in enumerate(classes)}
-    files = _files(config, path, columns, [numbers[label] for label in labels])
-    splits = _splits(config, path, columns, files)
+    files = _files(config, table, [numbers[label] for label in labels])
+    splits = _splits(config, table, files)
     _check(path, splits, classes)
     if "test" in splits:
         refuse_unused(config, "test_fraction", f"{path} has rows for testing")
@@ -71,12 +90,11 @@ def read(config: TableData) -> Content:
 
 def num_classes(config: TableData) -> int:
     """As many as there are different labels."""
-    path = expand_user(config.path)
-    return len(set(_labels(config, path, read_columns(path))))
+    return len(set(_labels(config, read_table(expand_user(config.path)))))
 
 
-def read_columns(path: Path) -> Columns:
-    """The columns of a table by name, as text; what is missing is empty.
+def read_table(path: Path) -> Table:
+    """A table, as text.
 
     Raises:
         DataError: it is missing or damaged, or has no rows.
@@ -89,14 +107,14 @@ def read_columns(path: Path) -> Columns:
 
 
 @lru_cache(maxsize=2)
-def _parsed(path: Path, _changed: int) -> Columns:
-    columns = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
-    if not columns or not len(next(iter(columns.values()))):
+def _parsed(path: Path, _changed: int) -> Table:
+    table = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
+    if not table.columns or not table.rows:
         raise DataError(f"{path} has no rows; a table has a head and a row for each image.")
-    return columns
+    return table
 
 
-def _csv(path: Path) -> Columns:
+def _csv(path: Path) -> Table:
     """Values with commas, semicolons or tabs between them, whichever the head has most of."""
     with path.open("rb") as file:
         if file.read(len(ZIP)) == ZIP:  # what spreadsheets store
@@ -108,23 +126,28 @@ def _csv(path: Path) -> Columns:
     delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
     lines = io.StringIO(text, newline="")
     try:
-        rows = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
+        read = enumerate(csv.reader(lines, delimiter=delimiter, strict=True), HEAD - 1)
+        rows = [(number, row) for number, row in read if row]
     except csv.Error as error:
         raise DataError(f"{path} is no CSV file ({error}); write it anew.") from error
-    names = [name.strip() for name in rows[0]] if rows else []
+    names = [name.strip() for name in rows[0][1]] if rows else []
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{path} has two columns {twice!r}; rename one.")
-    for number, row in enumerate(rows[1:], HEAD):
+    for number, row in rows[1:]:
         if len(row) != len(names):
             raise DataError(
                 f"row {number} of {path} has {len(row)} values, and the head {len(names)}; "
                 "put quotes around values with a comma."
             )
-    return {name: [row[at].strip() for row in rows[1:]] for at, name in enumerate(names)}
+    return Table(
+        path=path,
+        columns={name: [row[at].strip() for _, row in rows[1:]] for at, name in enumerate(names)},
+        rows=[number for number, _ in rows[1:]],
+    )
 
 
-def _parquet(path: Path) -> Columns:
+def _parquet(path: Path) -> Table:
     try:
         from pyarrow import ArrowException, parquet  # noqa: PLC0415  heavy, and few need it
     except ImportError:
@@ -132,17 +155,22 @@ def _parquet(path: Path) -> Columns:
             f"{path} is Parquet, for which pyarrow is missing; type pip install pyarrow."
         ) from None
     try:
-        columns = parquet.read_table(path).to_pydict()
+        read = parquet.read_table(path)
+        columns = read.to_pydict()
     except (ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path} is no Parquet file, or is damaged ({reason}).") from error
-    return {
-        name: ["" if value is None or str(value) == "nan" else str(value) for value in values]
-        for name, values in columns.items()
-    }
+    return Table(
+        path=path,
+        columns={
+            name: ["" if value is None or str(value) == "nan" else str(value) for value in values]
+            for name, values in columns.items()
+        },
+        rows=range(HEAD, HEAD + read.num_rows),
+    )
 
 
-def _column(config: TableData, path: Path, columns: Columns, role: str) -> Sequence[str] | None:
+def _column(config: TableData, table: Table, role: str) -> Sequence[str] | None:
     """The values of a column; None where an optional one is not there.
 
     Raises:
@@ -151,20 +179,20 @@ def _column(config: TableData, path: Path, columns: Columns, role: str) -> Seque
     option = f"{role}_column"
     named = getattr(config, option)
     name = named or role
-    if name in columns:
-        return columns[name]
+    if name in table.columns:
+        return table.columns[name]
     if named is None:
         return None
     raise DataError(
-        f"{path} has no column {name!r} (it has {', '.join(map(repr, columns))}); type "
+        f"{table.path} has no column {name!r} (it has {', '.join(map(repr, table.columns))}); type "
         f"data.{option}=NAME."
     )
 
 
-def _labels(config: TableData, path: Path, columns: Columns) -> Sequence[str]:
-    labels = _column(config, path, columns, "label") or ()
+def _labels(config: TableData, table: Table) -> Sequence[str]:
+    labels = _column(config, table, "label") or ()
     if "" in labels:
-        raise DataError(f"row {labels.index('') + HEAD} of {path} has no label; fill it in.")
+        raise DataError(f"{table.where(labels.index(''))} has no label; fill it in.")
     return labels
 
 
@@ -184,26 +212,27 @@ def _written_differently(classes: Sequence[str]) -> Iterator[str]:
             yield f"The labels {one!r} and {other!r} are two classes: write one number in one way."
 
 
-def _files(config: TableData, path: Path, columns: Columns, labels: Sequence[int]) -> Files:
+def _files(config: TableData, table: Table, labels: Sequence[int]) -> Files:
     """A file, label and group for each row.
 
     Raises:
         DataError: no path, one that leaves the folder, or one that is there twice.
     """
-    names = _column(config, path, columns, "path") or ()
-    groups = _column(config, path, columns, "group")
+    names = _column(config, table, "path") or ()
+    groups = _column(config, table, "group")
+    path = table.path
     folder = "" if path.parent == Path() else f"{path.parent}{os.sep}"
     tops = {f"{place}{os.sep}" for place in (path.parent.absolute(), path.parent.resolve())}
     seen: dict[str, int] = {}
     for row, name in enumerate(names):
-        where = f"row {row + HEAD} of {path}"
+        where = table.where(row)
         if not name:
             raise DataError(f"{where} has no path; fill it in.")
         if "\0" in name:
             raise DataError(f"{where} has a zero byte in its path; write it anew.")
         file = folder + _from_folder(name, tops, where)
         if (first := seen.setdefault(file, row)) != row:
-            raise DataError(f"{where} has the file of row {first + HEAD}, {name}; remove one.")
+            raise DataError(f"{where} has the file of row {table.rows[first]}, {name}; remove one.")
         if groups is not None and not groups[row]:
             raise DataError(f"{where} has no group; fill it in, if only with the path.")
     return Files(
@@ -241,15 +270,13 @@ def _from_folder(name: str, tops: Set[str], where: str) -> str:
     return file
 
 
-def _splits(
-    config: TableData, path: Path, columns: Columns, files: Files
-) -> dict[SplitName, Files]:
+def _splits(config: TableData, table: Table, files: Files) -> dict[SplitName, Files]:
     """The rows of each split; all are for training where no column says otherwise.
 
     Raises:
         DataError: an unknown name of a split, or none is for training.
     """
-    given = _column(config, path, columns, "split")
+    given = _column(config, table, "split")
     if given is None:
         return {"train": files}
     known = {name: split_of(name) for name in set(given)}
@@ -258,12 +285,13 @@ def _splits(
         split = known[name]
         if split is None:
             raise DataError(
-                f"row {row + HEAD} of {path} has the split {name!r}; splits are train, val and "
-                "test."
+                f"{table.where(row)} has the split {name!r}; splits are train, val and test."
             )
         rows.setdefault(split, []).append(row)
     if not rows["train"]:
-        raise DataError(f"{path} has no row whose split is train; there is nothing to learn from.")
+        raise DataError(
+            f"{table.path} has no row whose split is train; there is nothing to learn from."
+        )
     return {split: files.of(np.array(places)) for split, places in rows.items()}
 
 

@@ -1,7 +1,6 @@
 """One batch after the other: claim trials, launch them as jobs, record what they return."""
 
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -106,7 +105,7 @@ class JobRunner:
         """Up to a batch of trials that are no repetition."""
         jobs: list[Job] = []
         owner = Owner.here()
-        while len(jobs) < self.request.batch and not self._over():
+        while len(jobs) < self.request.batch and not self.study.time_is_up:
             trial = self.study.claim(owner)
             if trial is None:
                 break
@@ -118,9 +117,6 @@ class JobRunner:
                 self._requeue([*(job.trial for job in jobs), trial], error)
                 raise
         return jobs
-
-    def _over(self) -> bool:
-        return self.study.deadline is not None and time.time() >= self.study.deadline
 
     def _overrides(self, trial: Trial) -> list[str]:
         plan = self.study.plan

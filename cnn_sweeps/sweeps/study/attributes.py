@@ -8,6 +8,8 @@ from optuna.trial import FrozenTrial, Trial
 PLAN = "cnn_sweeps:plan"
 PARENT = "cnn_sweeps:parent_run_id"
 DEADLINE = "cnn_sweeps:deadline"
+CLOCK = "cnn_sweeps:clock"
+TIME_IS_UP = "cnn_sweeps:time_is_up"
 STOP = "cnn_sweeps:stop"
 COMMAND = "cnn_sweeps:command"
 CPU_SLOTS = "cnn_sweeps:shares"
@@ -16,31 +18,36 @@ OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
 SCHEDULE = "cnn_sweeps:schedule"
 IMAGES = "cnn_sweeps:images:"
-"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, whether the
-workers that a launcher placed are to end, the command line that last carried it out, into how
-many shares it divides the cores where seconds are compared, where its log is written, whether a
-controller may yet put trials into it, and how often a trial is requeued whose worker died. And,
-as system attributes, for nobody needs them at each look: which items there are beside those that
-wait, and the digest of the images that settings of data (a digest behind the name) lead to."""
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the
+clock of which host, and whether that is so, whether the workers that a launcher placed are to end,
+the command line that last carried it out, into how many shares it divides the cores where seconds
+are compared, where its log is written, whether a controller may yet put trials into it, and how
+often a trial is requeued whose worker died. And, as system attributes, for nobody needs them at
+each look: which items there are beside those that wait, and the digest of the images that settings
+of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
 RESAMPLED = "asked"
 SLOT = "place"
 RETRIES = "retries"
+KEPT = "kept_epochs"
+IN_VAIN = "in_vain"
 """Of a waiting trial: its values where it has them, which try after dead workers this is, how
 often the sampler was asked for this place and repeated itself, the number of the place in the
-budget, and the history of its retries (`retry.Retry`). A place of an earlier version has the
-number of the trial that had it first."""
+budget, the history of its retries (`retry.Retry`), after how many epochs it went on when a
+scheduler last ended its job, and how often in a row that was no epoch later than before. A place
+of an earlier version has the number of the trial that had it first."""
 
 OWNER = "owner"
 BEAT = "beat"
 INTERRUPTED = "interrupted"
+JOB_ENDED = "job_ended"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
 """Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
-which experiment it is, and which trajectory that is a prefix of. A waiting trial with values
-carries the last two as well."""
+whether its scheduler has asked, which experiment it is, and which trajectory that is a prefix of.
+A waiting trial with values carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

@@ -18,6 +18,7 @@ from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import (
     INTERRUPTED,
+    JOB_ENDED,
     OWNER,
     REASON,
     REPLACED,
@@ -26,7 +27,8 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import forget_beat, last_beat
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import TRIAL
@@ -64,12 +66,12 @@ def recover(
     if orphans:
         numbers = ", ".join(str(trial.number) for trial in orphans)
         logger.warning("recovering trials whose worker does not live: %s", numbers)
-    seen = last_heartbeat(study) if died is None else time.time()
     for trial in orphans:
         # One that was asked to stop had no time to requeue it itself.
         asked = trial.user_attrs.get(INTERRUPTED, None if OWNER in trial.user_attrs else UNOWNED)
         if asked is None:
             reason = (died or {}).get(_pid_here(trial), DIED)
+            seen = _last_sign(study, trial, watched=died is not None)
             ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         else:
             ended = requeue.after_interruption(study, trial, asked)
@@ -81,17 +83,25 @@ def recover(
     return len(orphans)
 
 
-def note_interruption(study: TrialQueue, pids: Set[int], reason: str) -> None:
+def note_interruption(study: TrialQueue, pids: Set[int], reason: str, *, job_ended: bool) -> None:
     """Note with the trials of processes of this host that these are asked to stop.
 
     Whoever finds such a trial without its worker takes it for interrupted, not for failed: a
     scheduler kills a few seconds later, Ray after 3.
+
+    Args:
+        study: whose trials.
+        pids: the processes.
+        reason: why.
+        job_ended: whether a scheduler has asked, for the time of its job is over.
     """
     for trial in study.trials(TrialState.RUNNING):
         owner = trial.user_attrs.get(OWNER) or {}
         if owner.get("pid") in pids and Owner.from_json(owner).is_here:
             with suppress(UpdateFinishedTrialError):
                 study.storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, reason)
+                if job_ended:
+                    study.storage.set_trial_user_attr(trial._trial_id, JOB_ENDED, True)
 
 
 def requeue_interrupted(study: TrialQueue, store: Store | None, *, show: Show, reason: str) -> None:
@@ -144,6 +154,20 @@ def close_superseded(study: TrialQueue, store: Store) -> None:
             reason = trial.user_attrs.get(REASON, DIED)
             store.close_run(run_id, "KILLED", f"{reason}; trial {number} has its result")
             logger.info("run %s closed: trial %d has its result", run_id, number)
+
+
+def _last_sign(study: TrialQueue, trial: FrozenTrial, *, watched: bool) -> float:
+    """When the worker of a trial last lived, by the clock that also says when the trial began.
+
+    Args:
+        study: whose trial.
+        trial: its worker has died.
+        watched: whether the workers of this host are looked at all the time.
+    """
+    owner = trial.user_attrs.get(OWNER)
+    if watched and (owner is None or Owner.from_json(owner).is_here):
+        return time.time()
+    return last_beat(study.address, trial) or last_heartbeat(study)
 
 
 def last_heartbeat(study: TrialQueue) -> float:

@@ -4,13 +4,14 @@ import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.sweeps.plan.effect import keys_without_effect
 from cnn_sweeps.sweeps.plan.proposal import Proposal
+from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
     EXPERIMENT_KEY,
@@ -47,7 +48,7 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
     at once, the later slot sees the earlier. What has ended, or is being trained, was before,
     whatever its slot.
     """
-    index = study.look()
+    index = study.index if _is_settled(study, trial, experiment_key) else study.look()
     running = [
         other
         for other in index.running
@@ -56,6 +57,24 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
         and (slot_of(other) < slot_of(trial) or RUN_ID in other.user_attrs)
     ]
     return sorted([*index.scored.get(experiment_key, ()), *running], key=slot_of)
+
+
+def _is_settled(study: TrialQueue, trial: Trial, experiment_key: str) -> bool:
+    """Whether the look that the trial was claimed by tells already that nobody can be before it.
+
+    So it does where all before it have said which experiment they are, as enumerated ones have, and
+    nobody trains the same.
+    """
+    slot, index, items = slot_of(trial), study.index, study.schedule.items
+    running = {t.user_attrs.get(EXPERIMENT_KEY) for t in index.running if t.number != trial.number}
+    if trial.user_attrs.get(EXPERIMENT_KEY) != experiment_key or experiment_key in running:
+        return False
+    before = [other for other in index.standing if slot_of(other) < slot]
+    planned = takewhile(lambda other: other < slot, index.planned)
+    named = {other.user_attrs.get(EXPERIMENT_KEY) for other in before}
+    return named.isdisjoint({None, experiment_key}) and all(
+        is_complete(items[other].cell, study.plan.space) for other in planned
+    )
 
 
 def number(study: TrialQueue, trial: Trial, experiment_key: str) -> int:

@@ -46,7 +46,8 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.code import digest_carried, importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
-from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS
+from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, WORKER_STOPS
+from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.redact import HIDDEN, without_password
 from cnn_sweeps.tracking.patience import patient
 
@@ -135,7 +136,8 @@ def work_as_job(worker: str) -> None:
         worker: what the controller told, NUMBER/SHARES@STORAGE@NAME[@DIGEST].
 
     Raises:
-        ConfigError: the controller told something else, or the storage's password is not here.
+        ConfigError: the controller told something else, the storage's password is not here, or this
+            package is of another version.
     """
     from cnn_sweeps.sweeps.workers.worker import (  # noqa: PLC0415 -- imports mlflow
         Worker,
@@ -153,6 +155,7 @@ def work_as_job(worker: str) -> None:
         with patient(Tracking.patience):
             address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
             found = SweepStudy.load(address, checked=False)
+            check_software(found, logger.warning)
         with (
             patient(found.plan.first.tracking.patience),
             importable_code(found, trust=digest_carried(found) == place[5]),
@@ -164,6 +167,7 @@ def work_as_job(worker: str) -> None:
                     study=study,
                     execute=execute_of(study, None),
                     stop=lambda: bool(stopping) or asked_to_stop(study),
+                    job_ends=lambda: not set(BY_A_PERSON).issuperset(stopping),
                     number=number,
                     threads=max(1, cores() // cpu_slots),
                     patience=PATIENCE,

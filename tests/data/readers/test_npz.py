@@ -188,6 +188,26 @@ def test_a_test_label_that_no_training_image_has_is_refused(
         load(replace(config, labels="renumber"))
 
 
+def test_labels_of_two_kinds_are_not_renumbered(
+    save: Callable[..., NpzData], arrays: Arrays
+) -> None:
+    """Of eleven classes `10` is the last number, and the third text."""
+    config = replace(save(y_test=arrays["y_test"].astype(str)), labels="renumber")
+    with pytest.raises(DataError, match=r"y_test.* holds text, and .*y_train.* numbers; write"):
+        load(config)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_labels_that_are_no_numbers_are_refused(
+    save: Callable[..., NpzData], arrays: Arrays, value: float
+) -> None:
+    """They are no class of their own."""
+    labels = arrays["y_train"].astype(float)
+    labels[0] = value
+    with pytest.raises(DataError, match="y_train.* labels are classes: integers or text"):
+        load(replace(save(y_train=labels), labels="renumber"))
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """The path that was typed is in the message."""
     with pytest.raises(DataError, match=r"no\.npz does not exist"):

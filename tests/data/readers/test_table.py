@@ -230,6 +230,22 @@ def test_a_damaged_table_is_told(tmp_path: Path, name: str, content: bytes, text
         load(TableData(path=tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("lines", "row"),
+    [
+        (["path,label", "a.png,x", "", "", "b.png,"], 5),
+        (["", "path,label", "a.png,x", "b.png,"], 4),
+        (["path,label,note", 'a.png,x,"one', 'two"', "b.png,,"], 3),
+    ],
+    ids=["blank lines", "a blank line above", "a line break in a value"],
+)
+def test_rows_are_counted_as_a_spreadsheet_does(tmp_path: Path, lines: list[str], row: int) -> None:
+    """Empty ones too; a value of two lines is in one row."""
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=f"^row {row} of .*t.csv has no label"):
+        load(TableData(path=tmp_path / "t.csv"))
+
+
 def test_a_folder_and_the_first_rules_are_refused(
     tmp_path: Path, write: Callable[..., TableData]
 ) -> None:

@@ -263,6 +263,7 @@ def test_a_pruned_trial_did_not_fail(tmp_path: Path, capsys: pytest.CaptureFixtu
             answer=None,
             epochs=epochs_spent(made.trials()),
             rerun_best="",
+            read=None,  # type: ignore[arg-type]
         )
     )
     said = capsys.readouterr().out

@@ -142,6 +142,7 @@ def shown(ranking: Ranking, made: SweepStudy, capsys: pytest.CaptureFixture[str]
             answer=None,
             epochs=Epochs(asked=1, trained=1),
             rerun_best="",
+            read=None,  # type: ignore[arg-type]
         )
     )
     return capsys.readouterr().out.splitlines()

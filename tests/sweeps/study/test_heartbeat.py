@@ -13,6 +13,7 @@ from cnn_sweeps.errors import StoppedError
 from cnn_sweeps.provenance.process import GRACE, LEASE_SECONDS, Owner
 from cnn_sweeps.sweeps.study import heartbeat as heartbeats
 from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER
+from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import Watch, beat_file, heartbeat, last_beat
 from cnn_sweeps.sweeps.study.recovery import DIED, orphans_of, recover
@@ -155,6 +156,22 @@ def test_a_stop_while_the_storage_is_away_is_told_by_the_training_alone(
     with heartbeat(address, cast("Any", Away())):
         while len(beats) < 3:
             time.sleep(0.001)
+
+
+@pytest.mark.parametrize("skew", [-7200.0, 7200.0], ids=["behind", "ahead"])
+def test_what_a_dead_host_has_spent_is_told_by_its_own_clock(
+    watched: tuple[SweepStudy, Clock], monkeypatch: pytest.MonkeyPatch, skew: float
+) -> None:
+    """Else the time of a sweep would be over by as much as the clocks differ."""
+    made, clock = watched
+    made.claim(FAR)
+    beat(made, 0, time.time() + 10)
+    assert orphans_of(made) == []
+    clock.now, now = LEASE_SECONDS, time.time()
+    with monkeypatch.context() as here:
+        here.setattr(time, "time", lambda: now + skew)
+        assert recover(made, None, retries=2, show=lambda _: None, died={}) == 1
+    assert 9 < seconds_spent(made.optuna_study.get_trials()) < 11
 
 
 def test_containers_with_process_numbers_of_their_own_are_other_hosts(

@@ -149,6 +149,7 @@ with logged_worker(SweepStudy.load(StudyAddress(storage=sys.argv[1], name="study
 """
 
 
+@pytest.mark.slow
 def test_two_processes_write_whole_lines(tmp_path: Path) -> None:
     """A worker finds the log by its study alone; its lines and the controller's do not mix."""
     made = study(tmp_path)
