@@ -131,13 +131,7 @@ class Worker:
             values = study.values_of(trial)
             _log_claimed(trial, values)
             config = study.plan.config(values)
-            experiment_key = study.plan.experiment_key(config)
-            repetition.name(
-                study,
-                trial,
-                experiment_key=experiment_key,
-                trajectory_key=study.plan.trajectory_key(config),
-            )
+            experiment_key = self._named(trial, config)
             earlier_duplicates = repetition.earlier_duplicates(study, trial, experiment_key)
             if earlier_duplicates and not duplicates.tried_again(study.plan.duplicates):
                 self._repeat(trial, duplicates.known_of(earlier_duplicates))
@@ -161,6 +155,15 @@ class Worker:
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
+
+    def _named(self, trial: Trial, config: Config) -> str:
+        """Which experiment a claimed trial is; it says so, unless that was known before."""
+        known, plan = trial.user_attrs, self.study.plan
+        if attributes.EXPERIMENT_KEY in known and attributes.TRAJECTORY_KEY in known:
+            return str(known[attributes.EXPERIMENT_KEY])
+        named, trajectory = plan.experiment_key(config), plan.trajectory_key(config)
+        repetition.name(self.study, trial, experiment_key=named, trajectory_key=trajectory)
+        return named
 
     def _give_back(self, trial: Trial, error: StoppedError | KeyboardInterrupt) -> None:
         """Requeue a trial that was interrupted."""
