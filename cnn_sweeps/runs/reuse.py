@@ -67,7 +67,11 @@ def find_finished(
     threads = config.trainer.threads if timed else None
     asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
     for run in finished_runs.find_finished_runs(
-        store, identity.config_hash, network=identity.network_sha256, threads=threads
+        store,
+        identity.config_hash,
+        network=identity.network_sha256,
+        loss=experiment.loss_sha256,
+        threads=threads,
     ):
         if not asked <= run.metrics.keys() or _was_stopped(run, config, store):
             continue

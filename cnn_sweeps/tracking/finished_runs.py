@@ -46,6 +46,7 @@ def find_finished_runs(
     config_hash: str,
     *,
     network: str | None = None,
+    loss: str | None = None,
     threads: int | None = None,
 ) -> Iterator[RunRecord]:
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
@@ -59,6 +60,7 @@ def find_finished_runs(
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         network: digest of a user's own network as it is built now; None for one of ours.
+        loss: digest of a user's own loss as it is now; None without one.
         threads: the `trainer.threads` that it was trained with; None for any.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
@@ -69,7 +71,7 @@ def find_finished_runs(
         ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with as_store_error(store.address):
-        yield from (run for run in whole if _was_trained_as_here(store, run))
+        yield from (run for run in whole if _was_trained_as_here(store, run, loss))
 
 
 def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
@@ -134,11 +136,12 @@ def share_model(run_id: str, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
-    """Whether a run's record of its environment is there, and names no other variables."""
+def _was_trained_as_here(store: Store, run: RunRecord, loss: str | None) -> bool:
+    """Whether a run's record of its environment is there, and names no other variables or loss."""
     stored = artifacts.read_file(store, run, ENVIRONMENT_FILE)
     with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
-        return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
+        recorded = Environment.from_dict(json_of(stored)) if stored is not None else None
+        return recorded is not None and recorded.flags_are_here and recorded.loss == loss
     return False
 
 
