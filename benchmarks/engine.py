@@ -17,8 +17,9 @@ from cnn_sweeps.sweeps.plan.pruners import PrunerSpec
 from cnn_sweeps.sweeps.plan.samplers import SamplerSpec
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study.events import Event
+from cnn_sweeps.sweeps.study.journal import SUFFIX
 from cnn_sweeps.sweeps.study.slots import fill_queue
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor
 from cnn_sweeps.sweeps.workers import forkserver

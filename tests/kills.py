@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.study.storage import Journal
+from cnn_sweeps.sweeps.study.journal import Journal
 
 DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
 """A process of this host that does not live."""
@@ -16,12 +16,14 @@ class KilledError(BaseException):
 
 
 def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process die when it writes its next entry but so many."""
-    append, left = Journal.append_logs, iter(range(step))
+    """Let this process die when it writes its next entry but so many, of several at once too."""
+    append, left = Journal._append, iter(range(step))
 
     def dying(journal: Journal, logs: list[dict[str, Any]]) -> None:
-        if next(left, None) is None:
+        written = [log for log, _ in zip(logs, left, strict=False)]
+        if written:
+            append(journal, written)
+        if len(written) < len(logs):
             raise KilledError
-        append(journal, logs)
 
-    monkeypatch.setattr(Journal, "append_logs", dying)
+    monkeypatch.setattr(Journal, "_append", dying)

@@ -45,6 +45,14 @@ SYSTEM: Final = {
 }
 
 
+MYSQL_REFUSALS: Final = (1044, 1045, 1049, 1698)
+"""Error codes of MySQL: access denied to a database or for a user, unknown database."""
+POSTGRES_REFUSALS: Final = (
+    *("authentication failed", "no password supplied", "no pg_hba.conf entry"),
+    *("does not exist", "permission denied"),
+)
+"""What PostgreSQL says of a connection that it refuses for good; a library that connects is told no
+code. A server that says it in another language is waited for."""
 GATEWAY: Final = (502, 503, 504)
 """What a proxy answers while the server behind it is away."""
 
@@ -81,8 +89,9 @@ def is_away(error: BaseException) -> bool:
 def absence(error: BaseException) -> BaseException | None:
     """What an error says of a database's or a tracking server that cannot be reached at present.
 
-    It was stopped, restarts, or the network is down. A file that cannot be used is none of these,
-    and None is returned.
+    It was stopped, restarts, or the network is down; its name may be unknown as long as its
+    container is not there. A file that cannot be used is none of these, nor is a server that
+    refuses a user, a password or a database: None is returned.
     """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection
@@ -93,13 +102,21 @@ def absence(error: BaseException) -> BaseException | None:
     for cause in _chain(error):
         if isinstance(cause, DBAPIError):
             gone = isinstance(cause, OperationalError | InterfaceError)
-            file = isinstance(cause.orig, sqlite3.Error)
-            return None if file or not (gone or cause.connection_invalidated) else cause.orig
+            final = isinstance(cause.orig, sqlite3.Error) or _is_refusal(cause.orig)
+            return None if final or not (gone or cause.connection_invalidated) else cause.orig
         if isinstance(cause, silent):
             return cause
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
     return None
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether a database server has answered, and will say the same however long one waits."""
+    code = next(iter(error.args), None) if error is not None else None
+    if isinstance(code, int):
+        return code in MYSQL_REFUSALS
+    return any(told in str(error) for told in POSTGRES_REFUSALS)
 
 
 def _status(error: "MlflowException") -> int:

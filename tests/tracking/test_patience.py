@@ -165,6 +165,9 @@ def _caused(error: Exception, cause: Exception) -> Exception:
         NoConnection("refused"),
         ConnectionResetError("reset by peer"),
         _database(Exception("the database system is starting up")),
+        _database(Exception("FATAL:  sorry, too many clients already")),
+        _database(Exception("failed to resolve host 'db': Name or service not known")),
+        _database(Exception(2003, "Can't connect to MySQL server on 'db'")),
         _caused(StoreError("The tracking store x does not respond."), NoConnection("refused")),
         _caused(MlflowException("request failed"), NoConnection("refused")),
         _unavailable(),
@@ -180,6 +183,13 @@ def test_servers_that_are_away(error: Exception) -> None:
     "error",
     [
         _database(sqlite3.OperationalError("database or disk is full")),
+        _database(Exception('FATAL:  password authentication failed for user "lab"')),
+        _database(Exception("fe_sendauth: no password supplied")),
+        _database(Exception('FATAL:  database "sweeps" does not exist')),
+        _database(Exception('FATAL:  role "lab" does not exist')),
+        _database(Exception('FATAL:  no pg_hba.conf entry for host "10.0.0.2"')),
+        _database(Exception(1045, "Access denied for user 'lab'")),
+        _database(Exception(1049, "Unknown database 'sweeps'")),
         StoreError("another store"),
         MlflowException("Run 'x' not found"),
         OSError(28, "No space left on device"),
@@ -188,5 +198,5 @@ def test_servers_that_are_away(error: Exception) -> None:
     ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
 )
 def test_what_waiting_would_not_mend(error: Exception) -> None:
-    """A full disk is told at once."""
+    """A full disk, or a server that refuses the user or the database, is told at once."""
     assert not is_away(error)

@@ -18,7 +18,8 @@ from cnn_sweeps.runs.record import FINISHED
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.results import discrepancies, test_scores
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PLAN, RUN_ID
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import STUDIES
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line

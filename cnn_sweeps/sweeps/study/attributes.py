@@ -31,19 +31,23 @@ ATTEMPT = "attempt"
 RESAMPLED = "asked"
 SLOT = "place"
 RETRIES = "retries"
+KEPT = "kept_epochs"
+IN_VAIN = "in_vain"
 """Of a waiting trial: its values where it has them, which try after dead workers this is, how
 often the sampler was asked for this place and repeated itself, the number of the place in the
-budget, and the history of its retries (`retry.Retry`). A place of an earlier version has the
-number of the trial that had it first."""
+budget, the history of its retries (`retry.Retry`), after how many epochs it went on when a
+scheduler last ended its job, and how often in a row that was no epoch later than before. A place
+of an earlier version has the number of the trial that had it first."""
 
 OWNER = "owner"
 BEAT = "beat"
 INTERRUPTED = "interrupted"
+JOB_ENDED = "job_ended"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
 """Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
-which experiment it is, and which trajectory that is a prefix of. A waiting trial with values
-carries the last two as well."""
+whether its scheduler has asked, which experiment it is, and which trajectory that is a prefix of.
+A waiting trial with values carries the last two as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

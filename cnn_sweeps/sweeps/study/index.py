@@ -1,7 +1,9 @@
 """What a process has read of a study, by what is asked of it, at the cost of what has changed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,6 +17,7 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.schedule import Schedule
 
+NEVER: Final[tuple[float, Mapping[str, Any]]] = (-math.inf, {})
 SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -34,6 +37,7 @@ class TrialIndex:
         scored: by experiment, the trials that ended with a value; not those that were replaced.
         schedule: the items of the study; None before they were read.
         ids: the storage's own numbers of trials, by number.
+        told: when the study was last asked for its own attributes, and what they were.
     """
 
     seen: int = 0
@@ -45,6 +49,20 @@ class TrialIndex:
     scored: dict[str, list[FrozenTrial]] = field(default_factory=dict)
     schedule: Schedule | None = None
     ids: dict[int, int] = field(default_factory=dict)
+    told: tuple[float, Mapping[str, Any]] = field(default=NEVER, compare=False)
+    _planned: dict[int, None] | None = field(default=None, compare=False)
+
+    def follow(self, schedule: Schedule) -> None:
+        """Go by these items from now on."""
+        self.schedule, self._planned = schedule, None
+
+    @property
+    def planned(self) -> Mapping[int, None]:
+        """The slots of the schedule that have no trial, in its order."""
+        if self._planned is None:
+            taken, order = self.taken, self.schedule.order if self.schedule else ()
+            self._planned = {slot: None for slot in order if slot not in taken}
+        return self._planned
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Look at what has changed.
@@ -61,16 +79,24 @@ class TrialIndex:
                 self.unfinished.append(trial)
         mine = standing_trials(self.unfinished)
         self.standing = [trial for trial in mine if slot_of(trial) not in self.settled]
+        for trial in self.standing:
+            self._plan_no_more(slot_of(trial))
 
     def _settle(self, trial: FrozenTrial) -> None:
         if GIVEN_UP in trial.user_attrs:
             self.given_up.add(slot_of(trial))
         if REPLACED in trial.user_attrs:
+            self._planned = None  # its slot may be without a trial again
             return
         self.finished += 1
         self.settled.add(slot_of(trial))
+        self._plan_no_more(slot_of(trial))
         if trial.state in SCORED and EXPERIMENT_KEY in trial.user_attrs:
             self.scored.setdefault(trial.user_attrs[EXPERIMENT_KEY], []).append(trial)
+
+    def _plan_no_more(self, slot: int) -> None:
+        if self._planned is not None:
+            self._planned.pop(slot, None)
 
     @property
     def running(self) -> list[FrozenTrial]:

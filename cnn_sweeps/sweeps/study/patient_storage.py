@@ -7,7 +7,7 @@ not be the same twice is looked up before it is tried again.
 import inspect
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from functools import partial
 from threading import get_ident
@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 
+from cnn_sweeps.sweeps.study.journal import JournalOfStudies
 from cnn_sweeps.tracking.patience import waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
@@ -51,6 +52,23 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
     def __init__(self, inner: BaseStorage, database: RDBStorage | None = None) -> None:
         """Wait for a storage; `database` is the one below it that knows transactions."""
         self.inner, self.database = inner, database
+        self._known: FrozenTrial | None = None
+
+    @contextmanager
+    def knowing(self, trial: FrozenTrial) -> Iterator[None]:
+        """In the block that trial is what it is here, and is not read."""
+        self._known = trial
+        try:
+            yield
+        finally:
+            self._known = None
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """What the storage has of a trial, or is known to have."""
+        known = self._known
+        if known is not None and known._trial_id == trial_id:
+            return known
+        return waiting(partial(self.inner.get_trial, trial_id))
 
     def together(self, writes: Writes, was_done: Callable[[], bool]) -> bool:
         """Carry out writes in one transaction; see `together`."""
@@ -110,7 +128,7 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
 def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool]) -> bool:
     """Carry out writes so that others see all of them or none, where the storage can do that.
 
-    A journal has them one after the other: whoever dies between two is recovered from.
+    Of a journal others may see the first of them: whoever dies then is recovered from.
 
     Args:
         storage: where to write.
@@ -120,11 +138,16 @@ def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool])
     Returns:
         What `writes` says.
     """
-    if isinstance(storage, PatientStorage):
+    if isinstance(storage, RDBStorage):
+        return _in_a_transaction(storage, writes)
+    if isinstance(storage, PatientStorage | JournalOfStudies):
         return storage.together(writes, was_done)
-    return (
-        _in_a_transaction(storage, writes) if isinstance(storage, RDBStorage) else writes(storage)
-    )
+    return writes(storage)
+
+
+def knowing(storage: BaseStorage, trial: FrozenTrial) -> AbstractContextManager[None]:
+    """A block in which a storage that is far away is not asked for what is known here."""
+    return storage.knowing(trial) if isinstance(storage, PatientStorage) else nullcontext()
 
 
 def _in_a_transaction(database: RDBStorage, writes: Writes) -> bool:

@@ -5,8 +5,11 @@ observed, in the order of the slots, with random numbers that follow from the se
 the proposal (`plan.proposal`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Self
 
 import optuna
 from optuna.distributions import (
@@ -16,12 +19,14 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.plan.samplers import SAMPLERS, build_sampler
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
+from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import CELL, RESAMPLED, slot_of
 
 FIXED = "fixed_params"
@@ -30,6 +35,71 @@ SHARED = "relative_params"
 """End of Optuna's names of what samplers tell each other of params that are not stored yet."""
 OBSERVED = (TrialState.COMPLETE, TrialState.PRUNED)
 Note = Callable[[Mapping[str, Any]], None]
+
+
+class Observation(FrozenTrial):
+    """A trial as a sampler sees it, which nobody changes: a copy has the same parts.
+
+    Optuna copies each trial that is added to a study, and when it changes one it puts another one
+    in its place.
+    """
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Self:
+        """What a sampler may know of a trial."""
+        return cls(
+            number=trial.number,
+            state=trial.state,
+            value=None,
+            values=trial.values,
+            datetime_start=trial.datetime_start,
+            datetime_complete=trial.datetime_complete,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs={},
+            system_attrs={k: v for k, v in trial.system_attrs.items() if k != FIXED},
+            intermediate_values=trial.intermediate_values,
+            trial_id=trial._trial_id,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Another trial of the same parts."""
+        return copy(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What a process has observed: it is read once, and a proposal is made of it as if anew.
+
+    Attributes:
+        ended: trials that have ended with or without a value, by number; they change no more.
+    """
+
+    ended: dict[int, Observation] = field(default_factory=dict)
+
+    def known_to(
+        self, claimed: FrozenTrial, trials: Sequence[FrozenTrial], space: Space
+    ) -> list[Observation]:
+        """Points with their values, and those that others train now, in the order of the slots.
+
+        Of the latter a sampler knows that they need not be tried again (TPE's constant liar). A
+        repetition that was told the value of its experiment counts too: so it learns not to repeat.
+        """
+        found: list[tuple[int, int, Observation]] = []
+        for trial in trials:
+            number = trial.number
+            if trial.state in OBSERVED:
+                if number not in self.ended:
+                    self.ended[number] = Observation.of(trial)
+                found.append((slot_of(trial), number, self.ended[number]))
+            elif number != claimed.number and _is_trained(trial, space):
+                found.append((slot_of(trial), number, Observation.of(trial)))
+        return [observation for *_, observation in sorted(found, key=itemgetter(0, 1))]
+
+
+def _is_trained(trial: FrozenTrial, space: Space) -> bool:
+    """Whether somebody trains a trial now, with all of its values."""
+    return trial.state == TrialState.RUNNING and is_complete(trial.params, space)
 
 
 class Proposer(BaseSampler):
@@ -79,46 +149,35 @@ class Proposer(BaseSampler):
         return value
 
 
-def propose(plan: SearchPlan, claimed: FrozenTrial, trials: Sequence[FrozenTrial]) -> Trial:
+def propose(
+    plan: SearchPlan,
+    claimed: FrozenTrial,
+    trials: Sequence[FrozenTrial],
+    observations: Observations | None = None,
+) -> Trial:
     """A trial of a study in memory that has what was observed; its values are the proposal.
 
     Args:
         plan: what is searched.
         claimed: which trial it is for; the values that it has stay.
         trials: all of the study.
+        observations: what was observed of them before, by this process.
     """
     proposal = Proposal(slot=slot_of(claimed), resampled=int(claimed.user_attrs.get(RESAMPLED, 0)))
+    storage = InMemoryStorage()
     memory = optuna.create_study(
+        storage=storage,
         directions=list(plan.objectives.directions),
         sampler=build_sampler(plan.sampler, plan.space, proposal),
         pruner=optuna.pruners.NopPruner(),
     )
     if SAMPLERS[plan.sampler.name].learns:
-        memory.add_trials(observations(plan, claimed, trials))
+        study_id = storage.get_study_id_from_name(memory.study_name)
+        for known in (observations or Observations()).known_to(claimed, trials, plan.space):
+            storage.create_new_trial(study_id, known)  # it was checked when it was stored
     if given := claimed.user_attrs.get(CELL):
         memory.enqueue_trial(given)
     return memory.ask()
-
-
-def observations(
-    plan: SearchPlan, claimed: FrozenTrial, trials: Sequence[FrozenTrial]
-) -> Iterator[FrozenTrial]:
-    """What a sampler may know: points with their values, and those that others train now.
-
-    Of the latter it knows that they need not be tried again (TPE's constant liar). A repetition
-    that was told the value of its experiment counts too: so the sampler learns not to repeat it.
-    """
-    for trial in sorted(trials, key=lambda trial: (slot_of(trial), trial.number)):
-        running = trial.state == TrialState.RUNNING and trial.number != claimed.number
-        if trial.state in OBSERVED or (running and is_complete(trial.params, plan.space)):
-            yield optuna.create_trial(
-                state=trial.state,
-                values=trial.values,
-                params=trial.params,
-                distributions=trial.distributions,
-                system_attrs={k: v for k, v in trial.system_attrs.items() if k != FIXED},
-                intermediate_values=trial.intermediate_values,
-            )
 
 
 def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:

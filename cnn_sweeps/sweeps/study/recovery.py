@@ -18,6 +18,7 @@ from cnn_sweeps.provenance.process import GRACE, Owner
 from cnn_sweeps.sweeps.study import requeue
 from cnn_sweeps.sweeps.study.attributes import (
     INTERRUPTED,
+    JOB_ENDED,
     OWNER,
     REASON,
     REPLACED,
@@ -26,7 +27,8 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import forget_beat, last_beat
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.tracking import Store, artifacts
 from cnn_sweeps.tracking.names import TRIAL
@@ -81,17 +83,25 @@ def recover(
     return len(orphans)
 
 
-def note_interruption(study: TrialQueue, pids: Set[int], reason: str) -> None:
+def note_interruption(study: TrialQueue, pids: Set[int], reason: str, *, job_ended: bool) -> None:
     """Note with the trials of processes of this host that these are asked to stop.
 
     Whoever finds such a trial without its worker takes it for interrupted, not for failed: a
     scheduler kills a few seconds later, Ray after 3.
+
+    Args:
+        study: whose trials.
+        pids: the processes.
+        reason: why.
+        job_ended: whether a scheduler has asked, for the time of its job is over.
     """
     for trial in study.trials(TrialState.RUNNING):
         owner = trial.user_attrs.get(OWNER) or {}
         if owner.get("pid") in pids and Owner.from_json(owner).is_here:
             with suppress(UpdateFinishedTrialError):
                 study.storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, reason)
+                if job_ended:
+                    study.storage.set_trial_user_attr(trial._trial_id, JOB_ENDED, True)
 
 
 def requeue_interrupted(study: TrialQueue, store: Store | None, *, show: Show, reason: str) -> None:

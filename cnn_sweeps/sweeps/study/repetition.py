@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
 from cnn_sweeps.sweeps.plan.effect import keys_without_effect
 from cnn_sweeps.sweeps.plan.proposal import Proposal
+from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
     EXPERIMENT_KEY,
@@ -40,7 +41,7 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
     at once, the later slot sees the earlier. What has ended was before, whatever its slot.
     """
-    index = study.look()
+    index = study.index if _is_settled(study, trial, experiment_key) else study.look()
     running = [
         other
         for other in index.running
@@ -48,6 +49,22 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
         and slot_of(other) < slot_of(trial)
     ]
     return sorted([*index.scored.get(experiment_key, ()), *running], key=slot_of)
+
+
+def _is_settled(study: TrialQueue, trial: Trial, experiment_key: str) -> bool:
+    """Whether the look that the trial was claimed by tells already that nobody can be before it.
+
+    So it does where all before it have said which experiment they are, as enumerated ones have.
+    """
+    if trial.user_attrs.get(EXPERIMENT_KEY) != experiment_key:
+        return False
+    slot, index, items = slot_of(trial), study.index, study.schedule.items
+    before = [other for other in index.standing if slot_of(other) < slot]
+    planned = takewhile(lambda other: other < slot, index.planned)
+    named = {other.user_attrs.get(EXPERIMENT_KEY) for other in before}
+    return named.isdisjoint({None, experiment_key}) and all(
+        is_complete(items[other].cell, study.plan.space) for other in planned
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

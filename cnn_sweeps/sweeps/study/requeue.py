@@ -14,10 +14,11 @@ In no other order is both true: nothing is lost, and no slot is there twice.
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study import repetition
 from cnn_sweeps.sweeps.study.attributes import (
@@ -25,6 +26,9 @@ from cnn_sweeps.sweeps.study.attributes import (
     CELL,
     EXPERIMENT_KEY,
     GIVEN_UP,
+    IN_VAIN,
+    JOB_ENDED,
+    KEPT,
     LAST_HEARTBEAT,
     REASON,
     REPLACED,
@@ -40,6 +44,9 @@ from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.trajectories.lock import hold_lock
 
 logger = logging.getLogger(__name__)
+
+MOST_IN_VAIN: Final = 5
+"""Jobs in a row that a scheduler ends before a trial has come an epoch further."""
 
 
 def after_death(
@@ -61,24 +68,75 @@ def after_death(
     # One that is marked already was given a retry by a process that died before it was done.
     if attempt > retries and REPLACED not in trial.user_attrs:
         last = f"{reason}, {attempt} times" if attempt > 1 else reason
-        if not study.end(trial, {REASON: last, LAST_HEARTBEAT: last_heartbeat}):
-            return None
-        logger.error("trial %d failed, and is not requeued: %s", trial.number, last)
-        return _ended(trial, "failed", last)
+        return _give_up(study, trial, last, **{LAST_HEARTBEAT: last_heartbeat})
     attributes = {REASON: reason, LAST_HEARTBEAT: last_heartbeat}
-    requeued = _requeue(study, trial, attributes, attempt=attempt + 1)
+    progress = _carried(trial.user_attrs)
+    requeued = _requeue(study, trial, attributes, attempt=attempt + 1, progress=progress)
     return _ended(trial, "requeued", reason) if requeued else None
 
 
-def after_interruption(study: TrialQueue, trial: FrozenTrial, reason: str) -> TrialEnded | None:
+def after_interruption(
+    study: TrialQueue, trial: FrozenTrial, reason: str, *, job_ended: bool = False
+) -> TrialEnded | None:
     """Requeue a trial that was ended on purpose, or for want of a store: no failed attempt.
+
+    Where a scheduler ends its jobs again and again before they have come an epoch further, it
+    fails: else it would be begun for ever.
+
+    Args:
+        study: whose trial.
+        trial: it runs.
+        reason: why it was ended.
+        job_ended: whether a scheduler has asked for it; it may stand with the trial as well.
 
     Returns:
         What became of it; None where another process was quicker.
     """
-    attempt = trial.user_attrs.get(ATTEMPT, 1)
-    requeued = _requeue(study, trial, {REASON: reason}, attempt=attempt)
+    known = trial.user_attrs
+    ended_so = job_ended or JOB_ENDED in known
+    progress = _progress(study, trial) if ended_so else _carried(known)
+    if (times := progress[IN_VAIN]) >= MOST_IN_VAIN:
+        return _give_up(study, trial, _in_vain(study, trial, times))
+    attempt = known.get(ATTEMPT, 1)
+    requeued = _requeue(study, trial, {REASON: reason}, attempt=attempt, progress=progress)
     return _ended(trial, "requeued", reason) if requeued else None
+
+
+def _carried(known: Mapping[str, Any]) -> dict[str, int]:
+    """How far a slot had come when a scheduler last ended a job of it."""
+    return {name: int(known.get(name, 0)) for name in (KEPT, IN_VAIN)}
+
+
+def _progress(study: TrialQueue, trial: FrozenTrial) -> dict[str, int]:
+    """After how many epochs the next attempt at a trial begins, and how often that was no more."""
+    known, reported = trial.user_attrs, epoch_metric(study.plan.objectives) is not None
+    reuses = study.reuses_epochs(trial)
+    if reuses and not reported:
+        return {KEPT: 0, IN_VAIN: 0}  # nobody knows
+    kept = max(trial.intermediate_values, default=0) if reuses else 0
+    in_vain = kept <= known.get(KEPT, 0)
+    return {KEPT: kept, IN_VAIN: _carried(known)[IN_VAIN] + 1 if in_vain else 0}
+
+
+def _in_vain(study: TrialQueue, trial: FrozenTrial, times: int) -> str:
+    """Why a trial is tried no more, and what to do."""
+    if not study.reuses_epochs(trial):
+        return (
+            f"its job ended {times} times before the training did, which trajectory.reuse=false "
+            "begins anew each time: give the job more time, or leave trajectory.reuse=false out"
+        )
+    epoch = max(trial.intermediate_values, default=0) + 1
+    return f"its job ended {times} times in a row within epoch {epoch}: give the job more time"
+
+
+def _give_up(
+    study: TrialQueue, trial: FrozenTrial, reason: str, **seen: float
+) -> TrialEnded | None:
+    """Fail a trial that is not requeued; None where another process was quicker."""
+    if not study.end(trial, {REASON: reason, **seen}):
+        return None
+    logger.error("trial %d failed, and is not requeued: %s", trial.number, reason)
+    return _ended(trial, "failed", reason)
 
 
 def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> bool:
@@ -107,7 +165,12 @@ def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> boo
 
 
 def _requeue(
-    study: TrialQueue, trial: FrozenTrial, attributes: Mapping[str, Any], *, attempt: int
+    study: TrialQueue,
+    trial: FrozenTrial,
+    attributes: Mapping[str, Any],
+    *,
+    attempt: int,
+    progress: Mapping[str, int],
 ) -> bool:
     """Give the slot of a running trial, with its values and history, to a new one.
 
@@ -116,6 +179,7 @@ def _requeue(
         trial: it runs; whoever owns it does not go on with it.
         attributes: what is said of its end, the reason among it.
         attempt: which try of those that `hydra.sweeper.retries` counts the new one is.
+        progress: how far it has come, see `_progress`.
 
     Returns:
         Whether it was done here, and not by another process that was quicker.
@@ -138,6 +202,7 @@ def _requeue(
                 ATTEMPT: attempt,
                 SLOT: slot_of(trial),
                 RETRIES: plain_history([*history(known), retry]),
+                **progress,
             },
             sampled=trial.system_attrs if whole else None,
         )

@@ -34,7 +34,7 @@ def fill_queue(study: TrialQueue, budget: Budget) -> None:
             study.drop(waiting)
     study.look()
     room = study.schedule.ahead - len(_waiting(study))
-    for slot in study.planned()[: max(room, 0)]:
+    for slot in list(study.planned())[: max(room, 0)]:
         study.enqueue_slot(slot)
 
 

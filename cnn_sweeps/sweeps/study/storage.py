@@ -1,65 +1,35 @@
-"""Where a study is stored; all that a worker must be told. A journal file, unless a database.
+"""Where a study is stored; all that a worker must be told. A journal file, unless a database."""
 
-The journal's format is that of Optuna's own `JournalFileBackend`, so Optuna's tools read the file.
-What is different is how it is written: whole lines only, and plain words when it fails. The lock is
-one that the system takes back when its holder dies (Optuna's is a link that a killed process leaves
-behind, and everybody waits 30 s for it to grow old), and a line that a full disk or a kill has cut
-short is taken away before the next.
-"""
-
-import errno
-import json
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
-from optuna.storages.journal import BaseJournalBackend
-from optuna.trial import TrialState
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError
+from cnn_sweeps.sweeps.study.journal import ELSEWHERE, PRIVATE, Journal, JournalOfStudies
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
-from cnn_sweeps.trajectories.lock import still_locked, take_lock
-
-SUFFIX = ".journal"
-PATIENCE = 60.0
-"""Seconds to wait for another program that holds the file; an entry takes milliseconds."""
-NEWLINE = b"\n"
-PRIVATE: Final = 0o600
-"""Mode of a new journal: it holds the address of the runs, and whatever password is in that."""
-
-ELSEWHERE = f"choose another place with hydra.sweeper.storage=PATH{SUFFIX}"
-FULL = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}"
-READ_ONLY = f"cannot be written. Make it writable, or {ELSEWHERE}"
-REASONS = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EACCES: READ_ONLY,
-    errno.EPERM: READ_ONLY,
-    errno.EROFS: READ_ONLY,
-    errno.ENOENT: "was deleted, and the study with it. Run the command again to create a new one",
-}
-"""What the system's errors mean for a person."""
 
 MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds to wait, again and again, for tables of a database that somebody may be making."""
 BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
+RECYCLE: Final = 120
+"""Seconds after which a connection is replaced; firewalls cut silent ones after minutes."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
 DRIVERS: Final = {
     "postgresql": "the extra postgres and type postgresql+psycopg://...",
@@ -144,7 +114,7 @@ class StudyAddress:
         """
         try:
             if not self.shared:
-                return JournalStorage(Journal(self.storage))
+                return JournalOfStudies(Journal(self.storage))
             self._check_url()
             return waiting(lambda: self._database(make=make))
         except CnnSweepsError:
@@ -200,8 +170,9 @@ class StudyAddress:
             raise error if revision else UnfinishedError(str(error)) from None
         if not tables and not make:
             raise UnknownStudyError(f"there is no study in {self}.")
-        # A firewall may cut a connection that is silent for the time of a training.
-        options["pool_pre_ping"] = True
+        # A firewall may cut a connection that is silent for the time of a training. To ask each
+        # time whether it is there costs more than to make a new one now and then.
+        options.setdefault("pool_recycle", RECYCLE)
         return RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
 
     def _refusal(self, error: Exception) -> StoreError:
@@ -245,110 +216,3 @@ def _first_cause(error: BaseException) -> BaseException:
     while (cause := error.__cause__) is not None:
         error = cause
     return error
-
-
-class Journal(BaseJournalBackend):
-    """The backend of Optuna's `JournalStorage` over one file, which is made when it is not there.
-
-    Every method raises `StoreError` where the file cannot be read, written or understood.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._read = (0, 0)
-        """Entries that were read, and the bytes they take: where the next reading begins."""
-        if not self._path.exists():
-            self._make()
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The entries from that number on; a last line without its end is still being written."""
-        with self._refusing(), self._path.open("rb") as file:
-            number, position = self._read if self._read[0] <= log_number_from else (0, 0)
-            if file.seek(0, os.SEEK_END) < position:
-                raise StoreError(f"{self._named} was truncated while it was in use.")
-            file.seek(position)
-            for line in file:
-                if not line.endswith(NEWLINE):
-                    return
-                number, position = number + 1, position + len(line)
-                entry = self._entry(line, number)
-                self._read = number, position
-                if number > log_number_from:
-                    yield entry
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries; what must outlast a power failure is on the disk when this returns.
-
-        What a process wrote outlasts the process in any case, and entries keep their order.
-        """
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        # Without O_CREAT: a journal that somebody has removed must not begin again in the middle.
-        with (
-            self._refusing(),
-            os.fdopen(os.open(self._path, os.O_RDWR | os.O_APPEND), "r+b") as file,
-        ):
-            if not take_lock(file, PATIENCE):
-                raise StoreError(f"the study's journal {still_locked(self._path, PATIENCE)}")
-            _cut_torn_line(file)
-            file.write(text.encode())
-            file.flush()
-            if any(map(_lasts, logs)):
-                os.fsync(file.fileno())
-
-    def _make(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(PRIVATE)
-        except OSError as error:
-            raise StoreError(
-                f"{self._named} cannot be created: {error.strerror or error}; {ELSEWHERE}."
-            ) from error
-
-    def _entry(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            entry = None
-        if not isinstance(entry, dict) or not {"op_code", "worker_id"} <= set(entry):
-            raise StoreError(
-                f"{self._named} cannot be read: its line {number} is damaged.\n"
-                f"  Restore a backup of the file, or move it to start a new study; "
-                f"the runs that were logged stay in MLflow."
-            )
-        return entry
-
-    @property
-    def _named(self) -> str:
-        return f"the study's journal {self._path}"
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """Turn what the system says of the file into one clear refusal."""
-        try:
-            yield
-        except OSError as error:
-            told = f"cannot be used: {error.strerror or error}; {ELSEWHERE}"
-            reason = REASONS.get(error.errno or 0, told)
-            raise StoreError(f"{self._named} {reason}.") from error
-
-
-def _lasts(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry is about the study, or ends a trial: the rest would only be done again.
-
-    It takes milliseconds to get onto a disk, in which nobody else can write.
-    """
-    if "trial_id" in entry:
-        return "state" in entry and TrialState(entry["state"]).is_finished()
-    return "distributions" not in entry  # a new trial has them
-
-
-def _cut_torn_line(file: IO[bytes]) -> None:
-    """Take away a last line that was not written to its end; the next one would be glued to it."""
-    size = file.seek(0, os.SEEK_END)
-    if size == 0:
-        return
-    file.seek(size - 1)
-    if file.read(1) != NEWLINE:
-        file.seek(0)
-        file.truncate(file.read().rfind(NEWLINE) + 1)
-        file.seek(0, os.SEEK_END)

@@ -10,7 +10,8 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.budget import LONGEST, Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.storage import SUFFIX, StudyAddress
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 STUDIES = "studies"

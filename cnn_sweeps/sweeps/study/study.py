@@ -1,16 +1,17 @@
 """The study: an Optuna study that carries its plan, used as a queue of trials."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import Data
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import InputError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
@@ -131,6 +132,12 @@ class SweepStudy(TrialQueue):
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""
         return self.plan.space.suggest(trial)
+
+    def reuses_epochs(self, trial: FrozenTrial) -> bool:
+        """Whether another attempt at a trial begins after the last epoch of this one."""
+        with suppress(InputError):
+            return self.plan.config(self.carried_values(trial)).trajectory.reuse
+        return True
 
     def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
         """Which experiment a whole cell is, and which trajectory it begins on."""

@@ -10,13 +10,17 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -51,15 +55,17 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
-from cnn_sweeps.sweeps.study.index import TrialIndex
+from cnn_sweeps.sweeps.study.index import NEVER, TrialIndex
 from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
-from cnn_sweeps.sweeps.study.patient_storage import together
-from cnn_sweeps.sweeps.study.proposals import FIXED, Proposer, propose
+from cnn_sweeps.sweeps.study.patient_storage import knowing, together
+from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
 from cnn_sweeps.sweeps.study.schedule import Schedule
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
 
+LOOK = 1.0
+"""Seconds between two looks at whether the time is up."""
 CREATING = 60.0
 """Seconds in which who has created a study stores its plan, and begins its run."""
 
@@ -80,6 +86,7 @@ class TrialQueue:
         corrected: by number, trials that are shown otherwise than the storage has them.
         watch: what this process has seen of the trials of others.
         index: what it has seen of the trials altogether.
+        observations: what it has shown to samplers.
     """
 
     optuna_study: optuna.Study
@@ -89,6 +96,7 @@ class TrialQueue:
     corrected: Mapping[int, FrozenTrial] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
     index: TrialIndex = field(default_factory=TrialIndex)
+    observations: Observations = field(default_factory=Observations)
 
     def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
         """A cell on its way into the queue."""
@@ -166,14 +174,18 @@ class TrialQueue:
         """Read the items anew; of a study of an earlier version all are in the queue."""
         stored = self.storage.get_study_system_attrs(self._study_id).get(SCHEDULE)
         schedule = Schedule.from_json(stored, self.plan.space) if stored else Schedule()
-        self.index.schedule = schedule
+        self.index.follow(schedule)
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
         """Store which items there are."""
         plain = schedule.to_json(self.plan.space)
         self.storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
-        self.index.schedule = schedule
+        self.index.follow(schedule)
+
+    def reuses_epochs(self, trial: FrozenTrial) -> bool:  # noqa: ARG002 -- whatever a trial is
+        """Whether another attempt at a trial begins after the last epoch of this one."""
+        return True
 
     def look(self) -> TrialIndex:
         """The trials as they are now."""
@@ -187,22 +199,27 @@ class TrialQueue:
         """
         while (waiting := self._next()) is not None:
             trial_id = self.id_of(waiting.number)
-            if self._claim(waiting, trial_id, {**owner.to_json(), BEAT: time.time()}):
+            own = {**owner.to_json(), BEAT: time.time()}
+            if self._claim(waiting, trial_id, own):
                 self.optuna_study.sampler = self._proposer(waiting, trial_id)
-                return Trial(self.optuna_study, trial_id)
+                with knowing(self.storage, self._claimed(waiting, own)):
+                    return Trial(self.optuna_study, trial_id)
         return None
 
     def _claim(self, waiting: FrozenTrial, trial_id: int, owner: Mapping[str, Any]) -> bool:
-        """Let a waiting trial run, say whose it is, and bring a later item in.
+        """Let a waiting trial run, say whose it is and what it has, and bring a later item in.
 
         False where another process was quicker.
         """
-        later = self._brought_in_by(slot_of(waiting))
+        later, given = self._brought_in_by(slot_of(waiting)), self._given(waiting)
 
         def writes(storage: BaseStorage) -> bool:
             if not storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
                 return False
             storage.set_trial_user_attr(trial_id, OWNER, owner)
+            for key, (value, distribution) in given.items():
+                internal = distribution.to_internal_repr(value)
+                storage.set_trial_param(trial_id, key, internal, distribution)
             if later is not None:
                 storage.create_new_trial(self._study_id, later)
             return True
@@ -214,6 +231,23 @@ class TrialQueue:
             return together(self.storage, writes, was_claimed)
         except UpdateFinishedTrialError:
             return False
+
+    def _given(self, waiting: FrozenTrial) -> dict[str, tuple[Any, BaseDistribution]]:
+        """The values of a trial that has all of its own, which no sampler need be asked for."""
+        cell, space = waiting.user_attrs.get(CELL, {}), self.plan.space
+        if not is_complete(cell, space):
+            return {}
+        return {d.key: (cell[d.key], d.distribution()) for d in space.dimensions if d.key in cell}
+
+    def _claimed(self, waiting: FrozenTrial, owner: Mapping[str, Any]) -> FrozenTrial:
+        """What the storage has of a trial now that it was claimed."""
+        claimed, given = copy(waiting), self._given(waiting)
+        claimed.state = TrialState.RUNNING
+        claimed.datetime_start = datetime.now()  # noqa: DTZ005 -- as Optuna has it
+        claimed.user_attrs = {**waiting.user_attrs, OWNER: owner}
+        claimed.params = {key: value for key, (value, _) in given.items()}
+        claimed.distributions = {key: distribution for key, (_, distribution) in given.items()}
+        return claimed
 
     def _next(self) -> FrozenTrial | None:
         """The waiting trial that goes first; an item that goes before it is brought in.
@@ -239,10 +273,10 @@ class TrialQueue:
         """
         index, items = self.index, self.schedule.items
         busy, planned = busy_trajectories(index.running), self.planned()
-        free = [slot for slot in planned if items[slot].trajectory not in busy]
+        free = (slot for slot in planned if items[slot].trajectory not in busy)
         found: list[tuple[tuple[bool, int], FrozenTrial | int]] = [
-            *(((False, slot), slot) for slot in free[:1]),
-            *(((True, slot), slot) for slot in planned[:1]),
+            *(((False, slot), slot) for slot in islice(free, 1)),
+            *(((True, slot), slot) for slot in islice(planned, 1)),
             *(
                 ((is_busy(trial, busy), slot_of(trial)), trial)
                 for trial in claimable_trials(index.standing)[:1]
@@ -253,12 +287,13 @@ class TrialQueue:
     def _brought_in_by(self, slot: int) -> FrozenTrial | None:
         """The item that a claim of this slot brings in, unless it is there."""
         later = self.schedule.after(slot)
-        return None if later is None or later in self.index.taken else self._item(later)
+        return None if later is None or later not in self.planned() else self._item(later)
 
-    def planned(self) -> list[int]:
-        """The slots of the schedule that have no trial, as of the last look."""
-        taken = self.index.taken
-        return [slot for slot in self.schedule.order if slot not in taken]
+    def planned(self) -> Mapping[int, None]:
+        """The slots of the schedule that have no trial, as of the last look, in its order."""
+        if self.index.schedule is None:
+            self.read_schedule()
+        return self.index.planned
 
     def enqueue_slot(self, slot: int) -> None:
         """Add the item that the schedule has for a slot."""
@@ -285,7 +320,8 @@ class TrialQueue:
                 together(self.storage, writes, lambda: False)
 
         def ask() -> Trial:
-            return propose(self.plan, claimed, self.optuna_study.get_trials(deepcopy=False))
+            trials = self.optuna_study.get_trials(deepcopy=False)
+            return propose(self.plan, claimed, trials, self.observations)
 
         return Proposer(ask, note)
 
@@ -405,7 +441,7 @@ class TrialQueue:
         The clock of the host that has set it decides, for those of others may show anything: there
         the time is up when a process of that host has said so (`note_time`).
         """
-        known = self.storage.get_study_user_attrs(self._study_id)
+        known = self._told()
         if known.get(DEADLINE) is None:
             return False
         if known.get(CLOCK, this_host()) != this_host():
@@ -416,6 +452,7 @@ class TrialQueue:
         """Let other hosts know when the time is up."""
         if self.time_is_up and not self.attribute(TIME_IS_UP):
             self.optuna_study.set_user_attr(TIME_IS_UP, True)
+            self.index.told = NEVER
 
     def set_deadline(self, timeout: float | None) -> None:
         """Let the sweep run on until `timeout` seconds are spent altogether."""
@@ -425,6 +462,14 @@ class TrialQueue:
             self.optuna_study.set_user_attr(TIME_IS_UP, False)
         deadline = None if timeout is None else time.time() + timeout - spent
         self.optuna_study.set_user_attr(DEADLINE, deadline)
+        self.index.told = NEVER
+
+    def _told(self) -> Mapping[str, Any]:
+        """The attributes of the study, read once a second: a trial may take less."""
+        now = time.monotonic()
+        if now - self.index.told[0] >= LOOK:
+            self.index.told = (now, self.storage.get_study_user_attrs(self._study_id))
+        return self.index.told[1]
 
     @property
     def parent_run_id(self) -> str | None:

@@ -46,7 +46,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.code import digest_carried, importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.news import StudyNews
-from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS
+from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, WORKER_STOPS
 from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.redact import HIDDEN, without_password
 from cnn_sweeps.tracking.patience import patient
@@ -167,6 +167,7 @@ def work_as_job(worker: str) -> None:
                     study=study,
                     execute=execute_of(study, None),
                     stop=lambda: bool(stopping) or asked_to_stop(study),
+                    job_ends=lambda: not set(BY_A_PERSON).issuperset(stopping),
                     number=number,
                     threads=max(1, cores() // cpu_slots),
                     patience=PATIENCE,

@@ -68,6 +68,7 @@ class Worker:
         execute: trains one config.
         tell: is told what happens.
         stop: whether to end: no further trial, and the one in hand after its epoch.
+        job_ends: whether it is a scheduler that has asked for that.
         number: number of the worker, from 0.
         threads: CPU threads for configs that leave them open (`trainer.threads: 0`).
         worn: whether this process has done enough, asked after each trial.
@@ -81,6 +82,7 @@ class Worker:
     execute: Execute
     emit: Emit = lambda _: None
     stop: Callable[[], bool] = lambda: False
+    job_ends: Callable[[], bool] = lambda: False
     number: int = 0
     threads: int = 0
     worn: Callable[[], bool] = lambda: False
@@ -151,9 +153,7 @@ class Worker:
             study.pruned(trial, error.reason)
             self._ended(trial, state="pruned", reason=error.reason, epochs=error.epoch)
         except (StoppedError, KeyboardInterrupt) as error:
-            reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
-            requeue.after_interruption(study, study.frozen(trial), reason)
-            self._ended(trial, state="requeued", reason=reason)
+            self._give_back(trial, error)
             if isinstance(error, KeyboardInterrupt):
                 raise
         except UpdateFinishedTrialError:
@@ -161,6 +161,15 @@ class Worker:
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
+
+    def _give_back(self, trial: Trial, error: StoppedError | KeyboardInterrupt) -> None:
+        """Requeue a trial that was interrupted."""
+        reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
+        ended = requeue.after_interruption(
+            self.study, self.study.frozen(trial), reason, job_ended=self.job_ends()
+        )
+        if ended is not None:
+            self._ended(trial, state=ended.state, reason=ended.reason)
 
     def _train(self, trial: Trial, config: Config) -> None:
         study, plan = self.study, self.study.plan

@@ -12,7 +12,7 @@ import pytest
 from plans import plan, study
 
 from cnn_sweeps.errors import StoreError
-from cnn_sweeps.sweeps.study import storage
+from cnn_sweeps.sweeps.study import journal
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -52,7 +52,7 @@ def test_a_journal_that_is_held_for_too_long_is_refused(
     tmp_path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another program keeps the lock, that is said, and how to find the program."""
-    monkeypatch.setattr(storage, "PATIENCE", 0.2)
+    monkeypatch.setattr(journal, "PATIENCE", 0.2)
     with pytest.raises(StoreError, match=r"locked by another program for 0\.2 s\.\n.*fuser"):
         study(tmp_path)
 
@@ -132,7 +132,7 @@ def test_a_journal_that_became_shorter_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_in_plain_words() -> None:
     """What the system refuses is one clear error with a way out."""
     with pytest.raises(StoreError, match=r"/dev/full cannot be written: the disk is full"):
-        storage.Journal("/dev/full").append_logs([{"op_code": 0, "worker_id": ""}])
+        journal.Journal("/dev/full").append_logs([{"op_code": 0, "worker_id": ""}])
 
 
 def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         StoreError, match=r"x\.journal cannot be created: .*hydra\.sweeper\.storage"
     ):
-        storage.Journal(str(tmp_path / "file" / "x.journal"))
+        journal.Journal(str(tmp_path / "file" / "x.journal"))

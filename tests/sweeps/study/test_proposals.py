@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
@@ -15,6 +15,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.plan.samplers import SAMPLERS, build_sampler
 from cnn_sweeps.sweeps.study.attributes import slot_of
+from cnn_sweeps.sweeps.study.proposals import propose
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
@@ -129,3 +130,28 @@ def test_generations_are_kept_with_the_trials(tmp_path: Path) -> None:
     found = [generation(trial) for trial in made.trials()]
     assert found == sorted(found)
     assert found[:5] == [0, 0, 0, 0, 1]
+
+
+def asked(made: SweepStudy) -> Trial:
+    """A trial that was claimed and given its values."""
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    made.plan.space.suggest(trial)
+    return trial
+
+
+@pytest.mark.parametrize("sampler", ASKED)
+def test_who_has_proposed_before_proposes_as_who_has_not(tmp_path: Path, sampler: str) -> None:
+    """What a process keeps between proposals changes none, though trials end in any order."""
+    made = begun(tmp_path, sampler)
+    for values in (0.3, 0.1, 0.2):
+        first, second = asked(made), asked(made)
+        made.done(second, [values])
+        fresh = SweepStudy.load(made.address)
+        trials = fresh.optuna_study.get_trials(deepcopy=False)
+        claimed = trials[first.number]
+        kept = propose(made.plan, claimed, trials, made.observations)
+        anew = propose(made.plan, claimed, trials)
+        assert made.plan.space.suggest(kept) == made.plan.space.suggest(anew)
+        assert len(made.observations.ended) >= DONE or not SAMPLERS[sampler].learns
+        made.done(first, [values / 2])

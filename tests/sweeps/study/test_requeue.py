@@ -137,7 +137,7 @@ def test_a_worker_that_is_killed_after_it_was_asked_to_stop_costs_no_attempt(
     made = study(tmp_path)
     made.enqueue()
     claimed(made)
-    note_interruption(made, {DEAD.pid}, "stopped by SIGTERM")
+    note_interruption(made, {DEAD.pid}, "stopped by SIGTERM", job_ended=True)
     assert recover(made, None, retries=0, show=lambda _: None) == 1
     (waiting,) = made.trials(TrialState.WAITING)
     assert waiting.user_attrs.get(ATTEMPT, 1) == 1
@@ -233,3 +233,61 @@ def test_a_history_survives_storage() -> None:
     plain = json.loads(json.dumps(plain_history([retry])))
     assert set(plain[0]) == {"attempt", "when", "reason", "trial", "host", "pid"}
     assert history({RETRIES: [{**plain[0], "colour": "red"}]}) == (retry,)
+
+
+def ended_job(made: SweepStudy, epochs: int) -> tuple[str, str | None]:
+    """Let a scheduler end the job of a trial after so many epochs; what becomes of the trial."""
+    trial = made.claim(DEAD)
+    assert trial is not None
+    for number in range(1, epochs + 1):
+        trial.report(0.5, number)
+    ended = requeue.after_interruption(made, made.frozen(trial), "interrupted", job_ended=True)
+    assert ended is not None
+    return ended.state, ended.reason
+
+
+@pytest.mark.parametrize(
+    ("groups", "epochs", "told"),
+    [
+        pytest.param(
+            {"trajectory": {"reuse": False}}, 7, "leave trajectory.reuse=false", id="anew"
+        ),
+        pytest.param({}, 0, "5 times in a row within epoch 1: give the job more", id="first epoch"),
+        pytest.param({}, 3, "within epoch 4", id="later epoch"),
+    ],
+)
+def test_a_training_that_no_job_is_long_enough_for_fails(
+    tmp_path: Path, groups: dict[str, Any], epochs: int, told: str
+) -> None:
+    """It would be begun for ever; one that the user stops as often is not counted."""
+    made = study(tmp_path, plan(**groups))
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    if groups == {} and epochs:
+        assert ended_job(made, epochs)[0] == "requeued"
+    for _ in range(requeue.MOST_IN_VAIN - 1):
+        assert ended_job(made, epochs)[0] == "requeued"
+        assert requeue.after_interruption(made, claimed(made), "stopped by Ctrl-C") is not None
+    state, reason = ended_job(made, epochs)
+    assert state == "failed"
+    assert told in str(reason)
+    assert made.counts().finished == made.counts().total == 1
+
+
+def test_a_training_that_comes_further_with_each_job_goes_on(tmp_path: Path) -> None:
+    """However many jobs it takes, and though one of them was cut short."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    for epochs in (1, 2, 3, 3, 4, 5, 5, 5, 6, 7, 8):
+        assert ended_job(made, epochs)[0] == "requeued"
+
+
+@pytest.mark.parametrize("job_ended", [True, False], ids=["scheduler", "Ctrl-C"])
+def test_who_asked_a_worker_to_stop_stands_with_its_trial(tmp_path: Path, job_ended: bool) -> None:
+    """The worker that is killed before it can say so cannot tell."""
+    made = study(tmp_path, plan(trajectory={"reuse": False}))
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    for _ in range(requeue.MOST_IN_VAIN):
+        trial = claimed(made, Owner.here())
+        note_interruption(made, {Owner.here().pid}, "stopped", job_ended=job_ended)
+        requeue.after_interruption(made, made.frozen(trial), "interrupted")
+    assert made.counts().finished == (1 if job_ended else 0)
