@@ -21,7 +21,7 @@ $(shell [ "$$(cat $(PACKAGES) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sweep test check format lint types lock wheel bench clean
+.PHONY: help setup sweep test check format lint types ray lock wheel bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,11 @@ lint: $(PROJECT) ## Check formatting and lint
 types: $(PROJECT) ## Check the types
 	$(BIN)/mypy
 
+ray: ## Install Ray into .venv-ray, for the test of its jobs
+	@[ -x $(VENV)-ray/bin/ray ] || { "$(PYTHON)" -I -m venv --clear $(VENV)-ray && \
+		$(VENV)-ray/bin/python -I -m pip --disable-pip-version-check --quiet \
+		install --no-compile "ray[default]"; }
+
 lock: $(PROJECT) ## Resolve requirements.lock again; ARGS=--upgrade updates versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-header --no-annotate \
@@ -61,7 +66,7 @@ bench: $(PROJECT) ## Compare with other tools (benchmarks/)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove .venv, builds and caches; mlruns/ is kept
-	rm -rf $(VENV) dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-ray dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache
 	find cnn_sweeps hydra_plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-installed package looks installed to pip, so an install that did not reach its end

@@ -1,6 +1,7 @@
-"""Clusters of one node that a test starts and stops: Slurm."""
+"""Clusters of one node that a test starts and stops: Slurm and Ray."""
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -147,6 +150,103 @@ def slurm(cpus: int = 8) -> Iterator[Slurm]:
             wait_until(lambda: not cluster.jobs(), seconds=60)
 
 
+RAY = Path(__file__).resolve().parents[1] / ".venv-ray" / "bin" / "ray"
+"""Where `make ray` installs it, in an environment of its own."""
+LIGHT = ("--no-monitor", "--include-log-monitor=false", "--disable-usage-stats")
+"""Leaves out what a cluster of one node has no use for."""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A Ray cluster on this host.
+
+    Attributes:
+        program: its command line.
+        port: of its dashboard, which takes jobs.
+    """
+
+    program: Path
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Where jobs are submitted to."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a shell where `ray` can be typed.
+
+        Its dozen processes import the same: byte code, which CI has switched off, makes that quick.
+        """
+        path = f"{self.program.parent}{os.pathsep}{variables()['PATH']}"
+        told = {"PATH": path, "RAY_API_SERVER_ADDRESS": self.address}
+        return {**variables(), **told, "PYTHONDONTWRITEBYTECODE": ""}
+
+    def run(self, command: str, **more: str) -> str:
+        """What a shell command says on the cluster."""
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**self.variables, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def job(self, name: str) -> str:
+        """What has become of a job: RUNNING, SUCCEEDED, ..."""
+        return str(self._asked(name)["status"])
+
+    def log(self, name: str) -> str:
+        """What a job has said."""
+        return str(self._asked(f"{name}/logs")["logs"])
+
+    def _asked(self, what: str) -> Any:
+        """An answer of the server; a command of Ray's costs seconds."""
+        with urlopen(f"{self.address}/api/jobs/{what}", timeout=120) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+@contextmanager
+def ray(folder: Path) -> Iterator[Ray]:
+    """A running cluster with a card, which this machine may lack; stopped at the end.
+
+    A busy machine may need more than the 30 s that Ray gives its parts: then it is tried again.
+
+    Args:
+        folder: where its jobs begin.
+    """
+    found = RAY if RAY.exists() else shutil.which("ray")
+    if found is None:
+        pytest.skip("needs Ray: make ray")
+    with ExitStack() as up:
+        try:
+            cluster = up.enter_context(_ray(Path(found), folder))
+        except AssertionError:
+            cluster = up.enter_context(_ray(Path(found), folder))
+        yield cluster
+
+
+@contextmanager
+def _ray(program: Path, folder: Path) -> Iterator[Ray]:
+    names = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port")
+    ports = {name: free_port() for name in names}
+    cluster = Ray(program, ports["dashboard-port"])
+    words = [f"--{name}={port}" for name, port in ports.items()]
+    words += ["--min-worker-port=0", "--max-worker-port=0", "--num-cpus=2", "--num-gpus=1"]
+    # Not in the folder of the test: the paths of sockets are short.
+    with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as place:
+        said = Path(place) / "said.txt"
+        words += [f"--temp-dir={place}", "--object-store-memory=80000000", *LIGHT]
+        start = [str(program), "start", "--head", "--block", *words]
+        with _daemon(*start, variables=cluster.variables, cwd=folder, said=said) as process:
+            wait_until(lambda: process.poll() is not None or "forever" in said.read_text())
+            assert process.poll() is None, said.read_text()
+            yield cluster
+
+
 def _configure(folder: Path, cpus: int) -> None:
     """Write the settings, with ports of its own, and the secret that its parts share."""
     host = socket.gethostname().partition(".")[0]
@@ -160,17 +260,26 @@ def _configure(folder: Path, cpus: int) -> None:
 
 
 @contextmanager
-def _daemon(*words: str, variables: Mapping[str, str] | None = None) -> Iterator[None]:
-    """A program that runs until the end of the block."""
+def _daemon(
+    *words: str,
+    variables: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    said: Path = Path(os.devnull),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs until the end of the block, and says what it has to say in a file."""
     program = shutil.which(words[0], path=SYSTEM) or words[0]
-    with subprocess.Popen(
-        [program, *words[1:]],
-        env=variables and dict(variables),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with (
+        said.open("w") as output,
+        subprocess.Popen(
+            [program, *words[1:]],
+            cwd=cwd,
+            env=variables and dict(variables),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait()

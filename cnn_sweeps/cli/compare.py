@@ -76,7 +76,7 @@ def _parser() -> Arguments:
         "--ascending",
         action="store_true",
         default=None,
-        help="lower is better (default except for accuracies and images per second)",
+        help="lower is better (default: as the metric says; higher for accuracies, F1 and AUCs)",
     )
     order.add_argument(
         "--descending", dest="ascending", action="store_false", help="higher is better"
@@ -102,7 +102,7 @@ def _print(board: Leaderboard, asked: Namespace, top: int | None) -> None:
         return
     out = output.console()
     if shown.runs:
-        table(shown).show(out)
+        replace(table(shown), every="--csv").show(out)
     for line in _remarks(board, len(shown.runs)):
         out.print(line, soft_wrap=True)
 

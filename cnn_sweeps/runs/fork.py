@@ -76,13 +76,16 @@ class Fork:
             DataError: the images cannot be read.
         """
         with quiet_stderr():
+            from cnn_sweeps.training import own_loss  # noqa: PLC0415 -- TensorFlow
             from cnn_sweeps.trajectories import resume  # noqa: PLC0415 -- TensorFlow
         config = self.config
         configure_backend(config.trainer, config.seed)
+        dataset = load_cached(config.data)
         environment = Environment.capture(
             threads=config.trainer.threads,
             deterministic=config.trainer.deterministic,
-            decoded=load_cached(config.data).decoded,
+            decoded=dataset.decoded,
+            loss=own_loss.loss_sha256(config.trainer.loss, dataset.num_classes),
             beside=packages_of(config.model),
         )
         stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)

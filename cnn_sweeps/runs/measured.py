@@ -19,12 +19,18 @@ from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.stored_path import StoredPath
 from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.options import option
 from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.epoch import WeightAverage
-from cnn_sweeps.training.validation_metrics import ValidationMetrics, check_names, key_of
+from cnn_sweeps.training.validation_metrics import (
+    ValidationMetrics,
+    check_names,
+    key_of,
+    stored_value,
+)
 from cnn_sweeps.trajectories.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -113,9 +119,10 @@ def check_metrics(metrics: Sequence[str]) -> None:
     """
     if not metrics:
         raise ConfigError(
-            "--metrics names no metric. Type, for example, --metrics macro_f1,roc_auc"
+            f"{option('metrics')} names no metric. Type, for example, "
+            f"{option('metrics', ('macro_f1', 'roc_auc'))}"
         )
-    check_names(metrics, key="--metrics")
+    check_names(metrics, argument="metrics")
 
 
 def measure(
@@ -235,7 +242,8 @@ class Measurer:
     def stored_values(self, path: StoredPath, one: EpochRecord) -> dict[str, float]:
         """The metrics of an epoch that are stored with it, as `val_macro_f1`."""
         stored = path.metrics(one)
-        return {f"{PREFIX}{n}": stored[key] for n, key in self.keys.items() if key in stored}
+        known = {name: stored_value(stored, key) for name, key in self.keys.items()}
+        return {f"{PREFIX}{name}": v for name, v in known.items() if v is not None}
 
     def _known(self, path: StoredPath, one: EpochRecord) -> dict[str, float]:
         """What is stored, by name: with the epochs, or with the run."""

@@ -25,6 +25,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.finished_runs import epochs_of
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
     ENVIRONMENT_FILE,
@@ -196,6 +197,13 @@ def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -
     assert not [name for name in logged.metrics if name.startswith("test_")]
 
 
+def test_a_run_of_another_loss_is_not_reused(home: Store) -> None:
+    """A user's own may read a file that no hash knows; what it gives is recorded."""
+    asked = Experiment.load(config(trainer={"epochs": 2}))
+    assert found(asked, home) is not None
+    assert found(replace(asked, loss_sha256="f" * 64), home) is None
+
+
 def test_its_stored_epochs_are_given_to_others(home: Store, tmp_path: Path) -> None:
     """Where a training of theirs would look for them; once, and whole."""
     shared = SharedStore(tmp_path / "all")
@@ -232,6 +240,16 @@ def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
     assert (trained.epochs_trained > 0, known.epochs_trained) == (True, 0)
     assert known.metrics == trained.metrics
     assert known.training == trained.training
+    for result in (trained, known):
+        logged = store.get(result.run_id)
+        assert {k: logged.metrics[k] for k in ("val_loss", "val_accuracy", "loss")} == {
+            k: pytest.approx(result.metrics[k], rel=1e-6)
+            for k in ("val_loss", "val_accuracy", "loss")
+        }
+        assert epochs_of(store, logged) == trained.training.epochs
+        assert max(store.histories([logged], "val_loss")[result.run_id]) == len(
+            trained.training.epochs
+        )
 
 
 @pytest.mark.parametrize(
@@ -310,6 +328,38 @@ def test_seconds_are_compared_with_as_many_threads(
     """A run with other threads answers a search, and no exercise, which compares its seconds."""
     asked = config(trainer={"epochs": 2, "threads": config().trainer.threads + (more or 0)})
     assert (found(asked, home, timed=more is not None) is not None) == answered
+
+
+KERNELS = [
+    ("cpu", "another"),
+    ("cpu_flags", ["avx"]),
+    ("devices", ["CPU", "GPU NVIDIA H200"]),
+    ("deterministic", False),
+    ("threads", 64),
+    ("packages", {"tensorflow": "2.20.0"}),
+    ("hostname", None),
+]
+"""Of the environment of a run what may be another one, and None where it does not matter."""
+
+
+@pytest.mark.parametrize(("name", "value"), KERNELS, ids=[name for name, _ in KERNELS])
+def test_seconds_are_compared_where_the_same_kernels_run(
+    home: Store, first: RunResult, name: str, value: Any
+) -> None:
+    """Whatever else the run of another machine is good for."""
+    record = json.loads(home.read_text(first.run_id, ENVIRONMENT_FILE))
+    told = {name: "elsewhere" if value is None else value}
+    home.reopen(first.run_id).log_json(record | told, ENVIRONMENT_FILE)
+    asked = config(trainer={"epochs": 2})
+    assert found(asked, home) is not None
+    assert (found(asked, home, timed=True) is not None) == (value is None)
+
+
+def test_seconds_are_compared_with_as_many_steps_at_a_time(home: Store) -> None:
+    """Which is no part of an experiment, and makes small networks faster."""
+    asked = config(trainer={"epochs": 2, "steps_per_execution": 7})
+    assert found(asked, home) is not None
+    assert found(asked, home, timed=True) is None
 
 
 def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:

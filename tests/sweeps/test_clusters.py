@@ -1,4 +1,4 @@
-"""Workers as jobs of a Slurm cluster of one node: time limits, preemption, and scancel."""
+"""Workers as jobs of a cluster of one node, Slurm or Ray, where jobs are ended at any time."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, CONFIG_HASH, EPOCHS_TRAINED
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from tests.clusters import Slurm, slurm, wait_until
+from tests.clusters import Ray, Slurm, ray, slurm, wait_until
 
 pytestmark = pytest.mark.slow(minutes=2)
 
@@ -31,20 +31,23 @@ SWEEP = [
 ]
 
 
-def script() -> str:
-    """The batch script of the docs."""
-    (found,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", DOCS.read_text(), re.DOTALL)
+def in_docs(start: str) -> str:
+    """The block of the docs that begins so."""
+    pattern = rf"```bash\n({re.escape(start)}.*?)```"
+    (found,) = re.findall(pattern, DOCS.read_text(), re.DOTALL)
     return str(found)
 
 
 @contextmanager
-def controller(cluster: Slurm, folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def controller(
+    cluster: Slurm | Ray, folder: Path, *words: str, uri: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
     """The sweep's own command, which writes to `said.txt`."""
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "cnn_sweeps", *SWEEP, *words],
             cwd=folder,
-            env={**cluster.variables, "MLFLOW_TRACKING_URI": ""},
+            env={**cluster.variables, "MLFLOW_TRACKING_URI": uri},
             stdout=said,
             stderr=subprocess.STDOUT,
         )
@@ -100,7 +103,7 @@ def check_undisturbed(folder: Path, *, attempts: int) -> None:
 
 def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
     """The script of the docs: at its time limit, preempted, and cancelled."""
-    (tmp_path / "job.sh").write_text(script())
+    (tmp_path / "job.sh").write_text(in_docs("#!/bin/bash\n#SBATCH"))
 
     def submit(*words: str) -> str:
         return cluster.run("sbatch", "--parsable", *words, "job.sh", cwd=tmp_path)
@@ -154,3 +157,26 @@ def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: P
         assert "submitit" not in said.read_text()
         assert "accounting" not in said.read_text()
     check_undisturbed(tmp_path, attempts=2)
+
+
+def test_jobs_of_ray_end_with_the_sweep_or_give_their_trials_back(tmp_path: Path) -> None:
+    """The command of the docs; the first job is stopped in the middle of a trial."""
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", f"{tmp_path}/mlruns/studies/lab.journal"
+    command = in_docs("ray job submit").replace("http://db:5000", uri)
+    words = ["--no-workers", f"hydra.sweeper.storage={storage}"]
+    with ray(tmp_path) as cluster, controller(cluster, tmp_path, *words, uri=uri) as sweep:
+
+        def submit(name: str) -> None:
+            named = command.replace("submit", f"submit --submission-id {name}")
+            cluster.run(named, STORAGE=storage)
+
+        submit("first")
+        with paused(tmp_path):
+            cluster.run("ray job stop --no-wait first")
+        wait_until(lambda: cluster.job("first") == "STOPPED")
+        assert "terminated" in cluster.log("first")
+        submit("second")
+        assert sweep.wait(timeout=1200) == 0, (tmp_path / "said.txt").read_text()
+        wait_until(lambda: cluster.job("second") == "SUCCEEDED")
+        assert "2 of 2 trials done; nothing waits." in cluster.log("second")
+    check_undisturbed(tmp_path, attempts=1)
