@@ -1,13 +1,12 @@
 """Metrics of the validation split in a run: logged, read back, and measured of epochs before."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from configs import config
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.evaluation import metrics
@@ -26,13 +25,6 @@ def worst(labels, probabilities):
     right = probabilities.argmax(axis=1) == labels
     return min(right[labels == each].mean() for each in np.unique(labels))
 """
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished, with no metrics."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 def again(

@@ -1,13 +1,10 @@
 """Which network a run has: a new one, or that of the trial before it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from configs import config
 from sqlalchemy import event
-from stores import Finished, copy_of
 
 from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.models import build
@@ -20,13 +17,6 @@ from cnn_sweeps.training import loop, state
 
 TRIAL = TrialContext(parent_run_id=None)
 MOST_STATEMENTS = 110
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 def tried(home: Store, epochs: int, **groups: Any) -> RunResult:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from callbacks import Collector
 from configs import config, with_figures
 from programs import begun, typed
 from stored_models import loaded
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
@@ -24,13 +23,6 @@ from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store
 
 EPOCHS = {"epochs": 2}
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture
