@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import own_metrics
-from cnn_sweeps.config.schema import Config, TrainerConfig, own_network
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
@@ -139,7 +139,7 @@ def cut_texts(config: Config) -> tuple[str, ...]:
 
 def log_results(
     tracked: TrackedRun,
-    trainer: TrainerConfig,
+    config: Config,
     metrics: Mapping[str, float],
     trained: TrainingResult,
     model: "keras.Model",
@@ -158,7 +158,7 @@ def log_results(
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
     weights = state.weights_sha256(model)
     left = {names.MODEL_FROM: model_from} if model_from else {}
-    early = stopping.is_stopped_early(trainer, trained.epochs)
+    early = stopping.is_stopped_early(config.trainer, trained.epochs)
     stopped = {names.BY_CALLBACK: trained.stopped} if early else {}
     told = {WEIGHTS: weights, STOP_REASON: trained.stopped}
     tracked.set_tags({**told, **chosen, **left, **stopped})

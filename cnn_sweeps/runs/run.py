@@ -107,7 +107,7 @@ def run(
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
             left, epoch = _model_left(network, experiment, done, tracked, trial)
-            weights = log.log_results(later, config.trainer, metrics, done, network.model, epoch)
+            weights = log.log_results(later, config, metrics, done, network.model, epoch)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
     return RunResult(
         name=experiment.name,

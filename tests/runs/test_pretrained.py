@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.restore import restored_config
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.validate import check
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, model_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 """Keras makes arrays of its variables in a way that NumPy warns of."""
@@ -270,6 +271,17 @@ def test_the_network_of_a_run_that_was_changed_is_refused(finished: Finished, ho
     """What is loaded is held against its digest."""
     home.reopen(finished.result.run_id).set_tags({"weights_sha256": "a" * 64})
     with pytest.raises(RecordError, match="its weights have the digest"):
+        run(begun_with(home, finished.result.identity.short), home)
+
+
+def test_weights_that_are_not_stored_any_more_are_no_fault_of_the_store(
+    finished: Finished, home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep would end with a store that refuses; of this one trial fails."""
+    monkeypatch.setattr(model_files, "find_model", lambda *_: None)
+    shutil.rmtree(home.dir / "trajectories")
+    told = r"model\.weights=.* are not stored either\.\nType cnn-sweeps reproduce"
+    with pytest.raises(RecordError, match=told):
         run(begun_with(home, finished.result.identity.short), home)
 
 
