@@ -69,7 +69,11 @@ def find_finished(
         return None, experiment
     like = environment_of(experiment, config.trainer.threads) if timed else None
     for run in finished_runs.find_finished_runs(
-        store, identity.config_hash, network=identity.network_sha256, like=like
+        store,
+        identity.config_hash,
+        network=identity.network_sha256,
+        loss=experiment.loss_sha256,
+        like=like,
     ):
         if not _can_answer(run, config, store, timed=timed):
             continue

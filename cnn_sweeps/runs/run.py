@@ -26,7 +26,7 @@ from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
-from cnn_sweeps.training import averaging, loop
+from cnn_sweeps.training import averaging, backend, loop, own_loss
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -91,6 +91,7 @@ def run(
     with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
+        experiment = _with_loss(experiment)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
@@ -160,6 +161,17 @@ def _built_first(
     tracked.set_tags({NETWORK_SHA256: examined.sha256})
     identity = replace(experiment.identity, network_sha256=examined.sha256)
     return model, replace(experiment, identity=identity).noting(examined.remarks)
+
+
+def _with_loss(experiment: Experiment) -> Experiment:
+    """The same, with the digest of a user's own loss, which only calling it tells."""
+    config = experiment.config
+    if config.trainer.loss is None:
+        return experiment
+    if own_network(config.model) is None:  # else it was built, in TensorFlow as the config has it
+        backend.configure_backend(config.trainer, config.seed)
+    digest = own_loss.loss_sha256(config.trainer.loss, experiment.dataset.num_classes)
+    return replace(experiment, loss_sha256=digest)
 
 
 def _finished_before(

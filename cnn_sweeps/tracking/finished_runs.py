@@ -43,6 +43,7 @@ def find_finished_runs(
     config_hash: str,
     *,
     network: str | None = None,
+    loss: str | None = None,
     like: Environment | None = None,
 ) -> Iterator[RunRecord]:
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
@@ -56,6 +57,7 @@ def find_finished_runs(
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         network: digest of a user's own network as it is built now; None for one of ours.
+        loss: digest of a user's own loss as it is now; None without one.
         like: where its seconds were measured, as far as they depend on that; None for anywhere.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
@@ -64,7 +66,7 @@ def find_finished_runs(
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with as_store_error(store.address):
-        yield from (run for run in whole if _was_trained_as_here(store, run, like))
+        yield from (run for run in whole if _was_trained_as_here(store, run, loss, like))
 
 
 def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
@@ -129,8 +131,10 @@ def share_model(run_id: str, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None) -> bool:
-    """Whether a run's record of its environment is there, and names no other variables.
+def _was_trained_as_here(
+    store: Store, run: RunRecord, loss: str | None, like: Environment | None
+) -> bool:
+    """Whether a run's record of its environment is there, and names no other variables or loss.
 
     Nor, where it is to be like another one, anything that its seconds depend on.
     """
@@ -141,7 +145,8 @@ def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None)
         recorded = Environment.from_dict(json_of(stored))
     except (ValueError, KeyError, TypeError):  # it was changed, or damaged
         return False
-    return recorded.flags_are_here and (like is None or like.is_as_fast_as(recorded))
+    same = recorded.flags_are_here and recorded.loss == loss
+    return same and (like is None or like.is_as_fast_as(recorded))
 
 
 def _software_here() -> frozenset[str]:

@@ -336,3 +336,42 @@ def test_what_is_there_is_used_and_named_by_its_digest(keras_home: Path, store: 
     place.write_bytes(b"weights")
     model = Experiment.load(begun_with(store, "imagenet", input_size=[32, 32])).config.model
     assert model.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "fields", "refused"),
+    [
+        pytest.param("MobileNetV2", {"trained_on": (28, 28, 1)}, "trained_on", id="application"),
+        pytest.param("MobileNetV2", {"trained_classes": 5}, "trained_classes", id="its classes"),
+        pytest.param(RESNET, {"trained_classes": 5}, "trained_classes", id="a network of ours"),
+        pytest.param(
+            {"name": "hub", "class_name": "X"},
+            {"trained_on": (9, 9, 3)},
+            "trained_on",
+            id="a preset",
+        ),
+    ],
+)
+def test_what_a_run_tells_is_refused_where_it_has_no_effect(
+    backbone: Any, fields: dict[str, Any], refused: str
+) -> None:
+    """It would be another hash of the same experiment; what is stored like that can be read."""
+    model = {"name": "pretrained", "backbone": backbone, "weights": None, **fields}
+    with pytest.raises(ConfigError, match=f"model.{refused}=.* has no effect with pretrained"):
+        check(config(model=model))
+
+
+def test_what_a_run_tells_cannot_be_typed_otherwise(finished: Finished, home: Store) -> None:
+    """It would be replaced by what the run has."""
+    short = finished.result.identity.short
+    with pytest.raises(ConfigError, match=r"model.trained_on=.* is not that of model.weights"):
+        pretrained.resolve_backbone(begun_with(home, short, trained_on=(9, 9, 1)))
+    known = pretrained.resolve_backbone(begun_with(home, short, trained_on=(28, 28, 1)))
+    assert known.trained_on == (28, 28, 1)
+
+
+def test_epochs_cannot_be_marked_where_none_is_stored() -> None:
+    """No setting is accepted and ignored; what was recorded like that can be read."""
+    asked = config(trajectory={"reuse": False, "keep_epochs": [3, 5]})
+    with pytest.raises(ConfigError, match=r"keep_epochs=\[3,5\] has no effect with .*reuse=false"):
+        check(asked)

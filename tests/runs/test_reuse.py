@@ -188,6 +188,13 @@ def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -
     assert not [name for name in logged.metrics if name.startswith("test_")]
 
 
+def test_a_run_of_another_loss_is_not_reused(home: Store) -> None:
+    """A user's own may read a file that no hash knows; what it gives is recorded."""
+    asked = Experiment.load(config(trainer={"epochs": 2}))
+    assert found(asked, home) is not None
+    assert found(replace(asked, loss_sha256="f" * 64), home) is None
+
+
 def test_its_stored_epochs_are_given_to_others(home: Store, tmp_path: Path) -> None:
     """Where a training of theirs would look for them; once, and whole."""
     shared = SharedStore(tmp_path / "all")

@@ -18,6 +18,8 @@ HERE = environment(
     [
         {"packages": {**HERE.packages, "keras": "3.16"}},
         {"packages": {**HERE.packages, "tensorflow": "2.22"}},
+        {"packages": {**HERE.packages, "keras-hub": "0.32"}},
+        {"loss": "f" * 64},
         {"code": "c" * 16},
         {"cpu": "another"},
         {"cpu_flags": ("avx2", "avx512f", "fma")},
