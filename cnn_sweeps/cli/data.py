@@ -47,14 +47,18 @@ def main(typed: list[str]) -> int:
     parser.add_argument(
         "--first",
         type=whole_number,
-        default=FIRST,
         metavar="N",
         help=f"label errors to list ({FIRST})",
     )
     parser.add_trust()
     asked = parser.read(typed)
     if asked.names or asked.run_id:
+        if asked.output:
+            raise ConfigError("--output is about a data set: leave it out, or leave HASH out.")
         return _label_errors(asked)
+    for option, given in (("first", asked.first is not None), ("trust", asked.trust)):
+        if given:
+            raise ConfigError(f"--{option} is about the images of a run: type its HASH as well.")
     return _overview(asked)
 
 
@@ -98,7 +102,7 @@ def _label_errors(asked: Namespace) -> int:
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
         suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)
-    shown = suspects[: asked.first]
+    shown = suspects[: asked.first or FIRST]
     columns = {
         "image": [each.name for each in shown],
         "label": [each.label for each in shown],

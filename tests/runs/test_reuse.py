@@ -24,6 +24,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.finished_runs import epochs_of
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
     ENVIRONMENT_FILE,
@@ -231,6 +232,16 @@ def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
     assert (trained.epochs_trained > 0, known.epochs_trained) == (True, 0)
     assert known.metrics == trained.metrics
     assert known.training == trained.training
+    for result in (trained, known):
+        logged = store.get(result.run_id)
+        assert {k: logged.metrics[k] for k in ("val_loss", "val_accuracy", "loss")} == {
+            k: pytest.approx(result.metrics[k], rel=1e-6)
+            for k in ("val_loss", "val_accuracy", "loss")
+        }
+        assert epochs_of(store, logged) == trained.training.epochs
+        assert max(store.histories([logged], "val_loss")[result.run_id]) == len(
+            trained.training.epochs
+        )
 
 
 @pytest.mark.parametrize(
