@@ -1,5 +1,6 @@
 """Finished runs, found by what they are and taken over into new ones."""
 
+import math
 import platform
 import shutil
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
         run: whose epochs.
     """
     curves: dict[str, dict[int, float]] = {}
-    precision = run.params.get(PRECISION)
+    precision, count = run.params.get(PRECISION), run.metrics.get("epochs", math.inf)
     further = [n for n in run.metrics if n.startswith(PREFIX) and n not in FIELDS]
     with as_store_error(opened.address):
         for metric in (*FIELDS, *further):
@@ -85,7 +86,7 @@ def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
             curves[FIELDS.get(metric, metric)] = {
                 point.step: exact_value(metric, point.value, precision=precision)
                 for point in history
-                if point.step > 0
+                if 0 < point.step <= count  # beyond: once more what the weights of the run give
             }
     numbers = sorted(curves["loss"])
     return tuple(
