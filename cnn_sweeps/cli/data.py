@@ -96,13 +96,9 @@ def _label_errors(asked: Namespace) -> int:
     places, where = validate.places(asked.overrides)
     record = api.load(name, *where, run_id=asked.run_id)
 
-    from cnn_sweeps.runs.record import check_finished, verify  # noqa: PLC0415
-    from cnn_sweeps.runs.restore import importable_source, restored_config  # noqa: PLC0415
+    from cnn_sweeps.runs.restore import reopened  # noqa: PLC0415
 
-    check_finished(record)
-    verify(record)
-    config = restored_config(record, record.config.tracking, places)
-    with importable_source(record, trust=asked.trust):
+    with reopened(record, places, trust=asked.trust) as config:
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
         suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)

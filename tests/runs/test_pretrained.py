@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from configs import config
 from records import record as made_record
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
@@ -29,13 +28,6 @@ from cnn_sweeps.tracking import Store, model_files
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 """Keras makes arrays of its variables in a way that NumPy warns of."""
 RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a cnn was trained on digits."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 def begun_with(store: Store, weights: str | None, **fields: Any) -> Config:

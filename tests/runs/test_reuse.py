@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from callbacks import Collector
 from configs import config
 from mlflow import MlflowClient
 from stored_models import loaded
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError
@@ -42,13 +41,6 @@ from cnn_sweeps.trajectories.shared import SharedStore
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture
