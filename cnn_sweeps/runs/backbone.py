@@ -12,7 +12,6 @@ from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import Config, CustomModel, Head, PretrainedModel, own_network
 from cnn_sweeps.data.decoded import cache_folder
 from cnn_sweeps.errors import ConfigError, NotStoredError, RecordError
-from cnn_sweeps.models import imports
 from cnn_sweeps.models import pretrained as models
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.pretrained import KEY
@@ -84,12 +83,9 @@ def feature_cache(
 
 
 def _files_of(own: CustomModel | None) -> list[str]:
-    """Digests of the files of a user's own network that was built last; none for one of ours."""
-    if own is None:
-        return []
-    source = Source.find(own.function)
-    files = (*(source.files if source else ()), *imports.unseen_modules(source))
-    return [each.sha256 for each in files]
+    """Digests of the files of a user's own network; none for one of ours."""
+    source = Source.find(own.function) if own else None
+    return [each.sha256 for each in source.files] if source else []
 
 
 def pack(record: Record, store: Store, *, trust: bool = False) -> PackedWeights:
