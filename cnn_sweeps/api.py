@@ -168,7 +168,8 @@ def evaluate(
         name: a unique prefix of a config hash, or the name of a study or a prefix of it.
         where: `"tracking.dir=FOLDER"` or `"tracking.uri=URI"`, and `"data.root=FOLDER"` and the
             like where the images lie elsewhere.
-        metrics: as in `trainer.metrics`; of a study, the first one ranks.
+        metrics: as in `trainer.metrics`, or as typed, `"macro_f1,roc_auc"`; of a study, the first
+            one ranks.
         every_epoch: whether every epoch is measured, and not the one a run ended with.
         storage: where studies are, in place of the tracking folder.
         trust: whether the recorded code of `model.function` may be executed.
@@ -185,6 +186,7 @@ def evaluate(
     from cnn_sweeps.runs import measured
     from cnn_sweeps.runs.record import Record
 
+    metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
     measured.check_metrics(metrics)
     places, store, found = _asked_of(name, where, storage)
     which: measured.Which = "every" if every_epoch else "best"
@@ -233,7 +235,9 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    keywords = [f"{key.replace('__', '.')}={_choice(each)}" for key, each in settings.items()]
+    keywords = [
+        f"{key.replace('__', '.')}={_choice(_plain(each))}" for key, each in settings.items()
+    ]
     given = [*_texts(changes), *keywords]
     where = [text for text in given if text.lstrip("+").startswith(("tracking.", "data."))]
     typed = [text for text in given if text not in where]

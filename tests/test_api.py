@@ -302,3 +302,24 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
     assert ours["trials"] == [[trial["params"], trial["values"]] for trial in trials]
     assert ours["best"] == cs.compare("tracking.dir=typed").runs[0].config_hash
     assert sorted(path.name for path in in_tmp.iterdir()) == ["program.py", "python", "typed"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        pytest.param(
+            [],
+            'metrics names no metric. Type, for example, metrics=["macro_f1", "roc_auc"]',
+            id="none",
+        ),
+        pytest.param(
+            "macro_f1,rocauc",
+            'metrics=["rocauc"] is not a metric (did you mean roc_auc?)',
+            id="text",
+        ),
+    ],
+)
+def test_refusals_name_the_argument(metrics: Any, message: str) -> None:
+    """As it is called in Python, and not the option of the command line."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        cs.evaluate("abcd", metrics=metrics)

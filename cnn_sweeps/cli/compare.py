@@ -102,7 +102,7 @@ def _print(board: Leaderboard, asked: Namespace, top: int | None) -> None:
         return
     out = output.console()
     if shown.runs:
-        table(shown).show(out)
+        replace(table(shown), every="--csv").show(out)
     for line in _remarks(board, len(shown.runs)):
         out.print(line, soft_wrap=True)
 

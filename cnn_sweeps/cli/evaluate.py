@@ -41,7 +41,7 @@ def main(typed: list[str]) -> int:
 def _parser() -> Arguments:
     made = Arguments(
         "evaluate",
-        "HASH|STUDY [options] [data.root=FOLDER]",
+        "HASH|STUDY [options] [data.root=FOLDER] [hydra.sweeper.storage=URL]",
         "Evaluate the stored model of a finished run: accuracy, balanced accuracy, F1, AUCs, log "
         "loss, Brier score and calibration error, with 95 % bootstrap intervals, and precision, "
         "recall and F1 of each class. With --metrics, these metrics of the validation images, for "
@@ -93,7 +93,7 @@ def _measure(asked: Namespace) -> None:
         asked.run_id or asked.names[0],
         *places,
         storage=storage,
-        metrics=[each for each in asked.metrics.split(",") if each],
+        metrics=asked.metrics,
         every_epoch=asked.every_epoch,
         trust=asked.trust,
     )

@@ -18,6 +18,7 @@ from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs import config_files, validate
 from cnn_sweeps.runs.hydra_errors import refusal_of
 from cnn_sweeps.text import terminal
+from cnn_sweeps.text.options import on_command_line
 
 ENDED_BY = {
     signal.SIGINT: "interrupted.",
@@ -62,7 +63,8 @@ def main() -> None:
     """Carry out the command line, and exit with 0, 1 (a run failed) or 2 (it cannot be done)."""
     terminal.open_streams()
     _end_in_order()
-    code = _guarded(sys.argv[1:])
+    with on_command_line():
+        code = _guarded(sys.argv[1:])
     if (lost := terminal.close_streams()) is not None:
         code = code or _refuse(f"standard output cannot be written: {lost.strerror}.", 1)
     sys.exit(code)

@@ -20,7 +20,7 @@ def main(typed: list[str]) -> int:
     """
     parser = Arguments(
         "what-if",
-        "HASH|STUDY KEY=VALUE[,VALUE...]",
+        "HASH|STUDY KEY=VALUE[,VALUE...] [hydra.sweeper.storage=URL]",
         "Say when a finished run would have stopped under another rule (trainer.epochs, "
         "trainer.early_stopping.patience, .monitor, .min_delta, trainer.stop_at...), or what the "
         "average of its last epochs is worth (trainer.weight_averaging); what it would have come "

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
+from cnn_sweeps.text.options import option
 
 NOTEBOOK: Final = (0, 7, 26)
 """The test images of the notebook; in Fashion-MNIST an ankle boot and two shirts."""
@@ -54,7 +55,7 @@ class Choices:
         unknown = [name for name in self.only or () if name not in FIGURES]
         if unknown:
             raise ConfigError(
-                f"--only {','.join(self.only or ())} is invalid: there is no figure "
+                f"{option('only', self.only)} is invalid: there is no figure "
                 f"{' and no '.join(unknown)}.\n  Choose among {', '.join(FIGURES)}"
             )
 
@@ -91,7 +92,8 @@ class Choices:
         for number in self.images or ():
             if not 0 <= number < count:
                 raise ConfigError(
-                    f"--images {number} is invalid: there are {there}, numbered 0 to {count - 1}."
+                    f"{option('images', number)} is invalid: there are {there}, numbered 0 to "
+                    f"{count - 1}."
                 )
 
     def check_layers(self, maps: Mapping[str, Any]) -> None:
@@ -106,8 +108,8 @@ class Choices:
         if not maps:
             if self.layer is not None or self.filter:
                 raise ConfigError(
-                    "--layer and --filter are not possible here: the network has no convolution "
-                    "and no pooling."
+                    f"{option('layer')} and {option('filter')} are not possible here: the network "
+                    "has no convolution and no pooling."
                 )
             return
         self.layer_of(maps)
@@ -115,13 +117,14 @@ class Choices:
         if not 0 <= self.filter < most:
             counts = ", ".join(f"{name} {maps[name].shape[-1]}" for name in maps)
             raise ConfigError(
-                f"--filter {self.filter} is invalid: filters are numbered 0 to {most - 1}.\n"
+                f"{option('filter', self.filter)} is invalid: filters are numbered 0 to "
+                f"{most - 1}.\n"
                 f"  Of each layer: {counts}"
             )
 
 
 def _no_layer(layer: str, names: Sequence[str]) -> str:
     return (
-        f"--layer {layer} is invalid: it is not a convolution or pooling layer of "
+        f"{option('layer', layer)} is invalid: it is not a convolution or pooling layer of "
         f"this network.\n  Choose one of {', '.join(names)}"
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.options import option
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 ORDER: Final = "CUDA_DEVICE_ORDER"
@@ -113,8 +114,8 @@ def check_there(name: str) -> Device:
     if not meant:
         known = ", ".join(f"{each.index} ({each.uuid})" for each in found) or "no GPU"
         raise ConfigError(
-            f"--gpu {name}: there is no such GPU here; nvidia-smi lists {known}.\n"
-            "  Type one of them, or leave --gpu out."
+            f"{option('gpu', name)}: there is no such GPU here; nvidia-smi lists {known}.\n"
+            f"  Type one of them, or leave {option('gpu')} out."
         )
     return meant[0]
 

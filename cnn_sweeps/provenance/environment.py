@@ -264,6 +264,16 @@ class Environment:
         """Of what differs, what may move the last bits of a training, by name: (here, there)."""
         return self._as_far_as_known(_differing(self.numerics, other.numerics), other)
 
+    def is_as_fast_as(self, other: "Environment") -> bool:
+        """Whether seconds that were measured in both can be compared.
+
+        They can where the same kernels run on the same kind of processor, with as many threads.
+        Devices are taken for the same where TensorFlow was not there to tell them, and the
+        precision is part of what is trained.
+        """
+        untold = {"precision"} if self.devices and other.devices else {"precision", "devices"}
+        return not self.difference_in_numerics(other).keys() - untold
+
     @property
     def flags(self) -> dict[str, str]:
         """The variables of the process, oneDNN's switch among them, as far as they were set."""

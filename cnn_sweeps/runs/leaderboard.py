@@ -341,7 +341,6 @@ def table(board: Leaderboard) -> Table:
         text=frozenset({HASH, *about, *(n for n, c in settings.items() if not _numbers(c))}),
         strong=frozenset({0}),
         first=("rank", next(iter(measured)), HASH, *settings, "run", *measured),
-        every="--csv",
         notes=tuple(_notes(board)),
     )
 

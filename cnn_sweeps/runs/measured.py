@@ -19,6 +19,7 @@ from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.runs.stored_path import StoredPath
 from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.options import option
 from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store, model_files
@@ -113,9 +114,10 @@ def check_metrics(metrics: Sequence[str]) -> None:
     """
     if not metrics:
         raise ConfigError(
-            "--metrics names no metric. Type, for example, --metrics macro_f1,roc_auc"
+            f"{option('metrics')} names no metric. Type, for example, "
+            f"{option('metrics', ('macro_f1', 'roc_auc'))}"
         )
-    check_names(metrics, key="--metrics")
+    check_names(metrics, argument="metrics")
 
 
 def measure(

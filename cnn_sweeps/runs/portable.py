@@ -22,6 +22,7 @@ from cnn_sweeps.runs import model_card, stored_model
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
 from cnn_sweeps.text.json import dump_json
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store, models
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.steps import EVALUATION_BATCH, scores
@@ -131,7 +132,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         runtime="ai-edge-litert>=2.1",
     ),
 }
-"""Names that are typed behind `--format`."""
+"""The possible `form`s, which are typed behind `--format`."""
 
 
 def export(
@@ -173,11 +174,7 @@ def export(
         run = store.get(record.run_id)
         model = stored_model.load(store, run, config, data.shape, data.num_classes)
         made = models.Portable.of(model, shape=data.shape, num_classes=data.num_classes)
-        if made.custom and not FORMATS[form].carries_code:
-            raise ConfigError(
-                f"--format {form} stores no code, and this network has layers of its own "
-                f"({', '.join(made.custom)}).\n  Type --format savedmodel or --format litert"
-            )
+        _check_holds(form, made)
         try:
             found = _written(folder, FORMATS[form], made.model, data)
             if form == "keras":
@@ -194,6 +191,20 @@ def export(
             raise
     files = tuple(sorted([FORMATS[form].file, *texts]))
     return Exported(folder, files, *compared)
+
+
+def _check_holds(form: str, made: models.Portable) -> None:
+    """Refuse a format that cannot hold a network.
+
+    Raises:
+        ConfigError: it has layers of its own, and the format stores no code.
+    """
+    if made.custom and not FORMATS[form].carries_code:
+        others = [option("form", name) for name, each in FORMATS.items() if each.carries_code]
+        raise ConfigError(
+            f"{option('form', form)} stores no code, and this network has layers of its own "
+            f"({', '.join(made.custom)}).\n  Type {' or '.join(others)}"
+        )
 
 
 def _written(folder: Path, form: Format, model: "keras.Model", data: Dataset) -> NDArray[Any]:
@@ -219,7 +230,8 @@ def _compared(
     if not abs(right - right_after) <= MOST_APART or not np.isfinite(found).all():
         raise RecordError(
             f"The exported network has a test accuracy of {right_after:.4f}, and the original "
-            f"{right:.4f}: nothing is left of the export.\nTry another --format."
+            f"{right:.4f}: nothing is left of the export.\nTry another "
+            f"{option('form')}."
         )
     return right, right_after, float(np.abs(expected.astype(np.float64) - found).max())
 

@@ -17,6 +17,7 @@ from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN, Identity, identify
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking.names import CONFIG_FILE, ENVIRONMENT_FILE, NETWORK_SHA256
 from cnn_sweeps.training.epoch import Epoch
 
@@ -171,7 +172,7 @@ def verify(record: Record) -> None:
     raise RecordError(
         f"Run {record.run_id} was changed after it was stored: its {parts} give the "
         f"{name} {gives}, but it is stored as {stored}.\nNothing was started. "
-        "If there is another run of that hash, choose it with --run-id."
+        f"If there is another run of that hash, choose it with {option('run_id', 'ID')}."
     )
 
 

@@ -25,6 +25,7 @@ from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import Record, functions_of
+from cnn_sweeps.text.options import option
 
 PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
 """In the names of options that name a file or a folder."""
@@ -165,7 +166,7 @@ def importable_source(record: Record, *, trust: bool, to_train: bool = False) ->
         raise ConfigError(
             f"{record.name} uses the recorded function {typed}; "
             "importing it executes its code.\nRead it first (cnn-sweeps export HASH FOLDER writes "
-            "it), then pass --trust to run it."
+            f"it), then pass {option('trust', True)} to run it."
         )
     with ExitStack() as stack:
         laid = [stack.enter_context(_laid(*each)) for each in needed]

@@ -12,6 +12,7 @@ from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
+from cnn_sweeps.runs.lookup import HOW
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.stored_epochs import environment_of, stored_here
 from cnn_sweeps.text.format import first_line
@@ -27,6 +28,7 @@ from cnn_sweeps.tracking.names import (
     TRAINED_BY,
     WEIGHTS,
 )
+from cnn_sweeps.tracking.params import as_text
 from cnn_sweeps.tracking.records import stop_reason
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.training import stopping
@@ -56,7 +58,8 @@ def find_finished(
     Args:
         experiment: with the digest of a user's own network, which was built for it.
         store: where to look.
-        timed: whether its seconds are compared with those of others.
+        timed: whether its seconds are compared with those of others: then it has to be trained in
+            the same way, and where the same kernels run.
 
     Returns:
         The run, and the experiment with a remark on each that was passed over.
@@ -64,12 +67,11 @@ def find_finished(
     config, identity = experiment.config, experiment.identity
     if not config.trajectory.reuse:
         return None, experiment
-    threads = config.trainer.threads if timed else None
-    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
+    like = environment_of(experiment, config.trainer.threads) if timed else None
     for run in finished_runs.find_finished_runs(
-        store, identity.config_hash, network=identity.network_sha256, threads=threads
+        store, identity.config_hash, network=identity.network_sha256, like=like
     ):
-        if not asked <= run.metrics.keys() or _was_stopped(run, config, store):
+        if not _can_answer(run, config, store, timed=timed):
             continue
         logged = model_files.find_model(store, run)
         if logged is None:
@@ -87,6 +89,21 @@ def find_finished(
         else:
             return run, experiment
     return None, experiment
+
+
+def _can_answer(run: RunRecord, config: Config, store: Store, *, timed: bool) -> bool:
+    """Whether a run has measured all that is asked for, ended by itself and can be compared."""
+    asked = {f"{PREFIX}{name}" for name in measured_names(config.trainer)}
+    if not asked <= run.metrics.keys() or (timed and not _is_computed_alike(run, config)):
+        return False
+    return not _was_stopped(run, config, store)
+
+
+def _is_computed_alike(run: RunRecord, config: Config) -> bool:
+    """Whether a run was computed with the same settings that say nothing of its experiment."""
+    return all(
+        run.params.get(f"trainer.{name}") == as_text(getattr(config.trainer, name)) for name in HOW
+    )
 
 
 def _was_stopped(run: RunRecord, config: Config, store: Store) -> bool:

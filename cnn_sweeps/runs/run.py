@@ -50,7 +50,7 @@ class TrialContext:
         tags: further tags of the trial's run.
         swept: keys that are swept, and logged whatever their value.
         timed: whether its seconds are compared with those of others: then a finished run answers
-            it only if it was trained with as many threads.
+            it only if it was trained where, and with what settings, this one would be.
         wanted: what the other trials want of its epochs.
     """
 

@@ -28,6 +28,7 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import lineage, lookup, restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.record import Record, verify
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import (
     RunRecord,
     Store,
@@ -120,7 +121,8 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
     raise StoreError(
         f"Run {run.run_id} ({run.name}) has no stored model, and the weights of its epoch "
         f"{number} are not stored either.\nType cnn-sweeps reproduce {identity.short or 'HASH'} "
-        "tracking.log_model=true to train it again and store its model; --run-id chooses that run."
+        "tracking.log_model=true to train it again and store its model; "
+        f"{option('run_id', 'ID')} chooses that run."
     )
 
 

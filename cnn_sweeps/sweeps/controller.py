@@ -1,5 +1,6 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,9 @@ from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
 from cnn_sweeps.trajectories.sharing import summary
+
+BEST = "best."
+"""Tags of a sweep that hold the params of its best trial begin so."""
 
 
 def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> SweepOutcome:
@@ -381,7 +385,7 @@ def conclude(
         if outcome.answer is not None:
             exercise_answer.log(outcome.answer, told)
         if ranking.winners:
-            _log_best(ranking.winners[0], scores, told)
+            _log_best(ranking.winners[0], scores, told, store.get(parent.run_id).tags)
     _save_view(study, store, parent, ranking)
     changed = (row.run_id for row in ranking.rows if row.number in scores and row.run_id)
     return replace(outcome, read=read.again(changed))
@@ -427,12 +431,23 @@ def _log_ranking(ranking: Ranking, parent: TrackedRun) -> None:
     parent.log_text(ranking.to_markdown(), RANKING_FILES[2])
 
 
-def _log_best(best: Trial, scores: test_scores.Scores, parent: TrackedRun) -> None:
-    """Say in the sweep's run which trial is the best, and what it is worth."""
+def _log_best(
+    best: Trial, scores: test_scores.Scores, parent: TrackedRun, before: Collection[str]
+) -> None:
+    """Say in the sweep's run which trial is the best, and what it is worth.
+
+    Args:
+        best: the trial.
+        scores: test metrics by trial number.
+        parent: the run.
+        before: its tags so far: a best trial before this one may have had other keys.
+    """
+    params = {f"{BEST}{key}": str(value) for key, value in best.params.items()}
+    if gone := [tag for tag in before if tag.startswith(BEST) and tag not in params]:
+        parent.remove_tags(gone)
     parent.log_metrics({f"best_{name}": value for name, value in best.values.items()})
     parent.log_metrics(scores.get(best.number, {}))
-    parent.set_tags({f"best.{key}": str(value) for key, value in best.params.items()})
-    parent.set_tags({"best_trial": str(best.number)})
+    parent.set_tags({**params, "best_trial": str(best.number)})
 
 
 def _leave_failures(

@@ -137,11 +137,11 @@ def _refuse_ray(call: HydraCall, budget: Budget) -> None:
     Raises:
         ConfigError: it was chosen.
     """
-    if str(call.config.hydra.launcher._target_).endswith(".RayLauncher"):
+    if call.ends_its_cluster:
         study = budget.study_name or "STUDY"
         raise ConfigError(
             "hydra/launcher=ray ends the cluster that it starts with trials in hand.\n"
-            "  Type --no-workers instead, and start workers on the cluster: "
+            "  Type hydra.sweeper.n_jobs=none instead, and start workers on the cluster: "
             f"ray job submit -- cnn-sweeps worker {study} (docs/scale.md)."
         )
 

@@ -68,6 +68,11 @@ class HydraCall:
         """Whether Hydra's own, sequential launcher is chosen."""
         return str(self.config.hydra.launcher._target_).endswith(".BasicLauncher")
 
+    @property
+    def ends_its_cluster(self) -> bool:
+        """Whether the launcher is Ray's: its cluster ends with the thread that has started it."""
+        return str(self.config.hydra.launcher._target_).endswith(".RayLauncher")
+
     @cached_property
     def stored_config(self) -> DictConfig:
         """The config as it may be written to files: no password in what is typed for a sweep."""

@@ -32,6 +32,7 @@ from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 
@@ -145,7 +146,7 @@ class Join:
                 )
             if not told:
                 lacks = first_line(missing) if missing else f"{address.name} is not begun"
-                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s (--wait)")
+                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s ({option('wait')})")
                 forkserver.warm_up()  # meanwhile
                 told = True
             time.sleep(LOOK)

@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,8 +28,8 @@ from cnn_sweeps.tracking import Store
 
 logger = logging.getLogger(__name__)
 
-STOPPING = "Stopping after the running epochs; press Ctrl-C again to stop immediately."
-LEAVING = "Stopping after this step or epoch; press Ctrl-C again to stop immediately."
+STOPPING = "Stopping after the running epochs; {again} to stop immediately."
+LEAVING = "Stopping after this step or epoch; {again} to stop immediately."
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 
@@ -87,6 +88,17 @@ class Interrupts:
         ctrl_c = self.number == signal.SIGINT
         return f"stopped by {'Ctrl-C' if ctrl_c else signal.Signals(self.number).name}"
 
+    def told(self, text: str) -> str:
+        """What is said to the user, who may have pressed a key or sent a signal to a job.
+
+        Args:
+            text: with `{again}` for what ends all at once.
+        """
+        how = f"send {signal.Signals(self.number).name}"
+        if self.number == signal.SIGINT:
+            how = "press Ctrl-C" if sys.stdin and sys.stdin.isatty() else "interrupt it"
+        return f"\n{text.format(again=f'{how} again')}"
+
     @property
     def of_a_scheduler(self) -> bool:
         """Whether it was no person at a terminal who asked."""
@@ -112,7 +124,7 @@ class Interrupts:
             return
         if self.count > 1 or not self.patient:
             raise KeyboardInterrupt(number)
-        self.say(f"\n{LEAVING}")
+        self.say(self.told(LEAVING))
 
 
 @contextmanager
@@ -228,7 +240,7 @@ class Supervisor:
         if at_once:
             workers.kill()
         else:
-            interrupts.say(f"\n{STOPPING}")
+            interrupts.say(interrupts.told(STOPPING))
             workers.ask_to_stop()
             note_interruption(
                 self.study, workers.pids, interrupts.reason, job_ended=interrupts.of_a_scheduler

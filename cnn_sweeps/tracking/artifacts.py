@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import RunRecord, find_record
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -20,16 +20,7 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
         StoreError: the store refuses.
     """
     with as_store_error(store.address):
-        if store.local is not None:
-            return store.local.run(run_id)
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return RunRecord.of(store.client.get_run(run_id))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
+        return store.local.run(run_id) if store.local else find_record(store.client, run_id)
 
 
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:

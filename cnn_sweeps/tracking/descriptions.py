@@ -4,7 +4,8 @@ The pages show the first four lines or so of a description and hide the rest beh
 that what matters most comes first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
@@ -56,19 +57,48 @@ ACCURACIES = {
     "val_accuracy": "validation accuracy",
     "accuracy": "training accuracy",
 }
+OTHERS = (REUSED_FROM, REPRODUCES, REPRODUCED_BY)
+"""Tags with the id of another run, to which a description leads."""
 
 
-def of_run(run: RunRecord, pictures: Sequence[str] = ()) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """The other runs that a run names, as far as they are in its store.
+
+    Attributes:
+        runs: by id; one that was deleted, or that is in the store of somebody else, is not there.
+        drawn: ids of those that have learning curves.
+    """
+
+    runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    drawn: Collection[str] = ()
+
+    def link(self, text: str, run_id: str) -> str:
+        """A link to one of them; of one that is not there its id."""
+        if run := self.runs.get(run_id):
+            return run_link(text, run.experiment_id, run_id)
+        return f"{text} ({code(run_id[:SHOWN])}, which is not here)"
+
+
+def left_curves_to(run: RunRecord, pictures: Sequence[str]) -> list[str]:
+    """The run with the curves of one that trained nothing and has none, the last of several."""
+    left = run.tags.get(EPOCHS_TRAINED) == "0" and CURVES_FILE not in pictures
+    return run.tags.get(TRAINED_BY, "").split()[-1:] if left else []
+
+
+def of_run(run: RunRecord, pictures: Sequence[str] = (), others: Others | None = None) -> str:
     """The description of a run that trained an experiment, or was to; empty for any other.
 
     Args:
         run: as it is stored, its config hash among the tags.
         pictures: paths of its artifacts that are pictures.
+        others: what is there of the runs that it names.
     """
     if run.config_hash is None:
         return ""
-    summary = [*_summary(run), *_elsewhere(run, pictures)]
-    parts = [_outcome(run), _verdict(run), _name(run), bullets(summary)]
+    others = others or Others()
+    summary = [*_summary(run), *_reuse(run, others), *_elsewhere(run, pictures, others)]
+    parts = [_outcome(run), _verdict(run, others), _name(run), bullets(summary)]
     parts += [picture_links(run.experiment_id, run.run_id, pictures), block(_commands(run))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -94,15 +124,15 @@ def _outcome(run: RunRecord) -> str:
     return f"{ended}: {', '.join(known) or 'no accuracy was logged'}."
 
 
-def _verdict(run: RunRecord) -> str:
+def _verdict(run: RunRecord, others: Others) -> str:
     """Whether it was done again, or does another again, and with what verdict."""
     tags = run.tags
     if REPRODUCES in tags:
-        original = run_link("another run", run.experiment_id, tags[REPRODUCES])
+        original = others.link("another run", tags[REPRODUCES])
         said = plain_text(tags[VERDICT]) if VERDICT in tags else "no verdict yet"
         return f"Reproduction of {original}: **{said}**."
     if REPRODUCED_BY in tags:
-        again = run_link("another run", run.experiment_id, tags[REPRODUCED_BY])
+        again = others.link("another run", tags[REPRODUCED_BY])
         return (
             f"Reproduced by {again}: **{plain_text(tags.get(REPRODUCTION_VERDICT, 'unknown'))}**."
         )
@@ -116,7 +146,7 @@ def _name(run: RunRecord) -> str:
 
 
 def _summary(run: RunRecord) -> Iterator[str]:
-    """Epochs, size, time, and what was known before."""
+    """Epochs, size and time."""
     tags, metrics = run.tags, run.metrics
     if "epochs" in metrics:
         best = metrics.get("best_epoch", metrics["epochs"])
@@ -134,14 +164,14 @@ def _summary(run: RunRecord) -> Iterator[str]:
     if "train_seconds" in metrics:
         whole = f", {metrics['total_seconds']:.1f} s in all" if "total_seconds" in metrics else ""
         yield f"{metrics['train_seconds']:.1f} s of training{whole}"
-    yield from _reuse(run)
 
 
-def _reuse(run: RunRecord) -> Iterator[str]:
+def _reuse(run: RunRecord, others: Others) -> Iterator[str]:
+    """What was known before."""
     tags = run.tags
     paid = f"; {float(tags.get(SECONDS_PAID, 0)):.1f} s of training in this run"
     if REUSED_FROM in tags:
-        known = run_link("a finished run", run.experiment_id, tags[REUSED_FROM])
+        known = others.link("a finished run", tags[REUSED_FROM])
         yield f"reused: a copy of {known} of the same experiment, nothing was trained"
     elif int(tags.get(EPOCHS_REUSED, 0)):
         reused = pluralize(int(tags[EPOCHS_REUSED]), "epoch")
@@ -149,14 +179,19 @@ def _reuse(run: RunRecord) -> Iterator[str]:
         yield f"{reused} from cache, {trained} trained{paid}"
 
 
-def _elsewhere(run: RunRecord, pictures: Sequence[str]) -> Iterator[str]:
+def _elsewhere(run: RunRecord, pictures: Sequence[str], others: Others) -> Iterator[str]:
     """Where the curves and the model are that a run has left to those it has its epochs from."""
-    trained_by = run.tags.get(TRAINED_BY, "").split()
-    if trained_by and run.tags.get(EPOCHS_TRAINED) == "0" and CURVES_FILE not in pictures:
-        link = file_link("learning curves", run.experiment_id, trained_by[-1], CURVES_FILE)
+    for run_id in left_curves_to(run, pictures):
+        trained = others.runs.get(run_id)
+        running = trained is not None and trained.status == "RUNNING"
         drawn = code(f"cnn-sweeps figures {_short(run)}")
-        trained = f"{link} of the run that trained these epochs, if it has finished"
-        yield f"{trained}; {drawn} draws those of this one"
+        if trained and (running or run_id in others.drawn):
+            link = file_link("learning curves", trained.experiment_id, run_id, CURVES_FILE)
+            once = ", once it has finished" if running else ""
+            trainer = f"{link} of the run that trained these epochs{once}"
+            yield f"{trainer}; {drawn} draws those of this one"
+        else:
+            yield f"{drawn} draws the learning curves"
     if MODEL_FROM in run.tags:
         stored = code(f"cnn-sweeps promote {_short(run)} NAME")
         yield f"model: {plain_text(run.tags[MODEL_FROM])}, from cache; {stored} stores it here"

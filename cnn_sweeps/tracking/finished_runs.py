@@ -3,7 +3,6 @@
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,8 +27,6 @@ from cnn_sweeps.tracking.run import TrackedRun
 from cnn_sweeps.tracking.store import Store
 from cnn_sweeps.training.epoch import Epoch
 
-THREADS = "trainer.threads"
-"""Param of a run that says nothing of its experiment, and much of its seconds."""
 FIELDS = {
     "loss": "loss",
     "accuracy": "accuracy",
@@ -46,7 +43,7 @@ def find_finished_runs(
     config_hash: str,
     *,
     network: str | None = None,
-    threads: int | None = None,
+    like: Environment | None = None,
 ) -> Iterator[RunRecord]:
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
 
@@ -59,17 +56,15 @@ def find_finished_runs(
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         network: digest of a user's own network as it is built now; None for one of ours.
-        threads: the `trainer.threads` that it was trained with; None for any.
+        like: where its seconds were measured, as far as they depend on that; None for anywhere.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
     ours = _software_here()
     ended = (run for run in runs if run.is_whole and run.tags.get(SOFTWARE) in ours)
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
-    if threads is not None:
-        ended = (run for run in ended if run.params.get(THREADS) == str(threads))
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with as_store_error(store.address):
-        yield from (run for run in whole if _was_trained_as_here(store, run))
+        yield from (run for run in whole if _was_trained_as_here(store, run, like))
 
 
 def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
@@ -134,12 +129,19 @@ def share_model(run_id: str, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _was_trained_as_here(store: Store, run: RunRecord) -> bool:
-    """Whether a run's record of its environment is there, and names no other variables."""
+def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None) -> bool:
+    """Whether a run's record of its environment is there, and names no other variables.
+
+    Nor, where it is to be like another one, anything that its seconds depend on.
+    """
     stored = artifacts.read_file(store, run, ENVIRONMENT_FILE)
-    with suppress(ValueError, KeyError, TypeError):  # it was changed, or damaged
-        return stored is not None and Environment.from_dict(json_of(stored)).flags_are_here
-    return False
+    if stored is None:
+        return False
+    try:
+        recorded = Environment.from_dict(json_of(stored))
+    except (ValueError, KeyError, TypeError):  # it was changed, or damaged
+        return False
+    return recorded.flags_are_here and (like is None or like.is_as_fast_as(recorded))
 
 
 def _software_here() -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.models import digests
@@ -140,5 +141,5 @@ def files_of(store: "Store", run: RunRecord, logged: StoredModel) -> Iterator[Pa
         raise RecordError(
             f"The stored model of run {run.run_id} ({run.name}) was changed or damaged: {error}.\n"
             f"Type cnn-sweeps reproduce {(run.config_hash or 'HASH')[:SHOWN]} to train it again; "
-            "--run-id chooses the new run."
+            f"{option('run_id', 'ID')} chooses the new run."
         ) from error

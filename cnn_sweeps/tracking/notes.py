@@ -11,9 +11,10 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import local_folder
-from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
+from cnn_sweeps.tracking.descriptions import EXPERIMENT, OTHERS, Others, left_curves_to, of_run
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.names import CURVES_FILE
+from cnn_sweeps.tracking.records import RunRecord, find_record
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PICTURE = ".png"
 
 def describe(
     run: TrackedRun,
-    made: Callable[[RunRecord, list[str]], str] = of_run,
+    made: Callable[[RunRecord, list[str]], str] | None = None,
     *,
     ending: str | None = None,
     known: RunRecord | None = None,
@@ -41,7 +42,8 @@ def describe(
 
     Args:
         run: that has ended, or has got something new to say.
-        made: makes the text of the run and of its pictures; an empty one is not written.
+        made: makes the text of the run and of its pictures; an empty one is not written. That of
+            an experiment when None.
         ending: the status that the run is about to end with, together with the tags that wait.
         known: the run, where it has just been read.
     """
@@ -52,10 +54,26 @@ def describe(
             known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)
         if not _is_ours(known):
             return
-        pictures = pictures_of(run.client, known)
-        text = params.shorten(printable(made(known, pictures)), params.TAG_LENGTH)
+        told = made(known, pictures_of(run.client, known)) if made else text_of(run.client, known)
+        text = params.shorten(printable(told), params.TAG_LENGTH)
         if text:
             run.set_tags({NOTE: text, DIGEST: _digest(text)})
+
+
+def text_of(client: "MlflowClient", run: RunRecord) -> str:
+    """The description of a run that trained an experiment, with what it says of other runs.
+
+    Args:
+        client: of the store.
+        run: as it is stored, or is about to be.
+    """
+    pictures = pictures_of(client, run)
+    left_to = left_curves_to(run, pictures)
+    named = [*(run.tags[tag] for tag in OTHERS if tag in run.tags), *left_to]
+    found = [find_record(client, run_id) for run_id in named]
+    runs = {each.run_id: each for each in found if each is not None and not each.deleted}
+    drawn = [n for n in left_to if n in runs and CURVES_FILE in pictures_of(client, runs[n])]
+    return of_run(run, pictures, Others(runs=runs, drawn=drawn))
 
 
 def pictures_of(client: "MlflowClient", run: RunRecord) -> list[str]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
@@ -74,7 +75,9 @@ def _readable(where: str) -> Iterator[None]:
         if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
             raise
         reason = first_line(error.__cause__ or error)
-        raise ConfigError(f"--where {where!r} cannot be read: {reason}\n{SYNTAX}") from error
+        raise ConfigError(
+            f"{option('where')} {where!r} cannot be read: {reason}\n{SYNTAX}"
+        ) from error
 
 
 def sweeps(store: Store) -> dict[str, str]:

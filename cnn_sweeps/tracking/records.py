@@ -11,6 +11,7 @@ from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, STOP_REA
 from cnn_sweeps.tracking.params import PRECISION, exact_value
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 ACTIVE, DELETED = "active", "deleted"
@@ -116,6 +117,18 @@ class RunRecord:
         """How it ended, for a person or a program: its status, or that a callback stopped it."""
         stopped = self.status == "FINISHED" and BY_CALLBACK in self.tags
         return "STOPPED" if stopped else self.status
+
+
+def find_record(client: "MlflowClient", run_id: str) -> RunRecord | None:
+    """The record of the run with that id, which may be deleted; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return RunRecord.of(client.get_run(run_id))
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
 
 
 def stop_reason(tags: Mapping[str, str]) -> str | None:

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.tracking.address import Address
+from cnn_sweeps.tracking.database import ping
+from cnn_sweeps.tracking.errors import as_store_error
 
 # Why not exec into the server: it answers only 5 s after it has begun (70 s on a busy machine), so
 # nobody would be left to name its page then, and MLflow 3.17 ends on Ctrl-C with 44 lines of
@@ -24,6 +27,8 @@ HOST = "127.0.0.1"
 """Loopback: the pages have no password, so nobody else is to reach them."""
 PATIENCE = 120.0
 """Seconds until a server that does not answer is given up; it imports for 5 s when idle."""
+LOOK = 2.0
+"""Seconds between two looks at a database; MLflow's server would try to reach it for minutes."""
 GRACE = 5.0
 """Seconds that a server has to finish what it is sending."""
 LINES = 12
@@ -74,18 +79,25 @@ class Server:
         self.process.wait()
         raise self._died()
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, check: Callable[[], None]) -> None:
         """Wait until its pages are there.
+
+        Args:
+            check: called now and then; raises where it will never answer.
 
         Raises:
             RunFailedError: it ended before, or takes too long.
         """
-        end = time.monotonic() + PATIENCE
+        looked = time.monotonic()
+        end = looked + PATIENCE
         while not self._answers():
             if self.process.poll() is not None:
                 raise self._died()
             if time.monotonic() > end:
                 raise RunFailedError(f"MLflow's server does not respond.{self._wrote()}")
+            if time.monotonic() - looked > LOOK:
+                check()
+                looked = time.monotonic()
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -127,7 +139,7 @@ def serving_store(address: Address, port: int) -> Iterator[Server]:
     """MLflow's server over a store, which answers within the block and is gone after it.
 
     Raises:
-        StoreError: the server cannot be started.
+        StoreError: the server cannot be started, or its database does not answer.
         RunFailedError: it did not begin to answer; the text has what it wrote.
     """
     with TemporaryDirectory(prefix="cnn-sweeps-ui-") as folder:
@@ -135,10 +147,21 @@ def serving_store(address: Address, port: int) -> Iterator[Server]:
         with log.open("wb") as writing:
             server = Server(process=_start(address, port, writing.fileno()), port=port, log=log)
         try:
-            server.wait_until_it_answers()
+            server.wait_until_it_answers(partial(_check_there, address))
             yield server
         finally:
             server.stop()
+
+
+def _check_there(address: Address) -> None:
+    """See that a database server answers; a file is there.
+
+    Raises:
+        StoreError: it does not.
+    """
+    if address.database is None:
+        with as_store_error(address):
+            ping(address.uri)
 
 
 def _start(address: Address, port: int, log: int) -> "subprocess.Popen[bytes]":

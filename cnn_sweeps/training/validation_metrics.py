@@ -28,6 +28,7 @@ from cnn_sweeps.evaluation.metrics import normalized
 from cnn_sweeps.evaluation.named import Function
 from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.text.options import option
 
 MONITOR = "trainer.early_stopping.monitor"
 STOP_AT = "trainer.stop_at"
@@ -89,21 +90,25 @@ def check_plateau(trainer: TrainerConfig, first: TrainerConfig) -> None:
             )
 
 
-def check_names(metrics: Sequence[str], key: str = KEY) -> None:
+def check_names(metrics: Sequence[str], argument: str | None = None) -> None:
     """Refuse metrics that there are not, and two of one name.
+
+    Args:
+        metrics: as they are typed.
+        argument: where they were given; `trainer.metrics` of a config when None.
 
     Raises:
         ConfigError: naming the first.
     """
-    listed = metric_names(metrics)
+    listed, key = metric_names(metrics), option(argument) if argument else KEY
     for text, name in zip(metrics, listed, strict=True):
-        typed = f"{key}=[{text}]"
+        typed = _typed(text, argument)
         if ":" in text:
             custom.check_there(OwnMetric.parse(text).function, key=key)
             if named.find_metric(name) or name in KERAS:
                 raise ConfigError(
                     f"{typed}: {name} is a metric of this program.\nGive your function another "
-                    f"name, or type {key}=[{name}]."
+                    f"name, or type {_typed(name, argument)}."
                 )
         elif named.find_metric(name) is None:
             raise ConfigError(
@@ -112,6 +117,10 @@ def check_names(metrics: Sequence[str], key: str = KEY) -> None:
             )
         if listed.count(name) > 1:
             raise ConfigError(f"{key}: there are {listed.count(name)} of the name {name}.")
+
+
+def _typed(metric: str, argument: str | None) -> str:
+    return option(argument, (metric,)) if argument else f"{KEY}=[{metric}]"
 
 
 def _meant(name: str) -> str:

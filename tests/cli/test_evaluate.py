@@ -67,7 +67,7 @@ def test_metrics_of_each_epoch_are_computed_afterwards(
     [
         (
             ["--metrics", "macro_f2"],
-            r"--metrics=\[macro_f2\] is not a metric \(did you mean macro_f1",
+            r"--metrics macro_f2 is not a metric \(did you mean macro_f1",
         ),
         (["--metrics", ""], "names no metric"),
         (["--metrics", "brier", "--split", "test"], "would be overfitted"),

@@ -122,6 +122,26 @@ def test_a_server_that_dies_says_why(store: Store, taken: int) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_database_that_is_gone_is_told_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    """MLflow's server would try to reach it for minutes."""
+    with socket.socket() as probe:
+        probe.bind((server.HOST, 0))
+        port = probe.getsockname()[1]
+    uri = f"postgresql+psycopg://me:secret@127.0.0.1:{port}/lab"
+    gone = replace(store.address, uri=uri, database=None)
+    starting = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(
+        server, "_start", lambda *_: subprocess.Popen(starting, start_new_session=True)
+    )
+    monkeypatch.setattr(server, "LOOK", 0.0)
+    monkeypatch.setattr(server.Server, "_answers", lambda _: False)
+    with pytest.raises(StoreError) as caught, server.serving_store(gone, taken):
+        pass
+    assert "secret" not in str(caught.value)
+
+
 def test_the_server_is_told_of_this_store_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

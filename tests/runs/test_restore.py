@@ -182,7 +182,7 @@ def test_foreign_code_needs_to_be_trusted(own_path: Path) -> None:
     """Nothing is laid where it could be imported before the user has said so."""
     with (
         pytest.raises(
-            ConfigError, match="importing it executes its code.\nRead it first .* --trust"
+            ConfigError, match="importing it executes its code.\nRead it first .* pass trust=True"
         ),
         importable_source(custom(), trust=False),
     ):

@@ -312,6 +312,38 @@ def test_seconds_are_compared_with_as_many_threads(
     assert (found(asked, home, timed=more is not None) is not None) == answered
 
 
+KERNELS = [
+    ("cpu", "another"),
+    ("cpu_flags", ["avx"]),
+    ("devices", ["CPU", "GPU NVIDIA H200"]),
+    ("deterministic", False),
+    ("threads", 64),
+    ("packages", {"tensorflow": "2.20.0"}),
+    ("hostname", None),
+]
+"""Of the environment of a run what may be another one, and None where it does not matter."""
+
+
+@pytest.mark.parametrize(("name", "value"), KERNELS, ids=[name for name, _ in KERNELS])
+def test_seconds_are_compared_where_the_same_kernels_run(
+    home: Store, first: RunResult, name: str, value: Any
+) -> None:
+    """Whatever else the run of another machine is good for."""
+    record = json.loads(home.read_text(first.run_id, ENVIRONMENT_FILE))
+    told = {name: "elsewhere" if value is None else value}
+    home.reopen(first.run_id).log_json(record | told, ENVIRONMENT_FILE)
+    asked = config(trainer={"epochs": 2})
+    assert found(asked, home) is not None
+    assert (found(asked, home, timed=True) is not None) == (value is None)
+
+
+def test_seconds_are_compared_with_as_many_steps_at_a_time(home: Store) -> None:
+    """Which is no part of an experiment, and makes small networks faster."""
+    asked = config(trainer={"epochs": 2, "steps_per_execution": 7})
+    assert found(asked, home) is not None
+    assert found(asked, home, timed=True) is None
+
+
 def test_a_reproduction_does_not_answer(home: Store, first: RunResult) -> None:
     """A run that was made to be compared may be the one that is off; the one before it answers."""
     second, asked = again(home), config(trainer={"epochs": 2})

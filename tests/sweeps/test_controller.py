@@ -7,12 +7,13 @@ import pytest
 from fakes import instant
 from plans import plan, study
 
-from cnn_sweeps.sweeps.controller import _cpu_slots, _store_typed
+from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _store_typed
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
-from cnn_sweeps.tracking import TrackedRun
+from cnn_sweeps.tracking import Store, TrackedRun
 from cnn_sweeps.tracking.names import PLAN_FILE
 
 
@@ -40,6 +41,16 @@ def test_workers_take_settings_as_they_were_typed_last(tmp_path: Path) -> None:
     assert first.trajectory.max_gb == 1.0
     assert [name for name, _ in parent.logged] == [PLAN_FILE]
     assert parent.logged[0][1] == again.plan.to_json()
+
+
+def test_of_an_earlier_best_trial_nothing_stays(store: Store) -> None:
+    """Params that the new one does not have are no longer tags of the sweep."""
+    with store.start_run("sweep", tags={"best.model.filters": "4", "best_trial": "0"}) as parent:
+        params: dict[str, Any] = {"model": "dnn", "model.dense_units": 8}
+        best = Trial(number=3, state="complete", params=params, values={}, metrics={})
+        _log_best(best, {}, parent, store.get(parent.run_id).tags)
+    tags = {k: v for k, v in store.get(parent.run_id).tags.items() if k.startswith("best")}
+    assert tags == {"best.model": "dnn", "best.model.dense_units": "8", "best_trial": "3"}
 
 
 @pytest.mark.parametrize("n_jobs", [2, 3])

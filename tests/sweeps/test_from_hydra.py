@@ -143,6 +143,6 @@ def test_the_launcher_of_ray_is_refused_and_workers_are_named(in_tmp: Path) -> N
     """It would end the cluster that it starts in the middle of the sweep."""
     target = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
     with pytest.raises(
-        ConfigError, match=r"--no-workers .*ray job submit -- cnn-sweeps worker mine"
+        ConfigError, match=r"n_jobs=none .*ray job submit -- cnn-sweeps worker mine"
     ):
         asked(*SWEEP, f"hydra.launcher._target_={target}")

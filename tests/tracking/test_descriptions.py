@@ -6,7 +6,7 @@ import pytest
 from stored_runs import METRICS, stored
 
 from cnn_sweeps.text.markdown import plain_text
-from cnn_sweeps.tracking.descriptions import EXPERIMENT, of_run
+from cnn_sweeps.tracking.descriptions import EXPERIMENT, Others, of_run
 
 
 def test_a_finished_run() -> None:
@@ -54,23 +54,66 @@ def test_a_run_that_did_not_finish(changes: dict[str, Any], first: str) -> None:
     assert "reproduce" not in text
 
 
+def other(**changes: Any) -> Others:
+    """Another run, in another experiment of the same store."""
+    run = stored(run_id="b" * 32, experiment_id="8", **changes)
+    return Others(runs={run.run_id: run}, drawn=[run.run_id])
+
+
 def test_a_reproduction_links_to_its_original() -> None:
     """It says of which run it is the reproduction, and with what verdict."""
-    text = of_run(stored(tags={"reproduces": "b" * 32, "verdict": "bit-identical"}))
-    link = f"[another run](#/experiments/7/runs/{'b' * 32})"
+    tags = {"reproduces": "b" * 32, "verdict": "bit-identical"}
+    text = of_run(stored(tags=tags), others=other())
+    link = f"[another run](#/experiments/8/runs/{'b' * 32})"
     assert f"Reproduction of {link}: **bit-identical**." in text
 
 
 def test_a_reproduced_run_has_the_verdict() -> None:
     """The original says so too."""
     tags = {"reproduced_by": "b" * 32, "reproduction_verdict": "different"}
-    assert f"runs/{'b' * 32}): **different**." in of_run(stored(tags=tags))
+    assert f"runs/{'b' * 32}): **different**." in of_run(stored(tags=tags), others=other())
 
 
 def test_a_copy_says_of_what() -> None:
     """A trial that was answered from a finished run trained nothing."""
+    text = of_run(stored(tags={"reused_from": "b" * 32}), others=other())
+    assert f"copy of [a finished run](#/experiments/8/runs/{'b' * 32})" in text
+
+
+def test_a_run_that_is_not_there_is_no_link() -> None:
+    """It was deleted, or is in the store of somebody else."""
     text = of_run(stored(tags={"reused_from": "b" * 32}))
-    assert f"copy of [a finished run](#/experiments/7/runs/{'b' * 32})" in text
+    assert f"copy of a finished run (`{'b' * 12}`, which is not here)" in text
+    assert "](" not in text
+
+
+CURVES = f"#/experiments/8/runs/{'b' * 32}/artifacts/learning_curves.png"
+PRUNED = Others(runs=other(status="KILLED").runs)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        pytest.param(other(), f"({CURVES}) of the run that trained these epochs; ", id="drawn"),
+        pytest.param(
+            other(status="RUNNING"),
+            f"({CURVES}) of the run that trained these epochs, once it has finished; ",
+            id="running",
+        ),
+        pytest.param(
+            PRUNED, "- `cnn-sweeps figures 422c71d27ee5` draws the learning curves\n", id="pruned"
+        ),
+        pytest.param(
+            Others(), "- `cnn-sweeps figures 422c71d27ee5` draws the learning curves\n", id="gone"
+        ),
+    ],
+)
+def test_curves_are_linked_where_they_are(others: Others, said: str) -> None:
+    """A trial that trained nothing has none; the run that did may have none, or not be there."""
+    tags = {"epochs_trained": "0", "epochs_reused": "3", "trained_by": f"{'c' * 32} {'b' * 32}"}
+    text = of_run(stored(tags=tags), others=others)
+    assert said in text
+    assert (CURVES in text) == ("](" in text)
 
 
 def test_epochs_that_were_known() -> None:

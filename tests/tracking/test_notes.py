@@ -5,7 +5,9 @@ import pytest
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, notes
+from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.tracking.notes import NOTE
+from cnn_sweeps.training.epoch import TrainingCost
 
 HASH = {"config_hash": "ab" * 32}
 
@@ -85,3 +87,22 @@ def test_an_experiment_is_described_once(tracking: Tracking) -> None:
     Store.open(tracking)
     assert first[NOTE] == notes.EXPERIMENT_TAGS[NOTE]
     assert store.client.get_experiment(store.experiment_id).tags[NOTE] == "mine"
+
+
+def trial(store: Store, trained_by: str) -> str:
+    """The description of a trial that trained nothing."""
+    with store.start_run("trial", tags=HASH) as run:
+        run.log_cost(TrainingCost(trained=0, reused=1, seconds=0.0, trained_by=[trained_by]))
+    return note(store, run.run_id) or ""
+
+
+def test_curves_are_looked_for_in_the_store(store: Store) -> None:
+    """They are linked while their run trains, and once it has drawn them; else they are not."""
+    with store.start_run("longer", tags=HASH) as run:
+        assert "once it has finished" in trial(store, run.run_id)
+    assert "](" not in trial(store, run.run_id)  # it was pruned, say
+    run.log_text("", CURVES_FILE)
+    assert f"{run.run_id}/artifacts/{CURVES_FILE})" in trial(store, run.run_id)
+    store.client.delete_run(run.run_id)
+    assert "](" not in trial(store, run.run_id)
+    assert "](" not in trial(store, "f" * 32)  # of somebody else's store

@@ -2,10 +2,10 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "an AVIF photograph"),
 }
 """What stands behind `ftyp` in photographs of telephones; anything else there is a video."""
+HEAD = 16
+"""Bytes by which Pillow knows a format."""
 BEGINNING = 512
 """Bytes of a file that tell what it is."""
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -121,7 +123,7 @@ def read(
     except (DataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(path, f"too large: {error}", "scale it down") from error
+        raise _too_large(path) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         if isinstance(error, OSError) and error.errno is not None:  # the system's: it may pass
             with as_data_error(path):
@@ -131,6 +133,30 @@ def read(
         raise foreign_file(path, f"not a known image: {' '.join(FORMATS)}") from error
     pixels = np.asarray(flat).reshape(height, width, -1)
     return Picture(pixels=pixels, depth=depth, brightest=brightest)
+
+
+def _too_large(path: Path) -> UnreadableImageError:
+    """What is said of an image with more pixels than are decoded, for it could be an attack."""
+    with path.open("rb") as file:
+        size = _size_in_head(file)
+    has = f"{size[0]:,} x {size[1]:,}; " if size else ""
+    most = f"at most {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:,.3g} million pixels are decoded"
+    return UnreadableImageError(path, f"too large: {has}{most}", "scale it down")
+
+
+def _size_in_head(file: BinaryIO) -> tuple[int, int] | None:
+    """Width and height as the head of a file has them, however large; None where it has none.
+
+    `Image.open` tells of a very large image only that it is one.
+    """
+    head = file.read(HEAD)
+    for name in FORMATS:
+        open_as, accepts = Image.OPEN[name]
+        if accepts is not None and accepts(head) is True:
+            file.seek(0)
+            with suppress(Exception), open_as(file, "") as image:  # as above: nearly anything
+                return image.size
+    return None
 
 
 def brought_to(

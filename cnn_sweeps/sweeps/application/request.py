@@ -65,6 +65,11 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
         HydraException: the application's config cannot be composed with the swept values.
     """
     settings = call.sweeper
+    if call.ends_its_cluster:
+        raise ConfigError(
+            "hydra/launcher=ray ends the cluster that it starts with jobs in hand.\n"
+            "  Type hydra/launcher=joblib for this machine, or hydra/launcher=submitit_slurm."
+        )
     _refuse_ours(settings)
     plan = _plan(call, arguments)
     budget = Budget.parse({**settings, "n_jobs": 1})

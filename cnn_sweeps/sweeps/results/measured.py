@@ -17,6 +17,7 @@ from cnn_sweeps.runs.record import Record
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line, rounded, setting
+from cnn_sweeps.text.options import option
 from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store
@@ -151,8 +152,8 @@ def _higher_is_better(metric: str) -> bool:
     own = OwnMetric.parse(metric)
     if own.higher_is_better is None:
         raise ConfigError(
-            f"--metrics {metric} ranks the trials, but does not say whether less or more of it is "
-            f"better.\nType {metric}:min, or {metric}:max."
+            f"{option('metrics', (metric,))} ranks the trials, but does not say whether less or "
+            f"more of it is better.\nType {metric}:min, or {metric}:max."
         )
     return own.higher_is_better
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,14 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
-from cnn_sweeps.errors import RecordError, StoreError
+from cnn_sweeps.errors import InputError, RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
-from cnn_sweeps.tracking import Store, artifacts, finished_runs, model_files, notes
-from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, MODEL_FROM, WEIGHTS
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, finished_runs, model_files, notes
+from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, LEFT_OUT, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
 
@@ -40,12 +40,14 @@ class Unscored:
         run_id: its MLflow run.
         config: plain values, as it was run: with the seed of a repetition, with its threads.
         best: whether it is a winner: then its pictures are made as well, and its model is stored.
+        known: its test metrics, if it was scored before it won.
     """
 
     trial: int
     run_id: str
     config: Mapping[str, Any]
     best: bool
+    known: Mapping[str, float] = field(default_factory=dict)
 
 
 def best_trials(study: SweepStudy) -> list[FrozenTrial]:
@@ -128,19 +130,36 @@ def _without_scores(trial: Unscored, store: Store) -> str:
 
 
 def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
-    """Of the trials that are to be scored: the test metrics that are known, and the others."""
+    """Of the trials that are to be scored: the test metrics that are known, and the others.
+
+    A winner that was scored before it won is one of the others: it lacks what a winner has.
+    """
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
     for trial in to_be_scored(study):
-        run_id = trial.user_attrs[RUN_ID]
-        logged = _tests(store.get(run_id).metrics)
-        if logged:
+        run = store.get(trial.user_attrs[RUN_ID])
+        logged, won = _tests(run.metrics), trial.number in best
+        if logged and not (won and _lacks(store, run)):
             known[trial.number] = logged
-        else:
-            plain = yaml.safe_load(store.read_text(run_id, CONFIG_FILE))
-            won = trial.number in best
-            asked.append(Unscored(trial=trial.number, run_id=run_id, config=plain, best=won))
+            continue
+        plain = yaml.safe_load(store.read_text(run.run_id, CONFIG_FILE))
+        asked.append(
+            Unscored(trial=trial.number, run_id=run.run_id, config=plain, best=won, known=logged)
+        )
     return known, asked
+
+
+def _lacks(store: Store, run: RunRecord) -> bool:
+    """Whether a run that was scored has no figures, or has left its model to its epochs.
+
+    So it is with a trial of an exercise that was scored with all others and is the best only now.
+    """
+    tracking = load_stored(yaml.safe_load(store.read_text(run.run_id, CONFIG_FILE))).tracking
+    if tracking.log_model and MODEL_FROM in run.tags:
+        return True
+    pictures = notes.pictures_of(store.client, run)
+    drawn = LEFT_OUT in run.tags or any(path.startswith(figures.FOLDER) for path in pictures)
+    return tracking.figures and not drawn
 
 
 def _score(
@@ -173,19 +192,21 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
 
     A model that is not stored comes from the epoch that the trial ended with. Where that is not
     stored either, or was changed, the winner is trained again, which gives the same weights in the
-    same environment. Where it gives others, the trial has no scores.
+    same environment. Where it gives others, the trial has no scores. One that was scored before it
+    won is not trained for its figures and its model.
     """
-    store = Store.open(tracking)
     scores = {}
     for unscored in asked:
-        config = load_stored(unscored.config)
-        backend.configure_backend(config.trainer, config.seed)
-        tests = _scored_as_stored(store, config, unscored) or _trained_again(
-            store, config, unscored
-        )
+        store, config = _prepared(tracking, unscored)
+        try:
+            tests = _scored_as_stored(store, config, unscored)
+        except (RecordError, StoreError) as error:
+            tests = dict(unscored.known)
+            if not tests:
+                _tell_training(unscored, error)
+                tests = _trained_again(store, config, unscored)
         if tests:
-            _log(store, unscored, tests)
-            scores[unscored.trial] = tests
+            scores[unscored.trial] = _logged(store, unscored, tests)
     return scores
 
 
@@ -200,8 +221,6 @@ def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -
     Returns:
         Its test metrics; none where it has not won, or what is stored is not enough.
     """
-    store, config = Store.open(tracking), load_stored(unscored.config)
-    backend.configure_backend(config.trainer, config.seed)
 
     def won() -> bool:
         try:
@@ -209,35 +228,43 @@ def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -
         except EOFError:
             return False
 
-    with quiet_stderr():
-        from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
-    tests = dict[str, float]()
+    store, config = _prepared(tracking, unscored)
     with suppress(RecordError, StoreError):  # whoever scores it when it has won tells that
-        trial = store.get(unscored.run_id)
-        tests = stored_model.score_stored(store, trial, config, best=unscored.best, won=won)
-    if tests:
-        _log(store, unscored, tests)
-    return tests
+        if tests := _scored_as_stored(store, config, unscored, won):
+            return _logged(store, unscored, tests)
+    return {}
 
 
-def _log(store: Store, unscored: Unscored, tests: Mapping[str, float]) -> None:
+def _prepared(tracking: Tracking, unscored: Unscored) -> tuple[Store, Config]:
+    """The store and the config of a trial, for which TensorFlow is started."""
+    config = load_stored(unscored.config)
+    backend.configure_backend(config.trainer, config.seed)
+    return Store.open(tracking), config
+
+
+def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[str, float]:
+    """The test metrics of a trial, logged to its run; those that it had count."""
     tracked = store.reopen(unscored.run_id)
-    tracked.log_metrics(tests)
+    if not unscored.known:
+        tracked.log_metrics(tests)
     notes.describe(tracked)
+    return dict(unscored.known) or tests
 
 
-def _scored_as_stored(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
-    """The test metrics of what is stored of a trial; none where that is not enough."""
+def _tell_training(unscored: Unscored, error: InputError) -> None:
+    """Log why a trial is trained again: what is damaged is worth a warning, what is gone is not."""
+    level = logging.WARNING if isinstance(error, RecordError) else logging.INFO
+    logger.log(level, "%s\nTrial %d is trained again to score it.", error, unscored.trial)
+
+
+def _scored_as_stored(
+    store: Store, config: Config, unscored: Unscored, won: Callable[[], bool] = lambda: True
+) -> dict[str, float]:
+    """The test metrics of what is stored of a trial; see `stored_model.score_stored`."""
     with quiet_stderr():
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
     trial = store.get(unscored.run_id)
-    try:
-        return stored_model.score_stored(store, trial, config, best=unscored.best)
-    except RecordError as error:
-        logger.warning("%s\nTrial %d is trained again to score it.", error, unscored.trial)
-    except StoreError as error:
-        logger.info("trial %d is trained again to score it: %s", unscored.trial, error)
-    return {}
+    return stored_model.score_stored(store, trial, config, best=unscored.best, won=won)
 
 
 def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:

@@ -180,8 +180,8 @@ def _refuse_untrusted(study: SweepStudy, source: Source, typed: str, *, trust: b
     raise ConfigError(
         f"{typed}: {source.path} {state}. The sweep {study.address.name} carries it "
         f"({_short(source)}), and running it executes its code.\n"
-        f"  Read it in MLflow ({FOLDER}/ of run {study.parent_run_id}) and add --trust to "
-        f"`cnn-sweeps worker {study.address.name}`, or copy it into this folder."
+        f"  Read it in MLflow ({FOLDER}/ of run {study.parent_run_id}) and type "
+        f"`cnn-sweeps worker {study.address.name} --trust`, or copy it into this folder."
     )
 
 

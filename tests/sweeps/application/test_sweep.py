@@ -261,6 +261,11 @@ def test_dry_run_launches_and_leaves_nothing(
         pytest.param(
             ["hydra.sweeper.custom_search_space=no.where"], "custom_search_space=no", id="function"
         ),
+        pytest.param(
+            ["hydra.launcher._target_=hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"],
+            "Type hydra/launcher=joblib",
+            id="ray",
+        ),
         pytest.param(["nosuch=choice(1,2)"], "nosuch", id="key"),
         pytest.param(["hydra.sweeper.objectives={a: minimize}"], "returned None", id="no value"),
     ],

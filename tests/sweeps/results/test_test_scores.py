@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from configs import config, values
+from optuna.trial import FrozenTrial, TrialState
 from plans import plan
 from stored_runs import HASH, stored
 from stores import Finished, copy_of
@@ -15,9 +16,11 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.results.test_scores import Unscored, score_all
+from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.tracking.model_files import models_of
-from cnn_sweeps.tracking.names import CONFIG_FILE, WEIGHTS
+from cnn_sweeps.tracking.names import CONFIG_FILE, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 
 
@@ -67,6 +70,64 @@ def test_trials_are_scored_where_their_threads_can_be(
     found = test_scores._score(Tracking(), asked(3), workers)
     assert found == {n: {"test_loss": float(n)} for n in range(3)}
     assert places == where
+
+
+def exercise(*trials: tuple[str, float]) -> Any:
+    """A study in which every trial is scored, as far as it is looked at: runs and their values."""
+    made = [
+        FrozenTrial(
+            number=number,
+            state=TrialState.COMPLETE,
+            value=value,
+            values=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={RUN_ID: run_id},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=number,
+        )
+        for number, (run_id, value) in enumerate(trials)
+    ]
+    asked = SimpleNamespace(exercise=True, objectives=plan().objectives)
+    return SimpleNamespace(plan=asked, trials=lambda *_: made)
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_best_only_later_gets_what_a_winner_has(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """It was scored with the others, its model left to its epochs; its scores stay as they are."""
+    with copy_of(finished.home, tmp_path) as home:
+        best = finished.result.run_id
+        other = run(config(), home, trial=TrialContext(parent_run_id=None)).run_id
+        known, asked = test_scores.unscored(exercise((best, 0.9), (other, 0.5)), home)
+        assert (list(known), [each.trial for each in asked]) == ([0], [1])
+        scores = test_scores.score_all(Tracking(dir=home.dir), asked)[1]
+        assert MODEL_FROM in home.get(other).tags
+        changed = exercise((best, 0.9), (other, 0.95))
+        _, asked = test_scores.unscored(changed, home)
+        assert [(each.trial, each.best, each.known) for each in asked] == [(1, True, scores)]
+        assert test_scores.score_all(Tracking(dir=home.dir), asked) == {1: scores}
+        run_of = home.get(other)
+        assert model_files.has_model(home, run_of)
+        assert MODEL_FROM not in run_of.tags
+        assert len(home.client.get_metric_history(other, "test_loss")) == 1
+        assert test_scores.unscored(changed, home)[1] == []
+
+
+def test_a_winner_without_figures_is_drawn(store: Store) -> None:
+    """Unless it has them, could not be drawn, or nobody wants any."""
+    with store.start_run("trial", tags={}) as tracked:
+        tracked.log_metrics({"test_loss": 0.5})
+    for wanted in (True, False):
+        tracked.log_config(values(tracking={"figures": wanted}))
+        assert bool(test_scores.unscored(exercise((tracked.run_id, 0.5)), store)[1]) == wanted
+    tracked.log_config(values(tracking={"figures": True}))
+    tracked.log_bytes(b"", "figures/roc.png")
+    assert test_scores.unscored(exercise((tracked.run_id, 0.5)), store)[1] == []
 
 
 def test_other_weights_are_not_said_to_be_those_of_a_trial(

@@ -214,7 +214,7 @@ def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
         workers = pool.Pool(made.address, workers=2, threads=1, execute="fakes:told_to_stop")
         Supervisor(study=made, store=None, budget=Budget(), view=view).run(workers, interrupts)
     assert interrupts.asked()
-    assert [text.strip() for text in said] == [STOPPING]
+    assert [text.strip() for text in said] == [STOPPING.format(again="interrupt it again")]
     assert {event.state for event in view.ended} == {"requeued"}
     counts = made.counts()
     assert (counts.running, counts.finished, counts.waiting) == (0, 0, 6)
@@ -349,3 +349,22 @@ def test_workers_take_turns_at_the_cards(tmp_path: Path, monkeypatch: pytest.Mon
     seen = {path.name: path.read_text() for path in tmp_path.glob("gpu-*")}
     assert set(seen.values()) <= {UUID.format(0), UUID.format(1)}
     assert len(seen) >= 2
+
+
+@pytest.mark.parametrize(
+    ("number", "terminal", "again"),
+    [
+        (signal.SIGINT, True, "press Ctrl-C again"),
+        (signal.SIGINT, False, "interrupt it again"),
+        (signal.SIGTERM, True, "send SIGTERM again"),
+        (signal.SIGUSR2, False, "send SIGUSR2 again"),
+    ],
+)
+def test_who_stops_a_sweep_is_told_how_to_stop_it_at_once(
+    monkeypatch: pytest.MonkeyPatch, number: int, terminal: bool, again: str
+) -> None:
+    """A job of a scheduler has no keys."""
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: terminal))
+    said = list[str]()
+    Interrupts(say=said.append).note(number, None)
+    assert said == [f"\nStopping after this step or epoch; {again} to stop immediately."]
