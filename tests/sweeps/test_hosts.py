@@ -100,11 +100,16 @@ class Lab:
         """How many trials are complete."""
         return len(self.trials(TrialState.COMPLETE))
 
-    def runs(self, kind: str, experiment_name: str = "cnn_sweeps") -> list[Run]:
+    def runs(self, kind: str) -> list[Run]:
         """The runs of a kind."""
-        client = MlflowClient(self.server.url)
-        (experiment,) = client.search_experiments(filter_string=f"name = '{experiment_name}'")
-        return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
+        return runs_of(self.server.url, kind)
+
+
+def runs_of(store: str, kind: str) -> list[Run]:
+    """The runs of a kind in a store."""
+    client = MlflowClient(store)
+    (experiment,) = client.search_experiments(filter_string="name = 'cnn_sweeps'")
+    return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
 
 
 @pytest.fixture
@@ -121,32 +126,33 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 @contextmanager
-def undisturbed(
-    lab: Lab, folder: Path, cells: int
-) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
-    """The same sweep in one process, beside the block, which asks what it comes to."""
+def undisturbed(folder: Path, cells: int) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
+    """The same sweep in one process, beside the block, which asks what it comes to.
+
+    It has a store of its own: the hosts would reuse what it has trained.
+    """
     folder.mkdir()
     words = sweep(cells, "hydra.sweeper.n_jobs=0", "hydra.sweeper.storage=sqlite:///alone.db")
     with subprocess.Popen(
         [sys.executable, "-m", "cnn_sweeps", *words],
         cwd=folder,
-        env={**os.environ, **lab.variables, "MLFLOW_EXPERIMENT_NAME": "alone"},
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
         stdout=subprocess.DEVNULL,
     ) as process:
         try:
-            yield partial(_found_by, process, lab, folder)
+            yield partial(_found_by, process, folder)
         finally:
             process.kill()
 
 
-def _found_by(
-    process: subprocess.Popen[bytes], lab: Lab, folder: Path
-) -> dict[str, tuple[Any, ...]]:
+def _found_by(process: subprocess.Popen[bytes], folder: Path) -> dict[str, tuple[Any, ...]]:
     """What the trials of a sweep have found, by their params."""
     assert process.wait(timeout=PATIENCE) == 0
     storage = RDBStorage(f"sqlite:///{folder}/alone.db", engine_kwargs={"poolclass": NullPool})
     trials = optuna.load_study(study_name="lab", storage=storage).get_trials()
-    runs = {run.info.run_id: run for run in lab.runs("trial", "alone")}
+    runs = {
+        run.info.run_id: run for run in runs_of(f"sqlite:///{folder}/mlruns/mlflow.db", "trial")
+    }
     return {str(t.params): outcome(t, runs[t.user_attrs[RUN_ID]]) for t in trials}
 
 
@@ -292,7 +298,7 @@ def test_every_cell_is_there_once_whoever_dies(
                 strict=True,
             )
         ]
-        alone = ends.enter_context(undisturbed(lab, tmp_path / "alone", cells))
+        alone = ends.enter_context(undisturbed(tmp_path / "alone", cells))
         killer = Killer(lab, everybody[:bosses], everybody[bosses:], chance)
 
         def said() -> str:
