@@ -8,6 +8,7 @@
       - UnreadableFileError    one file among many that cannot be read; the others can
         - UnreadableImageError one that is no image, with the kind of its fault
     - StoreError               the tracking database, the study or the disk refuses
+      - NotStoredError         neither the model of a run nor the epoch that it ended with is stored
     - UnknownHashError         no run, or more than one, has that hash
     - UnknownStudyError        no study, or more than one, has that name
     - RecordError              what is stored of a run was changed, or cannot be done again
@@ -79,6 +80,10 @@ class UnreadableImageError(UnreadableFileError):
 
 class StoreError(InputError):
     """The tracking database, the study's journal or the disk cannot be used."""
+
+
+class NotStoredError(StoreError):
+    """The weights of a run are nowhere: it stored no model, and the epoch it ended with is gone."""
 
 
 class UnknownHashError(InputError):

@@ -18,8 +18,8 @@ from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import export_folder, model_card, stored_model
-from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.restore import check_images, reopened
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store, models
@@ -162,11 +162,8 @@ def export(
     """
     if form not in FORMATS:
         raise ConfigError(f"There is no format {form}; there are {', '.join(FORMATS)}.")
-    check_finished(record)
-    verify(record)
     export_folder.check_unused(folder)
-    config = restored_config(record, record.config.tracking, list(places))
-    with importable_source(record, trust=trust):
+    with reopened(record, places, trust=trust) as config:
         data = load_cached(config.data)
         check_images(record, data.digest)
         configure_backend(config.trainer, config.seed)

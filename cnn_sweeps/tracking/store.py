@@ -5,6 +5,7 @@ The experiment that runs are logged under is made by who logs, only looked for b
 
 import getpass
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -356,10 +357,11 @@ class Store:
     def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
         precision = {run.run_id: run.params.get(params.PRECISION) for run in runs}
+        epochs = {run.run_id: run.metrics.get("epochs", math.inf) for run in runs}
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in precision}
         with as_store_error(self.address):
             for run_id, step, value in self._points([*precision], metric):
-                if step > 0:
+                if 0 < step <= epochs[run_id]:
                     found[run_id][step] = params.exact_value(
                         metric, value, precision=precision[run_id]
                     )

@@ -28,13 +28,6 @@ def worst(labels, probabilities):
 """
 
 
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished, with no metrics."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
-
-
 def again(
     store: Store, *, epochs: int = 2, reuse: bool = True, log_model: bool = False, **trainer: Any
 ) -> RunResult:
@@ -45,6 +38,21 @@ def again(
         tracking={"log_model": log_model},
     )
     return run(asked, store, trial=TrialContext(parent_run_id=None))
+
+
+@pytest.fixture(scope="module")
+def first(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A trial that has measured the stored epochs of that run."""
+    folder = tmp_path_factory.mktemp("measured")
+    with copy_of(finished.home, folder) as copied:
+        return Finished(home=folder / "mlruns", result=again(copied, metrics="brier"))
+
+
+@pytest.fixture
+def measured(first: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of its store."""
+    with copy_of(first.home, tmp_path) as copied:
+        yield copied
 
 
 @pytest.mark.slow
@@ -82,12 +90,14 @@ def test_values_are_those_of_the_weights_after_the_last_epoch(home: Store) -> No
     assert found.metrics["val_log_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_run_that_measured_it_answers_the_next_one(home: Store, finished: Finished) -> None:
+def test_a_run_that_measured_it_answers_the_next_one(
+    measured: Store, first: Finished, finished: Finished
+) -> None:
     """And one that did not is passed over."""
-    first, second = again(home, metrics="brier"), again(home, metrics="brier")
-    assert second.training == first.training
-    tags = home.get(second.run_id).tags
-    assert tags["reused_from"] == first.run_id != finished.result.run_id
+    second = again(measured, metrics="brier")
+    assert second.training == first.result.training
+    tags = measured.get(second.run_id).tags
+    assert tags["reused_from"] == first.result.run_id != finished.result.run_id
 
 
 @pytest.mark.slow
@@ -99,28 +109,29 @@ def test_epochs_whose_weights_are_gone_are_trained_again(home: Store) -> None:
     assert again(home, metrics="brier").epochs_trained == 2
 
 
-def test_what_was_measured_is_read_back_where_it_is_stored(home: Store) -> None:
+def test_what_was_measured_is_read_back_where_it_is_stored(
+    measured: Store, first: Finished
+) -> None:
     """Weights are looked at once."""
-    first = again(home, metrics="brier")
-    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    (entry,) = TrajectoryStore.under(measured.address.dir).entries()
     for file in (entry.folder / "weights").glob("*.npz"):
         file.unlink()
     early = {"patience": 9, "monitor": "val_brier"}  # another experiment, of the same trajectory
-    second = again(home, early_stopping=early)
+    second = again(measured, early_stopping=early)
     assert [e.measured for e in second.training.epochs] == [
-        e.measured for e in first.training.epochs
+        e.measured for e in first.result.training.epochs
     ]
 
 
-def test_metrics_that_were_damaged_are_measured_anew(home: Store) -> None:
+def test_metrics_that_were_damaged_are_measured_anew(measured: Store, first: Finished) -> None:
     """As those that other code has made."""
-    first = again(home, metrics="brier")
-    (entry,) = TrajectoryStore.under(home.address.dir).entries()
+    (entry,) = TrajectoryStore.under(measured.address.dir).entries()
     file = entry.folder / "metrics.json"
     file.write_text(file.read_text().replace("0.", "1."))
     assert entry.metrics(entry.history()[0]) == {}
     early = {"patience": 9, "monitor": "val_brier"}
-    assert again(home, early_stopping=early).training.epochs == first.training.epochs
+    done = again(measured, early_stopping=early)
+    assert done.training.epochs == first.result.training.epochs
 
 
 def test_a_record_has_them_for_every_epoch_with_the_user_s_own(

@@ -1,6 +1,7 @@
 """Which network a run has: a new one, or that of the trial before it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,33 @@ TRIAL = TrialContext(parent_run_id=None)
 MOST_STATEMENTS = 110
 
 
+@pytest.fixture(scope="module")
+def trained_further(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store in which a trial has trained a third epoch; copy it."""
+    folder = tmp_path_factory.mktemp("further")
+    with copy_of(finished.home, folder) as copied:
+        tried(copied, 3)
+    return folder / "mlruns"
+
+
 @pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
+def further(trained_further: Path, tmp_path: Path) -> Iterator[Store]:
+    """A copy of it."""
+    with copy_of(trained_further, tmp_path) as copied:
         yield copied
+
+
+@pytest.fixture(scope="module")
+def from_scratch(
+    finished: Finished, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], str]:
+    """Gives the digest of the weights of a training that reads nothing, so many epochs long."""
+
+    def trained(epochs: int) -> str:
+        with copy_of(finished.home, tmp_path_factory.mktemp("scratch")) as copied:
+            return tried(copied, epochs, trajectory={"reuse": False}).weights_sha256
+
+    return cache(trained)
 
 
 def tried(home: Store, epochs: int, **groups: Any) -> RunResult:
@@ -36,21 +59,16 @@ def tried(home: Store, epochs: int, **groups: Any) -> RunResult:
     return run(config(trainer=trainer, **groups), home, trial=TRIAL)
 
 
-def trained(home: Store, epochs: int) -> str:
-    """The digest of the weights of a training that reads nothing."""
-    return tried(home, epochs, trajectory={"reuse": False}).weights_sha256
-
-
 def refuse(*_: Any, **__: Any) -> Any:
     """Stand for what must not be called."""
     raise AssertionError("something was built or compiled")
 
 
 def test_what_is_stored_is_neither_built_nor_compiled(
-    home: Store, monkeypatch: pytest.MonkeyPatch
+    home: Store, from_scratch: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network of the trial before gets the weights, which are those of a training."""
-    wanted = trained(home, 1)
+    wanted = from_scratch(1)
     tried(home, 3)
     monkeypatch.setattr("cnn_sweeps.runs.network.build_model", refuse)
     monkeypatch.setattr(loop.Trainer, "compile", refuse)
@@ -72,22 +90,23 @@ def test_without_a_trial_before_it_the_network_is_built(
     assert tried(home, 1).epochs_trained == 0
 
 
-def test_lost_weights_are_trained_again(home: Store) -> None:
+def test_lost_weights_are_trained_again(further: Store, from_scratch: Callable[[int], str]) -> None:
     """In a network of its own, from the first epoch on."""
-    wanted = trained(home, 1)
-    tried(home, 3)
-    for file in home.dir.glob("trajectories/*/*/weights/0001.npz"):
+    for file in further.dir.glob("trajectories/*/*/weights/0001.npz"):
         file.unlink()
-    again = tried(home, 1)
-    assert again.weights_sha256 == wanted
+    assert tried(further, 1).weights_sha256 == from_scratch(1)
 
 
-def test_an_epoch_more_is_trained_in_a_network_of_its_own(home: Store) -> None:
+@pytest.mark.slow
+def test_an_epoch_more_is_trained_in_a_network_of_its_own(
+    home: Store, from_scratch: Callable[[int], str]
+) -> None:
     """One that carries the weights of another trial is no beginning."""
     tried(home, 1)
-    assert tried(home, 3).weights_sha256 == trained(home, 3)
+    assert tried(home, 3).weights_sha256 == from_scratch(3)
 
 
+@pytest.mark.slow
 def test_another_trajectory_has_another_network(
     home: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,34 +122,32 @@ def test_another_trajectory_has_another_network(
     assert [model.filters for model, *_ in made[-2:]] == [5, 4]
 
 
-def test_a_stored_trial_asks_the_database_little(home: Store) -> None:
+def test_a_stored_trial_asks_the_database_little(further: Store) -> None:
     """Each statement of MLflow's takes a millisecond; what a run logs is sent together."""
-    tried(home, 3)
     asked: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    engine = home.client._tracking_client.store.engine
+    engine = further.client._tracking_client.store.engine
     event.listen(engine, "before_cursor_execute", note)
     try:
-        tried(home, 1)
+        tried(further, 1)
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert 0 < len(asked) <= MOST_STATEMENTS
 
 
-def left(home: Store) -> RunRecord:
+def left(further: Store) -> RunRecord:
     """The run of a stored trial that has left curves and model to its epochs."""
-    tried(home, 3)
-    return home.get(tried(home, 1, tracking={"figures": False}).run_id)
+    return further.get(tried(further, 1, tracking={"figures": False}).run_id)
 
 
-def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(home: Store) -> None:
+def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(further: Store) -> None:
     """Its description says where MLflow's pages show the curves, and what stores the model."""
-    run = left(home)
-    assert not model_files.has_model(home, run)
-    assert notes.pictures_of(home.client, run) == []
+    run = left(further)
+    assert not model_files.has_model(further, run)
+    assert notes.pictures_of(further.client, run) == []
     assert run.tags[MODEL_FROM].startswith("epoch 1 of trajectory ")
     link = f"/runs/{run.tags['trained_by']}/artifacts/learning_curves.png"
     assert link in run.tags["mlflow.note.content"]
@@ -138,16 +155,19 @@ def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(home: Store) -> No
 
 
 @pytest.mark.parametrize("log_model", [True, False])
-def test_a_stored_trial_does_what_it_is_told_of_its_model(home: Store, *, log_model: bool) -> None:
+def test_a_stored_trial_does_what_it_is_told_of_its_model(
+    further: Store, *, log_model: bool
+) -> None:
     """It stores it, or nobody does."""
-    tried(home, 3)
     asked = {"figures": False, "log_model": log_model}
-    run = home.get(tried(home, 1, tracking=asked).run_id)
-    assert model_files.has_model(home, run) == log_model
+    run = further.get(tried(further, 1, tracking=asked).run_id)
+    assert model_files.has_model(further, run) == log_model
     assert MODEL_FROM not in run.tags
 
 
-@pytest.mark.parametrize("limit", [20, 1e-3], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "limit", [pytest.param(20, id="small", marks=pytest.mark.slow), pytest.param(1e-3, id="large")]
+)
 @pytest.mark.parametrize(
     "more",
     [{"trajectory": {"reuse": False}}, {"trainer": {"weight_averaging": 2}}],
@@ -165,41 +185,40 @@ def test_a_model_is_left_only_where_an_epoch_has_its_weights(
 
 
 def test_a_model_is_not_left_to_epochs_of_another_host(
-    home: Store, monkeypatch: pytest.MonkeyPatch
+    further: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a server has the files of the runs, it has this one."""
-    tried(home, 3)
     monkeypatch.setattr("cnn_sweeps.runs.run.local_folder", lambda _: None)
-    run = home.get(tried(home, 1, tracking={"figures": False}).run_id)
-    assert model_files.has_model(home, run)
+    run = further.get(tried(further, 1, tracking={"figures": False}).run_id)
+    assert model_files.has_model(further, run)
     assert MODEL_FROM not in run.tags
 
 
-def test_a_copy_of_a_stored_trial_leaves_them_as_well(home: Store) -> None:
+def test_a_copy_of_a_stored_trial_leaves_them_as_well(further: Store) -> None:
     """What it is a copy of has neither."""
-    run = left(home)
-    again = home.get(tried(home, 1, tracking={"figures": False}).run_id)
+    run = left(further)
+    again = further.get(tried(further, 1, tracking={"figures": False}).run_id)
     assert again.tags["reused_from"] == run.run_id
     assert again.tags[MODEL_FROM] == run.tags[MODEL_FROM]
     assert "learning_curves.png" in again.tags["mlflow.note.content"]
 
 
-def test_a_winner_gets_what_it_left(home: Store) -> None:
+def test_a_winner_gets_what_it_left(further: Store) -> None:
     """Curves, and a model that its weights are checked in."""
-    run = left(home)
+    run = left(further)
     asked = config(trainer={"epochs": 1}, tracking={"figures": False})
-    stored_model.score_stored(home, run, asked, best=True)
-    won = home.get(run.run_id)
-    model_files.check(home, won, model_files.model_of(home, won))
-    assert notes.pictures_of(home.client, won) == ["learning_curves.png"]
+    stored_model.score_stored(further, run, asked, best=True)
+    won = further.get(run.run_id)
+    model_files.check(further, won, model_files.model_of(further, won))
+    assert notes.pictures_of(further.client, won) == ["learning_curves.png"]
     assert MODEL_FROM not in won.tags
 
 
-def test_what_a_stored_trial_left_can_be_trained_on(home: Store) -> None:
+def test_what_a_stored_trial_left_can_be_trained_on(further: Store) -> None:
     """`model.weights=HASH` takes the weights of its epoch."""
-    run = left(home)
+    run = left(further)
     model = PretrainedModel(weights=run.config_hash)
-    trained = pretrained.trained_run(model, home)
+    trained = pretrained.trained_run(model, further)
     assert trained.run.run_id == run.run_id
-    filled = backbone.load(trained, home)
+    filled = backbone.load(trained, further)
     assert state.weights_sha256(filled) == run.tags["weights_sha256"]

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from callbacks import Collector
 from configs import config, with_figures
 from programs import begun, typed
 from stored_models import loaded
-from stores import Finished, copy_of
+from stores import Finished, copy_of, ready
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
@@ -22,21 +23,74 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.training.epoch import Epoch
 
 EPOCHS = {"epochs": 2}
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture
 def result(finished: Finished) -> RunResult:
     """That run."""
     return finished.result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A single run that stops early and stores neither figures nor model, seen by who watches.
+
+    Attributes:
+        store: where it is; not to be written to.
+        result: what it returned.
+        told: the run ids that it told before it trained.
+        epochs: those that a callback saw.
+    """
+
+    store: Store
+    result: RunResult
+    told: list[str]
+    epochs: list[Epoch]
+
+
+@pytest.fixture(scope="module")
+def watched(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """One run for the tests of what a run does beside training."""
+    told, watcher = list[str](), Collector()
+    asked = config(
+        trainer={"epochs": 2, "early_stopping": {"patience": 1, "monitor": "val_accuracy"}},
+        tracking={"figures": False, "log_model": False},
+    )
+    with ready(tmp_path_factory.mktemp("watched"), migrated_database) as tracking:
+        store = Store.open(tracking)
+        done = run(asked, store, callbacks=[watcher], started=lambda run_id, _: told.append(run_id))
+        yield Watched(store=store, result=done, told=told, epochs=watcher.epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Two trials of a sweep, in a store with a single run.
+
+    Attributes:
+        store: where they are; tests may add runs.
+        parent: the run of the sweep.
+        trained: one with another seed, which was trained.
+        answered: one that the single run answered.
+    """
+
+    store: Store
+    parent: str
+    trained: str
+    answered: str
+
+
+@pytest.fixture(scope="module")
+def trials(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    """One training for the tests of what a sweep gets."""
+    with copy_of(finished.home, tmp_path_factory.mktemp("trials")) as store:
+        with store.start_run("parent", tags={}) as parent:
+            trial = TrialContext(parent_run_id=parent.run_id)
+            asked = (with_figures(seed=1), with_figures(trainer=EPOCHS))
+            trained, answered = (run(each, store, trial=trial).run_id for each in asked)
+        yield Trials(store=store, parent=parent.run_id, trained=trained, answered=answered)
 
 
 def test_everything_about_a_run_is_logged(home: Store, result: RunResult) -> None:
@@ -91,11 +145,10 @@ def test_a_final_metric_is_a_number_and_no_curve(home: Store, result: RunResult)
         assert [point.step for point in history] == [0]
 
 
-def test_the_best_epoch_is_logged_with_early_stopping(store: Store) -> None:
+def test_the_best_epoch_is_logged_with_early_stopping(watched: Watched) -> None:
     """Curves and the weights of another epoch would not fit together without it."""
-    trainer = {"epochs": 2, "early_stopping": {"patience": 1, "monitor": "val_accuracy"}}
-    done = run(config(trainer=trainer), store)
-    assert store.get(done.run_id).metrics["best_epoch"] == done.training.best
+    logged = watched.store.get(watched.result.run_id)
+    assert logged.metrics["best_epoch"] == watched.result.training.best
 
 
 def test_logged_model_predicts_as_mlflow_loads_it(home: Store, result: RunResult) -> None:
@@ -109,21 +162,22 @@ def test_logged_model_predicts_as_mlflow_loads_it(home: Store, result: RunResult
     assert np.mean(predicted == data.y_test) == pytest.approx(result.metrics["test_accuracy"])
 
 
-def test_same_config_gives_the_same_weights(home: Store, result: RunResult) -> None:
-    """A second run, with another network trained in between, ends with the same bits."""
-    other = run(config(seed=1), home, trial=TrialContext(parent_run_id=None))
-    again = run(config(trainer=EPOCHS), home)
-    assert again.weights_sha256 == result.weights_sha256 != other.weights_sha256
+def test_same_config_gives_the_same_weights(trials: Trials, result: RunResult) -> None:
+    """A second training, with another network trained in between, ends with the same bits."""
+    again = run(config(trainer=EPOCHS, trajectory={"reuse": False}), trials.store)
+    other = trials.store.get(trials.trained).tags["weights_sha256"]
+    assert again.epochs_trained == 2
+    assert again.weights_sha256 == result.weights_sha256 != other
     assert again.identity == result.identity
     assert again.run_id != result.run_id
 
 
-def test_search_does_not_see_the_test_split(store: Store) -> None:
+def test_search_does_not_see_the_test_split(trials: Trials) -> None:
     """A run for a search has no test metrics, and knows its parent."""
-    with store.start_run("parent", tags={}) as parent:
-        child = run(config(), store, trial=TrialContext(parent_run_id=parent.run_id))
-    assert not any(name.startswith("test") for name in store.get(child.run_id).metrics)
-    assert [record.run_id for record in store.children(parent.run_id)] == [child.run_id]
+    children = {run.run_id: run for run in trials.store.children(trials.parent)}
+    assert children.keys() == {trials.trained, trials.answered}
+    metrics = [name for run in children.values() for name in run.metrics]
+    assert not any(name.startswith("test") for name in metrics)
 
 
 def pictures(store: Store, run_id: str) -> list[str]:
@@ -142,25 +196,21 @@ def test_a_single_run_has_pictures(home: Store, result: RunResult) -> None:
     assert "figures_left_out" not in home.get(result.run_id).tags
 
 
-def test_pictures_and_model_are_left_out_where_asked(store: Store) -> None:
+def test_pictures_and_model_are_left_out_where_asked(watched: Watched) -> None:
     """The learning curves are not."""
-    done = run(config(tracking={"figures": False, "log_model": False}), store)
-    assert store.client.get_run(done.run_id).outputs.model_outputs == []
-    assert store.read_text(done.run_id, "config.yaml")
-    assert pictures(store, done.run_id) == []
-    names = [file.path for file in store.client.list_artifacts(done.run_id)]
+    store, run_id = watched.store, watched.result.run_id
+    assert store.client.get_run(run_id).outputs.model_outputs == []
+    assert store.read_text(run_id, "config.yaml")
+    assert pictures(store, run_id) == []
+    names = [file.path for file in store.client.list_artifacts(run_id)]
     assert "learning_curves.png" in names
 
 
-def test_a_trial_has_no_pictures_of_the_test_split(home: Store, result: RunResult) -> None:
+def test_a_trial_has_no_pictures_of_the_test_split(trials: Trials, result: RunResult) -> None:
     """Neither one that is trained nor one that is answered from a single run that has them."""
-    with home.start_run("parent", tags={}) as parent:
-        trial = TrialContext(parent_run_id=parent.run_id)
-        trained = run(with_figures(), home, trial=trial)
-        answered = run(with_figures(trainer=EPOCHS), home, trial=trial)
-    assert home.get(answered.run_id).tags["reused_from"] == result.run_id
-    assert pictures(home, trained.run_id) == []
-    assert pictures(home, answered.run_id) == []
+    assert trials.store.get(trials.answered).tags["reused_from"] == result.run_id
+    assert pictures(trials.store, trials.trained) == []
+    assert pictures(trials.store, trials.answered) == []
 
 
 @pytest.mark.slow
@@ -200,18 +250,10 @@ def test_what_computes_is_settled_before_anything_that_takes_long(
         run(config(data={"name": "npz", "path": "nowhere.npz"}), store)
 
 
-def test_callbacks_see_every_epoch_and_started_comes_first(store: Store) -> None:
+def test_callbacks_see_every_epoch_and_started_comes_first(watched: Watched) -> None:
     """Whoever watches is told the run before training, and each epoch as it ends."""
-    told: list[str] = []
-    watcher = Collector()
-    done = run(
-        config(trainer=EPOCHS),
-        store,
-        callbacks=[watcher],
-        started=lambda run_id, identity: told.append(run_id),
-    )
-    assert told == [done.run_id]
-    assert watcher.epochs == list(done.training.epochs)
+    assert watched.told == [watched.result.run_id]
+    assert watched.epochs == list(watched.result.training.epochs)
 
 
 @pytest.mark.slow

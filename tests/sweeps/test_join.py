@@ -47,6 +47,7 @@ def joined(made: SweepStudy, **fields: Any) -> Join:
     return Join(**{**given, "view": lambda _: View(), "execute": "fakes:instant", **fields})
 
 
+@pytest.mark.usefixtures("light_forkserver")
 def test_workers_leave_when_the_sweep_has_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

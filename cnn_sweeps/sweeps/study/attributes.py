@@ -56,10 +56,12 @@ METRIC = "metrics."
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
 SHARED = "shared_epochs"
+REPETITION = "repetition"
 """Of a trial that has begun: what it is, where it is logged, what it measured (each metric by its
 name behind `metrics.`; earlier versions had all of them as one value), how many of its epochs were
-trained and not from cache, the trial whose values it took, and what was shared of its epochs
-(`trajectories.sharing`)."""
+trained and not from cache, the trial whose values it took, what was shared of its epochs
+(`trajectories.sharing`), and with `duplicates=replicate` which repetition of its experiment it
+is."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

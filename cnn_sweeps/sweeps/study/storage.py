@@ -123,11 +123,15 @@ class StudyAddress:
             raise self._refusal(error) from error
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Turn what a storage raises when it cannot be used into one clear refusal."""
+    def refusing(self, kind: type[OptunaError] = OptunaError) -> Iterator[None]:
+        """Turn what a storage raises when it cannot be used into one clear refusal.
+
+        Args:
+            kind: of what it raises; the default takes all of Optuna's errors for that.
+        """
         try:
             yield
-        except OptunaError as error:
+        except kind as error:
             raise self._refusal(error) from error
 
     def _check_url(self) -> None:

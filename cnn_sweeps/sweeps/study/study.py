@@ -143,9 +143,9 @@ class SweepStudy(TrialQueue):
         """Which experiment a whole cell is, and which trajectory it begins on."""
         return self.plan.keys_of(cell)
 
-    def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
+    def prefix(self, cell: Mapping[str, Any]) -> Prefix:
         """A cell with the trajectory that it is a prefix of."""
-        return Prefix.of(self.plan, experiment_key, cell)
+        return Prefix.of(self.plan, cell)
 
 
 def refuse_another(address: StudyAddress, plan: Plan) -> None:
