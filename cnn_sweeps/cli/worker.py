@@ -16,6 +16,7 @@ from cnn_sweeps.text.terminal import say
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.display import View
+    from cnn_sweeps.sweeps.study.counts import Counts
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
 WAIT = 600.0
@@ -143,8 +144,19 @@ def main(typed: list[str]) -> int:
     )
     with interruptible(say, WORKER_STOPS) as interrupts:
         counts = join.work(interrupts)
-    say(f"{counts.finished} of {pluralize(counts.total, 'trial')} done; nothing waits.")
+    say(_ended(counts))
     return 0
+
+
+def _ended(counts: "Counts") -> str:
+    """How far the sweep is when its workers leave; what waits then may not begin any more."""
+    done = f"{counts.finished} of {pluralize(counts.total, 'trial')} done"
+    if not counts.waiting:
+        return f"{done}; nothing waits."
+    return (
+        f"{done}; {counts.waiting} wait, and the time of the sweep is over.\n"
+        "  Type it again with a larger hydra.sweeper.timeout."
+    )
 
 
 def _begun(study: "SweepStudy") -> "View":

@@ -9,6 +9,7 @@ from cards import UUID, install
 
 from cnn_sweeps.cli import main, worker
 from cnn_sweeps.errors import ConfigError, UnknownStudyError
+from cnn_sweeps.sweeps.study.counts import Counts
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -85,3 +86,12 @@ def test_patience_is_that_of_the_sweep_unless_it_is_typed(
 ) -> None:
     """A worker on a bad network may need more of it than the others."""
     assert worker.Asked.read(typed).patience == seconds
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [(0, "2 of 5 trials done; nothing waits."), (3, "3 wait, and the time of the sweep is over")],
+)
+def test_what_is_left_when_workers_leave_is_told(waiting: int, said: str) -> None:
+    """Trials that may not begin any more are not passed over."""
+    assert said in worker._ended(Counts(total=5, finished=2, running=0, waiting=waiting))
