@@ -40,8 +40,6 @@ from cnn_sweeps.text.json import sha256
 SCHEMA_VERSION = 1
 SHOWN = 12
 """Hex digits of a hash that are shown to people."""
-PLAIN = frozenset({bool, int, float, str})
-"""Types of most values, which stand in the content as they are."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,45 +185,42 @@ def _link(segment: Segment) -> dict[str, Any]:
 
 
 def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
-    kind = value.__class__
     plain = {
-        each.name: _plain(getattr(value, each.name), trajectory=trajectory)
-        for each in _counting(kind, trajectory)
-        if active(value, each)
+        f.name: _plain(getattr(value, f.name), trajectory=trajectory)
+        for f in _counting(value.__class__, trajectory=trajectory)
+        if active(value, f)
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
         plain["filters"] = list(filters(value))
     if isinstance(value, Split):
-        name = str(getattr(value, "name", ""))
-        plain["rules"] = rules.least_number(rules.DATA, value.rules, name)
-    neutral = _neutral(kind, trajectory)
+        kind = str(getattr(value, "name", ""))
+        plain["rules"] = rules.least_number(rules.DATA, value.rules, kind)
+    neutral = _neutral(value.__class__, trajectory=trajectory)
     return {k: v for k, v in plain.items() if k not in neutral or v != neutral[k]}
 
 
 @cache
-def _counting(kind: type, trajectory: bool) -> tuple[dataclasses.Field[Any], ...]:
-    """The fields of a part of a config that belong to its hash, where they have an effect."""
+def _counting(kind: type, *, trajectory: bool) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a dataclass that are part of a hash, wherever they have an effect."""
     return tuple(
-        each
-        for each in dataclasses.fields(kind)
-        if each.metadata.get("identity", True)
-        and (each.metadata.get("trajectory", True) or not trajectory)
+        f
+        for f in dataclasses.fields(kind)
+        if f.metadata.get("identity", True)
+        and (f.metadata.get("trajectory", True) or not trajectory)
     )
 
 
 @cache
-def _neutral(kind: type, trajectory: bool) -> dict[str, Any]:
-    """The neutral values of the fields that have one, by name."""
+def _neutral(kind: type, *, trajectory: bool) -> dict[str, Any]:
+    """The neutral values of a dataclass, as plain ones."""
     return {
-        each.name: _plain(each.metadata["neutral"], trajectory=trajectory)
-        for each in dataclasses.fields(kind)
-        if "neutral" in each.metadata
+        f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
+        for f in dataclasses.fields(kind)
+        if "neutral" in f.metadata
     }
 
 
 def _plain(value: Any, *, trajectory: bool) -> Any:
-    if value is None or type(value) in PLAIN:
-        return value
     if dataclasses.is_dataclass(value):
         return _fields(value, trajectory=trajectory)
     if isinstance(value, tuple | list):

@@ -62,7 +62,7 @@ def published(study: SweepStudy, store: Store, read: Reading) -> str | None:
 
 
 def _made_of(read: Reading) -> str:
-    return sha256([read.digest(figures.EVALUATION), version("cnn-sweeps")])
+    return sha256([read.digest(figures.EVALUATION, figures.EXAMPLES), version("cnn-sweeps")])
 
 
 def _write(read: Reading, parent: TrackedRun) -> None:
