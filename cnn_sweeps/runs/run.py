@@ -88,7 +88,6 @@ def run(
     with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
-        experiment = _with_loss(experiment)
         known, experiment = _finished_before(experiment, store, trial)
         if known is not None:
             return reuse.answer(known, experiment, tracked, callbacks, swept)
@@ -150,13 +149,13 @@ def _start(
 def _built_first(
     experiment: Experiment, store: Store, tracked: TrackedRun, clock: Clock
 ) -> "tuple[keras.Model | None, Experiment]":
-    """A user's own network, which only building tells, with the digest that names it.
+    """A user's own network, which only building tells, with the digests of that and of a loss.
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
     own = own_network(experiment.config.model)
     if own is None:
-        return None, experiment
+        return None, _with_loss(experiment)
     with clock("build"):
         model = build(experiment, store)
         examined = custom.examine(own, model)
@@ -164,7 +163,7 @@ def _built_first(
             stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: examined.sha256})
     identity = replace(experiment.identity, network_sha256=examined.sha256)
-    return model, replace(experiment, identity=identity).noting(examined.remarks)
+    return model, _with_loss(replace(experiment, identity=identity).noting(examined.remarks))
 
 
 def _with_loss(experiment: Experiment) -> Experiment:

@@ -222,14 +222,13 @@ def test_it_is_found_once_for_all_phases(tmp_path: Path) -> None:
         trainer={
             "loss": "own_losses:plain",
             "epochs": 2,
-            "batch_size": 32,
             "phases": [{"first": 2, "optimizer.learning_rate": 0.1}],
         }
     )
-    epochs = loop.Trainer.compile(network(), dataset(), asked).epochs()
-    next(epochs)
+    trainer = loop.Trainer.compile(network(), dataset(), asked)
     (tmp_path / "own_losses.py").write_text("raise SystemExit('edited')")
-    next(epochs)
+    trainer.prepare(2)
+    assert trainer.model.optimizer.learning_rate.numpy() == pytest.approx(0.1)
 
 
 READING = """
