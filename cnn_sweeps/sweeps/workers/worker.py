@@ -149,6 +149,15 @@ class Worker:
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
 
+    def _named(self, trial: Trial, config: Config) -> str:
+        """Which experiment a claimed trial is; it says so, unless that was known before."""
+        known, plan = trial.user_attrs, self.study.plan
+        if attributes.EXPERIMENT_KEY in known and attributes.TRAJECTORY_KEY in known:
+            return str(known[attributes.EXPERIMENT_KEY])
+        named, trajectory = plan.experiment_key(config), plan.trajectory_key(config)
+        repetition.name(self.study, trial, experiment_key=named, trajectory_key=trajectory)
+        return named
+
     def _give_back(self, trial: Trial, error: StoppedError | KeyboardInterrupt) -> None:
         """Requeue a trial that was interrupted."""
         reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
@@ -164,13 +173,7 @@ class Worker:
         values = study.values_of(trial)
         _log_claimed(trial, values)
         config = study.plan.config(values)
-        experiment_key = study.plan.experiment_key(config)
-        repetition.name(
-            study,
-            trial,
-            experiment_key=experiment_key,
-            trajectory_key=study.plan.trajectory_key(config),
-        )
+        experiment_key = self._named(trial, config)
         if study.plan.duplicates == "replicate":
             number = repetition.number(study, trial, experiment_key)
             self._train(trial, duplicates.with_seed(config, number))
