@@ -123,7 +123,15 @@ class Store:
     @property
     def whereabouts(self) -> list[str]:
         """What has to be typed behind a command about a run for it to look here, if anything."""
-        told = overrides(self.address, self.experiment)
+        return self._typed()
+
+    @property
+    def whereabouts_anywhere(self) -> list[str]:
+        """The same for a command that is typed in any folder."""
+        return self._typed(anywhere=True)
+
+    def _typed(self, *, anywhere: bool = False) -> list[str]:
+        told = overrides(self.address, self.experiment, anywhere=anywhere)
         return [text for text in told if text.startswith(WHEREABOUTS)]
 
     @contextmanager
