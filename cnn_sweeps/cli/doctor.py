@@ -128,11 +128,11 @@ def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     unknown = set(run_ids) - {run.run_id for run in found}
     if unknown:
         raise ConfigError(f"{min(unknown)} is not a RUNNING run in {place}.")
-    if living := [run for run in found if run.run_id in run_ids and leftovers.lives(run)]:
+    if living := [run for run in found if run.run_id in run_ids and run.lives]:
         raise ConfigError(
             f"{living[0].name} ({living[0].run_id}) is still running and was not closed."
         )
-    chosen = [r for r in found if (r.run_id in run_ids if run_ids else leftovers.lives(r) is False)]
+    chosen = [r for r in found if (r.run_id in run_ids if run_ids else r.lives is False)]
     for run in chosen:
         if store and _is_as_it_was(store, run):
             store.close_run(run.run_id, "FAILED", ENDED)

@@ -1,10 +1,11 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Collection
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 
+from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
 from cnn_sweeps.errors import RunFailedError, StoreError
@@ -14,7 +15,7 @@ from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.images import refuse_unfit
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.request import Place, SweepRequest
+from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
@@ -26,6 +27,7 @@ from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.attributes import (
     CONFIG_HASH,
     CPU_SLOTS,
+    FAILURES_ALLOWED,
     OPEN,
     PARENT,
     PLAN,
@@ -46,7 +48,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.trial_queue import await_attribute
-from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, WorkerGroup, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
@@ -58,6 +60,7 @@ from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
+from cnn_sweeps.tracking.inspection import ActiveRun
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
@@ -134,7 +137,7 @@ def _carry_on(
             if budget.elsewhere or study.address.shared:
                 display.notice(f"  workers: {join_command(study, store)}")
             try:
-                _carry_out(study, store, budget, request.place, display, interrupts, early=early)
+                _carry_out(study, store, request, display, interrupts, early)
             except (RunFailedError, KeyboardInterrupt) as error:
                 _save_view(study, store, parent, Ranking.of(study, {}))
                 if isinstance(error, RunFailedError):
@@ -170,8 +173,9 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         study = SweepStudy.create(address, plan)
     recover(study, store, retries=budget.retries, show=lambda _: None)
     with hold_lock(address.lock):
-        for name, value in ((OPEN, True), (RETRIES_ALLOWED, budget.retries)):
-            study.optuna_study.set_user_attr(name, value)
+        study.optuna_study.set_user_attr(OPEN, True)
+        study.optuna_study.set_user_attr(RETRIES_ALLOWED, budget.retries)
+        study.optuna_study.set_user_attr(FAILURES_ALLOWED, budget.max_failures)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         note_software(study)
@@ -217,8 +221,10 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     known = study.parent_run_id
     tagged = store.tagged(tags)
     for run in tagged:
-        # A controller that was killed between making its run and saying so left it behind.
-        if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
+        # A controller that was killed between making its run and saying so left it behind. One that
+        # lives, or is on another host, may have a study of this name in another storage.
+        alone = run.status == "RUNNING" and run.parent_id is None and run.run_id != known
+        if alone and ActiveRun.of(run).lives is False:
             store.close_run(run.run_id, "FAILED", "its sweep was killed")
     if known is not None:
         if known not in {run.run_id for run in tagged}:
@@ -258,65 +264,107 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
         ) from None
 
 
-def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
+@dataclass(frozen=True, kw_only=True)
+class CpuShare:
+    """How the cores of this machine are divided among the workers of a sweep.
+
+    Attributes:
+        workers: how many there are.
+        slots: into how many shares the cores are divided, of which a worker has one.
+    """
+
+    workers: int
+    slots: int
+
+    @classmethod
+    def of(cls, study: SweepStudy, budget: Budget) -> "CpuShare":
+        """As many workers as are asked for and have something to do."""
+        workers = max(1, min(budget.n_jobs, study.counts().waiting))
+        slots = _cpu_slots(study, budget, workers)
+        return cls(workers=min(workers, slots), slots=slots)
+
+    @property
+    def threads(self) -> int:
+        """Cores of one worker."""
+        return max(1, cores() // self.slots)
+
+
+def _carry_out(
     study: SweepStudy,
     store: Store,
-    budget: Budget,
-    place: Place | None,
+    request: SweepRequest,
     display: Display,
     interrupts: Interrupts,
-    *,
     early: EarlyScore,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
-    counts = study.counts()
-    workers = max(1, min(budget.n_jobs, counts.waiting))
-    cpu_slots = _cpu_slots(study, budget, workers)
-    workers, threads = min(workers, cpu_slots), max(1, cores() // cpu_slots)
+    budget, counts, share = request.budget, study.counts(), CpuShare.of(study, request.budget)
     view = display.view(
         counts.total,
         counts.finished,
-        None if place or budget.elsewhere else workers,
+        None if request.place or budget.elsewhere else share.workers,
         study.plan.objectives,
         _ended_before(study),
     )
-    supervisor = Supervisor(study=study, store=store, budget=budget, view=view)
-    with view:
-        if place is not None:
-            launch = partial(place, study.address, workers, cpu_slots)
-            supervisor.run(Placement(study=study, launch=launch), interrupts)
-        elif budget.elsewhere:
-            supervisor.run(Elsewhere(study), interrupts)
-        elif budget.n_jobs:
-            pool = Pool(
-                study.address,
-                workers=workers,
-                threads=threads,
-                seats=devices.seats(budget.workers_per_gpu),
-                patience=study.plan.first.tracking.patience,
-            )
-            supervisor.seats, supervisor.spare = workers, early.look
-            supervisor.run(pool, interrupts)
-        else:
-            worker = Worker(
-                study=study,
-                execute=execute_of(study, None),
-                emit=supervisor.show,
-                stop=interrupts.asked,
-                job_ends=lambda: interrupts.of_a_scheduler,
-                threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
-            )
-            supervisor.steers = False
-            supervisor.run(Here(worker), interrupts)
+    supervisor = Supervisor(study=study, store=store, budget=budget, view=view, spare=early.look)
+    with view, _open(study):
+        supervisor.run(_workers(request, supervisor, share, interrupts), interrupts)
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
-        study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
     close_superseded(study, store)
     _tell_timeout(study, budget, display)
     if interrupts.asked():
         display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
+
+
+def _workers(
+    request: SweepRequest, supervisor: Supervisor, share: CpuShare, interrupts: Interrupts
+) -> WorkerGroup:
+    """Who pulls from the queue: a launcher's jobs, other machines, a pool, or this process."""
+    study, budget = supervisor.study, request.budget
+    if request.place is not None:
+        launch = partial(request.place, study.address, share.workers, share.slots)
+        return Placement(study=study, launch=launch)
+    if budget.elsewhere:
+        return Elsewhere(study)
+    if budget.n_jobs:
+        supervisor.seats = share.workers
+        return Pool(
+            study.address,
+            workers=share.workers,
+            threads=share.threads,
+            seats=devices.seats(budget.workers_per_gpu),
+            patience=study.plan.first.tracking.patience,
+        )
+    supervisor.steers = False
+    worker = Worker(
+        study=study,
+        execute=execute_of(study, None),
+        emit=supervisor.show,
+        stop=interrupts.asked,
+        job_ends=lambda: interrupts.of_a_scheduler,
+        threads=share.threads if share.slots > 1 else 0,  # all, however TensorFlow counts them
+    )
+    return Here(worker)
+
+
+@contextmanager
+def _open(study: SweepStudy) -> Iterator[None]:
+    """Tell workers elsewhere at the end of the block that nothing is added any more.
+
+    A sweep that a store has ended is typed again once that can be used: they wait for it.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException:
+        with suppress(OptunaError, StoreError):  # the first error is the one to tell
+            study.optuna_study.set_user_attr(OPEN, False)
+        raise
+    study.optuna_study.set_user_attr(OPEN, False)
 
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:

@@ -22,6 +22,11 @@ from cnn_sweeps.sweeps.study.counts import Counts
         pytest.param(["--wait", "nan"], "--wait nan is invalid: it takes seconds", id="nan"),
         pytest.param(["one", "two"], "unexpected arguments: one two", id="two studies"),
         pytest.param(["model.filters=3"], "only tracking.KEY=VALUE", id="of a run"),
+        *(
+            pytest.param([text], "has no effect here: the trials of a worker", id=text)
+            for text in ("tracking.figures=false", "tracking.tags.a=b", "+tracking.tags.a=b")
+        ),
+        pytest.param(["tracking.experiment=x"], "tracking.uri, tracking.dir", id="experiment"),
     ],
 )
 def test_what_cannot_be_typed(typed: list[str], message: str) -> None:
@@ -60,6 +65,16 @@ def test_a_worker_uses_the_card_that_is_typed(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == UUID.format(1)
     with pytest.raises(ConfigError, match="--gpu 7: there is no such GPU here"):
         worker.Asked.read(["--gpu", "7"])
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_where_the_runs_are_is_what_is_typed() -> None:
+    """A folder for any process of this host; what is not typed is as the sweep has it."""
+    assert worker.Asked.read([]).reached == ()
+    folder = ("dir", str(Path.cwd() / "lab"))
+    assert worker.Asked.read(["tracking.dir=lab"]).reached == (folder,)
+    typed = ["tracking.uri=http://db:5000", "tracking.dir=lab"]
+    assert worker.Asked.read(typed).reached == (("uri", "http://db:5000"), folder)
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,13 @@ class StudyAddress:
     Attributes:
         storage: path of a journal file, or the URL of a database.
         name: the study's name.
+        tracking: `uri` and `dir` by which this host reaches the runs of its trials, where it does
+            so otherwise than the host that made the study.
     """
 
     storage: str
     name: str
+    tracking: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """The storage for a message: the path, or the URL without its password."""

@@ -83,6 +83,8 @@ class SweepStudy(TrialQueue):
             except KeyError:
                 raise StoreError(f"there is no study {address.name} in {address}.") from None
             plan = Plan.from_json(study.user_attrs[PLAN])
+        if address.tracking:
+            plan = plan.logged_to(dict(address.tracking))
         return cls._ready(study, storage, plan if checked else plan.unchecked(), address)
 
     @classmethod
