@@ -83,11 +83,8 @@ def run(
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
     """
-    # Load and identify
-    code.import_all()
     clock, swept = Clock(), trial.swept if trial else ()
-    with clock("data"), reading_bar(config.trainer.progress):
-        experiment = Experiment.load(config, store)
+    experiment = _load(config, store, clock)
     with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
@@ -121,6 +118,13 @@ def run(
         left_out=left_out,
         notices=(*experiment.dataset.notices, *epochs.remarks, *log.cut_texts(config)),
     )
+
+
+def _load(config: Config, store: Store, clock: Clock) -> Experiment:
+    """Read and identify what is trained, by the code as it is now."""
+    code.import_all()
+    with clock("data"), reading_bar(config.trainer.progress):
+        return Experiment.load(config, store)
 
 
 @contextmanager
