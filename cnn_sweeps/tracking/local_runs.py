@@ -36,6 +36,7 @@ VALUES: Final = {
 }
 """The tables of what a run has by name, and how a value stands there; MLflow writes NaN apart."""
 LISTED: Final = "IN (SELECT value FROM json_each(?))"
+ACTIVE_IN: Final = f"runs.lifecycle_stage = 'active' AND runs.experiment_id {LISTED}"
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,16 @@ class LocalRuns:
     def select(self, selection: Selection, experiments: Collection[str]) -> list[RunRecord]:
         """The active runs of some experiments that are sought, in no order."""
         condition, values = selection.to_sql()
-        where = f"runs.lifecycle_stage = 'active' AND runs.experiment_id {LISTED} AND {condition}"
         with self._opened() as connection:
-            return _records(connection, where, [json.dumps([*map(int, experiments)]), *values])
+            where = f"{ACTIVE_IN} AND {condition}"
+            return _records(connection, where, [_numbers(experiments), *values])
+
+    def count(self, experiments: Collection[str]) -> int:
+        """How many active runs some experiments have."""
+        asked = f"SELECT count(*) FROM runs WHERE {ACTIVE_IN}"  # noqa: S608 -- ours
+        with self._opened() as connection:
+            (found,) = connection.execute(asked, (_numbers(experiments),)).fetchone()
+        return int(found)
 
     def points(self, run_ids: Sequence[str], metric: str) -> list[tuple[str, int, float]]:
         """All that was logged of a metric, by the time of logging: run id, step and value."""
@@ -134,6 +142,11 @@ def _by_run(
     for run_id, name, value in connection.execute(asked, (json.dumps(run_ids),)):
         found.setdefault(run_id, {})[name] = value
     return found
+
+
+def _numbers(experiments: Collection[str]) -> str:
+    """The ids of experiments as they stand in the tables."""
+    return json.dumps([*map(int, experiments)])
 
 
 def _number(value: float | None) -> float:

@@ -14,7 +14,7 @@ from stores import ready
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import PrunedError, StoreError
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, local_runs
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, local_runs, queries
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import CONFIG_HASH, KIND, STUDY_NAME
 from cnn_sweeps.tracking.selection import Selection
@@ -98,6 +98,22 @@ def test_runs_are_found_as_by_a_filter(filled: Store, name: str) -> None:
     if "%" not in selection.tags:  # a filter has no way to write it
         assert found == [run.run_id for run in theirs]
     assert (found == []) == (name == "nothing")
+
+
+@pytest.mark.parametrize(("size", "whole"), [(5, True), (4, False)])
+def test_pages_are_left_to_the_client_where_there_are_several(
+    filled: Store, monkeypatch: pytest.MonkeyPatch, size: int, whole: bool
+) -> None:
+    """A large store is not read as a whole; what is found is the same."""
+    order = ["attributes.start_time DESC"]
+    asked = [*queries.ordered_runs(filled, "", None, order, size=size)]
+    assert asked[0][1] == whole
+    found = {run.run_id for page, _ in asked for run in page}
+    assert found == {run.run_id for run in queries.matching_runs(filled)}
+    assert len(found) == 5
+    if whole:
+        monkeypatch.setattr(filled.client, "search_runs", None)
+        assert next(queries.ordered_runs(filled, "", None, order, size=size))[1]
 
 
 def test_curves_are_read_point_for_point(filled: Store) -> None:
