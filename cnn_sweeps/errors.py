@@ -5,8 +5,10 @@
     - ConfigError              a key, a type, a value or a combination of them
       - NewerVersionError      what is stored has a field that this version does not know
     - DataError                a file that is missing, broken or not what was declared
-      - UnreadableImageError   one file among many that is no image, with the kind of its fault
+      - UnreadableFileError    one file among many that cannot be read; the others can
+        - UnreadableImageError one that is no image, with the kind of its fault
     - StoreError               the tracking database, the study or the disk refuses
+      - NotStoredError         neither the model of a run nor the epoch that it ended with is stored
     - UnknownHashError         no run, or more than one, has that hash
     - UnknownStudyError        no study, or more than one, has that name
     - RecordError              what is stored of a run was changed, or cannot be done again
@@ -45,7 +47,23 @@ class DataError(InputError):
     """A data file is missing, broken or not what the configuration says it is."""
 
 
-class UnreadableImageError(DataError):
+class UnreadableFileError(DataError):
+    """One file among many that cannot be read.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: object, said: str) -> None:
+        # Both are args, so that the error can be pickled on its way out of a worker.
+        super().__init__(path, said)
+        self.path, self._said = path, said
+
+    def __str__(self) -> str:
+        return self._said
+
+
+class UnreadableImageError(UnreadableFileError):
     """A file that cannot be read as an image.
 
     Attributes:
@@ -55,16 +73,17 @@ class UnreadableImageError(DataError):
     """
 
     def __init__(self, path: object, kind: str, remedy: str = "fix or remove it") -> None:
-        # All are args, so that the error can be pickled on its way out of a worker.
-        super().__init__(path, kind, remedy)
-        self.path, self.kind, self.remedy = path, kind, remedy
-
-    def __str__(self) -> str:
-        return f"{self.path} cannot be read as an image ({self.kind}); {self.remedy}."
+        super().__init__(path, f"{path} cannot be read as an image ({kind}); {remedy}.")
+        self.kind, self.remedy = kind, remedy
+        self.args = (path, kind, remedy)  # for pickle, as above
 
 
 class StoreError(InputError):
     """The tracking database, the study's journal or the disk cannot be used."""
+
+
+class NotStoredError(StoreError):
+    """The weights of a run are nowhere: it stored no model, and the epoch it ended with is gone."""
 
 
 class UnknownHashError(InputError):

@@ -17,10 +17,11 @@ from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from pictures import leave_undrawn, pictures
 from sqlalchemy import Engine, event
-from stores import finished, migrated_database, store, tracking
+from stores import finished, home, migrated_database, store, tracking
 
 __all__ = [
     "finished",
+    "home",
     "hydra_restore_singletons",
     "in_tmp",
     "isolated",

@@ -198,6 +198,7 @@ class Command:
                 process.kill()
         if self.process is not None:
             self.process.kill()
+            self.process.wait()
 
     def is_over(self) -> bool:
         """Whether it has ended as it should; it is typed again where it has not."""
@@ -224,7 +225,6 @@ def command(host: Host, *words: str, variables: Mapping[str, str]) -> Iterator[C
         yield made
     finally:
         made.kill()
-        made.wait()
 
 
 def until(condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:

@@ -1,8 +1,8 @@
 """Stores for tests: a migrated, empty MLflow database is made once and copied.
 
 Migrating takes seconds, copying 0.05 s. A test asks for `tracking` (settings of a ready
-folder of its own) or `store` (the same, opened), or for `finished` (a run, trained once) and copies
-that.
+folder of its own) or `store` (the same, opened), or for `finished` (a run, trained once)
+and copies that, or for `home` (its copy, opened).
 """
 
 import fcntl
@@ -101,6 +101,13 @@ def finished(
     with ready(tmp_path_factory.mktemp("finished"), migrated_database) as tracking:
         result = run(with_figures(trainer={"epochs": 2}), Store.open(tracking))
         yield Finished(home=tracking.dir, result=result)
+
+
+@pytest.fixture
+def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store in which that run has finished."""
+    with copy_of(finished.home, tmp_path) as copied:
+        yield copied
 
 
 def close(uri: str) -> None:

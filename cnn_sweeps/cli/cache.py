@@ -10,7 +10,14 @@ from typing import Any
 from cnn_sweeps.cli import output, shared_cache
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.cli.shared_cache import SharedAsked
-from cnn_sweeps.cli.trajectory_rows import count, found_faults, say_checked, table, told_of
+from cnn_sweeps.cli.trajectory_rows import (
+    count,
+    found_faults,
+    refuse_several,
+    say_checked,
+    table,
+    told_of,
+)
 from cnn_sweeps.data import decoded
 from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
@@ -65,17 +72,12 @@ class Asked:
         if self.prefix is None:
             return every
         meant = [entry for entry in every if entry.trajectory_hash.startswith(self.prefix)]
-        hashes = sorted({entry.trajectory_hash for entry in meant})
-        if not hashes:
+        if not meant:
             raise UnknownHashError(
                 f"no trajectory hash begins with {self.prefix}, in {self.place}.\n"
                 "  cnn-sweeps cache lists all; look elsewhere with tracking.dir=FOLDER."
             )
-        if len(hashes) > 1:
-            raise UnknownHashError(
-                f"{self.prefix} matches {len(hashes)} trajectory hashes; type more "
-                "digits:\n" + "\n".join(f"  {each[: SHOWN + 4]}" for each in hashes[:10])
-            )
+        refuse_several(self.prefix, (entry.trajectory_hash for entry in meant))
         return meant
 
     @property
@@ -156,7 +158,7 @@ def show(asked: Asked) -> int:
         _print_json(folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **more)
         return 0
     if not rows:
-        say(f"the cache in {asked.place} is empty.")
+        say(_empty(asked))
     else:
         out = output.console()
         used = [f"{datetime.fromisoformat(row['last_used']):%Y-%m-%d %H:%M}" for row in rows]
@@ -198,16 +200,15 @@ def verify(asked: Asked) -> int:
             **_some(images_checked=len(images), images_damaged=damaged, files_changed=changed),
             **_some(features_damaged=[entry.name for entry in broken]),
         )
-    elif not entries:
-        say(f"the cache in {asked.place} is empty.")
-    else:
-        say_checked(entries, faults, REMEDY)
-    if images and not asked.json:
+        return 1 if faults or damaged or changed or broken else 0
+    if entries or not (images or asked.feature_sets or broken or changed):
+        say_checked(entries, faults, REMEDY) if entries else say(_empty(asked))
+    if images:
         what = f"{len(damaged)} damaged and deleted; decoded again when needed"
         say(f"{pluralize(len(images), 'set')} of decoded images checked: {what}.")
-        for path in changed:
-            say(f"{path} has changed, while its size and time have not: it is read again.")
-    if broken and not asked.json:
+    for path in changed:
+        say(f"{path} has changed, while its size and time have not: it is read again.")
+    if broken:
         say(f"{pluralize(len(broken), 'damaged set')} of backbone features deleted.")
     return 1 if faults or damaged or changed or broken else 0
 
@@ -242,20 +243,22 @@ def clear(asked: Asked) -> int:
             **lists,
         )
         return 0
-    deleted = f"{count(gone)} deleted, {_size(freed)} freed."
-    say(deleted if rows else f"the cache in {asked.place} is empty.")
-    if images:
-        size = _size(sum(row["bytes"] for row in images))
-        say(f"{pluralize(len(images), 'set')} of decoded images deleted, {size} freed.")
-    if sets:
-        size = _size(sum(row["bytes"] for row in sets))
-        say(f"{pluralize(len(sets), 'set')} of backbone features deleted, {size} freed.")
+    told = [f"{count(gone)} deleted, {_size(freed)} freed."] if rows else []
+    for what, found in (("decoded images", images), ("backbone features", sets)):
+        if found:
+            size = _size(sum(row["bytes"] for row in found))
+            told.append(f"{pluralize(len(found), 'set')} of {what} deleted, {size} freed.")
+    say("\n".join(told or [_empty(asked)]))
     for entry in stay:
         say(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
     return 0
 
 
 ACTIONS: dict[str, Callable[[Asked], int]] = {"list": show, "verify": verify, "clear": clear}
+
+
+def _empty(asked: Asked) -> str:
+    return f"the cache in {asked.place} is empty."
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _parser() -> Arguments:
         "--ascending",
         action="store_true",
         default=None,
-        help="lower is better (default except for accuracies and images per second)",
+        help="lower is better (default: as the metric says; higher for accuracies, F1 and AUCs)",
     )
     order.add_argument(
         "--descending", dest="ascending", action="store_false", help="higher is better"

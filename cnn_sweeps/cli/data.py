@@ -47,14 +47,18 @@ def main(typed: list[str]) -> int:
     parser.add_argument(
         "--first",
         type=whole_number,
-        default=FIRST,
         metavar="N",
         help=f"label errors to list ({FIRST})",
     )
     parser.add_trust()
     asked = parser.read(typed)
     if asked.names or asked.run_id:
+        if asked.output:
+            raise ConfigError("--output is about a data set: leave it out, or leave HASH out.")
         return _label_errors(asked)
+    for option, given in (("first", asked.first is not None), ("trust", asked.trust)):
+        if given:
+            raise ConfigError(f"--{option} is about the images of a run: type its HASH as well.")
     return _overview(asked)
 
 
@@ -92,17 +96,13 @@ def _label_errors(asked: Namespace) -> int:
     places, where = validate.places(asked.overrides)
     record = api.load(name, *where, run_id=asked.run_id)
 
-    from cnn_sweeps.runs.record import check_finished, verify  # noqa: PLC0415
-    from cnn_sweeps.runs.restore import importable_source, restored_config  # noqa: PLC0415
+    from cnn_sweeps.runs.restore import reopened  # noqa: PLC0415
 
-    check_finished(record)
-    verify(record)
-    config = restored_config(record, record.config.tracking, places)
-    with importable_source(record, trust=asked.trust):
+    with reopened(record, places, trust=asked.trust) as config:
         with quiet_stderr():
             from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
         suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)
-    shown = suspects[: asked.first]
+    shown = suspects[: asked.first or FIRST]
     columns = {
         "image": [each.name for each in shown],
         "label": [each.label for each in shown],

@@ -112,9 +112,11 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Pa
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    source = record.source
-    own = {"source_sha256": source.sha256} if source else {}
-    imports = {each.path: each.sha256 for each in source.imports} if source else {}
+    sources = {"source_sha256": record.source, "loss_sha256": record.loss_source}
+    sources |= {f"{key}_sha256": source for key, source in record.metric_sources.items()}
+    found = {key: source for key, source in sources.items() if source}
+    own = {key: source.sha256 for key, source in found.items()}
+    imports = {each.path: each.sha256 for source in found.values() for each in source.imports}
     return asdict(record.identity) | own | imports
 
 

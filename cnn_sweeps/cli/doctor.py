@@ -1,6 +1,7 @@
 """`cnn-sweeps doctor`: every check, a line for each finding."""
 
 import os
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from cnn_sweeps.cli.arguments import MANY, Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.doctor import data, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.runs.validate import compose_machine
 from cnn_sweeps.text.format import pluralize
@@ -56,6 +57,9 @@ def main(typed: list[str]) -> int:
     asked = parser.read(typed)
     config = compose_machine(asked.overrides)
     if asked.close_runs:
+        if asked.json or asked.gpu:
+            option = "--json" if asked.json else "--gpu"
+            raise ConfigError(f"{option} is about the checks: leave it out with --close-runs.")
         return _close_runs(config.tracking, asked.names)
     if asked.names:
         parser.refuse(asked.names)
@@ -116,15 +120,19 @@ def _print(findings: list[Finding]) -> None:
 def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     """End runs that nobody writes to any more; never one whose process lives."""
     out, store = output.console(), Store.open_existing(tracking)
-    found = inspection.active_runs(resolve(tracking)) if store else []
+    place = resolve(tracking)
+    try:
+        found = inspection.active_runs(place) if store else []
+    except sqlite3.Error as error:
+        raise StoreError(f"{place} cannot be read ({error}); try again.") from error
     unknown = set(run_ids) - {run.run_id for run in found}
     if unknown:
-        raise ConfigError(f"{min(unknown)} is not a RUNNING run in {tracking.dir}.")
-    if living := [run for run in found if run.run_id in run_ids and leftovers.lives(run)]:
+        raise ConfigError(f"{min(unknown)} is not a RUNNING run in {place}.")
+    if living := [run for run in found if run.run_id in run_ids and run.lives]:
         raise ConfigError(
             f"{living[0].name} ({living[0].run_id}) is still running and was not closed."
         )
-    chosen = [r for r in found if (r.run_id in run_ids if run_ids else leftovers.lives(r) is False)]
+    chosen = [r for r in found if (r.run_id in run_ids if run_ids else r.lives is False)]
     for run in chosen:
         if store and _is_as_it_was(store, run):
             store.close_run(run.run_id, "FAILED", ENDED)

@@ -16,8 +16,8 @@ from cnn_sweeps.figures import learning_curves_png
 from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
 from cnn_sweeps.runs import validate
 from cnn_sweeps.runs.loaded import LoadedRun
-from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.restore import check_images, reopened
 from cnn_sweeps.runs.verdict import FINAL_METRICS
 from cnn_sweeps.tracking import notes
 from cnn_sweeps.tracking.names import CURVES_FILE
@@ -39,10 +39,7 @@ def main(typed: list[str]) -> int:
     name = asked.names[0] if asked.names else None
     places, where = validate.places(asked.overrides)
     record = api.load(name, *where, run_id=asked.run_id)
-    check_finished(record)
-    verify(record)
-    config = restored_config(record, record.config.tracking, places)
-    with importable_source(record, trust=asked.trust):
+    with reopened(record, places, trust=asked.trust) as config:
         return _make(asked, record, config)
 
 

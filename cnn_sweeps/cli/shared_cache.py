@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.trajectory_rows import count, found_faults, say_checked, table, told_of
+from cnn_sweeps.cli.trajectory_rows import (
+    count,
+    found_faults,
+    refuse_several,
+    say_checked,
+    table,
+    told_of,
+)
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
@@ -39,7 +46,7 @@ class SharedAsked:
         """The entries that are meant.
 
         Raises:
-            UnknownHashError: no trajectory has that prefix.
+            UnknownHashError: no trajectory, or several, have that prefix.
         """
         every = self.store.entries()
         meant = [each for each in every if each.trajectory_hash.startswith(self.prefix or "")]
@@ -48,6 +55,8 @@ class SharedAsked:
                 f"no trajectory hash begins with {self.prefix}, in {self.store.folder}.\n"
                 f"  cnn-sweeps cache trajectory.store={self.store.folder} lists all."
             )
+        if self.prefix is not None:
+            refuse_several(self.prefix, (entry.trajectory_hash for entry in meant))
         return meant
 
     @property

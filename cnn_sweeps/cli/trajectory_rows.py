@@ -1,8 +1,9 @@
 """What `cnn-sweeps cache` says of trajectories, one's own or those of a shared store."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
+from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
@@ -10,6 +11,7 @@ from cnn_sweeps.text.terminal import say
 from cnn_sweeps.trajectories.entry import TrajectoryFolder
 
 MB = 10**6
+MOST_NAMED = 10
 
 
 def told_of(entry: TrajectoryFolder) -> dict[str, Any]:
@@ -53,6 +55,20 @@ def table(
         first=("trajectory", "size MB", "epochs", name, "network"),
         every=every,
     )
+
+
+def refuse_several(prefix: str, hashes: Iterable[str]) -> None:
+    """Refuse a prefix that several trajectories have.
+
+    Raises:
+        UnknownHashError: the hashes are not one.
+    """
+    different = sorted({*hashes})
+    if len(different) > 1:
+        raise UnknownHashError(
+            f"{prefix} matches {len(different)} trajectory hashes; type more digits:\n"
+            + "\n".join(f"  {each[: SHOWN + 4]}" for each in different[:MOST_NAMED])
+        )
 
 
 def count(entries: Sized) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.cli.arguments import Arguments
@@ -16,12 +16,16 @@ from cnn_sweeps.text.terminal import say
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.display import View
+    from cnn_sweeps.sweeps.study.counts import Counts
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
 WAIT = 600.0
 """Seconds to wait for a study, and for more of its trials."""
 WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
 
+TRACKING = "tracking."
+OWN = ("uri", "dir", "patience")
+"""Settings of `tracking` that are those of a host, and not of the sweep."""
 TRUST = "run networks, losses and metrics that travel with the study and are not in this folder"
 
 
@@ -33,6 +37,7 @@ class Asked:
         study: its name or a prefix of it; None for the newest.
         storage: where studies are; None for the folder of `tracking`.
         tracking: says where that folder is.
+        reached: of it what was typed, by which this host reaches the runs of the sweep.
         count: worker processes.
         wait: seconds to wait for the study.
         patience: seconds to wait for a server that is away; None for what the sweep was told.
@@ -42,6 +47,7 @@ class Asked:
     study: str | None
     storage: str | None
     tracking: Tracking
+    reached: tuple[tuple[str, str], ...]
     count: int
     wait: float
     patience: float | None
@@ -78,19 +84,35 @@ class Asked:
             raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
-        tracking = compose_tracking(asked.overrides)
-        typed_here = any(
-            text.lstrip("+").startswith("tracking.patience=") for text in asked.overrides
-        )
+        keys, tracking = _keys(asked.overrides), compose_tracking(asked.overrides)
+        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.expanduser().absolute())}
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
             tracking=tracking,
+            reached=tuple((name, place) for name, place in places.items() if name in keys),
             count=count,
             wait=asked.wait,
-            patience=tracking.patience if typed_here else None,
+            patience=tracking.patience if "patience" in keys else None,
             trust=asked.trust,
         )
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    """The settings of `tracking` that were typed.
+
+    Raises:
+        ConfigError: one of them is the sweep's alone.
+    """
+    words = [text.lstrip("+").partition("=")[0] for text in overrides]
+    typed = {key.removeprefix(TRACKING) for key in words if key.startswith(TRACKING)}
+    if unused := sorted(typed.difference(OWN)):
+        raise ConfigError(
+            f"tracking.{unused[0]} has no effect here: the trials of a worker are logged as the "
+            f"sweep says, which it is typed for.\n  A worker takes "
+            f"{', '.join(f'tracking.{name}' for name in OWN)}."
+        )
+    return typed
 
 
 def main(typed: list[str]) -> int:
@@ -110,7 +132,9 @@ def main(typed: list[str]) -> int:
     from cnn_sweeps.sweeps.workers.signals import WORKER_STOPS  # noqa: PLC0415
 
     join = Join(
-        find=lambda: find_study(asked.study, asked.tracking, asked.storage),
+        find=lambda: replace(
+            find_study(asked.study, asked.tracking, asked.storage), tracking=asked.reached
+        ),
         workers=asked.count,
         wait=asked.wait,
         patience=asked.patience,
@@ -120,8 +144,19 @@ def main(typed: list[str]) -> int:
     )
     with interruptible(say, WORKER_STOPS) as interrupts:
         counts = join.work(interrupts)
-    say(f"{counts.finished} of {pluralize(counts.total, 'trial')} done; nothing waits.")
+    say(_ended(counts))
     return 0
+
+
+def _ended(counts: "Counts") -> str:
+    """How far the sweep is when its workers leave; what waits then may not begin any more."""
+    done = f"{counts.finished} of {pluralize(counts.total, 'trial')} done"
+    if not counts.waiting:
+        return f"{done}; nothing waits."
+    return (
+        f"{done}; {counts.waiting} wait, and the time of the sweep is over.\n"
+        "  Type it again with a larger hydra.sweeper.timeout."
+    )
 
 
 def _begun(study: "SweepStudy") -> "View":

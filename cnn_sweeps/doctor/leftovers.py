@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cnn_sweeps.doctor.finding import Finding, Machine, fail, ok, warn
-from cnn_sweeps.provenance.process import this_host
 from cnn_sweeps.text.format import duration
 from cnn_sweeps.tracking import inspection
 from cnn_sweeps.tracking.address import resolve
@@ -22,21 +21,14 @@ YOUNG = timedelta(days=1)
 """Age below which a run of an unknown process is not suspected."""
 
 
-def lives(run: ActiveRun) -> bool | None:
-    """Whether the process of a run lives; None where that cannot be known from here."""
-    if run.process is None or run.process.host != this_host():
-        return None
-    return run.process.lives(None)
-
-
 def runs(machine: Machine) -> Iterator[Finding]:
     """Runs that are RUNNING although their process has ended."""
     address = resolve(machine.config.tracking, machine.environ)
     if address.database is not None and not address.database.exists():
         return
     found = inspection.active_runs(address)
-    dead = [run for run in found if lives(run) is False]
-    unknown = [run for run in found if lives(run) is None and _age(run) > YOUNG]
+    dead = [run for run in found if run.lives is False]
+    unknown = [run for run in found if run.lives is None and _age(run) > YOUNG]
     if dead:
         yield warn(
             f"{_runs(dead)} RUNNING, but the process has exited: {_listed(dead)}",

@@ -69,7 +69,7 @@ def look_at(network: keras.Model) -> Seen:
         step = tf.function(lambda images: _steps(network, images)).get_concrete_function(
             tf.TensorSpec(images.shape, images.dtype)
         )
-        constants = _constants(step)
+        constants = constants_sha256(step)
         if any(PYTHON.fullmatch(operation) for operation in operations(step)):
             return Seen(constants=constants, outputs=None)
         before = [(variable, variable.numpy()) for variable in step.variables]
@@ -110,7 +110,7 @@ def _nodes(step: Any) -> Iterator[Any]:
     yield from (node for function in graph.library.function for node in function.node_def)
 
 
-def _constants(step: Any) -> bytes:
+def constants_sha256(step: Any) -> bytes:
     """Digest of the floating-point numbers in a traced function, in whatever order they stand."""
     nodes = (node for node in _nodes(step) if node.op == "Const")
     values = (

@@ -7,14 +7,16 @@ import ast
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
-from functools import cache
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from cnn_sweeps.data.readers import READERS
 from cnn_sweeps.models import NETWORKS
+from cnn_sweeps.provenance.kept import kept_text
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 
@@ -64,6 +66,8 @@ MODULES: Final = (
 SHOWN: Final = 16
 """Hex digits of the digest: it tells states of a checkout apart, and stands in messages."""
 
+KEPT: Final = "code.json"
+"""File with the digest of the code as it was last."""
 NAMING: Final = frozenset({"title"})
 """Functions of these modules that only name what is built, for a person."""
 
@@ -86,19 +90,30 @@ def digest(package: Path = PACKAGE) -> str | None:
     Args:
         package: folder of the package.
     """
-    content = hashlib.sha256()
     try:
-        for file in files_of(package):
-            own = hashlib.sha256(_code(file).encode()).hexdigest()
-            content.update(f"{file.relative_to(package).as_posix()} {own}\n".encode())
+        sources = {
+            file.relative_to(package).as_posix(): file.read_bytes() for file in files_of(package)
+        }
     except OSError:
         return None
+    state = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode())
+    for name, source in sources.items():
+        state.update(f"{name} {hashlib.sha256(source).hexdigest()}\n".encode())
+    return kept_text(KEPT, state.hexdigest(), partial(_digest, sources))
+
+
+def _digest(sources: Mapping[str, bytes]) -> str:
+    """The same of the sources by their names: read by Python, which takes half a second."""
+    content = hashlib.sha256()
+    for name, source in sources.items():
+        own = hashlib.sha256(_code(source).encode()).hexdigest()
+        content.update(f"{name} {own}\n".encode())
     return content.hexdigest()[:SHOWN]
 
 
-def _code(file: Path) -> str:
+def _code(source: bytes) -> str:
     """A module as what Python makes of it, without docstrings and without what only names."""
-    tree = ast.parse(file.read_bytes())
+    tree = ast.parse(source)
     tree.body = [
         node
         for node in tree.body

@@ -131,6 +131,8 @@ class Environment:
         precision: Keras dtype policy; None before Keras is imported.
         decoded: digest of the pixels that image files were decoded to, where the data are named
             by the files: another decoder may have made others; None for all other data.
+        loss: digest of what a user's own loss gives for a few images: it may read a file; None
+            without one.
         git_commit: commit of the repository around the working directory; outside of one,
             of the checkout that this package was installed from in place, if it was.
         git_dirty: whether tracked files differ from that commit.
@@ -156,6 +158,7 @@ class Environment:
     git_commit: str | None
     git_dirty: bool | None
     decoded: str | None = None
+    loss: str | None = None
 
     @classmethod
     def capture(
@@ -164,6 +167,7 @@ class Environment:
         threads: int,
         deterministic: bool,
         decoded: str | None = None,
+        loss: str | None = None,
         beside: tuple[str, ...] = (),
     ) -> "Environment":
         """The environment of this process, now; never fails and imports nothing heavy.
@@ -172,6 +176,7 @@ class Environment:
             threads: see above.
             deterministic: see above.
             decoded: see above.
+            loss: see above.
             beside: those of `NETWORKS` that make the network.
         """
         cpu, flags = _processor()
@@ -197,6 +202,7 @@ class Environment:
             git_commit=commit,
             git_dirty=dirty,
             decoded=decoded,
+            loss=loss,
         )
 
     @classmethod
@@ -209,7 +215,14 @@ class Environment:
         """
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 -- for what is stored
 
-        values = {"variables": {}, "code": None, "watching": 1, "decoded": None, **stored}
+        values = {
+            "variables": {},
+            "code": None,
+            "watching": 1,
+            "decoded": None,
+            "loss": None,
+            **stored,
+        }
         known = {field.name: values[field.name] for field in fields(cls)}
         try:
             read = TypeAdapter(cls).validate_python(known)
@@ -240,9 +253,9 @@ class Environment:
         may, but must not, so neither it nor its version is part of this: they excuse nothing.
         """
         values = self.as_dict()
-        pixels = {} if self.decoded is None else {"decoded": self.decoded}
+        beside = {"decoded": self.decoded, "loss": self.loss}
         return {
-            **pixels,
+            **{name: digest for name, digest in beside.items() if digest is not None},
             "python": _minor(self.python),
             "system": _system(self.platform),
             "packages": _computing(self.packages),

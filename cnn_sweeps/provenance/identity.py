@@ -24,7 +24,7 @@ code of the user's is run for a hash, and nothing that is built counts.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -187,29 +187,37 @@ def _link(segment: Segment) -> dict[str, Any]:
 def _fields(value: Any, *, trajectory: bool) -> dict[str, Any]:
     plain = {
         f.name: _plain(getattr(value, f.name), trajectory=trajectory)
-        for f in dataclasses.fields(value)
-        if _counts(value, f, trajectory=trajectory)
+        for f in _counting(value.__class__, trajectory=trajectory)
+        if active(value, f)
     }
     if isinstance(value, CnnModel) and value.conv_blocks:
         plain["filters"] = list(filters(value))
     if isinstance(value, Split):
         kind = str(getattr(value, "name", ""))
         plain["rules"] = rules.least_number(rules.DATA, value.rules, kind)
-    neutral = {
-        f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
-        for f in dataclasses.fields(value)
-        if "neutral" in f.metadata
-    }
+    neutral = _neutral(value.__class__, trajectory=trajectory)
     return {k: v for k, v in plain.items() if k not in neutral or v != neutral[k]}
 
 
-def _counts(value: Any, field: dataclasses.Field[Any], *, trajectory: bool) -> bool:
-    marks = field.metadata
-    return (
-        marks.get("identity", True)
-        and (marks.get("trajectory", True) or not trajectory)
-        and active(value, field)
+@cache
+def _counting(kind: type, *, trajectory: bool) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a dataclass that are part of a hash, wherever they have an effect."""
+    return tuple(
+        f
+        for f in dataclasses.fields(kind)
+        if f.metadata.get("identity", True)
+        and (f.metadata.get("trajectory", True) or not trajectory)
     )
+
+
+@cache
+def _neutral(kind: type, *, trajectory: bool) -> dict[str, Any]:
+    """The neutral values of a dataclass, as plain ones."""
+    return {
+        f.name: _plain(f.metadata["neutral"], trajectory=trajectory)
+        for f in dataclasses.fields(kind)
+        if "neutral" in f.metadata
+    }
 
 
 def _plain(value: Any, *, trajectory: bool) -> Any:

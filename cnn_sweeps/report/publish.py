@@ -21,7 +21,14 @@ HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg",
 
 def warm_up() -> None:
     """Import beside whatever else goes on what a report needs."""
-    Thread(target=import_quickly, args=HEAVY, daemon=True).start()
+    Thread(target=_import, daemon=True).start()
+
+
+def _import() -> None:
+    import_quickly(*HEAVY)
+    from cnn_sweeps.sweeps.results import collect  # noqa: PLC0415 -- see HEAVY
+
+    collect.import_importance()
 
 
 def publish(study: SweepStudy, store: Store, read: Reading | None = None) -> str:
@@ -55,7 +62,7 @@ def published(study: SweepStudy, store: Store, read: Reading) -> str | None:
 
 
 def _made_of(read: Reading) -> str:
-    return sha256([read.digest(figures.EVALUATION), version("cnn-sweeps")])
+    return sha256([read.digest(figures.EVALUATION, figures.EXAMPLES), version("cnn-sweeps")])
 
 
 def _write(read: Reading, parent: TrackedRun) -> None:

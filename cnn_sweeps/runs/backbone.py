@@ -11,10 +11,10 @@ import keras
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import Config, CustomModel, Head, PretrainedModel, own_network
 from cnn_sweeps.data.decoded import cache_folder
-from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.models import imports
+from cnn_sweeps.errors import ConfigError, NotStoredError, RecordError
 from cnn_sweeps.models import pretrained as models
 from cnn_sweeps.models.names import title
+from cnn_sweeps.models.pretrained import KEY
 from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.environment import Environment
@@ -34,7 +34,7 @@ def fill_backbone(network: keras.Model, config: Config, store: Store) -> None:
 
     Raises:
         ConfigError: a file has the weights of another network.
-        RecordError: what is stored of the run was changed.
+        RecordError: what is stored of the run was changed, or is not stored any more.
     """
     model = pretrained.begun_with(config)
     if model is None:
@@ -83,12 +83,9 @@ def feature_cache(
 
 
 def _files_of(own: CustomModel | None) -> list[str]:
-    """Digests of the files of a user's own network that was built last; none for one of ours."""
-    if own is None:
-        return []
-    source = Source.find(own.function)
-    files = (*(source.files if source else ()), *imports.unseen_modules(source))
-    return [each.sha256 for each in files]
+    """Digests of the files of a user's own network; none for one of ours."""
+    source = Source.find(own.function) if own else None
+    return [each.sha256 for each in source.files] if source else []
 
 
 def pack(record: Record, store: Store, *, trust: bool = False) -> PackedWeights:
@@ -129,10 +126,17 @@ def pack(record: Record, store: Store, *, trust: bool = False) -> PackedWeights:
 
 
 def load(trained: TrainedRun, store: Store) -> keras.Model:
-    """The network of a run, filled and checked, in the precision that it was trained with."""
+    """The network of a run, filled and checked, in the precision that it was trained with.
+
+    Raises:
+        RecordError: what is stored of it was changed, or its weights are not stored any more: no
+            fault of the store, so that a sweep goes on with its other trials.
+    """
     here, config = keras.config.dtype_policy(), trained.record.config
     keras.config.set_dtype_policy(config.trainer.precision)
     try:
         return stored_model.load(store, trained.run, config, trained.shape, trained.classes)
+    except NotStoredError as error:
+        raise RecordError(f"{KEY}={trained.run.config_hash}: {error}") from error
     finally:
         keras.config.set_dtype_policy(here)

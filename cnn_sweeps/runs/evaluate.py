@@ -7,8 +7,8 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.calibration import temperature
 from cnn_sweeps.evaluation.evaluation import Evaluation, Split
 from cnn_sweeps.runs import stored_model
-from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.restore import check_images, reopened
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.steps import scores
@@ -40,10 +40,7 @@ def evaluate(
         DataError: the images are missing, or are not those of the run.
         StoreError: neither model nor last epoch is stored, or the store refuses.
     """
-    check_finished(record)
-    verify(record)
-    config = restored_config(record, record.config.tracking, list(places))
-    with importable_source(record, trust=trust):
+    with reopened(record, places, trust=trust) as config:
         data = load_cached(config.data)
         check_images(record, data.digest)
         if split == "val" and not len(data.x_val):

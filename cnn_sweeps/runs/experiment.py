@@ -22,12 +22,15 @@ class Experiment:
             classes by their names, and with the digest of pretrained weights.
         dataset: the images.
         identity: the hashes.
+        loss_sha256: digest of a user's own loss (`training.own_loss`), which only calling it tells;
+            None before that, and without one.
         remarks: what a person should know of its network and its record, a sentence each.
     """
 
     config: Config
     dataset: Dataset
     identity: Identity
+    loss_sha256: str | None = None
     remarks: tuple[str, ...] = ()
 
     @classmethod

@@ -12,6 +12,7 @@ from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, METRIC_FOLDER, metric_folder
 from cnn_sweeps.provenance import requirements
+from cnn_sweeps.runs import export_folder
 from cnn_sweeps.runs.packed_weights import PackedWeights
 from cnn_sweeps.runs.pretrained import begun_with
 from cnn_sweeps.runs.record import CONFIG, Record, check_finished, functions_of, verify
@@ -35,23 +36,15 @@ def write(record: Record, folder: Path, weights: PackedWeights | None = None) ->
 
     Raises:
         RecordError: the run did not finish, or was changed; the folder is in use, or cannot be
-            written.
+            written, and nothing is left in it.
     """
     check_finished(record)
     verify(record)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RecordError(
-                f"{folder} is not empty, and nothing in it is overwritten.\n"
-                "  Type cnn-sweeps export HASH ANOTHER_FOLDER"
-            )
+    with export_folder.filled(folder):
         for path, content in _files(record, weights).items():
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    except OSError as error:
-        raise RecordError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
 def read(folder: Path) -> Record:

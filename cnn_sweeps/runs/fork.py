@@ -21,15 +21,14 @@ from cnn_sweeps.config.path import (
     with_changes,
 )
 from cnn_sweeps.config.schema import DECAYING, Config, Tracking, own_network
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
-from cnn_sweeps.models.hub import packages_of
-from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity, identify
 from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.lineage import lineage_lines
 from cnn_sweeps.runs.record import Record, verify
 from cnn_sweeps.runs.restore import threads
+from cnn_sweeps.runs.stored_epochs import environment_of
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
@@ -79,12 +78,7 @@ class Fork:
             from cnn_sweeps.trajectories import resume  # noqa: PLC0415 -- TensorFlow
         config = self.config
         configure_backend(config.trainer, config.seed)
-        environment = Environment.capture(
-            threads=config.trainer.threads,
-            deterministic=config.trainer.deterministic,
-            decoded=load_cached(config.data).decoded,
-            beside=packages_of(config.model),
-        )
+        environment = environment_of(Experiment.load(config), config.trainer.threads)
         stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)
         chain = resume.chain(stored, config, self.identity, environment)
         # What it shares with its parent, or with an earlier fork, may reach further.

@@ -9,12 +9,15 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
+from cnn_sweeps.config.metrics import KEY as METRICS
+from cnn_sweeps.config.metrics import PREFIX, own_metrics
 from cnn_sweeps.config.stored import with_neutral_values
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation import named
@@ -181,6 +184,8 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
         UnknownHashError: a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
+    if question.ascending is None:
+        question = replace(question, ascending=_declared(store, question))
     runs, whole = _read(store, prefixes, question)
     chosen = _of_hashes(runs, prefixes, store)
     board = Leaderboard.of(
@@ -247,6 +252,22 @@ def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunReco
     own = f"tags.{CONFIG_HASH} = '{config_hash}'"
     where = f"{question.where} AND {own}" if question.where.strip() else own
     return queries.matching_runs(store, where, question.experiment)
+
+
+def _declared(store: Store, question: Question) -> bool | None:
+    """Whether less of a user's own metric is better, by the newest run that says it."""
+    name = question.metric.removeprefix(PREFIX)
+    if name == question.metric or not name.isidentifier() or named.find_metric(name):
+        return None
+    asked = f"params.`{METRICS}` LIKE '%:{name}:%'"
+    newest = ["attributes.start_time DESC"]
+    runs, _ = next(queries.ordered_runs(store, asked, question.experiment, newest, size=1))
+    for run in runs:
+        with suppress(ValueError):  # cut by MLflow
+            for own in own_metrics(json.loads(run.params[METRICS])):
+                if own.name == name and own.higher_is_better is not None:
+                    return not own.higher_is_better
+    return None
 
 
 def _hints(store: Store, question: Question) -> tuple[str, ...]:

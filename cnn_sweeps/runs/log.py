@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.metrics import own_metrics
-from cnn_sweeps.config.schema import Config, TrainerConfig, own_network
+from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.config.stored import without_neutral
 from cnn_sweeps.models.build import layer_table, summary_text
 from cnn_sweeps.models.names import title
@@ -31,7 +31,7 @@ from cnn_sweeps.tracking.names import (
     WEIGHTS,
 )
 from cnn_sweeps.training import backend, freezing, state, stopping
-from cnn_sweeps.training.epoch import TrainingResult
+from cnn_sweeps.training.epoch import TIMES, TrainingResult
 
 if TYPE_CHECKING:
     import keras
@@ -139,7 +139,7 @@ def cut_texts(config: Config) -> tuple[str, ...]:
 
 def log_results(
     tracked: TrackedRun,
-    trainer: TrainerConfig,
+    config: Config,
     metrics: Mapping[str, float],
     trained: TrainingResult,
     model: "keras.Model",
@@ -147,22 +147,42 @@ def log_results(
 ) -> str:
     """Log the final metrics, the digest of the weights, where these are, and why training ended.
 
-    The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
-    pages show a number and no curve of one point.
-
     Returns:
         The digest of the weights.
     """
-    logged = trained.epochs[-1].metrics.keys()
-    tracked.log_metrics({key: value for key, value in metrics.items() if key not in logged})
+    tracked.log_steps(final_steps(trained, metrics))
     chosen = {names.CHOSEN: trained.chosen} if trained.average else {}
     weights = state.weights_sha256(model)
     left = {names.MODEL_FROM: model_from} if model_from else {}
-    early = stopping.is_stopped_early(trainer, trained.epochs)
+    early = stopping.is_stopped_early(config.trainer, trained.epochs)
     stopped = {names.BY_CALLBACK: trained.stopped} if early else {}
     told = {WEIGHTS: weights, STOP_REASON: trained.stopped}
     tracked.set_tags({**told, **chosen, **left, **stopped})
     return weights
+
+
+def final_steps(
+    trained: TrainingResult, metrics: Mapping[str, float]
+) -> dict[int, Mapping[str, float]]:
+    """What is logged at the end, by step.
+
+    The metrics of the last epoch are logged already. The others belong to step 0, where MLflow's
+    pages show a number and no curve of one point. Where the weights are those of another epoch, or
+    an average, their scores are one more step, as in MLflow's own logging of Keras: so the last
+    value of a metric is that of the weights, for whoever ranks runs by it.
+
+    Args:
+        trained: the epochs, and which of them counts.
+        metrics: of the run.
+    """
+    last = trained.epochs[-1]
+    steps: dict[int, Mapping[str, float]] = {
+        0: {key: value for key, value in metrics.items() if key not in last.metrics}
+    }
+    scores = {key: value for key, value in trained.metrics.items() if key not in TIMES}
+    if moved := {key: value for key, value in scores.items() if last.metrics.get(key) != value}:
+        steps[last.number + 1] = moved
+    return steps
 
 
 def stored_epoch(experiment: Experiment, trained: TrainingResult) -> str:

@@ -25,7 +25,12 @@ from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store, model_files
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 from cnn_sweeps.training.epoch import WeightAverage
-from cnn_sweeps.training.validation_metrics import ValidationMetrics, check_names, key_of
+from cnn_sweeps.training.validation_metrics import (
+    ValidationMetrics,
+    check_names,
+    key_of,
+    stored_value,
+)
 from cnn_sweeps.trajectories.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -237,7 +242,8 @@ class Measurer:
     def stored_values(self, path: StoredPath, one: EpochRecord) -> dict[str, float]:
         """The metrics of an epoch that are stored with it, as `val_macro_f1`."""
         stored = path.metrics(one)
-        return {f"{PREFIX}{n}": stored[key] for n, key in self.keys.items() if key in stored}
+        known = {name: stored_value(stored, key) for name, key in self.keys.items()}
+        return {f"{PREFIX}{name}": v for name, v in known.items() if v is not None}
 
     def _known(self, path: StoredPath, one: EpochRecord) -> dict[str, float]:
         """What is stored, by name: with the epochs, or with the run."""

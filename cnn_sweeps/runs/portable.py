@@ -4,9 +4,8 @@ What is written is read back and held against the original on the test images be
 Import this module late: it imports TensorFlow.
 """
 
-import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.evaluation.evaluation import Evaluation
-from cnn_sweeps.runs import model_card, stored_model
-from cnn_sweeps.runs.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs import export_folder, model_card, stored_model
+from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.restore import check_images, reopened
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store, models
@@ -163,11 +162,8 @@ def export(
     """
     if form not in FORMATS:
         raise ConfigError(f"There is no format {form}; there are {', '.join(FORMATS)}.")
-    check_finished(record)
-    verify(record)
-    _check_empty(folder)
-    config = restored_config(record, record.config.tracking, list(places))
-    with importable_source(record, trust=trust):
+    export_folder.check_unused(folder)
+    with reopened(record, places, trust=trust) as config:
         data = load_cached(config.data)
         check_images(record, data.digest)
         configure_backend(config.trainer, config.seed)
@@ -175,7 +171,7 @@ def export(
         model = stored_model.load(store, run, config, data.shape, data.num_classes)
         made = models.Portable.of(model, shape=data.shape, num_classes=data.num_classes)
         _check_holds(form, made)
-        try:
+        with export_folder.filled(folder):
             found = _written(folder, FORMATS[form], made.model, data)
             if form == "keras":
                 models.describe(folder / FORMATS[form].file, _about(record, data))
@@ -183,12 +179,6 @@ def export(
             texts = _texts(record, data, found, form, compared[-1])
             for name, text in texts.items():
                 (folder / name).write_text(text, encoding="utf-8")
-        except OSError as error:
-            _remove(folder)
-            raise RecordError(f"{folder} cannot be written: {error.strerror or error}.") from error
-        except BaseException:
-            _remove(folder)
-            raise
     files = tuple(sorted([FORMATS[form].file, *texts]))
     return Exported(folder, files, *compared)
 
@@ -209,7 +199,6 @@ def _check_holds(form: str, made: models.Portable) -> None:
 
 def _written(folder: Path, form: Format, model: "keras.Model", data: Dataset) -> NDArray[Any]:
     """Write a network and read it back; what it gives for the test images, (n, classes)."""
-    folder.mkdir(parents=True, exist_ok=True)
     with quiet_stderr(), warnings.catch_warnings(action="ignore"):  # among Keras, NumPy, LiteRT
         form.write(model, folder / form.file)
         again = form.read(folder / form.file)
@@ -262,28 +251,7 @@ def _texts(
     }
 
 
-def _batches(data: Dataset) -> list[NDArray[Any]]:
-    starts = range(0, len(data.x_test), EVALUATION_BATCH)
-    return [data.x_test[at : at + EVALUATION_BATCH].astype(np.float32) for at in starts]
-
-
-def _check_empty(folder: Path) -> None:
-    """Refuse a folder that holds something: nothing is overwritten.
-
-    Raises:
-        RecordError: it does, or cannot be read.
-    """
-    try:
-        used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        raise RecordError(f"{folder} cannot be read: {error.strerror or error}.") from error
-    if used:
-        raise RecordError(
-            f"{folder} is not empty, and nothing in it is overwritten.\n"
-            "  Type cnn-sweeps export HASH ANOTHER_FOLDER"
-        )
-
-
-def _remove(folder: Path) -> None:
-    """Leave nothing of an export that failed; the folder was empty before."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _batches(data: Dataset) -> Iterator[NDArray[Any]]:
+    """The test images a batch at a time: all of them as floats may not fit into memory."""
+    for start in range(0, len(data.x_test), EVALUATION_BATCH):
+        yield data.x_test[start : start + EVALUATION_BATCH].astype(np.float32)

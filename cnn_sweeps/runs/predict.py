@@ -17,12 +17,14 @@ from PIL import Image
 
 from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.arrays import WHITEST, Images
+from cnn_sweeps.data.arrays import MOST_CHANNELS, Images
+from cnn_sweeps.data.files import as_data_error
 from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.data.readers import picture
-from cnn_sweeps.errors import DataError, UnreadableImageError
+from cnn_sweeps.errors import DataError, UnreadableFileError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.runs import stored_model
+from cnn_sweeps.runs.picture_arrays import pictures_in
 from cnn_sweeps.runs.prediction import Pictures, Predictions
 from cnn_sweeps.runs.record import Record, check_finished, verify
 from cnn_sweeps.runs.restore import importable_source
@@ -41,8 +43,6 @@ Color = Literal["rgb", "grayscale"]
 CHANNELS = (1, 3)
 """Channels that a picture file can have."""
 COUNTED = "pictures read"
-GRAY, COLOR = 3, 4
-"""Dimensions of an array of grayscale pictures, and of one with channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +105,14 @@ class Predictor:
     def _predicted(self, pictures: Iterable[Waiting]) -> Predictions:
         """Probabilities for pictures, of which a few at a time are in memory."""
         read: list[str] = []
-        unreadable: list[UnreadableImageError] = []
+        unreadable: list[UnreadableFileError] = []
         found = [np.empty((0, len(self.class_names)))]
         waiting: list[NDArray[np.uint8]] = []
         for name, decoded in pictures:
             try:
                 waiting.append(decoded())
                 read.append(name)
-            except UnreadableImageError as fault:
+            except UnreadableFileError as fault:
                 unreadable.append(fault)
             if len(waiting) == AT_A_TIME:
                 found.append(self._scores(np.stack(waiting)))
@@ -140,7 +140,7 @@ class Predictor:
         return str(path), partial(self._decoded, path)
 
     def _of_arrays(self, images: Any, first: int = 0) -> Iterator[Waiting]:
-        for number, image in enumerate(_as_bytes(images), first):
+        for number, image in enumerate(pictures_in(images, self.shape), first):
             yield f"image {number}", partial(self._of_bytes, image)
 
     def _scores(self, images: Images) -> NDArray[Any]:
@@ -154,14 +154,19 @@ class Predictor:
                 "predict arrays with cs.load(HASH).predict(images)."
             )
         color: Color = "grayscale" if channels == 1 else "rgb"
-        with picture.strict_decoding():
-            return picture.read(path, size, color=color, resize=self.resize).pixels
+        try:
+            with picture.strict_decoding(), as_data_error(path):
+                return picture.read(path, size, color=color, resize=self.resize).pixels
+        except UnreadableFileError:
+            raise
+        except DataError as error:  # a training would end, since it may pass
+            raise UnreadableFileError(path, str(error)) from error
 
     def _of_bytes(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture in memory, brought to the shape that the network takes."""
         if image.shape == self.shape:
             return image
-        if image.shape[2] not in CHANNELS:
+        if image.shape[2] > MOST_CHANNELS:
             raise DataError(self._channels(image.shape[2]))
         return self._resized(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
 
@@ -172,31 +177,3 @@ class Predictor:
 
     def _channels(self, count: int) -> str:
         return f"The images have {count} channels; the network takes {self.shape}."
-
-
-def _as_bytes(images: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
-    """Each picture as uint8 of (height, width, channels).
-
-    Raises:
-        DataError: another number of dimensions, or values out of range.
-    """
-    array = np.asarray(images)
-    if array.ndim == GRAY - 1 or (array.ndim == GRAY and array.shape[-1] in CHANNELS):
-        array = array[None]  # one picture: nobody has pictures that are three pixels wide
-    if array.ndim not in (GRAY, COLOR) or array.dtype.kind not in "uif" or 0 in array.shape[1:]:
-        raise DataError(
-            f"{array.dtype} of shape {array.shape} are no pictures; give (height, width), (height, "
-            "width, channels), (n, height, width) or (n, height, width, channels) with values from "
-            "0 to 255, or from 0 to 1."
-        )
-    if array.ndim == GRAY:
-        array = array[..., None]
-    for image in array:
-        low, high = image.min(), image.max()
-        if not (low >= 0 and high <= WHITEST):  # also where one is no number
-            raise DataError(
-                f"A picture has values from {low:g} to {high:g}; give 0 to 255, or 0 to 1."
-            )
-        if image.dtype.kind == "f":
-            image = np.rint(image * (WHITEST if high <= 1 else 1))  # noqa: PLW2901
-        yield image.astype(np.uint8)

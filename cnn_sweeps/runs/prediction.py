@@ -1,17 +1,18 @@
 """What a network says of new pictures: a probability for each class, the unsure ones first."""
 
-import csv
-import io
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.errors import UnreadableImageError
+from cnn_sweeps.errors import UnreadableFileError
+from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 
@@ -31,13 +32,13 @@ class Predictions:
         sources: the file of each picture, or which one it was.
         class_names: in the order of the probabilities.
         probabilities: (n, classes), float64, rows sum to 1.
-        unreadable: files that are no pictures, and why; they have no row.
+        unreadable: files that cannot be read, and why; they have no row.
     """
 
     sources: tuple[str, ...]
     class_names: tuple[str, ...]
     probabilities: NDArray[Any]
-    unreadable: tuple[UnreadableImageError, ...] = ()
+    unreadable: tuple[UnreadableFileError, ...] = ()
 
     def __len__(self) -> int:
         """How many pictures have probabilities."""
@@ -100,17 +101,19 @@ class Predictions:
 
     def to_csv(self, count: int) -> str:
         """The same as RFC 4180 has it, probabilities as numbers from 0 to 1."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(_head(min(count, len(self.class_names))))
-        for number in self.unsure_first:
-            best = self.top(number, count)
-            writer.writerow([self.sources[number], *(cell for pair in best for cell in pair)])
-        return text.getvalue()
+        head = _head(min(count, len(self.class_names)))
+        cells = (
+            (self.sources[number], *chain.from_iterable(self.top(number, count)))
+            for number in self.unsure_first
+        )
+        return csv_text(head, (dict(zip(head, row, strict=True)) for row in cells))
 
     def right(self) -> str | None:
-        """How many are right, where every file lies in a folder that is named after a class."""
-        folders = [Path(source).resolve().parent.name for source in self.sources]
+        """How many are right, where every file lies in a folder that is named after a class.
+
+        The folder is the one that was typed, also where it or the file is a link to elsewhere.
+        """
+        folders = [Path(os.path.abspath(source)).parent.name for source in self.sources]
         if not folders or not {*folders} <= {*self.class_names}:
             return None
         right = sum(map(str.__eq__, folders, self.classes))

@@ -7,7 +7,7 @@ experiment follows the machine: where its images lie, where it is logged, how it
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.pretrained import begun_with
-from cnn_sweeps.runs.record import Record, functions_of
+from cnn_sweeps.runs.record import Record, check_finished, functions_of, verify
 from cnn_sweeps.text.options import option
 
 PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
@@ -55,6 +55,26 @@ def restored_config(record: Record, tracking: Tracking, places: list[str]) -> Co
         # Every epoch is trained, and none is asked of others.
         trajectory=replace(config.trajectory, reuse=False, store=None, audit=0.0),
     )
+
+
+@contextmanager
+def reopened(record: Record, places: Sequence[str] = (), *, trust: bool) -> Iterator[Config]:
+    """The config of a finished run, whose network can be built inside the block.
+
+    Args:
+        record: the run; it is verified.
+        places: `data.root=FOLDER` and the like, where the images lie elsewhere.
+        trust: whether the recorded code of `model.function` may be executed.
+
+    Raises:
+        RecordError: the run did not finish, or what is stored of it was changed.
+        ConfigError: a place that its data do not have, or code that is not trusted.
+    """
+    check_finished(record)
+    verify(record)
+    config = restored_config(record, record.config.tracking, list(places))
+    with importable_source(record, trust=trust):
+        yield config
 
 
 def _log_model(recorded: Tracking, here: Tracking) -> bool | Literal["auto"]:

@@ -11,7 +11,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.log import cut_texts, log_remarks, neutral_params
+from cnn_sweeps.runs.log import cut_texts, final_steps, log_remarks, neutral_params
 from cnn_sweeps.runs.lookup import HOW
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.stored_epochs import environment_of, stored_here
@@ -69,7 +69,11 @@ def find_finished(
         return None, experiment
     like = environment_of(experiment, config.trainer.threads) if timed else None
     for run in finished_runs.find_finished_runs(
-        store, identity.config_hash, network=identity.network_sha256, like=like
+        store,
+        identity.config_hash,
+        network=identity.network_sha256,
+        loss=experiment.loss_sha256,
+        like=like,
     ):
         if not _can_answer(run, config, store, timed=timed):
             continue
@@ -171,7 +175,6 @@ def _copied(
     log_remarks(tracked, experiment)
     _show(epochs, known, tracked, callbacks)
     kept = {name: value for name, value in known.metrics.items() if not name.startswith(TEST)}
-    last = kept.keys() & epochs[-1].metrics
     weights, stopped = known.tags[WEIGHTS], stop_reason(known.tags) or ""
     trained = TrainingResult(
         epochs=epochs,
@@ -179,7 +182,7 @@ def _copied(
         stopped=stopped,
         average=WeightAverage.of_logged(kept, len(epochs)),
     )
-    tracked.log_metrics({name: kept[name] for name in kept.keys() - last})
+    tracked.log_steps(final_steps(trained, kept))
     kept_tags = {key: known.tags[key] for key in KEPT if key in known.tags}
     tracked.set_tags({**kept_tags, WEIGHTS: weights, STOP_REASON: stopped})
     return RunResult(

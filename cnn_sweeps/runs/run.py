@@ -26,7 +26,7 @@ from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
-from cnn_sweeps.training import averaging, loop
+from cnn_sweeps.training import averaging, backend, loop, own_loss
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -107,7 +107,7 @@ def run(
             metrics = log.metrics_of(network.model, config, done) | tests
             metrics |= log.costs_of(clock.metrics, done, epochs)
             left, epoch = _model_left(network, experiment, done, tracked, trial)
-            weights = log.log_results(later, config.trainer, metrics, done, network.model, epoch)
+            weights = log.log_results(later, config, metrics, done, network.model, epoch)
         left_out = _draw_and_store(network, experiment, done, tracked, scores, left=left)
     return RunResult(
         name=experiment.name,
@@ -145,13 +145,13 @@ def _start(
 def _built_first(
     experiment: Experiment, store: Store, tracked: TrackedRun, clock: Clock
 ) -> "tuple[keras.Model | None, Experiment]":
-    """A user's own network, which only building tells, with the digest that names it.
+    """A user's own network, which only building tells, with the digests of that and of a loss.
 
     One of ours is determined by its config, and is not built before it has to be trained.
     """
     own = own_network(experiment.config.model)
     if own is None:
-        return None, experiment
+        return None, _with_loss(experiment)
     with clock("build"):
         model = build(experiment, store)
         examined = custom.examine(own, model)
@@ -159,7 +159,18 @@ def _built_first(
             stored_model.check_storable(model, experiment.dataset)
     tracked.set_tags({NETWORK_SHA256: examined.sha256})
     identity = replace(experiment.identity, network_sha256=examined.sha256)
-    return model, replace(experiment, identity=identity).noting(examined.remarks)
+    return model, _with_loss(replace(experiment, identity=identity).noting(examined.remarks))
+
+
+def _with_loss(experiment: Experiment) -> Experiment:
+    """The same, with the digest of a user's own loss, which only calling it tells."""
+    config = experiment.config
+    if config.trainer.loss is None:
+        return experiment
+    if own_network(config.model) is None:  # else it was built, in TensorFlow as the config has it
+        backend.configure_backend(config.trainer, config.seed)
+    digest = own_loss.loss_sha256(config.trainer.loss, experiment.dataset.num_classes)
+    return replace(experiment, loss_sha256=digest)
 
 
 def _finished_before(

@@ -48,6 +48,7 @@ def environment_of(experiment: Experiment, threads: int) -> Environment:
         threads=threads,
         deterministic=experiment.config.trainer.deterministic,
         decoded=experiment.dataset.decoded,
+        loss=experiment.loss_sha256,
         beside=packages_of(experiment.config.model),
     )
 

@@ -18,7 +18,7 @@ from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.readers.catalog import PUBLISHED
-from cnn_sweeps.errors import RecordError, StoreError
+from cnn_sweeps.errors import NotStoredError, RecordError, StoreError
 from cnn_sweeps.figures.curves import learning_curves_png
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
@@ -103,7 +103,7 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
     Whatever environment trained them: they are those of the run if they have its digest.
 
     Raises:
-        StoreError: they are not stored.
+        NotStoredError: they are not stored.
     """
     number = int(run.metrics.get("best_epoch", run.metrics.get("epochs", 0)))
     identity = Identity(
@@ -118,7 +118,7 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
                 state.restore_model(model, weights)
                 if state.weights_sha256(model) == run.tags.get(WEIGHTS):
                     return
-    raise StoreError(
+    raise NotStoredError(
         f"Run {run.run_id} ({run.name}) has no stored model, and the weights of its epoch "
         f"{number} are not stored either.\nType cnn-sweeps reproduce {identity.short or 'HASH'} "
         "tracking.log_model=true to train it again and store its model; "

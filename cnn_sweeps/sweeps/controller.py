@@ -1,10 +1,11 @@
 """A sweep, from its plan to its table: prepare everything once, let workers pull, conclude."""
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
+from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
 from cnn_sweeps.errors import RunFailedError, StoreError
@@ -26,6 +27,7 @@ from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.attributes import (
     CONFIG_HASH,
     CPU_SLOTS,
+    FAILURES_ALLOWED,
     OPEN,
     PARENT,
     PLAN,
@@ -58,6 +60,7 @@ from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
+from cnn_sweeps.tracking.inspection import ActiveRun
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, RANKING_FILES, STUDY_NAME
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.trajectories.lock import hold_lock
@@ -170,8 +173,9 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         study = SweepStudy.create(address, plan)
     recover(study, store, retries=budget.retries, show=lambda _: None)
     with hold_lock(address.lock):
-        for name, value in ((OPEN, True), (RETRIES_ALLOWED, budget.retries)):
-            study.optuna_study.set_user_attr(name, value)
+        study.optuna_study.set_user_attr(OPEN, True)
+        study.optuna_study.set_user_attr(RETRIES_ALLOWED, budget.retries)
+        study.optuna_study.set_user_attr(FAILURES_ALLOWED, budget.max_failures)
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         note_software(study)
@@ -217,8 +221,10 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
     known = study.parent_run_id
     tagged = store.tagged(tags)
     for run in tagged:
-        # A controller that was killed between making its run and saying so left it behind.
-        if run.status == "RUNNING" and run.parent_id is None and run.run_id != known:
+        # A controller that was killed between making its run and saying so left it behind. One that
+        # lives, or is on another host, may have a study of this name in another storage.
+        alone = run.status == "RUNNING" and run.parent_id is None and run.run_id != known
+        if alone and ActiveRun.of(run).lives is False:
             store.close_run(run.run_id, "FAILED", "its sweep was killed")
     if known is not None:
         if known not in {run.run_id for run in tagged}:
@@ -281,7 +287,7 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
         _ended_before(study),
     )
     supervisor = Supervisor(study=study, store=store, budget=budget, view=view)
-    with view:
+    with view, _open(study):
         if place is not None:
             launch = partial(place, study.address, workers, cpu_slots)
             supervisor.run(Placement(study=study, launch=launch), interrupts)
@@ -310,13 +316,29 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
             supervisor.run(Here(worker), interrupts)
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
-        study.optuna_study.set_user_attr(OPEN, False)
     close_runs(study, store, "its process ended")
     close_superseded(study, store)
     _tell_timeout(study, budget, display)
     if interrupts.asked():
         display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
+
+
+@contextmanager
+def _open(study: SweepStudy) -> Iterator[None]:
+    """Tell workers elsewhere at the end of the block that nothing is added any more.
+
+    A sweep that a store has ended is typed again once that can be used: they wait for it.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException:
+        with suppress(OptunaError, StoreError):  # the first error is the one to tell
+            study.optuna_study.set_user_attr(OPEN, False)
+        raise
+    study.optuna_study.set_user_attr(OPEN, False)
 
 
 def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:

@@ -20,7 +20,7 @@ from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, FAILURES_ALLOWED, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -94,7 +94,11 @@ class Join:
         slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
         workers = min(self.workers, slots or self.workers)
         threads, seats = max(1, cores() // (slots or workers)), devices.seats()
-        retries = study.optuna_study.user_attrs.get(RETRIES_ALLOWED, Budget.retries)
+        known = study.optuna_study.user_attrs
+        budget = Budget(
+            retries=known.get(RETRIES_ALLOWED, Budget.retries),
+            max_failures=known.get(FAILURES_ALLOWED, Budget.max_failures),
+        )
         told = study.plan.first.tracking.patience
         patience = told if self.patience is None else self.patience
         with (
@@ -102,9 +106,7 @@ class Join:
             self.view(study) as view,
             patient(patience, say=self.say, heed=interrupts.heed),
         ):
-            supervisor = Supervisor(
-                study=study, store=store, budget=Budget(retries=retries), view=view, grace=GRACE
-            )
+            supervisor = Supervisor(study=study, store=store, budget=budget, view=view, grace=GRACE)
             until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
                 pool = Pool(
@@ -169,7 +171,7 @@ def _store(study: SweepStudy) -> Store:
     raise StoreError(
         f"{resolve(tracking)} has not the run of the sweep {study.address.name}: from here it is "
         "another store.\n  Set MLFLOW_TRACKING_URI to a server that both reach, for the sweep and "
-        "for its workers, or start the worker in the sweep's folder."
+        "for its workers, or type the tracking.dir or tracking.uri by which this host reaches it."
     )
 
 

@@ -65,11 +65,21 @@ def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Addr
     raise StoreError(_unknown(given))
 
 
-def overrides(address: Address, experiment: str) -> list[str]:
-    """What has to be typed behind a command that is to look here; no more than is needed."""
+def overrides(address: Address, experiment: str, *, anywhere: bool = False) -> list[str]:
+    """What has to be typed behind a command that is to look here; no more than is needed.
+
+    Args:
+        address: of the store.
+        experiment: of the runs that are meant.
+        anywhere: whether it is typed in any folder, and not in this one.
+    """
     folder = override("tracking.dir", str(address.dir))
     relative = _is_relative(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    ways = {} if relative else {(): Tracking(), (folder,): Tracking(dir=address.dir)}
+    ways: dict[tuple[str, ...], Tracking] = {}
+    if not (relative or anywhere):
+        ways[()] = Tracking()
+    if not relative:
+        ways[(folder,)] = Tracking(dir=address.dir)
     uri = override("tracking.uri", without_password(address.uri))
     found = next((way for way, typed in ways.items() if resolve(typed) == address), (uri, folder))
     usual = Tracking().experiment

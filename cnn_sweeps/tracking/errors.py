@@ -24,6 +24,11 @@ SILENT: Final = (
     "or leave it out for a local database."
 )
 
+UNNAMED: Final = (
+    "does not accept the name that it was called by: start it with\n"
+    "  mlflow server --host 0.0.0.0 --allowed-hosts HOST:PORT"
+)
+
 SQLITE: Final = {
     "SQLITE_FULL": FULL,
     "SQLITE_READONLY": READ_ONLY,
@@ -98,17 +103,27 @@ def absence(error: BaseException) -> BaseException | None:
     from requests.exceptions import RetryError, Timeout
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
-    for cause in _chain(error):
+    chain = list(_chain(error))
+    for cause in chain:  # first: MLflow answers 503 for whatever its database says, a full disk too
         if isinstance(cause, DBAPIError):
             gone = isinstance(cause, OperationalError | InterfaceError)
-            final = isinstance(cause.orig, sqlite3.Error) or _is_refusal(cause.orig)
+            final = _is_broken_file(cause.orig) or _is_refusal(cause.orig)
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
+    silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
+    for cause in chain:
         if isinstance(cause, silent):
             return cause
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
     return None
+
+
+def _is_broken_file(error: BaseException | None) -> bool:
+    """Whether an SQLite file cannot be used; one that somebody has locked can be, later."""
+    name = getattr(error, "sqlite_errorname", "")
+    return isinstance(error, sqlite3.Error) and not name.startswith(
+        ("SQLITE_BUSY", "SQLITE_LOCKED")
+    )
 
 
 def _is_refusal(error: BaseException | None) -> bool:
@@ -146,27 +161,31 @@ def _plainly(error: BaseException) -> str:
 
     MLflow wraps the driver's error once or twice, so the whole chain is looked through.
     """
+    causes = list(_chain(error))
+    if any("Invalid Host header" in str(cause) for cause in causes):  # against DNS rebinding
+        return UNNAMED
+    known = next(filter(None, map(_meaning, causes)), None)
+    return known or f"refuses: {hidden_in(first_line(error))}"
+
+
+def _meaning(cause: BaseException) -> str | None:
+    """What one cause means, in words; None where that is not known."""
     from filelock import Timeout as LockTimeout
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
 
     silent = (NoConnection, Timeout, RetryError, ConnectionError, TimeoutError, socket.gaierror)
-    for cause in _chain(error):
-        if isinstance(cause, sqlite3.Error):
-            name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
-            if name in SQLITE:
-                return SQLITE[name]
-        elif isinstance(cause, LockTimeout):  # a TimeoutError, but not of a server
-            return BUSY
-        elif isinstance(cause, silent):
-            return SILENT
-        elif isinstance(cause, OSError) and cause.errno in SYSTEM:
-            return SYSTEM[cause.errno]
-        elif isinstance(cause, ModuleNotFoundError):
-            return (
-                f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
-            )
-    return f"refuses: {hidden_in(first_line(error))}"
+    if isinstance(cause, sqlite3.Error):
+        return SQLITE.get("_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2]))
+    if isinstance(cause, LockTimeout):  # a TimeoutError, but not of a server
+        return BUSY
+    if isinstance(cause, silent):
+        return SILENT
+    if isinstance(cause, OSError):
+        return SYSTEM.get(cause.errno or 0)
+    if isinstance(cause, ModuleNotFoundError):
+        return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

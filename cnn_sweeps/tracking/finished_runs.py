@@ -1,5 +1,6 @@
 """Finished runs, found by what they are and taken over into new ones."""
 
+import math
 import platform
 import shutil
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def find_finished_runs(
     config_hash: str,
     *,
     network: str | None = None,
+    loss: str | None = None,
     like: Environment | None = None,
 ) -> Iterator[RunRecord]:
     """The runs of an experiment that came to their end, from any sweep or none, newest first.
@@ -56,6 +58,7 @@ def find_finished_runs(
         store: where to look, in all its experiments.
         config_hash: 64 hex digits.
         network: digest of a user's own network as it is built now; None for one of ours.
+        loss: digest of a user's own loss as it is now; None without one.
         like: where its seconds were measured, as far as they depend on that; None for anywhere.
     """
     runs = (run for run in store.find(config_hash) if REPRODUCES not in run.tags)
@@ -64,7 +67,7 @@ def find_finished_runs(
     ended = (run for run in ended if run.tags.get(NETWORK_SHA256) == network)
     whole = (run for run in ended if WEIGHTS in run.tags and stop_reason(run.tags))
     with as_store_error(store.address):
-        yield from (run for run in whole if _was_trained_as_here(store, run, like))
+        yield from (run for run in whole if _was_trained_as_here(store, run, loss, like))
 
 
 def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
@@ -75,7 +78,7 @@ def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
         run: whose epochs.
     """
     curves: dict[str, dict[int, float]] = {}
-    precision = run.params.get(PRECISION)
+    precision, count = run.params.get(PRECISION), run.metrics.get("epochs", math.inf)
     further = [n for n in run.metrics if n.startswith(PREFIX) and n not in FIELDS]
     with as_store_error(opened.address):
         for metric in (*FIELDS, *further):
@@ -83,7 +86,7 @@ def epochs_of(opened: Store | TrackedRun, run: RunRecord) -> tuple[Epoch, ...]:
             curves[FIELDS.get(metric, metric)] = {
                 point.step: exact_value(metric, point.value, precision=precision)
                 for point in history
-                if point.step > 0
+                if 0 < point.step <= count  # beyond: once more what the weights of the run give
             }
     numbers = sorted(curves["loss"])
     return tuple(
@@ -129,8 +132,10 @@ def share_model(run_id: str, tracked: TrackedRun) -> None:
             client.log_outputs(tracked.run_id, models)
 
 
-def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None) -> bool:
-    """Whether a run's record of its environment is there, and names no other variables.
+def _was_trained_as_here(
+    store: Store, run: RunRecord, loss: str | None, like: Environment | None
+) -> bool:
+    """Whether a run's record of its environment is there, and names no other variables or loss.
 
     Nor, where it is to be like another one, anything that its seconds depend on.
     """
@@ -141,7 +146,8 @@ def _was_trained_as_here(store: Store, run: RunRecord, like: Environment | None)
         recorded = Environment.from_dict(json_of(stored))
     except (ValueError, KeyError, TypeError):  # it was changed, or damaged
         return False
-    return recorded.flags_are_here and (like is None or like.is_as_fast_as(recorded))
+    same = recorded.flags_are_here and recorded.loss == loss
+    return same and (like is None or like.is_as_fast_as(recorded))
 
 
 def _software_here() -> frozenset[str]:

@@ -5,8 +5,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Final
 
@@ -17,24 +17,42 @@ SILENCE: Final = {
 }
 
 
-def import_quickly(*modules: str) -> None:
+def import_quickly(*modules: str, unneeded: Sequence[str] = ()) -> None:
     """Import without looking for garbage meanwhile: there is none, and looking takes long.
 
     In a process of ours, which has left its imports out of every later search (`gc.freeze`), these
     are left out as well; in a program or notebook of the user's the search stays as it is.
+
+    Args:
+        modules: by their full names.
+        unneeded: what these import along where it is installed, and do without elsewhere. It is not
+            imported in a process of ours; a user's program may want it of them.
     """
     if all(module in sys.modules for module in modules):
         return
     enabled, ours = gc.isenabled(), gc.get_freeze_count() > 0
     gc.disable()
     try:
-        for module in modules:
-            import_module(module)
+        with without(*unneeded) if ours else nullcontext():
+            for module in modules:
+                import_module(module)
     finally:
         if ours:
             gc.freeze()
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """Let modules seem not to be installed inside the block, unless they are imported already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an ImportError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
 
 
 @contextmanager

@@ -47,6 +47,13 @@ class ActiveRun:
         process = _owner(run.tags.get(PROCESS))
         return cls(run_id=run.run_id, name=run.name, start=run.start, process=process)
 
+    @property
+    def lives(self) -> bool | None:
+        """Whether its process lives; None where that cannot be known from here."""
+        if self.process is None or not self.process.is_here:
+            return None
+        return self.process.lives(None)
+
 
 def check_writable(database: Path) -> None:
     """See that a transaction could begin; it ends at once and has written nothing.

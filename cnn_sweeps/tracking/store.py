@@ -5,6 +5,7 @@ The experiment that runs are logged under is made by who logs, only looked for b
 
 import getpass
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -124,7 +125,15 @@ class Store:
     @property
     def whereabouts(self) -> list[str]:
         """What has to be typed behind a command about a run for it to look here, if anything."""
-        told = overrides(self.address, self.experiment)
+        return self._typed()
+
+    @property
+    def whereabouts_anywhere(self) -> list[str]:
+        """The same for a command that is typed in any folder."""
+        return self._typed(anywhere=True)
+
+    def _typed(self, *, anywhere: bool = False) -> list[str]:
+        told = overrides(self.address, self.experiment, anywhere=anywhere)
         return [text for text in told if text.startswith(WHEREABOUTS)]
 
     @contextmanager
@@ -356,10 +365,11 @@ class Store:
     def histories(self, runs: Sequence[RunRecord], metric: str) -> dict[str, dict[int, float]]:
         """A metric of runs by run id and epoch, the last value of each, bit for bit as logged."""
         precision = {run.run_id: run.params.get(params.PRECISION) for run in runs}
+        epochs = {run.run_id: run.metrics.get("epochs", math.inf) for run in runs}
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in precision}
         with as_store_error(self.address):
             for run_id, step, value in self._points([*precision], metric):
-                if step > 0:
+                if 0 < step <= epochs[run_id]:
                     found[run_id][step] = params.exact_value(
                         metric, value, precision=precision[run_id]
                     )

@@ -4,16 +4,15 @@ MLflow makes a new database by all its migrations, which takes seconds. The firs
 the decoded images, as `mlflow-VERSION.db`; a copy takes hundredths of a second.
 """
 
-import os
 import shutil
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from cnn_sweeps.data.decoded import cache_folder
+from cnn_sweeps.provenance.kept import keep, kept_file
 from cnn_sweeps.tracking import schema
 from cnn_sweeps.tracking.imports import quiet_mlflow
 
@@ -34,21 +33,14 @@ def write(draft: Path, artifacts: str) -> None:
     Raises:
         OSError, sqlite3.Error: the folder cannot be used.
     """
-    kept = _kept()
+    kept = kept_file(f"mlflow-{version('mlflow')}.db")
     if kept is None or not _copied(kept, draft):
         _migrate(draft, artifacts)
         if kept is not None:
-            _keep(draft, kept)
+            keep(kept, lambda part: shutil.copyfile(draft, part))
     now = time.time_ns() // 1_000_000
     with closing(sqlite3.connect(draft)) as connection, connection:
         connection.execute(OWN, (f"{artifacts}/0", now, now))
-
-
-def _kept() -> Path | None:
-    """Where the one is kept that is copied; None where there is no folder for it."""
-    folder = cache_folder(None)
-    homeless = folder.parts[:1] == ("~",)
-    return None if homeless else folder / f"mlflow-{version('mlflow')}.db"
 
 
 def _copied(kept: Path, draft: Path) -> bool:
@@ -65,15 +57,6 @@ def _copied(kept: Path, draft: Path) -> bool:
         pass  # it is made anew
     draft.unlink(missing_ok=True)
     return False
-
-
-def _keep(draft: Path, kept: Path) -> None:
-    """Keep a copy; where that cannot be written, the next database is migrated as well."""
-    part = kept.with_name(f"{kept.name}.{os.getpid()}")
-    with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(draft, part)
-        part.replace(kept)
 
 
 def _migrate(draft: Path, artifacts: str) -> None:

@@ -6,8 +6,10 @@ validation and test images is the plain cross-entropy. Import this module late: 
 TensorFlow.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import tensorflow as tf
 from cnn_sweeps.errors import ConfigError, ModelError
 from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.network import scores_dtype
-from cnn_sweeps.models.probe import keep_random_state, operations
+from cnn_sweeps.models.probe import DIGITS, constants_sha256, keep_random_state, operations
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.training import class_weights
 from cnn_sweeps.training.losses import TrainingLoss
@@ -39,12 +41,8 @@ def find_loss(function: str, classes: int, *, weighted: bool = False) -> Trainin
             one number for all of them.
         ModelError: it failed, or what it returns cannot be minimised.
     """
-    with imports.fresh_modules(Source.find(function)):
-        found = custom.find_function(function, key=KEY)
-    _check_signature(found, function)
-    with keep_random_state():
-        for_each = _check(found, f"{KEY}={function}", classes)
-    if weighted and not for_each:
+    found, tried = _found(function, classes)
+    if weighted and not tried.for_each:
         raise ConfigError(
             f"{KEY}={function} returns one number for all images, so {class_weights.KEY} would "
             f"have no effect.\nReturn one for each image, of shape (n,), or type "
@@ -60,6 +58,43 @@ def find_loss(function: str, classes: int, *, weighted: bool = False) -> Trainin
     return loss
 
 
+def loss_sha256(function: str | None, classes: int) -> str | None:
+    """What tells a loss from another with the same files, which may read others: 64 hex digits.
+
+    That is what it gives for a few images, how it moves their scores, and the numbers in it.
+
+    Args:
+        function: `package.module:function`; None where no loss is the user's own, which has none.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: see `find_loss`.
+        ModelError: see `find_loss`.
+    """
+    return None if function is None else _found(function, classes)[1].sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """What a loss gave for a few images.
+
+    Attributes:
+        for_each: whether it is a number for each image, not one for all.
+        sha256: digest of it.
+    """
+
+    for_each: bool
+    sha256: str
+
+
+def _found(function: str, classes: int) -> tuple[Loss, _Tried]:
+    with imports.fresh_modules(Source.find(function)):
+        found = custom.find_function(function, key=KEY)
+    _check_signature(found, function)
+    with keep_random_state():
+        return found, _check(found, f"{KEY}={function}", classes)
+
+
 def _check_signature(found: Loss, function: str) -> None:
     try:
         inspect.signature(found).bind("y_true", "y_pred")
@@ -70,11 +105,8 @@ def _check_signature(found: Loss, function: str) -> None:
         ) from None
 
 
-def _check(found: Loss, typed: str, classes: int) -> bool:
+def _check(found: Loss, typed: str, classes: int) -> _Tried:
     """Refuse a loss that cannot be minimised, or that a training could not go on with.
-
-    Returns:
-        Whether it returns a number for each image, not one for all.
 
     Raises:
         ModelError: it failed, or is no such loss.
@@ -106,4 +138,7 @@ def _check(found: Loss, typed: str, classes: int) -> bool:
             f"{typed} has no finite value with a gradient: nothing could be learnt from it.\n"
             "Compute it from y_pred by functions of TensorFlow or keras.ops."
         )
-    return len(value.shape) > 0
+    digest = hashlib.sha256(constants_sha256(step))
+    for number in (*np.ravel(value), *np.ravel(gradient)):
+        digest.update(f"{number:.{DIGITS}e} ".encode())
+    return _Tried(for_each=len(value.shape) > 0, sha256=digest.hexdigest())

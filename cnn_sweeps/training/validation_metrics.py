@@ -28,11 +28,16 @@ from cnn_sweeps.evaluation.metrics import normalized
 from cnn_sweeps.evaluation.named import Function
 from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.text.json import sha256
 from cnn_sweeps.text.options import option
 
 MONITOR = "trainer.early_stopping.monitor"
 STOP_AT = "trainer.stop_at"
 PLATEAU = "trainer.schedule.monitor"
+PROBED, PROBED_DIGITS = "#", 16
+"""Stands before the digest of what a metric gave for a few images, and how long that is."""
+PROBES = 50
+"""Images that a metric of the user's own is shown for that."""
 
 
 def check(trainer: TrainerConfig, validation_fraction: float) -> None:
@@ -175,7 +180,7 @@ class ValidationMetrics:
     Attributes:
         functions: by the name that each has behind `val_`.
         keys: by the same names, what a stored value goes by: the function with the digest of
-            its files, where it is the user's own.
+            its files and of what it gives for a few images, where it is the user's own.
         labels: of the validation images, (n,).
         directions: whether more of a metric is better, by what a stored value goes by; without
             those of the user's own that do not say it.
@@ -212,7 +217,8 @@ class ValidationMetrics:
         keys = {}
         for name in dict.fromkeys(name for c in (config, *later) for name in measured_names(c)):
             if name in own:
-                functions[name], keys[name] = find_own_metric(own[name], classes), key_of(own[name])
+                functions[name] = find_own_metric(own[name], classes)
+                keys[name] = f"{key_of(own[name])}{PROBED}{_probed(functions[name], classes)}"
             else:
                 functions[name], keys[name] = _known(name, labels, classes), name
         rising = {each.name: each.higher_is_better for each in own_metrics(config.metrics)}
@@ -256,8 +262,26 @@ def _known(name: str, labels: NDArray[np.int64], classes: int) -> Function:
     return metric.of
 
 
+def stored_value(stored: Mapping[str, float], key: str) -> float | None:
+    """A metric among those that are stored with an epoch; None where it is not.
+
+    Args:
+        stored: values, by what each goes by.
+        key: that, of a function of the user's own `key_of` it: the last one that is stored counts.
+    """
+    found = [value for name, value in stored.items() if name.partition(PROBED)[0] == key]
+    return found[-1] if found else None
+
+
+def _probed(metric: Function, classes: int) -> str:
+    """Digest of what a metric gives for a few images: it may read a file that nothing names."""
+    labels = np.arange(max(PROBES, classes)) % classes
+    scores = np.random.RandomState(0).uniform(0.1, 1.0, (len(labels), classes))
+    return sha256(f"{metric(labels, normalized(scores)):.9e}")[:PROBED_DIGITS]
+
+
 def key_of(function: str) -> str:
-    """What a stored value of a user's own metric goes by: the function and its files."""
+    """What names a user's own metric before it is called: the function and its files."""
     source = Source.find(function)
     digests = (source.sha256, source.imports_sha256 or "") if source else ()
     return "@".join((function, *digests))

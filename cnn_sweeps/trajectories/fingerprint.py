@@ -30,7 +30,7 @@ def was_trained_as_here(
 ) -> bool:
     """Whether a training would go on from an entry, told before TensorFlow is started.
 
-    What only TensorFlow knows, the devices, is taken for the same.
+    What only TensorFlow knows, devices and what a user's own loss gives, is taken for the same.
 
     Args:
         entry: of its trajectory, in some environment.
@@ -44,6 +44,7 @@ def was_trained_as_here(
         return False
     named = _digest(stored, environment.code, trainer.steps_per_execution, network)[:SHOWN]
     told_later = {"devices": stored.get("devices"), "precision": trainer.precision}
+    told_later |= {"loss": stored["loss"]} if "loss" in stored else {}
     same = sha256({**environment.numerics, **told_later}) == sha256(dict(stored))
     return same and named == entry.environment
 

@@ -338,6 +338,16 @@ def test_verify_reads_images_and_files_again(
     assert not list(images.glob("manifests/*.npz"))
 
 
+def test_a_file_that_changed_is_named_once_the_images_are_deleted(
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code is not all that tells of it."""
+    said(capsys, "clear")
+    monkeypatch.setattr(Manifest, "changed", lambda _: iter(["pets/a/0.png"]))
+    assert cache.main(["verify"]) == 1
+    assert capsys.readouterr().out.startswith("pets/a/0.png has changed")
+
+
 def test_clear_deletes_the_images_too(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says so."""
     assert "1 set of decoded images deleted, 0.0 MB freed." in said(capsys, "clear")

@@ -54,6 +54,21 @@ def test_what_cannot_be_looked_at_is_refused() -> None:
         data.main(["trainer.epochs=2"])
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["abcd", "--output", "x.html"], "--output is about a data set"),
+        (["data=digits", "--first", "3"], "--first is about the images of a run"),
+        (["data=digits", "--trust"], "--trust is about the images of a run"),
+        (["abcd", "--first", "0"], "0 is not an integer from 1"),
+    ],
+)
+def test_options_of_the_other_question_are_refused(words: list[str], message: str) -> None:
+    """They would do nothing."""
+    with pytest.raises(ConfigError, match=message):
+        data.main(words)
+
+
 def test_augmentation_is_shown_on_the_page(in_tmp: Path, said: Said) -> None:
     """As it is typed; without a page it would be typed in vain."""
     said("data=digits", "data.limit=40", "augment=light", "--output", "sheet.html")

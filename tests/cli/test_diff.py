@@ -71,6 +71,14 @@ def test_the_file_of_a_users_own_function_is_compared() -> None:
     assert difference.identity["source_sha256"][0] is None
 
 
+def test_the_files_of_a_loss_and_of_metrics_are_compared() -> None:
+    """Their digests are why two hashes differ whose configs do not."""
+    one, other = (Source(path="m.py", content=content) for content in (b"a", b"b"))
+    left = record(loss_source=one, metric_sources={"m:f": one})
+    right = record(loss_source=other, metric_sources={"m:f": one})
+    assert Difference.between(left, right).identity.keys() == {"loss_sha256"}
+
+
 def test_last_bits_are_shown() -> None:
     """Two numbers that differ never look alike."""
     text = shown(between(epochs=epochs(2.0, 1.0 + 2**-52)))

@@ -45,6 +45,18 @@ def test_all_is_listed(typed: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert (row["epochs"], row["writers"]) == (1, ["ana@lab-3"])
 
 
+def test_a_prefix_of_several_deletes_nothing(typed: list[str], tmp_path: Path) -> None:
+    """Least of all what others wrote."""
+    store = SharedStore(tmp_path / "all")
+    record = EpochRecord(epoch=epoch(1), run_id="run", weights=digest_of(b"x"), optimizer=None)
+    given = SharedEpoch(record=record, writer="b", previous={}, contents={digest_of(b"x"): b"x"})
+    store.entry("aaaa" + "c" * 60, "here").put(given, {})
+    before = sorted(store.folder.rglob("*"))
+    with pytest.raises(UnknownHashError, match="aaaa matches 2 trajectory hashes"):
+        cache.main(["clear", "aaaa", *typed, "--others"])
+    assert sorted(store.folder.rglob("*")) == before
+
+
 def test_damage_is_found(
     typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

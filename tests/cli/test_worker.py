@@ -9,6 +9,7 @@ from cards import UUID, install
 
 from cnn_sweeps.cli import main, worker
 from cnn_sweeps.errors import ConfigError, UnknownStudyError
+from cnn_sweeps.sweeps.study.counts import Counts
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -21,6 +22,11 @@ from cnn_sweeps.errors import ConfigError, UnknownStudyError
         pytest.param(["--wait", "nan"], "--wait nan is invalid: it takes seconds", id="nan"),
         pytest.param(["one", "two"], "unexpected arguments: one two", id="two studies"),
         pytest.param(["model.filters=3"], "only tracking.KEY=VALUE", id="of a run"),
+        *(
+            pytest.param([text], "has no effect here: the trials of a worker", id=text)
+            for text in ("tracking.figures=false", "tracking.tags.a=b", "+tracking.tags.a=b")
+        ),
+        pytest.param(["tracking.experiment=x"], "tracking.uri, tracking.dir", id="experiment"),
     ],
 )
 def test_what_cannot_be_typed(typed: list[str], message: str) -> None:
@@ -61,6 +67,16 @@ def test_a_worker_uses_the_card_that_is_typed(
         worker.Asked.read(["--gpu", "7"])
 
 
+@pytest.mark.usefixtures("in_tmp")
+def test_where_the_runs_are_is_what_is_typed() -> None:
+    """A folder for any process of this host; what is not typed is as the sweep has it."""
+    assert worker.Asked.read([]).reached == ()
+    folder = ("dir", str(Path.cwd() / "lab"))
+    assert worker.Asked.read(["tracking.dir=lab"]).reached == (folder,)
+    typed = ["tracking.uri=http://db:5000", "tracking.dir=lab"]
+    assert worker.Asked.read(typed).reached == (("uri", "http://db:5000"), folder)
+
+
 @pytest.mark.parametrize(
     ("typed", "seconds"),
     [([], None), (["tracking.patience=300"], 300.0), (["tracking.dir=x"], None)],
@@ -70,3 +86,12 @@ def test_patience_is_that_of_the_sweep_unless_it_is_typed(
 ) -> None:
     """A worker on a bad network may need more of it than the others."""
     assert worker.Asked.read(typed).patience == seconds
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [(0, "2 of 5 trials done; nothing waits."), (3, "3 wait, and the time of the sweep is over")],
+)
+def test_what_is_left_when_workers_leave_is_told(waiting: int, said: str) -> None:
+    """Trials that may not begin any more are not passed over."""
+    assert said in worker._ended(Counts(total=5, finished=2, running=0, waiting=waiting))

@@ -1,5 +1,6 @@
 """Which picture files are meant."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,55 @@ def test_a_pattern_stands_for_its_files(tmp_path: Path) -> None:
     assert picture_files([tmp_path / "*.jpg"]) == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     with pytest.raises(DataError, match="does not exist"):
         picture_files([tmp_path / "*.gif"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("*", ["1.png", "a/2.jpg", "a/b/3.gif"], id="all"),
+        pytest.param("**", ["1.png", "a/2.jpg", "a/b/3.gif"], id="at any depth"),
+        pytest.param("**/*", ["1.png", "a/2.jpg", "a/b/3.gif"], id="whatever is at any depth"),
+        pytest.param("a*", ["a/2.jpg", "a/b/3.gif"], id="a folder"),
+        pytest.param("**/*.gif", ["a/b/3.gif"], id="an ending at any depth"),
+        pytest.param("*.dat", ["4.dat"], id="by whatever name"),
+        pytest.param(".h*", [], id="hidden"),
+    ],
+)
+def test_a_pattern_stands_for_pictures_once(
+    tmp_path: Path, pattern: str, expected: list[str]
+) -> None:
+    """Folders that it fits are their pictures, and files beside them are left out."""
+    made(tmp_path, "1.png", "a/2.jpg", "a/b/3.gif", "4.dat", "a/notes.txt", ".hidden/5.png")
+    if not expected:
+        with pytest.raises(DataError, match="does not exist"):
+            picture_files([tmp_path / pattern])
+        return
+    found = [path.relative_to(tmp_path).as_posix() for path in picture_files([tmp_path / pattern])]
+    assert sorted(found) == expected
+
+
+def test_what_cannot_be_read_is_left_to_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to nothing or to itself, a pipe, a folder that is closed: the others go on."""
+    (readable,) = made(tmp_path, "a.png")
+    (closed,) = made(tmp_path, "closed/b.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "round.png").symlink_to(tmp_path / "round.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if folder == closed.parent:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    names = ["a.png", "closed", "gone.png", "pipe.png", "round.png"]
+    expected = [tmp_path / name for name in names]
+    assert picture_files([tmp_path]) == expected
+    assert picture_files(expected) == expected
+    assert readable in expected
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.png"])

@@ -68,6 +68,23 @@ def test_the_best_are_those_of_all(store: Store, top: int, ascending: bool, each
     assert [run.run_id for run in best.runs] == [run.run_id for run in every.runs[:top]]
 
 
+@pytest.mark.parametrize(("said", "ascending"), [("max", False), ("min", True), ("", True)])
+def test_an_own_metric_goes_the_way_that_it_says(
+    said: str, ascending: bool, migrated_database: Path, tmp_path: Path
+) -> None:
+    """As in the sweep that measured it; without a word, less is better."""
+    with ready(tmp_path, migrated_database) as tracking:
+        made = Store.open(tracking)
+        for digit, value in zip("abc", (0.2, 0.9, 0.5), strict=True):
+            with made.start_run("r", tags={"config_hash": digit * 64}) as run:
+                run.log_params({"trainer.metrics": ["brier", f"own:gain{said and ':'}{said}"]})
+                run.log_metrics({"val_gain": value})
+        assert hashes(made, metric="val_gain") == ("a c b" if ascending else "b c a")
+        assert hashes(made, metric="val_gain", ascending=not ascending) == (
+            "b c a" if ascending else "a c b"
+        )
+
+
 def test_a_filter_holds_for_the_run_that_speaks(store: Store) -> None:
     """The newer run of the first experiment is not among them."""
     where = "metrics.val_accuracy > 0.45"

@@ -2,8 +2,10 @@
 
 import pytest
 from configs import config
+from plans import epoch
 
 from cnn_sweeps.runs import log
+from cnn_sweeps.training.epoch import TrainingResult, WeightAverage
 
 LONG = "x" * 8001
 
@@ -30,6 +32,28 @@ def test_a_text_that_mlflow_cuts_is_said(groups: dict[str, dict[str, object]], s
 def test_nothing_is_said_of_what_is_kept() -> None:
     """Exactly as long as MLflow keeps is not cut."""
     assert log.cut_texts(config(tracking={"tags": {"note": LONG[:8000]}})) == ()
+
+
+@pytest.mark.parametrize(
+    ("best", "average", "step"),
+    [
+        (3, None, {}),
+        (2, None, {4: {"loss": 2.0, "accuracy": 2.0, "val_loss": 2.0, "val_accuracy": 2.0}}),
+        (3, 0.5, {4: {"val_loss": 0.5}}),
+    ],
+    ids=["the last epoch", "an earlier one", "an average"],
+)
+def test_the_last_value_is_that_of_the_weights(
+    best: int, average: float | None, step: dict[int, dict[str, float]]
+) -> None:
+    """Once more after the last epoch, where it is another one: runs are ranked by it."""
+    epochs = tuple(epoch(number, float(number), float(number)) for number in (1, 2, 3))
+    mean = None
+    if average is not None:
+        mean = WeightAverage(first=2, last=3, metrics={"val_loss": average}, taken=True)
+    done = TrainingResult(epochs=epochs, best=best, stopped="", average=mean)
+    steps = log.final_steps(done, {**done.metrics, "epochs": 3.0})
+    assert steps == {0: {"epochs": 3.0}, **step}
 
 
 def test_augmentation_is_logged_where_there_is_some() -> None:

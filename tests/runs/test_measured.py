@@ -28,13 +28,6 @@ def worst(labels, probabilities):
 """
 
 
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished, with no metrics."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
-
-
 def again(
     store: Store, *, epochs: int = 2, reuse: bool = True, log_model: bool = False, **trainer: Any
 ) -> RunResult:

@@ -23,13 +23,6 @@ TRIAL = TrialContext(parent_run_id=None)
 MOST_STATEMENTS = 110
 
 
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
-
-
 @pytest.fixture(scope="module")
 def trained_further(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a store in which a trial has trained a third epoch; copy it."""

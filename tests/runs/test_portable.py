@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from configs import config
 from PIL import Image
 from stores import Finished, copy_of
 
-from cnn_sweeps.config.schema import Resize
+from cnn_sweeps.config.schema import DigitsData, Resize
+from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs import model_card, portable
 from cnn_sweeps.runs.loaded import LoadedRun
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.training.steps import EVALUATION_BATCH
 
 NET = """
 import keras
@@ -129,9 +132,29 @@ def test_a_folder_in_use_is_left_alone(run: LoadedRun, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RecordError, match="not empty"):
         run.export(tmp_path, "keras")
-    with pytest.raises(RecordError, match="not empty"):
+    with pytest.raises(RecordError, match="a file, not a folder"):
         run.export(tmp_path / "mine.txt", "keras")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_the_test_images_are_not_all_in_memory_as_floats() -> None:
+    """They come a batch at a time, each image once."""
+    data = load_cached(DigitsData(limit=200))
+    read: list[int] = []
+
+    class Counted(np.ndarray[Any, Any]):
+        """Images that tell how many were read."""
+
+        def __getitem__(self, which: Any) -> Any:
+            found = super().__getitem__(which)
+            read.append(len(found))
+            return found
+
+    many = np.repeat(data.x_test[:1], EVALUATION_BATCH + 1, axis=0)
+    batches = portable._batches(replace(data, x_test=many.view(Counted)))
+    next(iter(batches))
+    assert read == [EVALUATION_BATCH]
+    assert [len(batch) for batch in batches] == [1]
 
 
 def test_an_unknown_format_is_refused(run: LoadedRun, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The network of a finished run on new pictures."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,39 @@ def test_a_file_that_is_no_picture_costs_no_other_its_prediction(
     found = run.predict([tmp_path / "0.png", tmp_path / "1.png"])
     assert found.sources == (str(tmp_path / "1.png"),)
     assert [fault.path for fault in found.unreadable] == [tmp_path / "0.png"]
+
+
+def test_a_file_that_the_system_cannot_read_costs_no_other_its_prediction(
+    run: LoadedRun,
+    test_images: NDArray[np.uint8],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A link to nothing, a pipe, one that is forbidden, a broken disk, too little memory."""
+    for name in ("a", "forbidden", "broken", "huge"):
+        Image.fromarray(test_images[0, ..., 0]).save(tmp_path / f"{name}.png")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.png")
+    faults = {
+        "forbidden.png": PermissionError(errno.EACCES, "Permission denied"),
+        "broken.png": OSError(errno.EIO, "Input/output error"),
+        "huge.png": MemoryError(),
+    }
+    opened = Image.open
+
+    def open_or_fail(file: Any, **more: Any) -> Image.Image:
+        if fault := faults.get(Path(file.name).name):
+            raise fault
+        return opened(file, **more)
+
+    monkeypatch.setattr(Image, "open", open_or_fail)
+    found = run.predict(tmp_path)
+    assert found.sources == (str(tmp_path / "a.png"),)
+    said = {Path(str(each.path)).name: str(each) for each in found.unreadable}
+    assert said.keys() == {*faults, "gone.png", "pipe.png"}
+    assert "link to nothing" in said["gone.png"]
+    assert "a pipe" in said["pipe.png"]
+    assert "Input/output error" in said["broken.png"]
 
 
 def test_more_pictures_than_are_decoded_at_a_time(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,27 @@ def test_a_file_that_cannot_be_read_has_an_error_in_json() -> None:
     (record,) = found.records(3)
     assert record["file"] == "x.jpg"
     assert "0 bytes" in record["error"]
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0.png", "@sum.png", "-1+1.png", "+a.png"])
+def test_a_name_is_no_formula_in_a_spreadsheet(name: str) -> None:
+    """It may come from a stranger's archive."""
+    (row,) = csv.DictReader(io.StringIO(made((0.2, 0.5, 0.3), sources=(name,)).to_csv(1)))
+    assert row["file"] == f"'{name}"
+    assert row["probability"] == "0.5"
+
+
+def test_a_link_lies_where_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of links to pictures elsewhere, and a link to a folder of another name."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "1").touch()
+    (tmp_path / "bee").mkdir()
+    (tmp_path / "bee" / "1.png").symlink_to(tmp_path / "store" / "1")
+    (tmp_path / "wasp").symlink_to(tmp_path / "store")
+    monkeypatch.chdir(tmp_path / "bee")
+    sources = ("1.png", "../wasp/1")
+    right = made((0.0, 0.9, 0.1), (0.0, 0.9, 0.1), sources=sources).right()
+    assert (right or "").startswith("1 of 2 pictures")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from configs import config
 from records import record as made_record
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
@@ -23,18 +23,11 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.restore import restored_config
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.validate import check
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, model_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 """Keras makes arrays of its variables in a way that NumPy warns of."""
 RESNET = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a cnn was trained on digits."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 def begun_with(store: Store, weights: str | None, **fields: Any) -> Config:
@@ -281,6 +274,17 @@ def test_the_network_of_a_run_that_was_changed_is_refused(finished: Finished, ho
         run(begun_with(home, finished.result.identity.short), home)
 
 
+def test_weights_that_are_not_stored_any_more_are_no_fault_of_the_store(
+    finished: Finished, home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep would end with a store that refuses; of this one trial fails."""
+    monkeypatch.setattr(model_files, "find_model", lambda *_: None)
+    shutil.rmtree(home.dir / "trajectories")
+    told = r"model\.weights=.* are not stored either\.\nType cnn-sweeps reproduce"
+    with pytest.raises(RecordError, match=told):
+        run(begun_with(home, finished.result.identity.short), home)
+
+
 @pytest.mark.slow
 def test_a_file_is_known_by_its_content(tmp_path: Path, store: Store) -> None:
     """Elsewhere it is the same experiment; changed, it is refused where the digest is recorded."""
@@ -332,3 +336,42 @@ def test_what_is_there_is_used_and_named_by_its_digest(keras_home: Path, store: 
     place.write_bytes(b"weights")
     model = Experiment.load(begun_with(store, "imagenet", input_size=[32, 32])).config.model
     assert model.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "fields", "refused"),
+    [
+        pytest.param("MobileNetV2", {"trained_on": (28, 28, 1)}, "trained_on", id="application"),
+        pytest.param("MobileNetV2", {"trained_classes": 5}, "trained_classes", id="its classes"),
+        pytest.param(RESNET, {"trained_classes": 5}, "trained_classes", id="a network of ours"),
+        pytest.param(
+            {"name": "hub", "class_name": "X"},
+            {"trained_on": (9, 9, 3)},
+            "trained_on",
+            id="a preset",
+        ),
+    ],
+)
+def test_what_a_run_tells_is_refused_where_it_has_no_effect(
+    backbone: Any, fields: dict[str, Any], refused: str
+) -> None:
+    """It would be another hash of the same experiment; what is stored like that can be read."""
+    model = {"name": "pretrained", "backbone": backbone, "weights": None, **fields}
+    with pytest.raises(ConfigError, match=f"model.{refused}=.* has no effect with pretrained"):
+        check(config(model=model))
+
+
+def test_what_a_run_tells_cannot_be_typed_otherwise(finished: Finished, home: Store) -> None:
+    """It would be replaced by what the run has."""
+    short = finished.result.identity.short
+    with pytest.raises(ConfigError, match=r"model.trained_on=.* is not that of model.weights"):
+        pretrained.resolve_backbone(begun_with(home, short, trained_on=(9, 9, 1)))
+    known = pretrained.resolve_backbone(begun_with(home, short, trained_on=(28, 28, 1)))
+    assert known.trained_on == (28, 28, 1)
+
+
+def test_epochs_cannot_be_marked_where_none_is_stored() -> None:
+    """No setting is accepted and ignored; what was recorded like that can be read."""
+    asked = config(trajectory={"reuse": False, "keep_epochs": [3, 5]})
+    with pytest.raises(ConfigError, match=r"keep_epochs=\[3,5\] has no effect with .*reuse=false"):
+        check(asked)

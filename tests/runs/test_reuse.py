@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from callbacks import Collector
 from configs import config
 from mlflow import MlflowClient
 from stored_models import loaded
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError
@@ -25,6 +24,7 @@ from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.finished_runs import epochs_of
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
     ENVIRONMENT_FILE,
@@ -41,13 +41,6 @@ from cnn_sweeps.trajectories.shared import SharedStore
 
 AS_TRIAL = TrialContext(parent_run_id=None, tags={"trial": "7"})
 TIMINGS = ("epoch_seconds", "images_per_second", "_seconds", "peak_memory_mb")
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture
@@ -196,6 +189,13 @@ def test_the_search_does_not_see_the_test_split(home: Store, first: RunResult) -
     assert not [name for name in logged.metrics if name.startswith("test_")]
 
 
+def test_a_run_of_another_loss_is_not_reused(home: Store) -> None:
+    """A user's own may read a file that no hash knows; what it gives is recorded."""
+    asked = Experiment.load(config(trainer={"epochs": 2}))
+    assert found(asked, home) is not None
+    assert found(replace(asked, loss_sha256="f" * 64), home) is None
+
+
 def test_its_stored_epochs_are_given_to_others(home: Store, tmp_path: Path) -> None:
     """Where a training of theirs would look for them; once, and whole."""
     shared = SharedStore(tmp_path / "all")
@@ -232,6 +232,16 @@ def test_the_best_epoch_counts_as_it_did(store: Store) -> None:
     assert (trained.epochs_trained > 0, known.epochs_trained) == (True, 0)
     assert known.metrics == trained.metrics
     assert known.training == trained.training
+    for result in (trained, known):
+        logged = store.get(result.run_id)
+        assert {k: logged.metrics[k] for k in ("val_loss", "val_accuracy", "loss")} == {
+            k: pytest.approx(result.metrics[k], rel=1e-6)
+            for k in ("val_loss", "val_accuracy", "loss")
+        }
+        assert epochs_of(store, logged) == trained.training.epochs
+        assert max(store.histories([logged], "val_loss")[result.run_id]) == len(
+            trained.training.epochs
+        )
 
 
 @pytest.mark.parametrize(

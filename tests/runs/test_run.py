@@ -29,13 +29,6 @@ EPOCHS = {"epochs": 2}
 
 
 @pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
-
-
-@pytest.fixture
 def result(finished: Finished) -> RunResult:
     """That run."""
     return finished.result

@@ -5,7 +5,7 @@ import json
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 import yaml
 from configs import config
 from stored_models import files
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.cli import figures, promote
 from cnn_sweeps.data import load_cached
@@ -27,13 +27,6 @@ from cnn_sweeps.tracking import RunRecord, Store, model_files
 from cnn_sweeps.tracking.names import MODEL_FILES
 
 CONFIG = config(trainer={"epochs": 2})
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture

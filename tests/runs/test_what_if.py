@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from stores import Finished, copy_of
+from stores import Finished
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import ConfigError
@@ -26,13 +26,6 @@ from cnn_sweeps.trajectories.retention import Retention
 PATIENCE, MONITOR = "trainer.early_stopping.patience", "trainer.early_stopping.monitor"
 LOSSES = (1.0, 0.8, 0.9, 0.85, 0.7, 0.75)
 """Of the validation images, epoch by epoch; the run itself has the first two."""
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run of two epochs has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.fixture

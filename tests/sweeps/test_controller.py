@@ -1,20 +1,27 @@
 """What a sweep's command does before its workers begin."""
 
+import json
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from fakes import instant
+from kills import DEAD
 from plans import plan, study
 
-from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _store_typed
+from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _open, _prepare_parent, _store_typed
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.results import Trial
+from cnn_sweeps.sweeps.study.attributes import OPEN
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
-from cnn_sweeps.tracking.names import PLAN_FILE
+from cnn_sweeps.tracking.names import KIND, PLAN_FILE, PROCESS, STUDY_NAME
 
 
 class Parent:
@@ -75,3 +82,40 @@ def test_slots_that_were_given_up_change_no_threads(tmp_path: Path) -> None:
     Worker(study=made, execute=instant).work()
     assert made.counts().total == 4
     assert _cpu_slots(made, budget, workers=1) == begun == 5
+
+
+def begun_by(store: Store, owner: Owner) -> str:
+    """The run of a sweep of the name `study` that a process began, and has not ended."""
+    process = json.dumps(owner.to_json())
+    tags = {STUDY_NAME: "study", KIND: "sweep", PROCESS: process}
+    return str(store.client.create_run(store.experiment_id, tags=tags).info.run_id)
+
+
+def test_only_the_run_of_a_dead_sweep_is_closed(tmp_path: Path, store: Store) -> None:
+    """One of the same name may live, with its study in another storage, or on another host."""
+    owners = {"dead": DEAD, "here": Owner.here(), "far": replace(DEAD, host="lab-2:0a1b2c3d")}
+    runs = {name: begun_by(store, owner) for name, owner in owners.items()}
+    _prepare_parent(replace(study(tmp_path), new=True), store)
+    found = {name: store.get(run_id).status for name, run_id in runs.items()}
+    assert found == {"dead": "FAILED", "here": "RUNNING", "far": "RUNNING"}
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        pytest.param(None, False, id="done"),
+        pytest.param(RunFailedError("max_failures"), False, id="given up"),
+        pytest.param(KeyboardInterrupt(), False, id="stopped"),
+        pytest.param(StoreError("the database is away"), True, id="typed again"),
+    ],
+)
+def test_workers_elsewhere_are_told_when_a_sweep_has_ended(
+    tmp_path: Path, error: BaseException | None, waits: bool
+) -> None:
+    """They wait for a controller only where the same command will go on with the sweep."""
+    made = study(tmp_path)
+    made.optuna_study.set_user_attr(OPEN, True)
+    with suppress(BaseException), _open(made):
+        if error is not None:
+            raise error
+    assert made.is_open is waits

@@ -1,7 +1,7 @@
 """Sweeps on several hosts with a database and an MLflow server, any of which may be killed.
 
-How many kills: CNN_SWEEPS_KILLS (none); which, and when: CNN_SWEEPS_KILL_SEED (0). They are shown
-by `pytest -s`.
+Six kills, and in a further run as many as CNN_SWEEPS_KILLS; CNN_SWEEPS_KILL_SEED (0) chooses them.
+They are shown by `pytest -s`.
 """
 
 import os
@@ -39,6 +39,8 @@ from tests.services import MlflowServer, Postgres, mlflow_server, postgres
 
 KILLS = int(os.environ.get("CNN_SWEEPS_KILLS", "0"))
 SEED = int(os.environ.get("CNN_SWEEPS_KILL_SEED", "0"))
+KINDS = ("worker", "host", "controller", "database", "server")
+"""What is killed: each kind as often as the others, in random order."""
 MOST_AWAY = 3.0
 """Seconds that a killed database or server stays away, at most."""
 EPOCHS = 12
@@ -98,11 +100,16 @@ class Lab:
         """How many trials are complete."""
         return len(self.trials(TrialState.COMPLETE))
 
-    def runs(self, kind: str, experiment_name: str = "cnn_sweeps") -> list[Run]:
+    def runs(self, kind: str) -> list[Run]:
         """The runs of a kind."""
-        client = MlflowClient(self.server.url)
-        (experiment,) = client.search_experiments(filter_string=f"name = '{experiment_name}'")
-        return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
+        return runs_of(self.server.url, kind)
+
+
+def runs_of(store: str, kind: str) -> list[Run]:
+    """The runs of a kind in a store."""
+    client = MlflowClient(store)
+    (experiment,) = client.search_experiments(filter_string="name = 'cnn_sweeps'")
+    return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
 
 
 @pytest.fixture
@@ -119,32 +126,33 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 @contextmanager
-def undisturbed(
-    lab: Lab, folder: Path, cells: int
-) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
-    """The same sweep in one process, beside the block, which asks what it comes to."""
+def undisturbed(folder: Path, cells: int) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
+    """The same sweep in one process, beside the block, which asks what it comes to.
+
+    It has a store of its own: the hosts would reuse what it has trained.
+    """
     folder.mkdir()
     words = sweep(cells, "hydra.sweeper.n_jobs=0", "hydra.sweeper.storage=sqlite:///alone.db")
     with subprocess.Popen(
         [sys.executable, "-m", "cnn_sweeps", *words],
         cwd=folder,
-        env={**os.environ, **lab.variables, "MLFLOW_EXPERIMENT_NAME": "alone"},
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
         stdout=subprocess.DEVNULL,
     ) as process:
         try:
-            yield partial(_found_by, process, lab, folder)
+            yield partial(_found_by, process, folder)
         finally:
             process.kill()
 
 
-def _found_by(
-    process: subprocess.Popen[bytes], lab: Lab, folder: Path
-) -> dict[str, tuple[Any, ...]]:
+def _found_by(process: subprocess.Popen[bytes], folder: Path) -> dict[str, tuple[Any, ...]]:
     """What the trials of a sweep have found, by their params."""
     assert process.wait(timeout=PATIENCE) == 0
     storage = RDBStorage(f"sqlite:///{folder}/alone.db", engine_kwargs={"poolclass": NullPool})
     trials = optuna.load_study(study_name="lab", storage=storage).get_trials()
-    runs = {run.info.run_id: run for run in lab.runs("trial", "alone")}
+    runs = {
+        run.info.run_id: run for run in runs_of(f"sqlite:///{folder}/mlruns/mlflow.db", "trial")
+    }
     return {str(t.params): outcome(t, runs[t.user_attrs[RUN_ID]]) for t in trials}
 
 
@@ -177,7 +185,7 @@ def assert_every_cell_once(lab: Lab, alone: dict[str, Any]) -> None:
 
 def assert_trained_once(lab: Lab) -> None:
     """What a dead worker had logged of a trial, but for its last epoch, was not trained again."""
-    client = MlflowClient(lab.server.url)
+    client, again = MlflowClient(lab.server.url), 0
     for trial in lab.trials(TrialState.COMPLETE):
         slot, known = slot_of(trial), EPOCHS - trial.user_attrs[EPOCHS_TRAINED]
         for dead in lab.trials(TrialState.FAIL):
@@ -185,6 +193,9 @@ def assert_trained_once(lab: Lab) -> None:
                 logged = client.get_metric_history(run_id, "val_accuracy")
                 trained = max((point.step for point in logged), default=0)
                 assert known >= trained - 1, (trial.number, dead.number, known, trained)
+                again += trained > known
+    dead_trials = len(lab.trials(TrialState.FAIL))
+    print(f"{dead_trials} trials requeued, {again} epochs trained again", flush=True)
 
 
 @dataclass
@@ -193,41 +204,45 @@ class Killer:
 
     Attributes:
         lab: whose database and server it kills.
-        controller: the command that it kills.
-        workers: the commands, or their hosts, that it kills.
+        bosses: the controllers that it kills.
+        workers: those that it kills; of all the hosts as well.
         chance: everything that is random.
     """
 
     lab: Lab
-    controller: Command
+    bosses: list[Command]
     workers: list[Command]
     chance: random.Random
     begun: float = field(default_factory=time.monotonic)
 
-    def kill(self) -> None:
-        """Kill something, and start it again."""
-        names = ("worker", "sweep", "database", "server")
-        what: Callable[[], str] = getattr(self, self.chance.choice(names))
+    def kill(self, kind: str) -> None:
+        """Kill something of a kind, and start it again."""
+        what: Callable[[], str] = getattr(self, kind)
         now, done = time.monotonic() - self.begun, self.lab.done()
         print(f"{now:6.1f} s, {done} trials done: killed {what()}", flush=True)
 
     def worker(self) -> str:
-        """A process of a worker, or its whole host."""
+        """A process of a worker."""
         chosen = self.chance.choice(self.workers)
-        if self.chance.random() < 0.3:
-            chosen.kill()
-            chosen.host.power_off()
-            chosen.host.boot()
-            chosen.start()
-            return f"host {chosen.host.name}"
         return f"{self._one_of(chosen)} of {chosen.host.name}"
 
-    def sweep(self) -> str:
+    def host(self) -> str:
+        """A host with all that works there, which boots again."""
+        chosen = self.chance.choice([*self.workers, *self.bosses])
+        chosen.kill()
+        chosen.host.power_off()
+        chosen.host.boot()
+        chosen.start()
+        return f"host {chosen.host.name}"
+
+    def controller(self) -> str:
         """A process of the controller."""
-        return f"{self._one_of(self.controller)} of {self.controller.host.name}"
+        chosen = self.chance.choice(self.bosses)
+        return f"{self._one_of(chosen)} of {chosen.host.name}"
 
     def _one_of(self, chosen: Command) -> str:
         """One process of a command, which is typed again when it was its first."""
+        until(lambda: chosen.is_over() or bool(chosen.processes()))
         running = chosen.processes()
         if not running:
             return "nothing"
@@ -258,48 +273,45 @@ class Killer:
         return away
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", sorted({0, KILLS}))
-def test_every_cell_is_there_once_whoever_dies(lab: Lab, tmp_path: Path, kills: int) -> None:
-    """Three hosts that work come to what one process comes to.
-
-    Undisturbed, the sweep is typed on two further hosts at the same moment.
-    """
-    cells = max(6, kills + kills % 2)
+@pytest.mark.slow(minutes=2)
+@pytest.mark.parametrize(
+    ("kills", "bosses", "labs"), [(6, 2, 2), *([(KILLS, 1, 3)] if KILLS else [])]
+)
+def test_every_cell_is_there_once_whoever_dies(
+    lab: Lab, tmp_path: Path, kills: int, bosses: int, labs: int
+) -> None:
+    """Hosts that work come to what one process comes to; two may type the sweep at one moment."""
+    cells = kills + kills % 2
     chance = random.Random(SEED)  # noqa: S311 -- no secret
     moments = sorted(chance.uniform(0, cells - 1) for _ in range(kills))
+    kinds = [kind for _ in moments for kind in chance.sample(KINDS, len(KINDS))]
     print(f"seed {SEED}: {kills} kills while {cells} trials are done", flush=True)
+    storage = f"hydra.sweeper.storage={lab.database.url}"
+    words = sweep(cells, storage, f"trajectory.store={lab.folder}", "--no-workers")
+    names = [f"boss-{n}" for n in range(bosses)] + [f"lab-{n}" for n in range(labs)]
     with ExitStack() as ends:
-        names = ("boss", "lab-1", "lab-2", "lab-3", *(() if kills else ("boss-2",)))
-        boss, *others = ends.enter_context(hosts(lab.network, tmp_path, *names))
-        storage = f"hydra.sweeper.storage={lab.database.url}"
-        words = sweep(cells, storage, f"trajectory.store={lab.folder}", "--no-workers")
-        controller = ends.enter_context(command(boss, *words, variables=lab.variables))
-        second = [
-            ends.enter_context(command(other, *words, variables=lab.variables))
-            for other in others[3:]
+        everybody = [
+            ends.enter_context(command(host, *typed, variables=lab.variables))
+            for host, typed in zip(
+                ends.enter_context(hosts(lab.network, tmp_path, *names)),
+                [words] * bosses + [("worker", "lab", "--count", "1")] * labs,
+                strict=True,
+            )
         ]
-        worker = ("worker", "lab", "--count", "1")
-        workers = [
-            ends.enter_context(command(host, *worker, variables=lab.variables))
-            for host in others[:3]
-        ]
-        everybody = [controller, *workers, *second]
-        alone = ends.enter_context(undisturbed(lab, tmp_path / "alone", cells))
-        killer = Killer(lab, controller, workers, chance)
+        alone = ends.enter_context(undisturbed(tmp_path / "alone", cells))
+        killer = Killer(lab, everybody[:bosses], everybody[bosses:], chance)
 
         def said() -> str:
             return "\n".join(f"{one.host.name} {one.ends}: {one.said}" for one in everybody)
 
-        for moment in moments:
+        for moment, kind in zip(moments, kinds, strict=False):
             until(partial(_reached, lab, moment, everybody), said)
             time.sleep(moment % 1)
-            killer.kill()
+            killer.kill(kind)
         until(lambda: _all_over(everybody), said)
         assert "Traceback" not in said(), said()
         assert_every_cell_once(lab, alone())
-    if kills:
-        assert_trained_once(lab)
+    assert_trained_once(lab)
 
 
 def _all_over(everybody: list[Command]) -> bool:

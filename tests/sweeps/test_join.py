@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.join import Join
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study.attributes import OPEN, PARENT
+from cnn_sweeps.sweeps.results.commands import join_command
+from cnn_sweeps.sweeps.study.attributes import FAILURES_ALLOWED, OPEN, PARENT
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts
 from cnn_sweeps.sweeps.workers.worker import Worker
+from cnn_sweeps.tracking import Store
 
 TWO = {"model.filters": "choice(4,8)"}
 
@@ -100,6 +103,54 @@ def test_workers_that_come_after_the_end_leave_at_once(
     Worker(study=made, execute=instant).work()
     counts = joined(made, wait=600.0, execute="fakes:missing").work(Interrupts())
     assert (counts.total, counts.finished) == (2, 2)
+
+
+def test_failures_are_those_that_the_sweep_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its retries are; a study of an earlier version has the default."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    allowed: list[tuple[int, int]] = []
+
+    class Group(join.Supervisor):
+        """Carries nothing out."""
+
+        def run(self, workers: Any, interrupts: Interrupts) -> None:
+            allowed.append((self.budget.max_failures, self.budget.retries))
+
+    monkeypatch.setattr(join, "Supervisor", Group)
+    made = begun(tmp_path)
+    joined(made).work(Interrupts())
+    made.optuna_study.set_user_attr(FAILURES_ALLOWED, 2)
+    joined(made).work(Interrupts())
+    assert allowed == [(Budget.max_failures, Budget.retries), (2, Budget.retries)]
+
+
+def test_the_store_is_reached_as_it_is_typed(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep had a relative folder, and the worker is in another one."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    made = begun(tmp_path, plan(TWO, tracking={"dir": "mlruns", "figures": False}))
+    with store.start_run("sweep", tags={}) as parent:
+        made.optuna_study.set_user_attr(PARENT, parent.run_id)
+    with pytest.raises(StoreError, match="it is another store"):
+        join._store(SweepStudy.load(made.address))
+    reached = replace(made.address, tracking=(("dir", str(store.dir)),))
+    loaded = SweepStudy.load(reached)
+    assert join._store(loaded).dir == store.dir
+    for config in (loaded.plan.first, loaded.plan.config({"model.filters": 8})):
+        assert (config.tracking.dir, config.tracking.figures) == (store.dir, False)
+
+
+def test_the_line_that_starts_workers_is_for_any_folder(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the sweep itself needed none of it, in its own folder."""
+    monkeypatch.chdir(store.dir.parent)
+    line = join_command(study(store.dir / "studies"), store)
+    assert line == f"cnn-sweeps worker study tracking.dir={store.dir}"
 
 
 def test_a_study_that_is_not_there_is_waited_for_so_long(tmp_path: Path) -> None:

@@ -230,6 +230,9 @@ def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:
         pytest.param(OSError(errno.EIO, "input/output"), "refuses: .*input/output", id="other"),
         pytest.param(ConnectionResetError("reset"), "does not respond", id="reset"),
         pytest.param(socket.gaierror(-2, "unknown name"), "does not respond", id="host"),
+        pytest.param(
+            OSError("403: 'Invalid Host header'"), "the name that it was called", id="name"
+        ),
         pytest.param(sqlite3.OperationalError("odd"), "refuses: odd", id="sqlite-other"),
         pytest.param(
             sqlite3.OperationalError("no http://me:secret@h"),

@@ -154,6 +154,12 @@ def _unavailable() -> MlflowException:
     return error
 
 
+def _locked() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorname = "SQLITE_BUSY"
+    return error
+
+
 def _caused(error: Exception, cause: Exception) -> Exception:
     error.__cause__ = cause
     return error
@@ -170,6 +176,7 @@ def _caused(error: Exception, cause: Exception) -> Exception:
         _database(Exception(2003, "Can't connect to MySQL server on 'db'")),
         _caused(StoreError("The tracking store x does not respond."), NoConnection("refused")),
         _caused(MlflowException("request failed"), NoConnection("refused")),
+        _caused(_unavailable(), _database(_locked())),
         _unavailable(),
     ],
     ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
@@ -183,6 +190,10 @@ def test_servers_that_are_away(error: Exception) -> None:
     "error",
     [
         _database(sqlite3.OperationalError("database or disk is full")),
+        _caused(
+            _unavailable(),
+            _database(sqlite3.OperationalError("attempt to write a readonly database")),
+        ),
         _database(Exception('FATAL:  password authentication failed for user "lab"')),
         _database(Exception("fe_sendauth: no password supplied")),
         _database(Exception('FATAL:  database "sweeps" does not exist')),
@@ -198,5 +209,5 @@ def test_servers_that_are_away(error: Exception) -> None:
     ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
 )
 def test_what_waiting_would_not_mend(error: Exception) -> None:
-    """A full disk, or a server that refuses the user or the database, is told at once."""
+    """A full disk, whatever MLflow calls it, or a server that refuses the user, is told at once."""
     assert not is_away(error)

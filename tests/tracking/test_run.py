@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow.entities import DatasetInput, Run
 from mlflow.exceptions import MlflowException
+from records import environment
 
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
@@ -18,24 +19,7 @@ from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.training.epoch import TrainingCost
 
-ENVIRONMENT = Environment(
-    python="3.11.7",
-    platform="Linux",
-    hostname="lab-3",
-    packages={"keras": "3.15.1"},
-    cpu="a processor",
-    cpu_count=2,
-    cpu_flags=("avx2", "fma"),
-    devices=("CPU",),
-    threads=1,
-    intra_op_threads=1,
-    inter_op_threads=1,
-    deterministic=True,
-    onednn="default",
-    precision="float32",
-    git_commit="c0ffee" + "0" * 34,
-    git_dirty=True,
-)
+ENVIRONMENT = environment(packages={"keras": "3.15.1"}, git_dirty=True)
 
 
 @pytest.fixture

@@ -235,6 +235,15 @@ def test_a_resumed_run_is_not_left_with_an_old_error(store: Store) -> None:
     assert not {"error", "error_type"} & again.tags.keys()
 
 
+def test_a_live_run_that_was_taken_for_dead_ends_as_it_does(store: Store) -> None:
+    """What was said of its end is not left behind."""
+    with store.start_run("x", tags={}) as run:
+        store.close_run(run.run_id, "FAILED", "its sweep was killed")
+    ended = record(store, run.run_id)
+    assert (ended.status, ended.tags["state"]) == ("FINISHED", "complete")
+    assert "error" not in ended.tags
+
+
 class SlowClient:
     """A client that first sees no experiment, then fails to make it for the given reason."""
 

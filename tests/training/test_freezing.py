@@ -249,6 +249,7 @@ def test_a_part_that_its_maker_has_frozen_stays_so_within_a_layer() -> None:
     assert before == [2, 0, 2]
 
 
+@pytest.mark.slow
 def test_a_phase_lets_layers_of_the_users_network_go() -> None:
     """What was frozen keeps its bits until then, and the head is trained all the time."""
     from cnn_sweeps.training import freezing, loop

@@ -1,5 +1,6 @@
 """A user's own loss: what it is called with, what it moves, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from networks import dataset, experiment, network, settings
 
 from cnn_sweeps.errors import ConfigError, ModelError
 from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.experiment import Experiment
 
 DIGEST = "d" * 64
 LOSSES = """
@@ -220,11 +222,47 @@ def test_it_is_found_once_for_all_phases(tmp_path: Path) -> None:
         trainer={
             "loss": "own_losses:plain",
             "epochs": 2,
-            "batch_size": 32,
             "phases": [{"first": 2, "optimizer.learning_rate": 0.1}],
         }
     )
-    epochs = loop.Trainer.compile(network(), dataset(), asked).epochs()
-    next(epochs)
+    trainer = loop.Trainer.compile(network(), dataset(), asked)
     (tmp_path / "own_losses.py").write_text("raise SystemExit('edited')")
-    next(epochs)
+    trainer.prepare(2)
+    assert trainer.model.optimizer.learning_rate.numpy() == pytest.approx(0.1)
+
+
+READING = """
+import json
+from pathlib import Path
+
+import tensorflow as tf
+
+SETTINGS = json.loads(Path("loss.json").read_text())
+
+
+def focal(y_true, y_pred):
+    share = tf.gather(y_pred, y_true, axis=1, batch_dims=1)
+    power, floor = SETTINGS
+    return -((1 - share) ** power) * tf.math.log(tf.maximum(share, floor))
+"""
+
+
+def test_a_file_that_it_reads_makes_another_environment(tmp_path: Path) -> None:
+    """No hash knows it: epochs that were trained with the other one are not continued."""
+    from cnn_sweeps.runs.run import _with_loss
+    from cnn_sweeps.runs.stored_epochs import environment_of
+
+    (tmp_path / "reading_loss.py").write_text(READING)
+    digests = []
+    for text in ("[2.0, 1e-9]", "[2.0, 1e-9]", "[2.001, 1e-9]", "[2.0, 1e-8]"):
+        (tmp_path / "loss.json").write_text(text)
+        asked = Experiment(
+            config=config(trainer={"loss": "reading_loss:focal"}),
+            dataset=dataset(),
+            identity=identify(config(), DIGEST),
+        )
+        digests.append(environment_of(_with_loss(asked), 1).numerics["loss"])
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    plain = replace(asked, config=config())
+    assert "loss" not in environment_of(_with_loss(plain), 1).numerics

@@ -273,3 +273,25 @@ def test_measuring_moves_nothing_that_training_goes_on_from() -> None:
     assert set(measured.measured) == {"val_macro_f1"}
     assert all(np.array_equal(value, after[key]) for key, value in state.snapshot(model).items())
     assert not all(np.array_equal(value, before[key]) for key, value in after.items())
+
+
+def test_a_file_that_a_metric_reads_makes_other_stored_values(tmp_path: Path) -> None:
+    """What was stored with the other one is not read; of a finished run the last one counts."""
+    (tmp_path / "reading_metric.py").write_text(
+        "import json\n"
+        "from pathlib import Path\n"
+        "COSTS = json.loads(Path('costs.json').read_text())\n"
+        "def cost(labels, probabilities):\n"
+        "    return sum(COSTS[int(n)] for n in probabilities.argmax(axis=1) != labels)\n"
+    )
+    stored: dict[str, float] = {}
+    for costs, value in (("[0, 1]", 0.1), ("[0, 3]", 0.3), ("[0, 3]", 0.3)):
+        (tmp_path / "costs.json").write_text(costs)
+        trainer = TrainerConfig(metrics=("reading_metric:cost",))
+        measured = ValidationMetrics.of(trainer, LABELS, 3)
+        stored |= measured.stored({"val_cost": value})
+        assert measured.known(stored) == {"val_cost": value}
+    assert list(stored.values()) == [0.1, 0.3]
+    key = validation_metrics.key_of("reading_metric:cost")
+    assert validation_metrics.stored_value(stored, key) == 0.3
+    assert validation_metrics.stored_value(stored, "macro_f1") is None

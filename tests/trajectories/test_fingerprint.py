@@ -4,27 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from records import environment
 
-from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.trajectories.fingerprint import fingerprint
 
-HERE = Environment(
-    python="3.11.7",
-    platform="Linux-6.18-x86_64-with-glibc2.36",
-    hostname="here",
-    packages={"cnn-sweeps": "0.1.0", "tensorflow": "2.21", "keras": "3.15", "numpy": "2.3"},
-    cpu="a processor",
-    cpu_count=2,
-    cpu_flags=("avx2", "fma"),
-    devices=("CPU",),
-    threads=0,
-    intra_op_threads=0,
-    inter_op_threads=0,
-    deterministic=True,
-    onednn="default",
-    precision="float32",
-    git_commit=None,
-    git_dirty=None,
+HERE = environment(
+    packages={"cnn-sweeps": "0.1.0", "tensorflow": "2.21", "keras": "3.15", "numpy": "2.3"}
 )
 
 
@@ -33,6 +18,8 @@ HERE = Environment(
     [
         {"packages": {**HERE.packages, "keras": "3.16"}},
         {"packages": {**HERE.packages, "tensorflow": "2.22"}},
+        {"packages": {**HERE.packages, "keras-hub": "0.32"}},
+        {"loss": "f" * 64},
         {"code": "c" * 16},
         {"cpu": "another"},
         {"cpu_flags": ("avx2", "avx512f", "fma")},

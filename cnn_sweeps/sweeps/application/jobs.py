@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.utils import get_method
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from optuna.trial import Trial
+from optuna.trial import Trial, TrialState
 
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.process import Owner
@@ -139,14 +139,14 @@ class JobRunner:
         study, trial = self.study, job.trial
         key = study.plan.experiment_key(job.overrides)
         repetition.name(study, trial, experiment_key=key, trajectory_key=key)
-        earlier = repetition.earlier_duplicates(study, trial, key)
-        if not earlier or duplicates.tried_again(study.plan.duplicates):
+        known = duplicates.first_known(repetition.earlier_duplicates(study, trial, key))
+        if known is None or study.plan.duplicates == "replicate":
             return False
-        known = duplicates.known_of(earlier)
-        if study.plan.duplicates == "reuse" and known.values is not None:
-            study.done(trial, known.values, {REUSED_FROM: known.number})
+        values = list(known.values) if known.state == TrialState.COMPLETE else None
+        if study.plan.duplicates == "reuse" and values is not None:
+            study.done(trial, values, {REUSED_FROM: known.number})
             return True
-        self.given_up += not requeue.resample(study, trial, known.values)
+        self.given_up += not requeue.resample(study, trial, values)
         return True
 
     def _tell_given_up(self) -> None:

@@ -54,10 +54,6 @@ class ApplicationPlan:
             return json.dumps(known, sort_keys=True)  # what the function adds is not known yet
         return self.experiment_key(self.overrides(cell))
 
-    def distinct_cells(self) -> dict[str, dict[str, Any]]:
-        """The cells of a discrete space by job."""
-        return {self.experiment_key_of(cell): cell for cell in self.space.cells()}
-
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with the study."""
         return {

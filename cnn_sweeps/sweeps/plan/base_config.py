@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
@@ -104,7 +105,7 @@ class BaseConfig:
         make = make_config if self.checked else load
         choice = json.dumps([values.get(key, INACTIVE) for key in self.groups])
         rest = {key: value for key, value in values.items() if key not in self.groups}
-        overrides = [_parsed(text) for text in space.overrides(rest)]
+        overrides = [_override(d, rest[d.key]) for d in space.dimensions if d.key in rest]
         base = self.bases[choice]
         if not _interpolates(base):
             applied = _applied(base, overrides)
@@ -155,6 +156,15 @@ def _chosen(keys: Sequence[str], choice: Sequence[Any]) -> dict[str, Label]:
     """The chosen options by key."""
     pairs = zip(keys, choice, strict=True)
     return {key: option for key, option in pairs if option != INACTIVE}
+
+
+def _override(dimension: Dimension, value: Label) -> Override:
+    """The override that gives a swept key a value."""
+    text = dimension.text(value)
+    if dimension.kind != "categorical":  # each trial may have a number of its own
+        with suppress(ValueError):
+            return replace(_parsed(f"{dimension.key}=0"), _value=json.loads(text))
+    return _parsed(f"{dimension.key}={text}")
 
 
 @lru_cache(maxsize=4_096)

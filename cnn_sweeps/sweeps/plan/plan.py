@@ -74,6 +74,14 @@ class Plan:
         }
         return replace(self, base_config=replace(self.base_config, bases=bases)).unchecked()
 
+    def logged_to(self, tracking: Mapping[str, str]) -> "Plan":
+        """The same, whose runs are reached by another `tracking.uri` or `tracking.dir`."""
+        bases = {
+            choice: base | {"tracking": {**base.get("tracking", {}), **tracking}}
+            for choice, base in self.base_config.bases.items()
+        }
+        return replace(self, base_config=replace(self.base_config, bases=bases))
+
     @property
     def size(self) -> int | None:
         """How many cells the space has; None where there are infinitely many."""

@@ -36,6 +36,3 @@ class SearchPlan(Protocol):
 
     def experiment_key_of(self, cell: Mapping[str, Any]) -> str:
         """Which experiment a cell is."""
-
-    def distinct_cells(self) -> dict[str, dict[str, Any]]:
-        """The cells of a discrete space by experiment."""

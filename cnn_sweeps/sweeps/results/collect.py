@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps import figures
@@ -40,6 +39,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, artifacts, names
 from cnn_sweeps.tracking.finished_runs import epochs_of
+from cnn_sweeps.tracking.imports import import_quickly
 
 MOST_CURVES = 5
 """Of so many of the best trials the learning curves are shown."""
@@ -237,12 +237,23 @@ def _reason(complete: list[FrozenTrial], index: int) -> str | None:
     return None
 
 
+def import_importance() -> None:
+    """Import Optuna's importances without scikit-learn, which takes a second of them for fANOVA."""
+    import_quickly("optuna.importance", unneeded=["sklearn"])
+
+
 def _shares(complete: list[FrozenTrial], index: int, sign: float) -> dict[str, float]:
-    """Shares by key, the greatest first.
+    """Shares by key, the greatest first; see `import_importance`.
 
     A study of its own, in memory, holds what one objective is worth: so nothing that repeats
     or was superseded counts, and less is always better, as PED-ANOVA wants it.
     """
+    import_importance()
+    from optuna.importance import (  # noqa: PLC0415 -- few sweeps have enough trials
+        PedAnovaImportanceEvaluator,
+        get_param_importances,
+    )
+
     alone = optuna.create_study(direction="minimize", storage=optuna.storages.InMemoryStorage())
     alone.add_trials(
         optuna.create_trial(

@@ -114,8 +114,9 @@ def report_again(study: SweepStudy, store: Store | None) -> str:
 
 
 def join_command(study: SweepStudy, store: Store | None) -> str:
-    """The command that starts further workers of a sweep, on this host or another."""
-    where = _where(study.plan, store)
+    """The command that starts further workers of a sweep, in any folder of this host or another."""
+    local = store is not None and bool(store.address.database or study.address.file)
+    where = store.whereabouts_anywhere if store and local else _where(study.plan, store)
     storage = ["--storage", study.address.absolute] if _storage(study, store) else []
     hidden = study.address.storage != str(study.address)
     words = [PROGRAM, "worker", study.optuna_study.study_name, *where, *([] if hidden else storage)]

@@ -67,7 +67,7 @@ class StudyWhatIf(Results):
             {
                 **{key: each.changes.get(key) for key in keys},
                 "winner": each.winner,
-                "same_winner": each.winner == self.outcomes[0].winner,
+                "same_winner": None if each.unknown else each.winner == self.outcomes[0].winner,
                 **{name: each.values.get(name) for name in names},
                 "config_hash": each.config_hash,
                 "weights": each.weights,
@@ -111,14 +111,21 @@ class StudyWhatIf(Results):
         first, said = self.outcomes[0], []
         for each in self.outcomes[1:]:
             typed = " ".join(f"{k}={plain_text_of(v)}" for k, v in each.changes.items())
+            known = " of those that are known" if each.unknown else ""
             if each.winner is None:
                 said.append(f"{typed}: not known of any trial.")
             elif each.winner == first.winner:
-                said.append(f"{typed}: trial {each.winner} still wins.")
+                said.append(f"{typed}: trial {each.winner} still wins{known}.")
+            elif first.winner in each.unknown:
+                best = f"trial {each.winner} is the best{known}"
+                said.append(f"{typed}: {best}; whether trial {first.winner} wins is not known.")
             else:
-                said.append(f"{typed}: trial {each.winner} wins instead of trial {first.winner}.")
+                instead = f"trial {each.winner} wins instead of trial {first.winner}"
+                said.append(f"{typed}: {instead}{known and ','}{known}.")
             if each.unknown:
-                number, why = next(iter(each.unknown.items()))
+                number, why = min(
+                    each.unknown.items(), key=lambda one: (one[0] != first.winner, one[0])
+                )
                 said.append(
                     f"{typed}: {pluralize(len(each.unknown), 'trial')} left out; "
                     f"trial {number}: {why}."

@@ -34,20 +34,21 @@ def parse_points(entries: Sequence[Entry], space: Space) -> list[dict[str, Label
         raise ConfigError(
             f'hydra.sweeper.enqueue={entries} is not a list; use "hydra.sweeper.enqueue={EXAMPLE}".'
         )
-    points: list[dict[str, Label]] = []
+    points: dict[tuple[tuple[str, Label], ...], dict[str, Label]] = {}
     for number, entry in enumerate(entries, 1):
         where = f"hydra.sweeper.enqueue, entry {number} of {len(entries)}"
         try:
             point = _point(entry, space)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
-        if point in points:
+        place = tuple(point.items())
+        if place in points:
             raise ConfigError(
                 f"{where}: `{' '.join(space.overrides(point))}` is already entry "
-                f"{points.index(point) + 1}; leave one of them out."
+                f"{[*points].index(place) + 1}; leave one of them out."
             )
-        points.append(point)
-    return points
+        points[place] = point
+    return [*points.values()]
 
 
 def is_complete(point: Mapping[str, Label], space: Space) -> bool:

@@ -16,15 +16,16 @@ CPU_SLOTS = "cnn_sweeps:shares"
 LOG = "cnn_sweeps:log"
 OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
+FAILURES_ALLOWED = "cnn_sweeps:max_failures"
 SCHEDULE = "cnn_sweeps:schedule"
 IMAGES = "cnn_sweeps:images:"
-"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the
-clock of which host, and whether that is so, whether the workers that a launcher placed are to end,
-the command line that last carried it out, into how many shares it divides the cores where seconds
-are compared, where its log is written, whether a controller may yet put trials into it, and how
-often a trial is requeued whose worker died. And, as system attributes, for nobody needs them at
-each look: which items there are beside those that wait, and the digest of the images that settings
-of data (a digest behind the name) lead to."""
+"""Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the clock of
+which host, and whether that is so, whether the workers that a launcher placed are to end, the
+command line that last carried it out, into how many shares it divides the cores where seconds
+are compared, where its log is written, whether a controller may yet put trials into it, how
+often a trial is requeued whose worker died, and how many may fail before one succeeds. And, as
+system attributes, for nobody needs them at each look: which items there are beside those that
+wait, and the digest of the images that settings of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -56,10 +57,12 @@ METRIC = "metrics."
 EPOCHS_TRAINED = "epochs_trained"
 REUSED_FROM = "reused_from"
 SHARED = "shared_epochs"
+REPETITION = "repetition"
 """Of a trial that has begun: what it is, where it is logged, what it measured (each metric by its
 name behind `metrics.`; earlier versions had all of them as one value), how many of its epochs were
-trained and not from cache, the trial whose values it took, and what was shared of its epochs
-(`trajectories.sharing`)."""
+trained and not from cache, the trial whose values it took, what was shared of its epochs
+(`trajectories.sharing`), and with `duplicates=replicate` which repetition of its experiment it
+is."""
 
 REASON = "reason"
 TRACEBACK = "traceback"

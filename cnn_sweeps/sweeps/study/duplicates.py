@@ -1,34 +1,19 @@
 """What becomes of a trial whose experiment the study has already tried.
 
 `skip` tells the sampler the known value and asks it again, up to the cells that are left;
-`reuse` lets the trial take the known value; `replicate` trains it again with the next seed,
-so that the noise between seeds becomes visible.
+`reuse` lets the trial end as the first one, for which it waits; `replicate` trains it again with
+the next seed, so that the noise between seeds becomes visible.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.search_plan import Duplicates
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is known of an experiment.
-
-    Attributes:
-        number: the trial that found out.
-        values: its objectives; None while it still runs, or where it was pruned.
-        attributes: everything stored with it.
-    """
-
-    number: int
-    values: list[float] | None
-    attributes: Mapping[str, Any]
 
 
 def parse(given: str | None) -> Duplicates:
@@ -45,17 +30,13 @@ def parse(given: str | None) -> Duplicates:
     )
 
 
-def tried_again(policy: Duplicates) -> bool:
-    """Whether a repetition is trained."""
-    return policy == "replicate"
+def first_known(earlier: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """Of earlier trials of an experiment the one that knows most of it; None where there is none.
 
-
-def known_of(earlier_duplicates: Sequence[FrozenTrial]) -> Known:
-    """What the earlier trials of an experiment found: the first that is complete knows most."""
-    complete = [trial for trial in earlier_duplicates if trial.state == TrialState.COMPLETE]
-    best = (complete or list(earlier_duplicates))[0]
-    values = list(best.values) if complete else None
-    return Known(number=best.number, values=values, attributes=best.user_attrs)
+    That is the first that is complete, else one that was pruned, else one that runs.
+    """
+    ranks = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
+    return min(earlier, key=lambda trial: ranks.get(trial.state, 2), default=None)
 
 
 def with_seed(config: Config, repetition: int) -> Config:

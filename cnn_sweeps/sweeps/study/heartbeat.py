@@ -16,6 +16,7 @@ from threading import Thread
 from optuna.exceptions import OptunaError
 from optuna.trial import FrozenTrial, Trial
 
+from cnn_sweeps.errors import CnnSweepsError
 from cnn_sweeps.provenance.process import BEAT, GRACE, LEASE_SECONDS, Owner
 from cnn_sweeps.sweeps.study import attributes
 from cnn_sweeps.sweeps.study.storage import StudyAddress
@@ -33,8 +34,9 @@ def heartbeat(address: StudyAddress, trial: Trial) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(BEAT):
-            # A storage that is out of reach for a moment; the training itself will tell.
-            with suppress(OptunaError, OSError):
+            # A storage that is out of reach for a moment: the training itself will tell. So will it
+            # heed that it is to stop, which ends the wait for a storage here as well.
+            with suppress(OptunaError, OSError, CnnSweepsError, KeyboardInterrupt):
                 if file is None:
                     trial.set_user_attr(attributes.BEAT, time.time())
                 else:

@@ -98,10 +98,16 @@ class Journal(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The entries from that number on; a last line without its end is still being written."""
+        if getattr(self._added, "entries", None):
+            return  # Optuna wants to read back what is not written yet
+        number, position = self._read if self._read[0] <= log_number_from else (0, 0)
+        with self._refusing():
+            size = self._path.stat().st_size
+        if size < position:
+            raise StoreError(f"{self._named} was truncated while it was in use.")
+        if size == position:
+            return
         with self._refusing(), self._path.open("rb") as file:
-            number, position = self._read if self._read[0] <= log_number_from else (0, 0)
-            if file.seek(0, os.SEEK_END) < position:
-                raise StoreError(f"{self._named} was truncated while it was in use.")
             file.seek(position)
             for line in file:
                 if not line.endswith(NEWLINE):

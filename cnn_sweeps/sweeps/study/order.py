@@ -51,16 +51,16 @@ class Prefix:
     work: float = 0.0
 
     @classmethod
-    def of(cls, plan: Plan, experiment_key: str, cell: Mapping[str, Any]) -> "Prefix":
-        """Look up the course of a cell."""
+    def of(cls, plan: Plan, cell: Mapping[str, Any]) -> "Prefix":
+        """Look up which experiment a cell is, and its course."""
         try:
             config = plan.config(cell)
         except InputError:
-            return cls(cell=cell, experiment_key=experiment_key)
+            return cls(cell=cell, experiment_key=plan.experiment_key_of(cell))
         path = segments(config)
         return cls(
             cell=cell,
-            experiment_key=experiment_key,
+            experiment_key=plan.experiment_key(config),
             trajectory_key=plan.trajectory_key(config),
             epochs=config.trainer.epochs,
             leaves=path[1].first - 1 if len(path) > 1 else None,

@@ -1,12 +1,13 @@
 """Knowing a trial that would repeat an experiment, and asking again for another one."""
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.sweeps.plan.effect import keys_without_effect
 from cnn_sweeps.sweeps.plan.proposal import Proposal
@@ -14,12 +15,17 @@ from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
     EXPERIMENT_KEY,
+    REPETITION,
+    REPLACED,
     RESAMPLED,
+    RUN_ID,
     TRAJECTORY_KEY,
     slot_of,
 )
+from cnn_sweeps.sweeps.study.index import SCORED
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+from cnn_sweeps.trajectories.lock import hold_lock
 
 PATIENCE = 5
 """Times the sampler is asked again before one of the cells that are left is taken."""
@@ -39,14 +45,16 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
     """Trials before this one that are the same experiment and have not failed.
 
     A trial says first which experiment it is (`name`): of two workers that draw the same one
-    at once, the later slot sees the earlier. What has ended was before, whatever its slot.
+    at once, the later slot sees the earlier. What has ended, or is being trained, was before,
+    whatever its slot.
     """
     index = study.index if _is_settled(study, trial, experiment_key) else study.look()
     running = [
         other
         for other in index.running
         if other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
-        and slot_of(other) < slot_of(trial)
+        and other.number != trial.number
+        and (slot_of(other) < slot_of(trial) or RUN_ID in other.user_attrs)
     ]
     return sorted([*index.scored.get(experiment_key, ()), *running], key=slot_of)
 
@@ -54,17 +62,55 @@ def earlier_duplicates(study: TrialQueue, trial: Trial, experiment_key: str) -> 
 def _is_settled(study: TrialQueue, trial: Trial, experiment_key: str) -> bool:
     """Whether the look that the trial was claimed by tells already that nobody can be before it.
 
-    So it does where all before it have said which experiment they are, as enumerated ones have.
+    So it does where all before it have said which experiment they are, as enumerated ones have, and
+    nobody trains the same.
     """
-    if trial.user_attrs.get(EXPERIMENT_KEY) != experiment_key:
-        return False
     slot, index, items = slot_of(trial), study.index, study.schedule.items
+    running = {t.user_attrs.get(EXPERIMENT_KEY) for t in index.running if t.number != trial.number}
+    if trial.user_attrs.get(EXPERIMENT_KEY) != experiment_key or experiment_key in running:
+        return False
     before = [other for other in index.standing if slot_of(other) < slot]
     planned = takewhile(lambda other: other < slot, index.planned)
     named = {other.user_attrs.get(EXPERIMENT_KEY) for other in before}
     return named.isdisjoint({None, experiment_key}) and all(
         is_complete(items[other].cell, study.plan.space) for other in planned
     )
+
+
+def number(study: TrialQueue, trial: Trial, experiment_key: str) -> int:
+    """Which repetition of its experiment a trial is, from 0; from then on its slot is that one.
+
+    Each number is given once, so that no seed is trained twice: not that of a trial that failed,
+    nor of one that waits to be resumed. Of a study of an earlier version, which noted none, the
+    trials that have ended have the first ones.
+    """
+    with hold_lock(study.address.lock):
+        alike = [
+            other
+            for other in study.optuna_study.get_trials(deepcopy=False)
+            if other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
+        ]
+        numbers = {t.number: t.user_attrs[REPETITION] for t in alike if REPETITION in t.user_attrs}
+        own = [numbers[t.number] for t in alike if t.number in numbers and _same_slot(t, trial)]
+        if own:
+            return int(own[-1])
+        unnumbered = sum(_is_before(t, trial) for t in alike if t.number not in numbers)
+        free = (each for each in itertools.count() if each not in numbers.values())
+        found = next(islice(free, unnumbered, None))
+        study.note(trial, {REPETITION: found})
+    return found
+
+
+def _same_slot(other: FrozenTrial, trial: Trial) -> bool:
+    return slot_of(other) == slot_of(trial)
+
+
+def _is_before(other: FrozenTrial, trial: Trial) -> bool:
+    """Whether a trial without a number has one of the first, or is about to take it."""
+    if REPLACED in other.user_attrs or other.number == trial.number:
+        return False
+    running = other.state == TrialState.RUNNING and slot_of(other) < slot_of(trial)
+    return other.state in SCORED or running
 
 
 @dataclass(frozen=True, kw_only=True)

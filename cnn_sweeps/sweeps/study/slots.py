@@ -17,6 +17,7 @@ AHEAD = 2
 """Items that wait for each worker: one is there whenever a worker looks."""
 AHEAD_ELSEWHERE = 32
 """The same altogether where nobody knows how many workers there will be."""
+MISSING = object()
 
 
 def fill_queue(study: TrialQueue, budget: Budget) -> None:
@@ -105,29 +106,45 @@ class _Known:
 def _cells(known: _Known, budget: Budget) -> Sequence[Prefix]:
     """The cells that no slot has, as far as the budget goes."""
     there = set(known.experiments())
-    new = [(m, cell) for m, cell in known.plan.distinct_cells().items() if m not in there]
-    points = parse_points(budget.enqueue, known.plan.space)
-    first = [entry for entry in new if _among(points, entry[1])]
-    rest = [entry for entry in new if not _among(points, entry[1])]
+    distinct: dict[str | None, Prefix] = {}
+    for prefix in map(known.study.prefix, known.plan.space.cells()):
+        distinct.setdefault(prefix.experiment_key, prefix)
+    new = [prefix for key, prefix in distinct.items() if key not in there]
+    points = _by_keys(parse_points(budget.enqueue, known.plan.space))
+    first = [prefix for prefix in new if _among(points, prefix.cell)]
+    rest = [prefix for prefix in new if not _among(points, prefix.cell)]
     left = None if budget.n_trials is None else max(budget.n_trials - known.slots, 0)
-    wanted = [known.study.prefix(experiment_key, cell) for experiment_key, cell in first[:left]]
-    rest = rest[: None if left is None else left - len(wanted)]
-    return [
-        *wanted,
-        *queue_order(known.study.prefix(experiment_key, cell) for experiment_key, cell in rest),
-    ]
-
-
-def _among(points: Sequence[Mapping[str, Any]], cell: Mapping[str, Any]) -> bool:
-    return any(point.items() <= cell.items() for point in points)
+    wanted = first[:left]
+    return [*wanted, *queue_order(rest[: None if left is None else left - len(wanted)])]
 
 
 def _points(known: _Known, budget: Budget) -> Sequence[Prefix]:
     """The points that no slot has, and slots that the sampler fills."""
-    points = [
-        point
-        for point in parse_points(budget.enqueue, known.plan.space)
-        if not any(point.items() <= values.items() for _, values in known.entries)
-    ]
+    points = parse_points(budget.enqueue, known.plan.space)
+    there = {
+        keys: {_values(values, keys) for _, values in known.entries} for keys in _by_keys(points)
+    }
+    new = [point for point in points if tuple(point.values()) not in there[tuple(point)]]
     free = max(budget.slots(known.plan) - known.slots, 0)
-    return [Prefix(cell=point) for point in [*points, *[{}] * (free - len(points))][:free]]
+    return [Prefix(cell=point) for point in [*new, *[{}] * (free - len(new))][:free]]
+
+
+Keys = tuple[str, ...]
+
+
+def _by_keys(points: Sequence[Mapping[str, Any]]) -> Mapping[Keys, set[tuple[Any, ...]]]:
+    """The values of points by the keys that these have, so that no point is compared with each."""
+    found: dict[Keys, set[tuple[Any, ...]]] = {}
+    for point in points:
+        found.setdefault(tuple(point), set()).add(tuple(point.values()))
+    return found
+
+
+def _among(points: Mapping[Keys, set[tuple[Any, ...]]], cell: Mapping[str, Any]) -> bool:
+    """Whether a cell has all values of one of the points."""
+    return any(_values(cell, keys) in found for keys, found in points.items())
+
+
+def _values(cell: Mapping[str, Any], keys: Keys) -> tuple[Any, ...]:
+    """The values of some keys; `MISSING`, which no point has, for those that do not count."""
+    return tuple(cell.get(key, MISSING) for key in keys)

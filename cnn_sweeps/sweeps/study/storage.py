@@ -57,10 +57,13 @@ class StudyAddress:
     Attributes:
         storage: path of a journal file, or the URL of a database.
         name: the study's name.
+        tracking: `uri` and `dir` by which this host reaches the runs of its trials, where it does
+            so otherwise than the host that made the study.
     """
 
     storage: str
     name: str
+    tracking: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """The storage for a message: the path, or the URL without its password."""
@@ -123,11 +126,15 @@ class StudyAddress:
             raise self._refusal(error) from error
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Turn what a storage raises when it cannot be used into one clear refusal."""
+    def refusing(self, kind: type[OptunaError] = OptunaError) -> Iterator[None]:
+        """Turn what a storage raises when it cannot be used into one clear refusal.
+
+        Args:
+            kind: of what it raises; the default takes all of Optuna's errors for that.
+        """
         try:
             yield
-        except OptunaError as error:
+        except kind as error:
             raise self._refusal(error) from error
 
     def _check_url(self) -> None:

@@ -83,6 +83,8 @@ class SweepStudy(TrialQueue):
             except KeyError:
                 raise StoreError(f"there is no study {address.name} in {address}.") from None
             plan = Plan.from_json(study.user_attrs[PLAN])
+        if address.tracking:
+            plan = plan.logged_to(dict(address.tracking))
         return cls._ready(study, storage, plan if checked else plan.unchecked(), address)
 
     @classmethod
@@ -143,9 +145,9 @@ class SweepStudy(TrialQueue):
         """Which experiment a whole cell is, and which trajectory it begins on."""
         return self.plan.keys_of(cell)
 
-    def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
+    def prefix(self, cell: Mapping[str, Any]) -> Prefix:
         """A cell with the trajectory that it is a prefix of."""
-        return Prefix.of(self.plan, experiment_key, cell)
+        return Prefix.of(self.plan, cell)
 
 
 def refuse_another(address: StudyAddress, plan: Plan) -> None:

@@ -98,9 +98,9 @@ class TrialQueue:
     index: TrialIndex = field(default_factory=TrialIndex)
     observations: Observations = field(default_factory=Observations)
 
-    def prefix(self, experiment_key: str, cell: Mapping[str, Any]) -> Prefix:
+    def prefix(self, cell: Mapping[str, Any]) -> Prefix:
         """A cell on its way into the queue."""
-        return Prefix(cell=cell, experiment_key=experiment_key)
+        return Prefix(cell=cell, experiment_key=self.plan.experiment_key_of(cell))
 
     def keys_of(self, cell: Mapping[str, Any]) -> tuple[str, str | None]:
         """Which experiment a whole cell is, and which trajectory it shares with others."""

@@ -8,7 +8,7 @@ TensorFlow does not survive a fork.
 import gc
 import os
 
-from cnn_sweeps.sweeps.workers.imports import without
+from cnn_sweeps.tracking.imports import without
 from cnn_sweeps.training.backend import quiet_stderr
 
 UNUSED = ("sklearn", "matplotlib.pyplot")

@@ -40,10 +40,10 @@ def check_software(study: SweepStudy, say: Callable[[str], None] = lambda _: Non
         return
     if not _same_bits(here["code"], there.get("code")):
         raise ConfigError(
-            f"this host has {_ours(here)}, and the sweep {study.address.name} has {_ours(there)}: "
-            "its trials would be trained by other code.\n"
-            f"  Install {OURS} {there.get(OURS)} on this host, or this version where the sweep is "
-            "typed, and type it again."
+            f"this host has {_ours(here)}, and the sweep {study.address.name} has {_ours(there)}:"
+            " its trials would be trained by other code.\n"
+            f"  Install the sweep's {OURS} on this host, or this one where the sweep is typed, and "
+            "type it again."
         )
     others = [
         f"{name} {here.get(name)} (the sweep has {there.get(name)})"

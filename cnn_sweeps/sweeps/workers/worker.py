@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optuna.exceptions import OptunaError, UpdateFinishedTrialError
-from optuna.trial import Trial
+from optuna.exceptions import OptunaError, StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import (
@@ -128,21 +128,8 @@ class Worker:
         """Train a claimed trial and record how it ended, whatever happens."""
         study = self.study
         try:
-            values = study.values_of(trial)
-            _log_claimed(trial, values)
-            config = study.plan.config(values)
-            experiment_key = study.plan.experiment_key(config)
-            repetition.name(
-                study,
-                trial,
-                experiment_key=experiment_key,
-                trajectory_key=study.plan.trajectory_key(config),
-            )
-            earlier_duplicates = repetition.earlier_duplicates(study, trial, experiment_key)
-            if earlier_duplicates and not duplicates.tried_again(study.plan.duplicates):
-                self._repeat(trial, duplicates.known_of(earlier_duplicates))
-                return
-            self._train(trial, duplicates.with_seed(config, len(earlier_duplicates)))
+            with study.address.refusing(StorageInternalError):
+                self._try(trial)
         except StoreError as error:
             # No fault of the trial: it is requeued until the store can be used again.
             with suppress(StoreError, OptunaError):
@@ -162,6 +149,15 @@ class Worker:
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
 
+    def _named(self, trial: Trial, config: Config) -> str:
+        """Which experiment a claimed trial is; it says so, unless that was known before."""
+        known, plan = trial.user_attrs, self.study.plan
+        if attributes.EXPERIMENT_KEY in known and attributes.TRAJECTORY_KEY in known:
+            return str(known[attributes.EXPERIMENT_KEY])
+        named, trajectory = plan.experiment_key(config), plan.trajectory_key(config)
+        repetition.name(self.study, trial, experiment_key=named, trajectory_key=trajectory)
+        return named
+
     def _give_back(self, trial: Trial, error: StoppedError | KeyboardInterrupt) -> None:
         """Requeue a trial that was interrupted."""
         reason = reason_of(error) if isinstance(error, StoppedError) else "interrupted"
@@ -170,6 +166,21 @@ class Worker:
         )
         if ended is not None:
             self._ended(trial, state=ended.state, reason=ended.reason)
+
+    def _try(self, trial: Trial) -> None:
+        """Train a claimed trial, unless it repeats another one."""
+        study = self.study
+        values = study.values_of(trial)
+        _log_claimed(trial, values)
+        config = study.plan.config(values)
+        experiment_key = self._named(trial, config)
+        if study.plan.duplicates == "replicate":
+            number = repetition.number(study, trial, experiment_key)
+            self._train(trial, duplicates.with_seed(config, number))
+        elif (known := self._known(trial, experiment_key)) is not None:
+            self._repeat(trial, known)
+        else:
+            self._train(trial, config)
 
     def _train(self, trial: Trial, config: Config) -> None:
         study, plan = self.study, self.study.plan
@@ -217,24 +228,55 @@ class Worker:
             seconds=result.metrics.get("train_seconds", 0.0),
         )
 
-    def _repeat(self, trial: Trial, known: duplicates.Known) -> None:
-        """Deal with a trial whose experiment has been, or is being, tried."""
+    def _known(self, trial: Trial, experiment_key: str) -> FrozenTrial | None:
+        """The trial that has found out, or is about to, what an experiment gives; None for none.
+
+        Where its result is wanted it is waited for, so that what becomes of a trial does not depend
+        on how many workers there are. Nobody waits in a circle: who waits trains nothing yet.
+
+        Raises:
+            StoppedError: asked to stop meanwhile.
+        """
         study = self.study
+        while True:
+            earlier = repetition.earlier_duplicates(study, trial, experiment_key)
+            known = duplicates.first_known(earlier)
+            if known is None or known.state.is_finished() or study.plan.duplicates == "skip":
+                return known
+            if not study.watch.is_owned(study.address, known):
+                return None  # its worker is dead: whoever requeues it will wait for this one
+            logger.debug("trial %d waits for trial %d", trial.number, known.number)
+            if self.stop():
+                raise StoppedError(f"interrupted while trial {known.number} trained the same")
+            time.sleep(LOOK)
+
+    def _repeat(self, trial: Trial, known: FrozenTrial) -> None:
+        """Deal with a trial whose experiment has been, or is being, tried."""
         logger.info("trial %d repeats trial %d", trial.number, known.number)
-        if study.plan.duplicates == "reuse" and known.values is not None:
-            metrics = attributes.metric_attributes(attributes.metrics_of(known.attributes))
-            same = {
-                key: known.attributes.get(key)
-                for key in (attributes.CONFIG_HASH, attributes.RUN_ID)
-            }
-            reused = {**same, **metrics, attributes.REUSED_FROM: known.number}
-            study.done(trial, known.values, reused)
-            self._ended(trial, state="reused", values=tuple(known.values))
+        if self.study.plan.duplicates == "reuse":
+            self._reuse(trial, known)
             return
-        if not requeue.resample(study, trial, known.values):
-            reason = repetition.exhausted_reason(study)
+        values = list(known.values) if known.state == TrialState.COMPLETE else None
+        if not requeue.resample(self.study, trial, values):
+            reason = repetition.exhausted_reason(self.study)
             logger.info("trial %d dropped: %s", trial.number, reason)
             self.emit(TrialDropped(worker=self.number, trial=trial.number, reason=reason))
+
+    def _reuse(self, trial: Trial, known: FrozenTrial) -> None:
+        """Let a trial end as another one has that was the same experiment."""
+        study, found = self.study, known.user_attrs
+        same = {key: found.get(key) for key in (attributes.CONFIG_HASH, attributes.RUN_ID)}
+        reused = {**same, attributes.REUSED_FROM: known.number}
+        if known.state == TrialState.PRUNED:
+            for epoch, value in known.intermediate_values.items():
+                trial.report(value, epoch)
+            study.note(trial, reused)
+            study.pruned(trial, found[attributes.REASON])
+            self._ended(trial, state="pruned", reason=found[attributes.REASON])
+            return
+        metrics = attributes.metric_attributes(attributes.metrics_of(found))
+        study.done(trial, known.values, {**reused, **metrics})
+        self._ended(trial, state="reused", values=tuple(known.values))
 
     def _ended(self, trial: Trial, error: Exception | None = None, /, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)

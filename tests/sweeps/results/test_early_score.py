@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import pytest
 from configs import values
 from plans import plan
-from stores import Finished, copy_of
 
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.runs.run import TrialContext, run
@@ -19,13 +17,6 @@ from cnn_sweeps.sweeps.results import early_score, test_scores
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
 from cnn_sweeps.sweeps.results.test_scores import Unscored, score_if_it_wins
 from cnn_sweeps.tracking import Store
-
-
-@pytest.fixture
-def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the store in which a run has finished."""
-    with copy_of(finished.home, tmp_path) as copied:
-        yield copied
 
 
 @pytest.mark.parametrize("wins", [True, False])

@@ -4,17 +4,20 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from plans import study
 
+from cnn_sweeps.errors import StoppedError
 from cnn_sweeps.provenance.process import GRACE, LEASE_SECONDS, Owner
 from cnn_sweeps.sweeps.study import heartbeat as heartbeats
 from cnn_sweeps.sweeps.study.attributes import BEAT, OWNER
 from cnn_sweeps.sweeps.study.durations import seconds_spent
+from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.heartbeat import Watch, beat_file, heartbeat, last_beat
-from cnn_sweeps.sweeps.study.recovery import orphans_of, recover
+from cnn_sweeps.sweeps.study.recovery import DIED, orphans_of, recover
+from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 FAR = Owner(host="lab-2:0a1b2c3d", pid=17, started="4711")
@@ -116,6 +119,43 @@ def test_a_process_of_this_host_is_looked_at(watched: tuple[SweepStudy, Clock]) 
     made, _ = watched
     made.claim(Owner(host=Owner.here().host, pid=2**22 + 1, started="1"))
     assert len(orphans_of(made)) == 1
+
+
+def test_a_dead_worker_of_another_host_is_not_taken_for_one_of_this(
+    watched: tuple[SweepStudy, Clock],
+) -> None:
+    """In containers each has a process 17; what ended ours says nothing of theirs."""
+    made, clock = watched
+    made.claim(FAR)
+    assert orphans_of(made) == []
+    clock.now = LEASE_SECONDS
+    told: list[TrialEnded] = []
+    died, handled = {FAR.pid: "its worker was killed"}, {FAR.pid}
+    recover(made, None, retries=2, show=told.append, died=died, handled=handled)
+    assert [(event.trial, event.reason) for event in told] == [(0, DIED)]
+
+
+def test_a_stop_while_the_storage_is_away_is_told_by_the_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat waits as well and heeds it, without a traceback of its own."""
+    monkeypatch.setattr(heartbeats, "BEAT", 0.001)
+    beats: list[type[BaseException]] = []
+
+    class Away:
+        """A trial whose storage is away, in a process that was asked to stop."""
+
+        number = 0
+
+        def set_user_attr(self, _name: str, _value: float) -> None:
+            """Be asked to stop, in each of the ways that end the wait."""
+            beats.append((StoppedError, KeyboardInterrupt)[len(beats) % 2])
+            raise beats[-1]("asked to stop")
+
+    address = StudyAddress(storage="postgresql://lab/studies", name="study")
+    with heartbeat(address, cast("Any", Away())):
+        while len(beats) < 3:
+            time.sleep(0.001)
 
 
 @pytest.mark.parametrize("skew", [-7200.0, 7200.0], ids=["behind", "ahead"])

@@ -7,11 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 from plans import plan, study
 
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.study import journal
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -142,3 +149,44 @@ def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         StoreError, match=r"x\.journal cannot be created: .*hydra\.sweeper\.storage"
     ):
         journal.Journal(str(tmp_path / "file" / "x.journal"))
+
+
+def test_entries_that_are_added_together_are_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, in the form that Optuna reads, and in two writes for a claim."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    writes, append = list[int](), journal.Journal._append
+
+    def counted(file: journal.Journal, logs: list[dict[str, Any]]) -> None:
+        writes.append(len(logs))
+        append(file, logs)
+
+    monkeypatch.setattr(journal.Journal, "_append", counted)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert writes == [1, 3], "that it runs; whose it is, and its two values"
+    made.done(trial, [0.5], {"a": 1, "b": 2})
+    assert writes == [1, 3, 3]
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    (read,) = optuna.load_study(study_name="study", storage=storage).trials
+    assert (read.values, read.params) == ([0.5], {"model.filters": 4, "model.conv_blocks": 1})
+    assert (read.user_attrs["a"], read.user_attrs["b"]) == (1, 2)
+
+
+def test_a_trial_that_ended_elsewhere_takes_nothing_of_what_is_added_together(
+    tmp_path: Path,
+) -> None:
+    """Whoever comes too late is told once, and can go on."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    other = SweepStudy.load(made.address)
+    other.optuna_study.tell(trial.number, state=TrialState.FAIL)
+    with pytest.raises(UpdateFinishedTrialError):
+        made.done(trial, [0.5], {"a": 1, "b": 2})
+    made.enqueue()
+    assert made.frozen(trial).user_attrs.keys().isdisjoint({"a", "b"})
+    assert (made.counts().finished, made.counts().waiting) == (1, 1)

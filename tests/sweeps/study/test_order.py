@@ -16,7 +16,7 @@ EPOCHS_AND_FILTERS = {"trainer.epochs": "1,4,2", "model.filters": "4,8"}
 
 def order(made: Plan) -> list[tuple[int, int]]:
     """Filters and epochs of the cells as they are queued."""
-    prefixes = queue_order(Prefix.of(made, *entry) for entry in made.distinct_cells().items())
+    prefixes = queue_order(Prefix.of(made, cell) for cell in made.space.cells())
     return [(p.cell["model.filters"], p.cell["trainer.epochs"]) for p in prefixes]
 
 
@@ -28,11 +28,11 @@ def test_those_of_a_trajectory_stand_together_with_the_longest_first() -> None:
 def test_those_that_leave_a_trajectory_early_go_first() -> None:
     """What they leave with is the last that was trained; the others follow, the longest first."""
     wsd = plan({"trainer.epochs": "20,5,10"}, trainer={"schedule": {"name": "wsd"}})
-    cells = list(queue_order(Prefix.of(wsd, *entry) for entry in wsd.distinct_cells().items()))
+    cells = list(queue_order(Prefix.of(wsd, cell) for cell in wsd.space.cells()))
     assert [(p.epochs, p.leaves) for p in cells] == [(5, 4), (10, 8), (20, 16)]
     assert len({p.trajectory_key for p in cells}) == 1
     both = plan({"trainer.schedule.name": "constant,wsd", "trainer.epochs": "5,10"})
-    cells = list(queue_order(Prefix.of(both, *entry) for entry in both.distinct_cells().items()))
+    cells = list(queue_order(Prefix.of(both, cell) for cell in both.space.cells()))
     assert [(p.epochs, p.leaves) for p in cells] == [(5, 4), (10, 8), (10, None), (5, None)]
 
 
@@ -40,8 +40,7 @@ def test_epochs_that_set_the_schedule_make_other_trajectories() -> None:
     """A learning rate that decays until the last epoch is another one for each number of them."""
     made = plan({"trainer.epochs": "1,2"}, trainer={"schedule": {"name": "cosine"}})
     trajectories = {
-        p.trajectory_key
-        for p in queue_order(Prefix.of(made, *entry) for entry in made.distinct_cells().items())
+        p.trajectory_key for p in queue_order(Prefix.of(made, cell) for cell in made.space.cells())
     }
     assert len(trajectories) == 2
 
@@ -49,7 +48,7 @@ def test_epochs_that_set_the_schedule_make_other_trajectories() -> None:
 def test_a_cell_that_cannot_be_carried_out_is_queued_all_the_same() -> None:
     """It fails when its turn comes, with the reason."""
     made = plan({"model.conv_blocks": "1,9"})
-    impossible = Prefix.of(made, "key", {"model.conv_blocks": 9})
+    impossible = Prefix.of(made, {"model.conv_blocks": 9})
     assert (impossible.trajectory_key, impossible.epochs) == (None, 0)
 
 

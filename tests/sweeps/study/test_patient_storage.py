@@ -4,19 +4,24 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage, get_storage
 from optuna.trial import TrialState
+from plans import FakeRun, study
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage, together
+from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking.patience import patient
 
 
@@ -190,3 +195,29 @@ def test_writes_whose_answer_was_lost_are_made_once(cut: Cut, carried_out: bool)
 
     assert together(study._storage, writes, lambda: carried_out)
     assert len(calls) == (1 if carried_out else 2)
+
+
+def test_a_trial_takes_few_statements_and_is_looked_at_once(tmp_path: Path) -> None:
+    """Of a database on a server each is a way there and back."""
+    address = StudyAddress(storage=f"sqlite:///{tmp_path}/study.db", name="study")
+    tables = address.open()
+    assert isinstance(tables, RDBStorage)
+    storage = PatientStorage(get_storage(tables), tables)
+    optuna.create_study(study_name="study", storage=storage, direction="maximize")
+    made = replace(
+        study(tmp_path),
+        storage=storage,
+        optuna_study=optuna.load_study(study_name="study", storage=storage),
+        address=address,
+    )
+    fill_queue(made, Budget(n_jobs=1))
+    worker = Worker(study=made, execute=FakeRun())
+    worker.work(1)
+    said: list[str] = []
+    event.listen(
+        tables.engine, "before_cursor_execute", lambda _c, _r, statement, *_: said.append(statement)
+    )
+    worker.work(1)
+    looks = [one for one in said if "trials.study_id = ?" in one and "ORDER BY" in one]
+    begun = [one for one in said if one.startswith("BEGIN")]
+    assert (len(looks), len(begun) <= 5, len(said) - len(begun) <= 60) == (1, True, True), said

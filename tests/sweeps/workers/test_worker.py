@@ -1,21 +1,26 @@
 """What a worker does with repetitions, enqueued points, conditions and pruned trials."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import instant, score, slow
-from optuna.trial import TrialState
+from kills import DEAD, KilledError
+from optuna.exceptions import StorageInternalError
+from optuna.trial import Trial, TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.config import Config
-from cnn_sweeps.errors import ConfigError, PrunedError, StoreError
+from cnn_sweeps.config.schema import CnnModel
+from cnn_sweeps.errors import ConfigError, DivergedError, PrunedError, StoppedError, StoreError
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.study import duplicates, requeue
+from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, OPEN
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import worker
@@ -119,11 +124,171 @@ def test_replicate_trains_again_with_the_next_seed(tmp_path: Path) -> None:
     made = study(tmp_path, plan({"model.filters": "choice(4,8)"}, duplicates="replicate"))
     fake = FakeRun(score)
     swept(made, Budget(n_trials=6), fake)
-    seeds: dict[str, list[int]] = {}
-    for config in fake.seen:
-        seeds.setdefault(repr(config.model), []).append(config.seed)
     assert len(fake.seen) == 6
+    assert all(found == list(range(len(found))) for found in seeds_of(fake.seen).values())
+
+
+def seeds_of(seen: list[Config]) -> dict[str, list[int]]:
+    """The seeds with which each experiment was trained, in their order."""
+    seeds: dict[str, list[int]] = {}
+    for config in seen:
+        seeds.setdefault(repr(config.model), []).append(config.seed)
+    return {model: sorted(found) for model, found in seeds.items()}
+
+
+REPLICATED = {"model.filters": "choice(4,8)"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "begun"),
+    [
+        pytest.param(StoppedError("stopped by Ctrl-C"), 0, id="stopped"),
+        pytest.param(KilledError(), 0, id="killed"),
+        pytest.param(StoreError("the disk is full"), 0, id="refused"),
+        pytest.param(DivergedError("loss became nan"), 1, id="failed"),
+    ],
+)
+def test_replicate_trains_no_seed_twice(tmp_path: Path, ending: BaseException, begun: int) -> None:
+    """A trial that is resumed has the seed that it began with, whatever ended in between."""
+    made = study(tmp_path, plan(REPLICATED, sampler="random", duplicates="replicate"))
+    done, first = FakeRun(score), list[Config]()
+    fill_queue(made, Budget(n_trials=7))
+
+    def disturbed(config: Config, **_: Any) -> Any:
+        first.append(config)
+        Worker(study=SweepStudy.load(made.address), execute=done).work(most=5)
+        raise ending
+
+    with suppress(KilledError, StoreError):
+        Worker(study=made, execute=disturbed, owner=DEAD).work(most=1)
+    recover(made, None, retries=2, show=lambda _: None)
+    Worker(study=made, execute=done).work()
+    assert len(done.seen) == 7 - begun
+    seeds = seeds_of([*done.seen, *first[:begun]])
     assert all(found == list(range(len(found))) for found in seeds.values())
+
+
+def test_replicate_goes_on_in_a_study_of_an_earlier_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It noted no repetitions: its trials have the first numbers."""
+    made = study(tmp_path, plan(REPLICATED, sampler="random", duplicates="replicate"))
+    fake = FakeRun(score)
+    fill_queue(made, Budget(n_trials=6))
+    with monkeypatch.context() as patch:
+        patch.setattr(repetition, "REPETITION", "not noted")
+        Worker(study=made, execute=fake).work(most=3)
+    Worker(study=made, execute=fake).work()
+    assert all(found == list(range(len(found))) for found in seeds_of(fake.seen).values())
+
+
+def reusing(folder: Path) -> SweepStudy:
+    """A study whose first three trials are one experiment: filters without a block are none."""
+    space = {"model.filters": "choice(4,8,16,32)", "model.conv_blocks": "choice(0,1)"}
+    made = study(folder, plan(space, sampler="random", duplicates="reuse"))
+    points = tuple(f"model.filters={filters} model.conv_blocks=0" for filters in (4, 8, 16))
+    fill_queue(made, Budget(n_trials=5, enqueue=points))
+    return made
+
+
+def in_hand(made: SweepStudy, owner: Owner) -> Trial:
+    """A trial that another worker trains."""
+    trial = made.claim(owner)
+    assert trial is not None
+    config = made.plan.config(made.values_of(trial))
+    key, trajectory = made.plan.experiment_key(config), made.plan.trajectory_key(config)
+    repetition.name(made, trial, experiment_key=key, trajectory_key=trajectory)
+    return trial
+
+
+def without_blocks(config: Config) -> bool:
+    """Whether it is the experiment that is repeated."""
+    return isinstance(config.model, CnnModel) and config.model.conv_blocks == 0
+
+
+ENDS: dict[str, Any] = {
+    "complete": lambda made, trial: made.done(trial, [0.5], {"metrics.epochs": 1}),
+    "pruned": lambda made, trial: (trial.report(0.1, 1), made.pruned(trial, "below the median")),
+    "failed": lambda made, trial: made.failed(trial, "loss became nan"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_reuse_waits_for_the_worker_that_trains_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Its trial ends as the other one does, as if one worker had tried them in turn."""
+    theirs = reusing(tmp_path)
+    other, waited, fake = in_hand(theirs, Owner.here()), list[float](), FakeRun(score)
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            ENDS[end](theirs, other)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    made, told = SweepStudy.load(theirs.address), list[Event]()
+    Worker(study=made, execute=fake, emit=told.append).work()
+    alike = [t for t in made.trials() if made.carried_values(t)["model.conv_blocks"] == 0][1:]
+    assert len(waited) == 2
+    assert len(alike) >= 2
+    assert made.counts().finished == made.counts().total == 5
+    trained = [config for config in fake.seen if without_blocks(config)]
+    if end == "failed":
+        assert len(trained) == 1
+        return
+    assert not trained
+    assert {t.state for t in alike} == {theirs.frozen(other).state}
+    assert {t.user_attrs["reused_from"] for t in alike} == {other.number}
+    assert all(t.intermediate_values == alike[0].intermediate_values for t in alike)
+    state = "reused" if end == "complete" else "pruned"
+    assert [e.state for e in told if isinstance(e, TrialEnded)].count(state) >= len(alike)
+
+
+def test_reuse_waits_for_no_dead_worker(tmp_path: Path) -> None:
+    """Its own trial is trained at once; what is requeued is answered from that."""
+    theirs = reusing(tmp_path)
+    in_hand(theirs, DEAD)
+    made, fake = SweepStudy.load(theirs.address), FakeRun(score)
+    Worker(study=made, execute=fake).work()
+    recover(made, None, retries=2, show=lambda _: None)
+    Worker(study=made, execute=fake).work()
+    assert made.counts().finished == made.counts().total == 5
+    assert len([config for config in fake.seen if without_blocks(config)]) == 1
+
+
+def test_a_worker_that_waits_for_another_can_be_stopped(tmp_path: Path) -> None:
+    """Its trial is requeued, and is no failed attempt."""
+    theirs = reusing(tmp_path)
+    other, asked = in_hand(theirs, Owner.here()), list[int]()
+
+    def stop() -> bool:
+        running = theirs.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        asked.append(len(running))
+        return 2 in asked
+
+    told: list[Event] = []
+    Worker(
+        study=SweepStudy.load(theirs.address), execute=instant, emit=told.append, stop=stop
+    ).work()
+    assert isinstance(told[-1], TrialEnded)
+    assert told[-1].reason == f"interrupted while trial {other.number} trained the same"
+    assert theirs.counts().running == 1
+    assert not theirs.trials(TrialState.FAIL)
+
+
+def test_a_database_that_goes_away_in_a_training_costs_no_trial(tmp_path: Path) -> None:
+    """The trial is requeued, as where the tracking store refuses."""
+    made = study(tmp_path, plan(SIX))
+    fill_queue(made, Budget())
+
+    def away(config: Config, **_: Any) -> Any:
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    with pytest.raises(StoreError, match="the study's storage .* cannot be used"):
+        Worker(study=made, execute=away).work()
+    assert (made.counts().waiting, made.counts().total) == (6, 6)
+    assert not made.trials(TrialState.FAIL)
 
 
 def test_unknown_policy_is_refused() -> None:
