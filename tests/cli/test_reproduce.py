@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -595,8 +596,8 @@ def server(tmp_path: Path, migrated_database: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        process.wait(30)
+            os.killpg(process.pid, signal.SIGKILL)  # it may take its time to end in order
+        process.wait()
 
 
 @pytest.mark.slow(minutes=1)
