@@ -19,7 +19,10 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.clusters import Ray, Slurm, ray, slurm, wait_until
 
-pytestmark = pytest.mark.slow(minutes=2)
+pytestmark = [
+    pytest.mark.slow(minutes=2),
+    pytest.mark.xdist_group("clusters"),  # one at a time is enough for a host
+]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 EPOCHS = 40

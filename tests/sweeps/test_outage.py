@@ -35,7 +35,7 @@ def trials_of(database: Postgres) -> list[FrozenTrial]:
 
 def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) -> None:
     """Wait until so many trials are complete."""
-    until = time.monotonic() + 240
+    until = time.monotonic() + 300
     while sum(trial.state == TrialState.COMPLETE for trial in trials_of(database)) < number:
         assert time.monotonic() < until, f"too few of {number} trials are complete"
         assert sweep.poll() is None, "the sweep has ended"
