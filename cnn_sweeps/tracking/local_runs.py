@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,24 +92,13 @@ class LocalRuns:
             rows = connection.execute(asked, (metric, json.dumps(list(run_ids)))).fetchall()
         return [(run_id, step, _number(value)) for run_id, step, value in rows]
 
-    def _opened(self) -> AbstractContextManager[sqlite3.Connection]:
-        return read_only(self.database, timeout=TIMEOUT)
-
-
-@contextmanager
-def read_only(database: Path, *, timeout: float) -> Iterator[sqlite3.Connection]:
-    """An SQLite database that cannot be written through this connection.
-
-    Args:
-        database: the file.
-        timeout: seconds to wait where it is locked.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
-    """
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=timeout)) as connection:
-        yield connection
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        # Not `mode=ro`: what a killed process has left half written has to be taken back first.
+        uri = f"{self.database.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
 
 
 def _records(connection: sqlite3.Connection, where: str, values: list[str]) -> list[RunRecord]:

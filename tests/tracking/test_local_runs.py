@@ -1,9 +1,12 @@
 """The runs of a local database are read as MLflow reads them, and without it."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -140,6 +143,43 @@ def test_what_another_mlflow_stores_is_left_to_it(
     store = Store.open(Tracking(dir=filled.dir))
     assert store.local is None
     assert [r.run_id for r in store.find(HASH)] == [r.run_id for r in filled.find(HASH)]
+
+
+def test_what_a_killed_process_has_left_half_written_is_not_read(
+    filled: Store, tmp_path: Path
+) -> None:
+    """It is taken back, as whoever writes next would take it back."""
+    database, left = filled.address.database, tmp_path / "mlflow.db"
+    assert database is not None
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        writer.execute("PRAGMA cache_size = 1")  # so that it writes before it commits
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE tags SET value = hex(randomblob(3000))")
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{database}{suffix}", f"{left}{suffix}")
+        writer.execute("ROLLBACK")
+    with (
+        closing(sqlite3.connect(f"{left.as_uri()}?mode=ro", uri=True)) as reader,
+        pytest.raises(sqlite3.OperationalError),  # it cannot take anything back
+    ):
+        reader.execute("SELECT * FROM tags")
+    for run in every_run(filled):
+        found = LocalRuns(left).run(run.run_id)
+        assert found is not None
+        assert found.tags == run.tags
+
+
+def test_a_database_that_may_only_be_read_is_read(filled: Store, tmp_path: Path) -> None:
+    """Such as one on a disk that is mounted so."""
+    database = filled.address.database
+    assert database is not None
+    copy = Path(shutil.copy(database, tmp_path))
+    copy.chmod(0o400)
+    tmp_path.chmod(0o500)
+    try:
+        assert LocalRuns(copy).experiments() == filled.experiments()
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_runs_are_read_without_mlflow(filled: Store) -> None:
