@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from optuna.exceptions import OptunaError
@@ -15,7 +15,7 @@ from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.images import refuse_unfit
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.request import Place, SweepRequest
+from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
@@ -48,7 +48,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.trial_queue import await_attribute
-from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, interruptible
+from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, WorkerGroup, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
 from cnn_sweeps.sweeps.workers.elsewhere import Elsewhere
@@ -137,7 +137,7 @@ def _carry_on(
             if budget.elsewhere or study.address.shared:
                 display.notice(f"  workers: {join_command(study, store)}")
             try:
-                _carry_out(study, store, budget, request.place, display, interrupts, early=early)
+                _carry_out(study, store, request, display, interrupts, early)
             except (RunFailedError, KeyboardInterrupt) as error:
                 _save_view(study, store, parent, Ranking.of(study, {}))
                 if isinstance(error, RunFailedError):
@@ -264,56 +264,51 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
         ) from None
 
 
-def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
+@dataclass(frozen=True, kw_only=True)
+class CpuShare:
+    """How the cores of this machine are divided among the workers of a sweep.
+
+    Attributes:
+        workers: how many there are.
+        slots: into how many shares the cores are divided, of which a worker has one.
+    """
+
+    workers: int
+    slots: int
+
+    @classmethod
+    def of(cls, study: SweepStudy, budget: Budget) -> "CpuShare":
+        """As many workers as are asked for and have something to do."""
+        workers = max(1, min(budget.n_jobs, study.counts().waiting))
+        slots = _cpu_slots(study, budget, workers)
+        return cls(workers=min(workers, slots), slots=slots)
+
+    @property
+    def threads(self) -> int:
+        """Cores of one worker."""
+        return max(1, cores() // self.slots)
+
+
+def _carry_out(
     study: SweepStudy,
     store: Store,
-    budget: Budget,
-    place: Place | None,
+    request: SweepRequest,
     display: Display,
     interrupts: Interrupts,
-    *,
     early: EarlyScore,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
-    counts = study.counts()
-    workers = max(1, min(budget.n_jobs, counts.waiting))
-    cpu_slots = _cpu_slots(study, budget, workers)
-    workers, threads = min(workers, cpu_slots), max(1, cores() // cpu_slots)
+    budget, counts, share = request.budget, study.counts(), CpuShare.of(study, request.budget)
     view = display.view(
         counts.total,
         counts.finished,
-        None if place or budget.elsewhere else workers,
+        None if request.place or budget.elsewhere else share.workers,
         study.plan.objectives,
         _ended_before(study),
     )
-    supervisor = Supervisor(study=study, store=store, budget=budget, view=view)
+    supervisor = Supervisor(study=study, store=store, budget=budget, view=view, spare=early.look)
     with view, _open(study):
-        if place is not None:
-            launch = partial(place, study.address, workers, cpu_slots)
-            supervisor.run(Placement(study=study, launch=launch), interrupts)
-        elif budget.elsewhere:
-            supervisor.run(Elsewhere(study), interrupts)
-        elif budget.n_jobs:
-            pool = Pool(
-                study.address,
-                workers=workers,
-                threads=threads,
-                seats=devices.seats(budget.workers_per_gpu),
-                patience=study.plan.first.tracking.patience,
-            )
-            supervisor.seats, supervisor.spare = workers, early.look
-            supervisor.run(pool, interrupts)
-        else:
-            worker = Worker(
-                study=study,
-                execute=execute_of(study, None),
-                emit=supervisor.show,
-                stop=interrupts.asked,
-                job_ends=lambda: interrupts.of_a_scheduler,
-                threads=threads if cpu_slots > 1 else 0,  # all, however TensorFlow counts them
-            )
-            supervisor.steers = False
-            supervisor.run(Here(worker), interrupts)
+        supervisor.run(_workers(request, supervisor, share, interrupts), interrupts)
         if interrupts.asked():
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
     close_runs(study, store, "its process ended")
@@ -322,6 +317,37 @@ def _carry_out(  # noqa: PLR0913 -- a sweep is all of these
     if interrupts.asked():
         display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
+
+
+def _workers(
+    request: SweepRequest, supervisor: Supervisor, share: CpuShare, interrupts: Interrupts
+) -> WorkerGroup:
+    """Who pulls from the queue: a launcher's jobs, other machines, a pool, or this process."""
+    study, budget = supervisor.study, request.budget
+    if request.place is not None:
+        launch = partial(request.place, study.address, share.workers, share.slots)
+        return Placement(study=study, launch=launch)
+    if budget.elsewhere:
+        return Elsewhere(study)
+    if budget.n_jobs:
+        supervisor.seats = share.workers
+        return Pool(
+            study.address,
+            workers=share.workers,
+            threads=share.threads,
+            seats=devices.seats(budget.workers_per_gpu),
+            patience=study.plan.first.tracking.patience,
+        )
+    supervisor.steers = False
+    worker = Worker(
+        study=study,
+        execute=execute_of(study, None),
+        emit=supervisor.show,
+        stop=interrupts.asked,
+        job_ends=lambda: interrupts.of_a_scheduler,
+        threads=share.threads if share.slots > 1 else 0,  # all, however TensorFlow counts them
+    )
+    return Here(worker)
 
 
 @contextmanager

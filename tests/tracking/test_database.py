@@ -19,6 +19,7 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, database
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.patience import patient
 
 ONE_RUN = """
 import sys
@@ -126,7 +127,7 @@ def test_processes_that_start_together_in_an_empty_folder(tmp_path: Path) -> Non
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(3)
     ]
-    printed = [program.communicate(timeout=120)[0] for program in programs]
+    printed = [program.communicate(timeout=300)[0] for program in programs]
     assert printed == ["", "", ""]
     assert [program.returncode for program in programs] == [0, 0, 0]
     assert len(Store.open(Tracking(dir=tmp_path / "mlruns")).find("abab")) == 3
@@ -205,21 +206,33 @@ def test_who_only_reads_makes_no_experiment(store: Store, tracking: Tracking, na
     assert (opened.experiment_id, opened.experiments()) == ("", before)
 
 
-def test_full_disk_in_the_middle_of_a_run(store: Store) -> None:
-    """A disk that fills up while a run is logged comes out as one plain error."""
+@pytest.mark.parametrize(
+    ("pragma", "message"),
+    [
+        ("max_page_count=1", "the disk is full. Free some space"),
+        ("query_only=ON", "Make it writable"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_disk_that_refuses_in_the_middle_of_a_run(
+    store: Store, pragma: str, message: str
+) -> None:
+    """It comes out as one plain error, at once, also where a server that is away is waited for."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import event
 
-    engine = SqlAlchemyStore._engine_map[store.uri]
+    engine, said = SqlAlchemyStore._engine_map[store.uri], list[str]()
     with (  # noqa: PT012 the block is what a run does
-        pytest.raises(StoreError, match="the disk is full. Free some space"),
+        pytest.raises(StoreError, match=message),
+        patient(5, say=said.append),
         store.start_run("r", tags={}) as run,
     ):
-        # SQLite's own way to say that a file may not grow.
-        event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA max_page_count=1"))
+        # SQLite's own way to say that a file may not grow, or not be written.
+        event.listen(engine, "connect", lambda c, _: c.execute(f"PRAGMA {pragma}"))
         engine.dispose()
         for number in range(50):
             run.log_params({f"p{number}.{i}": "x" * 6000 for i in range(100)})
+    assert said == []
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,11 @@ CASES = {
         stopped=True,
     ),
     "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
+    "a network of the user's with two layers of one path, phases: frozen, averaged weights": Case(
+        model={"name": "custom", "function": "own_nets:two_towers"},
+        trainer={"ema": 0.9, "freeze": "after_left", **phases({"first": 3, "freeze": "none"})},
+        stopped=True,
+    ),
     "large epochs, frozen layers, phases": Case(
         model=FULL,
         trainer={"freeze": "dense_1", **phases({"first": 3, "freeze": "none"})},
