@@ -7,7 +7,6 @@ import getpass
 import json
 import math
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
 from cnn_sweeps.tracking.database import connect, short_timeouts
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.histories import Point, points_of
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
@@ -39,8 +39,6 @@ ACTIVE_ONLY = 1
 """`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
 EXPERIMENTS_PER_SEARCH = 100
 """Experiments that a server searches at a time."""
-RUNS_PER_QUERY = 100
-"""Runs whose metrics a database is asked for at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
 """Overrides that say where the runs are."""
 
@@ -375,20 +373,11 @@ class Store:
                     )
         return found
 
-    def _points(self, run_ids: Sequence[str], metric: str) -> Iterator[tuple[str, int, float]]:
-        """What was logged of a metric: of a database in few queries, of a server run by run."""
+    def _points(self, run_ids: Sequence[str], metric: str) -> Iterable[Point]:
+        """What was logged of a metric."""
         if self.local is not None:
-            yield from self.local.points(run_ids, metric)
-            return
-        bulk = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
-        if bulk is None:
-            for run_id in run_ids:
-                for point in self.client.get_metric_history(run_id, metric):
-                    yield run_id, point.step, point.value
-            return
-        for some in params.batches(run_ids, RUNS_PER_QUERY):
-            for found in bulk(some, metric, sys.maxsize):
-                yield found.run_id, found.step, found.value
+            return self.local.points(run_ids, metric)
+        return points_of(self.client, run_ids, metric)
 
     def read_text(self, run_id: str, path: str) -> str:
         """The text that was stored under a path of the run's artifacts."""
