@@ -110,6 +110,7 @@ def test_a_run_that_was_stopped_is_no_row_and_is_counted() -> None:
     assert [row["status"] for row in records(board(*runs, each=True))] == [
         *("STOPPED", "STOPPED", "FINISHED")
     ]
+    assert shown(scored(1, "b", 0.8, tags=cut), each=True)["status"] == ("STOPPED",)
 
 
 def test_a_run_without_the_metric_gives_way_to_one_that_has_it() -> None:
