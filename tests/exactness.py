@@ -110,7 +110,7 @@ def train(
     from cnn_sweeps.models import build
     from cnn_sweeps.training import averaging, backend, loop
     from cnn_sweeps.training import state as variables
-    from cnn_sweeps.trajectories.resume import open_epoch_source
+    from cnn_sweeps.trajectories.resume import TrainingRequest, open_epoch_source
 
     store = Path(folder).parent / "shared" if reuse and case.shared is not None else None
     asked = case.config(epochs, reuse=reuse, store=store)
@@ -120,14 +120,13 @@ def train(
     model = build.build_model(asked.model, SHAPE, CLASSES)
     trainer = loop.Trainer.compile(model, data, asked, on_step=killer(kill) if kill else None)
     environment = Environment.capture(threads=asked.trainer.threads, deterministic=True)
-    with open_epoch_source(
-        trainer,
-        asked,
-        identify(asked, data.digest),
-        environment,
+    request = TrainingRequest(
+        config=asked,
+        identity=identify(asked, data.digest),
+        environment=environment,
         folder=Path(folder),
-        run_id="run",
-    ) as source:
+    )
+    with open_epoch_source(trainer, request, run_id="run") as source:
         done = loop.train(source, asked.trainer, callbacks=[Stopper(stop)] if stop else [])
         done = averaging.consider(done, trainer, source)
     here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]

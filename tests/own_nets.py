@@ -31,6 +31,16 @@ def two_towers(input_shape: Shape, num_classes: int) -> keras.Model:
     return keras.Model(image, layers.Dense(num_classes, activation="softmax", name="classes")(x))
 
 
+def on_a_frozen_base(input_shape: Shape, num_classes: int) -> keras.Model:
+    """Two convolutions that are frozen for good, and a hidden dense layer."""
+    convolutions = [layers.Conv2D(2, 3, name="low"), layers.Conv2D(2, 3, name="high")]
+    base = keras.Sequential([keras.Input(input_shape), *convolutions], name="base")
+    base.trainable = False
+    image = keras.Input(input_shape)
+    x = layers.Dense(3, name="mid")(layers.Flatten()(base(image)))
+    return keras.Model(image, layers.Dense(num_classes, activation="softmax", name="classes")(x))
+
+
 class Block(layers.Layer):
     """A layer of the user's own, of which one part is frozen for good."""
 

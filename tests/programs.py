@@ -9,6 +9,8 @@ about variables that are read when TensorFlow is imported, which `cnn-sweeps rep
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +48,26 @@ def typed(folder: Path, *words: str, **variables: str) -> Ended:
         process.start()
         process.join()
         return Ended(returncode=process.exitcode, stdout=out.read_text(), stderr=errors.read_text())
+
+
+@contextmanager
+def running(
+    folder: Path, *words: str, variables: Mapping[str, str] = os.environ
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """`python -m cnn_sweeps WORDS` while the block lasts; it writes to `said.txt` of the folder."""
+    with (folder / "said.txt").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cnn_sweeps", *words],
+            cwd=folder,
+            env=dict(variables),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def begun(folder: Path, *words: str, **variables: str) -> Ended:

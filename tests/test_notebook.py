@@ -12,7 +12,7 @@ import pytest
 KERNEL = ("nbclient", "nbformat", "ipykernel")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=2),
     pytest.mark.skipif(
         any(importlib.util.find_spec(name) is None for name in KERNEL),
         reason=f"{', '.join(KERNEL)} are not all installed",

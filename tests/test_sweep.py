@@ -210,13 +210,8 @@ def test_a_sweep_that_is_stopped_has_a_view(store: Store, monkeypatch: pytest.Mo
     assert is_view_there(store)
 
 
-@pytest.mark.parametrize(
-    "reuse",
-    [
-        pytest.param(True, id="from its epoch"),
-        pytest.param(False, id="trained again", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("reuse", [True, False], ids=["from its epoch", "trained again"])
 def test_large_models_are_stored_of_the_winner_only(store: Store, *, reuse: bool) -> None:
     """Once the search is over; a model is large beyond `trajectory.epoch_mb`."""
     groups = {

@@ -38,7 +38,7 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
         )
 
 
-def until(condition: object, program: subprocess.Popen[str], seconds: float = 180) -> None:
+def until(condition: object, program: subprocess.Popen[str], seconds: float = 300) -> None:
     """Wait until a condition holds while a program runs."""
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
@@ -93,7 +93,7 @@ def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     program = start(tmp_path)
     until(lambda: finished(tmp_path) >= 1, program)
     os.killpg(program.pid, signal.SIGINT)
-    output, _ = program.communicate(timeout=120)
+    output, _ = program.communicate(timeout=300)
     assert program.returncode == 130
     assert "Run the same command" in output
     made = opened(tmp_path)

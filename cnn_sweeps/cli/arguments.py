@@ -1,12 +1,20 @@
 """The arguments of a command: names and `KEY=VALUE` in any order, between options.
 
+Names of files may have an equals sign as well, so a command that takes files knows its keys.
+
 Python's own parser, with refusals in the style of all others.
 """
 
+import os
+import re
+import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from dataclasses import fields
+from textwrap import shorten
 from typing import NoReturn
 
+from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 
 STORED_RUNS = (
@@ -16,11 +24,17 @@ STORED_RUNS = (
 """What is said below the options of a command about stored runs."""
 IN_PLACE_OF_HASH = ("run_id", "folder")
 """Options that name a run, so that its hash is left out."""
-TRUST = "execute the recorded code of model.function"
+TRUST = "execute the recorded code: of the network, a loss, metrics"
 STORAGE = "hydra.sweeper.storage="
 """Where studies are, where that is not the tracking folder, as it is typed for a sweep."""
-MANY = 1000
-"""As many names as anybody types."""
+MANY = sys.maxsize
+"""As many names as are typed: a shell writes thousands for a pattern."""
+MOST_SAID = 5
+"""Names that a refusal repeats."""
+LONGEST = 300
+"""Characters of what Python's parser says, which repeats all that was typed."""
+OVERRIDE = re.compile(rf"[+~]*(hydra|{'|'.join(each.name for each in fields(Config))})(\.\w+)*=")
+"""How an override begins, where a file may have an equals sign in its name as well."""
 
 
 def whole_number(text: str) -> int:
@@ -48,7 +62,7 @@ class Arguments(ArgumentParser):
         command: `show`.
         usage: what is typed behind it.
         description: what it does.
-        names: how many words without an equals sign it takes, at least and at most.
+        names: how many words that are no overrides it takes, at least and at most.
         hint: what to type instead of what is refused; the usage when None.
         epilog: what is said below the options.
     """
@@ -69,9 +83,13 @@ class Arguments(ArgumentParser):
             description=description,
             epilog=epilog,
         )
-        self._count = names
+        self._count, self._paths = names, False
         self._hint = hint or f"cnn-sweeps {command} {usage}"
         self.add_argument("words", nargs="*", help=SUPPRESS)  # the usage says which
+
+    def take_paths(self) -> None:
+        """Some of the names are files or folders, which may have an equals sign."""
+        self._paths = True
 
     def add_run_id(self) -> None:
         """An option for a run, where a hash may stand for several."""
@@ -88,28 +106,37 @@ class Arguments(ArgumentParser):
         form.add_argument("--json", action="store_true", help=f"print {what} as JSON")
 
     def read(self, typed: Sequence[str]) -> Namespace:
-        """What was typed: each option, `names`, and `overrides` (words with an equals sign).
+        """What was typed: each option, `names`, and `overrides`.
 
         Raises:
             ConfigError: an unknown option, or fewer or more names than the command takes.
         """
         asked = self.parse_intermixed_args(typed)
-        asked.names = [word for word in asked.words if "=" not in word]
-        asked.overrides = [word for word in asked.words if "=" in word]
+        asked.overrides = [word for word in asked.words if self._is_override(word)]
+        asked.names = [word for word in asked.words if not self._is_override(word)]
         left_out = any(getattr(asked, option, None) for option in IN_PLACE_OF_HASH)
         least, most = (count - left_out for count in self._count)
-        if not least <= len(asked.names) <= most:
+        if len(asked.names) < least:
+            raise ConfigError(f"an argument is missing.\n  Type {self._hint}")
+        if len(asked.names) > most:
             self.refuse(asked.names)
         return asked
 
+    def _is_override(self, word: str) -> bool:
+        """Whether a word is `KEY=VALUE`; what exists is a path, whatever its name."""
+        if not self._paths:
+            return "=" in word
+        return OVERRIDE.match(word) is not None and not os.path.lexists(word)
+
     def refuse(self, names: Sequence[str]) -> NoReturn:
-        """Refuse names that the command does not take.
+        """Refuse names that the command does not take; of many, some are said.
 
         Raises:
             ConfigError: always.
         """
-        given = f"unexpected arguments: {' '.join(names)}" if names else "an argument is missing."
-        raise ConfigError(f"{given}\n  Type {self._hint}")
+        more = f" and {len(names) - MOST_SAID:,} more" if len(names) > MOST_SAID else ""
+        given = " ".join(names[:MOST_SAID])
+        raise ConfigError(f"unexpected arguments: {given}{more}\n  Type {self._hint}")
 
     def error(self, message: str) -> NoReturn:
         """Refuse.
@@ -117,4 +144,5 @@ class Arguments(ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"{message}.\n  Type {self.prog} --help for the options.")
+        said = shorten(message, LONGEST, placeholder=" ...")
+        raise ConfigError(f"{said}.\n  Type {self.prog} --help for the options.")

@@ -88,6 +88,7 @@ def _parser() -> Arguments:
         "network, a model card and a script that predicts, checked on the test images.",
         names=(2, 2),
     )
+    made.take_paths()
     made.add_run_id()
     made.add_argument(
         "--format", choices=FORMATS, help="export the network itself: keras, savedmodel or litert"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import MANY, STORED_RUNS, Arguments, whole_number
+from cnn_sweeps.cli.arguments import MANY, Arguments, whole_number
 from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.runs.prediction import Predictions
 from cnn_sweeps.text.format import pluralize
@@ -26,12 +26,9 @@ def main(typed: list[str]) -> int:
         DataError: there is nothing under a path, or no picture in a folder.
         StoreError: neither model nor last epoch is stored, or the store cannot be read.
     """
-    parser = _parser()
-    asked = parser.read(typed)
+    asked = _parser().read(typed)
     names = list(asked.names)
     name = None if asked.run_id else names.pop(0)
-    if not names:
-        parser.refuse(asked.names)
     files = picture_files([Path(each) for each in names])  # before TensorFlow is imported
     run = api.load(name, *asked.overrides, run_id=asked.run_id)
     found = run.predict(files, trust=asked.trust)
@@ -55,10 +52,10 @@ def _parser() -> Arguments:
         "Predict the classes of pictures with the stored model of a finished run: the most "
         "probable classes of each, the least certain pictures first. Any size and colour; "
         "pictures are decoded as the training images were.",
-        names=(1, MANY),
+        names=(2, MANY),
         hint="cnn-sweeps predict HASH FILE, or predict --run-id ID FILE",
-        epilog=STORED_RUNS,
     )
+    made.take_paths()
     made.add_run_id()
     made.add_argument(
         "--top", type=whole_number, default=TOP, metavar="N", help=f"classes shown ({TOP})"

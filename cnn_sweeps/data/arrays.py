@@ -19,7 +19,9 @@ Shape = tuple[int, int, int]
 WHITEST = 255
 DARK = 63
 """Where no value of a whole set is above this, it is as good as black, and was not scaled."""
-DEPTHS = (1, 255, 1023, 4095, 16383, 65535)
+DEEPEST = 65535
+"""White in images of 16 bits, where they use all of them."""
+DEPTHS = (1, 255, 1023, 4095, 16383, DEEPEST)
 """White in images of 1, 8, 10, 12, 14 and 16 bits."""
 GRAY_DIMENSIONS, COLOR_DIMENSIONS = 3, 4
 MOST_CHANNELS = 4

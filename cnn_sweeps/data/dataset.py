@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.data.arrays import (
+    DEEPEST,
     RENUMBER,
     Images,
     Labels,
@@ -46,6 +47,7 @@ class Content:
         digest: what names the content, where that is not the arrays (see `digest`).
         decoded: digest of the pixels that image files were decoded to, where these are not in
             `digest`: another decoder may make others of the same files.
+        white: the value that was taken as white in image files of 16-bit gray.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Content:
     groups: NDArray[np.str_] | None = None
     digest: str | None = None
     decoded: str | None = None
+    white: int = DEEPEST
 
 
 def assemble(
@@ -215,6 +218,7 @@ class Dataset:
         rules: the lowest `data.rules` that gives just these images, divided in just this way.
         notices: what a person should know of the images and their splits, a sentence each.
         decoded: SHA-256 of the pixels, where `digest` names files; part of the environment.
+        white: the value that was taken as white in image files of 16-bit gray.
     """
 
     name: str
@@ -230,6 +234,7 @@ class Dataset:
     rules: int = 1
     notices: tuple[str, ...] = ()
     decoded: str | None = None
+    white: int = DEEPEST
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
-from cnn_sweeps.data.arrays import DARK, Pixels, View, nearly_black
+from cnn_sweeps.data.arrays import DARK, DEEPEST, Pixels, View, nearly_black
 from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
 from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError, UnreadableImageError
@@ -103,11 +103,13 @@ class Decoded:
         images: one for each file; black for one that could not be read.
         faults: what is wrong with those, by place.
         notices: a sentence on each scaling.
+        white: the value that was taken as white in 16-bit gray.
     """
 
     images: View
     faults: Faults
     notices: tuple[str, ...] = ()
+    white: int = DEEPEST
 
     @property
     def digest(self) -> str:
@@ -145,7 +147,7 @@ def read(
     why = f"{entry.folder} is gone"
     try:
         with locked(entry.lock):
-            known = entry.load()
+            known = entry.load() if entry.tells_white else None
             if known is None:
                 entry.write(paths, decoding, source, check)
                 store.evict(config.cache_gb, keep=entry)
@@ -205,6 +207,12 @@ class Entry:
         return read_mapping(self.folder / ABOUT)
 
     @property
+    def tells_white(self) -> bool:
+        """Whether it has what was taken as white; an earlier version said it in words only."""
+        about = self.about
+        return "white" in about or not about.get("notices")
+
+    @property
     def size(self) -> int:
         """Bytes of all its files."""
         with suppress(OSError):
@@ -230,13 +238,13 @@ class Entry:
                 int(place): UnreadableImageError(place, kind, remedy)
                 for place, (kind, remedy) in about["faults"].items()
             }
-            notices = tuple(about["notices"])
+            notices, white = tuple(about["notices"]), int(about.get("white", DEEPEST))
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None
         with suppress(OSError):
             os.utime(self.folder / ABOUT)
         view = View(base=images, places=np.arange(len(images)), prints=prints)
-        return Decoded(images=view, faults=faults, notices=notices)
+        return Decoded(images=view, faults=faults, notices=notices, white=white)
 
     def write(
         self, paths: Sequence[str], decoding: Decoding, source: Path, check: Callable[[], None]
@@ -253,7 +261,7 @@ class Entry:
         try:
             shape = (len(paths), *decoding.shape)
             with _image_file(part / IMAGES, shape) as put:
-                prints, faults, notices = _decode(paths, decoding, put, source)
+                prints, faults, notices, white = _decode(paths, decoding, put, source)
             check()
             np.save(part / PRINTS, prints)
             about = {
@@ -263,6 +271,7 @@ class Entry:
                 **decoding.as_dict(),
                 "faults": {place: [f.kind, f.remedy] for place, f in faults.items()},
                 "notices": notices,
+                "white": white,
             }
             (part / ABOUT).write_text(json.dumps(about))
             part.rename(self.folder)
@@ -383,10 +392,10 @@ def _in_memory(
     check_memory(prod(shape), source, why)
     with as_data_error(source):
         images = np.zeros(shape, dtype=np.uint8)
-    prints, faults, notices = _decode(paths, decoding, images.__setitem__, source)
+    prints, faults, notices, white = _decode(paths, decoding, images.__setitem__, source)
     check()
     view = View(base=images, places=np.arange(len(images)), prints=prints)
-    return Decoded(images=view, faults=faults, notices=notices)
+    return Decoded(images=view, faults=faults, notices=notices, white=white)
 
 
 @contextmanager
@@ -453,8 +462,12 @@ class _Depth:
 
 def _decode(
     paths: Sequence[str], decoding: Decoding, put: Put, source: Path
-) -> tuple[NDArray[np.uint8], Faults, tuple[str, ...]]:
-    """Decode files in threads: a print of each, those that cannot be read, sentences on scaling."""
+) -> tuple[NDArray[np.uint8], Faults, tuple[str, ...], int]:
+    """Decode files in threads.
+
+    Returns:
+        A print of each, those that cannot be read, sentences on scaling, white in 16-bit gray.
+    """
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
     prints = np.zeros((len(paths), PRINT), dtype=np.uint8)
@@ -462,7 +475,7 @@ def _decode(
     faults: Faults = {}
     depths: dict[picture.Depth, _Depth] = {}
 
-    def one(place: int, white: int = picture.DEEPEST) -> Any:
+    def one(place: int, white: int = DEEPEST) -> Any:
         try:
             found = picture.read(
                 Path(paths[place]),
@@ -486,10 +499,11 @@ def _decode(
             depth = depths.setdefault(found[0], _Depth())
             depth.places.append(place)
             depth.brightest = max(depth.brightest, found[1])
-        notices = tuple(_scale(paths, depths, one, source)) if decoding.scaled else ()
+        scaled = _scale(paths, depths, one, source) if decoding.scaled else {}
+    notices = tuple(_told(name, depths[name], white) for name, white in scaled.items())
     if dark.any():
         notices = (*notices, nearly_black(int(dark.sum()), len(paths)))
-    return prints, faults, notices
+    return prints, faults, notices, scaled.get("16-bit gray", DEEPEST)
 
 
 def _in_threads(one: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -510,23 +524,31 @@ def _scale(
     depths: "Mapping[picture.Depth, _Depth]",
     one: Callable[[int, int], Any],
     source: Path,
-) -> Iterator[str]:
-    """Read images of which all are nearly black again, by their range; a sentence on each depth.
+) -> "dict[picture.Depth, int]":
+    """Read images of which all are nearly black again, by their range: white in these depths.
 
     Raises:
         DataError: all of one depth are black.
     """
     from cnn_sweeps.data.readers import picture  # noqa: PLC0415  imports Pillow
 
+    scaled: dict[picture.Depth, int] = {}
     for name, depth in depths.items():
         white = picture.white_of(name, depth.brightest)
-        many = f"{len(depth.places):,} {name} images"
         if white is None:
             raise DataError(
-                f"{many} of {source}, such as {paths[depth.places[0]]}, have values up to "
-                f"{depth.brightest}, which is black: scale them, and save them with 8 bits each."
+                f"{len(depth.places):,} {name} images of {source}, such as "
+                f"{paths[depth.places[0]]}, have values up to {depth.brightest}, which is black: "
+                "scale them, and save them with 8 bits each."
             )
         if white != picture.WHITE[name]:
             for place in depth.places:
                 one(place, white)
-            yield f"{many} have values up to {depth.brightest}: {white} was taken as white."
+            scaled[name] = white
+    return scaled
+
+
+def _told(name: str, depth: _Depth, white: int) -> str:
+    """A sentence on the images of one depth that were scaled."""
+    many = f"{len(depth.places):,} {name} images"
+    return f"{many} have values up to {depth.brightest}: {white} was taken as white."

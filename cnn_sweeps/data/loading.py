@@ -72,6 +72,7 @@ def divide_content(content: Content, config: Data) -> Dataset:
         digest=digest(content),
         rules=max(content.rules, divided.rules),
         decoded=content.decoded,
+        white=content.white,
     )
     # What was published is known; only a user's own images are looked at.
     own = tuple(notices_of(dataset)) if rules > 1 else ()

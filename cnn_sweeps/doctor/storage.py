@@ -18,7 +18,6 @@ from cnn_sweeps.doctor.finding import Finding, Machine, existing_folder, fail, o
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
 from cnn_sweeps.tracking.address import Address, resolve, version_request
-from cnn_sweeps.tracking.local_runs import read_only
 from cnn_sweeps.tracking.schema import MLFLOW
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 
@@ -164,7 +163,7 @@ def database(machine: Machine) -> Iterator[Finding]:
 def _file(path: Path) -> Iterator[Finding]:
     size = path.stat().st_size
     try:
-        with read_only(path, timeout=inspection.PATIENCE) as connection:
+        with inspection.read_only(path) as connection:
             fault = inspection.database_fault(connection) if size <= LARGE else None
             misfit = MLFLOW.misfit(*schema.of_file(connection))
     except sqlite3.Error as error:

@@ -40,6 +40,8 @@ from cnn_sweeps.text.json import sha256
 SCHEMA_VERSION = 1
 SHOWN = 12
 """Hex digits of a hash that are shown to people."""
+PLAIN = frozenset({bool, int, float, str})
+"""Types of most values, which stand in the content as they are."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -221,6 +223,8 @@ def _neutral(kind: type, *, trajectory: bool) -> dict[str, Any]:
 
 
 def _plain(value: Any, *, trajectory: bool) -> Any:
+    if value is None or type(value) in PLAIN:
+        return value
     if dataclasses.is_dataclass(value):
         return _fields(value, trajectory=trajectory)
     if isinstance(value, tuple | list):

@@ -32,7 +32,6 @@ from cnn_sweeps.runs.stored_epochs import environment_of
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
-from cnn_sweeps.trajectories.cache import TrajectoryStore
 
 AT = "@"
 """Stands between a hash and the epoch after which it is taken up."""
@@ -78,11 +77,14 @@ class Fork:
             from cnn_sweeps.trajectories import resume  # noqa: PLC0415 -- TensorFlow
         config = self.config
         configure_backend(config.trainer, config.seed)
-        environment = environment_of(Experiment.load(config), config.trainer.threads)
-        stored = TrajectoryStore.under(Store.open(config.tracking).address.dir)
-        chain = resume.chain(stored, config, self.identity, environment)
+        asked = resume.TrainingRequest(
+            config=config,
+            identity=self.identity,
+            environment=environment_of(Experiment.load(config), config.trainer.threads),
+            folder=Store.open(config.tracking).address.dir,
+        )
         # What it shares with its parent, or with an earlier fork, may reach further.
-        return chain.trained_again(self.epoch, config.trainer.epochs)
+        return asked.chain().trained_again(self.epoch, config.trainer.epochs)
 
 
 def parse_fork_point(name: str) -> tuple[str, int | None]:

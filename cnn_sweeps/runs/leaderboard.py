@@ -29,6 +29,7 @@ from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
+from cnn_sweeps.tracking.records import STOPPED
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -348,7 +349,11 @@ def table(board: Leaderboard) -> Table:
     }
     if board.each:
         about |= {"status": [r.ending for r in runs], "run id": [r.run_id for r in runs]}
-    told = {name: cells for name, cells in about.items() if name == "run" or len({*cells}) > 1}
+    told = {
+        name: cells
+        for name, cells in about.items()
+        if name == "run" or len({*cells}) > 1 or STOPPED in cells
+    }
     columns = {
         "rank": _ranks(board),
         **measured,

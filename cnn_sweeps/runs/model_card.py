@@ -9,6 +9,7 @@ from typing import Final
 
 from cnn_sweeps.config.schema import Resize, own_network
 from cnn_sweeps.data import Dataset
+from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.models.names import title
 from cnn_sweeps.models.network import Shape
@@ -100,13 +101,14 @@ test images.
 """
 
 
-def script(file: str, shape: Shape, resize: Resize = "stretch") -> str:
+def script(file: str, shape: Shape, resize: Resize = "stretch", white: int = DEEPEST) -> str:
     """A program that names the class of pictures; it needs requirements.txt and nothing else.
 
     Args:
         file: the network, as it is called in the folder.
         shape: height, width and channels of an image.
         resize: what becomes of a picture of another aspect ratio.
+        white: the value that is white in a picture of 16-bit gray.
     """
     runtime, (height, width, channels) = RUNTIMES[file], shape
     imports = (runtime.imports, "import numpy as np", "from PIL import Image, ImageOps")
@@ -126,7 +128,8 @@ model = {runtime.model}
 for file in sys.argv[1:]:
     picture = ImageOps.exif_transpose(Image.open(file))
     if picture.mode.startswith("I"):  # 16 bits
-        picture = Image.fromarray((np.asarray(picture) / 257).round().astype("uint8"))
+        gray = np.asarray(picture).clip(0, {white}) / {white}
+        picture = Image.fromarray((gray * 255).round().astype("uint8"))
     white = Image.new("RGBA", picture.size, "white")
     picture = Image.alpha_composite(white, picture.convert("RGBA")).convert("{mode}")
     picture = {RESIZING[resize].format(size=(width, height))}

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import own_network
 from cnn_sweeps.models.build import build_model
-from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.runs import backbone
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.stored_epochs import environment_of
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import backend, freezing, loop
-from cnn_sweeps.trajectories.resume import NOBODY
+from cnn_sweeps.trajectories.resume import NOBODY, TrainingRequest
 from cnn_sweeps.trajectories.retention import WantedEpochs
 from cnn_sweeps.trajectories.stored import StoredTraining
 
@@ -34,14 +33,12 @@ class Network:
 
     Attributes:
         model: built for its config; with its first weights unless its training is stored.
-        environment: where it is trained.
-        wanted: what others want of its epochs.
+        asked: what is asked of its trajectory, and where it is trained.
         stored: its training, where all of that is stored.
     """
 
     model: "keras.Model"
-    environment: Environment
-    wanted: WantedEpochs
+    asked: TrainingRequest
     stored: StoredTraining | None
 
     @classmethod
@@ -64,22 +61,19 @@ class Network:
         """
         kept = None if built else _kept(experiment)
         model = built or kept or build(experiment, store)
-        environment = environment_of(experiment, experiment.config.trainer.threads)
-        stored = None
-        if wanted is not None:
-            stored = StoredTraining.find(
-                model,
-                experiment.config,
-                experiment.identity,
-                environment,
-                folder=store.dir,
-                wanted=wanted,
-            )
+        asked = TrainingRequest(
+            config=experiment.config,
+            identity=experiment.identity,
+            environment=environment_of(experiment, experiment.config.trainer.threads),
+            folder=store.dir,
+            wanted=wanted or NOBODY,
+        )
+        stored = None if wanted is None else StoredTraining.find(model, asked)
         if model is kept and stored is None:
             model = build(experiment, store)
         if built is None and len(segments(experiment.config)) == 1:
             _last[experiment.identity.trajectory_hash] = model
-        return cls(model=model, environment=environment, wanted=wanted or NOBODY, stored=stored)
+        return cls(model=model, asked=asked, stored=stored)
 
 
 def build(experiment: Experiment, store: Store) -> "keras.Model":

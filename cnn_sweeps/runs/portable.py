@@ -246,7 +246,7 @@ def _texts(
         models.ABOUT: dump_json(_about(record, data)) + "\n",
         "evaluation.json": dump_json(evaluation) + "\n",
         "requirements.txt": "".join(f"{each}\n" for each in packages),
-        "predict.py": model_card.script(chosen.file, data.shape, pictures.resize),
+        "predict.py": model_card.script(chosen.file, data.shape, pictures.resize, pictures.white),
         "README.md": model_card.text(record, data, evaluation, chosen.file, apart),
     }
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.arrays import MOST_CHANNELS, Images
+from cnn_sweeps.data.arrays import DEEPEST, MOST_CHANNELS, Images
 from cnn_sweeps.data.files import as_data_error
 from cnn_sweeps.data.pictures import picture_files
 from cnn_sweeps.data.readers import picture
@@ -54,12 +54,14 @@ class Predictor:
         shape: height, width and channels that every picture is brought to.
         class_names: in the order of the probabilities.
         resize: what becomes of a picture of another aspect ratio.
+        white: the value that is white in 16-bit gray, as in the training images.
     """
 
     model: "keras.Model"
     shape: Shape
     class_names: tuple[str, ...]
     resize: Resize = "stretch"
+    white: int = DEEPEST
 
     @classmethod
     def of(cls, store: Store, record: Record, *, trust: bool = False) -> "Predictor":
@@ -83,7 +85,13 @@ class Predictor:
         with importable_source(record, trust=trust):
             configure_backend(record.config.trainer, record.config.seed)
             model = stored_model.load(store, run, record.config, shape, len(class_names))
-        return cls(model=model, shape=shape, class_names=class_names, resize=pictures.resize)
+        return cls(
+            model=model,
+            shape=shape,
+            class_names=class_names,
+            resize=pictures.resize,
+            white=pictures.white,
+        )
 
     def predict(self, images: Pictures) -> Predictions:
         """Predict pictures: files, Pillow images, arrays; see `LoadedRun.predict`.
@@ -156,7 +164,9 @@ class Predictor:
         color: Color = "grayscale" if channels == 1 else "rgb"
         try:
             with picture.strict_decoding(), as_data_error(path):
-                return picture.read(path, size, color=color, resize=self.resize).pixels
+                return picture.read(
+                    path, size, color=color, resize=self.resize, white=self.white
+                ).pixels
         except UnreadableFileError:
             raise
         except DataError as error:  # a training would end, since it may pass
@@ -173,7 +183,7 @@ class Predictor:
     def _resized(self, image: Image.Image) -> NDArray[np.uint8]:
         if self.shape[2] not in CHANNELS:
             raise DataError(self._channels(len(image.getbands())))
-        return picture.brought_to(image, self.shape, self.resize)
+        return picture.brought_to(image, self.shape, self.resize, self.white)
 
     def _channels(self, count: int) -> str:
         return f"The images have {count} channels; the network takes {self.shape}."

@@ -14,7 +14,6 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.figures.gallery import Gallery
 from cnn_sweeps.models import custom
 from cnn_sweeps.provenance import code
-from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
@@ -31,7 +30,7 @@ from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
 from cnn_sweeps.training.steps import Evaluate
-from cnn_sweeps.trajectories.resume import NOBODY, open_epoch_source
+from cnn_sweeps.trajectories.resume import NOBODY, TrainingRequest, open_epoch_source
 from cnn_sweeps.trajectories.retention import WantedEpochs
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def run(
             network = Network.of(experiment, store, built=model, wanted=wanted)
         with tracked.together() as later:
             with (later if network.stored else tracked).together() as setup:
-                log.log_setup(setup, experiment, network.model, network.environment, swept)
+                log.log_setup(setup, experiment, network.model, network.asked.environment, swept)
             # Train, evaluate and log
             with clock("train"):
                 evaluate, epochs, done = _train(network, experiment, later, callbacks)
@@ -234,11 +233,9 @@ def _train(
             dataset,
             config,
             on_step=bar.counts_steps,
-            cache=backbone.feature_cache(config, experiment.identity, network.environment),
+            cache=backbone.feature_cache(config, experiment.identity, network.asked.environment),
         )
-        with logged_epoch_source(
-            trainer, config, experiment.identity, network.environment, tracked, network.wanted
-        ) as epochs:
+        with logged_epoch_source(trainer, network.asked, tracked) as epochs:
             trained = loop.train(epochs, config.trainer, callbacks=observers)
             trained = averaging.consider(trained, trainer, epochs)
     return trainer.evaluate, epochs, trained
@@ -251,23 +248,10 @@ def _progress_bar(config: Config, dataset: Dataset) -> ProgressBar:
 
 @contextmanager
 def logged_epoch_source(
-    trainer: loop.Trainer,
-    config: Config,
-    identity: Identity,
-    environment: Environment,
-    tracked: TrackedRun,
-    wanted: WantedEpochs = NOBODY,
+    trainer: loop.Trainer, asked: TrainingRequest, tracked: TrackedRun
 ) -> Iterator[loop.EpochSource]:
     """Where the epochs come from; the run's tags say what they cost, whatever ended them."""
-    source = open_epoch_source(
-        trainer,
-        config,
-        identity,
-        environment,
-        folder=tracked.address.dir,
-        run_id=tracked.run_id,
-        wanted=wanted,
-    )
+    source = open_epoch_source(trainer, asked, run_id=tracked.run_id)
     with source as epochs, _cost_logged(epochs, tracked):
         yield epochs
 

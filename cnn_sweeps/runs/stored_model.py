@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
+from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.data.readers.catalog import PUBLISHED
 from cnn_sweeps.errors import NotStoredError, RecordError, StoreError
 from cnn_sweeps.figures.curves import learning_curves_png
@@ -38,6 +39,7 @@ from cnn_sweeps.tracking import (
     models,
     notes,
 )
+from cnn_sweeps.tracking.images import WHITE
 from cnn_sweeps.tracking.model_files import StoredModel
 from cnn_sweeps.tracking.names import (
     CURVES_FILE,
@@ -201,7 +203,9 @@ def store_again(store: Store, run: RunRecord, *, trust: bool) -> None:
 def pictures_of(config: Config, dataset: Dataset) -> models.Pictures:
     """What the network of an experiment takes and gives."""
     resize: Resize = getattr(config.data, "resize", "stretch")
-    return models.Pictures(class_names=dataset.class_names, shape=dataset.shape, resize=resize)
+    return models.Pictures(
+        class_names=dataset.class_names, shape=dataset.shape, resize=resize, white=dataset.white
+    )
 
 
 def stored_pictures(store: Store, record: Record) -> models.Pictures:
@@ -222,11 +226,15 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
         stored = json.loads(text)
         height, width, channels = map(int, stored["image_shape"])
         names = tuple(map(str, stored["class_names"]))
+        white = int(stored.get(WHITE, DEEPEST))  # an earlier version did not store it
+        if not 0 < white <= DEEPEST:
+            raise ValueError(f"{white} is no white")
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(
             f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
         ) from error
-    return models.Pictures(class_names=names, shape=(height, width, channels), resize=resize)
+    shape = height, width, channels
+    return models.Pictures(class_names=names, shape=shape, resize=resize, white=white)
 
 
 def score_stored(

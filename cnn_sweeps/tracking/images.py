@@ -1,10 +1,14 @@
 """The images that a run was trained on, as they are stored with it and shown again."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.text.table import Table
+
+WHITE: Final = "white_16_bit"
+"""The key of what is white in files of 16-bit gray, here and beside a stored model."""
 
 
 def as_json(dataset: Dataset) -> dict[str, Any]:
@@ -16,7 +20,13 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "images_per_class": {k: list(v) for k, v in dataset.images_per_class.items()},
         "notices": list(dataset.notices),
+        **white_of(dataset.white),
     }
+
+
+def white_of(white: int) -> dict[str, int]:
+    """What is white in files of 16-bit gray, as it is stored: nothing where that is 65535."""
+    return {} if white == DEEPEST else {WHITE: white}
 
 
 def table(stored: Mapping[str, Any]) -> Table:

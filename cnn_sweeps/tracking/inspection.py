@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import connect, short_timeouts
-from cnn_sweeps.tracking.local_runs import read_only
 from cnn_sweeps.tracking.names import PROCESS
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.selection import Selection
@@ -55,6 +55,18 @@ class ActiveRun:
         return self.process.lives(None)
 
 
+@contextmanager
+def read_only(database: Path) -> Iterator[sqlite3.Connection]:
+    """An SQLite database that cannot be written through this connection.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    uri = f"{database.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
+        yield connection
+
+
 def check_writable(database: Path) -> None:
     """See that a transaction could begin; it ends at once and has written nothing.
 
@@ -88,7 +100,7 @@ def active_runs(address: Address) -> list[ActiveRun]:
             store = Store(address=address, experiment="", experiment_id="", client=client)
             found = store.select(Selection(status="RUNNING"))
         return [ActiveRun.of(run) for run in reversed(found)]
-    with read_only(address.database, timeout=PATIENCE) as connection:
+    with read_only(address.database) as connection:
         rows = connection.execute(ACTIVE, (PROCESS,)).fetchall()
     return [
         ActiveRun(

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ VALUES: Final = {
 }
 """The tables of what a run has by name, and how a value stands there; MLflow writes NaN apart."""
 LISTED: Final = "IN (SELECT value FROM json_each(?))"
+ACTIVE_IN: Final = f"runs.lifecycle_stage = 'active' AND runs.experiment_id {LISTED}"
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,16 @@ class LocalRuns:
     def select(self, selection: Selection, experiments: Collection[str]) -> list[RunRecord]:
         """The active runs of some experiments that are sought, in no order."""
         condition, values = selection.to_sql()
-        where = f"runs.lifecycle_stage = 'active' AND runs.experiment_id {LISTED} AND {condition}"
         with self._opened() as connection:
-            return _records(connection, where, [json.dumps([*map(int, experiments)]), *values])
+            where = f"{ACTIVE_IN} AND {condition}"
+            return _records(connection, where, [_numbers(experiments), *values])
+
+    def count(self, experiments: Collection[str]) -> int:
+        """How many active runs some experiments have."""
+        asked = f"SELECT count(*) FROM runs WHERE {ACTIVE_IN}"  # noqa: S608 -- ours
+        with self._opened() as connection:
+            (found,) = connection.execute(asked, (_numbers(experiments),)).fetchone()
+        return int(found)
 
     def points(self, run_ids: Sequence[str], metric: str) -> list[tuple[str, int, float]]:
         """All that was logged of a metric, by the time of logging: run id, step and value."""
@@ -92,24 +100,13 @@ class LocalRuns:
             rows = connection.execute(asked, (metric, json.dumps(list(run_ids)))).fetchall()
         return [(run_id, step, _number(value)) for run_id, step, value in rows]
 
-    def _opened(self) -> AbstractContextManager[sqlite3.Connection]:
-        return read_only(self.database, timeout=TIMEOUT)
-
-
-@contextmanager
-def read_only(database: Path, *, timeout: float) -> Iterator[sqlite3.Connection]:
-    """An SQLite database that cannot be written through this connection.
-
-    Args:
-        database: the file.
-        timeout: seconds to wait where it is locked.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
-    """
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=timeout)) as connection:
-        yield connection
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        # Not `mode=ro`: what a killed process has left half written has to be taken back first.
+        uri = f"{self.database.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
 
 
 def _records(connection: sqlite3.Connection, where: str, values: list[str]) -> list[RunRecord]:
@@ -145,6 +142,11 @@ def _by_run(
     for run_id, name, value in connection.execute(asked, (json.dumps(run_ids),)):
         found.setdefault(run_id, {})[name] = value
     return found
+
+
+def _numbers(experiments: Collection[str]) -> str:
+    """The ids of experiments as they stand in the tables."""
+    return json.dumps([*map(int, experiments)])
 
 
 def _number(value: float | None) -> float:

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cnn_sweeps.config.schema import Resize
+from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.errors import ModelError, RecordError
 from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.tracking.errors import first_line
+from cnn_sweeps.tracking.images import white_of
 from cnn_sweeps.tracking.params import tensor
 
 if TYPE_CHECKING:
@@ -82,11 +84,13 @@ class Pictures:
         class_names: in the order of the scores.
         shape: height, width and channels of an image.
         resize: what becomes of a picture of another aspect ratio.
+        white: the value that is white in a picture of 16-bit gray.
     """
 
     class_names: Sequence[str]
     shape: tuple[int, int, int]
     resize: Resize = "stretch"
+    white: int = DEEPEST
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as they are stored."""
@@ -99,6 +103,7 @@ class Pictures:
             "color": {1: "grayscale", 3: "rgb"}.get(channels),
             "resize": self.resize,
             "takes": TAKES,
+            **white_of(self.white),
         }
 
 

@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Other decoders of Pillow start programs."""
 WHITE = 255
 DEEP = 65535
-"""White of 16-bit gray."""
+"""White of 16-bit gray, where `about` has no other."""
 
 
 def _load_pyfunc(path: str) -> "PictureClassifier":
@@ -38,7 +38,8 @@ class PictureClassifier:
 
     Args:
         network: as MLflow loads it; it takes arrays.
-        about: `class_names`, `height`, `width`, `channels` and `resize`.
+        about: `class_names`, `height`, `width`, `channels` and `resize`; `white_16_bit`, the value
+            that is white in 16-bit gray, where the training images had fewer bits.
     """
 
     def __init__(self, network: Any, about: dict[str, Any]) -> None:
@@ -82,7 +83,8 @@ class PictureClassifier:
                 f"Picture {number} cannot be read: {error}. Send PNG or JPEG files in base64."
             ) from error
         height, width, channels = (self.about[each] for each in ("height", "width", "channels"))
-        flat = _flat(picture).convert("L" if channels == 1 else "RGB")
+        flat = _flat(picture, self.about.get("white_16_bit", DEEP))
+        flat = flat.convert("L" if channels == 1 else "RGB")
         flat = _resized(flat, (width, height), self.about["resize"])
         return np.asarray(flat, np.float32).reshape(height, width, channels)
 
@@ -105,11 +107,11 @@ def _decoded(text: str) -> bytes:
         raise ValueError(f"no base64 ({error})") from error
 
 
-def _flat(picture: Image.Image) -> Image.Image:
+def _flat(picture: Image.Image, white: int) -> Image.Image:
     """The picture in 8 bits, transparency on white."""
     if picture.mode.startswith("I"):
-        values = np.asarray(picture).astype(np.int64)
-        return Image.fromarray(((values * 2 * WHITE + DEEP) // (2 * DEEP)).astype(np.uint8))
+        values = np.asarray(picture).astype(np.int64).clip(0, white)
+        return Image.fromarray(((values * 2 * WHITE + white) // (2 * white)).astype(np.uint8))
     if not picture.has_transparency_data:
         return picture
     picture = picture.convert("RGBA")

@@ -30,6 +30,8 @@ def matching_runs(store: Store, where: str = "", experiment: str | None = None) 
         StoreError: the store refuses.
     """
     chosen = _ids(store, experiment)
+    if not where.strip():
+        return store.select(Selection(), chosen)
     with _readable(where):
         return store.search(where, chosen)
 
@@ -40,12 +42,16 @@ def ordered_runs(
     """The same in an order of MLflow's, page by page; see `Store.in_order`.
 
     Where a server cannot order them, for it searches few experiments at a time, all are one page.
+    So are the runs of a local store that fit in one: they come as `matching_runs` has them.
 
     Raises:
         ConfigError: see `matching_runs`.
         StoreError: see `matching_runs`.
     """
     chosen = _ids(store, experiment)
+    if not where.strip() and store.local is not None and store.local.count(chosen) <= size:
+        yield store.select(Selection(), chosen), True
+        return
     with _readable(where):
         if len(chosen) > EXPERIMENTS_PER_SEARCH:
             yield store.search(where, chosen), True

@@ -19,6 +19,8 @@ ACTIVE, DELETED = "active", "deleted"
 """
 RUN_NAME = "mlflow.runName"
 """Tag with the name of a run that an early MLflow has stored."""
+STOPPED = "STOPPED"
+"""How a finished run ended that a callback stopped; no status of MLflow's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ class RunRecord:
     def ending(self) -> str:
         """How it ended, for a person or a program: its status, or that a callback stopped it."""
         stopped = self.status == "FINISHED" and BY_CALLBACK in self.tags
-        return "STOPPED" if stopped else self.status
+        return STOPPED if stopped else self.status
 
 
 def find_record(client: "MlflowClient", run_id: str) -> RunRecord | None:

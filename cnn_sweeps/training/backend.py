@@ -1,7 +1,8 @@
 """TensorFlow, started quietly and always in the same state.
 
-`prepare` is the first thing a run does. What can only be chosen before TensorFlow starts
+`configure_backend` is the first thing a run does. What can only be chosen before TensorFlow starts
 (threads, determinism) is chosen once for each process; the rest is reset for each run.
+Which GPU a process uses is chosen before, in `provenance.devices`.
 """
 
 import contextlib

@@ -61,13 +61,14 @@ def check_layer(model: "keras.Model", freeze: str | float) -> None:
     Raises:
         ConfigError: naming what is possible.
     """
-    if freeze == NONE or any(layer.weights for layer in _frozen_layers(model, freeze)):
+    if freeze in (NONE, BACKBONE) or any(map(_learns, _frozen_layers(model, freeze))):
         return
-    learning = sum(bool(layer.weights) for layer in _freezable(model))
-    least = f"{KEY}={int(50 / learning) / 100 + 0.01:g} or more, or " if learning else ""
+    weighted = [layer for layer in _freezable(model) if layer.weights]
+    first = next((number for number, layer in enumerate(weighted) if _learns(layer)), None)
+    least = "" if first is None else int(100 * (first + 0.5) / len(weighted)) / 100 + 0.01
     raise ConfigError(
-        f"{KEY}={freeze} freezes nothing: {learning} layers with weights can be frozen, and it "
-        f"means none of them.\nType {least}{KEY}={NONE}."
+        f"{KEY}={freeze} freezes nothing that would be trained without it.\n"
+        f"Type {KEY}={f'{least:.2g} or more, or {KEY}=' if least else ''}{NONE}."
     )
 
 
@@ -111,6 +112,11 @@ def _frozen_layers(model: "keras.Model", freeze: str | float) -> Sequence[Any]:
     learning = [number for number, layer in enumerate(layers) if layer.weights]
     many = round(freeze * len(learning))
     return layers[: learning[many - 1] + 1] if many else ()
+
+
+def _learns(layer: Any) -> bool:
+    """Whether a layer is trained where nothing is frozen."""
+    return bool(layer.weights) and bool(getattr(layer, TRAINED, layer.trainable))
 
 
 def _freezable(model: "keras.Model") -> list[Any]:

@@ -41,67 +41,85 @@ NOBODY = WantedEpochs()
 """What others want of a training that nobody else needs."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """What a run asks of a trajectory.
+
+    Attributes:
+        config: what is trained, and how far.
+        identity: its hashes.
+        environment: where it is trained.
+        folder: `tracking.dir`, below which trajectories are stored.
+        wanted: what others want of its epochs, such as trials of the same sweep.
+    """
+
+    config: Config
+    identity: Identity
+    environment: Environment
+    folder: Path
+    wanted: WantedEpochs = NOBODY
+
+    @property
+    def trajectories(self) -> TrajectoryStore:
+        """Where all of them are stored."""
+        return TrajectoryStore.under(self.folder)
+
+    def chain(self) -> Chain:
+        """Where the segments of this one are stored; there may be nothing yet."""
+        config, identity, path = self.config, self.identity, segments(self.config)
+        where = fingerprint(
+            self.environment,
+            steps_per_execution=config.trainer.steps_per_execution,
+            network=identity.network_sha256,
+        )
+        hashes = lineage(config, identity.data_digest) if path[1:] else (identity.trajectory_hash,)
+        named = zip(hashes, path, strict=True)
+        return Chain(
+            tuple(self.trajectories.entry(name, where, part.first) for name, part in named)
+        )
+
+    def keep_states(self, chain: Chain) -> None:
+        """Let the epochs from which somebody wants to go on keep their states."""
+        for number in {*self.config.trajectory.keep_epochs, *self.wanted.states}:
+            chain.keep_state(number)
+
+
 @contextmanager
-def open_epoch_source(  # noqa: PLR0913 -- a source is all of these
-    trainer: Trainer,
-    config: Config,
-    identity: Identity,
-    environment: Environment,
-    *,
-    folder: Path,
-    run_id: str,
-    wanted: WantedEpochs = NOBODY,
+def open_epoch_source(
+    trainer: Trainer, asked: TrainingRequest, *, run_id: str
 ) -> Iterator[EpochSource]:
     """The trajectory of a run, as far as it is known; or nothing but training.
 
     Args:
         trainer: what is trained, freshly built and compiled.
-        config: what is asked for.
-        identity: its hashes.
-        environment: where it is trained.
-        folder: `tracking.dir`, below which trajectories are stored.
+        asked: what is asked of the trajectory.
         run_id: the MLflow run, which is named with the epochs that it trains.
-        wanted: what others want of it, such as trials of the same sweep.
 
     Raises:
         StoreError: what is trained cannot be stored.
     """
+    config = asked.config
     if not config.trajectory.reuse:
         yield FreshTraining(trainer=trainer, recent=config.trainer.weight_averaging or 0)
         return
-    trajectories = TrajectoryStore.under(folder)
-    entry = chain(trajectories, config, identity, environment)
-    _describe(entry, config, environment)
-    goes_on = not (own_network(config.model) and has_untracked_state(trainer.model))
-    for number in {*config.trajectory.keep_epochs, *wanted.states}:
-        entry.keep_state(number)
+    entry = asked.chain()
+    _describe(entry, config, asked.environment)
+    asked.keep_states(entry)
     resumed = ResumedTraining(
         trainer=trainer,
         entry=entry,
         run_id=run_id,
-        goes_on=goes_on,
+        goes_on=not (own_network(config.model) and has_untracked_state(trainer.model)),
         epoch_mb=config.trajectory.epoch_mb,
-        wanted=wanted.weights,
-        shared=Sharing.of(entry, config, environment),
+        wanted=asked.wanted.weights,
+        shared=Sharing.of(entry, config, asked.environment),
     )
     try:
         with resumed:
             yield resumed
     finally:
         if resumed.trained:
-            trajectories.evict_at_times(config.trajectory.max_gb)
-
-
-def chain(
-    trajectories: TrajectoryStore, config: Config, identity: Identity, environment: Environment
-) -> Chain:
-    """Where the segments of a training are stored; there may be nothing yet."""
-    steps = config.trainer.steps_per_execution
-    where = fingerprint(environment, steps_per_execution=steps, network=identity.network_sha256)
-    path = segments(config)
-    hashes = lineage(config, identity.data_digest) if path[1:] else (identity.trajectory_hash,)
-    named = zip(hashes, path, strict=True)
-    return Chain(tuple(trajectories.entry(name, where, part.first) for name, part in named))
+            asked.trajectories.evict_at_times(config.trajectory.max_gb)
 
 
 def _describe(stored: Chain, config: Config, environment: Environment) -> None:

@@ -5,24 +5,19 @@ Import this module late: it imports Keras.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 import keras
 
 from cnn_sweeps.config.metrics import measured_names
-from cnn_sweeps.config.schema import Config, TrainerConfig
+from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import RunFailedError
-from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.training import state, stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
-from cnn_sweeps.trajectories import resume
-from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.history import EpochRecord
-from cnn_sweeps.trajectories.retention import WantedEpochs
+from cnn_sweeps.trajectories.resume import TrainingRequest
 
 
 @dataclass(kw_only=True)
@@ -47,32 +42,19 @@ class StoredTraining:
     remarks: tuple[str, ...] = ()
 
     @classmethod
-    def find(
-        cls,
-        model: keras.Model,
-        config: Config,
-        identity: Identity,
-        environment: Environment,
-        *,
-        folder: Path,
-        wanted: WantedEpochs = resume.NOBODY,
-    ) -> Self | None:
-        """What a config asks for, as it is stored; None where something has to be computed.
+    def find(cls, model: keras.Model, asked: TrainingRequest) -> Self | None:
+        """What is asked for, as it is stored; None where something has to be computed.
 
         Args:
             model: as it is built for the config.
-            config: what is asked for.
-            identity: its hashes.
-            environment: where it would be trained.
-            folder: `tracking.dir`, below which trajectories are stored.
-            wanted: what others want of it, such as trials of the same sweep.
+            asked: what is asked of its trajectory.
         """
-        trainer, asked = config.trainer, config.trajectory
-        if not asked.reuse or asked.store is not None:  # what is shared is compared with the store
+        trainer, cached = asked.config.trainer, asked.config.trajectory
+        if not cached.reuse or cached.store is not None:  # what is shared is compared with it
             return None
         if trainer.weight_averaging or measured_names(trainer):
             return None
-        chain = resume.chain(TrajectoryStore.under(folder), config, identity, environment)
+        chain = asked.chain()
         history = _asked_for(trainer, chain.history())
         if not history:
             return None
@@ -80,8 +62,7 @@ class StoredTraining:
         weights = chain.weights(history[final - 1])
         if weights is None or not state.fits_model(model, weights):
             return None
-        for number in {*config.trajectory.keep_epochs, *wanted.states}:
-            chain.keep_state(number)
+        asked.keep_states(chain)
         chain.mark_used()
         return cls(model=model, chain=chain, history=history, final=final, weights=weights)
 

@@ -1,6 +1,8 @@
 """Names, overrides and options of a command, in any order."""
 
+import re
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ def diff() -> Arguments:
 def export() -> Arguments:
     """A command whose hash may be left out."""
     made = Arguments("export", "HASH FOLDER", "Export a run.", names=(2, 2))
+    made.take_paths()
     made.add_run_id()
     return made
 
@@ -31,8 +34,13 @@ def test_words_with_an_equals_sign_are_overrides() -> None:
     ("words", "said"),
     [
         pytest.param([], "an argument is missing.", id="none"),
-        pytest.param(["a"], "unexpected arguments: a", id="one"),
+        pytest.param(["a"], "an argument is missing.", id="one"),
         pytest.param(["a", "b", "c"], "unexpected arguments: a b c", id="three"),
+        pytest.param(
+            [f"{number}.jpg" for number in range(3000)],
+            "unexpected arguments: 0.jpg 1.jpg 2.jpg 3.jpg 4.jpg and 2,995 more",
+            id="thousands",
+        ),
     ],
 )
 def test_too_few_and_too_many_names_are_refused(words: list[str], said: str) -> None:
@@ -40,6 +48,43 @@ def test_too_few_and_too_many_names_are_refused(words: list[str], said: str) -> 
     with pytest.raises(ConfigError) as caught:
         diff().read(words)
     assert str(caught.value) == (f"{said}\n  Type cnn-sweeps diff HASH HASH")
+
+
+def test_commands_that_execute_recorded_code_are_told() -> None:
+    """`SECURITY.md` names each of them beside `--trust`."""
+    root = Path(__file__).parents[2]
+    lines = (root / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    told = " ".join(line for line in lines if "`--trust`" in line)
+    for file in (root / "cnn_sweeps" / "cli").glob("*.py"):
+        text, command = file.read_text(encoding="utf-8"), file.stem.replace("_", "-")
+        if "trust=asked.trust" in text:
+            assert re.search(rf"`(cnn-sweeps )?{command}\b", told), command
+
+
+def test_a_refusal_of_options_is_short() -> None:
+    """However many were typed, or begin with a minus."""
+    with pytest.raises(ConfigError) as caught:
+        diff().read([f"-{number}.jpg" for number in range(3000)])
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["runs/lr=0.1/a.jpg", "./b=1.jpg", "out=dir", "/data/seed=1", "data/v=1/a.jpg", "~/a=b.png"],
+)
+def test_a_path_may_have_an_equals_sign(path: str) -> None:
+    """Where a command takes paths, overrides are known by their keys."""
+    asked = export().read([path, "abcd", "tracking.dir=x", "data.root=y"])
+    assert asked.names == [path, "abcd"]
+    assert asked.overrides == ["tracking.dir=x", "data.root=y"]
+
+
+def test_what_exists_is_a_path(in_tmp: Path) -> None:
+    """Also where an override could begin so."""
+    (in_tmp / "seed=1").mkdir()
+    assert export().read(["abcd", "seed=1"]).names == ["abcd", "seed=1"]
+    with pytest.raises(ConfigError, match="an argument is missing"):
+        export().read(["abcd", "seed=2"])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 from plans import plan, study
 from stores import ready
 
@@ -23,6 +22,7 @@ from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs.leaderboard import NO_SETTINGS, Leaderboard, Names, records, table, to_csv
 from cnn_sweeps.sweeps.study.attributes import PARENT
 from cnn_sweeps.tracking import RunRecord, Store
+from cnn_sweeps.tracking.local_runs import LocalRuns
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMES = Names(studies={"sweep": "depth"}, experiments={"1": "cnn_sweeps"})
@@ -110,6 +110,7 @@ def test_a_run_that_was_stopped_is_no_row_and_is_counted() -> None:
     assert [row["status"] for row in records(board(*runs, each=True))] == [
         *("STOPPED", "STOPPED", "FINISHED")
     ]
+    assert shown(scored(1, "b", 0.8, tags=cut), each=True)["status"] == ("STOPPED",)
 
 
 def test_a_run_without_the_metric_gives_way_to_one_that_has_it() -> None:
@@ -317,14 +318,14 @@ def test_each_run_is_read_once(
     made = study(runs.dir / "studies", plan({"model.filters": "8,16"}), name="depth")
     made.optuna_study.set_user_attr(PARENT, sweep)
     read: list[str] = []
-    search = MlflowClient.search_runs
+    select = LocalRuns.select
 
-    def noting(*arguments: Any, **options: Any) -> Any:
-        found = search(*arguments, **options)
-        read.extend(run.info.run_id for run in found)
+    def noting(*arguments: Any) -> list[RunRecord]:
+        found = select(*arguments)
+        read.extend(run.run_id for run in found)
         return found
 
-    monkeypatch.setattr(MlflowClient, "search_runs", noting)
+    monkeypatch.setattr(LocalRuns, "select", noting)
     said(runs, capsys)
     assert Counter(Counter(read).values()) == {1: 3, 2: 1}
     assert read.count(sweep) == 2

@@ -66,7 +66,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["tracking.uri=file:///x"], "no longer stores runs", id="tracking-uri"),
         pytest.param(["show", "xyz"], "is not a config hash", id="show-no-hash"),
         pytest.param(["reproduce", "xyz"], "no run has a config hash", id="reproduce-no-store"),
-        pytest.param(["diff", "abcd"], "unexpected arguments: abcd", id="diff-of-one"),
+        pytest.param(["diff", "abcd"], "an argument is missing", id="diff-of-one"),
         pytest.param(["export", "abcd", "out"], "no run has a config", id="export-no-store"),
         pytest.param(["reproduce", "--from", "x"], "x is not a folder that", id="from-nowhere"),
         pytest.param(["reprodcue"], "Did you mean reproduce?", id="command-misspelt"),

@@ -38,6 +38,19 @@ def test_a_line_for_each_picture(
     assert line.count("%") == 3
 
 
+def test_as_many_files_as_a_shell_writes(
+    finished: Finished, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For `photos/*.png`, with names of any kind."""
+    (here / "lr=0.1").mkdir()
+    picture = (here / "a.png").read_bytes()
+    names = [f"lr=0.1/{number}.png" for number in range(1200)]
+    for name in names:
+        (here / name).write_bytes(picture)
+    assert predict.main(typed(finished, *names, "--csv")) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(names)
+
+
 @pytest.mark.parametrize("form", ["--json", "--csv"])
 def test_programs_read_the_same(
     finished: Finished, here: Path, capsys: pytest.CaptureFixture[str], form: str
@@ -64,7 +77,7 @@ def test_a_file_that_cannot_be_read_is_told(
 @pytest.mark.parametrize(
     ("words", "kind", "match"),
     [
-        pytest.param([], ConfigError, "predict HASH FILE", id="no picture"),
+        pytest.param([], ConfigError, "is missing.\n.*predict HASH FILE", id="no picture"),
         pytest.param(["missing.png"], DataError, "does not exist", id="missing"),
         pytest.param(["a.png", "--top", "0"], ConfigError, "integer from 1", id="no classes"),
         pytest.param(["a.png", "--csv", "--json"], ConfigError, "not allowed", id="both forms"),

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -558,7 +559,7 @@ def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
     assert [run.status for run in trials] == [FINISHED, FINISHED]
     compared = {}
     for trial in trials:
-        told = json.loads(begun(tmp_path, "reproduce", str(trial.config_hash), "--json").well())
+        told = json.loads(typed(tmp_path, "reproduce", str(trial.config_hash), "--json").well())
         assert (told["verdict"], told["environment"]) == ("bit-identical", {})
         compared["test_loss" in trial.metrics] = told["metrics_compared"]
     assert compared == {True: 6, False: 4}
@@ -595,8 +596,8 @@ def server(tmp_path: Path, migrated_database: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        process.wait(30)
+            os.killpg(process.pid, signal.SIGKILL)  # it may take its time to end in order
+        process.wait()
 
 
 @pytest.mark.slow(minutes=1)
@@ -608,11 +609,11 @@ def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
     (own / "own_net_afar.py").write_text(NET)
     custom = ("model=custom", "model.function=own_net_afar:build", *TINY[:3], "trainer.epochs=1")
     at = {"MLFLOW_TRACKING_URI": server}
-    short = begun(own, *custom, **at).well().split("show ")[1].split()[0]
-    told = begun(other, "reproduce", short, "--json", "--trust", **at).well()
+    short = typed(own, *custom, **at).well().split("show ")[1].split()[0]
+    told = typed(other, "reproduce", short, "--json", "--trust", **at).well()
     assert json.loads(told)["verdict"] == "bit-identical"
-    assert "no difference" in begun(other, "diff", short, short, **at).well()
-    assert "source" not in begun(other, "export", short, "out", **at).well()
+    assert "no difference" in typed(other, "diff", short, short, **at).well()
+    assert "source" not in typed(other, "export", short, "out", **at).well()
     assert (other / "out" / "source" / "own_net_afar.py").read_text() == NET
     assert [path.name for path in other.iterdir()] == ["out"]
 

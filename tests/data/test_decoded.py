@@ -1,6 +1,7 @@
 """Image files are decoded once, kept as one array in a file, and named by what the files hold."""
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -119,6 +120,30 @@ def test_the_second_start_looks_at_each_file_once(
     load(config)
     files = [path for path in looks if str(path).endswith(".png")]
     assert len(files) == len(set(files)) == 120
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["as stored now", "by an earlier version"])
+def test_what_was_taken_as_white_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool
+) -> None:
+    """Also of images that an earlier version decoded, which said it in a sentence only."""
+    for number in range(12):
+        file = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), 1000 + number, np.uint16)).save(file)
+    config = FolderData(path=tmp_path / "images", cache=tmp_path / "cache", color="grayscale")
+    before = load(config)
+    assert before.white == 1023
+    if earlier:
+        (about,) = (tmp_path / "cache").glob("decoded/*/about.json")
+        stored = json.loads(about.read_text())
+        del stored["white"]
+        about.write_text(json.dumps(stored))
+    else:
+        no_decoding(monkeypatch)
+    again = load(config)
+    assert again.white == 1023
+    assert again.digest == before.digest
 
 
 @pytest.mark.parametrize("rules", [1, 2])

@@ -29,7 +29,7 @@ class Mirror(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         if self.path == "/both":
-            self.both.wait(timeout=30)
+            self.both.wait(timeout=300)
         body = b"<html>" if self.path == "/other" else BODY
         self.send_response(200)
         if self.path != "/unannounced":
@@ -159,7 +159,7 @@ def test_two_processes_at_once_both_succeed(url: str, target: Path) -> None:
     )
     command = [sys.executable, "-c", code, f"{url}/both", str(target), SHA256]
     with subprocess.Popen(command) as first, subprocess.Popen(command) as second:
-        assert (first.wait(60), second.wait(60)) == (0, 0)
+        assert (first.wait(300), second.wait(300)) == (0, 0)
     assert target.read_bytes() == BODY
     assert left(target) == ["file.gz"]
 

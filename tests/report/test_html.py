@@ -443,6 +443,7 @@ def contrast(*colours: list[float]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 def test_many_classes_have_a_list_of_mistakes() -> None:
     """A table of a hundred columns would not be read; a picture shows where mistakes are."""
     html = section(html_of("evaluated, many classes"), "evaluation")

@@ -2,11 +2,13 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from stores import Finished, copy_of
 
 from cnn_sweeps.config.schema import DigitsData, Resize
 from cnn_sweeps.data import load_cached
+from cnn_sweeps.data.readers import picture
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs import model_card, portable
 from cnn_sweeps.runs.loaded import LoadedRun
@@ -97,6 +100,28 @@ def test_the_script_is_short(file: str, resize: Resize) -> None:
     *_, body = text.split("\n\n")
     compile(text, "predict.py", "exec")
     assert len(body.splitlines()) < 15
+
+
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_the_script_scales_deep_gray_as_the_training_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, white: int
+) -> None:
+    """To the bit; what is brighter than any of the training images is white."""
+    values = np.linspace(0, white, 28 * 28).round().astype(np.uint16).reshape(28, 28)
+    values[0, 0] = 65535
+    Image.fromarray(values).save(path := tmp_path / "a.png")
+    (tmp_path / "model.json").write_text('{"class_names": ["a", "b"]}')
+    given: list[Any] = []
+    model = SimpleNamespace(predict=lambda x, verbose: given.extend(x) or np.eye(2)[:1])
+    fake = SimpleNamespace(saving=SimpleNamespace(load_model=lambda _path: model))
+    monkeypatch.setitem(sys.modules, "keras", fake)
+    monkeypatch.setattr(sys, "argv", ["predict.py", str(path)])
+    script = tmp_path / "predict.py"
+    script.write_text(model_card.script("model.keras", (28, 28, 1), white=white))
+    runpy.run_path(str(script))
+    with picture.strict_decoding():
+        trained = picture.read(path, (28, 28), color="grayscale", white=white).pixels
+    assert np.array_equal(given[0], trained)
 
 
 @pytest.mark.slow

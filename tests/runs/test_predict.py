@@ -14,8 +14,10 @@ from stores import Finished, copy_of
 
 from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
+from cnn_sweeps.data.readers import picture
 from cnn_sweeps.errors import DataError, RecordError
 from cnn_sweeps.runs.loaded import LoadedRun
+from cnn_sweeps.runs.predict import Predictor
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import IMAGES_FILE
 
@@ -124,6 +126,39 @@ def test_a_pillow_image_is_decoded_as_its_file_is(
     found = run.predict(path).probabilities
     with Image.open(path) as opened:
         assert np.array_equal(run.predict(opened).probabilities, found)
+
+
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_deep_gray_is_scaled_as_it_was_in_training(tmp_path: Path, white: int) -> None:
+    """A file and an opened one, by the white of the training images; what is brighter is white."""
+    values = np.linspace(0, white, 28 * 28).round().astype(np.uint16).reshape(28, 28)
+    Image.fromarray(values).save(path := tmp_path / "a.png")
+    with picture.strict_decoding():
+        trained = picture.read(path, (28, 28), color="grayscale", white=white).pixels
+    given: list[NDArray[Any]] = []
+
+    class Seeing(Predictor):
+        """Keeps what its network would see."""
+
+        def _scores(self, images: Any) -> NDArray[Any]:
+            given.extend(images)
+            return np.tile([0.5, 0.5], (len(images), 1))
+
+    predictor = Seeing(model=None, shape=(28, 28, 1), class_names=("a", "b"), white=white)
+    with Image.open(path) as opened:
+        predictor.predict([path, opened, Image.fromarray(np.maximum(values, 65535))])
+    assert (trained.min(), trained.max()) == (0, 255)
+    assert np.array_equal(given[0], trained)
+    assert np.array_equal(given[1], trained)
+    assert given[2].min() == 255
+
+
+@pytest.mark.parametrize("values", [[-1, 0], [0, 70000]])
+def test_gray_of_more_than_16_bits_is_refused(values: list[int]) -> None:
+    """As in a file."""
+    image = Image.fromarray(np.array([values], np.int32))
+    with pytest.raises(DataError, match="more than 16 bits"):
+        picture.brought_to(image, (1, 2, 1))
 
 
 @pytest.mark.parametrize(

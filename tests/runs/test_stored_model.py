@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -15,15 +16,18 @@ import numpy as np
 import pytest
 import yaml
 from configs import config
+from records import record
 from stored_models import files
 from stores import Finished
 
 from cnn_sweeps.cli import figures, promote
+from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import CnnSweepsError, RecordError, StoreError
-from cnn_sweeps.runs import reuse
+from cnn_sweeps.runs import reuse, stored_model
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.tracking import RunRecord, Store, model_files
+from cnn_sweeps.tracking import RunRecord, Store, images, model_files
+from cnn_sweeps.tracking.models import Pictures
 from cnn_sweeps.tracking.names import MODEL_FILES
 
 CONFIG = config(trainer={"epochs": 2})
@@ -52,6 +56,12 @@ def forget_digests(store: Store, run: RunRecord) -> None:
     """Make the stored model one of an earlier version, which recorded no digests of files."""
     (model,) = store.client.get_run(run.run_id).outputs.model_outputs
     store.client.delete_logged_model_tag(model.model_id, MODEL_FILES)
+
+
+def pictures_with(stored: dict[str, Any]) -> Pictures:
+    """What is read of a run that stored this of its images."""
+    store: Any = SimpleNamespace(read_text=lambda *_: json.dumps(stored))
+    return stored_model.stored_pictures(store, record())
 
 
 def promoted(store: Store, run: RunRecord, *more: str) -> int:
@@ -136,6 +146,26 @@ def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
     assert reused(home, run)
     forget_digests(home, run)
     assert reused(home, run)
+
+
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_what_is_white_is_stored_with_the_images(white: int) -> None:
+    """Nothing where files of 16 bits use all of them, as in earlier versions."""
+    data = replace(load_cached(DigitsData(limit=200)), white=white)
+    stored = images.as_json(data)
+    assert ("white_16_bit" in stored) is (white != 65535)
+    assert ("white_16_bit" in stored_model.pictures_of(config(), data).as_json()) is (
+        white != 65535
+    )
+    assert pictures_with(stored).white == white
+
+
+@pytest.mark.parametrize("white", [0, -1, 65536, "x", None])
+def test_a_white_that_is_none_is_refused(white: object) -> None:
+    """It was changed or damaged."""
+    stored = images.as_json(load_cached(DigitsData(limit=200)))
+    with pytest.raises(RecordError, match="cannot be read"):
+        pictures_with({**stored, "white_16_bit": white})
 
 
 @pytest.mark.parametrize("change", WEIGHTS.values(), ids=WEIGHTS)

@@ -6,19 +6,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from programs import running
 
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, CONFIG_HASH, EPOCHS_TRAINED
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.clusters import Ray, Slurm, ray, slurm, wait_until
 
-pytestmark = pytest.mark.slow(minutes=2)
+pytestmark = [
+    pytest.mark.slow(minutes=2),
+    pytest.mark.xdist_group("clusters"),  # one at a time is enough for a host
+]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 EPOCHS = 40
@@ -38,24 +42,12 @@ def in_docs(start: str) -> str:
     return str(found)
 
 
-@contextmanager
 def controller(
     cluster: Slurm | Ray, folder: Path, *words: str, uri: str = ""
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     """The sweep's own command, which writes to `said.txt`."""
-    with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cnn_sweeps", *SWEEP, *words],
-            cwd=folder,
-            env={**cluster.variables, "MLFLOW_TRACKING_URI": uri},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    variables = {**cluster.variables, "MLFLOW_TRACKING_URI": uri}
+    return running(folder, *SWEEP, *words, variables=variables)
 
 
 def trials(folder: Path, *states: TrialState) -> list[FrozenTrial]:

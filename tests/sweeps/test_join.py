@@ -31,6 +31,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts
 from cnn_sweeps.sweeps.workers.worker import Worker
+from cnn_sweeps.text.options import on_command_line
 from cnn_sweeps.tracking import Store
 
 TWO = {"model.filters": "choice(4,8)"}
@@ -67,7 +68,8 @@ def test_workers_leave_when_the_sweep_has_no_more(
         return made.address
 
     told: list[str] = []
-    counts = joined(made, find=find, wait=60.0, say=told.append).work(Interrupts())
+    with on_command_line():
+        counts = joined(made, find=find, wait=60.0, say=told.append).work(Interrupts())
     assert (counts.total, counts.finished) == (2, 2)
     assert told == ["there is no study: waiting, up to 60 s (--wait)"]
 

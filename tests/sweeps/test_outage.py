@@ -2,10 +2,7 @@
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -13,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from programs import running
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.provenance.process import LEASE_SECONDS
@@ -27,27 +25,6 @@ SWEEP = [
 ]
 
 
-@contextmanager
-def command(
-    *words: str, folder: Path, variables: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of this program that runs in a new folder, and writes to `said.txt` there."""
-    folder.mkdir()
-    with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cnn_sweeps", *words],
-            cwd=folder,
-            env={**os.environ, **variables},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
 def trials_of(database: Postgres) -> list[FrozenTrial]:
     """The trials of the study; none before it is there. No connection is kept."""
     storage = RDBStorage(database.url, engine_kwargs={"poolclass": NullPool})
@@ -58,7 +35,7 @@ def trials_of(database: Postgres) -> list[FrozenTrial]:
 
 def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) -> None:
     """Wait until so many trials are complete."""
-    until = time.monotonic() + 240
+    until = time.monotonic() + 300
     while sum(trial.state == TrialState.COMPLETE for trial in trials_of(database)) < number:
         assert time.monotonic() < until, f"too few of {number} trials are complete"
         assert sweep.poll() is None, "the sweep has ended"
@@ -69,12 +46,15 @@ def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) ->
 def test_a_sweep_and_its_workers_outlast_their_servers(tmp_path: Path) -> None:
     """Every trial is there once, with its run and all of its epochs."""
     here, there = tmp_path / "controller", tmp_path / "worker"
+    for folder in (here, there):
+        folder.mkdir()
     with postgres() as database, mlflow_server(tmp_path / "server") as server:
-        variables = {"MLFLOW_TRACKING_URI": server.url, "CNN_SWEEPS_STORAGE": database.url}
+        own = {"MLFLOW_TRACKING_URI": server.url, "CNN_SWEEPS_STORAGE": database.url}
         storage = f"hydra.sweeper.storage={database.url}"
+        variables = {**os.environ, **own}
         with (
-            command(*SWEEP, storage, folder=here, variables=variables) as sweep,
-            command("worker", "lab", "--count", "1", folder=there, variables=variables) as worker,
+            running(here, *SWEEP, storage, variables=variables) as sweep,
+            running(there, "worker", "lab", "--count", "1", variables=variables) as worker,
         ):
             wait_for(database, 1, sweep)
             database.stop()

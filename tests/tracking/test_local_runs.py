@@ -1,9 +1,12 @@
 """The runs of a local database are read as MLflow reads them, and without it."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from stores import ready
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import PrunedError, StoreError
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, local_runs
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, local_runs, queries
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import CONFIG_HASH, KIND, STUDY_NAME
 from cnn_sweeps.tracking.selection import Selection
@@ -97,6 +100,22 @@ def test_runs_are_found_as_by_a_filter(filled: Store, name: str) -> None:
     assert (found == []) == (name == "nothing")
 
 
+@pytest.mark.parametrize(("size", "whole"), [(5, True), (4, False)])
+def test_pages_are_left_to_the_client_where_there_are_several(
+    filled: Store, monkeypatch: pytest.MonkeyPatch, size: int, whole: bool
+) -> None:
+    """A large store is not read as a whole; what is found is the same."""
+    order = ["attributes.start_time DESC"]
+    asked = [*queries.ordered_runs(filled, "", None, order, size=size)]
+    assert asked[0][1] == whole
+    found = {run.run_id for page, _ in asked for run in page}
+    assert found == {run.run_id for run in queries.matching_runs(filled)}
+    assert len(found) == 5
+    if whole:
+        monkeypatch.setattr(filled.client, "search_runs", None)
+        assert next(queries.ordered_runs(filled, "", None, order, size=size))[1]
+
+
 def test_curves_are_read_point_for_point(filled: Store) -> None:
     """With each value of an epoch, in the order in which they were logged."""
     assert filled.local is not None
@@ -140,6 +159,43 @@ def test_what_another_mlflow_stores_is_left_to_it(
     store = Store.open(Tracking(dir=filled.dir))
     assert store.local is None
     assert [r.run_id for r in store.find(HASH)] == [r.run_id for r in filled.find(HASH)]
+
+
+def test_what_a_killed_process_has_left_half_written_is_not_read(
+    filled: Store, tmp_path: Path
+) -> None:
+    """It is taken back, as whoever writes next would take it back."""
+    database, left = filled.address.database, tmp_path / "mlflow.db"
+    assert database is not None
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        writer.execute("PRAGMA cache_size = 1")  # so that it writes before it commits
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE tags SET value = hex(randomblob(3000))")
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{database}{suffix}", f"{left}{suffix}")
+        writer.execute("ROLLBACK")
+    with (
+        closing(sqlite3.connect(f"{left.as_uri()}?mode=ro", uri=True)) as reader,
+        pytest.raises(sqlite3.OperationalError),  # it cannot take anything back
+    ):
+        reader.execute("SELECT * FROM tags")
+    for run in every_run(filled):
+        found = LocalRuns(left).run(run.run_id)
+        assert found is not None
+        assert found.tags == run.tags
+
+
+def test_a_database_that_may_only_be_read_is_read(filled: Store, tmp_path: Path) -> None:
+    """Such as one on a disk that is mounted so."""
+    database = filled.address.database
+    assert database is not None
+    copy = Path(shutil.copy(database, tmp_path))
+    copy.chmod(0o400)
+    tmp_path.chmod(0o500)
+    try:
+        assert LocalRuns(copy).experiments() == filled.experiments()
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_runs_are_read_without_mlflow(filled: Store) -> None:

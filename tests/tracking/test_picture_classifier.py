@@ -76,6 +76,23 @@ def test_a_picture_becomes_what_it_was_in_training(
     np.testing.assert_array_equal(made.network.given[0], expected)
 
 
+@pytest.mark.parametrize("white", [1, 255, 1023, 4095, 16383])
+def test_deep_gray_is_scaled_as_it_was_in_training(tmp_path: Path, white: int) -> None:
+    """By the white of the training images, to the bit; what is brighter is white."""
+    file = tmp_path / "a.png"
+    chance = np.random.default_rng(4)
+    values = chance.integers(0, white + 1, (11, 23), dtype=np.uint16)
+    values[0, 0] = 65535
+    file.write_bytes(encoded(Image.fromarray(values)))
+    about = Pictures(class_names=NAMES, shape=(11, 23, 1), white=white).as_json()
+    made = PictureClassifier(Echo(), about)
+    made.predict([file.read_bytes()])
+    with picture.strict_decoding():
+        expected = picture.read(file, (11, 23), color="grayscale", white=white).pixels
+    np.testing.assert_array_equal(made.network.given[0], expected)
+    assert expected.max() == 255
+
+
 PNG = encoded(noise("RGB"))
 TEXT = base64.b64encode(PNG).decode()
 

@@ -1,6 +1,7 @@
 """What is frozen stays as it is, to the bit, and is trained again when it is let go."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -177,16 +178,17 @@ def test_a_backbone_that_there_is_not_cannot_be_frozen() -> None:
         check(config(trainer={"epochs": 2, "phases": phases}))
 
 
-def own(function: str, **fields: Any) -> CustomModel:
-    """A network of the user's own."""
-    return CustomModel(function=f"own_nets:{function}", **fields)
+@cache
+def own(function: str, *, logits: bool = False) -> Any:
+    """A network of the user's own, which is frozen in one way after another."""
+    params = {"softmax": False} if logits else {}
+    return network(CustomModel(function=f"own_nets:{function}", params=params, from_logits=logits))
 
 
-LOGITS = {"params": {"softmax": False}, "from_logits": True}
 CHAIN = ["low", "norm", "high", "hidden", "classes"]
 
 
-@pytest.mark.parametrize("fields", [{}, LOGITS], ids=["softmax", "logits"])
+@pytest.mark.parametrize("logits", [False, True], ids=["softmax", "logits"])
 @pytest.mark.parametrize(
     ("freeze", "first"),
     [
@@ -199,48 +201,56 @@ CHAIN = ["low", "norm", "high", "hidden", "classes"]
     ],
 )
 def test_a_network_of_the_users_is_frozen_but_for_its_scores(
-    freeze: Any, first: int, fields: dict[str, Any]
+    freeze: Any, first: int, logits: bool
 ) -> None:
     """Layers inside it, wherever the softmax stands and whatever it is called."""
-    assert trained_layers(freeze, own("chain", **fields)) == CHAIN[first:]
+    assert trained_layers(own("chain", logits=logits), freeze) == CHAIN[first:]
 
 
 def test_layers_of_nested_models_are_named_by_their_paths() -> None:
     """The name of a nested model is that of its first layer."""
     towers = own("two_towers")
     after = ["fc", "after_right", "classes"]
-    assert trained_layers("right/fc", towers) == after
-    assert trained_layers("right", towers) == after
+    assert trained_layers(towers, "right/fc") == after
+    assert trained_layers(towers, "right") == after
     with pytest.raises(ConfigError, match="2 layers of that name.\n.*left/fc or .*right/fc"):
-        trained_layers("fc", towers)
-
-
-@pytest.mark.parametrize("freeze", [0.01, "low"], ids=["share", "first layer"])
-def test_what_would_freeze_nothing_is_refused(freeze: Any) -> None:
-    """It would be another experiment with the bits of this one."""
-    with pytest.raises(ConfigError, match=r"freezes nothing: 4 .*\n.*=0.13 or more, or .*=none"):
-        trained_layers(freeze, own("chain"))
+        trained_layers(towers, "fc")
 
 
 @pytest.mark.parametrize(
-    ("model", "listed"),
+    ("function", "freeze", "least"),
     [
-        pytest.param(own("chain"), "norm or high or hidden or classes", id="the user's own"),
-        pytest.param(MODEL, "a share such as 0.5, backbone or none", id="with a backbone"),
+        pytest.param("chain", 0.01, "0.13", id="share"),
+        pytest.param("chain", "low", "0.13", id="first layer"),
+        pytest.param("on_a_frozen_base", 0.5, "0.84", id="share that its maker has frozen"),
+        pytest.param(
+            "on_a_frozen_base", "mid", "0.84", id="layer behind what its maker has frozen"
+        ),
     ],
 )
-def test_a_refusal_lists_what_can_be_typed(model: Any, listed: str) -> None:
+def test_what_would_freeze_nothing_is_refused(function: str, freeze: Any, least: str) -> None:
+    """It would be another experiment with the bits of this one."""
+    with pytest.raises(ConfigError, match=f"freezes nothing .*\n.*={least} or more, or .*=none"):
+        trained_layers(own(function), freeze)
+    trained_layers(own(function), float(least))
+
+
+def test_a_refusal_lists_what_can_be_typed(whole: Any) -> None:
     """Each of the names freezes something; `backbone` stands there where there is one."""
-    with pytest.raises(ConfigError, match=listed) as refused:
-        trained_layers("zzz", model)
-    assert ("backbone" in str(refused.value)) is (model is MODEL)
+    with pytest.raises(ConfigError, match="a share such as 0.5, backbone or none"):
+        trained_layers(whole, "zzz")
+    named = (
+        r"=norm or high or hidden or classes \(all before it are frozen\), a share such as 0.5 or"
+    )
+    with pytest.raises(ConfigError, match=named):
+        trained_layers(own("chain"), "zzz")
 
 
 def test_a_part_that_its_maker_has_frozen_stays_so_within_a_layer() -> None:
     """Freezing the layer and letting it go changes nothing of that."""
     from cnn_sweeps.training import freezing
 
-    built = network(own("blocks"))
+    built = own("blocks")
     block = built.layers[-1].get_layer("block")
     before = [len(block.trainable_weights)]
     for freeze in (0.99, "none"):

@@ -30,16 +30,17 @@ def ran(
     """Train what is asked for, with whatever is known."""
     from cnn_sweeps.runs.run import logged_epoch_source
     from cnn_sweeps.training.loop import train
+    from cnn_sweeps.trajectories.resume import TrainingRequest
 
     trainer = Formula(during)
     environment = Environment.capture(threads=1, deterministic=True)
-    with logged_epoch_source(
-        trainer,  # type: ignore[arg-type]
-        asked,
-        identify(asked, "d" * 64),
-        environment,
-        tracked,  # type: ignore[arg-type]
-    ) as source:
+    request = TrainingRequest(
+        config=asked,
+        identity=identify(asked, "d" * 64),
+        environment=environment,
+        folder=tracked.address.dir,
+    )
+    with logged_epoch_source(trainer, request, tracked) as source:  # type: ignore[arg-type]
         return train(source, asked.trainer), trainer
 
 

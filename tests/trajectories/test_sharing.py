@@ -297,7 +297,7 @@ def test_who_finds_it_locked_waits(ana: User, bo: User) -> None:
     time.sleep(0.3)
     assert waiting.is_alive()
     lock.release()
-    waiting.join(timeout=60)
+    waiting.join(timeout=300)
     assert bo.trainer.done == [2]
 
 

@@ -145,14 +145,15 @@ def read(listing: Listing, config: ImageFiles) -> Content:
         rules=config.rules,
         notices=(*notices, *listing.notices),
         digest=_digest(parts, listing, config) if config.rules > 1 else None,
-        decoded=found if config.rules > 1 else None,
+        decoded=found.digest if config.rules > 1 else None,
+        white=found.white,
     )
 
 
 def _decoded(
     listing: Listing, config: ImageFiles
-) -> tuple[dict[SplitName, _Part], str, tuple[str, ...]]:
-    """The images of each split, the digest of what was decoded, and what is to be said of them."""
+) -> tuple[dict[SplitName, _Part], decoded.Decoded, tuple[str, ...]]:
+    """The images of each split, all that were decoded, and what is to be said of them."""
     every = [path for files in listing.splits.values() for path in files.paths]
     known = np.array([is_image(path) for path in every])
     paths = every if known.all() else [every[place] for place in np.flatnonzero(known).tolist()]
@@ -188,7 +189,7 @@ def _decoded(
             groups=None if files.groups is None else files.groups[left],
         )
         first += len(files.paths)
-    return parts, found.digest, notices
+    return parts, found, notices
 
 
 def _foreign(paths: Sequence[str]) -> Faults:

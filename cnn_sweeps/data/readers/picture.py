@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnn_sweeps.config.schema import Resize
-from cnn_sweeps.data.arrays import DARK, DEPTHS, WHITEST
+from cnn_sweeps.data.arrays import DARK, DEEPEST, DEPTHS, WHITEST
 from cnn_sweeps.data.files import as_data_error, check_regular
 from cnn_sweeps.errors import DataError, UnreadableImageError
 
@@ -42,7 +42,6 @@ HEAD = 16
 BEGINNING = 512
 """Bytes of a file that tell what it is."""
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-DEEPEST = 65535
 ROWS = 256
 """Rows of a deep image that are scaled at a time."""
 Depth = Literal["8-bit", "16-bit gray", "16-bit colour"]
@@ -97,7 +96,7 @@ def read(
         size: height and width in pixels.
         color: three channels or one.
         resize: what becomes of an image of another aspect ratio.
-        white: the value that is white in 16-bit gray.
+        white: the value that is white in 16-bit gray; what is above is white as well.
 
     Raises:
         UnreadableImageError: not an image, damaged, or so large that it could be an attack.
@@ -160,7 +159,10 @@ def _size_in_head(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def brought_to(
-    image: Image.Image, shape: tuple[int, int, int], resize: Resize = "stretch"
+    image: Image.Image,
+    shape: tuple[int, int, int],
+    resize: Resize = "stretch",
+    white: int = DEEPEST,
 ) -> NDArray[np.uint8]:
     """A picture in memory, brought to size and colour as one from a file is.
 
@@ -168,15 +170,19 @@ def brought_to(
         image: as Pillow has opened or made it; it is left as it is.
         shape: the height, width and channels it shall have.
         resize: what becomes of one of another aspect ratio.
+        white: the value that is white in 16-bit gray; what is above is white as well.
 
     Raises:
-        DataError: it has floating-point values.
+        DataError: it has floating-point values, negative ones, or more than 16 bits.
     """
     if image.mode == "F":
         raise DataError("A picture has floating-point values; give it with 8 bits a channel.")
     height, width, channels = shape
     upright = ImageOps.exif_transpose(image)
-    flat = _flat(upright, white=DEEPEST if upright.mode in DEEP_MODES else None)
+    deep = upright.mode in DEEP_MODES
+    if deep and (fault := _out_of_range(*_range(upright))):
+        raise DataError(f"A picture has {fault}; give it with 8 bits a channel.")
+    flat = _flat(upright, white=white if deep else None)
     flat = flat.convert("L" if channels == 1 else "RGB")
     return np.asarray(_resized(flat, (width, height), resize)).reshape(shape)
 
@@ -233,13 +239,21 @@ def _brightest(image: Image.Image, path: Path) -> int:
     Raises:
         UnreadableImageError: it has negative ones, or more than 16 bits.
     """
-    values = np.asarray(image)
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > DEEPEST:
-        raise UnreadableImageError(
-            path, f"values from {low} to {high}, more than 16 bits", "save it with 8 bits a channel"
-        )
+    low, high = _range(image)
+    if fault := _out_of_range(low, high):
+        raise UnreadableImageError(path, fault, "save it with 8 bits a channel")
     return high
+
+
+def _range(image: Image.Image) -> tuple[int, int]:
+    """The least and the greatest value of a gray image."""
+    values = np.asarray(image)
+    return int(values.min()), int(values.max())
+
+
+def _out_of_range(low: int, high: int) -> str:
+    """What is wrong with deep values of that range; nothing for 16 bits."""
+    return f"values from {low} to {high}, more than 16 bits" if low < 0 or high > DEEPEST else ""
 
 
 def _whitest(image: Image.Image) -> int:
@@ -273,9 +287,9 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Image
 
 
 def _eight_bits(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
-    """Values from 0 to `white` as 0 to 255, rounded half up in whole numbers."""
+    """Values from 0 to `white` as 0 to 255, rounded half up in whole numbers; above it 255."""
     table = (np.arange(white + 1) * (2 * WHITEST) + white) // (2 * white)
     scaled = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), ROWS):  # an index takes eight bytes
-        scaled[start : start + ROWS] = table[values[start : start + ROWS]]
+        scaled[start : start + ROWS] = table[np.minimum(values[start : start + ROWS], white)]
     return scaled

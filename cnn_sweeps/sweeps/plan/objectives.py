@@ -84,6 +84,11 @@ class Objectives:
         return ", ".join(f"{direction} {name}" for direction, name in pairs)
 
     @property
+    def are_timed(self) -> bool:
+        """Whether one of them is how fast something was."""
+        return any(name.endswith(("_seconds", "_per_second")) for name in self.names)
+
+    @property
     def measured(self) -> tuple[str, ...]:
         """Those that are measured after each epoch where they are asked for, without `val_`."""
         names = (name.removeprefix(PREFIX) for name in self.names if name not in METRICS)

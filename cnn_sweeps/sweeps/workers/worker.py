@@ -344,7 +344,7 @@ class RunTrial:
     def __init__(self, study: SweepStudy) -> None:
         """Open the store that the sweep logs to."""
         self._parent, self._study = study.parent_run_id, study
-        self._timed = study.plan.exercise is not None
+        self._timed = study.plan.exercise is not None or study.plan.objectives.are_timed
         self._store = Store.open(study.plan.first.tracking)
 
     def __call__(

@@ -464,8 +464,10 @@ def test_the_range_of_the_whole_set_tells_the_depth(
     assert every.max() == (brightest * 510 + white) // (2 * white)
     told = f"12 16-bit gray images have values up to {brightest}: {white} was taken as white."
     assert (told in data.notices) is (white < 65535)
+    assert data.white == white
     first = load(FolderData(path=tmp_path, color="grayscale", rules=1))
     assert max(first.x_train[:].max(), first.x_test[:].max()) <= (brightest + 128) // 257
+    assert first.white == 65535
 
 
 def test_integers_of_any_width_are_scaled_alike(tmp_path: Path) -> None:

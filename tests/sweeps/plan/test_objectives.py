@@ -25,6 +25,13 @@ def test_objectives_keep_their_order() -> None:
     assert str(TRADE) == "maximize val_accuracy, minimize train_seconds"
 
 
+@pytest.mark.parametrize("name", [name for name in METRICS if "second" in name], ids=str)
+def test_what_compares_seconds_is_timed(name: str) -> None:
+    """So that a run of another machine is no answer."""
+    assert Objectives.parse({"val_accuracy": "maximize", name: "minimize"}).are_timed
+    assert not BEST.are_timed
+
+
 def test_nothing_given_means_the_greatest_validation_accuracy() -> None:
     """An empty mapping is the default objective."""
     assert Objectives.parse({}) == BEST

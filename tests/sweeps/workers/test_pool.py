@@ -310,7 +310,7 @@ def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     running = start(0.01)
-    assert running.wait(timeout=180) == 0
+    assert running.wait(timeout=600) == 0
     made = study(tmp_path, plan(MANY, trainer={"epochs": 3}))
     undisturbed = filled(tmp_path / "undisturbed", plan(MANY, trainer={"epochs": 3}))
     steer(undisturbed, "instant")
