@@ -7,7 +7,7 @@ machine do, and leaves when the sweep has no more.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from optuna.trial import TrialState
@@ -131,27 +131,30 @@ class Join:
     def _found(self, interrupts: Interrupts) -> SweepStudy:
         """The study, waited for as long as it takes, with a queue and a run in MLflow."""
         until, told = time.monotonic() + self.wait, False
-        while True:
-            interrupts.heed()
-            missing: Exception | None = None
-            try:
-                address = self.find()
-                study = SweepStudy.existing(address, checked=False)
-                if study is not None and study.parent_run_id is not None:
-                    return study
-            except UnknownStudyError as error:
-                missing = error
-            if time.monotonic() > until:
-                raise missing or StoreError(
-                    f"the study {address.name} in {address} was never begun: "
-                    "start its sweep with cnn-sweeps -m."
-                )
-            if not told:
-                lacks = first_line(missing) if missing else f"{address.name} is not begun"
-                self.say(f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s ({option('wait')})")
-                forkserver.warm_up()  # meanwhile
-                told = True
-            time.sleep(LOOK)
+        with ExitStack() as waits:
+            while True:
+                interrupts.heed()
+                missing: Exception | None = None
+                try:
+                    address = self.find()
+                    study = SweepStudy.existing(address, checked=False)
+                    if study is not None and study.parent_run_id is not None:
+                        return study
+                except UnknownStudyError as error:
+                    missing = error
+                if time.monotonic() > until:
+                    raise missing or StoreError(
+                        f"the study {address.name} in {address} was never begun: "
+                        "start its sweep with cnn-sweeps -m."
+                    )
+                if not told:
+                    lacks = first_line(missing) if missing else f"{address.name} is not begun"
+                    self.say(
+                        f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s ({option('wait')})"
+                    )
+                    waits.enter_context(forkserver.warming_up())  # meanwhile
+                    told = True
+                time.sleep(LOOK)
 
 
 def _store(study: SweepStudy) -> Store:

@@ -1,9 +1,13 @@
 """`cnn-sweeps worker`: what can be typed."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from cards import UUID, install
 
@@ -95,3 +99,25 @@ def test_patience_is_that_of_the_sweep_unless_it_is_typed(
 def test_what_is_left_when_workers_leave_is_told(waiting: int, said: str) -> None:
     """Trials that may not begin any more are not passed over."""
     assert said in worker._ended(Counts(total=5, finished=2, running=0, waiting=waiting))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare"
+)
+def test_a_worker_that_is_the_first_process_of_a_container_ends_in_order(tmp_path: Path) -> None:
+    """The system ignores SIGTERM for process 1 unless it listens; `docker stop` sends no other."""
+    words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "cnn_sweeps"]
+    with subprocess.Popen(
+        [*words, "worker", "lab"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as outside:
+        assert outside.stdout is not None
+        assert "waiting, up to" in outside.stdout.readline()
+        (first,) = psutil.Process(outside.pid).children()
+        first.terminate()
+        assert outside.stdout.read().endswith("cnn-sweeps: terminated.\n")
+    assert outside.returncode == 128 + signal.SIGTERM

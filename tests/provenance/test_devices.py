@@ -94,5 +94,5 @@ def test_a_card_that_is_not_there_is_refused(
 ) -> None:
     """With those that are."""
     install(tmp_path, monkeypatch, "8192/0")
-    with pytest.raises(ConfigError, match=f"--gpu 5: .*lists 0 \\({UUID.format(0)}\\)"):
+    with pytest.raises(ConfigError, match=f'gpu="5": .*lists 0 \\({UUID.format(0)}\\)'):
         devices.check_there("5")

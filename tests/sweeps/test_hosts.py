@@ -27,6 +27,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.pool import NullPool
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.sweeps.study.attributes import (
     EPOCHS_TRAINED,
     REPLACED,
@@ -34,6 +35,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     metrics_of,
     slot_of,
 )
+from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import WEIGHTS
 from tests.services import MlflowServer, Postgres, mlflow_server, postgres
 
@@ -103,12 +105,11 @@ class Lab:
 
     def runs(self, kind: str) -> list[Run]:
         """The runs of a kind."""
-        return runs_of(self.server.url, kind)
+        return runs_of(MlflowClient(self.server.url), kind)
 
 
-def runs_of(store: str, kind: str) -> list[Run]:
+def runs_of(client: MlflowClient, kind: str) -> list[Run]:
     """The runs of a kind in a store."""
-    client = MlflowClient(store)
     (experiment,) = client.search_experiments(filter_string="name = 'cnn_sweeps'")
     return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
 
@@ -151,9 +152,8 @@ def _found_by(process: subprocess.Popen[bytes], folder: Path) -> dict[str, tuple
     assert process.wait(timeout=PATIENCE) == 0
     storage = RDBStorage(f"sqlite:///{folder}/alone.db", engine_kwargs={"poolclass": NullPool})
     trials = optuna.load_study(study_name="lab", storage=storage).get_trials()
-    runs = {
-        run.info.run_id: run for run in runs_of(f"sqlite:///{folder}/mlruns/mlflow.db", "trial")
-    }
+    client = Store.open(Tracking(dir=folder / "mlruns")).client
+    runs = {run.info.run_id: run for run in runs_of(client, "trial")}
     return {str(t.params): outcome(t, runs[t.user_attrs[RUN_ID]]) for t in trials}
 
 
