@@ -240,8 +240,10 @@ def test_the_curve_has_a_row_for_each_stretch() -> None:
     assert (third.last, third.ms, third.processes) == (5, 4000.0, 1)
     assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
     said = overhead.curve([first, second, third], "database")
-    assert "at most 4000.0 ms a trial, target 40: missed" in said
-    assert "7.00 times the processor time, target 1.5: missed; +4 MiB" in said
+    assert "\n1200.0 ms a trial, target 40: missed" in said
+    assert (
+        "second row to the last: 7.00 times the processor time, target 1.5: missed; +2 MiB" in said
+    )
 
 
 def test_memory_now_is_at_most_the_peak() -> None:

@@ -158,6 +158,7 @@ def test_what_a_callback_stopped_answers_nothing(
     assert answering.run_id == first.run_id
 
 
+@pytest.mark.slow
 def test_a_callback_that_stops_where_the_config_does_cuts_nothing_short(home: Store) -> None:
     """All the epochs are there, so that the next trial is answered from it."""
     asked = config(trainer={"epochs": 2})

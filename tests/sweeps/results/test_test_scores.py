@@ -130,6 +130,7 @@ def test_a_winner_without_figures_is_drawn(store: Store) -> None:
     assert test_scores.unscored(exercise((tracked.run_id, 0.5)), store)[1] == []
 
 
+@pytest.mark.slow
 def test_other_weights_are_not_said_to_be_those_of_a_trial(
     finished: Finished, tmp_path: Path
 ) -> None:
