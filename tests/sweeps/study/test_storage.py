@@ -4,6 +4,7 @@ import gc
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def test_a_file_that_gets_a_password_is_closed(uri: str | None, mode: int, tmp_p
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_database_that_several_hosts_make_at_once_is_made_once() -> None:
     """Whoever looks before or meanwhile finds no study, and is not refused."""
+    import_module("sqlalchemy.orm")  # a thread that imports it meanwhile may find half of it
     with postgres() as database:
         address = StudyAddress(storage=database.url, name="lab")
 
