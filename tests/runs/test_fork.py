@@ -1,7 +1,7 @@
 """A run that is taken up after an epoch is a config like any other."""
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from records import DIGEST, epochs, record
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.config.stored import load_stored
+from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import identify, lineage
 from cnn_sweeps.runs import export
@@ -194,8 +195,8 @@ def test_a_fork_is_trained_and_reproduced_without_its_parent(
     again = fork(parent, 2, ["trainer.batch_size=8"], tracking)
     assert again.cost() == 0
     with monkeypatch.context() as elsewhere:  # image files that another decoder has decoded
-        pixels = SimpleNamespace(decoded="d" * 64)
-        elsewhere.setattr("cnn_sweeps.runs.fork.load_cached", lambda _: pixels)
+        pixels = replace(load_cached(again.config.data), decoded="d" * 64)
+        elsewhere.setattr("cnn_sweeps.data.load_cached", lambda _: pixels)
         assert again.cost() == 2
     assert len(store.get(done.run_id).tags[LINEAGE].splitlines()) == 2
     folder = tmp_path / "exported"

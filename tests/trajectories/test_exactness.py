@@ -230,7 +230,7 @@ CASES = {
         model=PRETRAINED,
         trainer={
             "freeze": "backbone",
-            **phases({"epochs": 2}, {"epochs": 1, "freeze": 0.5}, {"freeze": "stem"}),
+            **phases({"epochs": 2}, {"epochs": 1, "freeze": 0.5}, {"freeze": "stem_norm"}),
         },
         split=2,
         kill=4,
@@ -257,7 +257,7 @@ CASES = {
         model=PRETRAINED,
         trainer={
             **{"freeze": "backbone", "features": "cached"},
-            **phases({"first": 3, "freeze": "stem", "features": "live"}),
+            **phases({"first": 3, "freeze": "stem_norm", "features": "live"}),
         },
         stopped=True,
     ),
