@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -162,9 +163,11 @@ def test_jobs_of_ray_end_with_the_sweep_or_give_their_trials_back(tmp_path: Path
             named = command.replace("submit", f"submit --submission-id {name}")
             cluster.run(named, STORAGE=storage)
 
-        submit("first")
-        with paused(tmp_path):
-            cluster.run("ray job stop --no-wait first")
+        with ThreadPoolExecutor(1) as beside:  # the command may return when all is trained
+            submitted = beside.submit(submit, "first")
+            with paused(tmp_path):
+                submitted.result()
+                cluster.run("ray job stop --no-wait first")
         wait_until(lambda: cluster.job("first") == "STOPPED")
         assert "terminated" in cluster.log("first")
         submit("second")
