@@ -6,7 +6,7 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.cli import evaluate
-from cnn_sweeps.errors import ConfigError, StoreError, UnknownHashError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, UnknownHashError, UnknownStudyError
 
 
 def typed(finished: Finished, *words: str) -> list[str]:
@@ -86,7 +86,7 @@ def test_what_cannot_be_measured_is_refused(
 def test_a_name_of_nothing_is_refused(finished: Finished) -> None:
     """A hash as a hash, all else as a study, of a database too."""
     where = f"tracking.dir={finished.home}"
-    with pytest.raises(StoreError, match=r"nowhere\.db does not exist"):
+    with pytest.raises(UnknownStudyError, match=r"nowhere\.db does not exist"):
         evaluate.main(
             ["mine-1", "--metrics", "brier", where, "hydra.sweeper.storage=sqlite:///nowhere.db"]
         )

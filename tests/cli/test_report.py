@@ -11,7 +11,7 @@ import pytest
 from plans import plan, study
 
 from cnn_sweeps.cli.report import main
-from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, UnknownStudyError
 from cnn_sweeps.sweeps.study.stored_studies import STUDIES
 
 
@@ -111,7 +111,7 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
         pytest.param(["red", "--output", "."], ConfigError, "is a folder", id="folder"),
         pytest.param(["red", "--output", "x/y"], ConfigError, "there is no folder", id="nowhere"),
         pytest.param(
-            ["hydra.sweeper.storage=no.journal"], StoreError, "does not exist", id="storage"
+            ["hydra.sweeper.storage=no.journal"], UnknownStudyError, "does not exist", id="storage"
         ),
         pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
         pytest.param(["--format", "pdf"], ConfigError, r"Type cnn-sweeps report --help", id="form"),

@@ -6,7 +6,7 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.cli import what_if
-from cnn_sweeps.errors import ConfigError, StoreError
+from cnn_sweeps.errors import ConfigError, UnknownStudyError
 
 
 def typed(finished: Finished, *words: str) -> list[str]:
@@ -39,7 +39,7 @@ def test_programs_read_the_same(finished: Finished, capsys: pytest.CaptureFixtur
 def test_a_study_in_a_database_is_asked(finished: Finished) -> None:
     """As `report` is."""
     asked = ["trainer.epochs=1", "hydra.sweeper.storage=sqlite:///nowhere.db"]
-    with pytest.raises(StoreError, match=r"nowhere\.db does not exist"):
+    with pytest.raises(UnknownStudyError, match=r"nowhere\.db does not exist"):
         what_if.main(["mine-1", *asked, f"tracking.dir={finished.home}"])
 
 

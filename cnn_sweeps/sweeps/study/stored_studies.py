@@ -112,8 +112,8 @@ def _in_folder(folder: Path) -> list[StudyAddress]:
 def _in_storage(storage: str) -> list[StudyAddress]:
     """The studies of a storage, the one that was made last in front."""
     address = StudyAddress(storage=storage, name="")
-    if not address.begun:
-        raise StoreError(f"{STORAGE}={address} does not exist.")
+    if not address.begun:  # a worker waits for it
+        raise UnknownStudyError(f"{STORAGE}={address} does not exist.")
     try:
         opened = address.open(make=False)
     except UnknownStudyError:  # a database without tables
