@@ -235,9 +235,7 @@ def what_if(
     from cnn_sweeps.runs.hydra_errors import as_config_error
     from cnn_sweeps.runs.record import Record
 
-    keywords = [
-        f"{key.replace('__', '.')}={_choice(_plain(each))}" for key, each in settings.items()
-    ]
+    keywords = [f"{key.replace('__', '.')}={_choice(each)}" for key, each in settings.items()]
     given = [*_texts(changes), *keywords]
     where = [text for text in given if text.lstrip("+").startswith(("tracking.", "data."))]
     typed = [text for text in given if text not in where]

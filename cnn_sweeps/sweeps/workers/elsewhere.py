@@ -34,10 +34,13 @@ class Elsewhere:
         waiting: Callable[[], bool],  # noqa: ARG002
     ) -> dict[int, str]:
         """Tell what has become of trials, and wait a moment."""
-        for event in self._news.ended():
-            show(event)
+        self._tell(show)
         time.sleep(TICK)
         return {}
+
+    def _tell(self, show: Callable[[Event], None]) -> None:
+        for event in self._news.ended():
+            show(event)
 
     def ask_to_stop(self) -> None:
         """Nothing: workers elsewhere go on, and the same command takes up again what they did."""
