@@ -1,15 +1,19 @@
 """Images that a process keeps between the calls that want them."""
 
+import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import cnn_sweeps as cs
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import DigitsData, FolderData
+from cnn_sweeps.data import loading
 
 Write = Callable[..., Path]
 
@@ -52,6 +56,49 @@ def test_two_data_sets_are_kept(config: FolderData) -> None:
     data.load_cached(third)
     assert data.load_cached(first) is kept
     assert data.load_cached(second) is not dropped
+
+
+def copy_of(handed: loading.HandedOver) -> loading.HandedOver:
+    """As another process gets it."""
+    copy: loading.HandedOver = pickle.loads(pickle.dumps(handed))  # noqa: S301 -- ours
+    return copy
+
+
+def test_another_process_takes_over_what_was_read(
+    config: FolderData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at no file, and has the same images, labels and digests, however they changed."""
+    read = data.load_cached(config)
+    handed = copy_of(loading.HandedOver.kept())
+    data.look_again()
+    change(config)
+    monkeypatch.setattr(loading, "load", lambda _: pytest.fail("files were looked at"))
+    handed.keep()
+    taken = data.load_cached(config)
+    assert taken is not read
+    assert (taken.digest, taken.decoded, taken.facts) == (read.digest, read.decoded, read.facts)
+    for part in ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(taken, part), getattr(read, part))
+
+
+def test_only_images_in_files_are_handed_over(config: FolderData) -> None:
+    """Arrays are as quickly read again, and would take memory twice."""
+    data.look_again()
+    data.load_cached(config)
+    data.load_cached(DigitsData(limit=200))
+    assert list(loading.HandedOver.kept().datasets) == [config]
+
+
+def test_what_the_cache_has_dropped_is_looked_for_again(config: FolderData) -> None:
+    """A process that is started later reads the files itself."""
+    read = data.load_cached(config)
+    handed = loading.HandedOver.kept()
+    assert config.cache is not None
+    shutil.rmtree(config.cache)
+    assert not copy_of(handed).datasets
+    data.look_again()
+    copy_of(handed).keep()
+    assert data.load_cached(config).digest == read.digest
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,12 @@ class _Build:
     def _facts(self, config: Data) -> Facts | InputError:
         """What the images are, or why they cannot be used, which is said of each trial."""
         try:
-            return loading.divide_content(self._content(config), config).facts
+            dataset = loading.divide_content(self._content(config), config)
         except InputError as error:
             return error
+        if loading.in_a_file(dataset):
+            loading.keep(config, dataset)  # for the trials
+        return dataset.facts
 
     def _content(self, config: Data) -> Content:
         """The images, read once for all settings that only divide them, as long as these follow."""

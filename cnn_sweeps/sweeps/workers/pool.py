@@ -21,6 +21,7 @@ from typing import cast
 
 import psutil
 
+from cnn_sweeps.data.loading import HandedOver
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
@@ -59,6 +60,7 @@ class Order:
         threads: CPU threads for configs that leave them open.
         patience: seconds to wait for a database or a server that is away.
         scratch: folder of its temporary files.
+        images: those that the sweep has looked at.
         execute: dotted path of what carries out a trial; None to train it.
     """
 
@@ -66,6 +68,7 @@ class Order:
     number: int
     scratch: str
     threads: int
+    images: HandedOver
     patience: float = 0.0
     device: Device | None = None
     execute: str | None = None
@@ -178,6 +181,7 @@ class Pool:
             address=self._address,
             number=number,
             threads=self._threads,
+            images=HandedOver.kept(),
             patience=self._patience,
             device=self._seats[number % len(self._seats)] if self._seats else None,
             execute=self._execute,
@@ -266,6 +270,8 @@ def serve(order: Order, pipe: Connection) -> None:
     from cnn_sweeps.sweeps.study.log import logged_worker  # noqa: PLC0415
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
     from cnn_sweeps.sweeps.workers.worker import Worker, execute_of  # noqa: PLC0415 -- preloaded
+
+    order.images.keep()
 
     def emit(event: Event) -> None:
         try:

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from configs import values
-from PIL import Image
+from photographs import photographs
 from plans import plan, sweep_of
 
 from cnn_sweeps.api import carry_out
 from cnn_sweeps.config.schema import Data
 from cnn_sweeps.data import loading
 from cnn_sweeps.data.dataset import Content
+from cnn_sweeps.data.loading import HandedOver
 from cnn_sweeps.errors import ConfigError, DataError, InputError
 from cnn_sweeps.sweeps.outcome import Display
 from cnn_sweeps.sweeps.plan import images
@@ -30,15 +31,6 @@ def made(space: dict[str, str] | None = None, **groups: Any) -> Any:
 def trainer(**fields: Any) -> dict[str, Any]:
     """The trainer of the tests with further fields."""
     return {**values()["trainer"], **fields}
-
-
-def photographs(folder: Path) -> Path:
-    """Six of each of two classes."""
-    for number in range(12):
-        file = folder / "ab"[number % 2] / f"{number // 2:03}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (6, 4), (200, number, 0)).save(file)
-    return folder
 
 
 REFUSED: dict[str, tuple[Any, type[InputError], str]] = {
@@ -125,6 +117,21 @@ def test_images_are_read_once_for_all_their_splits(monkeypatch: pytest.MonkeyPat
     said = refuse_unfit(made({"data.split_seed": seeds}))
     assert said is not None
     assert said.startswith("images were checked for 8 of 20 settings")
+
+
+def test_trials_have_the_image_files_that_were_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks at them again; arrays are read by who needs them."""
+    source = {"name": "image_folder", "image_size": [4, 6]}
+    where = {"path": str(photographs(tmp_path / "pets")), "cache": str(tmp_path / "cache")}
+    asked = made(data={**source, **where})
+    loading.look_again()
+    refuse_unfit(asked)
+    refuse_unfit(made())
+    monkeypatch.setattr(loading, "read", lambda _: pytest.fail("they were read again"))
+    assert list(HandedOver.kept().datasets) == [asked.first.data]
+    assert loading.load_cached(asked.first.data).facts.shape == (4, 6, 3)
 
 
 @pytest.mark.parametrize("where", ["launcher", "elsewhere"])

@@ -16,6 +16,7 @@ import pytest
 from cards import UUID, install
 from fakes import CONTROLLER, MARK
 from optuna.trial import TrialState
+from photographs import photographs
 from plans import plan, study
 from signals import heard
 
@@ -23,6 +24,7 @@ from cnn_sweeps.data import memory
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.images import refuse_unfit
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.slots import fill_queue
@@ -108,6 +110,20 @@ def test_a_sampler_shares_its_budget_among_workers(tmp_path: Path) -> None:
     steer(made, "instant", budget=budget)
     drawn = [trial.params["model.dropout"] for trial in made.trials(TrialState.COMPLETE)]
     assert len(drawn) == len(set(drawn)) == 7
+
+
+def test_workers_have_the_images_that_the_sweep_has_looked_at(
+    tmp_path: Path,
+) -> None:
+    """From their first trial on: a hundred thousand files are not looked at by each of them."""
+    pets = str(photographs(tmp_path / "pets"))
+    data = {"name": "image_folder", "path": pets, "image_size": [28, 28], "cache": str(tmp_path)}
+    asked = plan(SIX, data=data, tracking={"tags": {MARK: str(tmp_path)}})
+    refuse_unfit(asked)
+    made = filled(tmp_path, asked)
+    steer(made, "handed")
+    marks = [mark.read_text() for mark in tmp_path.glob("worker-*")]
+    assert set(marks) == {pets}
 
 
 def test_workers_that_grow_are_replaced(tmp_path: Path) -> None:
