@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from benchmarks import studies
 from cnn_sweeps.config.loading import to_json
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.objectives import Objectives

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.table import markdown
 from cnn_sweeps import figures
 from cnn_sweeps.figures import style
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
 with quiet_stderr():

@@ -33,7 +33,7 @@ EVERY = 0.25
 READ = """
 import sys, time
 from cnn_sweeps.data import load
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 config = validate.compose_data(sys.argv[1:]).data
 began, cpu = time.perf_counter(), time.process_time()
 load(config)

@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks import recipe
 from benchmarks.table import markdown
 from cnn_sweeps import data
-from cnn_sweeps.runs import lookup, validate
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import quiet_stderr
 
@@ -116,7 +117,7 @@ def _typed(name: str, folder: Path) -> list[str]:
 
 def _listed(name: str, folder: Path, flipped: set[int]) -> Found:
     with quiet_stderr():
-        from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
+        from cnn_sweeps.runs.epochs import label_errors  # noqa: PLC0415 -- TensorFlow
         from cnn_sweeps.runs.run import run  # noqa: PLC0415
 
     place = (

@@ -22,7 +22,7 @@ from benchmarks.machine import resident_mb
 from benchmarks.table import markdown
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.tracking import Store, flatten
 from tests import services
 

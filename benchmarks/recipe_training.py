@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.recipe import SIDE
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.models import network_of
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import quiet_stderr
 

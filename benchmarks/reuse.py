@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.table import markdown
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.tracking import Store
 
 NETWORKS = {

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from cnn_sweeps.config import Config
     from cnn_sweeps.config.schema import Tracking
+    from cnn_sweeps.runs.epochs.measured import MeasuredRun
+    from cnn_sweeps.runs.epochs.outcomes import WhatIf
     from cnn_sweeps.runs.fork import Fork
-    from cnn_sweeps.runs.leaderboard import Leaderboard
-    from cnn_sweeps.runs.loaded import LoadedRun
-    from cnn_sweeps.runs.measured import MeasuredRun
-    from cnn_sweeps.runs.outcomes import WhatIf
-    from cnn_sweeps.runs.record import Record
+    from cnn_sweeps.runs.recorded.leaderboard import Leaderboard
+    from cnn_sweeps.runs.recorded.record import Record
     from cnn_sweeps.runs.reproduce import Reproduction
     from cnn_sweeps.runs.result import RunResult
+    from cnn_sweeps.runs.use.loaded import LoadedRun
     from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
     from cnn_sweeps.sweeps.request import SweepRequest
     from cnn_sweeps.sweeps.results.measured import MeasuredStudy
@@ -66,8 +66,8 @@ def compose(*overrides: str, **settings: Any) -> Config:
         ConfigError: a key, a type, a value or a combination is invalid.
         DataError: there is nothing under `data.path`.
     """
-    from cnn_sweeps.runs import validate
-    from cnn_sweeps.runs.hydra_errors import as_config_error
+    from cnn_sweeps.runs.composition import validate
+    from cnn_sweeps.runs.composition.hydra_errors import as_config_error
 
     typed = [*_texts(overrides), *_typed(settings)]
     with as_config_error(typed):
@@ -111,7 +111,7 @@ def sweep(*overrides: str, display: Display | None = None, **settings: Any) -> S
         StoreError: the study or the tracking database cannot be used.
         KeyboardInterrupt: it was stopped; the same call continues it.
     """
-    from cnn_sweeps.runs.hydra_errors import as_config_error
+    from cnn_sweeps.runs.composition.hydra_errors import as_config_error
     from cnn_sweeps.sweeps.from_hydra import composed_call, request_of
     from cnn_sweeps.sweeps.outcome import Display
 
@@ -141,8 +141,8 @@ def load(name: str | None = None, *where: str, run_id: str | None = None) -> Loa
         RecordError: it is incomplete, was changed, or a newer version stored it.
         StoreError: the store cannot be read.
     """
-    from cnn_sweeps.runs import lookup
-    from cnn_sweeps.runs.loaded import LoadedRun
+    from cnn_sweeps.runs.recorded import lookup
+    from cnn_sweeps.runs.use.loaded import LoadedRun
 
     if (name is None) == (run_id is None):
         raise ConfigError("give one of name and run_id.")
@@ -183,8 +183,8 @@ def evaluate(
         ModelError: a metric of the user's own failed.
         StoreError: the store cannot be read.
     """
-    from cnn_sweeps.runs import measured
-    from cnn_sweeps.runs.record import Record
+    from cnn_sweeps.runs.epochs import measured
+    from cnn_sweeps.runs.recorded.record import Record
 
     metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
     measured.check_metrics(metrics)
@@ -231,9 +231,9 @@ def what_if(
         DataError: a metric has to be computed, and the images are missing.
         StoreError: the store cannot be read.
     """
-    from cnn_sweeps.runs import what_if as runs
-    from cnn_sweeps.runs.hydra_errors import as_config_error
-    from cnn_sweeps.runs.record import Record
+    from cnn_sweeps.runs.composition.hydra_errors import as_config_error
+    from cnn_sweeps.runs.epochs import what_if as runs
+    from cnn_sweeps.runs.recorded.record import Record
 
     keywords = [f"{key.replace('__', '.')}={_choice(each)}" for key, each in settings.items()]
     given = [*_texts(changes), *keywords]
@@ -276,8 +276,8 @@ def compare(
         UnknownHashError: there are no runs at all, or a hash fits none or several experiments.
         StoreError: the store cannot be read.
     """
-    from cnn_sweeps.runs import lookup
-    from cnn_sweeps.runs.leaderboard import Question, rank
+    from cnn_sweeps.runs.recorded import lookup
+    from cnn_sweeps.runs.recorded.leaderboard import Question, rank
     from cnn_sweeps.tracking import checked_prefix
 
     if top is not None and top < 1:
@@ -325,8 +325,10 @@ def reproduce(
         StoreError: the store refuses.
     """
     from cnn_sweeps.data import look_again
-    from cnn_sweeps.runs import export, lookup, validate
     from cnn_sweeps.runs import reproduce as runs
+    from cnn_sweeps.runs.composition import validate
+    from cnn_sweeps.runs.export import export
+    from cnn_sweeps.runs.recorded import lookup
 
     look_again()
     if sum(given is not None for given in (name, run_id, folder)) != 1:
@@ -379,8 +381,8 @@ def plan_fork(name: str, *overrides: str) -> Fork:
     """What a fork would be, trained by nobody yet; see `fork`."""
     from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import fork as runs
-    from cnn_sweeps.runs import lookup
-    from cnn_sweeps.runs.hydra_errors import as_config_error
+    from cnn_sweeps.runs.composition.hydra_errors import as_config_error
+    from cnn_sweeps.runs.recorded import lookup
 
     look_again()
     where = [
@@ -401,7 +403,7 @@ def config_of(composed: DictConfig) -> Config:
     Raises:
         ConfigError: a key, a type, a value or a combination is invalid.
     """
-    from cnn_sweeps.runs import validate
+    from cnn_sweeps.runs.composition import validate
     from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
 
     values = validate.plain_values(composed)
@@ -435,7 +437,8 @@ def _asked_of(
 ) -> tuple[list[str], Store, Record | SweepStudy]:
     """Where images lie now, the store, and the run or the study that a name is of."""
     from cnn_sweeps.data import look_again
-    from cnn_sweeps.runs import lookup, validate
+    from cnn_sweeps.runs.composition import validate
+    from cnn_sweeps.runs.recorded import lookup
 
     look_again()
     places, rest = validate.places(_texts((name, *where))[1:])
@@ -485,8 +488,8 @@ def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config
 
 
 def _tracking(where: Sequence[str], *also: str) -> Tracking:
-    from cnn_sweeps.runs.hydra_errors import as_config_error
-    from cnn_sweeps.runs.validate import compose_tracking
+    from cnn_sweeps.runs.composition.hydra_errors import as_config_error
+    from cnn_sweeps.runs.composition.validate import compose_tracking
 
     with as_config_error(where):
         return compose_tracking(list(where), *also)

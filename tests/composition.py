@@ -20,7 +20,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import DefaultsList, Overrides
 from omegaconf import DictConfig, OmegaConf
 
-from cnn_sweeps.runs.validate import config_dir
+from cnn_sweeps.runs.composition.validate import config_dir
 
 read = OmegaConf.load
 create_defaults_list = config_loader_impl.create_defaults_list

@@ -15,7 +15,7 @@ from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.stored import with_defaults
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.validate import compose, plain_values
+from cnn_sweeps.runs.composition.validate import compose, plain_values
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.plan import Plan

@@ -7,7 +7,7 @@ from configs import config
 
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.training.epoch import Epoch
 
 DIGEST = "d" * 64

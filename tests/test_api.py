@@ -18,7 +18,7 @@ from stores import Finished
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.validate import compose
+from cnn_sweeps.runs.composition.validate import compose
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.space.space import parse_space
 

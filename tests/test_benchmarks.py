@@ -33,7 +33,7 @@ from benchmarks.table import markdown
 from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load
 from cnn_sweeps.errors import DataError, RunFailedError
-from cnn_sweeps.runs.leaderboard import Question, rank
+from cnn_sweeps.runs.recorded.leaderboard import Question, rank
 from cnn_sweeps.tracking import Store
 
 START = datetime(2025, 1, 1)  # noqa: DTZ001 -- Optuna's own times have no zone

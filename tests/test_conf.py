@@ -9,7 +9,7 @@ import yaml
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.fields import find, keys_of
 from cnn_sweeps.models import count_params
-from cnn_sweeps.runs.validate import compose, config_dir, make_config, plain_values
+from cnn_sweeps.runs.composition.validate import compose, config_dir, make_config, plain_values
 from cnn_sweeps.sweeps.comparison.definition import NODE
 
 CONF = Path(config_dir())

@@ -19,7 +19,7 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.readers.idx import encode
 from cnn_sweeps.provenance.identity import SHOWN, identify
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.sweeps.comparison import definition
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,7 +134,9 @@ def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     begun: list[object] = []
     # A hash in a document stands for one of the reader's own runs.
-    monkeypatch.setattr("cnn_sweeps.runs.pretrained.resolve_backbone", lambda config: config.model)
+    monkeypatch.setattr(
+        "cnn_sweeps.runs.weights.pretrained.resolve_backbone", lambda config: config.model
+    )
     monkeypatch.setattr(controller, "sweep", lambda request, *_: begun.append(request.plan))
     monkeypatch.setattr(
         main,

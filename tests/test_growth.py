@@ -155,9 +155,9 @@ def test_without_a_neutral_mark_all_names_move(tmp_path: Path) -> None:
 
 READ = f"""
 import sys
-from cnn_sweeps.runs.validate import compose_tracking
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.record import verify
+from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import verify
 store = lookup.open_store(compose_tracking([]))
 record = lookup.record_of(store, lookup.one_run(store, "{PLAIN_RUN}"))
 verify(record)

@@ -33,8 +33,8 @@ from stores import close
 from cnn_sweeps.cli import main
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.provenance.identity import Identity, identify
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.record import Record, verify
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import Record, verify
 from cnn_sweeps.tracking import Store
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")

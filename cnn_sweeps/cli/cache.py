@@ -23,7 +23,7 @@ from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.validate import compose_trajectories
+from cnn_sweeps.runs.composition.validate import compose_trajectories
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table

@@ -8,7 +8,7 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments, whole_number
 from cnn_sweeps.data import overview
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.backend import quiet_stderr
@@ -100,7 +100,7 @@ def _label_errors(asked: Namespace) -> int:
 
     with reopened(record, places, trust=asked.trust) as config:
         with quiet_stderr():
-            from cnn_sweeps.runs import label_errors  # noqa: PLC0415 -- TensorFlow
+            from cnn_sweeps.runs.epochs import label_errors  # noqa: PLC0415 -- TensorFlow
         suspects, epochs = label_errors.find_suspects(record, config, record.store.address.dir)
     shown = suspects[: asked.first or FIRST]
     columns = {

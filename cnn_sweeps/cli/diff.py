@@ -13,7 +13,7 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output

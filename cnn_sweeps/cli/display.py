@@ -8,7 +8,7 @@ from rich.text import Text
 from cnn_sweeps.cli.output import console, epochs_line, next_commands
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.comparison.answer import Answer
-from cnn_sweeps.sweeps.display import View, view_of
+from cnn_sweeps.sweeps.live_view import View, view_of
 from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.preview import saved_by_wsd

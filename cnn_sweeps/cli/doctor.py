@@ -13,7 +13,7 @@ from cnn_sweeps.doctor import data, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine, fail
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.runs.validate import compose_machine
+from cnn_sweeps.runs.composition.validate import compose_machine
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say

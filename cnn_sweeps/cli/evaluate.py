@@ -10,8 +10,8 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments, take_storage
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation, split_of
-from cnn_sweeps.runs import validate
-from cnn_sweeps.runs.measured import MeasuredRun
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.epochs.measured import MeasuredRun
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say

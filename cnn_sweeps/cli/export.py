@@ -6,9 +6,11 @@ from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
-from cnn_sweeps.runs import export, pretrained, validate
-from cnn_sweeps.runs.loaded import LoadedRun
-from cnn_sweeps.runs.packed_weights import PackedWeights
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.export import export
+from cnn_sweeps.runs.use.loaded import LoadedRun
+from cnn_sweeps.runs.weights import pretrained
+from cnn_sweeps.runs.weights.packed_weights import PackedWeights
 from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.training.backend import quiet_stderr
 

@@ -14,11 +14,11 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import learning_curves_png
 from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
-from cnn_sweeps.runs import validate
-from cnn_sweeps.runs.loaded import LoadedRun
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.recorded.record import Record
+from cnn_sweeps.runs.recorded.verdict import FINAL_METRICS
 from cnn_sweeps.runs.restore import check_images, reopened
-from cnn_sweeps.runs.verdict import FINAL_METRICS
+from cnn_sweeps.runs.use.loaded import LoadedRun
 from cnn_sweeps.tracking import notes
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr

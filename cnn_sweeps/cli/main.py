@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnn_sweeps.api import config_of, run_in
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
-from cnn_sweeps.runs import config_files, validate
-from cnn_sweeps.runs.hydra_errors import refusal_of
+from cnn_sweeps.runs.composition import validate, yaml_errors
+from cnn_sweeps.runs.composition.hydra_errors import refusal_of
 from cnn_sweeps.text import terminal
-from cnn_sweeps.text.options import on_command_line
+from cnn_sweeps.text.argument_names import on_command_line
 
 ENDED_BY = {
     signal.SIGINT: "interrupted.",
@@ -187,7 +187,7 @@ def _job(composed: DictConfig) -> dict[str, float]:
 
             work_as_job(worker)
             return {}
-        config_files.check(HydraConfig.get())
+        yaml_errors.check(HydraConfig.get())
         if sweeper.get("dry_run"):
             return _dry_run(composed)
         return app(composed)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.results import Results
@@ -50,7 +50,7 @@ def print_results(found: Results, asked: Namespace, heading: str, about: str = "
 
 def warn_of_little_memory(*, workers: bool) -> None:
     """Say beforehand what the system ends without a word: a program that takes too much memory."""
-    free, least = memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
+    free, least = free_memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
     if free is None or free >= least:
         return
     instead = f"hydra.sweeper.n_jobs=0 needs {LEAST_MEMORY / 1e6:.0f} MB; " if workers else ""

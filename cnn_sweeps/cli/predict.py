@@ -6,7 +6,7 @@ from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import MANY, Arguments, whole_number
 from cnn_sweeps.data.pictures import picture_files
-from cnn_sweeps.runs.prediction import Predictions
+from cnn_sweeps.runs.use.prediction import Predictions
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say, warn

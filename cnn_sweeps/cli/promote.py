@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import RecordError
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.record import FINISHED
-from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, model_files, notes, registry
 from cnn_sweeps.tracking.models import TAKES

@@ -6,7 +6,7 @@ from pathlib import Path
 from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
-from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.text import terminal
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store

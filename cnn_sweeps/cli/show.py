@@ -9,8 +9,8 @@ from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table

@@ -10,7 +10,7 @@ from hydra.types import TaskFunction
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError
-from cnn_sweeps.runs import config_files
+from cnn_sweeps.runs.composition import yaml_errors
 from cnn_sweeps.sweeps.hydra_call import HydraCall
 
 INTERRUPTED = 130
@@ -43,7 +43,7 @@ def sweep_experiments(call: HydraCall, arguments: list[str]) -> None:
     """Sweep our own experiments."""
     from cnn_sweeps.sweeps.from_hydra import dry_run_of, request_of  # noqa: PLC0415 -- slow
 
-    config_files.check(call.config.hydra)
+    yaml_errors.check(call.config.hydra)
     request = request_of(call, arguments)
     if request.budget.dry_run:
         output.show_dry_run(dry_run_of(request), output.console())

@@ -8,7 +8,7 @@ from contextlib import suppress
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
-from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import RunRecord, Store, pages, queries

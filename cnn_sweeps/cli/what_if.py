@@ -3,7 +3,7 @@
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments, take_storage
-from cnn_sweeps.runs.outcomes import WhatIf
+from cnn_sweeps.runs.epochs.outcomes import WhatIf
 from cnn_sweeps.text.format import pluralize
 
 

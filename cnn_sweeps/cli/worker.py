@@ -9,13 +9,13 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.runs.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, fitting_workers
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.terminal import say
 
 if TYPE_CHECKING:
-    from cnn_sweeps.sweeps.display import View
+    from cnn_sweeps.sweeps.live_view import View
     from cnn_sweeps.sweeps.study.counts import Counts
     from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -161,7 +161,7 @@ def _ended(counts: "Counts") -> str:
 
 def _begun(study: "SweepStudy") -> "View":
     """Say what there is to do."""
-    from cnn_sweeps.sweeps.display import WorkerView  # noqa: PLC0415 -- imports Optuna
+    from cnn_sweeps.sweeps.live_view import WorkerView  # noqa: PLC0415 -- imports Optuna
 
     counts = study.counts()
     told = f"{counts.finished} of {pluralize(counts.total, 'trial')} done"

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 from cnn_sweeps.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -108,7 +108,7 @@ def check_memory(needed: int, what: object, remedy: str = "") -> None:
     Raises:
         DataError: it needs more.
     """
-    free = memory.free_bytes()
+    free = free_memory.free_bytes()
     if free is not None and needed > free:
         raise DataError(
             f"{what} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "

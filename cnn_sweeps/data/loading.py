@@ -7,7 +7,7 @@ from typing import Any
 
 from cnn_sweeps.config.rules import DATA, least_number
 from cnn_sweeps.config.schema import Data, DigitsData, Split
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 from cnn_sweeps.data.arrays import Images, View
 from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
@@ -33,7 +33,7 @@ def load(config: Data) -> Dataset:
         ConfigError: a setting has no effect on these images.
     """
     dataset = divide_content(read(config), config)
-    memory.give_back()  # of columns of many files; every worker has read them
+    free_memory.give_back()  # of columns of many files; every worker has read them
     return dataset
 
 

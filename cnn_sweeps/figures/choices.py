@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
-from cnn_sweeps.text.options import option
+from cnn_sweeps.text.argument_names import option
 
 NOTEBOOK: Final = (0, 7, 26)
 """The test images of the notebook; in Fashion-MNIST an ankle boot and two shirts."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.text.options import option
+from cnn_sweeps.text.argument_names import option
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 ORDER: Final = "CUDA_DEVICE_ORDER"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 from cnn_sweeps.provenance import code as checkout
 from cnn_sweeps.text.json import sha256
 
@@ -432,7 +432,7 @@ def cores() -> int:
 
 def available_memory() -> float | None:
     """Bytes of memory that are free for new processes; None where the system does not tell."""
-    return memory.free_bytes()
+    return free_memory.free_bytes()
 
 
 def _tensorflow() -> tuple[tuple[str, ...], int, int]:

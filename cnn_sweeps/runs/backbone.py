@@ -19,10 +19,12 @@ from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN, Identity
-from cnn_sweeps.runs import lookup, packed_weights, pretrained, restore, stored_model
-from cnn_sweeps.runs.packed_weights import PackedWeights
-from cnn_sweeps.runs.pretrained import TrainedRun
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs import restore, stored_model
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import Record
+from cnn_sweeps.runs.weights import packed_weights, pretrained
+from cnn_sweeps.runs.weights.packed_weights import PackedWeights
+from cnn_sweeps.runs.weights.pretrained import TrainedRun
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.feature_cache import FeatureCache

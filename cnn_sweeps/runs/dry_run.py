@@ -3,9 +3,9 @@
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.models import count_params
 from cnn_sweeps.models.names import title
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.lineage import lineage_lines
+from cnn_sweeps.runs.recorded.lineage import lineage_lines
 from cnn_sweeps.runs.stored_epochs import stored_epochs
 from cnn_sweeps.text.format import pluralize
 

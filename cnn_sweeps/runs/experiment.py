@@ -8,7 +8,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance.identity import Identity, identify
-from cnn_sweeps.runs import pretrained
+from cnn_sweeps.runs.weights import pretrained
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training import class_weights
 

@@ -23,10 +23,10 @@ from cnn_sweeps.config.path import (
 from cnn_sweeps.config.schema import DECAYING, Config, Tracking, own_network
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import SHOWN, Identity, identify
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.lineage import lineage_lines
-from cnn_sweeps.runs.record import Record, verify
+from cnn_sweeps.runs.recorded.lineage import lineage_lines
+from cnn_sweeps.runs.recorded.record import Record, verify
 from cnn_sweeps.runs.restore import threads
 from cnn_sweeps.runs.stored_epochs import environment_of
 from cnn_sweeps.text.format import pluralize

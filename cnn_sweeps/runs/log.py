@@ -14,8 +14,8 @@ from cnn_sweeps.models.names import title
 from cnn_sweeps.models.source import FOLDER, LOSS_FOLDER, Source, metric_folder
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SCHEMA_VERSION, SHOWN
-from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.recorded import lineage
 from cnn_sweeps.tracking import TrackedRun, flatten, names, params
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
-from cnn_sweeps.runs import lookup, validate
-from cnn_sweeps.runs.record import Record, check_finished, verify
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import Record, check_finished, verify
+from cnn_sweeps.runs.recorded.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.runs.restore import (
     check_images,
     importable_source,
@@ -20,7 +22,6 @@ from cnn_sweeps.runs.restore import (
     recorded_flags,
     restored_config,
 )
-from cnn_sweeps.runs.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.training import stopping

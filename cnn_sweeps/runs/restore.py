@@ -23,9 +23,9 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.pretrained import begun_with
-from cnn_sweeps.runs.record import Record, check_finished, functions_of, verify
-from cnn_sweeps.text.options import option
+from cnn_sweeps.runs.recorded.record import Record, check_finished, functions_of, verify
+from cnn_sweeps.runs.weights.pretrained import begun_with
+from cnn_sweeps.text.argument_names import option
 
 PLACE = re.compile(r"dump|dir|path|file|plugin|lib", re.IGNORECASE)
 """In the names of options that name a file or a folder."""

@@ -12,7 +12,7 @@ from cnn_sweeps.errors import RecordError
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.log import cut_texts, final_steps, log_remarks, neutral_params
-from cnn_sweeps.runs.lookup import HOW
+from cnn_sweeps.runs.recorded.lookup import HOW
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.stored_epochs import environment_of, stored_here
 from cnn_sweeps.text.format import first_line

@@ -16,8 +16,8 @@ from cnn_sweeps.models import custom
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs import backbone, log, reuse, stored_model
+from cnn_sweeps.runs.built_network import Network, build
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.network import Network, build
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.address import local_folder

@@ -6,8 +6,8 @@ from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.models.hub import packages_of
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.runs import lineage
 from cnn_sweeps.runs.experiment import Experiment
+from cnn_sweeps.runs.recorded import lineage
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain

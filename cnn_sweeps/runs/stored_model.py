@@ -26,10 +26,11 @@ from cnn_sweeps.models.build import build_model
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.models.probe import keep_random_state
 from cnn_sweeps.provenance.identity import SHOWN, Identity
-from cnn_sweeps.runs import lineage, lookup, restore
+from cnn_sweeps.runs import restore
 from cnn_sweeps.runs.experiment import Experiment
-from cnn_sweeps.runs.record import Record, verify
-from cnn_sweeps.text.options import option
+from cnn_sweeps.runs.recorded import lineage, lookup
+from cnn_sweeps.runs.recorded.record import Record, verify
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.tracking import (
     RunRecord,
     Store,

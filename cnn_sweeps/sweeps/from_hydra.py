@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from cnn_sweeps.config.metrics import KEY, own_metrics
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.validate import (
+from cnn_sweeps.runs.composition.validate import (
     CONFIG_NAME,
     HYDRA_VERSION,
     SEARCH,

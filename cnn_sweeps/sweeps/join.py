@@ -17,7 +17,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.environment import cores
-from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, FAILURES_ALLOWED, RETRIES_ALLOWED
@@ -31,8 +31,8 @@ from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import importable_code
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.software import check_software
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import first_line
-from cnn_sweeps.text.options import option
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.patience import patient
 

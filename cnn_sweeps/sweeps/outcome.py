@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cnn_sweeps.sweeps.comparison.answer import Answer
-from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.runs import Reading
@@ -64,7 +64,7 @@ class Display:
         objectives: Objectives,  # noqa: ARG002
         earlier: Sequence[TrialEnded],  # noqa: ARG002
     ) -> View:
-        """Whoever shows the trials while they run; see `sweeps.display.view_of`."""
+        """Whoever shows the trials while they run; see `sweeps.live_view.view_of`."""
         return View()
 
     def notice(self, text: str) -> None:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Protocol
 
 from cnn_sweeps.errors import RunFailedError, StoreError
-from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded

@@ -14,7 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.validate import NO_SEARCH, SEARCH, config_dir
+from cnn_sweeps.runs.composition.validate import NO_SEARCH, SEARCH, config_dir
 from cnn_sweeps.sweeps.hydra_call import HydraCall, expression_of
 from cnn_sweeps.sweeps.space.overrides import read_override
 from cnn_sweeps.text.dotted import dotted

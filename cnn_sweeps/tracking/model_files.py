@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.text.options import option
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.models import digests

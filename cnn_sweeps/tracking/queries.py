@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
-from cnn_sweeps.text.options import option
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.tracking.errors import first_line
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord

@@ -28,8 +28,8 @@ from cnn_sweeps.evaluation.metrics import normalized
 from cnn_sweeps.evaluation.named import Function
 from cnn_sweeps.models import custom, imports
 from cnn_sweeps.models.source import Source
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.json import sha256
-from cnn_sweeps.text.options import option
 
 MONITOR = "trainer.early_stopping.monitor"
 STOP_AT = "trainer.stop_at"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cnn_sweeps.text.options import on_command_line
+from cnn_sweeps.text.argument_names import on_command_line
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from plans import plan as plain_plan
 
 from cnn_sweeps.cli import main
 from cnn_sweeps.config.schema import CnnModel
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.plan.cells import base_of, cell_texts
 from cnn_sweeps.sweeps.plan.plan import Plan

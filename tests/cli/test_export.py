@@ -14,8 +14,8 @@ from records import DIGEST, environment, record
 from cnn_sweeps.errors import RecordError
 from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs import export
-from cnn_sweeps.runs.record import Record, verify
+from cnn_sweeps.runs.export import export
+from cnn_sweeps.runs.recorded.record import Record, verify
 
 SOURCE = Source(
     path="own_net_to_export/nets.py",

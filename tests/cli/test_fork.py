@@ -10,7 +10,7 @@ from cnn_sweeps import api
 from cnn_sweeps.cli import fork
 from cnn_sweeps.config import Config
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.tracking import Store
 
 

@@ -12,7 +12,7 @@ from hydra._internal.hydra import Hydra
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

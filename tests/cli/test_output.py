@@ -25,7 +25,7 @@ def test_little_memory_is_told_beforehand(
     said: str,
 ) -> None:
     """The system would end the program without a word."""
-    monkeypatch.setattr(output.memory, "free_bytes", lambda: free)
+    monkeypatch.setattr(output.free_memory, "free_bytes", lambda: free)
     output.warn_of_little_memory(workers=workers)
     told = capsys.readouterr().err
     assert said in told

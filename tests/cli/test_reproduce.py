@@ -27,8 +27,10 @@ from cnn_sweeps.cli import reproduce as command
 from cnn_sweeps.config.schema import CnnModel, Config, Tracking
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, StoreError, UnknownHashError
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.runs import lookup, reproduce, validate
-from cnn_sweeps.runs.record import FINISHED, Record
+from cnn_sweeps.runs import reproduce
+from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import FINISHED, Record
 from cnn_sweeps.tracking import RunRecord, Store
 
 TINY = (

@@ -7,7 +7,7 @@ import pytest
 
 from cnn_sweeps.cli import show
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs import lookup
+from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import BY_CALLBACK, LINEAGE
 

@@ -10,7 +10,7 @@ from cnn_sweeps.config.loading import load, to_json
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify, lineage
-from cnn_sweeps.runs.validate import compose, make_config, plain_values
+from cnn_sweeps.runs.composition.validate import compose, make_config, plain_values
 
 DIGEST = "d" * 64
 RATE = "trainer.optimizer.learning_rate"

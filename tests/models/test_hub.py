@@ -71,7 +71,7 @@ def test_a_preset_is_a_backbone_with_its_weights(tmp_path: Path) -> None:
 
     from cnn_sweeps.models.build import build_model
     from cnn_sweeps.models.pretrained import fill_backbone
-    from cnn_sweeps.runs import pretrained
+    from cnn_sweeps.runs.weights import pretrained
 
     small: dict[str, Any] = {
         **{

@@ -15,11 +15,11 @@ from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import identify, lineage
-from cnn_sweeps.runs import export
+from cnn_sweeps.runs.export import export
 from cnn_sweeps.runs.fork import Fork, fork, parse_fork_point
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.recorded.record import Record
+from cnn_sweeps.runs.recorded.verdict import IDENTICAL
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.runs.verdict import IDENTICAL
 from cnn_sweeps.tracking import Store
 
 RATE = "trainer.optimizer.learning_rate"
@@ -171,7 +171,7 @@ def test_a_fork_is_trained_and_reproduced_without_its_parent(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is known of its parent is read; from an exported folder it comes out the same."""
-    from cnn_sweeps.runs import lookup
+    from cnn_sweeps.runs.recorded import lookup
     from cnn_sweeps.runs.reproduce import reproduce
     from cnn_sweeps.runs.run import run
     from cnn_sweeps.tracking.names import LINEAGE

@@ -17,7 +17,7 @@ from cnn_sweeps.models import imports
 from cnn_sweeps.models.source import Source, SourceFile
 from cnn_sweeps.provenance.environment import ONEDNN, cores, set_flags
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.runs.restore import importable_source, not_recorded, recorded_flags, restored_config
 
 SOURCE = Source(path="own_net_to_restore.py", content=b"def build(): ...\n")

@@ -20,8 +20,8 @@ from plans import plan, study
 
 from cnn_sweeps.errors import DataError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps import join
-from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.join import Join
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.commands import join_command
@@ -31,7 +31,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts
 from cnn_sweeps.sweeps.workers.worker import Worker
-from cnn_sweeps.text.options import on_command_line
+from cnn_sweeps.text.argument_names import on_command_line
 from cnn_sweeps.tracking import Store
 
 TWO = {"model.filters": "choice(4,8)"}

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.validate import config_dir
+from cnn_sweeps.runs.composition.validate import config_dir
 from cnn_sweeps.sweeps import from_hydra
 from cnn_sweeps.sweeps.from_hydra import composed_call, dry_run_of, request_of
 from cnn_sweeps.sweeps.request import SweepRequest

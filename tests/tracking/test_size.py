@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cnn_sweeps.config.loading import load
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.runs.log import params_of
 
 MOST_PARAMS, MOST_METRICS = 50, 20

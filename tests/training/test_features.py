@@ -14,7 +14,7 @@ from networks import dataset, network
 from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.validate import check
+from cnn_sweeps.runs.composition.validate import check
 from cnn_sweeps.training.feature_cache import FeatureCache, is_intact, size_of
 
 BACKBONE = {"name": "resnet", "depth": 4, "stages": 1, "width": 2}

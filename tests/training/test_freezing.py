@@ -12,7 +12,7 @@ from networks import dataset, network
 from cnn_sweeps.config.schema import CnnModel, CustomModel, PretrainedModel, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
-from cnn_sweeps.runs.validate import check
+from cnn_sweeps.runs.composition.validate import check
 
 BACKBONE = {"name": "resnet", "depth": 6, "stages": 2, "width": 2}
 MODEL = PretrainedModel(backbone=BACKBONE, weights=None)

@@ -158,7 +158,7 @@ def test_what_is_not_there_is_refused_before_anything_is_loaded(
     function: str, message: str
 ) -> None:
     """By the key that was typed."""
-    from cnn_sweeps.runs.validate import check
+    from cnn_sweeps.runs.composition.validate import check
 
     with pytest.raises(ConfigError, match=message):
         check(config(trainer={"loss": function}))

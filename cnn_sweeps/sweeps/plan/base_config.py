@@ -18,8 +18,8 @@ from cnn_sweeps.config.loading import load
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.config.stored import refuse_newer, with_defaults, with_neutral_values
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.hydra_errors import as_config_error
-from cnn_sweeps.runs.validate import explain, make_config, plain_values
+from cnn_sweeps.runs.composition.hydra_errors import as_config_error
+from cnn_sweeps.runs.composition.validate import explain, make_config, plain_values
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label

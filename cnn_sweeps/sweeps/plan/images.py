@@ -7,7 +7,7 @@ from cnn_sweeps.config.schema import Config, Data
 from cnn_sweeps.data import Facts, loading
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import InputError
-from cnn_sweeps.runs import validate
+from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.sweeps.plan.feasibility import refuse_impossible
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.space.value import Label

@@ -11,13 +11,13 @@ from cnn_sweeps.config.metrics import PREFIX, OwnMetric, metric_names
 from cnn_sweeps.errors import ConfigError, InputError, RecordError
 from cnn_sweeps.evaluation.named import higher_is_better
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.measured import MeasuredRun, Which, check_metrics, measure
-from cnn_sweeps.runs.record import Record
+from cnn_sweeps.runs.epochs.measured import MeasuredRun, Which, check_metrics, measure
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import first_line, rounded, setting
-from cnn_sweeps.text.options import option
 from cnn_sweeps.text.results import Results
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.tracking import Store

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import ties
+from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.plan.plan import EPOCHS
 from cnn_sweeps.sweeps.results.results import Trial, tied_best
 from cnn_sweeps.sweeps.results.test_scores import best_trials, ranked_trials

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.figures.examples import Examples
-from cnn_sweeps.runs import ties
+from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.study.retry import Retry
 from cnn_sweeps.text.json import plain_values

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.record import FINISHED
+from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.results import discrepancies, test_scores
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PLAN, RUN_ID

@@ -15,7 +15,7 @@ from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import InputError, RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import ties
+from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver

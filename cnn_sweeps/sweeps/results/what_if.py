@@ -6,10 +6,10 @@ from typing import Any
 
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs import ties
-from cnn_sweeps.runs.outcomes import Changes, Outcome, plain_text_of
-from cnn_sweeps.runs.record import Record
-from cnn_sweeps.runs.what_if import what_if
+from cnn_sweeps.runs.epochs.outcomes import Changes, Outcome, plain_text_of
+from cnn_sweeps.runs.epochs.what_if import what_if
+from cnn_sweeps.runs.recorded import ties
+from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.sweeps.results.measured import finished_records
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line, pluralize, rounded

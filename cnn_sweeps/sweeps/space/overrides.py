@@ -31,7 +31,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import unreadable
+from cnn_sweeps.runs.composition import override_errors
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.value import text_of
 
@@ -63,7 +63,7 @@ def read_override(
     try:
         return parser.parse_overrides([text])[0]
     except HydraException:
-        raise ConfigError(unreadable.explain(text)) from None
+        raise ConfigError(override_errors.explain(text)) from None
 
 
 def fixed_override(override: Override) -> str:

@@ -2,7 +2,7 @@
 
 import signal
 
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 
 UNKNOWN = 255
 """Exit code of a process where the one that it was forked from was killed before it."""
@@ -24,7 +24,7 @@ class Deaths:
         Args:
             workers: processes at a time.
         """
-        self._workers, self._known = workers, memory.kills()
+        self._workers, self._known = workers, free_memory.kills()
 
     def cause(self, exitcode: int | None) -> tuple[str, bool]:
         """How a process ended, and whether memory had run low; then with what can be typed.
@@ -35,10 +35,10 @@ class Deaths:
         words = _in_words(exitcode)
         if exitcode not in KILLED:
             return words, False
-        if memory.kills() <= self._known:
+        if free_memory.kills() <= self._known:
             return f"{words} (out of memory, or killed manually)", False
         self._known += 1
-        limit = memory.limit()
+        limit = free_memory.limit()
         limited = f" (limit {limit / MB:,.0f} MB)" if limit else ""
         fewer = 0 if exitcode is None else min(self._workers - 1, 1)
         return (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra.core.object_type import ObjectType
 
-from cnn_sweeps.runs.validate import config_dir
+from cnn_sweeps.runs.composition.validate import config_dir
 from cnn_sweeps.sweeps.plan.pruners import PRUNERS
 from cnn_sweeps.sweeps.plan.samplers import SAMPLERS
 from hydra_plugins.cnn_sweeps_sweeper import options

@@ -8,8 +8,8 @@ import pytest
 from stores import Finished
 
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs import lookup
-from cnn_sweeps.runs.outcomes import Outcome
+from cnn_sweeps.runs.epochs.outcomes import Outcome
+from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results import measured, what_if
 from cnn_sweeps.tracking import Store

@@ -7,7 +7,7 @@ from fakes import score
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.provenance.process import Owner, this_host
-from cnn_sweeps.sweeps.display import View
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.slots import fill_queue

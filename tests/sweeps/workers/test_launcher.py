@@ -18,8 +18,8 @@ from plans import plan, study
 
 from cnn_sweeps.errors import ConfigError, RunFailedError
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.display import View
 from cnn_sweeps.sweeps.from_hydra import composed_call
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, Budget
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT
 from cnn_sweeps.sweeps.study.storage import StudyAddress

@@ -20,7 +20,7 @@ from photographs import photographs
 from plans import plan, study
 from signals import heard
 
-from cnn_sweeps.data import memory
+from cnn_sweeps.data import free_memory
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -165,8 +165,8 @@ def test_a_trial_that_wants_too_much_memory_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its retries its reason names memory and what to type; the other trials are done."""
-    monkeypatch.setattr(memory, "TREE", tmp_path)
-    monkeypatch.setattr(memory, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(free_memory, "TREE", tmp_path)
+    monkeypatch.setattr(free_memory, "GROUPS", tmp_path / "groups")
     (tmp_path / "groups").write_text("0::/")
     (tmp_path / "memory.max").write_text("450000000")
     (tmp_path / "memory.events").write_text("oom_kill 7\n")
@@ -185,7 +185,7 @@ def test_a_sweep_without_memory_for_a_worker_ends_soon(
 ) -> None:
     """Where the process that workers are forked from is killed each time it is started."""
     counted = itertools.count()
-    monkeypatch.setattr(memory, "kills", lambda: next(counted))
+    monkeypatch.setattr(free_memory, "kills", lambda: next(counted))
     monkeypatch.setattr(pool, "ensure_running", killed := Killed())
     with pytest.raises(RunFailedError, match=r"out of memory.* hydra\.sweeper\.n_jobs=0") as caught:
         steer(made := filled(tmp_path), "instant")

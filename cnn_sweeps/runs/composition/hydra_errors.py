@@ -1,0 +1,176 @@
+"""What Hydra refuses, in plain words: what was given, what is possible, what to type."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
+from traceback import walk_tb
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.errors import (
+    CompactHydraException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import OmegaConfBaseException
+
+from cnn_sweeps.config.fields import find
+from cnn_sweeps.errors import CnnSweepsError, ConfigError
+from cnn_sweeps.runs.composition import override_errors, validate, yaml_errors
+from cnn_sweeps.text.format import first_line
+
+NO_MAPPING = re.compile(r"primary config '(.*)' must be a DictConfig")
+"""What Hydra says of a primary config that is a list."""
+RAISED = "raised while composing config:"
+"""What Hydra puts between the name of a file and what is wrong in it."""
+
+
+@contextmanager
+def as_config_error(typed: Sequence[str], *, sweep: bool = False) -> Iterator[None]:
+    """Turn what Hydra refuses inside the block into a `ConfigError`.
+
+    Args:
+        typed: the overrides.
+        sweep: whether several values of a key are what is wanted.
+
+    Raises:
+        ConfigError: Hydra refused.
+    """
+    try:
+        yield
+    except CnnSweepsError:
+        raise
+    except Exception as error:
+        if (refusal := refusal_of(error, typed, sweep=sweep)) is None:
+            raise
+        raise ConfigError(refusal) from error
+
+
+def refusal_of(
+    error: Exception, typed: Sequence[str], commands: Iterable[str] = (), *, sweep: bool = False
+) -> str | None:
+    """What Hydra refused, in plain words; None where it was not Hydra who raised the error.
+
+    Args:
+        error: what was raised.
+        typed: the command line.
+        commands: words that may stand there in front.
+        sweep: whether several values of a key are what is wanted.
+    """
+    if (unreadable_file := yaml_errors.explain(error)) is not None:
+        return unreadable_file
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        several = None if sweep else several_values(typed)
+        return several or explain(error, commands)
+    if isinstance(error, ValueError) and raised_by_hydra(error):
+        return explain_value(typed, error, commands)
+    return None
+
+
+def explain(error: Exception, commands: Iterable[str] = ()) -> str:
+    """Say in plain words what Hydra refused, what is possible and what to type."""
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        return _explain_override(error.override, commands)
+    if isinstance(error, MissingConfigException):
+        return _explain_option(error)
+    if isinstance(cause, OmegaConfBaseException):
+        return validate.explain(cause)
+    if isinstance(error, OmegaConfBaseException):
+        return validate.explain(error)
+    return _first(error)
+
+
+def _first(error: Exception) -> str:
+    """What Hydra says, as far as it is for users."""
+    said = str(error).strip()
+    if found := NO_MAPPING.search(said):
+        return f"the primary config {found[1]} holds no lines of `key: value`."
+    if RAISED in said:
+        where, _, why = said.partition(RAISED)
+        return f"{where.rpartition(':')[0]}: {first_line(why)}."
+    return said if isinstance(error, CompactHydraException) else first_line(said)
+
+
+def several_values(arguments: Sequence[str]) -> str | None:
+    """The refusal of a sweep that is typed without -m; None when there is none."""
+    if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments):
+        return None
+    for text in (a for a in arguments if "=" in a and not a.startswith("-")):
+        with suppress(HydraException):
+            override = OverridesParser.create().parse_override(text)
+            if override.is_sweep_override():
+                key, value = text.split("=", 1)
+                options = _options(key.lstrip("+"))
+                is_list = _is_typed_list(override) and not options
+                listed = f", or {key}=[{value}] for a list" if is_list else ""
+                possible = f"\n  {key} can be {', '.join(options)}" if options else ""
+                return (
+                    f"{text} is more than one value.\n  Type cnn-sweeps -m {text} to sweep over "
+                    f"them{listed}.{possible}"
+                )
+    return None
+
+
+def _is_typed_list(override: Override) -> bool:
+    """Whether the sweep is plain values with commas between them, as in a list."""
+    value = override.value()
+    return isinstance(value, ChoiceSweep) and value.simple_form
+
+
+def raised_by_hydra(error: Exception) -> bool:
+    """Whether Hydra itself raised an error that is none of its own types."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    return bool(modules) and modules[-1].startswith("hydra.")
+
+
+def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterable[str] = ()) -> str:
+    """Say which group was given something that is no name of an option."""
+    for text in arguments:
+        key, equals, _ = text.lstrip("+").partition("=")
+        if equals and not key:
+            return _explain_override(text, commands)
+        options = _options(key)
+        with suppress(HydraException):
+            value = OverridesParser.create().parse_override(text).value()
+            if equals and options and not isinstance(value, str | list | QuotedString):
+                return (
+                    f"{text} is invalid: {key} takes the name of an option.\n"
+                    f"  {key} can be {', '.join(options)}"
+                )
+    return first_line(error)
+
+
+def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
+    if not (known := tuple(commands)) or "=" in text[1:]:
+        return override_errors.explain(text)
+    near = get_close_matches(text, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return (
+        f"{text!r} is neither a command ({', '.join(known)}) nor KEY=VALUE.{hint}\n"
+        f"  Type, for example, cnn-sweeps model.filters=32, or cnn-sweeps --help"
+    )
+
+
+def _explain_option(error: MissingConfigException) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    options = error.options or _options(group)  # Hydra tells none of an option in a list
+    if not options:
+        return first_line(error)
+    near = get_close_matches(option, options, n=1)
+    hint = f" Did you mean {group}={near[0]}?" if near else ""
+    if find((group, option), {}).key == f"{group}.{option}":
+        hint = f" Type {group}.{option}=VALUE for the key of that name."
+    return (
+        f"{group}={option} is invalid: there is no such option.{hint}\n"
+        f"  {group} can be {', '.join(options)}"
+    )
+
+
+def _options(group: str) -> list[str]:
+    """The shipped options of a config group; none where there is no such group."""
+    folder = Path(validate.config_dir(), group)
+    return sorted(file.stem for file in folder.glob("*.yaml")) if group else []

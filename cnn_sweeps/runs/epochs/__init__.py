@@ -1,0 +1,1 @@
+"""What stored epochs tell afterwards: further metrics, other choices, wrong labels."""

@@ -1,0 +1,1 @@
+"""What earlier runs have left: their records, looked up, ranked and compared."""
