@@ -85,7 +85,7 @@ class Asked:
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         keys, tracking = _keys(asked.overrides), compose_tracking(asked.overrides)
-        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.expanduser().absolute())}
+        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.absolute())}
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
