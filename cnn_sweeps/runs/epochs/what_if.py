@@ -21,7 +21,7 @@ from cnn_sweeps.evaluation.named import find_metric
 from cnn_sweeps.runs.composition.validate import choices_of
 from cnn_sweeps.runs.epochs.measured import Measurer
 from cnn_sweeps.runs.epochs.outcomes import TEST, Changes, Outcome, WhatIf
-from cnn_sweeps.runs.epochs.stored_path import StoredPath, lineage
+from cnn_sweeps.runs.epochs.stored_path import StoredPath, hashes_of
 from cnn_sweeps.runs.recorded.record import FINISHED, Record, check_finished, verify
 from cnn_sweeps.tracking import Store, queries
 from cnn_sweeps.tracking.names import TRAJECTORY_HASH
@@ -219,7 +219,7 @@ class _FinishedRun:
 
     def _tests(self, config: Config, trained: TrainingResult) -> Mapping[str, float]:
         """Metrics of the test images with those weights, where any run has them."""
-        (*_, trajectory) = lineage(self.record, config)
+        (*_, trajectory) = hashes_of(self.record, config)
         for run in queries.matching_runs(self.store, f"tags.{TRAJECTORY_HASH} = '{trajectory}'"):
             same = run.status == FINISHED and _weights_of(run.metrics) == trained.chosen
             if same and (found := _tests_in(run.metrics)):
