@@ -259,10 +259,10 @@ def _allowed(metric: str, tolerance: float | None) -> float:
     return TOLERANCES.get(metric, TOLERANCES["val_loss"]) if tolerance is None else tolerance
 
 
-def same_bits(one: float | None, other: float | None) -> bool:
-    """Whether two values have the same bits, as far as a store keeps them."""
-    both_nan = one is not None and other is not None and math.isnan(one) and math.isnan(other)
-    return one == other or both_nan
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two values are the same, numbers bit for bit as far as a store keeps them."""
+    both = isinstance(one, float) and isinstance(other, float)
+    return one == other or (both and math.isnan(one) and math.isnan(other))
 
 
 def _largest(deviations: list[Deviation]) -> Iterator[Deviation]:
