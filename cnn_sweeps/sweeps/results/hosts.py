@@ -9,6 +9,6 @@ def measured_on(study: SweepStudy) -> dict[int, frozenset[str]]:
     """Names of hosts by number of trial; several where one went on with what another began."""
     known = {trial.number: trial.user_attrs for trial in study.trials()}
     return {
-        number: hosts_of(known.get(attributes.get(REUSED_FROM), attributes))
+        number: hosts_of(known.get(attributes.get(REUSED_FROM, number), attributes))
         for number, attributes in known.items()
     }
