@@ -44,6 +44,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     REPLACED,
     RESAMPLED,
     SCHEDULE,
+    SCHEDULES,
     SLOT,
     TIME_IS_UP,
     TRACEBACK,
@@ -178,10 +179,18 @@ class TrialQueue:
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
-        """Store which items there are."""
+        """Store which items there are, for workers that are at work already as well."""
         plain = schedule.to_json(self.plan.space)
-        self.storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+        stored = (self.attribute(SCHEDULES) or 0) + 1
+
+        def writes(storage: BaseStorage) -> bool:
+            storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+            storage.set_study_user_attr(self._study_id, SCHEDULES, stored)
+            return True
+
+        together(self.storage, writes, lambda: False)
         self.index.follow(schedule)
+        self.index.schedules, self.index.told = stored, NEVER
 
     def reuses_epochs(self, trial: FrozenTrial) -> bool:  # noqa: ARG002 -- whatever a trial is
         """Whether another attempt at a trial begins after the last epoch of this one."""
@@ -271,8 +280,8 @@ class TrialQueue:
 
         That is the first slot whose trajectory nobody trains, or else the first of all.
         """
-        index, items = self.index, self.schedule.items
-        busy, planned = busy_trajectories(index.running), self.planned()
+        index, planned = self.index, self.planned()
+        items, busy = self.schedule.items, busy_trajectories(index.running)
         free = (slot for slot in planned if items[slot].trajectory not in busy)
         found: list[tuple[tuple[bool, int], FrozenTrial | int]] = [
             *(((False, slot), slot) for slot in islice(free, 1)),
@@ -286,12 +295,17 @@ class TrialQueue:
 
     def _brought_in_by(self, slot: int) -> FrozenTrial | None:
         """The item that a claim of this slot brings in, unless it is there."""
-        later = self.schedule.after(slot)
-        return None if later is None or later not in self.planned() else self._item(later)
+        planned, later = self.planned(), self.schedule.after(slot)
+        return None if later is None or later not in planned else self._item(later)
 
     def planned(self) -> Mapping[int, None]:
-        """The slots of the schedule that have no trial, as of the last look, in its order."""
-        if self.index.schedule is None:
+        """The slots of the schedule that have no trial, as of the last look, in its order.
+
+        Where another process has stored other items, it is those of now.
+        """
+        stored = self._told().get(SCHEDULES)
+        if self.index.schedule is None or stored != self.index.schedules:
+            self.index.schedules = stored
             self.read_schedule()
         return self.index.planned
 
