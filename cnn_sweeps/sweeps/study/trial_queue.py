@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +26,7 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
+from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError, reason_of
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
@@ -564,10 +565,18 @@ def store_plan(
         study.set_metric_names(list(objectives.names))
 
 
-def has_plan(address: StudyAddress, storage: BaseStorage, *, plan: str) -> bool:
-    """Whether there is a study at an address that carries such a plan."""
-    same = [study for study in storage.get_all_studies() if study.study_name == address.name]
-    return bool(same) and plan in same[0].user_attrs
+def existing_storage(address: StudyAddress, *, plan: str) -> BaseStorage | None:
+    """The storage of a study, to look at it; None where none is there that carries such a plan.
+
+    Nothing is created, and no connection is left open.
+    """
+    if not address.begun:
+        return None
+    with address.refusing(), suppress(UnknownStudyError, KeyError):
+        storage = address.open(make=False)
+        study_id = storage.get_study_id_from_name(address.name)
+        return storage if plan in storage.get_study_user_attrs(study_id) else None
+    return None
 
 
 def refuse_difference(address: StudyAddress, difference: str | None) -> None:
