@@ -20,7 +20,7 @@ from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, FAILURES_ALLOWED, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import FAILURES_ALLOWED, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -93,9 +93,12 @@ class Join:
 
     def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
         """Pull trials of a study that can be carried out here."""
-        slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
-        workers = min(self.workers, slots or self.workers)
-        threads, seats = max(1, cores() // (slots or workers)), devices.seats()
+        slots = self._cpu_slots(study)
+        workers, threads, seats = (
+            min(self.workers, slots),
+            max(1, cores() // slots),
+            devices.seats(),
+        )
         known = study.optuna_study.user_attrs
         budget = Budget(
             retries=known.get(RETRIES_ALLOWED, Budget.retries),
@@ -129,6 +132,12 @@ class Join:
                 requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
                 raise KeyboardInterrupt(interrupts.number)
         return study.counts()
+
+    def _cpu_slots(self, study: SweepStudy) -> int:
+        """Into how many shares the cores of this host are divided."""
+        if study.plan.exercise is None:
+            return self.workers
+        return study.kept_cpu_slots(min(self.workers, study.counts().total))
 
     def _found(self, interrupts: Interrupts) -> SweepStudy:
         """The study, waited for as long as it takes, with a queue and a run in MLflow."""

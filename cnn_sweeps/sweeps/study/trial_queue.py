@@ -9,7 +9,7 @@ counts.
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from operator import itemgetter
+from random import SystemRandom
 from types import MappingProxyType
 from typing import Any
 
@@ -58,7 +59,13 @@ from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
 from cnn_sweeps.sweeps.study.index import NEVER, TrialIndex
-from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
+from cnn_sweeps.sweeps.study.order import (
+    Prefix,
+    busy_trajectories,
+    claimable_trials,
+    is_busy,
+    trajectories_of,
+)
 from cnn_sweeps.sweeps.study.patient_storage import knowing, together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
 from cnn_sweeps.sweeps.study.schedule import Schedule
@@ -207,14 +214,30 @@ class TrialQueue:
 
         One whose trajectory is being trained is left for later: then it can be read.
         """
-        while (waiting := self._next()) is not None:
-            trial_id = self.id_of(waiting.number)
-            own = {**owner.to_json(), BEAT: time.time()}
-            if self._claim(waiting, trial_id, own):
-                self.optuna_study.sampler = self._proposer(waiting, trial_id)
-                with knowing(self.storage, self._claimed(waiting, own)):
-                    return Trial(self.optuna_study, trial_id)
+        while (first := self._next()) is not None:
+            for waiting in self._in_turn(first):
+                trial_id = self.id_of(waiting.number)
+                own = {**owner.to_json(), BEAT: time.time()}
+                if self._claim(waiting, trial_id, own):
+                    self.optuna_study.sampler = self._proposer(waiting, trial_id)
+                    with knowing(self.storage, self._claimed(waiting, own)):
+                        return Trial(self.optuna_study, trial_id)
         return None
+
+    def _in_turn(self, first: FrozenTrial) -> Iterator[FrozenTrial]:
+        """A trial to claim, and after it, where others are quicker, those that wait as well.
+
+        Many that look at once would all want the next one again: each takes any of them. One that
+        somebody else has claimed is taken to run, without another look.
+        """
+        yield first
+        busy = busy_trajectories(self.index.running) | trajectories_of([first])
+        waiting = [t for t in claimable_trials(self.index.standing) if t.number != first.number]
+        SystemRandom().shuffle(waiting)  # the seed of a training is the same everywhere
+        for trial in waiting:
+            if not is_busy(trial, busy):
+                yield trial
+                busy |= trajectories_of([trial])
 
     def _claim(self, waiting: FrozenTrial, trial_id: int, owner: Mapping[str, Any]) -> bool:
         """Let a waiting trial run, say whose it is and what it has, and bring a later item in.

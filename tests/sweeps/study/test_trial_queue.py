@@ -2,12 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from kills import DEAD, KilledError, die_before
 from optuna.storages import JournalStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.provenance.process import Owner
@@ -140,8 +141,50 @@ def test_a_claim_that_is_requeued_before_it_is_owned_is_given_up(
     monkeypatch.setattr(JournalStorage, "set_trial_user_attr", late)
     trial = made.claim(Owner.here())
     assert trial is not None
-    assert slot_of(trial) == 0
     assert trial.number > 0
+
+
+class Quicker:
+    """Another process, which claims trials behind the back of one that has just looked."""
+
+    def __init__(self, slower: SweepStudy, monkeypatch: pytest.MonkeyPatch, claims: int) -> None:
+        self.looks, self._slower, self._claims = 0, slower, claims
+        self._get = slower.optuna_study.get_trials
+        monkeypatch.setattr(slower.optuna_study, "get_trials", self)
+
+    def __call__(self, **how: Any) -> list[FrozenTrial]:
+        """What the slower one sees; then trials are claimed."""
+        self.looks += 1
+        seen = self._get(**how)
+        other = SweepStudy.load(self._slower.address)
+        self.claimed = [other.claim(Owner.here()) for _ in range(self._claims)]
+        return seen
+
+
+@pytest.mark.parametrize("claims", [1, 3, 7])
+def test_who_was_too_slow_takes_another_trial_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: int
+) -> None:
+    """Without another look, which on a server takes long, and in which others are quicker again."""
+    made = study(tmp_path, plan(SEEDS))
+    fill_queue(made, Budget(n_jobs=4))
+    quicker = Quicker(made, monkeypatch, claims)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert quicker.looks == 1
+    assert trial.number >= claims
+
+
+def test_who_was_too_slow_leaves_the_trajectory_of_who_was_quicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody has claimed meanwhile is being trained, though this process has not seen it."""
+    made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
+    fill_queue(made, Budget(n_jobs=4))  # the five of 12 filters wait, and three of 8
+    Quicker(made, monkeypatch, 1)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert made.carried_values(made.frozen(trial))["model.filters"] == 8
 
 
 @pytest.mark.parametrize(("swept", "budget"), KINDS)
