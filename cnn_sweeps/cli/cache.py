@@ -174,7 +174,9 @@ def show(asked: Asked) -> int:
         out.print()
         _images_table(images).show(out)
         size = _size(sum(row["bytes"] for row in images))
-        out.print(f"decoded images in {asked.decoded.folder}; {size} (data.cache_gb)")
+        out.print(
+            f"decoded images in {asked.decoded.folder}; {size} (data.cache_gb)", soft_wrap=True
+        )
     if sets:
         size = _size(sum(row["bytes"] for row in sets))
         output.console().print(

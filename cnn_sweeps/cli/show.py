@@ -53,10 +53,10 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     out = output.console()
     newest = lookup.newest_run(runs)
     out.heading(newest.name)
-    out.print(f"config hash      {newest.config_hash}")
+    out.print(f"config hash      {newest.config_hash}", soft_wrap=True)
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
         if tag in newest.tags:
-            out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
+            out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}", soft_wrap=True)
     if newest.ending != newest.status:
         out.print(f"{'stopped':<16} by a callback: {newest.tags[BY_CALLBACK]}", soft_wrap=True)
     for line in newest.tags.get(LINEAGE, "").splitlines():
@@ -71,7 +71,7 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
 def _section(out: Output, title: str, text: str) -> None:
     out.print()
     out.heading(title)
-    out.print(text.rstrip())
+    out.print(text.rstrip(), soft_wrap=True)
 
 
 def _stored(store: Store, run: RunRecord, path: str) -> str:

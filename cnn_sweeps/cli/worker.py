@@ -135,6 +135,7 @@ def main(typed: list[str]) -> int:
         find=lambda: replace(
             find_study(asked.study, asked.tracking, asked.storage), tracking=asked.reached
         ),
+        name=asked.study,
         workers=asked.count,
         wait=asked.wait,
         patience=asked.patience,

@@ -9,6 +9,7 @@ with trials that trained nothing, and with large ones, unless they win.
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.recorded import lineage, lookup
-from cnn_sweeps.runs.recorded.record import Record, verify
+from cnn_sweeps.runs.recorded.record import Record, stored_sources, verify
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.tracking import (
     RunRecord,
@@ -115,7 +116,9 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
         trajectory_hash=run.tags.get(TRAJECTORY_HASH, ""),
         data_digest=run.tags.get(DATA_DIGEST, ""),
     )
-    for chain in lineage.stored(config, identity, store.address.dir):
+    sources = stored_sources(config, partial(artifacts.read_folder, store, run.run_id))
+    hashes = lineage.hashes_of(config, identity, sources)
+    for chain in lineage.stored(config, hashes, store.address.dir):
         for one in chain.history()[number - 1 : number]:
             weights = chain.weights(one)
             if weights is not None and state.fits_model(model, weights):

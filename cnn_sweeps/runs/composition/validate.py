@@ -220,6 +220,7 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     validation_metrics.check(config.trainer, validation)
+    stopping.check_average(config.trainer)  # of the whole: a segment may well have one epoch
     first = segments(config)[0].config.trainer
     for segment in segments(config):
         held = segment.config

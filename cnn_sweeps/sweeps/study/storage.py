@@ -121,7 +121,8 @@ class StudyAddress:
         """The storage, ready to use.
 
         Args:
-            make: whether a database without Optuna's tables gets them; else it is refused.
+            make: whether a database without Optuna's tables gets them; else it is refused, and to
+                look at it connects anew each time: a server has few connections for all that look.
 
         Raises:
             StoreError: it cannot be read or written, or holds no study of Optuna's.
@@ -190,7 +191,7 @@ class StudyAddress:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training. To ask each
         # time whether it is there costs more than to make a new one now and then.
-        options.setdefault("pool_recycle", RECYCLE)
+        options |= {"pool_recycle": RECYCLE} if make else {"poolclass": NullPool}
         return RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
 
     def _refusal(self, error: Exception) -> StoreError:

@@ -110,6 +110,20 @@ def test_pictures_come_in_any_form(
     assert len(run.predict([])) == 0
 
 
+def test_each_picture_has_a_name_of_its_own(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """By its place among all that were given, also over several batches."""
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        Image.fromarray(test_images[0, ..., 0]).save(tmp_path / "two" / f"{name}.png")
+    opened = Image.fromarray(test_images[0, ..., 0])
+    found = run.predict([test_images[:3], tmp_path / "two", test_images[:2], opened]).sources
+    assert len({*found}) == 8
+    assert found[2::3] == ("image 2", "image 5")
+    assert found[-1] == "image 7"
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
 def test_a_pillow_image_is_decoded_as_its_file_is(
     run: LoadedRun, tmp_path: Path, mode: str
