@@ -128,14 +128,47 @@ def compose(
         return hydra.compose(name, overrides=overrides)
 
 
-def compose_tracking(overrides: list[str], *also: str) -> Tracking:
+WHEREABOUTS = ("uri", "dir")
+"""Settings of `tracking` that say where the runs are."""
+LEAVE_OUT = "Leave it out."
+
+
+def compose_tracking(
+    overrides: list[str],
+    *also: str,
+    keys: Sequence[str] = WHEREABOUTS,
+    instead: str = LEAVE_OUT,
+) -> Tracking:
     """The tracking settings, for a command that only reads.
 
     Args:
         overrides: what was typed.
         also: what else could have been typed, for the refusal.
+        keys: the settings that count.
+        instead: what to type in place of another one.
+
+    Raises:
+        ConfigError: another setting was typed, which would do nothing.
     """
-    return _compose_only(overrides, "tracking", also=also).tracking
+    tracking = _compose_only(overrides, "tracking", also=also).tracking
+    _refuse_unused(overrides, keys, instead)
+    return tracking
+
+
+def _refuse_unused(overrides: Sequence[str], keys: Sequence[str], instead: str) -> None:
+    """Refuse settings of `tracking` that would do nothing."""
+    if unused := sorted(typed_keys(overrides).difference(keys)):
+        counted = ", ".join(f"tracking.{key}" for key in keys)
+        raise ConfigError(
+            f"tracking.{unused[0]} has no effect here: of tracking, only {counted} count.\n"
+            f"  {instead}"
+        )
+
+
+def typed_keys(overrides: Sequence[str]) -> set[str]:
+    """The settings of `tracking` among what was typed."""
+    keys = (text.lstrip("+").partition("=")[0].split(".") for text in overrides)
+    return {name for group, name, *_ in filter(lambda key: key[1:], keys) if group == "tracking"}
 
 
 PLACES = ("data.root=FOLDER", "data.path=PLACE")
@@ -157,6 +190,7 @@ def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
     config = _compose_only(overrides, "tracking", "trajectory")
+    _refuse_unused(overrides, WHEREABOUTS, LEAVE_OUT)
     return config.tracking, config.trajectory
 
 
