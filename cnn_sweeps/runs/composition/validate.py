@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -150,14 +151,14 @@ def compose_tracking(
     Raises:
         ConfigError: another setting was typed, which would do nothing.
     """
-    tracking = _compose_only(overrides, "tracking", also=also).tracking
     _refuse_unused(overrides, keys, instead)
-    return tracking
+    return _compose_only(overrides, "tracking", also=also).tracking
 
 
 def _refuse_unused(overrides: Sequence[str], keys: Sequence[str], instead: str) -> None:
-    """Refuse settings of `tracking` that would do nothing."""
-    if unused := sorted(typed_keys(overrides).difference(keys)):
+    """Refuse settings of `tracking` that would do nothing; others are no settings at all."""
+    every = {field.name for field in fields(Tracking)}
+    if unused := sorted((typed_keys(overrides) & every).difference(keys)):
         counted = ", ".join(f"tracking.{key}" for key in keys)
         raise ConfigError(
             f"tracking.{unused[0]} has no effect here: of tracking, only {counted} count.\n"
@@ -189,8 +190,8 @@ def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str
 
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
-    config = _compose_only(overrides, "tracking", "trajectory")
     _refuse_unused(overrides, WHEREABOUTS, LEAVE_OUT)
+    config = _compose_only(overrides, "tracking", "trajectory")
     return config.tracking, config.trajectory
 
 
