@@ -116,8 +116,23 @@ def make_config(values: dict[str, Any]) -> Config:
     checked_home("tracking.dir", config.tracking.dir)
     if config.trajectory.store is not None:
         checked_home("trajectory.store", config.trajectory.store)
+    if config.tracking.tags:
+        _check_tags(config.tracking)
     check(config)
     return config
+
+
+def _check_tags(tracking: Tracking) -> None:
+    """Refuse tags of the user's own that are the program's; a stored run may have been typed so."""
+    from cnn_sweeps.tracking.names import RESERVED  # noqa: PLC0415 -- imports filelock, psutil
+
+    for tag in tracking.tags:
+        if tag in RESERVED or tag.startswith("mlflow."):
+            whose = "MLflow" if tag.startswith("mlflow.") else "cnn_sweeps"
+            raise ConfigError(
+                f"tracking.tags.{tag} is invalid: {whose} writes the tag {tag} itself. "
+                f"Type another name, such as +tracking.tags.my_{tag.rpartition('.')[2]}"
+            )
 
 
 def compose(
