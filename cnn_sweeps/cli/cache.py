@@ -125,7 +125,7 @@ def main(typed: list[str]) -> int:
     others = [each for each in asked.overrides if not each.startswith(CACHE)]
     tracking, trajectory = compose_trajectories(others)
     if trajectory.store is not None:
-        shared = SharedStore(trajectory.store.expanduser())
+        shared = SharedStore(trajectory.store)
         return shared_cache.ACTIONS[action](
             SharedAsked(store=shared, prefix=prefix, others=asked.others, json=asked.json)
         )

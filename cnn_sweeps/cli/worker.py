@@ -86,7 +86,7 @@ class Asked:
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         keys, tracking = _keys(asked.overrides), compose_tracking(asked.overrides)
-        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.expanduser().absolute())}
+        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.absolute())}
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,
@@ -136,6 +136,7 @@ def main(typed: list[str]) -> int:
         find=lambda: replace(
             find_study(asked.study, asked.tracking, asked.storage), tracking=asked.reached
         ),
+        name=asked.study,
         workers=asked.count,
         wait=asked.wait,
         patience=asked.patience,
