@@ -12,7 +12,7 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from cnn_sweeps.data import free_memory
-from cnn_sweeps.errors import DataError
+from cnn_sweeps.errors import ConfigError, DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -63,6 +63,25 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def checked_home(key: str, path: Path) -> Path:
+    """The same of where something is written: a folder called `~` is never made.
+
+    Args:
+        key: the setting that has the path.
+        path: what was typed.
+
+    Raises:
+        ConfigError: nobody knows the home that is meant.
+    """
+    expanded = expand_user(path)
+    if str(expanded).startswith("~"):
+        raise ConfigError(
+            f"{key}={path} begins with a home folder that this machine does not know. "
+            f"Type the whole path: {key}=/FOLDER/..."
+        )
+    return expanded
 
 
 def kind(path: Path) -> Literal["file", "folder", "nothing"]:

@@ -20,7 +20,7 @@ from cnn_sweeps.sweeps.study.order import Prefix
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
-    has_plan,
+    existing_storage,
     open_study,
     refuse_difference,
     store_plan,
@@ -90,12 +90,8 @@ class SweepStudy(TrialQueue):
     @classmethod
     def existing(cls, address: StudyAddress, *, checked: bool = True) -> Self | None:
         """The study, if there is one yet; nothing is created. See `load`."""
-        if not address.begun:
-            return None
-        storage = address.open()
-        with address.refusing():
-            there = has_plan(address, storage, plan=PLAN)
-        return cls._loaded(address, storage, checked=checked) if there else None
+        storage = existing_storage(address, plan=PLAN)
+        return None if storage is None else cls._loaded(address, storage, checked=checked)
 
     @classmethod
     def _ready(

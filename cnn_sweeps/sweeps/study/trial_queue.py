@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +27,7 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
+from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError, reason_of
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
@@ -45,6 +46,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     REPLACED,
     RESAMPLED,
     SCHEDULE,
+    SCHEDULES,
     SLOT,
     TIME_IS_UP,
     TRACEBACK,
@@ -185,10 +187,18 @@ class TrialQueue:
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
-        """Store which items there are."""
+        """Store which items there are, for workers that are at work already as well."""
         plain = schedule.to_json(self.plan.space)
-        self.storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+        stored = (self.attribute(SCHEDULES) or 0) + 1
+
+        def writes(storage: BaseStorage) -> bool:
+            storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+            storage.set_study_user_attr(self._study_id, SCHEDULES, stored)
+            return True
+
+        together(self.storage, writes, lambda: False)
         self.index.follow(schedule)
+        self.index.schedules, self.index.told = stored, NEVER
 
     def reuses_epochs(self, trial: FrozenTrial) -> bool:  # noqa: ARG002 -- whatever a trial is
         """Whether another attempt at a trial begins after the last epoch of this one."""
@@ -294,8 +304,8 @@ class TrialQueue:
 
         That is the first slot whose trajectory nobody trains, or else the first of all.
         """
-        index, items = self.index, self.schedule.items
-        busy, planned = busy_trajectories(index.running), self.planned()
+        index, planned = self.index, self.planned()
+        items, busy = self.schedule.items, busy_trajectories(index.running)
         free = (slot for slot in planned if items[slot].trajectory not in busy)
         found: list[tuple[tuple[bool, int], FrozenTrial | int]] = [
             *(((False, slot), slot) for slot in islice(free, 1)),
@@ -309,12 +319,17 @@ class TrialQueue:
 
     def _brought_in_by(self, slot: int) -> FrozenTrial | None:
         """The item that a claim of this slot brings in, unless it is there."""
-        later = self.schedule.after(slot)
-        return None if later is None or later not in self.planned() else self._item(later)
+        planned, later = self.planned(), self.schedule.after(slot)
+        return None if later is None or later not in planned else self._item(later)
 
     def planned(self) -> Mapping[int, None]:
-        """The slots of the schedule that have no trial, as of the last look, in its order."""
-        if self.index.schedule is None:
+        """The slots of the schedule that have no trial, as of the last look, in its order.
+
+        Where another process has stored other items, it is those of now.
+        """
+        stored = self._told().get(SCHEDULES)
+        if self.index.schedule is None or stored != self.index.schedules:
+            self.index.schedules = stored
             self.read_schedule()
         return self.index.planned
 
@@ -573,10 +588,18 @@ def store_plan(
         study.set_metric_names(list(objectives.names))
 
 
-def has_plan(address: StudyAddress, storage: BaseStorage, *, plan: str) -> bool:
-    """Whether there is a study at an address that carries such a plan."""
-    same = [study for study in storage.get_all_studies() if study.study_name == address.name]
-    return bool(same) and plan in same[0].user_attrs
+def existing_storage(address: StudyAddress, *, plan: str) -> BaseStorage | None:
+    """The storage of a study, to look at it; None where none is there that carries such a plan.
+
+    Nothing is created, and no connection is left open.
+    """
+    if not address.begun:
+        return None
+    with address.refusing(), suppress(UnknownStudyError, KeyError):
+        storage = address.open(make=False)
+        study_id = storage.get_study_id_from_name(address.name)
+        return storage if plan in storage.get_study_user_attrs(study_id) else None
+    return None
 
 
 def refuse_difference(address: StudyAddress, difference: str | None) -> None:

@@ -342,10 +342,11 @@ class RunTrial:
     """Trains a trial's config and logs it as a child of the sweep's run; no test split."""
 
     def __init__(self, study: SweepStudy) -> None:
-        """Open the store that the sweep logs to."""
+        """Open the store that the sweep logs to, for runs beside that of the sweep."""
         self._parent, self._study = study.parent_run_id, study
         self._timed = study.plan.exercise is not None or study.plan.objectives.are_timed
-        self._store = Store.open(study.plan.first.tracking)
+        store = Store.open(study.plan.first.tracking)
+        self._store = store.beside(self._parent) if self._parent else store
 
     def __call__(
         self,
