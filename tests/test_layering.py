@@ -84,6 +84,7 @@ MOVES_NOTHING = (
     "data.files",
     "data.manifest",
     "data.free_memory",
+    "data.kept",
     "data.notices",
     "data.progress",
     "data.readers.unreadable",

@@ -36,13 +36,11 @@ def main(typed: list[str]) -> int:
         all_runs=asked.all_runs,
         top=top,
     )
-    if board.matched:
+    if not board.matched:
+        hints = (f"  {hint}" for hint in board.hints)
+        terminal.warn("\n".join((f"no run in {board.place} matches.", *hints)))
+    if board.matched or asked.csv or asked.json:
         _print(board, asked, top)
-        return 0
-    out = output.console()
-    out.print(f"no run in {board.place} matches.", soft_wrap=True)
-    for hint in board.hints:
-        out.print(f"  {hint}", soft_wrap=True)
     return 0
 
 

@@ -87,7 +87,7 @@ def _overview(asked: Namespace) -> int:
             out.print(f"  {', '.join(map(found.name, group))}", soft_wrap=True)
     if asked.output:
         _write(asked.output, data_page.page(found, config.augment))
-        out.print(f"contact sheet: {asked.output}")
+        out.print(f"contact sheet: {asked.output}", soft_wrap=True)
     return 0
 
 

@@ -14,6 +14,7 @@ from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import Record
+from cnn_sweeps.runs.recorded.verdict import same_bits
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
@@ -108,7 +109,7 @@ def show(difference: Difference, out: Output) -> None:
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Pair]:
     names = [*one, *(name for name in other if name not in one)]
     pairs = {name: (one.get(name), other.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    return {name: pair for name, pair in pairs.items() if not same_bits(*pair)}
 
 
 def _identity(record: Record) -> dict[str, Any]:

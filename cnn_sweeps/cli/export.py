@@ -42,7 +42,7 @@ def main(typed: list[str]) -> int:
         return 0
     out = output.console()
     made = run.export(folder, asked.format, places=places, trust=asked.trust)
-    out.print(f"{folder}: {run.name}")
+    out.print(f"{folder}: {run.name}", soft_wrap=True)
     out.print(f"  {'  '.join(made.files)}", soft_wrap=True)
     out.print(
         f"  test accuracy {made.accuracy_after:.4f}, of the original {made.accuracy:.4f}; "

@@ -179,7 +179,7 @@ def _print(
     out = output.console()
     out.heading(record.name, f"  ({split} images)")
     for path in written:
-        out.print(f"  {into / Path(path).name if into else path}")
+        out.print(f"  {into / Path(path).name if into else path}", soft_wrap=True)
     for line in left_out:
         out.print(f"  {line}", soft_wrap=True)
     if into is None and written:

@@ -77,7 +77,7 @@ def show(asked: SharedAsked) -> int:
         writers, every = [", ".join(row["writers"]) for row in rows], f"{COMMAND} --json"
         table(rows, "written by", writers, every=every).show(out)
         epochs = pluralize(sum(row["epochs"] for row in rows), "epoch")
-        out.print(f"{count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}")
+        out.print(f"{count(rows)}, {epochs}; {taken / MB:,.1f} MB in {asked.place}", soft_wrap=True)
     return 0
 
 

@@ -7,7 +7,6 @@ import yaml
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.runs.recorded import lookup
@@ -15,7 +14,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, images
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
     CONFIG_FILE,
@@ -54,10 +53,10 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
     out = output.console()
     newest = lookup.newest_run(runs)
     out.heading(newest.name)
-    out.print(f"config hash      {newest.config_hash}")
+    out.print(f"config hash      {newest.config_hash}", soft_wrap=True)
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
         if tag in newest.tags:
-            out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}")
+            out.print(f"{tag.replace('_', ' '):<16} {newest.tags[tag]}", soft_wrap=True)
     if newest.ending != newest.status:
         out.print(f"{'stopped':<16} by a callback: {newest.tags[BY_CALLBACK]}", soft_wrap=True)
     for line in newest.tags.get(LINEAGE, "").splitlines():
@@ -72,23 +71,26 @@ def show(store: Store, runs: Sequence[RunRecord]) -> None:
 def _section(out: Output, title: str, text: str) -> None:
     out.print()
     out.heading(title)
-    out.print(text.rstrip())
+    out.print(text.rstrip(), soft_wrap=True)
 
 
 def _stored(store: Store, run: RunRecord, path: str) -> str:
-    try:
-        return store.read_text(run.run_id, path)
-    except StoreError:
+    content = artifacts.read_file(store, run, path)
+    if content is None:
         return f"(run {run.run_id} ended before {path} was stored)"
+    return content.decode(errors="replace")
 
 
 def _images(store: Store, run: RunRecord) -> str:
     """Images per class and split, and what should be known; a run of an early release has none."""
-    try:
-        stored = json.loads(store.read_text(run.run_id, IMAGES_FILE))
-        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
-    except (StoreError, ValueError, KeyError, TypeError):
+    content = artifacts.read_file(store, run, IMAGES_FILE)
+    if content is None:
         return "(not stored)"
+    try:
+        stored = json.loads(content)
+        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
+    except (ValueError, KeyError, TypeError):
+        return f"({IMAGES_FILE} was changed or damaged)"
 
 
 def _metrics(run: RunRecord) -> str:

@@ -1,7 +1,6 @@
 """`cnn-sweeps ui`: MLflow's pages over the right store, until Ctrl-C."""
 
 import errno
-import os
 import socket
 from contextlib import suppress
 
@@ -9,9 +8,9 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.composition.validate import compose_tracking
-from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import RunRecord, Store, pages, queries
+from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.server import HOST, serving_store
 
 PORT = 5000
@@ -107,11 +106,10 @@ def _say_pages(store: Store, server: str, sweep: RunRecord | None) -> None:
 def _open(tracking: Tracking) -> Store:
     store = Store.open_existing(tracking)
     if store is None:
-        place = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or tracking.dir.absolute()
-        shown = without_password(str(place))
         raise StoreError(
-            f"there are no runs in {shown}.\n  Look elsewhere with tracking.dir=FOLDER or "
-            "tracking.uri=URI, or create some: cnn-sweeps data=digits"
+            f"there are no runs in {resolve(tracking)}.\n"
+            "  Look elsewhere with tracking.dir=FOLDER or tracking.uri=URI, or create some: "
+            "cnn-sweeps data=digits"
         )
     return store
 

@@ -14,6 +14,7 @@ from cnn_sweeps.config.fields import (
     find,
     keys_of,
     names_of,
+    put,
     typed,
     unknown_key,
 )
@@ -54,13 +55,13 @@ def load(container: Mapping[str, Any]) -> Config:
 
 
 def with_values(plain: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a config with others in their places, by dotted keys; in place."""
+    """Plain values of a config with others in their places, by dotted keys; in place.
+
+    Raises:
+        ConfigError: a key below a value that has none.
+    """
     for key, value in values.items():
-        *groups, name = key.split(".")
-        inner = plain
-        for group in groups:
-            inner = inner[group]
-        inner[name] = value
+        put(plain, key, value)
     return plain
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from cnn_sweeps.config.fields import active, unknown_key
+from cnn_sweeps.config.fields import active, put, unknown_key
 from cnn_sweeps.config.schema import DECAYING, Config, Schedule
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.dotted import dotted
@@ -123,12 +123,9 @@ def with_changes(config: Config, changes: Mapping[str, Any], load: Load) -> Conf
     for key in sorted(named):  # a mapping before its parts
         if not is_changeable(config, key):
             refuse_change(config, key)
-        *groups, name = key.split(".")
-        values = plain
-        for group in groups:
-            values = values[group]
-        values[name] = named[key]
-        optimizer["params"].pop(IN_PARAMS.get(key), None)
+        put(plain, key, named[key])
+        if isinstance(params := optimizer["params"], dict):  # else it is refused below
+            params.pop(IN_PARAMS.get(key), None)
     return load(plain)
 
 
@@ -285,7 +282,8 @@ def is_changeable(config: Config, key: str) -> bool:
         may = may and _may_change(known[part])
         value = getattr(value, part)
     if may and is_dataclass(value):
-        raise ConfigError(f"{key} is a group: change one of its keys, such as {key}.name.")
+        inner = next(each for each in changeable_keys(config) if each.startswith(f"{key}."))
+        raise ConfigError(f"{key} is a group: change one of its keys, such as {inner}.")
     return may
 
 

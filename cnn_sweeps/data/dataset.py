@@ -97,7 +97,7 @@ def assemble(
         if rules > 1 and not scaled:
             check_visible(found, parts[f"x_{split}"].where)
     count = _classes(y["train"], parts["y_train"].where)
-    for split in y.keys() - {"train"}:
+    for split in [name for name in y if name != "train"]:
         _within(y[split], count, parts[f"y_{split}"].where)
     return Content(
         name=name,

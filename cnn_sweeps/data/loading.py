@@ -1,27 +1,18 @@
 """From the `data` config group to a `Dataset`."""
 
-import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from cnn_sweeps.config.rules import DATA, least_number
-from cnn_sweeps.config.schema import Data, DigitsData, Split
+from cnn_sweeps.config.schema import Data, Split
 from cnn_sweeps.data import free_memory
-from cnn_sweeps.data.arrays import Images, View
 from cnn_sweeps.data.dataset import Content, Dataset, digest
 from cnn_sweeps.data.notices import notices_of
 from cnn_sweeps.data.readers import reader_of
-from cnn_sweeps.data.readers.catalog import PUBLISHED
-from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.data.split import divide, refuse_unused
 from cnn_sweeps.text.escape import printable
 
 DIVIDES = ("limit", "validation_fraction", "split_seed")
 """Settings that divide images, and that no reader knows."""
-MOST_KEPT = 2
-"""Data sets that a process keeps."""
-_kept: dict[Data, Dataset] = {}
 
 
 def load(config: Data) -> Dataset:
@@ -82,79 +73,6 @@ def divide_content(content: Content, config: Data) -> Dataset:
     # What was published is known; only a user's own images are looked at.
     own = tuple(notices_of(dataset)) if rules > 1 else ()
     return replace(dataset, notices=tuple(map(printable, (*content.notices, *own))))
-
-
-def load_cached(config: Data) -> Dataset:
-    """The images of a config; the trials of a sweep in one process share them."""
-    dataset = _kept.get(config) or load(config)
-    keep(config, dataset)
-    return dataset
-
-
-def keep(config: Data, dataset: Dataset) -> None:
-    """Let `load_cached` answer with these images; those that were asked for longest ago go."""
-    _kept.pop(config, None)
-    _kept[config] = dataset  # last, which is forgotten last
-    for oldest in list(_kept)[:-MOST_KEPT]:
-        _kept.pop(oldest, None)
-
-
-def in_a_file(dataset: Dataset) -> bool:
-    """Whether the images stay in a file of the cache, so that having them takes little."""
-    return isinstance(dataset.x_train, View) and isinstance(dataset.x_train.base, RowFile)
-
-
-@dataclass(frozen=True)
-class HandedOver:
-    """Decoded image files for another process, which would look at every file again.
-
-    A copy that is made where they are in the cache no more is empty: that process looks.
-
-    Attributes:
-        datasets: by their configs.
-    """
-
-    datasets: Mapping[Data, Dataset]
-
-    @classmethod
-    def kept(cls) -> "HandedOver":
-        """What this process keeps, without names of files, which no trial tells."""
-        return cls({each: _nameless(found) for each, found in _kept.items() if in_a_file(found)})
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy opens the files itself."""
-        return _opened, (pickle.dumps(dict(self.datasets)),)
-
-    def keep(self) -> None:
-        """Let `load_cached` answer with them."""
-        for config, dataset in self.datasets.items():
-            keep(config, dataset)
-
-
-def _opened(pickled: bytes) -> HandedOver:
-    try:
-        return HandedOver(pickle.loads(pickled))  # noqa: S301 -- this program's, a moment ago
-    except (OSError, ValueError):
-        return HandedOver({})
-
-
-def _nameless(dataset: Dataset) -> Dataset:
-    def bare(images: Images) -> Images:
-        return replace(images, names=()) if isinstance(images, View) else images
-
-    x_train, x_val, x_test = map(bare, (dataset.x_train, dataset.x_val, dataset.x_test))
-    return replace(dataset, x_train=x_train, x_val=x_val, x_test=x_test)
-
-
-def look_again() -> None:
-    """Forget the images of a user's own: their files may have changed since the last call.
-
-    In a notebook one process trains, moves files to another class, and trains again. What was
-    published is known by its digest, or comes with a package.
-    """
-    for config in list(_kept):
-        if config.name not in PUBLISHED and not isinstance(config, DigitsData):
-            _kept.pop(config, None)
 
 
 def as_read(config: Data, dataset: Dataset) -> Data:

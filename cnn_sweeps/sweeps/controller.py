@@ -26,7 +26,6 @@ from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.attributes import (
     CONFIG_HASH,
-    CPU_SLOTS,
     FAILURES_ALLOWED,
     OPEN,
     PARENT,
@@ -103,7 +102,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             with address.refusing():
                 study = _prepare(address, plan, store, budget)
                 announce(study)
-                outcome = _carry_on(study, request, store, display, publisher, interrupts)
+                beside = store.beside(study.parent_run_id or "")
+                outcome = _carry_on(study, request, beside, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
     study = outcome.study
@@ -179,6 +179,8 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         note_software(study)
+        if plan.exercise is not None:
+            CpuShare.of(study, budget)  # before a worker elsewhere, which waits for the run, says
         _prepare_parent(study, store)
     return study
 
@@ -278,7 +280,9 @@ class CpuShare:
 
     @classmethod
     def of(cls, study: SweepStudy, budget: Budget) -> "CpuShare":
-        """As many workers as are asked for and have something to do."""
+        """As many workers as are asked for and have something to do; elsewhere others decide."""
+        if budget.elsewhere:
+            return cls(workers=1, slots=1)
         workers = max(1, min(budget.n_jobs, study.counts().waiting))
         slots = _cpu_slots(study, budget, workers)
         return cls(workers=min(workers, slots), slots=slots)
@@ -388,13 +392,7 @@ def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:
     if study.plan.exercise is None:
         slots = len(study.look().taken) + len(study.planned())
         return max(workers, min(budget.n_jobs, slots))
-    kept = study.optuna_study.user_attrs.get(CPU_SLOTS)
-    if kept is None:
-        counts = study.counts()
-        kept = max(workers, min(budget.n_jobs, counts.total))
-        if counts.waiting:
-            study.optuna_study.set_user_attr(CPU_SLOTS, kept)
-    return int(kept)
+    return study.kept_cpu_slots(max(workers, min(budget.n_jobs, study.counts().total)))
 
 
 def _ended_before(study: SweepStudy) -> list[TrialEnded]:

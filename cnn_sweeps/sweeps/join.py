@@ -20,7 +20,7 @@ from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete
-from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, FAILURES_ALLOWED, RETRIES_ALLOWED
+from cnn_sweeps.sweeps.study.attributes import FAILURES_ALLOWED, RETRIES_ALLOWED
 from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.log import logged_worker
 from cnn_sweeps.sweeps.study.recovery import requeue_interrupted
@@ -34,6 +34,7 @@ from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.artifacts import run_by_id
 from cnn_sweeps.tracking.patience import patient
 
 GRACE = 20.0
@@ -54,6 +55,7 @@ class Join:
         wait: seconds to wait for the study, and for more of its trials.
         say: tells what is waited for.
         view: shows the trials of these workers, with the counts of the study.
+        name: what was typed of the study's name; a study of another name may be an earlier one.
         patience: seconds to wait for a server that is away; None for what the sweep was told.
         trust: whether code of the user's that travels with the study may run here.
         execute: dotted path of what carries out a trial, for tests; None to train it.
@@ -64,6 +66,7 @@ class Join:
     wait: float
     say: Callable[[str], None]
     view: Callable[[SweepStudy], View]
+    name: str | None = None
     patience: float | None = None
     trust: bool = False
     execute: str | None = None
@@ -91,9 +94,12 @@ class Join:
 
     def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
         """Pull trials of a study that can be carried out here."""
-        slots = study.optuna_study.user_attrs.get(CPU_SLOTS) if study.plan.exercise else None
-        workers = min(self.workers, slots or self.workers)
-        threads, seats = max(1, cores() // (slots or workers)), devices.seats()
+        slots = self._cpu_slots(study)
+        workers, threads, seats = (
+            min(self.workers, slots),
+            max(1, cores() // slots),
+            devices.seats(),
+        )
         known = study.optuna_study.user_attrs
         budget = Budget(
             retries=known.get(RETRIES_ALLOWED, Budget.retries),
@@ -128,27 +134,29 @@ class Join:
                 raise KeyboardInterrupt(interrupts.number)
         return study.counts()
 
+    def _cpu_slots(self, study: SweepStudy) -> int:
+        """Into how many shares the cores of this host are divided."""
+        if study.plan.exercise is None:
+            return self.workers
+        return study.kept_cpu_slots(min(self.workers, study.counts().total))
+
     def _found(self, interrupts: Interrupts) -> SweepStudy:
         """The study, waited for as long as it takes, with a queue and a run in MLflow."""
         until, told = time.monotonic() + self.wait, False
         with ExitStack() as waits:
             while True:
                 interrupts.heed()
-                missing: Exception | None = None
+                late = time.monotonic() > until
                 try:
-                    address = self.find()
-                    study = SweepStudy.existing(address, checked=False)
-                    if study is not None and study.parent_run_id is not None:
+                    study = self._begun()
+                    if late or self._is_meant(study):
                         return study
-                except UnknownStudyError as error:
-                    missing = error
-                if time.monotonic() > until:
-                    raise missing or StoreError(
-                        f"the study {address.name} in {address} was never begun: "
-                        "start its sweep with cnn-sweeps -m."
-                    )
+                    lacks = f"{study.address.name} has ended"
+                except UnknownStudyError as missing:
+                    if late:
+                        raise
+                    lacks = first_line(missing)
                 if not told:
-                    lacks = first_line(missing) if missing else f"{address.name} is not begun"
                     self.say(
                         f"{lacks.rstrip('.:')}: waiting, up to {self.wait:g} s ({option('wait')})"
                     )
@@ -156,19 +164,37 @@ class Join:
                     told = True
                 time.sleep(LOOK)
 
+    def _begun(self) -> SweepStudy:
+        """The study as it is now, to look at it.
+
+        Raises:
+            UnknownStudyError: it is not there, or its controller has not got so far.
+        """
+        address = self.find()
+        study = SweepStudy.existing(address, checked=False)
+        if study is None or study.parent_run_id is None:
+            raise UnknownStudyError(
+                f"the study {address.name} in {address} is not begun.\n"
+                "  Start its sweep with cnn-sweeps -m."
+            )
+        return study
+
+    def _is_meant(self, study: SweepStudy) -> bool:
+        """Whether it is the study that was typed, and not the end of another, begun before it."""
+        counts = study.counts()
+        return study.address.name == self.name or study.is_open or counts.finished < counts.total
+
 
 def _store(study: SweepStudy) -> Store:
     """The store that the sweep logs to, which must be the same from here.
 
     Raises:
-        StoreError: it has no run of the sweep.
+        StoreError: it has no run of the sweep, or cannot be written from here.
     """
     tracking = study.plan.first.tracking
     store = Store.open_existing(tracking)
-    with suppress(StoreError):
-        if store is not None:
-            store.get(study.parent_run_id or "")
-            return store
+    if store is not None and run_by_id(store, study.parent_run_id or "") is not None:
+        return Store.open(tracking)  # to write
     from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
 
     raise StoreError(

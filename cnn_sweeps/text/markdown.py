@@ -7,13 +7,16 @@ from urllib.parse import quote
 
 from cnn_sweeps.text.escape import one_line, printable
 
-MARKUP: Final = re.compile(r"[`*]|<(?=[\w/!?])|(?<=\])[(:]|\\(?=[!-/:-@\[-`{-~]|$)")
+MARKUP: Final = re.compile(
+    r"[`*]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|<(?=[\w/!?])|&(?=#?\w+;)|(?<=\])[(:]"
+    r"|\\(?=[!-/:-@\[-`{-~]|$)"
+)
 """What means something: code, emphasis, HTML, the address of a link, what takes that away."""
 
 
 def plain_text(text: str) -> str:
     """A text that is one line of text in Markdown too, with no markup of its own."""
-    # A < alone opens nothing: "loss 0.19 <= 0.2" stays as it is.
+    # A < alone opens nothing: "loss 0.19 <= 0.2" stays as it is, and so does the _ of val_loss.
     return MARKUP.sub(r"\\\g<0>", one_line(text))
 
 

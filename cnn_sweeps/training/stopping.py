@@ -30,14 +30,8 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
     """Refuse what watches validation images without any, before anything is loaded.
 
     Raises:
-        ConfigError: a rule that stops it, an average or a schedule, and no image would be held out;
-            or an average of one epoch.
+        ConfigError: a rule that stops it, an average or a schedule, and no image would be held out.
     """
-    if trainer.weight_averaging is not None and trainer.epochs == 1:
-        raise ConfigError(
-            f"trainer.weight_averaging={trainer.weight_averaging} has nothing to average: "
-            "trainer.epochs=1.\nType trainer.epochs=2 or more, or trainer.weight_averaging=null."
-        )
     if validation_fraction:
         return
     early, schedule = trainer.early_stopping, trainer.schedule
@@ -65,6 +59,19 @@ def check(trainer: TrainerConfig, validation_fraction: float) -> None:
             f"trainer.schedule.name=reduce_on_plateau watches {schedule.monitor}, but "
             "data.validation_fraction=0 holds out no images.\n"
             "Type data.validation_fraction=0.1, or trainer.schedule.monitor=loss."
+        )
+
+
+def check_average(trainer: TrainerConfig) -> None:
+    """Refuse the average of a training of one epoch.
+
+    Raises:
+        ConfigError: with both ways out.
+    """
+    if trainer.weight_averaging is not None and trainer.epochs == 1:
+        raise ConfigError(
+            f"trainer.weight_averaging={trainer.weight_averaging} has nothing to average: "
+            "trainer.epochs=1.\nType trainer.epochs=2 or more, or trainer.weight_averaging=null."
         )
 
 

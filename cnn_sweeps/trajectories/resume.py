@@ -99,8 +99,9 @@ def open_epoch_source(
         StoreError: what is trained cannot be stored.
     """
     config = asked.config
+    recent = config.trainer.weight_averaging or 0
     if not config.trajectory.reuse:
-        yield FreshTraining(trainer=trainer, recent=config.trainer.weight_averaging or 0)
+        yield FreshTraining(trainer=trainer, recent=recent)
         return
     entry = asked.chain()
     _describe(entry, config, asked.environment)
@@ -112,6 +113,7 @@ def open_epoch_source(
         goes_on=not (own_network(config.model) and has_untracked_state(trainer.model)),
         epoch_mb=config.trajectory.epoch_mb,
         wanted=asked.wanted.weights,
+        recent=recent,
         shared=Sharing.of(entry, config, asked.environment),
     )
     try:
@@ -154,6 +156,7 @@ class ResumedTraining:
         goes_on: whether training can go on from what is stored; else it begins at the start.
         epoch_mb: size of a state beyond which only some epochs keep theirs; see `Retention`.
         wanted: epochs that keep their weights all the same.
+        recent: how many of the last epochs do.
         shared: what is read from others and given to them; None for nothing.
         trained: numbers of the epochs that were trained here.
         read: what was read, by number.
@@ -167,6 +170,7 @@ class ResumedTraining:
     goes_on: bool = True
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
+    recent: int = 0
     shared: Sharing | None = None
     trained: set[int] = field(default_factory=set)
     read: dict[int, EpochRecord] = field(default_factory=dict)
@@ -318,8 +322,7 @@ class ResumedTraining:
         if self.shared.audits(number) and not self._audited(found):
             return True
         entry, own = self._chain.place(number, self._known)
-        retention = Retention(epoch_mb=self.epoch_mb, wanted=self.wanted)
-        kept = entry.adopt(found.record, found.contents, known=own, retention=retention)
+        kept = entry.adopt(found.record, found.contents, known=own, retention=self._retention())
         self._known, self._live = [*self._known, kept], None
         self.shared.read.add(number)
         return True
@@ -425,13 +428,18 @@ class ResumedTraining:
             run_id=self.run_id,
             known=own,
             unchanged={key for key, _ in before.items() & self._untrained.items()},
-            retention=Retention(
-                epoch_mb=self.epoch_mb,
-                wanted=[*self.wanted, *self._best],
-                metrics=self.trainer.metrics.directions if self.trainer.metrics else {},
-            ),
+            retention=self._retention(),
         )
         self._replace(kept)
+
+    def _retention(self) -> Retention:
+        """Which epochs keep their weights now."""
+        return Retention(
+            epoch_mb=self.epoch_mb,
+            wanted=[*self.wanted, *self._best],
+            metrics=self.trainer.metrics.directions if self.trainer.metrics else {},
+            recent=self.recent,
+        )
 
     def _replace(self, kept: EpochRecord) -> None:
         """Know an epoch as it is stored now; what went on from another one is forgotten."""

@@ -26,11 +26,13 @@ class Retention:
         wanted: further epochs that keep their weights: with them this run or others end.
         metrics: what is measured besides, by what a stored value goes by, and whether more of it
             is better: the best epoch by each keeps its weights too.
+        recent: so many of the last epochs keep their weights, for an average of them.
     """
 
     epoch_mb: float | None = None
     wanted: Collection[int] = ()
     metrics: Mapping[str, bool] = field(default_factory=dict)
+    recent: int = 0
 
     def weights(
         self,
@@ -50,7 +52,8 @@ class Retention:
         values = {one.number: one.epoch.metrics for one in history}
         best = {_best(values, name, rising) for name, rising in MONITORS.items()}
         best |= {_best(measured or {}, name, rising) for name, rising in self.metrics.items()}
-        return {*self.wanted, *(number for number in best if number is not None)}
+        last = {one.number for one in history[max(0, len(history) - self.recent) :]}
+        return {*self.wanted, *last, *(number for number in best if number is not None)}
 
     def keeps_all(self, size: int) -> bool:
         """Whether all epochs keep their weights, where a state has so many bytes."""

@@ -230,7 +230,7 @@ class Sharing:
         """
         number = epoch.number
         self.audited.add(number)
-        same = found.record.epoch.result == epoch.result and all(
+        same = found.record.matches(replace(found.record, epoch=epoch)) and all(
             key in state and _bits(value) == _bits(state[key])
             for key, value in found.arrays.items()
         )

@@ -20,6 +20,7 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs.recorded.leaderboard import (
+    ABOUT,
     NO_SETTINGS,
     Leaderboard,
     Names,
@@ -350,9 +351,29 @@ def test_a_filter_that_nothing_fits_is_no_error(
 ) -> None:
     """A name in it that no run has is told, with what is near."""
     assert compare.main(["--where", "metrics.val_acuracy > 0", f"tracking.dir={runs.dir}"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    first, second = said.err.splitlines()
     assert first.endswith("matches.")
-    assert second == "  no run has val_acuracy; similar: val_accuracy"
+    assert second.strip() == "no run has val_acuracy; similar: val_accuracy"
+    assert not said.out
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        pytest.param("--json", "[]", id="json"),
+        pytest.param("--csv", ",".join(ABOUT), id="csv"),
+    ],
+)
+@pytest.mark.parametrize("hashes", [[], ["aaaa"]], ids=["of all", "of a hash"])
+def test_a_program_gets_its_form_where_nothing_fits(
+    runs: Store, capsys: pytest.CaptureFixture[str], form: str, expected: str, hashes: list[str]
+) -> None:
+    """Also where hashes are typed that are there and do not fit."""
+    where = ["--where", "metrics.val_accuracy > 9", f"tracking.dir={runs.dir}"]
+    assert compare.main([*hashes, form, *where]) == 0
+    assert capsys.readouterr().out.strip() == expected
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")

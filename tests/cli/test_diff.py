@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_environment_and_metrics_are_compared() -> None:
     assert difference.metrics["test_accuracy"] == (0.6, None)
     assert "loss" not in difference.metrics
     assert "avx2 fma" in shown(difference)
+
+
+def test_what_is_no_number_on_both_sides_is_no_difference() -> None:
+    """Two runs whose loss has become NaN in the same epoch."""
+    lost = epochs(2.0, math.nan), {"test_loss": math.nan, "test_accuracy": 0.6}
+    left, right = (record(epochs=lost[0], metrics={**lost[1]}) for _ in range(2))
+    found = Difference.between(left, right)
+    assert not found.epochs
+    assert not found.metrics
+    assert between(epochs=lost[0]).epochs.keys() == {"epoch 2 loss"}
 
 
 def test_the_file_of_a_users_own_function_is_compared() -> None:

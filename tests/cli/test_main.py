@@ -38,6 +38,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["data.validation_fraction=1.5"], "from 0 below 1", id="fraction"),
         pytest.param(["trainer.stop_at_loss=-1"], "a number from 0 or null", id="threshold"),
         pytest.param(["shwo"], "Did you mean show?", id="command"),
+        pytest.param(
+            ["tracking.dir=x", "show", "abcd"],
+            "Type the command first: cnn-sweeps show",
+            id="command-behind",
+        ),
         pytest.param(["model.filters=[1,2"], "cannot be read", id="syntax"),
         pytest.param(["model.filters=1,2"], "Type cnn-sweeps -m model.filters=1,2", id="no-m"),
         pytest.param(["data=npz"], "data.path is required", id="mandatory"),
@@ -275,6 +280,7 @@ def test_the_help_has_a_line_for_each_command() -> None:
     """Whoever types nothing but `--help` finds all of them."""
     told = (Path(validate.config_dir()) / "config.yaml").read_text(encoding="utf-8")
     assert [name for name in main.COMMANDS if f"  cnn-sweeps {name} " not in told] == []
+    assert [name for name in (*main.FLAGS, "--version") if f" {name} " not in told] == []
 
 
 def test_hydras_info_works(tmp_path: Path) -> None:

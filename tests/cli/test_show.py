@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from cnn_sweeps.cli import show
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.tracking import Store
-from cnn_sweeps.tracking.names import BY_CALLBACK, LINEAGE
+from cnn_sweeps.tracking.names import BY_CALLBACK, LINEAGE, TRAJECTORY_HASH
 
 FIRST, SECOND = "abcd" + "1" * 60, "abcd" + "2" * 60
 IMAGES = {
@@ -39,6 +40,22 @@ def test_one_experiment_is_shown_with_all_its_runs(
     shown = capsys.readouterr().out
     for part in (FIRST, "seed: 7", "val_accuracy  0.875", "python: 3.11.0", "2 runs"):
         assert part in shown
+
+
+def test_what_is_copied_is_on_one_line(
+    runs: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashes, and values of the config, in a terminal of the usual width."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "/".join(["pictures"] * 12)
+    with runs.start_run("newest", tags={"config_hash": SECOND, TRAJECTORY_HASH: FIRST}) as run:
+        run.log_text(f"path: {path}\n", "config.yaml")
+    show.show(runs, lookup.one_experiment(runs, SECOND))
+    lines = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert f"config hash      {SECOND}" in lines
+    assert f"trajectory hash  {FIRST}" in lines
+    assert f"path: {path}" in lines
 
 
 def test_a_training_that_changes_is_shown_with_its_segments(
@@ -102,6 +119,14 @@ def test_looking_makes_no_store(prefix: str, message: str) -> None:
     with pytest.raises(UnknownHashError, match=message):
         show.main([prefix])
     assert not list(Path().iterdir())
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_the_store_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that only the environment names, without its password."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////nowhere/runs.db")
+    with pytest.raises(UnknownHashError, match=r"abcd, in /nowhere/runs.db\."):
+        show.main(["abcd"])
 
 
 def test_the_images_that_were_read_are_shown(

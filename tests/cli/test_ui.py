@@ -49,7 +49,7 @@ def test_what_is_no_place_is_refused(word: str, said: str) -> None:
 
 def test_where_no_run_was_ever_logged(in_tmp: Path) -> None:
     """That is said, and nothing is made."""
-    with pytest.raises(StoreError, match="there are no runs in .*mlruns.\n"):
+    with pytest.raises(StoreError, match="there are no runs in .*mlruns/mlflow.db.\n"):
         ui.main([])
     assert list(in_tmp.iterdir()) == []
 

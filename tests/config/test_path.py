@@ -168,6 +168,18 @@ def test_the_first_segment_is_the_trajectory_of_a_training_that_never_changes() 
         pytest.param(
             ({"first": 5, "optimizer": "sgd"},), "such as trainer.optimizer.name", id="group"
         ),
+        *(
+            pytest.param(({"first": 5, key: value},), said, id=key)
+            for key, value, said in (
+                ("class_weight.cat", 2, "=none has no keys"),
+                ("optimizer.learning_rate.x", 1, "takes a number above 0"),
+                ("augment.flip.x", 1, "augment.flip=none has no keys"),
+                ("optimizer.params.momentum.x", 1, "momentum=null has no keys"),
+                ("optimizer.params", None, "params=null is invalid"),
+                ("optimizer.params", [1], "takes a group of key: value"),
+                ("augment", 1, "such as augment.flip"),
+            )
+        ),
         pytest.param(({"first": 5, "batch_size": 0},), "from epoch 5: trainer.batch", id="value"),
         pytest.param(({"first": 11, **SLOW},), "after the last one of trainer.epochs=10", id="end"),
         pytest.param(({"first": 0, **SLOW},), "an integer from 1", id="epoch 0"),

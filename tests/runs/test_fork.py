@@ -141,6 +141,8 @@ def test_what_is_no_part_of_the_trajectory_holds_for_all_of_it() -> None:
         pytest.param(8, (f"{RATE}=-1",), "a number above 0", id="no value"),
         pytest.param(8, ("trainer.schedule.name=exponential",), "end_factor", id="impossible"),
         pytest.param(8, ("trainer.phases=[]",), "phases cannot change", id="phases"),
+        pytest.param(8, ("trainer.class_weight.cat=2",), "Give all of it: {cat: 2}.", id="below"),
+        pytest.param(8, ("trainer.stop_at.val_loss=1",), "stop_at=null has no keys", id="stop"),
     ],
 )
 def test_what_cannot_be_is_refused(epoch: int, typed: tuple[str, ...], said: str) -> None:

@@ -19,6 +19,8 @@ from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.comparison.chart import NAME
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.tables import MINUS
+from cnn_sweeps.sweeps.join import Join
+from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.cells import laid_out
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -101,6 +103,22 @@ def test_what_is_left_of_an_exercise_has_the_threads_of_what_is_done(tmp_path: P
     assert controller._cpu_slots(held, budget, workers=1) == 4
     assert controller._cpu_slots(held, Budget(n_jobs=0), workers=1) == 4
     assert controller._cpu_slots(study(tmp_path, name="search"), budget, workers=1) == 1
+
+
+def test_an_exercise_without_workers_here_has_the_threads_of_the_first_that_join(
+    tmp_path: Path,
+) -> None:
+    """Who only looks on divides no cores; whoever joins later goes on as the first did."""
+    held = study(tmp_path, filters())
+    controller.fill_queue(held, Budget(n_jobs=0, elsewhere=True))
+    controller.CpuShare.of(held, Budget(n_jobs=0, elsewhere=True))
+
+    def shares(count: int) -> int:
+        given = {"find": lambda: held.address, "workers": count, "wait": 0.0, "say": print}
+        return Join(**given, view=lambda _: View())._cpu_slots(held)
+
+    assert [shares(3), shares(8)] == [3, 3]
+    assert controller.CpuShare.of(held, Budget(n_jobs=8)).slots == 3
 
 
 def test_trials_with_other_threads_are_scored_in_other_processes() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,35 @@ def test_workers_that_come_after_the_end_leave_at_once(
     monkeypatch.setattr(join, "_store", lambda _: None)
     made = begun(tmp_path)
     Worker(study=made, execute=instant).work()
-    counts = joined(made, wait=600.0, execute="fakes:missing").work(Interrupts())
+    asked = joined(made, wait=600.0, name="study", execute="fakes:missing")
+    counts = asked.work(Interrupts())
     assert (counts.total, counts.finished) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "waits"),
+    [("lab", 0, True), (None, 0, True), ("lab-old", 0, False), ("lab", 1, False)],
+    ids=["prefix", "newest", "its name", "not ended"],
+)
+def test_the_end_of_an_earlier_study_is_not_what_was_typed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str | None,
+    left: int,
+    waits: bool,
+) -> None:
+    """Workers often come before their sweep; after waiting in vain they take what there is."""
+    made = study(tmp_path, plan(TWO), name="lab-old")
+    fill_queue(made, Budget())
+    made.optuna_study.set_user_attr(PARENT, "0" * 32)
+    Worker(study=made, execute=instant).work(most=2 - left)
+    monkeypatch.setattr(join, "LOOK", 0.01)
+    monkeypatch.setattr(join.forkserver, "warming_up", nullcontext)
+    told: list[str] = []
+    asked = joined(made, name=name, wait=0.05, say=told.append)
+    with on_command_line():
+        assert asked._found(Interrupts()).address == made.address
+    assert told == (["lab-old has ended: waiting, up to 0.05 s (--wait)"] if waits else [])
 
 
 def test_failures_are_those_that_the_sweep_allows(

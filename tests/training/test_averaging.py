@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import configs
 import numpy as np
 import pytest
 from networks import dataset, experiment
 
 from cnn_sweeps.config.schema import EarlyStopping, TrainerConfig
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.runs.composition.validate import make_config
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingResult, WeightAverage
 
@@ -195,19 +197,18 @@ def test_an_average_is_held_against_an_epoch_as_epochs_are(
     assert averaging._is_better(config, candidate, than=epoch) is taken
 
 
-@pytest.mark.parametrize(
-    ("config", "held_out", "said"),
-    [
-        (CONFIG, 0.0, "trainer.weight_averaging=3 lets validation images decide"),
-        (replace(CONFIG, epochs=1), 0.1, "has nothing to average: trainer.epochs=1"),
-    ],
-)
-def test_what_cannot_be_averaged_is_refused(
-    config: TrainerConfig, held_out: float, said: str
-) -> None:
+def test_what_cannot_be_averaged_is_refused() -> None:
     """Before anything is trained, with what to type."""
-    with pytest.raises(ConfigError, match=said):
-        stopping.check(config, held_out)
+    with pytest.raises(ConfigError, match="weight_averaging=3 lets validation images decide"):
+        stopping.check(CONFIG, 0.0)
+    with pytest.raises(ConfigError, match=r"has nothing to average: trainer\.epochs=1"):
+        make_config(configs.values(trainer={"epochs": 1, "weight_averaging": 3}))
+
+
+def test_a_segment_of_one_epoch_is_averaged_with_the_others() -> None:
+    """Only of the whole training one epoch is too few."""
+    trainer = {"epochs": 5, "weight_averaging": 3, "schedule": {"name": "wsd"}}
+    assert make_config(configs.values(trainer=trainer)).trainer.epochs == 5
 
 
 def test_a_logged_average_is_read_again() -> None:

@@ -129,6 +129,19 @@ def test_the_best_and_the_last_keep_their_weights(entry: Entry) -> None:
     assert entry.verify() == {}
 
 
+def test_epochs_to_average_keep_their_weights(entry: Entry) -> None:
+    """Nothing is trained again for the average, and no more of them stay than it takes."""
+    from cnn_sweeps.trajectories.resume import ResumedTraining
+
+    trainer, _ = trained(entry, 7, recent=4)
+    assert weights(entry) == [4, 5, 6, 7]
+    with ResumedTraining(trainer=trainer, entry=entry, run_id="run", epoch_mb=0) as walk:  # type: ignore[arg-type]
+        for number in range(4, 8):
+            walk.restore_best(number)
+            assert trainer.weights == expected(number)[1]
+    assert trainer.done == [*range(1, 8)]
+
+
 def test_a_marked_epoch_keeps_its_state(entry: Entry) -> None:
     """Training goes on from it; one that is marked afterwards keeps what it has."""
     for number in (2, 4):

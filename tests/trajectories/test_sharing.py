@@ -15,6 +15,7 @@ import pytest
 from formulas import Formula, expected, losses
 
 from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.errors import DivergedError
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.trajectories import sharing
 from cnn_sweeps.trajectories.entry import Entry
@@ -34,13 +35,19 @@ class User:
         self.store.folder.mkdir(exist_ok=True)
 
     def train(
-        self, epochs: int, *, audit: float = 0.0, epoch_mb: float | None = None, **about: Any
+        self,
+        epochs: int,
+        *,
+        audit: float = 0.0,
+        epoch_mb: float | None = None,
+        nan_at: int | None = None,
+        **about: Any,
     ) -> TrainingResult:
         """Train so many epochs, as far as they are not known."""
         from cnn_sweeps.training.loop import train
         from cnn_sweeps.trajectories.resume import ResumedTraining
 
-        self.trainer = Formula()
+        self.trainer = Formula(nan_at=nan_at)
         self.shared = Sharing(
             entries={1: self.entry},
             about=[{"environment": {"cpu": self.where, **about}}],
@@ -156,6 +163,15 @@ def test_an_audit_names_who_gave_other_bits(ana: User, bo: User) -> None:
     ((warning),) = bo.shared.counts["warnings"]
     assert "epoch 3 of aaaaaaaaaaaa, given by ana, has other bits" in warning
     assert bo.shared.counts["given"] == 0
+
+
+def test_an_epoch_that_diverged_for_all_accuses_nobody(ana: User, bo: User) -> None:
+    """A loss that is no number is like another."""
+    for user in (ana, bo):
+        with pytest.raises(DivergedError, match="epoch 3"):
+            user.train(5, audit=1.0, nan_at=3)
+    assert bo.shared.counts["audited"] == bo.shared.counts["read"] == 3
+    assert bo.shared.counts["warnings"] == []
 
 
 def test_pickles_are_not_read(ana: User, bo: User, tmp_path: Path) -> None:

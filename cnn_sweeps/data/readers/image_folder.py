@@ -41,7 +41,7 @@ def read(config: FolderData) -> Content:
     folders = split_folders(folder, config.rules)
     classes: dict[SplitName, Classes] = {"train": class_files(folders["train"])}
     names = tuple(classes["train"])
-    for split in folders.keys() - {"train"}:
+    for split in [name for name in folders if name != "train"]:  # in order: it names what is kept
         _check_labelled(folders[split], split, names)
         classes[split] = class_files(folders[split], fewest=1)
         _same_classes(folders["train"], names, folders[split], tuple(classes[split]))

@@ -147,6 +147,10 @@ def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterabl
 def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
     if not (known := tuple(commands)) or "=" in text[1:]:
         return override_errors.explain(text)
+    if text in known:
+        return (
+            f"{text} stands behind its arguments.\n  Type the command first: cnn-sweeps {text} ..."
+        )
     near = get_close_matches(text, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return (

@@ -24,6 +24,7 @@ from cnn_sweeps.config.schema import (
     Trajectory,
 )
 from cnn_sweeps.data import Facts
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
@@ -111,6 +112,9 @@ def make_config(values: dict[str, Any]) -> Config:
     if values.get("tracking", {}).get("experiment") == "" == os.environ.get(EXPERIMENT):
         raise ConfigError(f"the variable {EXPERIMENT} is empty: unset it, or set it to a name.")
     config = load(values)
+    checked_home("tracking.dir", config.tracking.dir)
+    if config.trajectory.store is not None:
+        checked_home("trajectory.store", config.trajectory.store)
     check(config)
     return config
 
@@ -216,6 +220,7 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
     if config.trainer.loss is not None:
         custom.check_there(config.trainer.loss, key="trainer.loss")
     validation_metrics.check(config.trainer, validation)
+    stopping.check_average(config.trainer)  # of the whole: a segment may well have one epoch
     first = segments(config)[0].config.trainer
     for segment in segments(config):
         held = segment.config

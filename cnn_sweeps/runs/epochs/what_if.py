@@ -21,8 +21,9 @@ from cnn_sweeps.evaluation.named import find_metric
 from cnn_sweeps.runs.composition.validate import choices_of
 from cnn_sweeps.runs.epochs.measured import Measurer
 from cnn_sweeps.runs.epochs.outcomes import TEST, Changes, Outcome, WhatIf
-from cnn_sweeps.runs.epochs.stored_path import StoredPath, lineage
+from cnn_sweeps.runs.epochs.stored_path import StoredPath, hashes_of
 from cnn_sweeps.runs.recorded.record import FINISHED, Record, check_finished, verify
+from cnn_sweeps.runs.recorded.verdict import same_bits
 from cnn_sweeps.tracking import Store, queries
 from cnn_sweeps.tracking.names import TRAJECTORY_HASH
 from cnn_sweeps.training import stopping, validation_metrics
@@ -39,6 +40,8 @@ from cnn_sweeps.training.epoch import (
 from cnn_sweeps.training.validation_metrics import MONITOR
 
 EARLY = "trainer.early_stopping"
+TRAINED = ("loss", "accuracy")
+"""Metrics that tell by their bits whether two runs have trained the same weights."""
 POSSIBLE = (
     "trainer.epochs, trainer.stop_at_loss, trainer.stop_at_accuracy, trainer.stop_at, "
     f"{EARLY}.patience, .monitor, .min_delta, .restore_best, trainer.weight_averaging"
@@ -218,10 +221,14 @@ class _FinishedRun:
         )
 
     def _tests(self, config: Config, trained: TrainingResult) -> Mapping[str, float]:
-        """Metrics of the test images with those weights, where any run has them."""
-        (*_, trajectory) = lineage(self.record, config)
+        """Metrics of the test images with those weights, where any run has them.
+
+        A run of the same training on another machine has other bits, and so other weights.
+        """
+        (*_, trajectory) = hashes_of(self.record, config)
         for run in queries.matching_runs(self.store, f"tags.{TRAJECTORY_HASH} = '{trajectory}'"):
             same = run.status == FINISHED and _weights_of(run.metrics) == trained.chosen
+            same &= all(same_bits(run.metrics.get(n), trained.metrics[n]) for n in TRAINED)
             if same and (found := _tests_in(run.metrics)):
                 return found
         return {}

@@ -187,8 +187,10 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
     """
     if question.ascending is None:
         question = replace(question, ascending=_declared(store, question))
+    # Before anything is filtered: a hash that is there and does not fit is no unknown one.
+    hashes = {lookup.one_experiment(store, prefix)[0].config_hash for prefix in prefixes}
     runs, whole = _read(store, prefixes, question)
-    chosen = _of_hashes(runs, prefixes, store)
+    chosen = [run for run in runs if not hashes or run.config_hash in hashes]
     board = Leaderboard.of(
         chosen, _known(question.metric, runs), ascending=question.rises, each=question.each
     )
@@ -282,12 +284,6 @@ def _hints(store: Store, question: Question) -> tuple[str, ...]:
         f"no run has {name}" + (f"; similar: {', '.join(similar)}" if similar else "")
         for name, similar in near.items()
     )
-
-
-def _of_hashes(runs: Sequence[RunRecord], prefixes: Sequence[str], store: Store) -> list[RunRecord]:
-    """The runs of the experiments that were named; all where none was."""
-    hashes = {lookup.only_hash(runs, prefix, store) for prefix in prefixes}
-    return [run for run in runs if not hashes or run.config_hash in hashes]
 
 
 def _known(metric: str, runs: Sequence[RunRecord]) -> str:

@@ -11,8 +11,8 @@ from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import CONFIG, ENVIRONMENT, FINISHED, Record
 from cnn_sweeps.text.foreign import json_of, yaml_of
-from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
+from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.names import (
     CONFIG_HASH,
     DATA_DIGEST,
@@ -45,8 +45,7 @@ def open_store(tracking: Tracking, wanted: str | None = None) -> Store:
     """
     store = Store.open_existing(tracking)
     if store is None:
-        place = without_password(tracking.uri or str(tracking.dir.absolute()))
-        raise UnknownHashError(_nowhere(wanted, place))
+        raise UnknownHashError(_nowhere(wanted, str(resolve(tracking))))
     return store
 
 
@@ -58,17 +57,7 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
     """
     prefix = checked_prefix(prefix)
     runs = store.find(prefix)
-    only_hash(runs, prefix, store)
-    return runs
-
-
-def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
-    """The one config hash among runs that begins so.
-
-    Raises:
-        UnknownHashError: there is none, or more than one; the candidates are named.
-    """
-    hashes = {r.config_hash: r for r in runs if r.config_hash and r.config_hash.startswith(prefix)}
+    hashes = {run.config_hash: run for run in runs}
     if not hashes:
         if deleted := store.find_deleted(prefix):
             _refuse_deleted(store, newest_run(deleted))
@@ -80,7 +69,7 @@ def only_hash(runs: Sequence[RunRecord], prefix: str, store: Store) -> str:
         raise UnknownHashError(
             f"{prefix} matches {len(hashes)} hashes; type more digits:\n" + "\n".join(listed)
         )
-    return str(next(iter(hashes)))
+    return runs
 
 
 def newest_run(runs: Sequence[RunRecord]) -> RunRecord:

@@ -148,7 +148,7 @@ def compare(recorded: Record, now: Record, *, tolerance: float | None = None) ->
         tolerance: allowed of every metric, in place of `TOLERANCES`.
     """
     pairs = list(_pairs(recorded, now))
-    deviations = [pair for pair in pairs if not _same(pair.recorded, pair.now)]
+    deviations = [pair for pair in pairs if not same_bits(pair.recorded, pair.now)]
     environment = recorded.environment.difference_in_numerics(now.environment)
     deterministic = recorded.environment.deterministic and now.environment.deterministic
     weights = recorded.weights_sha256 == now.weights_sha256
@@ -259,10 +259,10 @@ def _allowed(metric: str, tolerance: float | None) -> float:
     return TOLERANCES.get(metric, TOLERANCES["val_loss"]) if tolerance is None else tolerance
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    """Whether two values have the same bits, as far as a store keeps them."""
-    both_nan = one is not None and other is not None and math.isnan(one) and math.isnan(other)
-    return one == other or both_nan
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two values are the same, numbers bit for bit as far as a store keeps them."""
+    both = isinstance(one, float) and isinstance(other, float)
+    return one == other or (both and math.isnan(one) and math.isnan(other))
 
 
 def _largest(deviations: list[Deviation]) -> Iterator[Deviation]:

@@ -8,6 +8,7 @@ imports TensorFlow.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -102,7 +103,7 @@ class Predictor:
             DataError: there is nothing under a path, or an array holds no pictures.
         """
         if isinstance(images, np.ndarray):
-            return self._predicted(self._of_arrays(images))
+            return self._predicted(self._of_arrays(images, count()))
         if isinstance(images, str | Path | Image.Image):
             images = [images]
         if isinstance(images, Sequence) and all(isinstance(each, str | Path) for each in images):
@@ -135,21 +136,24 @@ class Predictor:
         )
 
     def _of_each(self, images: Iterable[Any]) -> Iterator[Waiting]:
-        """Pictures of any kind, as they come."""
-        for number, each in enumerate(images):
+        """Pictures of any kind, as they come; each that is no file is named by its place."""
+        places = count()
+        for each in images:
             if isinstance(each, str | Path):
-                yield from map(self._of_file, picture_files([Path(each)]))
+                for file in picture_files([Path(each)]):
+                    next(places)
+                    yield self._of_file(file)
             elif isinstance(each, Image.Image):
-                yield f"image {number}", partial(self._resized, each)
+                yield f"image {next(places)}", partial(self._resized, each)
             else:
-                yield from self._of_arrays(each, number)
+                yield from self._of_arrays(each, places)
 
     def _of_file(self, path: Path) -> Waiting:
         return str(path), partial(self._decoded, path)
 
-    def _of_arrays(self, images: Any, first: int = 0) -> Iterator[Waiting]:
-        for number, image in enumerate(pictures_in(images, self.shape), first):
-            yield f"image {number}", partial(self._of_bytes, image)
+    def _of_arrays(self, images: Any, places: Iterator[int]) -> Iterator[Waiting]:
+        for image in pictures_in(images, self.shape):
+            yield f"image {next(places)}", partial(self._of_array, image)
 
     def _scores(self, images: Images) -> NDArray[Any]:
         return steps.scores(self.model, images).astype(np.float64)
@@ -172,7 +176,7 @@ class Predictor:
         except DataError as error:  # a training would end, since it may pass
             raise UnreadableFileError(path, str(error)) from error
 
-    def _of_bytes(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _of_array(self, image: NDArray[Any]) -> NDArray[np.uint8]:
         """One picture in memory, brought to the shape that the network takes."""
         if image.shape == self.shape:
             return image

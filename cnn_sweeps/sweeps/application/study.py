@@ -11,7 +11,7 @@ from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
-    has_plan,
+    existing_storage,
     open_study,
     refuse_difference,
     store_plan,
@@ -57,12 +57,10 @@ class ApplicationStudy(TrialQueue):
     @classmethod
     def existing(cls, address: StudyAddress) -> Self | None:
         """The study, if there is one yet; nothing is created."""
-        if not address.begun:
+        storage = existing_storage(address, plan=PLAN)
+        if storage is None:
             return None
-        storage = address.open()
         with address.refusing():
-            if not has_plan(address, storage, plan=PLAN):
-                return None
             study = optuna.load_study(study_name=address.name, storage=storage)
         return cls._ready(study, storage, address)
 

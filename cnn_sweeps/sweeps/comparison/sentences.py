@@ -1,6 +1,6 @@
 """An answer in plain words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cnn_sweeps.sweeps.comparison.definition import ComparisonSpec
 from cnn_sweeps.sweeps.comparison.statistics import (
@@ -11,7 +11,7 @@ from cnn_sweeps.sweeps.comparison.statistics import (
     Spread,
 )
 from cnn_sweeps.sweeps.comparison.tables import MINUS, percent
-from cnn_sweeps.text.format import rounded
+from cnn_sweeps.text.format import pluralize, rounded
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ALIKE = 0.05
@@ -90,7 +90,22 @@ def notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         noise,
         "Training accuracy and images per second are those of the last epoch.",
         "Seconds are training time, also for epochs that were read from the cache.",
+        *_of_hosts({host for cell in cells for o in cell.measured for host in o.hosts}),
     )
+
+
+def _of_hosts(hosts: Collection[str]) -> Iterator[str]:
+    """Which seconds are not compared, where they are those of several hosts."""
+    if len(hosts) > 1:
+        yield (
+            f"The runs were trained on {listed_hosts(hosts)}: ratios of times are those of pairs "
+            "that were trained on the same one, and mean times are of all."
+        )
+
+
+def listed_hosts(hosts: Collection[str]) -> str:
+    """So many hosts, by name."""
+    return f"{pluralize(len(hosts), 'host')} ({', '.join(sorted(hosts))})"
 
 
 def _change(comparison: BaselineDifference) -> str:

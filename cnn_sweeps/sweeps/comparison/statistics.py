@@ -122,6 +122,7 @@ class SeedResult:
         metrics: what it measured, on the test split too; empty when it has failed.
         reason: why it has no metrics; None when it has.
         config_hash: its full hash, where it has one.
+        hosts: where it was trained, as far as that is known.
     """
 
     cell: Mapping[str, str]
@@ -129,6 +130,7 @@ class SeedResult:
     metrics: Mapping[str, float]
     reason: str | None = None
     config_hash: str | None = None
+    hosts: frozenset[str] = frozenset()
 
     def measure(self, name: str) -> float | None:
         """A metric, or what is computed from several; None where it is not known."""
@@ -214,7 +216,8 @@ class BaselineDifference:
         cell: the cell.
         test: difference in test accuracy, in points (hundredths); None without test scores.
         val: the same on the validation split; None without one.
-        seconds: ratio of the seconds of training; above 1 it takes longer.
+        seconds: ratio of the seconds of training; above 1 it takes longer. Of pairs that were
+            trained on one host; None where none was.
         epoch_seconds: ratio of the seconds per epoch.
         params: ratio of the parameters.
     """
@@ -247,16 +250,20 @@ def points(cell: Cell, other: Cell, metric: str) -> Difference | None:
 
 
 def _comparison(cell: Cell, base: Cell) -> BaselineDifference:
-    def ratio(name: str) -> float | None:
-        return paired_ratio(cell.by_seed(name), base.by_seed(name))
+    hosts = {outcome.seed: outcome.hosts for outcome in base.measured}
+    here = {o.seed for o in cell.measured if len(o.hosts.union(hosts.get(o.seed, ()))) <= 1}
+
+    def ratio_of_times(name: str) -> float | None:
+        on_one_host = {seed: v for seed, v in cell.by_seed(name).items() if seed in here}
+        return paired_ratio(on_one_host, base.by_seed(name))
 
     return BaselineDifference(
         cell=cell,
         test=points(cell, base, "test_accuracy"),
         val=points(cell, base, "val_accuracy"),
-        seconds=ratio("train_seconds"),
-        epoch_seconds=ratio(SECONDS_PER_EPOCH),
-        params=ratio("total_params"),
+        seconds=ratio_of_times("train_seconds"),
+        epoch_seconds=ratio_of_times(SECONDS_PER_EPOCH),
+        params=paired_ratio(cell.by_seed("total_params"), base.by_seed("total_params")),
     )
 
 

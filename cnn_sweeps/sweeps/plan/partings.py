@@ -13,8 +13,8 @@ from cnn_sweeps.errors import InputError
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.trajectories.retention import WantedEpochs
 
-PATH = ("trainer.epochs", "trainer.phases", "trainer.schedule")
-"""What beginnings of these keys say makes another training of a trajectory, from some epoch on."""
+PATH = ("trainer.epochs", "trainer.phases", "trainer.schedule", "trainer.weight_averaging")
+"""What keys that begin so say makes another training of a trajectory, or another end of it."""
 MOST = 200
 """Other trainings that are looked at."""
 
@@ -31,20 +31,28 @@ def of(plan: Plan, values: Mapping[str, Any]) -> WantedEpochs:
     ]
     if not swept:
         return WantedEpochs()
-    own = _ends(plan, values)
+    own, _ = _ends(plan, values)
     states: set[int] = set()
     weights: set[int] = set()
     for choice in islice(product(*(d.values or () for d in swept)), MOST):
-        others = _ends(plan, {**values, **dict(zip((d.key for d in swept), choice, strict=True))})
-        last = list(others)[-1:]
-        for key, end in others.items():
-            if end <= own.get(key, 0):
-                (weights if [key] == last else states).add(end)
+        other = {**values, **dict(zip((d.key for d in swept), choice, strict=True))}
+        ends, averaged = _ends(plan, other)
+        last = max(ends.values(), default=0)
+        for key, end in ends.items():
+            together = min(end, own.get(key, 0))
+            weights.update(range(max(1, last - averaged + 1), together + 1))
+            if end == together:
+                (weights if end == last else states).add(end)
     return WantedEpochs(states=frozenset(states), weights=frozenset(weights))
 
 
-def _ends(plan: Plan, values: Mapping[str, Any]) -> dict[str, int]:
-    """The last epoch of each segment of a trial, by its trajectory; none where it is impossible."""
+def _ends(plan: Plan, values: Mapping[str, Any]) -> tuple[dict[str, int], int]:
+    """The last epoch of each segment of a trial, by its trajectory, and of how many it averages.
+
+    None where it is impossible.
+    """
     with suppress(InputError):
-        return {key: end for key, _, end in plan.parts(plan.config(values))}
-    return {}
+        config = plan.config(values)
+        ends = {key: end for key, _, end in plan.parts(config)}
+        return ends, config.trainer.weight_averaging or 0
+    return {}, 0

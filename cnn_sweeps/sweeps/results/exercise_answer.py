@@ -8,6 +8,7 @@ from cnn_sweeps.figures import style
 from cnn_sweeps.sweeps.comparison.answer import Answer
 from cnn_sweeps.sweeps.comparison.statistics import SeedResult
 from cnn_sweeps.sweeps.plan.cells import SEED, base_of, cell_texts
+from cnn_sweeps.sweeps.results.hosts import measured_on
 from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, REASON, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import TrackedRun
@@ -28,10 +29,14 @@ def answer_of(study: SweepStudy, scores: Mapping[int, Mapping[str, float]]) -> A
         return None
     distinct = plan.distinct_cells()
     base = distinct.get(plan.experiment_key_of(base_of(plan)), plan.exercise.base)
+    hosts = measured_on(study)
     cells = {tuple(text.items()): text for text in (cell_texts(plan, c) for c in distinct.values())}
     return Answer.of(
         plan.exercise,
-        [_outcome(study, trial, scores.get(trial.number, {})) for trial in study.trials(*ENDED)],
+        [
+            _outcome(study, trial, scores.get(trial.number, {}), hosts[trial.number])
+            for trial in study.trials(*ENDED)
+        ],
         list(cells.values()),
         cell_texts(plan, base),
     )
@@ -46,7 +51,9 @@ def log(answer: Answer, parent: TrackedRun) -> None:
     parent.log_bytes(style.png(chart(answer)), NAME)
 
 
-def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float]) -> SeedResult:
+def _outcome(
+    study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float], hosts: frozenset[str]
+) -> SeedResult:
     values, known = study.carried_values(trial), trial.user_attrs
     complete = trial.state == TrialState.COMPLETE
     return SeedResult(
@@ -55,4 +62,5 @@ def _outcome(study: SweepStudy, trial: FrozenTrial, scores: Mapping[str, float])
         metrics={**metrics_of(known), **scores} if complete else {},
         reason=None if complete else known.get(REASON, "it did not finish"),
         config_hash=known.get(CONFIG_HASH),
+        hosts=hosts,
     )

@@ -9,7 +9,9 @@ from optuna.trial import TrialState
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded import ties
+from cnn_sweeps.sweeps.comparison.sentences import listed_hosts
 from cnn_sweeps.sweeps.plan.plan import EPOCHS
+from cnn_sweeps.sweeps.results.hosts import measured_on
 from cnn_sweeps.sweeps.results.results import Trial, tied_best
 from cnn_sweeps.sweeps.results.test_scores import best_trials, ranked_trials
 from cnn_sweeps.sweeps.results.trials import Scores, TrialReader
@@ -33,10 +35,12 @@ class Ranking(Results):
     Attributes:
         rows: the table.
         differences: where the study and the runs of its trials differ, a sentence for each trial.
+        hosts: where seconds that are ranked were measured; none where others are.
     """
 
     rows: tuple[Trial, ...]
     differences: tuple[str, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
     @property
     def winners(self) -> tuple[Trial, ...]:
@@ -66,7 +70,12 @@ class Ranking(Results):
             for rank, trial in enumerate(ranked_trials(study), 1)
         ]
         others = study.trials(TrialState.PRUNED) + study.trials(TrialState.FAIL)
-        return cls(rows=(*rows, *map(reader.read, others)), differences=differences)
+        timed = measured_on(study) if study.plan.objectives.are_timed else {}
+        return cls(
+            rows=(*rows, *map(reader.read, others)),
+            differences=differences,
+            hosts=frozenset().union(*(timed.get(row.number, ()) for row in rows)),
+        )
 
     def records(self) -> list[dict[str, Any]]:
         """One flat mapping a row, every row with the same keys."""
@@ -121,6 +130,11 @@ class Ranking(Results):
             yield ties.MARKED
         if any(row.last for row in self.rows):
             yield "Of a pruned trial, the value is that of its last epoch."
+        if len(self.hosts) > 1:
+            yield (
+                f"The trials were trained on {listed_hosts(self.hosts)}: seconds of one are not "
+                "comparable with those of another, so the order may be that of the hosts."
+            )
 
     def _ranks(self) -> list[str]:
         """The cells of the first column: a star for the best, a mark for a tie."""

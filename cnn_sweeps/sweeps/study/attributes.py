@@ -18,6 +18,7 @@ OPEN = "cnn_sweeps:open"
 RETRIES_ALLOWED = "cnn_sweeps:retries"
 FAILURES_ALLOWED = "cnn_sweeps:max_failures"
 SCHEDULE = "cnn_sweeps:schedule"
+SCHEDULES = "cnn_sweeps:schedules"
 IMAGES = "cnn_sweeps:images:"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the clock of
 which host, and whether that is so, whether the workers that a launcher placed are to end, the
@@ -25,7 +26,8 @@ command line that last carried it out, into how many shares it divides the cores
 are compared, where its log is written, whether a controller may yet put trials into it, how
 often a trial is requeued whose worker died, and how many may fail before one succeeds. And, as
 system attributes, for nobody needs them at each look: which items there are beside those that
-wait, and the digest of the images that settings of data (a digest behind the name) lead to."""
+wait (how often they were stored is an ordinary one), and the digest of the images that settings of
+data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -70,9 +72,11 @@ REPLACED = "superseded"
 GIVEN_UP = "given_up"
 LAST_HEARTBEAT = "seen"
 REFUSED = "refused"
+ANYWHERE = "fails_anywhere"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
 place in the budget, whether none will since every experiment was tried, when its worker, which
-died, was last known to live, and whether it could not begin, for a store that cannot be used."""
+died, was last known to live, whether it could not begin, for a store that cannot be used, and
+whether it failed for what it is, so that no other host could have trained it."""
 
 
 def metrics_of(known: Mapping[str, Any]) -> dict[str, float]:

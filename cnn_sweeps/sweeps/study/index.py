@@ -36,6 +36,7 @@ class TrialIndex:
         given_up: slots that get no trial any more.
         scored: by experiment, the trials that ended with a value; not those that were replaced.
         schedule: the items of the study; None before they were read.
+        schedules: how often these had been stored when they were read, see `SCHEDULES`.
         ids: the storage's own numbers of trials, by number.
         told: when the study was last asked for its own attributes, and what they were.
     """
@@ -48,6 +49,7 @@ class TrialIndex:
     given_up: set[int] = field(default_factory=set)
     scored: dict[str, list[FrozenTrial]] = field(default_factory=dict)
     schedule: Schedule | None = None
+    schedules: int | None = None
     ids: dict[int, int] = field(default_factory=dict)
     told: tuple[float, Mapping[str, Any]] = field(default=NEVER, compare=False)
     _planned: dict[int, None] | None = field(default=None, compare=False)

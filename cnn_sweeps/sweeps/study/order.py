@@ -95,8 +95,12 @@ def is_busy(trial: FrozenTrial, trajectories: Set[str]) -> bool:
 
 def busy_trajectories(trials: Iterable[FrozenTrial]) -> set[str]:
     """The trajectories that somebody trains now, as a schedule has them."""
-    running = (_trajectory(trial) for trial in trials if trial.state == TrialState.RUNNING)
-    return set(filter(None, running))
+    return trajectories_of(trial for trial in trials if trial.state == TrialState.RUNNING)
+
+
+def trajectories_of(trials: Iterable[FrozenTrial]) -> set[str]:
+    """The trajectories of some trials, as a schedule has them."""
+    return set(filter(None, map(_trajectory, trials)))
 
 
 def _trajectory(trial: FrozenTrial) -> str | None:

@@ -41,15 +41,13 @@ class Retry:
         earlier = history(attributes)
         # A study of an earlier version counted the attempts and kept no history of them.
         attempt = earlier[-1].attempt if earlier else int(attributes.get(ATTEMPT, 1))
-        owner = attributes.get(OWNER) or {}
         return cls(
             attempt=attempt + 1,
             when=datetime.now(UTC).replace(microsecond=0),
             reason=reason,
             trial=number,
-            # An owner's host is its name and its boot; the latter says nothing to a person.
-            host=owner.get("host", "").partition(":")[0] or None,
-            pid=owner.get("pid"),
+            host=host_of(attributes),
+            pid=(attributes.get(OWNER) or {}).get("pid"),
         )
 
 
@@ -66,6 +64,18 @@ def history(attributes: Mapping[str, Any]) -> tuple[Retry, ...]:
         return _HISTORY.validate_python(attributes.get(RETRIES, ()))
     except ValidationError:
         return ()
+
+
+def hosts_of(attributes: Mapping[str, Any]) -> frozenset[str]:
+    """The hosts that had the slot of a trial with these user attributes, as far as they said so."""
+    hosts = (*(retry.host for retry in history(attributes)), host_of(attributes))
+    return frozenset(host for host in hosts if host)
+
+
+def host_of(attributes: Mapping[str, Any]) -> str | None:
+    """The host whose worker has, or had, the trial with these user attributes."""
+    # An owner's host is its name and its boot; the latter says nothing to a person.
+    return (attributes.get(OWNER) or {}).get("host", "").partition(":")[0] or None
 
 
 def plain_history(retries: Sequence[Retry]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.study.journal import ELSEWHERE, PRIVATE, Journal, JournalOfStudies
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
@@ -65,6 +66,16 @@ class StudyAddress:
     name: str
     tracking: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Replace `~` in a path.
+
+        Raises:
+            ConfigError: nobody knows the home that is meant.
+        """
+        if self.storage.startswith("~"):
+            path = checked_home("hydra.sweeper.storage", Path(self.storage))
+            object.__setattr__(self, "storage", str(path))
+
     def __str__(self) -> str:
         """The storage for a message: the path, or the URL without its password."""
         return without_password(self.storage)
@@ -110,7 +121,8 @@ class StudyAddress:
         """The storage, ready to use.
 
         Args:
-            make: whether a database without Optuna's tables gets them; else it is refused.
+            make: whether a database without Optuna's tables gets them; else it is refused, and to
+                look at it connects anew each time: a server has few connections for all that look.
 
         Raises:
             StoreError: it cannot be read or written, or holds no study of Optuna's.
@@ -179,7 +191,7 @@ class StudyAddress:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training. To ask each
         # time whether it is there costs more than to make a new one now and then.
-        options.setdefault("pool_recycle", RECYCLE)
+        options |= {"pool_recycle": RECYCLE} if make else {"poolclass": NullPool}
         return RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
 
     def _refusal(self, error: Exception) -> StoreError:

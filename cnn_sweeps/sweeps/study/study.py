@@ -15,12 +15,12 @@ from cnn_sweeps.errors import InputError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
-from cnn_sweeps.sweeps.study.attributes import IMAGES, PLAN
+from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, IMAGES, PLAN
 from cnn_sweeps.sweeps.study.order import Prefix
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.trial_queue import (
     TrialQueue,
-    has_plan,
+    existing_storage,
     open_study,
     refuse_difference,
     store_plan,
@@ -90,12 +90,8 @@ class SweepStudy(TrialQueue):
     @classmethod
     def existing(cls, address: StudyAddress, *, checked: bool = True) -> Self | None:
         """The study, if there is one yet; nothing is created. See `load`."""
-        if not address.begun:
-            return None
-        storage = address.open()
-        with address.refusing():
-            there = has_plan(address, storage, plan=PLAN)
-        return cls._loaded(address, storage, checked=checked) if there else None
+        storage = existing_storage(address, plan=PLAN)
+        return None if storage is None else cls._loaded(address, storage, checked=checked)
 
     @classmethod
     def _ready(
@@ -130,6 +126,12 @@ class SweepStudy(TrialQueue):
 
     def _noted(self, name: str) -> Any:
         return self.storage.get_study_system_attrs(self._study_id).get(name)
+
+    def kept_cpu_slots(self, wanted: int) -> int:
+        """Into how many shares the cores are divided: as whoever began with the trials says."""
+        if self.attribute(CPU_SLOTS) is None and self.counts().waiting:
+            self.optuna_study.set_user_attr(CPU_SLOTS, wanted)
+        return int(self.attribute(CPU_SLOTS) or wanted)
 
     def values_of(self, trial: Trial) -> dict[str, Any]:
         """The values of a claimed trial: those it carries, and the sampler's choice of the rest."""

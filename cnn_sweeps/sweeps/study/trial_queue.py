@@ -9,13 +9,15 @@ counts.
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from operator import itemgetter
+from random import SystemRandom
 from types import MappingProxyType
 from typing import Any
 
@@ -25,12 +27,21 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, reason_of
+from cnn_sweeps.errors import (
+    CnnSweepsError,
+    ConfigError,
+    DivergedError,
+    ModelError,
+    StoreError,
+    UnknownStudyError,
+    reason_of,
+)
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import (
+    ANYWHERE,
     ATTEMPT,
     BEAT,
     CELL,
@@ -44,6 +55,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     REPLACED,
     RESAMPLED,
     SCHEDULE,
+    SCHEDULES,
     SLOT,
     TIME_IS_UP,
     TRACEBACK,
@@ -56,7 +68,13 @@ from cnn_sweeps.sweeps.study.counts import Counts
 from cnn_sweeps.sweeps.study.durations import seconds_spent
 from cnn_sweeps.sweeps.study.heartbeat import Watch
 from cnn_sweeps.sweeps.study.index import NEVER, TrialIndex
-from cnn_sweeps.sweeps.study.order import Prefix, busy_trajectories, claimable_trials, is_busy
+from cnn_sweeps.sweeps.study.order import (
+    Prefix,
+    busy_trajectories,
+    claimable_trials,
+    is_busy,
+    trajectories_of,
+)
 from cnn_sweeps.sweeps.study.patient_storage import knowing, together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
 from cnn_sweeps.sweeps.study.schedule import Schedule
@@ -178,10 +196,18 @@ class TrialQueue:
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
-        """Store which items there are."""
+        """Store which items there are, for workers that are at work already as well."""
         plain = schedule.to_json(self.plan.space)
-        self.storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+        stored = (self.attribute(SCHEDULES) or 0) + 1
+
+        def writes(storage: BaseStorage) -> bool:
+            storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+            storage.set_study_user_attr(self._study_id, SCHEDULES, stored)
+            return True
+
+        together(self.storage, writes, lambda: False)
         self.index.follow(schedule)
+        self.index.schedules, self.index.told = stored, NEVER
 
     def reuses_epochs(self, trial: FrozenTrial) -> bool:  # noqa: ARG002 -- whatever a trial is
         """Whether another attempt at a trial begins after the last epoch of this one."""
@@ -197,14 +223,30 @@ class TrialQueue:
 
         One whose trajectory is being trained is left for later: then it can be read.
         """
-        while (waiting := self._next()) is not None:
-            trial_id = self.id_of(waiting.number)
-            own = {**owner.to_json(), BEAT: time.time()}
-            if self._claim(waiting, trial_id, own):
-                self.optuna_study.sampler = self._proposer(waiting, trial_id)
-                with knowing(self.storage, self._claimed(waiting, own)):
-                    return Trial(self.optuna_study, trial_id)
+        while (first := self._next()) is not None:
+            for waiting in self._in_turn(first):
+                trial_id = self.id_of(waiting.number)
+                own = {**owner.to_json(), BEAT: time.time()}
+                if self._claim(waiting, trial_id, own):
+                    self.optuna_study.sampler = self._proposer(waiting, trial_id)
+                    with knowing(self.storage, self._claimed(waiting, own)):
+                        return Trial(self.optuna_study, trial_id)
         return None
+
+    def _in_turn(self, first: FrozenTrial) -> Iterator[FrozenTrial]:
+        """A trial to claim, and after it, where others are quicker, those that wait as well.
+
+        Many that look at once would all want the next one again: each takes any of them. One that
+        somebody else has claimed is taken to run, without another look.
+        """
+        yield first
+        busy = busy_trajectories(self.index.running) | trajectories_of([first])
+        waiting = [t for t in claimable_trials(self.index.standing) if t.number != first.number]
+        SystemRandom().shuffle(waiting)  # the seed of a training is the same everywhere
+        for trial in waiting:
+            if not is_busy(trial, busy):
+                yield trial
+                busy |= trajectories_of([trial])
 
     def _claim(self, waiting: FrozenTrial, trial_id: int, owner: Mapping[str, Any]) -> bool:
         """Let a waiting trial run, say whose it is and what it has, and bring a later item in.
@@ -271,8 +313,8 @@ class TrialQueue:
 
         That is the first slot whose trajectory nobody trains, or else the first of all.
         """
-        index, items = self.index, self.schedule.items
-        busy, planned = busy_trajectories(index.running), self.planned()
+        index, planned = self.index, self.planned()
+        items, busy = self.schedule.items, busy_trajectories(index.running)
         free = (slot for slot in planned if items[slot].trajectory not in busy)
         found: list[tuple[tuple[bool, int], FrozenTrial | int]] = [
             *(((False, slot), slot) for slot in islice(free, 1)),
@@ -286,12 +328,17 @@ class TrialQueue:
 
     def _brought_in_by(self, slot: int) -> FrozenTrial | None:
         """The item that a claim of this slot brings in, unless it is there."""
-        later = self.schedule.after(slot)
-        return None if later is None or later not in self.planned() else self._item(later)
+        planned, later = self.planned(), self.schedule.after(slot)
+        return None if later is None or later not in planned else self._item(later)
 
     def planned(self) -> Mapping[int, None]:
-        """The slots of the schedule that have no trial, as of the last look, in its order."""
-        if self.index.schedule is None:
+        """The slots of the schedule that have no trial, as of the last look, in its order.
+
+        Where another process has stored other items, it is those of now.
+        """
+        stored = self._told().get(SCHEDULES)
+        if self.index.schedule is None or stored != self.index.schedules:
+            self.index.schedules = stored
             self.read_schedule()
         return self.index.planned
 
@@ -387,6 +434,8 @@ class TrialQueue:
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
         trial.set_user_attr(REASON, hidden_in(reason_of(error)))
+        if isinstance(error, ConfigError | DivergedError | ModelError):
+            trial.set_user_attr(ANYWHERE, True)
         if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
             text = "".join(traceback.format_exception(error))
             trial.set_user_attr(TRACEBACK, hidden_in(text))
@@ -550,10 +599,18 @@ def store_plan(
         study.set_metric_names(list(objectives.names))
 
 
-def has_plan(address: StudyAddress, storage: BaseStorage, *, plan: str) -> bool:
-    """Whether there is a study at an address that carries such a plan."""
-    same = [study for study in storage.get_all_studies() if study.study_name == address.name]
-    return bool(same) and plan in same[0].user_attrs
+def existing_storage(address: StudyAddress, *, plan: str) -> BaseStorage | None:
+    """The storage of a study, to look at it; None where none is there that carries such a plan.
+
+    Nothing is created, and no connection is left open.
+    """
+    if not address.begun:
+        return None
+    with address.refusing(), suppress(UnknownStudyError, KeyError):
+        storage = address.open(make=False)
+        study_id = storage.get_study_id_from_name(address.name)
+        return storage if plan in storage.get_study_user_attrs(study_id) else None
+    return None
 
 
 def refuse_difference(address: StudyAddress, difference: str | None) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -373,6 +374,25 @@ def test_own_splits_are_known_by_their_names(
     shutil.rmtree(tmp_path / test)
     alone = load(FolderData(path=tmp_path))
     assert alone.images_per_class == {"train": (2, 2), "validation": (4, 4), "test": (1, 1)}
+
+
+def test_every_process_decodes_in_one_order(tmp_path: Path, write_images: Write) -> None:
+    """Strings hash otherwise in each; what is kept, and the decoder's digest, go by the order."""
+    for count, name in enumerate(("train", "val", "test"), 3):
+        write_images(tmp_path / "pets" / name, {"a": count, "b": count})
+    reading = (
+        "import sys; from pathlib import Path; from cnn_sweeps import data; "
+        "from cnn_sweeps.config.schema import FolderData; "
+        "read = data.load(FolderData(path=Path(sys.argv[1]), cache=Path(sys.argv[2]))); "
+        "print(read.decoded)"
+    )
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-c", reading, str(tmp_path / "pets"), str(cache)]
+    decoded = {
+        subprocess.check_output(command, env={**os.environ, "PYTHONHASHSEED": seed})
+        for seed in "01"
+    }
+    assert len(decoded) == len(list((cache / "decoded").glob("*/about.json"))) == 1
 
 
 def test_the_first_rules_read_as_they_did(tmp_path: Path, write_images: Write) -> None:

@@ -82,6 +82,16 @@ def test_a_longer_patience_is_answered_by_what_another_run_has_trained(
     assert "val_loss no better than in epoch 2 at epoch 4" in found[1].stopped
 
 
+def test_test_scores_of_the_same_training_with_other_bits_are_not_taken(
+    home: Store, record: Record
+) -> None:
+    """Another machine trained other weights, though the hash and the epoch are the same."""
+    longer(home, record)
+    loss = float(np.nextafter(record.metrics["loss"], 9))
+    home.reopen(record.run_id).log_metrics({"loss": loss}, step=9)
+    assert asked(home, record, f"{PATIENCE}=1")[0].tests == {}
+
+
 def test_where_the_stored_epochs_end_it_says_so(home: Store, record: Record) -> None:
     """And gives no number."""
     (found,) = asked(home, record, f"{PATIENCE}=3", "trainer.epochs=9")

@@ -15,7 +15,8 @@ from stores import Finished, copy_of
 from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.data.readers import picture
-from cnn_sweeps.errors import DataError, RecordError
+from cnn_sweeps.errors import DataError, RecordError, StoreError
+from cnn_sweeps.runs.stored_model import stored_pictures
 from cnn_sweeps.runs.use.loaded import LoadedRun
 from cnn_sweeps.runs.use.predict import Predictor
 from cnn_sweeps.tracking import Store
@@ -107,6 +108,20 @@ def test_pictures_come_in_any_form(
     assert np.array_equal(drawn.probabilities, run.predict(test_images[:3]).probabilities)
     assert np.array_equal(run.predict(opened).probabilities[0], expected)
     assert len(run.predict([])) == 0
+
+
+def test_each_picture_has_a_name_of_its_own(
+    run: LoadedRun, test_images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """By its place among all that were given, also over several batches."""
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        Image.fromarray(test_images[0, ..., 0]).save(tmp_path / "two" / f"{name}.png")
+    opened = Image.fromarray(test_images[0, ..., 0])
+    found = run.predict([test_images[:3], tmp_path / "two", test_images[:2], opened]).sources
+    assert len({*found}) == 8
+    assert found[2::3] == ("image 2", "image 5")
+    assert found[-1] == "image 7"
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
@@ -234,6 +249,22 @@ def test_more_pictures_than_are_decoded_at_a_time(
         Image.fromarray(test_images[number, ..., 0]).save(tmp_path / f"{number}.png")
     found = run.predict(tmp_path)
     assert found.labels.tolist() == run.predict(test_images[:5]).labels.tolist()
+
+
+def test_what_is_stored_of_the_images_may_be_out_of_reach(
+    store: Store, run: LoadedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is not taken for the record of an earlier version, which had no names of classes."""
+    read = Path.read_bytes
+
+    def forbidden(path: Path) -> bytes:
+        if path.name == IMAGES_FILE:
+            raise PermissionError(errno.EACCES, "forbidden", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(StoreError, match=str(store.address)):
+        stored_pictures(store, run)
 
 
 def test_what_is_stored_of_the_images_may_be_damaged(

@@ -1,6 +1,7 @@
 """The answer of an exercise: its table, its words, and what it leaves open."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from exercises import BASE, OTHER, answer, epochs, exercise, failure, outcome
@@ -53,6 +54,27 @@ def test_differences_are_points_and_ratios() -> None:
     ((cell, test, val, *ratios),) = found.differences.rows
     assert (cell, test, val) == ("filters=16", "+1.00 ± 0.00", "+0.00 ± 0.00")
     assert ratios == ["2.00", "2.00", "0.250"]
+
+
+def test_seconds_of_different_hosts_are_not_compared() -> None:
+    """The ratio is that of the pairs of one host, and none where there is no such pair."""
+
+    def found(*hosts: str) -> Answer:
+        base = [replace(outcome(BASE, seed), hosts=frozenset({"a"})) for seed in range(len(hosts))]
+        seconds = enumerate((20.0, 80.0))
+        other = [
+            replace(outcome(OTHER, seed, train_seconds=s), hosts=frozenset(host.split("+")))
+            for host, (seed, s) in zip(hosts, seconds, strict=True)
+        ]
+        return Answer.of(exercise(seeds=2), [*base, *other], [BASE, OTHER], BASE)
+
+    alike, mixed, apart = found("a", "a"), found("a", "a+b"), found("b", "b")
+    ratios = [(f.comparisons[0].seconds, f.comparisons[0].epoch_seconds) for f in (alike, mixed)]
+    assert ratios == [(pytest.approx(4.0),) * 2, (pytest.approx(2.0),) * 2]
+    assert (apart.comparisons[0].seconds, apart.comparisons[0].params) == (None, 1.0)
+    assert apart.comparisons[0].test is not None
+    assert not any("host" in note for note in alike.notes)
+    assert all("trained on 2 hosts (a, b): ratios" in f.notes[-1] for f in (mixed, apart))
 
 
 def test_a_loss_is_told_with_its_interval() -> None:

@@ -47,6 +47,16 @@ def test_decays_until_the_end_share_nothing() -> None:
     assert short == ({3}, {4})
 
 
+def test_averages_need_the_epochs_before_the_end() -> None:
+    """Of trials of each length, and of those that share only the beginning with this one."""
+    swept = {EPOCHS: "5,10"}
+    assert wanted({EPOCHS: 10}, swept, weight_averaging=3) == (set(), {3, 4, 5, 8, 9, 10})
+    cooling = wanted({EPOCHS: 10}, swept, weight_averaging=3, schedule={"name": "wsd"})
+    assert cooling == ({4, 8}, {3, 4, 8, 9, 10})
+    swept = {"trainer.weight_averaging": "null,2,4"}
+    assert wanted({"trainer.weight_averaging": None}, swept, epochs=5) == (set(), {2, 3, 4, 5})
+
+
 def test_a_sampler_that_draws_lengths_is_prepared_for_all() -> None:
     """Of a range of integers each may come."""
     states, weights = wanted({EPOCHS: 4}, {EPOCHS: "range(2,7)"}, schedule={"name": "wsd"})

@@ -14,7 +14,13 @@ from cnn_sweeps.cli.display import MOST_REASONS, TOP, TerminalDisplay
 from cnn_sweeps.sweeps.outcome import SweepOutcome
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.results.test_scores import best_trials
-from cnn_sweeps.sweeps.study.attributes import METRICS, SLOT, metric_attributes, metrics_of
+from cnn_sweeps.sweeps.study.attributes import (
+    METRICS,
+    REUSED_FROM,
+    SLOT,
+    metric_attributes,
+    metrics_of,
+)
 from cnn_sweeps.sweeps.study.durations import Epochs, epochs_spent
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
@@ -73,6 +79,26 @@ def test_of_equal_trials_the_cheaper_is_best(
     assert table.notes[0].startswith("Trials ")
     assert why in table.notes[0]
     assert table.notes[0] in ranking.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("objective", "hosts", "said"),
+    [
+        pytest.param("train_seconds", "ab", "2 hosts (a, b): seconds", id="timed on two"),
+        pytest.param("train_seconds", "aa", "", id="timed on one"),
+        pytest.param("val_accuracy", "ab", "", id="not timed"),
+    ],
+)
+def test_seconds_of_different_hosts_are_told(
+    tmp_path: Path, objective: str, hosts: str, said: str
+) -> None:
+    """The order of a sweep for speed may be that of its hosts; who took values has no seconds."""
+    costs = [cost(5, 2, owner={"host": f"{name}:boot", "pid": 1}) for name in hosts]
+    copied = cost(5, 2, owner={"host": "c:boot", "pid": 1}, **{REUSED_FROM: 0})
+    made = finished(tmp_path, *costs, copied, objectives={objective: "minimize"})
+    notes = [note for note in Ranking.of(made, {}).table().notes if "host" in note]
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)
 
 
 def test_a_requeued_trial_keeps_its_place_among_equals(tmp_path: Path) -> None:

@@ -2,19 +2,26 @@
 
 import gc
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import optuna
 import pytest
 from plans import plan, study
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.sweeps.application.study import ApplicationStudy
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.log import LogTarget
 from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.study.stored_studies import find_study
+from cnn_sweeps.sweeps.study.stored_studies import find_study, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.services import postgres
 
@@ -43,6 +50,59 @@ def test_a_study_is_not_migrated_either(statement: str, said: str, tmp_path: Pat
     with pytest.raises(StoreError, match=said):
         address.open()
     assert file.read_bytes() == before
+
+
+def test_a_study_and_its_log_lie_in_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However the place was typed: no shell replaces the `~` in `KEY=~/x`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert studies_of(Tracking(dir=Path("~/runs"))) == tmp_path / "runs" / "studies"
+    address = StudyAddress(storage="~/lab.journal", name="x")
+    assert address.file == tmp_path / "lab.journal"
+    log = LogTarget.of(address, Budget(log_file="~/lab.log"), tmp_path)
+    assert log.path == str(tmp_path / "lab.log")
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.storage=~nobody-here/x .* whole path"):
+        StudyAddress(storage="~nobody-here/x", name="x")
+    with pytest.raises(ConfigError, match=r"tracking\.dir=~nobody-here/x .* whole path"):
+        compose_tracking(["tracking.dir='~nobody-here/x'"])
+
+
+@pytest.mark.parametrize("kind", [SweepStudy, ApplicationStudy], ids=["sweep", "application"])
+def test_to_look_for_a_study_makes_nothing(
+    kind: type[SweepStudy | ApplicationStudy], tmp_path: Path
+) -> None:
+    """Neither Optuna's tables beside those of another program, nor a study in Optuna's."""
+    address = StudyAddress(storage=f"sqlite:///{tmp_path / 'db'}", name="lab")
+    with closing(sqlite3.connect(tmp_path / "db")) as connection, connection:
+        connection.execute("CREATE TABLE own (a)")
+    before = (tmp_path / "db").read_bytes()
+    assert kind.existing(address) is None
+    assert (tmp_path / "db").read_bytes() == before
+    optuna.create_study(storage=address.open(), study_name="lab")  # without a plan of ours
+    for name in ("lab", "other"):
+        assert kind.existing(StudyAddress(storage=address.storage, name=name)) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_to_look_for_a_study_leaves_no_connection_open(tmp_path: Path) -> None:
+    """Forty workers may wait for one on a server, which has a hundred connections."""
+    address = StudyAddress(storage=f"sqlite:///{tmp_path / 'lab.db'}", name="lab")
+    SweepStudy.create(address, plan())
+    gc.collect()
+
+    def opened() -> int:
+        files = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+        return files.count(tmp_path / "lab.db")
+
+    before = opened()
+    for _ in range(3):
+        assert find_study("la", Tracking(dir=tmp_path), address.storage) == address
+        looked = SweepStudy.existing(address)
+        assert looked is not None
+        assert looked.counts().total == 0
+        assert SweepStudy.existing(replace(address, name="other")) is None
+    assert opened() == before
 
 
 def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:

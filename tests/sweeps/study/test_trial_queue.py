@@ -2,18 +2,19 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from kills import DEAD, KilledError, die_before
 from optuna.storages import JournalStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study import heartbeat
+from cnn_sweeps.sweeps.study import heartbeat, trial_queue
 from cnn_sweeps.sweeps.study.attributes import SLOT, TRAJECTORY_KEY, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
@@ -88,7 +89,7 @@ def test_a_worker_that_dies_in_a_claim_loses_and_doubles_nothing(
     assert_all_done_once(made)
 
 
-@pytest.mark.parametrize("step", range(3), ids=["scheduled", "first", "second"])
+@pytest.mark.parametrize("step", range(4), ids=["scheduled", "counted", "first", "second"])
 @pytest.mark.parametrize(("swept", "budget"), KINDS)
 def test_a_controller_that_dies_while_it_fills_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: Plan, budget: Budget, step: int
@@ -104,6 +105,23 @@ def test_a_controller_that_dies_while_it_fills_loses_and_doubles_nothing(
         fill_queue(made, budget)
     work(made)
     assert_all_done_once(made)
+
+
+@pytest.mark.parametrize(("swept", "budget"), KINDS)
+@pytest.mark.parametrize("total", [6, 4, 9], ids=["less", "least", "less and more"])
+def test_a_worker_goes_by_what_was_typed_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: Plan, budget: Budget, total: int
+) -> None:
+    """It was at work before the same command was typed with another number of trials."""
+    monkeypatch.setattr(trial_queue, "LOOK", 0.0)
+    made = study(tmp_path, swept)
+    fill_queue(made, budget)
+    earlier = SweepStudy.load(made.address)
+    Worker(study=earlier, execute=FakeRun()).work(most=1)
+    for most in (4, total):
+        fill_queue(made, Budget(n_trials=most))
+    Worker(study=earlier, execute=FakeRun()).work()
+    assert_all_done_once(made, total)
 
 
 def test_a_claim_that_is_requeued_before_it_is_owned_is_given_up(
@@ -123,8 +141,50 @@ def test_a_claim_that_is_requeued_before_it_is_owned_is_given_up(
     monkeypatch.setattr(JournalStorage, "set_trial_user_attr", late)
     trial = made.claim(Owner.here())
     assert trial is not None
-    assert slot_of(trial) == 0
     assert trial.number > 0
+
+
+class Quicker:
+    """Another process, which claims trials behind the back of one that has just looked."""
+
+    def __init__(self, slower: SweepStudy, monkeypatch: pytest.MonkeyPatch, claims: int) -> None:
+        self.looks, self._slower, self._claims = 0, slower, claims
+        self._get = slower.optuna_study.get_trials
+        monkeypatch.setattr(slower.optuna_study, "get_trials", self)
+
+    def __call__(self, **how: Any) -> list[FrozenTrial]:
+        """What the slower one sees; then trials are claimed."""
+        self.looks += 1
+        seen = self._get(**how)
+        other = SweepStudy.load(self._slower.address)
+        self.claimed = [other.claim(Owner.here()) for _ in range(self._claims)]
+        return seen
+
+
+@pytest.mark.parametrize("claims", [1, 3, 7])
+def test_who_was_too_slow_takes_another_trial_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: int
+) -> None:
+    """Without another look, which on a server takes long, and in which others are quicker again."""
+    made = study(tmp_path, plan(SEEDS))
+    fill_queue(made, Budget(n_jobs=4))
+    quicker = Quicker(made, monkeypatch, claims)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert quicker.looks == 1
+    assert trial.number >= claims
+
+
+def test_who_was_too_slow_leaves_the_trajectory_of_who_was_quicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody has claimed meanwhile is being trained, though this process has not seen it."""
+    made = study(tmp_path, plan(EPOCHS_AND_FILTERS))
+    fill_queue(made, Budget(n_jobs=4))  # the five of 12 filters wait, and three of 8
+    Quicker(made, monkeypatch, 1)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    assert made.carried_values(made.frozen(trial))["model.filters"] == 8
 
 
 @pytest.mark.parametrize(("swept", "budget"), KINDS)
@@ -214,13 +274,13 @@ def test_a_slot_that_nothing_new_is_left_for_is_given_up_for_good(tmp_path: Path
 
 
 def test_optunas_own_tools_see_points_and_nothing_else(tmp_path: Path) -> None:
-    """The schedule is no trial and no user attribute of the study; each slot is one trial."""
+    """The schedule is no trial and no user attribute, only its number is; a slot is one trial."""
     made = study(tmp_path, plan(SEEDS))
     fill_queue(made, Budget())
     work(made)
     loaded = optuna.load_study(study_name="study", storage=made.storage)
     assert Counter(trial.state for trial in loaded.trials) == {TrialState.COMPLETE: 12}
-    assert set(loaded.user_attrs) == {"cnn_sweeps:plan"}
+    assert set(loaded.user_attrs) == {"cnn_sweeps:plan", "cnn_sweeps:schedules"}
     assert [trial.params["seed"] for trial in loaded.trials] == list(range(12))
 
 

@@ -14,6 +14,7 @@ import cnn_sweeps as cs
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import DigitsData, FolderData
 from cnn_sweeps.data import loading
+from cnn_sweeps.data.kept import HandedOver
 
 Write = Callable[..., Path]
 
@@ -58,9 +59,9 @@ def test_two_data_sets_are_kept(config: FolderData) -> None:
     assert data.load_cached(second) is not dropped
 
 
-def copy_of(handed: loading.HandedOver) -> loading.HandedOver:
+def copy_of(handed: HandedOver) -> HandedOver:
     """As another process gets it."""
-    copy: loading.HandedOver = pickle.loads(pickle.dumps(handed))  # noqa: S301 -- ours
+    copy: HandedOver = pickle.loads(pickle.dumps(handed))  # noqa: S301 -- ours
     return copy
 
 
@@ -69,7 +70,7 @@ def test_another_process_takes_over_what_was_read(
 ) -> None:
     """It looks at no file, and has the same images, labels and digests, however they changed."""
     read = data.load_cached(config)
-    handed = copy_of(loading.HandedOver.kept())
+    handed = copy_of(HandedOver.kept())
     data.look_again()
     change(config)
     monkeypatch.setattr(loading, "load", lambda _: pytest.fail("files were looked at"))
@@ -86,13 +87,13 @@ def test_only_images_in_files_are_handed_over(config: FolderData) -> None:
     data.look_again()
     data.load_cached(config)
     data.load_cached(DigitsData(limit=200))
-    assert list(loading.HandedOver.kept().datasets) == [config]
+    assert list(HandedOver.kept().datasets) == [config]
 
 
 def test_what_the_cache_has_dropped_is_looked_for_again(config: FolderData) -> None:
     """A process that is started later reads the files itself."""
     read = data.load_cached(config)
-    handed = loading.HandedOver.kept()
+    handed = HandedOver.kept()
     assert config.cache is not None
     shutil.rmtree(config.cache)
     assert not copy_of(handed).datasets
