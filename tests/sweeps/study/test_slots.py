@@ -10,6 +10,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
+from cnn_sweeps.sweeps.study import repetition, requeue
 from cnn_sweeps.sweeps.study.attributes import slot_of
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -111,6 +112,24 @@ def test_a_point_that_repeats_an_experiment_is_asked_for_once(tmp_path: Path) ->
     opened = begun(tmp_path, made, 4, n_trials=4, enqueue=points)
     fill_queue(opened, asked)
     assert opened.counts().waiting == 0
+
+
+def test_what_is_typed_of_a_point_outlasts_repetitions(tmp_path: Path) -> None:
+    """The rest of it is asked for again, and at last taken from what is left."""
+    swept = {"model.filters": "choice(4,8)", "model.dense_units": "8,9"}
+    made = study(tmp_path, plan(swept, sampler="random"))
+    points = ("model.filters=8", "model.filters=8 model.dense_units=9")
+    fill_queue(made, Budget(n_trials=3, enqueue=points))
+    for _ in range(repetition.PATIENCE):
+        trial = made.claim(Owner.here())
+        assert trial is not None
+        assert slot_of(trial) == 0
+        assert made.values_of(trial)["model.filters"] == 8
+        repetition.name(made, trial, experiment_key=str(trial.number), trajectory_key="")
+        assert requeue.resample(made, trial, [0.4])
+    left = made.claim(Owner.here())
+    assert left is not None
+    assert made.values_of(left) == {"model.filters": 8, "model.dense_units": 8}
 
 
 def test_who_claims_meanwhile_loses_no_point(
