@@ -101,8 +101,12 @@ def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:
     return choices
 
 
-def make_config(values: dict[str, Any]) -> Config:
+def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
     """Check plain values, and that what they describe can be built.
+
+    Args:
+        values: as JSON has them.
+        typed: whether they were typed just now, and not stored; see `load`.
 
     Raises:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
@@ -110,7 +114,7 @@ def make_config(values: dict[str, Any]) -> Config:
     """
     if values.get("tracking", {}).get("experiment") == "" == os.environ.get(EXPERIMENT):
         raise ConfigError(f"the variable {EXPERIMENT} is empty: unset it, or set it to a name.")
-    config = load(values)
+    config = load(values, typed=typed)
     check(config)
     return config
 
