@@ -325,6 +325,7 @@ def reproduce(
         StoreError: the store refuses.
     """
     from cnn_sweeps.data import look_again
+    from cnn_sweeps.data.files import expand_user
     from cnn_sweeps.runs import reproduce as runs
     from cnn_sweeps.runs.composition import validate
     from cnn_sweeps.runs.export import export
@@ -337,8 +338,8 @@ def reproduce(
     tracking = _tracking(where, *validate.PLACES, "model.weights=FILE")
     beside: Store | None = None
     if folder is not None:
-        record = export.read(Path(folder))
-        weights = export.weights_of(Path(folder))
+        exported = expand_user(Path(folder))
+        record, weights = export.read(exported), export.weights_of(exported)
         packed = [f"model.weights={weights}"] if weights else []
         places = [*packed, *places]  # the last counts: what was typed
     else:

@@ -19,6 +19,7 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.built_network import Network, build
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.text.terminal import speaker
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
@@ -84,7 +85,8 @@ def run(
     """
     clock, swept = Clock(), trial.swept if trial else ()
     experiment = _load(config, store, clock)
-    with patient(config.tracking.patience), _start(experiment, store, trial, started) as tracked:
+    waits = patient(config.tracking.patience, say=speaker())
+    with waits, _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)

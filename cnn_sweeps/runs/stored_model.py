@@ -20,7 +20,7 @@ from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.data.readers.catalog import PUBLISHED
-from cnn_sweeps.errors import NotStoredError, RecordError, StoreError
+from cnn_sweeps.errors import NotStoredError, RecordError
 from cnn_sweeps.figures.curves import learning_curves_png
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
@@ -218,11 +218,11 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
 
     Raises:
         RecordError: it was changed or damaged.
+        StoreError: the store refuses.
     """
     resize: Resize = getattr(record.config.data, "resize", "stretch")
-    try:
-        text = store.read_text(record.run_id, IMAGES_FILE)
-    except StoreError:  # an earlier version stored the layers only
+    text = artifacts.read_bytes(store, record.run_id, IMAGES_FILE)
+    if text is None:  # an earlier version stored the layers only
         shape, count = lookup.sizes(store, store.get(record.run_id))
         known = PUBLISHED.get(record.config.data.name)
         names = known.class_names if known else tuple(map(str, range(count)))

@@ -24,6 +24,7 @@ from cnn_sweeps.config.schema import (
     Trajectory,
 )
 from cnn_sweeps.data import Facts
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.data.split import refuse_unused
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
@@ -118,6 +119,9 @@ def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
     config = load(values, typed=typed)
     if typed:
         _check_typed(config)
+    checked_home("tracking.dir", config.tracking.dir)
+    if config.trajectory.store is not None:
+        checked_home("trajectory.store", config.trajectory.store)
     check(config)
     return config
 
