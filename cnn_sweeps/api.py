@@ -325,6 +325,7 @@ def reproduce(
         StoreError: the store refuses.
     """
     from cnn_sweeps.data import look_again
+    from cnn_sweeps.data.files import expand_user
     from cnn_sweeps.runs import reproduce as runs
     from cnn_sweeps.runs.composition import validate
     from cnn_sweeps.runs.export import export
@@ -337,8 +338,8 @@ def reproduce(
     tracking = _tracking(where, *validate.PLACES, "model.weights=FILE")
     beside: Store | None = None
     if folder is not None:
-        record = export.read(Path(folder))
-        weights = export.weights_of(Path(folder))
+        exported = expand_user(Path(folder))
+        record, weights = export.read(exported), export.weights_of(exported)
         packed = [f"model.weights={weights}"] if weights else []
         places = [*packed, *places]  # the last counts: what was typed
     else:
@@ -374,7 +375,10 @@ def fork(
             f"{name}: nothing is changed, so that this is {made.parent.name} itself.\n  Add what "
             'changes, such as "trainer.epochs=12"; cs.load gives the run as it is.'
         )
-    return run(made.config, callbacks=callbacks)
+    from cnn_sweeps.tracking import Store
+
+    store, parent = Store.open(made.config.tracking), made.parent.config
+    return run_in(store, made.config, callbacks=callbacks, recorded=parent)
 
 
 def plan_fork(name: str, *overrides: str) -> Fork:
@@ -411,15 +415,21 @@ def config_of(composed: DictConfig) -> Config:
     return validate.make_config(values)
 
 
-def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) -> RunResult:
-    """Train a checked config and log it to an open store; see `run`."""
+def run_in(
+    store: Store,
+    config: Config,
+    *,
+    callbacks: Sequence[Callback] = (),
+    recorded: Config | None = None,
+) -> RunResult:
+    """Train a checked config and log it to an open store; see `run`, and `runs.run`."""
     from cnn_sweeps.data import look_again
     from cnn_sweeps.training.backend import quiet_stderr
 
     look_again()
     with quiet_stderr():
         from cnn_sweeps.runs.run import run as train
-    return train(config, store, callbacks=callbacks)
+    return train(config, store, callbacks=callbacks, recorded=recorded)
 
 
 def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:

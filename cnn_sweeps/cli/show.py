@@ -7,7 +7,6 @@ import yaml
 
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
-from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.runs.recorded import lookup
@@ -15,7 +14,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
-from cnn_sweeps.tracking import RunRecord, Store, checked_prefix, images
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, images
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
     CONFIG_FILE,
@@ -76,19 +75,22 @@ def _section(out: Output, title: str, text: str) -> None:
 
 
 def _stored(store: Store, run: RunRecord, path: str) -> str:
-    try:
-        return store.read_text(run.run_id, path)
-    except StoreError:
+    content = artifacts.read_file(store, run, path)
+    if content is None:
         return f"(run {run.run_id} ended before {path} was stored)"
+    return content.decode(errors="replace")
 
 
 def _images(store: Store, run: RunRecord) -> str:
     """Images per class and split, and what should be known; a run of an early release has none."""
-    try:
-        stored = json.loads(store.read_text(run.run_id, IMAGES_FILE))
-        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
-    except (StoreError, ValueError, KeyError, TypeError):
+    content = artifacts.read_file(store, run, IMAGES_FILE)
+    if content is None:
         return "(not stored)"
+    try:
+        stored = json.loads(content)
+        return "\n".join([images.table(stored).to_text(), *stored["notices"]])
+    except (ValueError, KeyError, TypeError):
+        return f"({IMAGES_FILE} was changed or damaged)"
 
 
 def _metrics(run: RunRecord) -> str:

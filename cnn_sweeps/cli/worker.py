@@ -26,6 +26,7 @@ WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g}
 TRACKING = "tracking."
 OWN = ("uri", "dir", "patience")
 """Settings of `tracking` that are those of a host, and not of the sweep."""
+COUNT = "processes (one for each core, as far as memory and GPUs allow)"
 TRUST = "run networks, losses and metrics that travel with the study and are not in this folder"
 
 
@@ -72,7 +73,7 @@ class Asked:
             "password is typed.",
         )
         parser.add_argument("--storage", metavar="URL", help="database or journal of the study")
-        parser.add_argument("--count", type=int, metavar="K", help="processes; one for each core")
+        parser.add_argument("--count", type=int, metavar="K", help=COUNT)
         parser.add_argument("--gpu", metavar="N", help="the GPU to use, by index or UUID")
         parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)
         parser.add_argument("--trust", action="store_true", help=TRUST)
@@ -85,7 +86,7 @@ class Asked:
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         keys, tracking = _keys(asked.overrides), compose_tracking(asked.overrides)
-        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.expanduser().absolute())}
+        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.absolute())}
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.json import from_text
 
 PLAIN = {
@@ -22,6 +23,7 @@ PLAIN = {
     Path: "a path",
     type(None): "null",
 }
+GROUP = "a group of key"
 ALIASES = {
     **dict.fromkeys(("lr", "rate", "eta"), ("trainer.optimizer.learning_rate",)),
     **dict.fromkeys(("wd", "decay", "l2"), ("trainer.optimizer.weight_decay",)),
@@ -70,7 +72,7 @@ def describe(annotation: Any) -> str:
         count = "a list" if args[-1] is Ellipsis else f"a list of {len(args)}"
         return f"{count}, each {describe(args[0])}"
     if origin is dict or dataclasses.is_dataclass(annotation):
-        return f"a group of key: {describe(args[1]) if args and args[1] is not Any else 'value'}"
+        return f"{GROUP}: {describe(args[1]) if args and args[1] is not Any else 'value'}"
     return PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
@@ -171,6 +173,27 @@ def keys_of(place: Place, container: Mapping[str, Any]) -> list[str]:
         f.name for cls in dataclasses_of(place.annotation, name) for f in dataclasses.fields(cls)
     }
     return sorted(found)
+
+
+def put(plain: dict[str, Any], key: str, value: Any) -> None:
+    """Set a value among the plain values of a config by its dotted key; in place.
+
+    Raises:
+        ConfigError: a key below a value that has none.
+    """
+    *groups, name = key.split(".")
+    inner: Any = plain
+    for number, group in enumerate(groups, start=1):
+        inner = inner.get(group)
+        if not isinstance(inner, dict):
+            above, place = ".".join(groups[:number]), find(tuple(groups), plain)
+            possible = describe(place.annotation)
+            whole = GROUP in possible and place.key == ".".join(groups)
+            raise ConfigError(
+                f"{key}: {typed(above, inner)} has no keys; {place.key} takes {possible}."
+                + (f"\nGive all of it: {{{name}: {value}}}." if whole else "")
+            )
+    inner[name] = value
 
 
 def unknown_key(prefix: str, key: str, known: list[str]) -> str:

@@ -14,6 +14,7 @@ from cnn_sweeps.config.fields import (
     find,
     keys_of,
     names_of,
+    put,
     typed,
     unknown_key,
 )
@@ -29,11 +30,16 @@ MOST_LINES = 4
 """Lines that a refusal may have; further errors show once these are fixed."""
 
 
-def load(container: Mapping[str, Any]) -> Config:
+def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
     """Check plain values (as JSON has them) and freeze them, with phases in their canonical form.
 
     A text where a number, a truth value or a list of numbers is wanted is read as that, as an
     environment variable (`${oc.env:NAME}`) gives it.
+
+    Args:
+        container: the values.
+        typed: whether they were typed just now, and not stored: then a phase is refused that would
+            switch something off without saying so.
 
     Raises:
         ConfigError: with a line or two for each of the first few values that are refused:
@@ -49,18 +55,19 @@ def load(container: Mapping[str, Any]) -> Config:
             container = _with_texts_read(text, wanted - _keys(checked, container))
             checked = _check(container)
     if isinstance(checked, Config):
-        return canonical(checked, load) if checked.trainer.phases else checked
+        phases = checked.trainer.phases
+        return canonical(checked, load, typed=typed) if phases else checked
     raise ConfigError(_explain_first(checked, container))
 
 
 def with_values(plain: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a config with others in their places, by dotted keys; in place."""
+    """Plain values of a config with others in their places, by dotted keys; in place.
+
+    Raises:
+        ConfigError: a key below a value that has none.
+    """
     for key, value in values.items():
-        *groups, name = key.split(".")
-        inner = plain
-        for group in groups:
-            inner = inner[group]
-        inner[name] = value
+        put(plain, key, value)
     return plain
 
 

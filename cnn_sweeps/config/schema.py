@@ -27,12 +27,20 @@ What new experiments start from is written in `conf/`.
 """
 
 import json
+import os
 import re
 from dataclasses import field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 
 from cnn_sweeps.config.rules import AUGMENT, DATA, newest_number
@@ -87,6 +95,14 @@ def _named(path: Any) -> Any:
     return path
 
 
+def _at_home(path: Path) -> Path:
+    """Replace `~`: a shell leaves the one in `tracking.dir=~/x` alone.
+
+    Without a home the path stays: what is stored is read on any machine.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 -- Path's raises where there is none
+
+
 def _listed(names: Any) -> Any:
     """One name, or a list of them, as a tuple."""
     return (
@@ -96,6 +112,7 @@ def _listed(names: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Place = Annotated[Path, BeforeValidator(_named)]
+Home = Annotated[Place, AfterValidator(_at_home)]
 
 
 def not_identity(default: Any, **marks: bool) -> Any:
@@ -712,7 +729,7 @@ class Tracking:
     """MLflow tracking URI; MLFLOW_TRACKING_URI when null, else SQLite in `dir`."""
     experiment: Annotated[str, Field(min_length=1)] = "cnn_sweeps"
     """Name of the MLflow experiment; composed configs have MLFLOW_EXPERIMENT_NAME, if it is set."""
-    dir: Place = Path("mlruns")
+    dir: Home = Path("mlruns")
     """Folder of the local database, the artifacts and the studies."""
     log_model: bool | Literal["auto"] = added(default="auto", neutral=True)
     """Whether the trained model is stored with the run; `auto`: yes, but of the trials of a sweep
@@ -742,7 +759,7 @@ class Trajectory:
     epochs keep theirs; null for no limit. Frozen variables, which are stored once, do not count."""
     keep_epochs: Numbers = added(default=(), neutral=())
     """Marked epochs: they keep their state, whatever its size."""
-    store: Place | None = added(default=None, neutral=None)
+    store: Home | None = added(default=None, neutral=None)
     """Folder of epochs that others read and write as well, on a file system that all can reach."""
     audit: Share = added(default=0.0, neutral=0.0)
     """Share of the epochs read from `store` that are trained again and compared."""

@@ -44,7 +44,7 @@ class Machine:
     @property
     def home(self) -> Path:
         """Absolute folder of the local database, the artifacts, the studies and trajectories."""
-        return self.config.tracking.dir.expanduser().absolute()
+        return self.config.tracking.dir.absolute()
 
 
 Check = Callable[[Machine], Iterator[Finding]]

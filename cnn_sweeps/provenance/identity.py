@@ -23,7 +23,6 @@ code of the user's is run for a hash, and nothing that is built counts.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -85,19 +84,8 @@ def identify(
         loss_source: those of a user's own loss, in the same way.
         metric_sources: those of each of a user's own metrics, by function, in the same way.
     """
-    own = own_network(config.model)
-    if source is None and own is not None:
-        source = Source.find(own.function)
-    if loss_source is None and config.trainer.loss is not None:
-        loss_source = Source.find(config.trainer.loss)
-    named = partial(
-        content,
-        config,
-        data_digest,
-        source=source,
-        loss_source=loss_source,
-        metric_sources=metric_sources,
-    )
+    files = _files(config, source, loss_source)
+    named = partial(content, config, data_digest, metric_sources=metric_sources, **files)
     first = sha256(named(trajectory=True), compact=True)
     return Identity(
         config_hash=sha256(named(), compact=True),
@@ -106,12 +94,28 @@ def identify(
     )
 
 
-def lineage(config: Config, data_digest: str) -> tuple[str, ...]:
-    """The trajectory hash of each segment of a training, in order; see `identify`."""
-    path = segments(config)
-    held = path[0].config.trainer
-    alone = replace(config, trainer=replace(held, epochs=config.trainer.epochs))
-    return chain_hashes(identify(alone, data_digest).trajectory_hash, path)
+def lineage(
+    config: Config,
+    data_digest: str,
+    *,
+    source: Source | None = None,
+    loss_source: Source | None = None,
+    metric_sources: Mapping[str, Source | None] | None = None,
+) -> tuple[str, ...]:
+    """The trajectory hash of each segment of a training, in order; arguments as in `identify`."""
+    files = _files(config, source, loss_source)
+    covered = content(config, data_digest, metric_sources=metric_sources, trajectory=True, **files)
+    return chain_hashes(sha256(covered, compact=True), segments(config))
+
+
+def _files(config: Config, source: Source | None, loss_source: Source | None) -> dict[str, Any]:
+    """The files of network and loss, looked for among the modules where they are not given."""
+    own, loss = own_network(config.model), config.trainer.loss
+    if source is None and own is not None:
+        source = Source.find(own.function)
+    if loss_source is None and loss is not None:
+        loss_source = Source.find(loss)
+    return {"source": source, "loss_source": loss_source}
 
 
 def chain_hashes(first: str, path: Sequence[Segment]) -> tuple[str, ...]:

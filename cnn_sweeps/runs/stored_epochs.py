@@ -63,7 +63,7 @@ def stored_here(experiment: Experiment, environment: Environment, folder: Path) 
         folder: `tracking.dir`, below which trajectories are stored.
     """
     config, identity = experiment.config, experiment.identity
-    for chain in lineage.stored(config, identity, folder):
+    for chain in lineage.stored(config, lineage.hashes_of(config, identity), folder):
         entry, network = chain.entries[0], identity.network_sha256
         if was_trained_as_here(entry, config.trainer, environment, network):
             return chain

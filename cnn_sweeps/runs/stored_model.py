@@ -9,6 +9,7 @@ with trials that trained nothing, and with large ones, unless they win.
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cnn_sweeps.config.schema import Config, Resize, own_network
 from cnn_sweeps.data import Dataset, load_cached
 from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.data.readers.catalog import PUBLISHED
-from cnn_sweeps.errors import NotStoredError, RecordError, StoreError
+from cnn_sweeps.errors import NotStoredError, RecordError
 from cnn_sweeps.figures.curves import learning_curves_png
 from cnn_sweeps.figures.gallery import Gallery, save
 from cnn_sweeps.models.build import build_model
@@ -29,12 +30,13 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs import restore
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.recorded import lineage, lookup
-from cnn_sweeps.runs.recorded.record import Record, verify
+from cnn_sweeps.runs.recorded.record import Record, stored_sources, verify
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.tracking import (
     RunRecord,
     Store,
     TrackedRun,
+    artifacts,
     finished_runs,
     model_files,
     models,
@@ -114,7 +116,9 @@ def _read_epoch(store: Store, run: RunRecord, config: Config, model: "keras.Mode
         trajectory_hash=run.tags.get(TRAJECTORY_HASH, ""),
         data_digest=run.tags.get(DATA_DIGEST, ""),
     )
-    for chain in lineage.stored(config, identity, store.address.dir):
+    sources = stored_sources(config, partial(artifacts.read_folder, store, run.run_id))
+    hashes = lineage.hashes_of(config, identity, sources)
+    for chain in lineage.stored(config, hashes, store.address.dir):
         for one in chain.history()[number - 1 : number]:
             weights = chain.weights(one)
             if weights is not None and state.fits_model(model, weights):
@@ -214,11 +218,11 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
 
     Raises:
         RecordError: it was changed or damaged.
+        StoreError: the store refuses.
     """
     resize: Resize = getattr(record.config.data, "resize", "stretch")
-    try:
-        text = store.read_text(record.run_id, IMAGES_FILE)
-    except StoreError:  # an earlier version stored the layers only
+    text = artifacts.read_bytes(store, record.run_id, IMAGES_FILE)
+    if text is None:  # an earlier version stored the layers only
         shape, count = lookup.sizes(store, store.get(record.run_id))
         known = PUBLISHED.get(record.config.data.name)
         names = known.class_names if known else tuple(map(str, range(count)))

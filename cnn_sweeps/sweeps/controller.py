@@ -102,7 +102,8 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             with address.refusing():
                 study = _prepare(address, plan, store, budget)
                 announce(study)
-                outcome = _carry_on(study, request, store, display, publisher, interrupts)
+                beside = store.beside(study.parent_run_id or "")
+                outcome = _carry_on(study, request, beside, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
     study = outcome.study

@@ -111,7 +111,7 @@ def _with_stored(rest: Remaining, budget: Budget) -> tuple[Remaining, int]:
 
 def _stored(config: Config, workers: int) -> Sequence[int]:
     """The last stored epoch of each segment of a training; empty where nothing is stored."""
-    if not TrajectoryStore.under(config.tracking.dir.expanduser()).folder.is_dir():
+    if not TrajectoryStore.under(config.tracking.dir).folder.is_dir():
         return ()
     from cnn_sweeps.runs.stored_epochs import stored_segments  # noqa: PLC0415 -- imports MLflow
 

@@ -34,6 +34,7 @@ from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.artifacts import run_by_id
 from cnn_sweeps.tracking.patience import patient
 
 GRACE = 20.0
@@ -190,14 +191,12 @@ def _store(study: SweepStudy) -> Store:
     """The store that the sweep logs to, which must be the same from here.
 
     Raises:
-        StoreError: it has no run of the sweep.
+        StoreError: it has no run of the sweep, or cannot be written from here.
     """
     tracking = study.plan.first.tracking
     store = Store.open_existing(tracking)
-    with suppress(StoreError):
-        if store is not None:
-            store.get(study.parent_run_id or "")
-            return store
+    if store is not None and run_by_id(store, study.parent_run_id or "") is not None:
+        return Store.open(tracking)  # to write
     from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
 
     raise StoreError(

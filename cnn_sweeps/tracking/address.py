@@ -49,7 +49,7 @@ def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Addr
     Raises:
         StoreError: the URI has a scheme that cannot hold runs, or no usable file in it.
     """
-    folder = tracking.dir.expanduser().absolute()
+    folder = tracking.dir.absolute()
     artifacts = (folder / "artifacts").as_uri()
     given = tracking.uri or environ.get("MLFLOW_TRACKING_URI")
     if not given:

@@ -53,7 +53,10 @@ def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
     here, folder = local_folder(run.artifact_uri), path.rpartition("/")[0]
     with TemporaryDirectory() as scratch, as_store_error(store.address):
         if here is not None:
-            return (here / path).read_bytes() if (here / path).is_file() else None
+            try:
+                return (here / path).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
         # Asked first, since some servers are asked again for minutes for what is not there.
         listed = store.client.list_artifacts(run.run_id, folder or None)
         if path not in [file.path for file in listed]:

@@ -5,7 +5,8 @@ artifacts into the database. A folder that is copied would go on pointing to the
 copied from: runs would be read there, and new ones even written there. So a database that we make
 knows the folder that it stands in; opened in another one, it has the addresses below the old folder
 rewritten, in one transaction. Addresses anywhere else stay. Where it cannot be written, who only
-reads it gets a copy that is treated so.
+reads it gets a copy that is treated so; also where another host, which reaches the same file by
+another path, logs to it at that moment.
 """
 
 import atexit
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
+from cnn_sweeps.data.files import written_whole
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema, template
@@ -28,6 +30,7 @@ from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.imports import quiet_mlflow
 from cnn_sweeps.tracking.local_runs import LocalRuns
+from cnn_sweeps.tracking.names import PROCESS
 from cnn_sweeps.tracking.patience import patient_client
 from cnn_sweeps.tracking.schema import MLFLOW
 
@@ -53,6 +56,22 @@ ADDRESSES: Final = (
 )
 """Where MLflow 3.17 keeps addresses of files: table, column, and which rows."""
 
+LOGGING: Final = """
+    SELECT json_extract(tags.value, '$.host') FROM runs JOIN tags USING (run_uuid)
+    WHERE runs.status = 'RUNNING' AND runs.lifecycle_stage = 'active' AND tags.key = ?
+    AND json_valid(tags.value)
+"""
+"""The hosts of the runs that are RUNNING, as their processes have said."""
+READ_ONLY: Final = "SQLITE_READONLY"
+WRITE_VERSION: Final = 18
+"""Where an SQLite file says by which rules it is written (sqlite.org/fileformat.html)."""
+NOT_TO_WRITE: Final = b"\x03"
+"""Rules that SQLite does not know: it reads such a file and refuses to write it."""
+
+
+class InUseElsewhereError(StoreError):
+    """Another host logs to the same file, which it reaches by another path."""
+
 
 def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, LocalRuns | None]":
     """A client of the store, and its runs where they can be read without one.
@@ -77,11 +96,12 @@ def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, 
         database, uri = address.database, address.uri
         try:
             prepare(database, artifacts=address.artifacts or "")
-        except sqlite3.OperationalError as error:
-            if not (to_read and error.sqlite_errorname.startswith("SQLITE_READONLY")):
+        except (sqlite3.OperationalError, InUseElsewhereError) as error:
+            name = getattr(error, "sqlite_errorname", READ_ONLY)
+            if not (to_read and name.startswith(READ_ONLY)):
                 raise
             database = _moved_copy(database)
-            uri = f"sqlite:///file:{database}?mode=ro&uri=true"
+            uri = f"sqlite:///{database}"
         return patient_client(partial(_made, uri)), LocalRuns.of(database)
 
 
@@ -124,7 +144,7 @@ def prepare(database: Path, *, artifacts: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         url = f"sqlite:///{database}"
         MLFLOW.check(*schema.of_file(connection), place=str(database), url=url)
-        follow_folder(connection, database.parent)
+        follow_folder(connection, database)
         count_rows(connection)
         connection.execute("COMMIT")
 
@@ -161,14 +181,12 @@ def _unreadable(uri: str) -> StoreError:
 
 def _create(database: Path, artifacts: str) -> None:
     """Write a migrated, empty database under its final name in one step."""
-    draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
-    try:
+    with written_whole(database) as draft:
         template.write(draft, artifacts)
         with closing(sqlite3.connect(draft)) as connection, connection:
-            remember_folder(connection, database.parent)
-        draft.replace(database)
-    finally:
-        draft.unlink(missing_ok=True)
+            connection.execute(f"CREATE TABLE {TABLE} (path TEXT NOT NULL, file TEXT)")
+            connection.execute(f"INSERT INTO {TABLE} VALUES ('', NULL)")  # noqa: S608 our own name
+            _remember_folder(connection, database.parent, draft)
 
 
 @contextmanager
@@ -198,17 +216,15 @@ def _moved_copy(database: Path) -> Path:
     read = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
     with closing(read), closing(sqlite3.connect(copy)) as connection, connection:
         read.backup(connection)
-        follow_folder(connection, database.parent)
+        if path := _remembered(connection)[0]:
+            _move_addresses(connection, Path(path), database.parent)
+    with copy.open("r+b") as opened:
+        opened.seek(WRITE_VERSION)
+        opened.write(NOT_TO_WRITE)
     return copy
 
 
-def remember_folder(connection: sqlite3.Connection, folder: Path) -> None:
-    """Write down in which folder a database stands that was just made."""
-    connection.execute(f"CREATE TABLE {TABLE} (path TEXT NOT NULL)")
-    connection.execute(f"INSERT INTO {TABLE} VALUES (?)", (str(folder),))  # noqa: S608 our own name
-
-
-def follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
+def follow_folder(connection: sqlite3.Connection, database: Path) -> None:
     """Bring the addresses to the folder that the database stands in now.
 
     Call it inside a transaction. A database of somebody else's making is left as it is, and so
@@ -216,12 +232,30 @@ def follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
 
     Raises:
         sqlite3.Error: the database cannot be written.
+        InUseElsewhereError: another host logs to it, under another path.
     """
-    old = _remembered(connection)
-    if old is None or old == folder or _is_same(old, folder):
+    path, file = _remembered(connection)
+    old, folder = Path(path), database.parent
+    if not path:
+        return
+    if old == folder or _is_same(old, folder):
+        if file != _number(database):
+            with suppress(sqlite3.OperationalError):  # it can only be read
+                _remember_folder(connection, old, database)
         return
     if _left_its_files(old, folder) and connection.execute("SELECT 1 FROM runs").fetchone():
         return
+    if file == _number(database) and (host := _logging_host(connection)):
+        raise InUseElsewhereError(
+            f"{database} is {old / database.name} on {host}, which logs to it.\n"
+            f"  Mount the folder at {old} here, too, or wait for the end of what {host} trains."
+        )
+    _move_addresses(connection, old, folder)
+    _remember_folder(connection, folder, database)
+
+
+def _move_addresses(connection: sqlite3.Connection, old: Path, folder: Path) -> None:
+    """Let addresses below the old folder begin with the new one."""
     for before, after in _beginnings(old, folder):
         for table, column, where in ADDRESSES:
             if _has(connection, table, column):
@@ -230,7 +264,26 @@ def follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
                     f"WHERE {where}substr({column}, 1, ?) = ?",
                     (after, len(before) + 1, len(before), before),
                 )
-    connection.execute(f"UPDATE {TABLE} SET path = ?", (str(folder),))  # noqa: S608 as above
+
+
+def _remember_folder(connection: sqlite3.Connection, folder: Path, database: Path) -> None:
+    """Write down in which folder a database stands, and which file it is."""
+    if not _has(connection, TABLE, "file"):  # an earlier version made it
+        connection.execute(f"ALTER TABLE {TABLE} ADD COLUMN file TEXT")
+    known = (str(folder), _number(database))
+    connection.execute(f"UPDATE {TABLE} SET path = ?, file = ?", known)  # noqa: S608 as above
+
+
+def _number(file: Path) -> str:
+    """What a file has on whichever host and path it is reached by, and a copy of it has not."""
+    return str(file.stat().st_ino)
+
+
+def _logging_host(connection: sqlite3.Connection) -> str | None:
+    """Another host that has a run which is RUNNING; None where there is none."""
+    hosts = connection.execute(LOGGING, (PROCESS,)).fetchall()
+    names = (str(host).partition(":")[0] for (host,) in hosts)
+    return next((name for name in names if name != socket.gethostname()), None)
 
 
 def count_rows(connection: sqlite3.Connection) -> None:
@@ -250,11 +303,13 @@ def count_rows(connection: sqlite3.Connection) -> None:
             connection.execute("ANALYZE")
 
 
-def _remembered(connection: sqlite3.Connection) -> Path | None:
+def _remembered(connection: sqlite3.Connection) -> tuple[str, str | None]:
+    """The folder that a database stood in, and which file it was; no folder where none is known."""
     if not _has(connection, TABLE, "path"):
-        return None
-    row = connection.execute(f"SELECT path FROM {TABLE}").fetchone()  # noqa: S608 as above
-    return Path(row[0]) if row else None
+        return "", None
+    file = "file" if _has(connection, TABLE, "file") else "NULL"
+    row = connection.execute(f"SELECT path, {file} FROM {TABLE}").fetchone()  # noqa: S608 as above
+    return row or ("", None)
 
 
 def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:

@@ -214,6 +214,10 @@ class Store:
             client=self.client,
         )
 
+    def beside(self, run_id: str) -> "Store":
+        """The same store, with new runs in the experiment of this run, whatever its name is now."""
+        return replace(self, experiment_id=self.get(run_id).experiment_id)
+
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
         return self._handle(self.get(run_id))

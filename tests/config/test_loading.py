@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,6 +312,17 @@ def test_a_text_that_is_no_such_value_is_shown_as_text(
     """In quotes, where it would be taken for a number otherwise."""
     with pytest.raises(ConfigError, match=message):
         config(**groups)
+
+
+def test_the_home_folder_is_replaced_wherever_the_folder_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No user of the setting makes a folder called `~`; without a home it is as it was stored."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = config(tracking={"dir": "~/runs"}, trajectory={"store": "~/lab"})
+    assert made.tracking.dir == tmp_path / "runs"
+    assert made.trajectory.store == tmp_path / "lab"
+    assert str(config(tracking={"dir": "~nobody-here/runs"}).tracking.dir) == "~nobody-here/runs"
 
 
 def test_what_is_no_option_is_refused_with_the_options() -> None:

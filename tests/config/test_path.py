@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from configs import config
+from configs import config, values
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load, to_json
@@ -140,6 +140,48 @@ def test_a_parameter_is_added_and_a_mapping_replaces() -> None:
         assert later.config.trainer.optimizer.params == params
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}, id="nested"),
+        pytest.param({"optimizer.params": {"beta_1": 0.8}}, id="flat"),
+        pytest.param({"trainer": {"optimizer": {"params": {}}}}, id="empty"),
+    ],
+)
+@pytest.mark.parametrize("first", [1, 5])
+def test_all_parameters_as_one_value_switch_nothing_off_unsaid(
+    changes: dict[str, Any], first: int
+) -> None:
+    """What is stored goes on meaning that; what is typed says so, and is the same experiment."""
+
+    def given(**more: Any) -> dict[str, Any]:
+        phases = [{"first": first, **changes, **more}]
+        return values(trainer={"epochs": 10, "clip_norm": 1.0, "phases": phases})
+
+    stored = load(given())
+    assert segments(stored)[-1].config.trainer.clip_norm is None
+    with pytest.raises(ConfigError, match=r"would switch trainer.clip_norm=1.0 off.\nType"):
+        make_config(given())
+    said = make_config(given(clip_norm=None))
+    assert names(said) == names(stored)
+    assert segments(make_config(given(clip_norm=1.0)))[-1].config.trainer.clip_norm == 1.0
+    assert load(to_json(stored)) == stored
+
+
+def test_another_optimizer_may_leave_weight_decay() -> None:
+    """It is a parameter of the one before; of the same one it is asked for."""
+    decays = {"optimizer": {"name": "adamw", "weight_decay": 0.01}}
+    sgd = {"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}
+
+    def made(phase: dict[str, Any]) -> Config:
+        trainer = {"epochs": 10, **decays, "phases": [{"first": 5, **phase}]}
+        return make_config(values(trainer=trainer))
+
+    assert segments(made(sgd))[-1].config.trainer.optimizer.params == {"momentum": 0.9}
+    with pytest.raises(ConfigError, match="trainer.optimizer.weight_decay=0.01 off"):
+        made({"optimizer.params": {"beta_1": 0.8}})
+
+
 def test_the_first_segment_is_the_trajectory_of_a_training_that_never_changes() -> None:
     """So it is shared with it, and with all that change later or otherwise."""
     first, second = lineage(path({"first": 5, **SLOW}), DIGEST)
@@ -167,6 +209,18 @@ def test_the_first_segment_is_the_trajectory_of_a_training_that_never_changes() 
         pytest.param(({"first": 5, "optimizer.rate": 1},), "there is no such key", id="no key"),
         pytest.param(
             ({"first": 5, "optimizer": "sgd"},), "such as trainer.optimizer.name", id="group"
+        ),
+        *(
+            pytest.param(({"first": 5, key: value},), said, id=key)
+            for key, value, said in (
+                ("class_weight.cat", 2, "=none has no keys"),
+                ("optimizer.learning_rate.x", 1, "takes a number above 0"),
+                ("augment.flip.x", 1, "augment.flip=none has no keys"),
+                ("optimizer.params.momentum.x", 1, "momentum=null has no keys"),
+                ("optimizer.params", None, "params=null is invalid"),
+                ("optimizer.params", [1], "takes a group of key: value"),
+                ("augment", 1, "such as augment.flip"),
+            )
         ),
         pytest.param(({"first": 5, "batch_size": 0},), "from epoch 5: trainer.batch", id="value"),
         pytest.param(({"first": 11, **SLOW},), "after the last one of trainer.epochs=10", id="end"),

@@ -141,6 +141,8 @@ def test_what_is_no_part_of_the_trajectory_holds_for_all_of_it() -> None:
         pytest.param(8, (f"{RATE}=-1",), "a number above 0", id="no value"),
         pytest.param(8, ("trainer.schedule.name=exponential",), "end_factor", id="impossible"),
         pytest.param(8, ("trainer.phases=[]",), "phases cannot change", id="phases"),
+        pytest.param(8, ("trainer.class_weight.cat=2",), "Give all of it: {cat: 2}.", id="below"),
+        pytest.param(8, ("trainer.stop_at.val_loss=1",), "stop_at=null has no keys", id="stop"),
     ],
 )
 def test_what_cannot_be_is_refused(epoch: int, typed: tuple[str, ...], said: str) -> None:
@@ -148,6 +150,12 @@ def test_what_cannot_be_is_refused(epoch: int, typed: tuple[str, ...], said: str
     with pytest.raises(ConfigError) as refused:
         forked(ten(), epoch, *typed)
     assert said in str(refused.value)
+
+
+def test_a_fork_switches_nothing_off_unsaid() -> None:
+    """All parameters of the optimizer as one value would."""
+    with pytest.raises(ConfigError, match="as a whole would switch trainer.clip_norm=1.0 off"):
+        forked(ten(clip_norm=1.0), 8, "trainer.optimizer.params={beta_1: 0.8}")
 
 
 @pytest.mark.parametrize("name", ["abcd@", "abcd@0", "abcd@x", "abcd@-1", "abcd@1.5"])

@@ -71,12 +71,15 @@ def test_a_copy_that_cannot_be_written_is_read(
     with pytest.raises(StoreError, match="cannot be written"):
         Store.open(Tracking(dir=copy))
     copied = Store.open_existing(Tracking(dir=copy))
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
     assert copied is not None
     assert [run.run_id for run in copied.find("abab")] == [run_id]
     assert copied.read_text(run_id, "a.txt") == "of the copy"
     with pytest.raises(StoreError, match=f"{copy}.* cannot be written"):
         copied.close_run(run_id, "FAILED", "")
     assert contents(copy, but=tmp_path / "no") == before
+    assert not [*Path().iterdir()]
 
 
 def test_a_folder_that_was_moved_and_moved_back(store: Store, tmp_path: Path) -> None:
@@ -189,3 +192,40 @@ def test_columns_that_an_mlflow_does_not_have_are_passed_over(store: Store, tmp_
     database.prepare(tmp_path / "copy" / "mlflow.db", artifacts="")
     (found,) = rows(tmp_path / "copy", "SELECT artifact_uri FROM runs")
     assert found == f"file://{tmp_path}/copy/artifacts/{run_id}/artifacts"
+
+
+def test_a_folder_that_another_host_logs_to_keeps_its_addresses(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same file under another path: read with that one's files, and not to be written."""
+    run_id = logged(store)
+    mounted = tmp_path / "mounted"
+    before = "SELECT artifact_uri FROM runs ORDER BY start_time"
+    with store.start_run("training", tags={}):
+        addresses = rows(store.dir, before)
+        store.dir.rename(mounted)
+        monkeypatch.setattr(database.socket, "gethostname", lambda: "other")
+        with pytest.raises(
+            StoreError, match=rf"(?s){store.dir}.* logs to it.*Mount .*{store.dir} "
+        ):
+            Store.open(Tracking(dir=mounted))
+        read = Store.open_existing(Tracking(dir=mounted))
+        assert read is not None
+        assert read.read_text(run_id, "a.txt") == "hello"
+        with pytest.raises(StoreError, match="cannot be written"):
+            read.close_run(run_id, "FAILED", "")
+        assert rows(mounted, before) == addresses
+        shutil.copytree(mounted, tmp_path / "copy")
+        assert Store.open(Tracking(dir=tmp_path / "copy")).read_text(run_id, "a.txt") == "hello"
+        mounted.rename(store.dir)
+    store.dir.rename(mounted)
+    assert Store.open(Tracking(dir=mounted)).read_text(run_id, "a.txt") == "hello"
+
+
+def test_a_database_of_an_earlier_version_learns_which_file_it_is(store: Store) -> None:
+    """Where it is opened in its place; what it knew of itself was its folder."""
+    with closing(sqlite3.connect(store.dir / "mlflow.db")) as connection, connection:
+        connection.execute("ALTER TABLE cnn_sweeps_folder DROP COLUMN file")
+    Store.open(Tracking(dir=store.dir))
+    number = str((store.dir / "mlflow.db").stat().st_ino)
+    assert rows(store.dir, "SELECT file FROM cnn_sweeps_folder") == [number]

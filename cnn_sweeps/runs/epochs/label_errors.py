@@ -117,7 +117,8 @@ def _stored(record: Record, folder: Path) -> tuple[Chain, list[EpochRecord]]:
     Raises:
         StoreError: there are none.
     """
-    found = lineage.stored(record.config, record.identity, folder)
+    hashes = lineage.hashes_of(record.config, record.identity, record.sources)
+    found = lineage.stored(record.config, hashes, folder)
     known = [(chain, chain.history()) for chain in found]
     if not known:
         raise StoreError(_lost(record.identity))

@@ -4,17 +4,15 @@ What is asked afterwards of a finished run (metrics that nobody asked for then, 
 ends it) is answered from them. Nothing of the user's is imported to find them.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.provenance.identity import chain_hashes, identify
+from cnn_sweeps.provenance import identity
+from cnn_sweeps.runs.recorded import lineage
 from cnn_sweeps.runs.recorded.record import Record
-from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
-from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.history import EpochRecord
 
@@ -42,11 +40,10 @@ class StoredPath:
             folder: `tracking.dir`, below which trajectories are stored.
             config: another one of its data and code; the run's own when None.
         """
-        hashes = lineage(record, config or record.config)
-        own = hashes == lineage(record, record.config)
-        chains = [
-            (chain, chain.history()) for chain in _chains(folder, hashes, config or record.config)
-        ]
+        config = config or record.config
+        hashes = hashes_of(record, config)
+        own = hashes == hashes_of(record, record.config)
+        chains = [(chain, chain.history()) for chain in lineage.stored(config, hashes, folder)]
         known = [(c, h) for c, h in chains if h and (not own or _agree(record, h))]
         chain, history = max(known, key=lambda each: len(each[1]), default=(None, []))
         if own and len(history) < len(record.epochs):
@@ -68,30 +65,11 @@ class StoredPath:
         return self.chain.weights(one) if self.chain is not None and one.weights else None
 
 
-def lineage(record: Record, config: Config) -> tuple[str, ...]:
+def hashes_of(record: Record, config: Config) -> tuple[str, ...]:
     """The trajectory hash of each segment of a config that is trained with the code of a run."""
-    path = segments(config)
-    held = path[0].config.trainer
-    first = identify(
-        # A user's own metrics are not trained; their files need not be known.
-        replace(config, trainer=replace(held, epochs=config.trainer.epochs, metrics=())),
-        record.identity.data_digest,
-        source=record.source,
-        loss_source=record.loss_source,
-    )
-    return chain_hashes(first.trajectory_hash, path)
-
-
-def _chains(folder: Path, hashes: tuple[str, ...], config: Config) -> Iterator[Chain]:
-    """One for each environment in which the first segment was trained."""
-    root = TrajectoryStore.under(folder).folder
-    firsts = [segment.first for segment in segments(config)]
-    for place in sorted((root / hashes[0]).glob("*")):
-        entries = [
-            Entry(root / name / place.name, first)
-            for name, first in zip(hashes, firsts, strict=True)
-        ]
-        yield Chain(tuple(entries))
+    if config == record.config:
+        return lineage.hashes_of(config, record.identity, record.sources)
+    return identity.lineage(config, record.identity.data_digest, **record.sources)
 
 
 def _agree(record: Record, history: list[EpochRecord]) -> bool:

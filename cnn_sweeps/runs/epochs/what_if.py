@@ -21,7 +21,7 @@ from cnn_sweeps.evaluation.named import find_metric
 from cnn_sweeps.runs.composition.validate import choices_of
 from cnn_sweeps.runs.epochs.measured import Measurer
 from cnn_sweeps.runs.epochs.outcomes import TEST, Changes, Outcome, WhatIf
-from cnn_sweeps.runs.epochs.stored_path import StoredPath, lineage
+from cnn_sweeps.runs.epochs.stored_path import StoredPath, hashes_of
 from cnn_sweeps.runs.recorded.record import FINISHED, Record, check_finished, verify
 from cnn_sweeps.runs.recorded.verdict import same_bits
 from cnn_sweeps.tracking import Store, queries
@@ -225,7 +225,7 @@ class _FinishedRun:
 
         A run of the same training on another machine has other bits, and so other weights.
         """
-        (*_, trajectory) = lineage(self.record, config)
+        (*_, trajectory) = hashes_of(self.record, config)
         for run in queries.matching_runs(self.store, f"tags.{TRAJECTORY_HASH} = '{trajectory}'"):
             same = run.status == FINISHED and _weights_of(run.metrics) == trained.chosen
             same &= all(same_bits(run.metrics.get(n), trained.metrics[n]) for n in TRAINED)

@@ -1,6 +1,9 @@
 """The segments of a training: told to a person, and as they are stored."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config
@@ -8,6 +11,8 @@ from cnn_sweeps.provenance.identity import SHOWN, Identity, lineage
 from cnn_sweeps.tracking.params import as_text
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.chain import Chain
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
@@ -29,14 +34,29 @@ def lineage_lines(config: Config, data_digest: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def stored(config: Config, identity: Identity, folder: Path) -> list[Chain]:
-    """The epochs of a training in each environment that has some, whatever trained them.
+def hashes_of(
+    config: Config, identity: Identity, sources: Mapping[str, Any] = NOTHING
+) -> tuple[str, ...]:
+    """The trajectory hash of each segment of a training; that of a single one is known.
 
     Args:
         config: what was trained.
         identity: its hashes.
+        sources: the user's files that it was trained with, as `identify` takes them; those that
+            are not named are looked for here.
+    """
+    if segments(config)[1:]:
+        return lineage(config, identity.data_digest, **sources)
+    return (identity.trajectory_hash,)
+
+
+def stored(config: Config, hashes: Sequence[str], folder: Path) -> list[Chain]:
+    """The epochs of a training in each environment that has some, whatever trained them.
+
+    Args:
+        config: what was trained.
+        hashes: those of its segments.
         folder: `tracking.dir`, below which trajectories are stored.
     """
-    path = segments(config)
-    names = lineage(config, identity.data_digest) if path[1:] else (identity.trajectory_hash,)
-    return TrajectoryStore.under(folder).chains(names, [segment.first for segment in path])
+    firsts = [segment.first for segment in segments(config)]
+    return TrajectoryStore.under(folder).chains(hashes, firsts)

@@ -81,17 +81,16 @@ class Record:
         try:
             checked = load_stored(config)
             hashes = ("config_hash", "trajectory_hash", "data_digest")
-            texts = ("run_id", "name", "status")
             return cls(
-                **{name: str(stored[name]) for name in texts},
+                run_id=str(stored["run_id"]),
+                name=str(stored["name"]),
+                status=str(stored["status"]),
                 identity=Identity(
                     **{name: str(stored[name]) for name in hashes},
                     network_sha256=stored.get(NETWORK_SHA256),
                 ),
                 config=checked,
-                source=_source(checked, sources),
-                loss_source=_loss_source(checked, sources),
-                metric_sources=dict(_metric_sources(checked, sources)),
+                **stored_sources(checked, sources),
                 environment=Environment.from_dict(stored["environment"]),
                 epochs=tuple(map(_epoch, stored["epochs"])),
                 metrics={name: float(value) for name, value in stored["metrics"].items()},
@@ -108,6 +107,12 @@ class Record:
                 f"What is stored of run {run_id} cannot be read: {_said(error)}\n"
                 "It was changed or damaged, or written by another release; nothing was started."
             ) from error
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """The user's files that it was made with, as `identify` takes them."""
+        names = ("source", "loss_source", "metric_sources")
+        return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Everything but config and source as plain values, for `read`."""
@@ -148,13 +153,7 @@ def verify(record: Record) -> None:
     """
     custom.look_here()
     hashes = replace(record.identity, network_sha256=None)  # known once it is built
-    made = identify(
-        record.config,
-        hashes.data_digest,
-        source=record.source,
-        loss_source=record.loss_source,
-        metric_sources=record.metric_sources,
-    )
+    made = identify(record.config, hashes.data_digest, **record.sources)
     if made == hashes or (record.source is None and _made_alone(record) == hashes):
         return
     for key, function, source in functions_of(record):
@@ -219,6 +218,23 @@ def functions_of(record: Record) -> list[tuple[str, str, Source | None]]:
     return [*own, *lost, *measured]
 
 
+def stored_sources(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> dict[str, Any]:
+    """The user's files that were stored with a run, as `identify` takes them.
+
+    Args:
+        config: of the run.
+        sources: gives the contents of the files that were stored in a folder, by their paths.
+
+    Raises:
+        ConfigError: a function has no name that could be imported.
+    """
+    return {
+        "source": _source(config, sources),
+        "loss_source": _loss_source(config, sources),
+        "metric_sources": dict(_metric_sources(config, sources)),
+    }
+
+
 def _source(config: Config, sources: Callable[[str], Mapping[str, bytes]]) -> Source | None:
     network = own_network(config.model)
     if network is None:
@@ -248,13 +264,8 @@ def _made_alone(record: Record) -> Identity | None:
     found = Source.find(network.function) if network else None
     if found is None:
         return None
-    return identify(
-        record.config,
-        record.identity.data_digest,
-        source=replace(found, imports=()),
-        loss_source=record.loss_source,
-        metric_sources=record.metric_sources,
-    )
+    alone = record.sources | {"source": replace(found, imports=())}
+    return identify(record.config, record.identity.data_digest, **alone)
 
 
 def _said(error: Exception) -> str:

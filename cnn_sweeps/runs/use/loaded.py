@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.data import look_again
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.runs.use.prediction import Pictures, Predictions
@@ -116,7 +117,8 @@ class LoadedRun(Record):
         look_again()
         with quiet_stderr():
             from cnn_sweeps.runs.export.portable import export  # noqa: PLC0415
-        return export(self.store, self, Path(folder), form, places=places, trust=trust)
+        where = checked_home("folder", Path(folder))
+        return export(self.store, self, where, form, places=places, trust=trust)
 
     def _predictor(self, *, trust: bool) -> "Predictor":
         """The network, built once: a further call takes milliseconds."""

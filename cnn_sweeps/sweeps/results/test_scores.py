@@ -239,7 +239,7 @@ def _prepared(tracking: Tracking, unscored: Unscored) -> tuple[Store, Config]:
     """The store and the config of a trial, for which TensorFlow is started."""
     config = load_stored(unscored.config)
     backend.configure_backend(config.trainer, config.seed)
-    return Store.open(tracking), config
+    return Store.open(tracking).beside(unscored.run_id), config
 
 
 def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[str, float]:
@@ -279,7 +279,7 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
         figures=config.tracking.figures and unscored.best,
         log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
     )
-    again = run(replace(config, tracking=tracking), store)
+    again = run(replace(config, tracking=tracking), store, recorded=config)
     tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
     if again.weights_sha256 != known.tags.get(WEIGHTS, again.weights_sha256):
         logger.warning("trial %d: run %s has other weights", unscored.trial, again.run_id)

@@ -22,6 +22,7 @@ from typing import Any, Self
 from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.errors import CnnSweepsError, ConfigError, reason_of
 from cnn_sweeps.provenance.process import this_host
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -71,7 +72,7 @@ class LogTarget:
         """
         taken = {file.resolve() for file in (address.file, address.lock) if file is not None}
         if budget.log_file is not None:
-            path = Path(budget.log_file).absolute()
+            path = checked_home("hydra.sweeper.log_file", Path(budget.log_file)).absolute()
             if path.resolve() in taken:
                 raise ConfigError(
                     f"hydra.sweeper.log_file={budget.log_file} is invalid: the study itself "

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.study.journal import ELSEWHERE, PRIVATE, Journal, JournalOfStudies
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
@@ -64,6 +65,16 @@ class StudyAddress:
     storage: str
     name: str
     tracking: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Replace `~` in a path.
+
+        Raises:
+            ConfigError: nobody knows the home that is meant.
+        """
+        if self.storage.startswith("~"):
+            path = checked_home("hydra.sweeper.storage", Path(self.storage))
+            object.__setattr__(self, "storage", str(path))
 
     def __str__(self) -> str:
         """The storage for a message: the path, or the URL without its password."""

@@ -27,12 +27,21 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError, reason_of
+from cnn_sweeps.errors import (
+    CnnSweepsError,
+    ConfigError,
+    DivergedError,
+    ModelError,
+    StoreError,
+    UnknownStudyError,
+    reason_of,
+)
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import (
+    ANYWHERE,
     ATTEMPT,
     BEAT,
     CELL,
@@ -430,6 +439,8 @@ class TrialQueue:
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
         trial.set_user_attr(REASON, hidden_in(reason_of(error)))
+        if isinstance(error, ConfigError | DivergedError | ModelError):
+            trial.set_user_attr(ANYWHERE, True)
         if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
             text = "".join(traceback.format_exception(error))
             trial.set_user_attr(TRACEBACK, hidden_in(text))

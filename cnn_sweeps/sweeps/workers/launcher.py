@@ -55,6 +55,9 @@ logger = logging.getLogger(__name__)
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)(?:@([0-9a-f]{64}))?")
 
+OF_A_JOB = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+"""Variables in which Slurm tells a job how many cores are its own; the first where it was asked."""
+
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
 
@@ -168,10 +171,18 @@ def work_as_job(worker: str) -> None:
                     stop=lambda: bool(stopping) or asked_to_stop(study),
                     job_ends=lambda: not set(BY_A_PERSON).issuperset(stopping),
                     number=number,
-                    threads=max(1, cores() // cpu_slots),
+                    threads=threads_of_job(cpu_slots),
                     patience=PATIENCE,
                 ).work()
                 logger.info("worker %d, process %d, ended", number, os.getpid())
+
+
+def threads_of_job(cpu_slots: int) -> int:
+    """CPU threads of a placed worker: what Slurm gave its job, or its share of the host's cores."""
+    of_slurm = os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
+    given = [os.environ.get(name, "") for name in OF_A_JOB] if of_slurm else []
+    own = next((int(text) for text in given if text.isdecimal()), None)
+    return max(1, cores() // cpu_slots if own is None else min(own, cores()))
 
 
 @contextmanager

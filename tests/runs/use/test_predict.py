@@ -15,7 +15,8 @@ from stores import Finished, copy_of
 from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.data.readers import picture
-from cnn_sweeps.errors import DataError, RecordError
+from cnn_sweeps.errors import DataError, RecordError, StoreError
+from cnn_sweeps.runs.stored_model import stored_pictures
 from cnn_sweeps.runs.use.loaded import LoadedRun
 from cnn_sweeps.runs.use.predict import Predictor
 from cnn_sweeps.tracking import Store
@@ -248,6 +249,22 @@ def test_more_pictures_than_are_decoded_at_a_time(
         Image.fromarray(test_images[number, ..., 0]).save(tmp_path / f"{number}.png")
     found = run.predict(tmp_path)
     assert found.labels.tolist() == run.predict(test_images[:5]).labels.tolist()
+
+
+def test_what_is_stored_of_the_images_may_be_out_of_reach(
+    store: Store, run: LoadedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is not taken for the record of an earlier version, which had no names of classes."""
+    read = Path.read_bytes
+
+    def forbidden(path: Path) -> bytes:
+        if path.name == IMAGES_FILE:
+            raise PermissionError(errno.EACCES, "forbidden", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(StoreError, match=str(store.address)):
+        stored_pictures(store, run)
 
 
 def test_what_is_stored_of_the_images_may_be_damaged(

@@ -15,10 +15,13 @@ import pytest
 from plans import plan, study
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
+from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.sweeps.application.study import ApplicationStudy
+from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.log import LogTarget
 from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.study.stored_studies import find_study
+from cnn_sweeps.sweeps.study.stored_studies import find_study, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from tests.services import postgres
 
@@ -47,6 +50,22 @@ def test_a_study_is_not_migrated_either(statement: str, said: str, tmp_path: Pat
     with pytest.raises(StoreError, match=said):
         address.open()
     assert file.read_bytes() == before
+
+
+def test_a_study_and_its_log_lie_in_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However the place was typed: no shell replaces the `~` in `KEY=~/x`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert studies_of(Tracking(dir=Path("~/runs"))) == tmp_path / "runs" / "studies"
+    address = StudyAddress(storage="~/lab.journal", name="x")
+    assert address.file == tmp_path / "lab.journal"
+    log = LogTarget.of(address, Budget(log_file="~/lab.log"), tmp_path)
+    assert log.path == str(tmp_path / "lab.log")
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.storage=~nobody-here/x .* whole path"):
+        StudyAddress(storage="~nobody-here/x", name="x")
+    with pytest.raises(ConfigError, match=r"tracking\.dir=~nobody-here/x .* whole path"):
+        compose_tracking(["tracking.dir='~nobody-here/x'"])
 
 
 @pytest.mark.parametrize("kind", [SweepStudy, ApplicationStudy], ids=["sweep", "application"])

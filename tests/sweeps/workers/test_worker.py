@@ -1,7 +1,9 @@
 """What a worker does with repetitions, enqueued points, conditions and pruned trials."""
 
-from contextlib import suppress
+import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,13 +20,14 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, OPEN
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, FAILURES_ALLOWED, OPEN, PARENT
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import worker
-from cnn_sweeps.sweeps.workers.worker import Worker
+from cnn_sweeps.sweeps.workers.worker import RunTrial, Worker
+from cnn_sweeps.tracking import Store
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
 
@@ -291,6 +294,36 @@ def test_a_database_that_goes_away_in_a_training_costs_no_trial(tmp_path: Path) 
     assert not made.trials(TrialState.FAIL)
 
 
+@pytest.mark.parametrize(
+    ("error", "elsewhere", "failed"),
+    [
+        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), True, 3, id="a broken host"),
+        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), False, 11, id="the only host"),
+        pytest.param(ConfigError("it does not fit"), True, 10, id="trials that fit nowhere"),
+        pytest.param(DivergedError("NaN"), True, 10, id="trials that diverge"),
+    ],
+)
+def test_a_host_that_only_fails_leaves_the_queue_to_others(
+    tmp_path: Path, error: Exception, elsewhere: bool, failed: int
+) -> None:
+    """Failing is quicker than training; an earlier success here does not let it go on."""
+    made = study(tmp_path, plan({"model.dense_units": "range(8,20)"}))
+    fill_queue(made, Budget())
+    made.optuna_study.set_user_attr(FAILURES_ALLOWED, 3)
+    Worker(study=made, execute=instant).work(most=1)
+    broken = SweepStudy.load(made.address)
+    if elsewhere:
+        in_hand(made, Owner(host="other:boot", pid=1, started="1"))
+
+    def fail(config: Config, **_: Any) -> Any:
+        raise error
+
+    refused = pytest.raises(StoreError, match=r"3 trials in a row failed on the host .*NO_DEVICE")
+    with refused if failed == 3 else nullcontext():
+        Worker(study=broken, execute=fail).work()
+    assert len(made.trials(TrialState.FAIL)) == failed
+
+
 def test_unknown_policy_is_refused() -> None:
     """Only the three policies are possible."""
     with pytest.raises(ConfigError, match="skip, reuse or replicate"):
@@ -377,3 +410,23 @@ def test_a_patient_worker_does_not_leave_between_two_items(
 
     Worker(study=made, execute=instant, stop=look, patience=patience).work()
     assert (made.counts().finished, looks[0] > 10) == ((6, True) if patience else (5, False))
+
+
+def test_a_trial_is_logged_beside_its_sweep(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its experiment is called by now: only there the sweep looks for it."""
+
+    def run(config: Config, store: Store, *, trial: Any, **_: Any) -> str:
+        with store.start_run("trial", tags={}, parent_run_id=trial.parent_run_id) as made:
+            return made.run_id
+
+    made = study(tmp_path, plan(SIX, tracking={"dir": str(store.dir)}))
+    with store.start_run("sweep", tags={}) as parent:
+        made.optuna_study.set_user_attr(PARENT, parent.run_id)
+    store.client.rename_experiment(store.experiment_id, "course")
+    fill_queue(made, Budget())
+    fake = SimpleNamespace(run=run, TrialContext=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "cnn_sweeps.runs.run", fake)
+    logged = RunTrial(made)(made.plan.first, trial=0, started=lambda *_: None, callbacks=())
+    assert [run.run_id for run in store.children(parent.run_id)] == [logged]
