@@ -381,7 +381,10 @@ def fork(
             f"{name}: nothing is changed, so that this is {made.parent.name} itself.\n  Add what "
             'changes, such as "trainer.epochs=12"; cs.load gives the run as it is.'
         )
-    return run(made.config, callbacks=callbacks)
+    from cnn_sweeps.tracking import Store
+
+    store, parent = Store.open(made.config.tracking), made.parent.config
+    return run_in(store, made.config, callbacks=callbacks, recorded=parent)
 
 
 def plan_fork(name: str, *overrides: str) -> Fork:
@@ -419,15 +422,21 @@ def config_of(composed: DictConfig) -> Config:
     return validate.make_config(values)
 
 
-def run_in(store: Store, config: Config, *, callbacks: Sequence[Callback] = ()) -> RunResult:
-    """Train a checked config and log it to an open store; see `run`."""
+def run_in(
+    store: Store,
+    config: Config,
+    *,
+    callbacks: Sequence[Callback] = (),
+    recorded: Config | None = None,
+) -> RunResult:
+    """Train a checked config and log it to an open store; see `run`, and `runs.run`."""
     from cnn_sweeps.data import look_again
     from cnn_sweeps.training.backend import quiet_stderr
 
     look_again()
     with quiet_stderr():
         from cnn_sweeps.runs.run import run as train
-    return train(config, store, callbacks=callbacks)
+    return train(config, store, callbacks=callbacks, recorded=recorded)
 
 
 def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:

@@ -79,6 +79,17 @@ def test_the_experiment_of_the_shell_is_the_default(monkeypatch: pytest.MonkeyPa
     assert cs.compose("data=digits").tracking.experiment == "cnn_sweeps"
 
 
+def test_a_stored_sweep_goes_on_meaning_what_it_meant() -> None:
+    """What is refused when it is typed is not where a study has it."""
+    phases = "trainer.phases=[{epochs: 1}, {optimizer: {params: {beta_1: 0.8}}}]"
+    fixed = ["data=digits", "trainer.epochs=2", "trainer.clip_norm=1.0", phases]
+    space = parse_space({"model.filters": "4,8"})
+    base = BaseConfig.compose(compose, fixed, space, set())
+    with pytest.raises(ConfigError, match="as a whole would switch"):
+        base.config(space, {"model.filters": 4})
+    assert BaseConfig.from_json(base.to_json()).config(space, {"model.filters": 4})
+
+
 def test_lists_paths_and_text_are_values() -> None:
     """What Python has is written as Hydra reads it."""
     composed = cs.compose(

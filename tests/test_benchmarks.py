@@ -241,9 +241,16 @@ def test_the_curve_has_a_row_for_each_stretch() -> None:
     assert [round(piece.cpu_ms) for piece in (first, second, third)] == [100, 100, 700]
     said = overhead.curve([first, second, third], "database")
     assert "\n1200.0 ms a trial, target 40: missed" in said
-    assert (
-        "second row to the last: 7.00 times the processor time, target 1.5: missed; +2 MiB" in said
-    )
+    assert "trial 5: 7.00 times the processor time, target 1.5: missed; +2 MiB" in said
+
+
+def test_growth_is_told_around_the_trial_that_the_target_is_for() -> None:
+    """However many were measured."""
+    made = [
+        overhead.Piece(last=last, ms=1.0, cpu_ms=cpu, resident_mb=100.0, processes=8)
+        for last, cpu in ((100, 9.0), (2_600, 2.0), (5_100, 3.0), (7_600, 8.0))
+    ]
+    assert "with trial 5,000: 1.50 times" in overhead.curve(made)
 
 
 def test_memory_now_is_at_most_the_peak() -> None:

@@ -106,8 +106,8 @@ def main(typed: list[str]) -> int:
     parser = Arguments(
         "cache",
         f"[{' | '.join(ACTIONS)}] [HASH] [--json] [--others]",
-        "List cached epochs and decoded images (the default), verify every file by its "
-        "checksum, or delete them. Trajectories in use are not deleted.",
+        "List cached epochs, decoded images and features of pretrained networks (the default), "
+        "verify every file by its checksum, or delete them. Trajectories in use are not deleted.",
         names=(0, 2),
         epilog="HASH: a unique prefix of a trajectory hash, at least 4 hex digits; default: all, "
         "with the decoded images (elsewhere: data.cache=FOLDER). With "

@@ -25,6 +25,7 @@ WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g}
 
 OWN = (*WHEREABOUTS, "patience")
 """Settings of `tracking` that are those of a host, and not of the sweep."""
+COUNT = "processes (one for each core, as far as memory and GPUs allow)"
 TRUST = "run networks, losses and metrics that travel with the study and are not in this folder"
 
 
@@ -71,7 +72,7 @@ class Asked:
             "password is typed.",
         )
         parser.add_argument("--storage", metavar="URL", help="database or journal of the study")
-        parser.add_argument("--count", type=int, metavar="K", help="processes; one for each core")
+        parser.add_argument("--count", type=int, metavar="K", help=COUNT)
         parser.add_argument("--gpu", metavar="N", help="the GPU to use, by index or UUID")
         parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)
         parser.add_argument("--trust", action="store_true", help=TRUST)

@@ -8,7 +8,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+from uuid import uuid4
 
 from cnn_sweeps.data import free_memory
 from cnn_sweeps.errors import ConfigError, DataError
@@ -25,6 +26,8 @@ SPECIAL = {
 """What may stand where a file is expected, and would be waited for, or read, for ever."""
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """How an address begins: `https://`, `s3://`; paths have lost one slash."""
+PART: Final = ".part-"
+"""Stands in the name of what is not whole, or is being deleted."""
 MISSING = "does not exist; check the path"
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 """Files and folders that systems leave."""
@@ -35,6 +38,31 @@ def expand_user(path: Path) -> Path:
     with suppress(RuntimeError):  # a user without a home: the path is taken as it is
         return path.expanduser()
     return path
+
+
+def part_of(path: Path) -> Path:
+    """A name beside a path for what is not whole yet, that no other process gives, on any host.
+
+    Numbers of processes do not tell containers apart: in each of them the first one is 1.
+    """
+    return path.with_name(f"{path.name}{PART}{uuid4().hex}")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a name to write a file under; it takes its place at the end of the block, or is gone.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    part = part_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def checked_home(key: str, path: Path) -> Path:

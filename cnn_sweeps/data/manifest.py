@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.data import progress
-from cnn_sweeps.data.files import as_data_error, check_regular
+from cnn_sweeps.data.files import as_data_error, check_regular, written_whole
 from cnn_sweeps.errors import DataError
 
 FOLDER = "manifests"
@@ -167,23 +167,20 @@ class Manifest:
 
     def write(self) -> None:
         """Store it; without it the files are read again."""
-        part = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(
-                    file,
-                    format=FORMAT,
-                    source=_bytes(self.source),
-                    names=self.known.names,
-                    looks=self.known.looks,
-                    taken=self.known.taken,
-                    digests=self.known.digests,
-                )
-            part.replace(self.file)
-        except (OSError, ValueError):
-            with suppress(OSError):
-                part.unlink()
+        with (
+            suppress(OSError, ValueError),
+            written_whole(self.file) as part,
+            part.open("wb") as file,
+        ):
+            np.savez(
+                file,
+                format=FORMAT,
+                source=_bytes(self.source),
+                names=self.known.names,
+                looks=self.known.looks,
+                taken=self.known.taken,
+                digests=self.known.digests,
+            )
 
 
 def sha256_of(path: Path) -> str:

@@ -1,11 +1,11 @@
 """Small files beside the decoded images: what takes long to make and is the same on every start."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from cnn_sweeps.data.decoded import cache_folder
+from cnn_sweeps.data.files import written_whole
 from cnn_sweeps.text.json import dump_json, read_mapping
 
 
@@ -18,11 +18,8 @@ def kept_file(name: str) -> Path | None:
 
 def keep(file: Path, write: Callable[[Path], object]) -> None:
     """Let a file be written that appears whole; where it cannot be, it is made again next time."""
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), written_whole(file) as part:
         write(part)
-        part.replace(file)
 
 
 def kept_text(name: str, state: str, make: Callable[[], str]) -> str:

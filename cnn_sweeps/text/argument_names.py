@@ -25,6 +25,11 @@ def on_command_line() -> Iterator[None]:
         _on_command_line.reset(before)
 
 
+def is_on_command_line() -> bool:
+    """Whether the command line asks, and not a program."""
+    return _on_command_line.get()
+
+
 def option(name: str, value: object = None) -> str:
     """An argument, ready to be typed.
 
@@ -32,7 +37,7 @@ def option(name: str, value: object = None) -> str:
         name: as it is called in Python: `every_epoch`.
         value: what it is given; its name alone when None.
     """
-    if _on_command_line.get():
+    if is_on_command_line():
         flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
         if value is None or value is True:
             return flag

@@ -7,13 +7,16 @@ streams are closed, without a reader or on a full disk, the work goes on.
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from cnn_sweeps.text.argument_names import is_on_command_line
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.notebook import in_notebook
 from cnn_sweeps.text.redact import hidden_in
@@ -106,6 +109,11 @@ def refuse(message: str) -> None:
 def warn(message: str) -> None:
     """Say what to look out for; the work goes on."""
     _tell(f"warning: {message}", "bold yellow")
+
+
+def speaker() -> Callable[[str], None]:
+    """How whoever asks hears of something while it goes on: in the terminal, or as a warning."""
+    return warn if is_on_command_line() else partial(warnings.warn, stacklevel=2)
 
 
 def shaped(message: str) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
+from cnn_sweeps.data.files import written_whole
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import schema, template
@@ -180,16 +181,12 @@ def _unreadable(uri: str) -> StoreError:
 
 def _create(database: Path, artifacts: str) -> None:
     """Write a migrated, empty database under its final name in one step."""
-    draft = database.with_name(f"{database.name}.{os.getpid()}.draft")
-    try:
+    with written_whole(database) as draft:
         template.write(draft, artifacts)
         with closing(sqlite3.connect(draft)) as connection, connection:
             connection.execute(f"CREATE TABLE {TABLE} (path TEXT NOT NULL, file TEXT)")
             connection.execute(f"INSERT INTO {TABLE} VALUES ('', NULL)")  # noqa: S608 our own name
             _remember_folder(connection, database.parent, draft)
-        draft.replace(database)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @contextmanager

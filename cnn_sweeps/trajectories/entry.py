@@ -8,6 +8,7 @@
     <folder>/kept/0004           says that the state after epoch 4 is kept: another segment of a
                                  training begins with it, or the user has marked it
     <folder>/metrics.json        further metrics of epochs, where any were asked for
+    <folder>/metrics.lock        held by who adds to them
     <folder>/lock                held by the process that trains it
     <folder>/users/3f2a/lock     held by a training that uses it: it is not deleted meanwhile
 
@@ -269,7 +270,8 @@ class Entry(TrajectoryFolder):
 
     def prune(self) -> None:
         """Delete what processes that died, and damage, have left. Only for who has the lock."""
-        named = {self.folder / name for name in (ABOUT, HISTORY, LOCK, metric_values.FILE)}
+        own = (ABOUT, HISTORY, LOCK, metric_values.FILE, metric_values.WRITING)
+        named = {self.folder / name for name in own}
         named |= {path for path, _ in self._named()} | set((self.folder / KEPT).glob("*"))
         named |= set((self.folder / USERS).glob("*/*"))
         for path, _ in files.sizes(self.folder):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.data.files import written_whole
 from cnn_sweeps.errors import StoreError
 
 DAMAGED = ".damaged"
@@ -32,13 +33,10 @@ def write(path: Path, data: bytes) -> str:
     Raises:
         StoreError: the disk refuses.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        with written_whole(path) as part:
+            part.write_bytes(data)
     except OSError as error:
-        delete(part)
         raise refusal(path, error) from error
     return digest_of(data)
 

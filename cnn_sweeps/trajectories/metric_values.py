@@ -8,6 +8,7 @@ it is lost, or where the code or the library that computes the metrics is anothe
 import ast
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +19,11 @@ from cnn_sweeps.evaluation import calibration, metrics, named
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.trajectories import files
+from cnn_sweeps.trajectories.lock import hold_lock
 
 FILE = "metrics.json"
+WRITING = "metrics.lock"
+"""Held by who adds to it."""
 COMPUTING = (metrics, calibration, named)
 
 
@@ -41,18 +45,20 @@ def read_all(folder: Path, epochs: Iterable[Epoch]) -> dict[int, dict[str, float
 def write(folder: Path, epoch: Epoch, values: Mapping[str, float]) -> None:
     """Add metrics of an epoch; a folder that cannot be written is only read.
 
+    Whoever trains adds to one file with those that measure stored epochs, one at a time.
+
     Args:
         folder: that of the trajectory.
         epoch: one of its epochs.
         values: by what names each metric.
     """
-    merged = {**read(folder, epoch), **values}
-    epochs = {**_stored(folder), str(epoch.number): {"loss": epoch.loss, "values": merged}}
-    content = {"by": _by(), "sha256": sha256(epochs), "epochs": epochs}
-    try:
+    with ExitStack() as held, suppress(StoreError):
+        with suppress(StoreError):  # without locks, values may be lost, and are measured again
+            held.enter_context(hold_lock(folder / WRITING))
+        merged = {**read(folder, epoch), **values}
+        epochs = {**_stored(folder), str(epoch.number): {"loss": epoch.loss, "values": merged}}
+        content = {"by": _by(), "sha256": sha256(epochs), "epochs": epochs}
         files.write(folder / FILE, json.dumps(content).encode())
-    except StoreError:
-        return
 
 
 def _stored(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,6 @@ import os
 import re
 import socket
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from cnn_sweeps.data.files import part_of
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.trajectories import files
@@ -152,7 +152,7 @@ class SharedStore:
         if path.exists():
             return
         self._make(path.parent)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        part = part_of(path)
         try:
             part.write_bytes(data)
             self._share(part, 0o666)

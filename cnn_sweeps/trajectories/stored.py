@@ -11,10 +11,8 @@ import keras
 
 from cnn_sweeps.config.metrics import measured_names
 from cnn_sweeps.config.schema import TrainerConfig
-from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.training import state, stopping
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
-from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.files import Arrays
 from cnn_sweeps.trajectories.history import EpochRecord
 from cnn_sweeps.trajectories.resume import TrainingRequest
@@ -24,19 +22,17 @@ from cnn_sweeps.trajectories.resume import TrainingRequest
 class StoredTraining:
     """The epochs of a finished training, a `training.loop.EpochSource` that has an end.
 
+    It is for trials: whoever ends one of these earlier fails it, and wants no weights.
+
     Attributes:
         model: gets the weights of the epoch with which the training ends; it need not be compiled.
-        chain: where they are stored.
         history: all epochs up to the one after which the config says stop.
-        final: number of the epoch with whose weights it ends.
-        weights: the variables of the model after that one.
+        weights: the variables of the model after the epoch with whose weights it ends.
         read: how many were asked for.
     """
 
     model: keras.Model
-    chain: Chain
     history: Sequence[EpochRecord]
-    final: int
     weights: Arrays
     read: int = field(default=0, init=False)
     remarks: tuple[str, ...] = ()
@@ -64,7 +60,7 @@ class StoredTraining:
             return None
         asked.keep_states(chain)
         chain.mark_used()
-        return cls(model=model, chain=chain, history=history, final=final, weights=weights)
+        return cls(model=model, history=history, weights=weights)
 
     def epochs(self) -> Iterator[Epoch]:
         """Each epoch as it was trained."""
@@ -75,20 +71,9 @@ class StoredTraining:
     def checkpoint(self, number: int) -> None:
         """All that may be wanted again is stored."""
 
-    def restore_best(self, number: int) -> None:
-        """Let the model carry the weights after an epoch.
-
-        Raises:
-            RunFailedError: an observer has stopped early, and they are not stored.
-        """
-        known = number == self.final
-        weights = self.weights if known else self.chain.weights(self.history[number - 1])
-        if weights is None:
-            raise RunFailedError(
-                f"The weights after epoch {number} are not stored in {self.chain.folder}.\n"
-                "Type trajectory.reuse=false to train it again."
-            )
-        state.restore_model(self.model, weights)
+    def restore_best(self, number: int) -> None:  # noqa: ARG002 -- it is the one that was found
+        """Let the model carry the weights with which the training ends."""
+        state.restore_model(self.model, self.weights)
 
     @property
     def reused(self) -> Mapping[int, str]:

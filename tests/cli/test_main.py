@@ -280,6 +280,7 @@ def test_the_help_has_a_line_for_each_command() -> None:
     """Whoever types nothing but `--help` finds all of them."""
     told = (Path(validate.config_dir()) / "config.yaml").read_text(encoding="utf-8")
     assert [name for name in main.COMMANDS if f"  cnn-sweeps {name} " not in told] == []
+    assert [name for name in (*main.FLAGS, "--version") if f" {name} " not in told] == []
 
 
 def test_hydras_info_works(tmp_path: Path) -> None:

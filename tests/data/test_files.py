@@ -17,6 +17,7 @@ from cnn_sweeps.data.files import (
     links_out,
     read_bytes,
     visible_entries,
+    written_whole,
 )
 from cnn_sweeps.errors import DataError
 
@@ -176,3 +177,30 @@ def test_links_to_outside_are_told(tmp_path: Path) -> None:
     (said,) = links_out(home, [home / "a" / "x", home / "link", home / "b" / "x"])
     assert said.startswith(f"2 of the files that are read lie outside of {home}, reached by links")
     assert said.endswith(f"such as {home / 'link'}.")
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """Containers that share a folder have the same process numbers; the last one's file stays."""
+    file = tmp_path / "new" / "history.json"
+    with written_whole(file) as first:
+        first.write_text("first")
+        with written_whole(file) as second:
+            second.write_text("second")
+        assert file.read_text() == "second"
+    assert file.read_text() == "first"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_is_not_written_whole_leaves_nothing(tmp_path: Path) -> None:
+    """Whatever ended it, a file that was there stays."""
+    file = tmp_path / "history.json"
+    file.write_text("before")
+
+    def interrupted() -> None:
+        with written_whole(file) as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(file, "before")]

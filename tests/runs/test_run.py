@@ -13,6 +13,7 @@ import yaml
 from callbacks import Collector
 from configs import config, with_figures
 from programs import begun, typed
+from requests.exceptions import ConnectionError as NoConnection
 from stored_models import loaded
 from stores import Finished, copy_of, ready
 
@@ -22,8 +23,11 @@ from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
+from cnn_sweeps.text.argument_names import on_command_line
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.training.epoch import Epoch
+from cnn_sweeps.training.loop import Callback
 
 EPOCHS = {"epochs": 2}
 
@@ -91,6 +95,38 @@ def trials(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iter
             asked = (with_figures(seed=1), with_figures(trainer=EPOCHS))
             trained, answered = (run(each, store, trial=trial).run_id for each in asked)
         yield Trials(store=store, parent=parent.run_id, trained=trained, answered=answered)
+
+
+@pytest.mark.parametrize("typed_it", [True, False], ids=["typed", "called"])
+def test_an_outage_in_the_middle_of_a_run_is_told(
+    store: Store, capsys: pytest.CaptureFixture[str], *, typed_it: bool
+) -> None:
+    """In the terminal; in Python as a warning."""
+
+    class Outage(Callback):
+        """A server that refuses once."""
+
+        refused = False
+
+        def on_epoch(self, epoch: Epoch) -> None:
+            """Ask it."""
+            waiting(self.answer)
+
+        def answer(self) -> None:
+            """Refuse the first time."""
+            if not self.refused:
+                self.refused = True
+                raise NoConnection("Connection refused")
+
+    quick = config(tracking={"figures": False, "log_model": False})
+    if typed_it:
+        with on_command_line():
+            run(quick, store, callbacks=[Outage()])
+        assert "warning: Waiting for up to 300 s (tracking.patience)" in capsys.readouterr().err
+    else:
+        with pytest.warns(UserWarning, match="Waiting for up to 300 s|Back after") as told:
+            run(quick, store, callbacks=[Outage()])
+        assert len(told) == 2
 
 
 def test_everything_about_a_run_is_logged(home: Store, result: RunResult) -> None:

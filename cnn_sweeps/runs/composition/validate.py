@@ -26,6 +26,7 @@ from cnn_sweeps.config.schema import (
 )
 from cnn_sweeps.data import Facts
 from cnn_sweeps.data.files import checked_home
+from cnn_sweeps.data.split import refuse_unused
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
@@ -103,8 +104,12 @@ def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:
     return choices
 
 
-def make_config(values: dict[str, Any]) -> Config:
+def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
     """Check plain values, and that what they describe can be built.
+
+    Args:
+        values: as JSON has them.
+        typed: whether they were typed just now, and not stored: then more is refused.
 
     Raises:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
@@ -112,7 +117,9 @@ def make_config(values: dict[str, Any]) -> Config:
     """
     if values.get("tracking", {}).get("experiment") == "" == os.environ.get(EXPERIMENT):
         raise ConfigError(f"the variable {EXPERIMENT} is empty: unset it, or set it to a name.")
-    config = load(values)
+    config = load(values, typed=typed)
+    if typed:
+        _check_typed(config)
     checked_home("tracking.dir", config.tracking.dir)
     if config.trajectory.store is not None:
         checked_home("trajectory.store", config.trajectory.store)
@@ -279,6 +286,27 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
         freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
+
+
+def _check_typed(config: Config) -> None:
+    """Refuse what would have no effect, or do harm; a stored config may have been typed like that.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if config.data.validation_fraction == 0:
+        refuse_unused(config.data, "split_seed", "data.validation_fraction=0 holds nothing out")
+    if config.trainer.stop_at == {}:
+        raise ConfigError(
+            "trainer.stop_at={} has no effect: it names no metric. Leave it out, or type for "
+            "example trainer.stop_at={val_macro_f1: 0.9}"
+        )
+    for segment in segments(config):
+        if (decay := segment.config.trainer.optimizer.weight_decay or 0) < 0:
+            raise ConfigError(
+                f"trainer.optimizer.weight_decay={decay} would let the weights grow.\n"
+                "Type a number from 0, or null for the default of Keras."
+            )
 
 
 def _check_kept(trajectory: Trajectory) -> None:
