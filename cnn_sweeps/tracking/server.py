@@ -67,7 +67,8 @@ def version_of(uri: str, seconds: float) -> str:
         from mlflow.exceptions import MlflowException
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
-    ask: Any = partial(http_request, get_default_host_creds(uri), "/version", "GET")
+    credentials: Any = get_default_host_creds
+    ask: Any = partial(http_request, credentials(uri), "/version", "GET")
     try:
         answer = ask(timeout=seconds, max_retries=0, raise_on_status=False)
     except MlflowException as error:
