@@ -164,6 +164,7 @@ def _checked(plan: Plan, budget: Budget) -> Config:
     """
     if plan.exercise is not None:
         cells.check(plan, budget)
+    duplicates.refuse_swept_seed(plan)
     refuse_lacking(plan)
     # A cell of an exercise that does not fit the images is part of its answer.
     config = plan.config(cells.base_of(plan)) if plan.exercise else refuse_impossible(plan)

@@ -105,6 +105,11 @@ def test_numbers_come_out_of_environment_variables(monkeypatch: pytest.MonkeyPat
             id="enqueued",
         ),
         pytest.param(
+            ["seed=0,1", "model.filters=4,8", "hydra.sweeper.duplicates=replicate"],
+            r"the next seed, which seed=0,1 tries as well\.\n  Type one seed",
+            id="seeds-that-are-repeated",
+        ),
+        pytest.param(
             ["seed=interval(0,9223372036854775807)"], r"is too wide.*from -\d+ to \d+", id="wide"
         ),
     ],

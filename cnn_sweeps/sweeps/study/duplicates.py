@@ -13,7 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.sweeps.plan.search_plan import Duplicates
+from cnn_sweeps.sweeps.plan.cells import SEED
+from cnn_sweeps.sweeps.plan.search_plan import Duplicates, SearchPlan
+from cnn_sweeps.sweeps.space.conditions import bare_key
 
 
 def parse(given: str | None) -> Duplicates:
@@ -28,6 +30,21 @@ def parse(given: str | None) -> Duplicates:
     raise ConfigError(
         f"hydra.sweeper.duplicates={given} is invalid: it takes skip, reuse or replicate."
     )
+
+
+def refuse_swept_seed(plan: SearchPlan) -> None:
+    """Refuse to count seeds up that are swept: a repetition of one would be another cell.
+
+    Raises:
+        ConfigError: that was asked for.
+    """
+    swept = [d for d in plan.space.dimensions if bare_key(d.key) == SEED]
+    if swept and plan.duplicates == "replicate":
+        raise ConfigError(
+            f"hydra.sweeper.duplicates=replicate repeats a training with the next seed, which "
+            f"{swept[0]} tries as well.\n"
+            "  Type one seed, or leave hydra.sweeper.duplicates=replicate out."
+        )
 
 
 def first_known(earlier: Sequence[FrozenTrial]) -> FrozenTrial | None:

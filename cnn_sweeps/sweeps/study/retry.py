@@ -46,7 +46,7 @@ class Retry:
             when=datetime.now(UTC).replace(microsecond=0),
             reason=reason,
             trial=number,
-            host=_host_of(attributes),
+            host=host_of(attributes),
             pid=(attributes.get(OWNER) or {}).get("pid"),
         )
 
@@ -68,11 +68,12 @@ def history(attributes: Mapping[str, Any]) -> tuple[Retry, ...]:
 
 def hosts_of(attributes: Mapping[str, Any]) -> frozenset[str]:
     """The hosts that had the slot of a trial with these user attributes, as far as they said so."""
-    hosts = (*(retry.host for retry in history(attributes)), _host_of(attributes))
+    hosts = (*(retry.host for retry in history(attributes)), host_of(attributes))
     return frozenset(host for host in hosts if host)
 
 
-def _host_of(attributes: Mapping[str, Any]) -> str | None:
+def host_of(attributes: Mapping[str, Any]) -> str | None:
+    """The host whose worker has, or had, the trial with these user attributes."""
     # An owner's host is its name and its boot; the latter says nothing to a person.
     return (attributes.get(OWNER) or {}).get("host", "").partition(":")[0] or None
 

@@ -27,12 +27,21 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, UnknownStudyError, reason_of
+from cnn_sweeps.errors import (
+    CnnSweepsError,
+    ConfigError,
+    DivergedError,
+    ModelError,
+    StoreError,
+    UnknownStudyError,
+    reason_of,
+)
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.study.attributes import (
+    ANYWHERE,
     ATTEMPT,
     BEAT,
     CELL,
@@ -363,16 +372,21 @@ class TrialQueue:
 
         return Proposer(ask, note)
 
-    def drop(self, waiting: FrozenTrial) -> None:
-        """Take a waiting place out of the budget, unless somebody takes it first."""
-        if self._take(waiting):
-            self.end(waiting, {REPLACED: True})
+    def drop(self, waiting: FrozenTrial) -> bool:
+        """Take a waiting place out of the budget; False where somebody has taken it first."""
+        trial_id = self.id_of(waiting.number)
 
-    def _take(self, waiting: FrozenTrial) -> bool:
-        """Let a waiting trial run; False where another process was quicker."""
-        number = self.id_of(waiting.number)
+        def writes(storage: BaseStorage) -> bool:
+            if not storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
+                return False
+            storage.set_trial_user_attr(trial_id, REPLACED, True)
+            return storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+
+        def was_dropped() -> bool:
+            return REPLACED in self.storage.get_trial(trial_id).user_attrs
+
         try:
-            return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
+            return together(self.storage, writes, was_dropped)
         except UpdateFinishedTrialError:
             return False
 
@@ -425,6 +439,8 @@ class TrialQueue:
     def failed(self, trial: Trial, error: BaseException | str) -> None:
         """Record a failed trial with its reason; it keeps its place in the budget."""
         trial.set_user_attr(REASON, hidden_in(reason_of(error)))
+        if isinstance(error, ConfigError | DivergedError | ModelError):
+            trial.set_user_attr(ANYWHERE, True)
         if isinstance(error, BaseException) and not isinstance(error, CnnSweepsError):
             text = "".join(traceback.format_exception(error))
             trial.set_user_attr(TRACEBACK, hidden_in(text))

@@ -45,7 +45,6 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.code import digest_carried, importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
-from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, WORKER_STOPS
 from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.redact import HIDDEN, without_password
@@ -55,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 SEPARATOR = "@"
 PLACE = re.compile(r"(\d+)/([1-9]\d*)@([^@]+)@([^@]+)(?:@([0-9a-f]{64}))?")
+
+OF_A_JOB = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+"""Variables in which Slurm tells a job how many cores are its own; the first where it was asked."""
 
 Launch = Callable[[], None]
 """Runs the workers, and returns when they have ended."""
@@ -169,10 +171,18 @@ def work_as_job(worker: str) -> None:
                     stop=lambda: bool(stopping) or asked_to_stop(study),
                     job_ends=lambda: not set(BY_A_PERSON).issuperset(stopping),
                     number=number,
-                    threads=max(1, cores() // cpu_slots),
+                    threads=threads_of_job(cpu_slots),
                     patience=PATIENCE,
                 ).work()
                 logger.info("worker %d, process %d, ended", number, os.getpid())
+
+
+def threads_of_job(cpu_slots: int) -> int:
+    """CPU threads of a placed worker: what Slurm gave its job, or its share of the host's cores."""
+    of_slurm = os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
+    given = [os.environ.get(name, "") for name in OF_A_JOB] if of_slurm else []
+    own = next((int(text) for text in given if text.isdecimal()), None)
+    return max(1, cores() // cpu_slots if own is None else min(own, cores()))
 
 
 @contextmanager
@@ -206,7 +216,7 @@ class Placement:
     """The workers of a launcher; a `WorkerGroup`.
 
     The launcher works in a thread of its own, so that the controller can put right meanwhile
-    what dead workers leave. What no worker tells by a pipe is read from the study.
+    what dead workers leave.
 
     Attributes:
         study: the queue.
@@ -222,10 +232,6 @@ class Placement:
     _stopping: bool = False
     _errors: list[BaseException] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Remember what is over already."""
-        self._news = StudyNews(self.study)
-
     @property
     def pids(self) -> set[int]:
         """None: the end of a placed worker is seen by nobody but who looks for it."""
@@ -236,8 +242,13 @@ class Placement:
         """Whether the launcher has ended."""
         return self._thread is None
 
-    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
-        """Place workers while trials wait, and tell what has become of trials.
+    def step(
+        self,
+        show: Callable[[Event], None],  # noqa: ARG002 -- no worker tells anything by a pipe
+        *,
+        waiting: Callable[[], bool],
+    ) -> dict[int, str]:
+        """Place workers while trials wait.
 
         Raises:
             RunFailedError: the launcher cannot run the workers.
@@ -250,8 +261,6 @@ class Placement:
             time.sleep(TICK)
         else:
             self._thread.join(TICK)
-        for event in self._news.ended():
-            show(event)
         if self._thread is not None:
             self._look_at_launcher(needed=at_work or waiting())
         return {}

@@ -27,6 +27,7 @@ from cnn_sweeps.sweeps.plan import partings
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
+from cnn_sweeps.sweeps.study.broken_host import refuse_broken_host
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.sweeps.study.retry import history
@@ -97,7 +98,8 @@ class Worker:
         Where none waits, and the controller may yet add some, it waits for so long as `patience`.
 
         Raises:
-            StoreError: nothing can be recorded any more; the trial in hand has failed.
+            StoreError: nothing can be recorded any more, or nothing succeeds on this host; the
+                trial in hand has failed.
         """
         done, until = 0, time.monotonic() + self.patience
         while not self.stop() and not self.study.time_is_up and done != most:
@@ -148,6 +150,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 -- one trial's bug must not end the sweep
             study.failed(trial, error)
             self._ended(trial, error, state="failed", reason=hidden_in(reason_of(error)))
+            refuse_broken_host(study, self.owner)
 
     def _named(self, trial: Trial, config: Config) -> str:
         """Which experiment a claimed trial is; it says so, unless that was known before."""

@@ -79,6 +79,28 @@ def test_each_worker_is_one_job_that_knows_its_study(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        pytest.param({}, 2, id="of one host"),
+        pytest.param({"SUBMITIT_EXECUTOR": "slurm", "SLURM_CPUS_PER_TASK": "4"}, 4, id="asked for"),
+        pytest.param({"SUBMITIT_EXECUTOR": "slurm", "SLURM_CPUS_ON_NODE": "1"}, 1, id="given"),
+        pytest.param({"SUBMITIT_EXECUTOR": "slurm", "SLURM_CPUS_PER_TASK": "64"}, 16, id="not all"),
+        pytest.param({"SUBMITIT_EXECUTOR": "local", "SLURM_CPUS_PER_TASK": "4"}, 2, id="in a job"),
+    ],
+)
+def test_the_cores_of_a_slurm_job_are_its_own(
+    variables: dict[str, str], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight jobs may be on eight nodes; those of another launcher share this host, or its job."""
+    for name in ("SUBMITIT_EXECUTOR", *launcher.OF_A_JOB):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr(launcher, "cores", lambda: 16)
+    assert launcher.threads_of_job(8) == threads
+
+
 def test_workers_are_told_which_code_they_may_run(tmp_path: Path) -> None:
     """By its digest, in the override that names the study: all that a job is told."""
     launcher = FakeLauncher(JobStatus.COMPLETED)

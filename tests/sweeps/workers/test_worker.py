@@ -1,7 +1,7 @@
 """What a worker does with repetitions, enqueued points, conditions and pruned trials."""
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, OPEN, PARENT
+from cnn_sweeps.sweeps.study.attributes import ATTEMPT, FAILURES_ALLOWED, OPEN, PARENT
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
@@ -292,6 +292,36 @@ def test_a_database_that_goes_away_in_a_training_costs_no_trial(tmp_path: Path) 
         Worker(study=made, execute=away).work()
     assert (made.counts().waiting, made.counts().total) == (6, 6)
     assert not made.trials(TrialState.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("error", "elsewhere", "failed"),
+    [
+        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), True, 3, id="a broken host"),
+        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), False, 11, id="the only host"),
+        pytest.param(ConfigError("it does not fit"), True, 10, id="trials that fit nowhere"),
+        pytest.param(DivergedError("NaN"), True, 10, id="trials that diverge"),
+    ],
+)
+def test_a_host_that_only_fails_leaves_the_queue_to_others(
+    tmp_path: Path, error: Exception, elsewhere: bool, failed: int
+) -> None:
+    """Failing is quicker than training; an earlier success here does not let it go on."""
+    made = study(tmp_path, plan({"model.dense_units": "range(8,20)"}))
+    fill_queue(made, Budget())
+    made.optuna_study.set_user_attr(FAILURES_ALLOWED, 3)
+    Worker(study=made, execute=instant).work(most=1)
+    broken = SweepStudy.load(made.address)
+    if elsewhere:
+        in_hand(made, Owner(host="other:boot", pid=1, started="1"))
+
+    def fail(config: Config, **_: Any) -> Any:
+        raise error
+
+    refused = pytest.raises(StoreError, match=r"3 trials in a row failed on the host .*NO_DEVICE")
+    with refused if failed == 3 else nullcontext():
+        Worker(study=broken, execute=fail).work()
+    assert len(made.trials(TrialState.FAIL)) == failed
 
 
 def test_unknown_policy_is_refused() -> None:
