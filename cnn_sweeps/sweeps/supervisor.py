@@ -17,6 +17,7 @@ from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.study.recovery import (
     note_interruption,
     recover,
@@ -187,6 +188,7 @@ class Supervisor:
             StoreError: the study or a worker's store refuses.
         """
         told, looked, asked_at = 0, 0.0, 0.0
+        idle_time = IdleTime(study=self.study)
         try:
             interrupts.steered = self.steers
             with self.study.address.refusing():
@@ -201,6 +203,8 @@ class Supervisor:
                     )
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
+                        if self.budget.timeout is not None:  # so it was set by this process
+                            idle_time.note()
                         self.study.note_time()
                         looked = time.monotonic()
                     if self._has_spare(workers, interrupts):
