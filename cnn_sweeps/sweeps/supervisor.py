@@ -17,13 +17,13 @@ from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.study.recovery import (
     note_interruption,
     recover,
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 

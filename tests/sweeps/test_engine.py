@@ -25,10 +25,10 @@ from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study import trial_queue
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
-from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import default_name
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 

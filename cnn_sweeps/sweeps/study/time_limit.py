@@ -8,6 +8,19 @@ import time
 from dataclasses import dataclass, field
 
 from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
+from cnn_sweeps.text.format import pluralize
+
+
+def told_timeout(study: TrialQueue, timeout: float | None) -> str | None:
+    """What the end of the time has left out; None where it is not over, or nothing was left."""
+    counts = study.counts()
+    if timeout is None or not counts.waiting or not study.time_is_up:
+        return None
+    return (
+        f"hydra.sweeper.timeout={timeout:g} s are over: {counts.waiting} of "
+        f"{pluralize(counts.total, 'trial')} not begun. "
+        "Type a larger hydra.sweeper.timeout to continue."
+    )
 
 
 @dataclass(kw_only=True)

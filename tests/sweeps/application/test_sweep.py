@@ -222,11 +222,12 @@ def test_duplicates_and_enqueued_points(make: Make) -> None:
     assert len(set(xs)) == 3
 
 
-def test_time_ends_a_sweep(make: Make) -> None:
-    """After the time no further job is launched."""
+def test_time_ends_a_sweep(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the time no further job is launched, and how many were left out is said."""
     app = make(square)
     assert app.run(SWEPT, "x=choice(1,2,3)", "hydra.sweeper.timeout=1e-9") == 0
     assert len(app.calls) == 0
+    assert "timeout=1e-09 s are over: 3 of 3 trials not begun. Type" in capsys.readouterr().out
 
 
 def test_interval_is_hydras(make: Make) -> None:
