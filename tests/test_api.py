@@ -18,7 +18,7 @@ from stores import Finished
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.composition.validate import compose
+from cnn_sweeps.runs.composition.validate import compose, compose_trajectories
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.space.space import parse_space
 
@@ -77,6 +77,17 @@ def test_the_experiment_of_the_shell_is_the_default(monkeypatch: pytest.MonkeyPa
     assert base.config(space, {"model.filters": 4}).tracking.experiment == "my course"
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     assert cs.compose("data=digits").tracking.experiment == "cnn_sweeps"
+
+
+def test_a_stored_sweep_goes_on_meaning_what_it_meant() -> None:
+    """What is refused when it is typed is not where a study has it."""
+    phases = "trainer.phases=[{epochs: 1}, {optimizer: {params: {beta_1: 0.8}}}]"
+    fixed = ["data=digits", "trainer.epochs=2", "trainer.clip_norm=1.0", phases]
+    space = parse_space({"model.filters": "4,8"})
+    base = BaseConfig.compose(compose, fixed, space, set())
+    with pytest.raises(ConfigError, match="as a whole would switch"):
+        base.config(space, {"model.filters": 4})
+    assert BaseConfig.from_json(base.to_json()).config(space, {"model.filters": 4})
 
 
 def test_lists_paths_and_text_are_values() -> None:
@@ -323,3 +334,21 @@ def test_refusals_name_the_argument(metrics: Any, message: str) -> None:
     """As it is called in Python, and not the option of the command line."""
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         cs.evaluate("abcd", metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: cs.compare("tracking.experiment=mine"), 'Type experiment="NAME"'),
+        (lambda: cs.load("abcd", "tracking.figures=false"), "only tracking.uri, tracking.dir"),
+        (lambda: cs.reproduce("abcd", "tracking.experiment=mine"), "tracking.experiment has no"),
+        (lambda: compose_trajectories(["+tracking.tags.a=b"]), "tracking.tags has no effect"),
+    ],
+    ids=["compare", "load", "reproduce", "cache"],
+)
+def test_a_setting_of_tracking_that_would_do_nothing_is_refused(
+    ask: Callable[[], object], said: str
+) -> None:
+    """A command that reads takes where the runs are."""
+    with pytest.raises(ConfigError, match=said):
+        ask()

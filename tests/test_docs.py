@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_sweeps import data
 from cnn_sweeps.api import config_of
 from cnn_sweeps.cli import main
 from cnn_sweeps.config.fields import find
@@ -20,6 +19,7 @@ from cnn_sweeps.config.schema import Config
 from cnn_sweeps.data.readers.idx import encode
 from cnn_sweeps.provenance.identity import SHOWN, identify
 from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.sweeps.comparison import definition
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +29,7 @@ OWN += [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 OWN.remove("docs/benchmarks.md")  # its commands are those of make
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in OWN}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 PROGRAM = re.compile(r"^(?:\$ )?(?:cnn-sweeps|python -m cnn_sweeps)(?: (.*))?$")
 COMMANDS = tuple(main.COMMANDS)
 IN_LINE = re.compile(rf"`(cnn-sweeps (?:-m|\S*=|{'|'.join(COMMANDS)})[^`]*)`")
@@ -77,7 +78,9 @@ def read(line: str) -> tuple[str, ...]:
 ALL = list(dict.fromkeys(example for file in TEXTS for example in examples(file)))
 ABOUT_RUNS = [e for e in ALL if e.arguments[:1] and e.arguments[0] in COMMANDS]
 EXAMPLES = [e for e in ALL if e not in ABOUT_RUNS]
-DIGITS = [e for e in EXAMPLES if "data=digits" in e.arguments and " · " in e.output]
+MADE = {f"data.path={each}" for each in ("pictures", "pictures.csv", "digits.npz")}
+"""What the documents let their readers make."""
+HASHED = [e for e in EXAMPLES if {"data=digits", *MADE} & {*e.arguments} and " · " in e.output]
 OWN_WEIGHTS = "model=pretrained"
 """In an example whose hash has a digest of weights that only its writer has."""
 
@@ -153,7 +156,7 @@ def check(example: Example, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_the_documents_have_examples() -> None:
     """The tests below are worth as much as what is found in the documents."""
     assert len(EXAMPLES) > 30
-    assert len(DIGITS) > 2
+    assert len(HASHED) > 5
     assert {example.file for example in EXAMPLES} >= {"README.md", "docs/notebook.md"}
     assert {example.arguments[0] for example in ABOUT_RUNS} == set(COMMANDS)
 
@@ -210,7 +213,7 @@ def test_commands_about_runs_can_be_typed(
 
 @pytest.mark.usefixtures("hydra_restore_singletons", "in_made")
 @pytest.mark.parametrize(
-    "example", [e for e in DIGITS if not {"-m", OWN_WEIGHTS} & {*e.arguments}], ids=str
+    "example", [e for e in HASHED if not {"-m", OWN_WEIGHTS} & {*e.arguments}], ids=str
 )
 def test_hashes_of_runs_are_those_that_are_shown(
     example: Example, monkeypatch: pytest.MonkeyPatch
@@ -218,8 +221,7 @@ def test_hashes_of_runs_are_those_that_are_shown(
     """A run's hash in a document is the one that its reader gets."""
     (config,) = check(example, monkeypatch)
     assert isinstance(config, Config)
-    shown = identify(config, data.load(config.data).digest).short
-    assert f" · {shown} " in example.output
+    assert f" · {Experiment.load(config).identity.short} " in example.output
 
 
 @pytest.mark.parametrize("preset", sorted(p.stem for p in (CONF / "experiment").glob("*.yaml")))
@@ -242,6 +244,23 @@ def test_relative_links_lead_to_files(file: str) -> None:
     assert not [link for link in near if not (ROOT / file).parent.joinpath(link).exists()]
 
 
+def anchor(heading: str) -> str:
+    """What a link to a heading ends with."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("file", TEXTS)
+def test_links_to_sections_lead_to_headings(file: str) -> None:
+    """A heading that is renamed takes the links to it with it."""
+    links = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", FENCE.sub("", TEXTS[file]))
+    pages = [(ROOT / file).parent / link if link else ROOT / file for link, _ in links]
+    assert not [
+        section
+        for page, (_, section) in zip(pages, links, strict=True)
+        if section not in map(anchor, HEADING.findall(page.read_text(encoding="utf-8")))
+    ]
+
+
 def section_of(file: str, title: str) -> str:
     """What stands under a heading, up to the next one of its level."""
     return TEXTS[file].partition(f"## {title}\n")[2].partition("\n## ")[0]
@@ -259,6 +278,12 @@ def configuration() -> list[tuple[str, list[str], list[str]]]:
 def test_options_of_the_table_are_those_of_the_group(group: str, options: list[str]) -> None:
     """The configuration table lists all options of a group, and none that is not there."""
     assert sorted(options) == sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def test_the_table_lists_every_group() -> None:
+    """None is left out: whoever reads the table looks nowhere else."""
+    folders = {path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")}
+    assert {group for group, _, _ in configuration()} == folders - {"."}
 
 
 @pytest.mark.parametrize("key", [key for row in configuration() for key in row[2]])
@@ -283,6 +308,7 @@ def test_modules_of_the_architecture_exist() -> None:
         if line.startswith("| `")
         for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])
     ]
+    names += re.findall(r"`([\w/]+\.py)`", section)  # of the table of what to change as well
     folders = (ROOT / "cnn_sweeps", ROOT)
     paths = {name: name.removesuffix(".py") for name in names}
     assert len(names) > 15

@@ -34,7 +34,8 @@ def main(typed: list[str]) -> int:
     _print(made)
     if not asked.dry_run and not made.is_parent:
         store = Store.open(made.config.tracking)
-        output.run_ended(api.run_in(store, made.config), store)
+        done = api.run_in(store, made.config, recorded=made.parent.config)
+        output.run_ended(done, store)
     return 0
 
 

@@ -30,11 +30,16 @@ MOST_LINES = 4
 """Lines that a refusal may have; further errors show once these are fixed."""
 
 
-def load(container: Mapping[str, Any]) -> Config:
+def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
     """Check plain values (as JSON has them) and freeze them, with phases in their canonical form.
 
     A text where a number, a truth value or a list of numbers is wanted is read as that, as an
     environment variable (`${oc.env:NAME}`) gives it.
+
+    Args:
+        container: the values.
+        typed: whether they were typed just now, and not stored: then a phase is refused that would
+            switch something off without saying so.
 
     Raises:
         ConfigError: with a line or two for each of the first few values that are refused:
@@ -50,7 +55,8 @@ def load(container: Mapping[str, Any]) -> Config:
             container = _with_texts_read(text, wanted - _keys(checked, container))
             checked = _check(container)
     if isinstance(checked, Config):
-        return canonical(checked, load) if checked.trainer.phases else checked
+        phases = checked.trainer.phases
+        return canonical(checked, load, typed=typed) if phases else checked
     raise ConfigError(_explain_first(checked, container))
 
 

@@ -56,8 +56,13 @@ class Segment:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def canonical(config: Config, load: Load) -> Config:
+def canonical(config: Config, load: Load, *, typed: bool = False) -> Config:
     """The config with its phases in the form that all ways to type them have in common.
+
+    Args:
+        config: with phases.
+        load: checks plain values.
+        typed: whether it was typed just now, and not stored; see `refuse_dropped`.
 
     Raises:
         ConfigError: a phase changes what cannot change, or begins where it cannot.
@@ -65,7 +70,7 @@ def canonical(config: Config, load: Load) -> Config:
     held = _without_phases(config)
     begin, kept = held, []
     for first, changes in _phases(config):
-        now = _loaded(held, changes, load, first)
+        now = _loaded(held, changes, load, first, typed=typed)
         difference = _difference(held, now)
         if first == 1:
             begin = now
@@ -129,6 +134,36 @@ def with_changes(config: Config, changes: Mapping[str, Any], load: Load) -> Conf
     return load(plain)
 
 
+def refuse_dropped(config: Config, changes: Mapping[str, Any]) -> None:
+    """Refuse a mapping for all parameters of the optimizer that leaves out what has a key as well.
+
+    Such a mapping is one whole value, and means in what is stored that the rest is switched off.
+
+    Args:
+        config: what holds before.
+        changes: as they were typed just now, by dotted keys; `trainer.` may be left out.
+
+    Raises:
+        ConfigError: naming what would be switched off.
+    """
+    named = {full_key(key): value for key, value in changes.items()}
+    whole, held = named.get(PARAMS), config.trainer.optimizer
+    if not isinstance(whole, Mapping):
+        return
+    other = named.get(OPTIMIZER, held.name) != held.name
+    for key, name in IN_PARAMS.items():
+        value, owned = held.params.get(name), key.startswith("trainer.optimizer.")
+        said = name in whole or {key, f"{PARAMS}.{name}"} & named.keys()
+        if value is None or said or (other and owned):
+            continue
+        parts = ", ".join(f"{PARAMS}.{each}: {given}" for each, given in whole.items())
+        keep = parts or f"{key}: {value}"
+        raise ConfigError(
+            f"{PARAMS} as a whole would switch {key}={value} off.\n"
+            f"Type {keep} to keep it, or {key}: null as well to switch it off."
+        )
+
+
 def changeable_keys(config: Config) -> list[str]:
     """The keys of all fields that can change in the middle of a training."""
     return [
@@ -185,8 +220,12 @@ def _count(phase: Mapping[str, Any], key: str, number: int) -> int | None:
     raise ConfigError(f"{PHASES}: {key}={value} of phase {number} is invalid: an integer from 1.")
 
 
-def _loaded(held: Config, changes: Mapping[str, Any], load: Load, first: int) -> Config:
+def _loaded(
+    held: Config, changes: Mapping[str, Any], load: Load, first: int, *, typed: bool
+) -> Config:
     try:
+        if typed:
+            refuse_dropped(held, changes)
         return with_changes(held, changes, load)
     except ConfigError as error:
         raise ConfigError(f"{PHASES}, from epoch {first}: {error}") from error

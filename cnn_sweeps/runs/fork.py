@@ -17,6 +17,7 @@ from cnn_sweeps.config.path import (
     full_key,
     is_changeable,
     refuse_change,
+    refuse_dropped,
     segments,
     with_changes,
 )
@@ -154,6 +155,7 @@ def _forked(
     """
     path = [segment for segment in segments(config) if segment.first <= epoch]
     held = path[-1].config
+    refuse_dropped(held, changes)
     now = with_changes(held, changes, load)
     total = load(
         with_values(to_json(path[0].config), {EPOCHS: config.trainer.epochs, **whole})

@@ -161,6 +161,7 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
         started=lambda run_id, _: store.reopen(run_id).set_tags(
             {REPRODUCES: record.run_id, KIND: "reproduction"}
         ),
+        recorded=record.config,
     )
     return lookup.record_of(store, store.get(result.run_id))
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_sweeps.config.path import segments
 from cnn_sweeps.config.schema import Config, own_network
 from cnn_sweeps.data.dataset import Dataset
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.figures.gallery import Gallery
 from cnn_sweeps.models import custom
 from cnn_sweeps.provenance import code
@@ -19,6 +20,7 @@ from cnn_sweeps.runs import backbone, log, reuse, stored_model
 from cnn_sweeps.runs.built_network import Network, build
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
+from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.terminal import speaker
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.address import local_folder
@@ -26,7 +28,7 @@ from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
-from cnn_sweeps.training import averaging, backend, loop, own_loss
+from cnn_sweeps.training import averaging, backend, freezing, loop, own_loss
 from cnn_sweeps.training.clock import Clock
 from cnn_sweeps.training.epoch import TrainingResult
 from cnn_sweeps.training.progress import ProgressBar, reading_bar
@@ -68,6 +70,7 @@ def run(
     trial: TrialContext | None = None,
     callbacks: Sequence[loop.Callback] = (),
     started: OnRunStart | None = None,
+    recorded: Config | None = None,
 ) -> RunResult:
     """Train one experiment and log all of it to MLflow.
 
@@ -77,6 +80,7 @@ def run(
         trial: set for a trial of a sweep; its test split is not scored, a search must not see it.
         callbacks: see each epoch, after the log.
         started: is told the run and the identity before training begins.
+        recorded: the config of a run that is done again or taken up, and can be, as it is.
 
     Raises:
         DataError: the images cannot be read; no run is logged.
@@ -85,8 +89,7 @@ def run(
     """
     clock, swept = Clock(), trial.swept if trial else ()
     experiment = _load(config, store, clock)
-    waits = patient(config.tracking.patience, say=speaker())
-    with waits, _start(experiment, store, trial, started) as tracked:
+    with _start(experiment, store, trial, started) as tracked:
         # Reuse, or build
         model, experiment = _built_first(experiment, store, tracked, clock)
         known, experiment = _finished_before(experiment, store, trial)
@@ -95,6 +98,7 @@ def run(
         with clock("build"):
             wanted = trial.wanted if trial else None
             network = Network.of(experiment, store, built=model, wanted=wanted)
+            _check_freeze(network, config, recorded)
         with tracked.together() as later:
             with (later if network.stored else tracked).together() as setup:
                 log.log_setup(setup, experiment, network.model, network.asked.environment, swept)
@@ -135,12 +139,13 @@ def _start(
     trial: TrialContext | None,
     started: OnRunStart | None,
 ) -> Iterator[TrackedRun]:
-    """The MLflow run, with the tags by which it is found."""
-    with store.start_run(
-        experiment.name,
-        tags={KIND: "run", **log.tags_of(experiment), **(trial.tags if trial else {})},
-        parent_run_id=trial.parent_run_id if trial else None,
-    ) as tracked:
+    """The MLflow run, with the tags by which it is found; from now on it waits for the server."""
+    tags = {KIND: "run", **log.tags_of(experiment), **(trial.tags if trial else {})}
+    parent = trial.parent_run_id if trial else None
+    with (
+        patient(experiment.config.tracking.patience, say=speaker()),
+        store.start_run(experiment.name, tags=tags, parent_run_id=parent) as tracked,
+    ):
         if started is not None:
             started(tracked.run_id, experiment.identity)
         with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
@@ -185,6 +190,23 @@ def _finished_before(
     return (
         reuse.find_finished(experiment, store, timed=trial.timed) if trial else (None, experiment)
     )
+
+
+def _check_freeze(network: Network, config: Config, recorded: Config | None) -> None:
+    """Refuse to freeze what there is not; a config that was trained before did so without effect.
+
+    Raises:
+        ConfigError: it says so, and it was typed.
+    """
+    known = {each.config.trainer.freeze for each in segments(recorded)} if recorded else set()
+    for freeze in {each.config.trainer.freeze for each in segments(config)}:
+        try:
+            if network.stored is None:
+                freezing.check_layer(network.model, freeze)
+        except ConfigError as error:
+            if freeze not in known:
+                raise
+            speaker()(first_line(error))
 
 
 def _model_left(

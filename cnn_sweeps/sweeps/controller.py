@@ -334,7 +334,7 @@ def _workers(
         launch = partial(request.place, study.address, share.workers, share.slots)
         return Placement(study=study, launch=launch)
     if budget.elsewhere:
-        return Elsewhere(study)
+        return Elsewhere()
     if budget.n_jobs:
         supervisor.seats = share.workers
         return Pool(

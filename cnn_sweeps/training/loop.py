@@ -124,8 +124,8 @@ class Trainer:
 
         Raises:
             ConfigError: early stopping or metrics without validation images, an impossible
-                optimizer, a class, a loss, a layer or a metric that there is not, or augmentation
-                without effect.
+                optimizer, a class, a loss or a metric that there is not, or augmentation without
+                effect.
             ModelError: a loss of the user's own cannot be minimised, or a metric fails.
             RunFailedError: memory ran out.
         """
@@ -134,8 +134,6 @@ class Trainer:
         metrics.check(trained[0], len(dataset.x_val))
         stopping.check(trained[0], len(dataset.x_val))
         no_effect.check(path[0].config.augment, trained[0], dataset.shape)
-        for each in trained:
-            freezing.check_layer(model, each.freeze)
         measured = ValidationMetrics.of(
             trained[0], dataset.y_val, dataset.num_classes, later=trained[1:]
         )

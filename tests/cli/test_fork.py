@@ -59,7 +59,7 @@ def test_python_trains_the_same_fork(
 ) -> None:
     """Overrides may be texts or keywords."""
     asked: list[Config] = []
-    monkeypatch.setattr(api, "run", lambda config, **_: asked.append(config))
+    monkeypatch.setattr(api, "run_in", lambda _, config, **__: asked.append(config))
     name, where = f"{finished.result.identity.short}@1", f"tracking.dir={store.dir}"
     api.fork(name, "trainer.optimizer.learning_rate=0.01", where)
     api.fork(name, where, trainer={"optimizer": {"learning_rate": 0.01}})

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from configs import config
+from configs import config, values
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.loading import load, to_json
@@ -138,6 +138,48 @@ def test_a_parameter_is_added_and_a_mapping_replaces() -> None:
     ):
         later = segments(path({"first": 5, **changes}, **sgd))[-1]
         assert later.config.trainer.optimizer.params == params
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}, id="nested"),
+        pytest.param({"optimizer.params": {"beta_1": 0.8}}, id="flat"),
+        pytest.param({"trainer": {"optimizer": {"params": {}}}}, id="empty"),
+    ],
+)
+@pytest.mark.parametrize("first", [1, 5])
+def test_all_parameters_as_one_value_switch_nothing_off_unsaid(
+    changes: dict[str, Any], first: int
+) -> None:
+    """What is stored goes on meaning that; what is typed says so, and is the same experiment."""
+
+    def given(**more: Any) -> dict[str, Any]:
+        phases = [{"first": first, **changes, **more}]
+        return values(trainer={"epochs": 10, "clip_norm": 1.0, "phases": phases})
+
+    stored = load(given())
+    assert segments(stored)[-1].config.trainer.clip_norm is None
+    with pytest.raises(ConfigError, match=r"would switch trainer.clip_norm=1.0 off.\nType"):
+        make_config(given())
+    said = make_config(given(clip_norm=None))
+    assert names(said) == names(stored)
+    assert segments(make_config(given(clip_norm=1.0)))[-1].config.trainer.clip_norm == 1.0
+    assert load(to_json(stored)) == stored
+
+
+def test_another_optimizer_may_leave_weight_decay() -> None:
+    """It is a parameter of the one before; of the same one it is asked for."""
+    decays = {"optimizer": {"name": "adamw", "weight_decay": 0.01}}
+    sgd = {"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}
+
+    def made(phase: dict[str, Any]) -> Config:
+        trainer = {"epochs": 10, **decays, "phases": [{"first": 5, **phase}]}
+        return make_config(values(trainer=trainer))
+
+    assert segments(made(sgd))[-1].config.trainer.optimizer.params == {"momentum": 0.9}
+    with pytest.raises(ConfigError, match="trainer.optimizer.weight_decay=0.01 off"):
+        made({"optimizer.params": {"beta_1": 0.8}})
 
 
 def test_the_first_segment_is_the_trajectory_of_a_training_that_never_changes() -> None:

@@ -152,6 +152,12 @@ def test_what_cannot_be_is_refused(epoch: int, typed: tuple[str, ...], said: str
     assert said in str(refused.value)
 
 
+def test_a_fork_switches_nothing_off_unsaid() -> None:
+    """All parameters of the optimizer as one value would."""
+    with pytest.raises(ConfigError, match="as a whole would switch trainer.clip_norm=1.0 off"):
+        forked(ten(clip_norm=1.0), 8, "trainer.optimizer.params={beta_1: 0.8}")
+
+
 @pytest.mark.parametrize("name", ["abcd@", "abcd@0", "abcd@x", "abcd@-1", "abcd@1.5"])
 def test_an_epoch_is_a_number_from_1(name: str) -> None:
     """Behind the hash and an @; without one it is the last."""

@@ -5,9 +5,15 @@ from configs import config
 from records import DIGEST, epochs, record
 
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import RecordError
+from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.runs.fork import fork
+from cnn_sweeps.runs.recorded import lookup
+from cnn_sweeps.runs.recorded.verdict import IDENTICAL
 from cnn_sweeps.runs.reproduce import reproduce
+from cnn_sweeps.runs.run import run
+from cnn_sweeps.tracking import Store
+from cnn_sweeps.training import freezing
 
 
 def test_what_a_callback_stopped_is_refused() -> None:
@@ -16,3 +22,24 @@ def test_what_a_callback_stopped_is_refused() -> None:
     cut = record(config=asked, identity=identify(asked, DIGEST), epochs=epochs(1.0, 0.9))
     with pytest.raises(RecordError, match="stopped by a callback after epoch 2 of 5"):
         reproduce(cut, Tracking())
+
+
+def test_what_was_frozen_without_effect_is_done_again_and_taken_up(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier version trained it; who types it is refused."""
+    store = Store.open(tracking)
+    asked = config(trainer={"freeze": 0.01}, tracking={"figures": False, "log_model": False})
+    with pytest.raises(ConfigError, match="freezes nothing"):
+        run(asked, store)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(freezing, "check_layer", lambda *_: None)
+        found = lookup.record_of(store, store.get(run(asked, store).run_id))
+    with pytest.warns(UserWarning, match="trainer.freeze=0.01 freezes nothing"):
+        assert reproduce(found, tracking, store).verdict.kind == IDENTICAL
+    taken_up = fork(found, None, ["trainer.epochs=2"], tracking).config
+    with pytest.warns(UserWarning, match="trainer.freeze=0.01 freezes nothing"):
+        run(taken_up, store, recorded=found.config)
+    typed = fork(found, None, ["trainer.epochs=2", "trainer.freeze=0.02"], tracking).config
+    with pytest.raises(ConfigError, match="freeze=0.02 freezes nothing"):
+        run(typed, store, recorded=found.config)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from cnn_sweeps.config.schema import (
 )
 from cnn_sweeps.data import Facts
 from cnn_sweeps.data.files import checked_home
+from cnn_sweeps.data.split import refuse_unused
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.network import Shape
@@ -102,8 +104,12 @@ def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:
     return choices
 
 
-def make_config(values: dict[str, Any]) -> Config:
+def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
     """Check plain values, and that what they describe can be built.
+
+    Args:
+        values: as JSON has them.
+        typed: whether they were typed just now, and not stored: then more is refused.
 
     Raises:
         ConfigError: an unknown key, a wrong type, an impossible value or combination.
@@ -111,12 +117,29 @@ def make_config(values: dict[str, Any]) -> Config:
     """
     if values.get("tracking", {}).get("experiment") == "" == os.environ.get(EXPERIMENT):
         raise ConfigError(f"the variable {EXPERIMENT} is empty: unset it, or set it to a name.")
-    config = load(values)
+    config = load(values, typed=typed)
+    if typed:
+        _check_typed(config)
     checked_home("tracking.dir", config.tracking.dir)
     if config.trajectory.store is not None:
         checked_home("trajectory.store", config.trajectory.store)
+    if config.tracking.tags:
+        _check_tags(config.tracking)
     check(config)
     return config
+
+
+def _check_tags(tracking: Tracking) -> None:
+    """Refuse tags of the user's own that are the program's; a stored run may have been typed so."""
+    from cnn_sweeps.tracking.names import RESERVED  # noqa: PLC0415 -- imports filelock, psutil
+
+    for tag in tracking.tags:
+        if tag in RESERVED or tag.startswith("mlflow."):
+            whose = "MLflow" if tag.startswith("mlflow.") else "cnn_sweeps"
+            raise ConfigError(
+                f"tracking.tags.{tag} is invalid: {whose} writes the tag {tag} itself. "
+                f"Type another name, such as +tracking.tags.my_{tag.rpartition('.')[2]}"
+            )
 
 
 def compose(
@@ -128,14 +151,47 @@ def compose(
         return hydra.compose(name, overrides=overrides)
 
 
-def compose_tracking(overrides: list[str], *also: str) -> Tracking:
+WHEREABOUTS = ("uri", "dir")
+"""Settings of `tracking` that say where the runs are."""
+LEAVE_OUT = "Leave it out."
+
+
+def compose_tracking(
+    overrides: list[str],
+    *also: str,
+    keys: Sequence[str] = WHEREABOUTS,
+    instead: str = LEAVE_OUT,
+) -> Tracking:
     """The tracking settings, for a command that only reads.
 
     Args:
         overrides: what was typed.
         also: what else could have been typed, for the refusal.
+        keys: the settings that count.
+        instead: what to type in place of another one.
+
+    Raises:
+        ConfigError: another setting was typed, which would do nothing.
     """
+    _refuse_unused(overrides, keys, instead)
     return _compose_only(overrides, "tracking", also=also).tracking
+
+
+def _refuse_unused(overrides: Sequence[str], keys: Sequence[str], instead: str) -> None:
+    """Refuse settings of `tracking` that would do nothing; others are no settings at all."""
+    every = {field.name for field in fields(Tracking)}
+    if unused := sorted((typed_keys(overrides) & every).difference(keys)):
+        counted = ", ".join(f"tracking.{key}" for key in keys)
+        raise ConfigError(
+            f"tracking.{unused[0]} has no effect here: of tracking, only {counted} count.\n"
+            f"  {instead}"
+        )
+
+
+def typed_keys(overrides: Sequence[str]) -> set[str]:
+    """The settings of `tracking` among what was typed."""
+    keys = (text.lstrip("+").partition("=")[0].split(".") for text in overrides)
+    return {name for group, name, *_ in filter(lambda key: key[1:], keys) if group == "tracking"}
 
 
 PLACES = ("data.root=FOLDER", "data.path=PLACE")
@@ -156,6 +212,7 @@ def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str
 
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
+    _refuse_unused(overrides, WHEREABOUTS, LEAVE_OUT)
     config = _compose_only(overrides, "tracking", "trajectory")
     return config.tracking, config.trajectory
 
@@ -229,6 +286,27 @@ def _check_with(config: Config, shape: Shape | None, validation: float) -> None:
         freezing.check_config(held)
         stopping.check(held.trainer, validation)
         no_effect.check(held.augment, held.trainer, shape)
+
+
+def _check_typed(config: Config) -> None:
+    """Refuse what would have no effect, or do harm; a stored config may have been typed like that.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if config.data.validation_fraction == 0:
+        refuse_unused(config.data, "split_seed", "data.validation_fraction=0 holds nothing out")
+    if config.trainer.stop_at == {}:
+        raise ConfigError(
+            "trainer.stop_at={} has no effect: it names no metric. Leave it out, or type for "
+            "example trainer.stop_at={val_macro_f1: 0.9}"
+        )
+    for segment in segments(config):
+        if (decay := segment.config.trainer.optimizer.weight_decay or 0) < 0:
+            raise ConfigError(
+                f"trainer.optimizer.weight_decay={decay} would let the weights grow.\n"
+                "Type a number from 0, or null for the default of Keras."
+            )
 
 
 def _check_kept(trajectory: Trajectory) -> None:

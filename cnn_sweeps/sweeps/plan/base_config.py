@@ -5,8 +5,8 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -43,11 +43,13 @@ class BaseConfig:
         bases: composed values (interpolations kept) by the JSON list of those choices.
         checked: whether a config is refused that cannot be carried out here, for its images or
             its function are gone, say. It does not matter to who only reads a study.
+        typed: whether it was typed just now, and not stored with a study; see `load`.
     """
 
     groups: tuple[str, ...]
     bases: Mapping[str, dict[str, Any]]
     checked: bool = True
+    typed: bool = field(default=False, compare=False)
 
     @classmethod
     def compose(
@@ -70,7 +72,7 @@ class BaseConfig:
             if "oc.env:" in container.get("tracking", {}).get("experiment", ""):
                 container["tracking"]["experiment"] = composed.tracking.experiment
             bases[json.dumps(choice)] = with_defaults(container)
-        return cls(groups=keys, bases=bases)
+        return cls(groups=keys, bases=bases, typed=True)
 
     def measuring(self, metrics: Sequence[str]) -> "BaseConfig":
         """The same experiments, with these metrics measured as well: no other hashes."""
@@ -102,7 +104,7 @@ class BaseConfig:
         Raises:
             ConfigError: the values name no key of the config, or cannot be carried out.
         """
-        make = make_config if self.checked else load
+        make = partial(make_config if self.checked else load, typed=self.typed)
         choice = json.dumps([values.get(key, INACTIVE) for key in self.groups])
         rest = {key: value for key, value in values.items() if key not in self.groups}
         overrides = [_override(d, rest[d.key]) for d in space.dimensions if d.key in rest]

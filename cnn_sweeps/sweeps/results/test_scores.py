@@ -279,7 +279,7 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
         figures=config.tracking.figures and unscored.best,
         log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
     )
-    again = run(replace(config, tracking=tracking), store)
+    again = run(replace(config, tracking=tracking), store, recorded=config)
     tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
     if again.weights_sha256 != known.tags.get(WEIGHTS, again.weights_sha256):
         logger.warning("trial %d: run %s has other weights", unscored.trial, again.run_id)

@@ -372,16 +372,21 @@ class TrialQueue:
 
         return Proposer(ask, note)
 
-    def drop(self, waiting: FrozenTrial) -> None:
-        """Take a waiting place out of the budget, unless somebody takes it first."""
-        if self._take(waiting):
-            self.end(waiting, {REPLACED: True})
+    def drop(self, waiting: FrozenTrial) -> bool:
+        """Take a waiting place out of the budget; False where somebody has taken it first."""
+        trial_id = self.id_of(waiting.number)
 
-    def _take(self, waiting: FrozenTrial) -> bool:
-        """Let a waiting trial run; False where another process was quicker."""
-        number = self.id_of(waiting.number)
+        def writes(storage: BaseStorage) -> bool:
+            if not storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
+                return False
+            storage.set_trial_user_attr(trial_id, REPLACED, True)
+            return storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+
+        def was_dropped() -> bool:
+            return REPLACED in self.storage.get_trial(trial_id).user_attrs
+
         try:
-            return self.storage.set_trial_state_values(number, state=TrialState.RUNNING)
+            return together(self.storage, writes, was_dropped)
         except UpdateFinishedTrialError:
             return False
 
