@@ -522,12 +522,15 @@ def _texts(words: Sequence[Any]) -> list[str]:
 
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Keywords as overrides: the option of a group first, then its keys."""
+    from cnn_sweeps.config.fields import is_mapping
     from cnn_sweeps.sweeps.space.value import text_of
 
     texts = []
     for name, value in settings.items():
-        key = f"{prefix}{name.replace('__', '.')}"
-        if isinstance(value, Mapping):
+        key = f"{prefix}{str(name).replace('__', '.')}"
+        if isinstance(value, Mapping) and is_mapping(key):  # its keys are the user's own
+            texts.append(f"++{key}={text_of(_plain(value))}")
+        elif isinstance(value, Mapping):
             group = not prefix and "." not in key  # of the config: its name chooses the option
             options = [f"{key}={value['name']}"] if group and "name" in value else []
             rest = {k: v for k, v in value.items() if not (options and k == "name")}
@@ -579,6 +582,8 @@ def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
 
 def _plain(value: Any) -> Any:
     """What an override can say: a path is text, a tuple a list."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
