@@ -279,11 +279,14 @@ def compare(
     """
     from cnn_sweeps.runs.recorded import lookup
     from cnn_sweeps.runs.recorded.leaderboard import Question, rank
+    from cnn_sweeps.text.argument_names import option
     from cnn_sweeps.tracking import checked_prefix
 
     if top is not None and top < 1:
         raise ConfigError(f"top={top} is invalid: it takes a number of rows from 1.")
-    store = lookup.open_store(_tracking([word for word in _texts(words) if "=" in word]))
+    instead = f"Type {option('experiment', 'NAME')} for the runs of one experiment."
+    typed = [word for word in _texts(words) if "=" in word]
+    store = lookup.open_store(_tracking(typed, instead=instead))
     question = Question(
         metric=metric,
         where=where,
@@ -325,6 +328,7 @@ def reproduce(
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
+    from cnn_sweeps.config.schema import Tracking
     from cnn_sweeps.data import look_again
     from cnn_sweeps.data.files import expand_user
     from cnn_sweeps.runs import reproduce as runs
@@ -336,7 +340,9 @@ def reproduce(
     if sum(given is not None for given in (name, run_id, folder)) != 1:
         raise ConfigError("give one of name, run_id and folder.")
     places, where = validate.places(_texts(overrides), weights=True)
-    tracking = _tracking(where, *validate.PLACES, "model.weights=FILE")
+    # A reproduction is logged beside the run that it is compared with.
+    keys = [each.name for each in fields(Tracking) if folder or each.name != "experiment"]
+    tracking = _tracking(where, *validate.PLACES, "model.weights=FILE", keys=keys)
     beside: Store | None = None
     if folder is not None:
         exported = expand_user(Path(folder))
@@ -384,6 +390,7 @@ def fork(
 
 def plan_fork(name: str, *overrides: str) -> Fork:
     """What a fork would be, trained by nobody yet; see `fork`."""
+    from cnn_sweeps.config.schema import Tracking
     from cnn_sweeps.data import look_again
     from cnn_sweeps.runs import fork as runs
     from cnn_sweeps.runs.composition.hydra_errors import as_config_error
@@ -393,7 +400,7 @@ def plan_fork(name: str, *overrides: str) -> Fork:
     where = [
         text for text in _texts((name, *overrides)) if text.lstrip("+").startswith("tracking.")
     ]
-    tracking = _tracking(where)
+    tracking = _tracking(where, keys=[each.name for each in fields(Tracking)])
     prefix, epoch = runs.parse_fork_point(name)
     store = lookup.open_store(tracking, prefix)
     record = lookup.record_of(store, lookup.one_run(store, prefix))
@@ -516,12 +523,12 @@ def _config(what: Sequence[Config | str], settings: Mapping[str, Any]) -> Config
     return configs[0]
 
 
-def _tracking(where: Sequence[str], *also: str) -> Tracking:
+def _tracking(where: Sequence[str], *also: str, **options: Any) -> Tracking:
     from cnn_sweeps.runs.composition.hydra_errors import as_config_error
     from cnn_sweeps.runs.composition.validate import compose_tracking
 
     with as_config_error(where):
-        return compose_tracking(list(where), *also)
+        return compose_tracking(list(where), *also, **options)
 
 
 def _texts(words: Sequence[Any]) -> list[str]:

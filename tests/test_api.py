@@ -18,7 +18,7 @@ from stores import Finished
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.composition.validate import compose
+from cnn_sweeps.runs.composition.validate import compose, compose_trajectories
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.space.space import parse_space
 
@@ -353,3 +353,21 @@ def test_refusals_name_the_argument(metrics: Any, message: str) -> None:
     """As it is called in Python, and not the option of the command line."""
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         cs.evaluate("abcd", metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: cs.compare("tracking.experiment=mine"), 'Type experiment="NAME"'),
+        (lambda: cs.load("abcd", "tracking.figures=false"), "only tracking.uri, tracking.dir"),
+        (lambda: cs.reproduce("abcd", "tracking.experiment=mine"), "tracking.experiment has no"),
+        (lambda: compose_trajectories(["+tracking.tags.a=b"]), "tracking.tags has no effect"),
+    ],
+    ids=["compare", "load", "reproduce", "cache"],
+)
+def test_a_setting_of_tracking_that_would_do_nothing_is_refused(
+    ask: Callable[[], object], said: str
+) -> None:
+    """A command that reads takes where the runs are."""
+    with pytest.raises(ConfigError, match=said):
+        ask()

@@ -81,7 +81,7 @@ class Arguments(ArgumentParser):
     ) -> None:
         super().__init__(
             prog=f"cnn-sweeps {command}",
-            usage=f"cnn-sweeps {command} [-h] {usage} [tracking.KEY=VALUE ...]",
+            usage=f"cnn-sweeps {command} [-h] {usage} [tracking.dir=FOLDER ...]",
             description=description,
             epilog=epilog,
         )

@@ -112,7 +112,9 @@ class Join:
             self.view(study) as view,
             patient(patience, say=self.say, heed=interrupts.heed),
         ):
-            supervisor = Supervisor(study=study, store=store, budget=budget, view=view, grace=GRACE)
+            supervisor = Supervisor(
+                study=study, store=store, budget=budget, view=view, grace=GRACE, others=False
+            )
             until, finished = time.monotonic() + self.wait, -1
             while not interrupts.asked():
                 pool = Pool(

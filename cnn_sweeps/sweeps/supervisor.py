@@ -23,6 +23,8 @@ from cnn_sweeps.sweeps.study.recovery import (
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
+from cnn_sweeps.sweeps.workers.news import ended_trials, finished_trials
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 
@@ -32,6 +34,8 @@ STOPPING = "Stopping after the running epochs; {again} to stop immediately."
 LEAVING = "Stopping after this step or epoch; {again} to stop immediately."
 LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
+NEWS = 1.0
+"""Seconds between two looks for trials that workers elsewhere have ended."""
 
 
 class WorkerGroup(Protocol):
@@ -163,6 +167,7 @@ class Supervisor:
         failures: how many trials have failed.
         ended: the trials whose end was shown.
         seats: how many workers there are when all have something to do; 0 where nobody knows.
+        others: whether trials that workers elsewhere have ended are shown as well.
         spare: called again and again while fewer are there, since no trial is left for them.
         steers: whether it looks all the time at how often it was asked to stop; not where this
             process trains.
@@ -178,6 +183,13 @@ class Supervisor:
     seats: int = 0
     spare: Callable[[], None] = lambda: None
     steers: bool = True
+    others: bool = True
+    _heard: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Remember what is over already."""
+        if self.others:
+            self.ended |= {trial.number for trial in finished_trials(self.study)}
 
     def run(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
         """Let workers pull, and put right what dead ones left, until nobody has a trial.
@@ -187,6 +199,7 @@ class Supervisor:
             StoreError: the study or a worker's store refuses.
         """
         told, looked, asked_at = 0, 0.0, 0.0
+        idle_time = IdleTime(study=self.study)
         try:
             interrupts.steered = self.steers
             with self.study.address.refusing():
@@ -199,13 +212,17 @@ class Supervisor:
                     died = workers.step(
                         self.show, waiting=lambda: not interrupts.asked() and self._waiting()
                     )
+                    self._hear_others(workers.pids)
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
+                        if self.budget.timeout is not None:  # so it was set by this process
+                            idle_time.note()
                         self.study.note_time()
                         looked = time.monotonic()
                     if self._has_spare(workers, interrupts):
                         self.spare()
                     self.view.tick()
+                self._hear_others(set(), pause=0.0)
         except BaseException:
             workers.kill()
             # The disk that ends a sweep may refuse this too; the first error is the one to tell.
@@ -258,6 +275,18 @@ class Supervisor:
             died=died,
             handled=handled,
         )
+
+    def _hear_others(self, own: set[int], *, pause: float = NEWS) -> None:
+        """Show the end of trials whose workers tell this process nothing.
+
+        Args:
+            own: processes that do.
+            pause: seconds since the last look in which there is none.
+        """
+        if self.others and time.monotonic() - self._heard >= pause:
+            for event in ended_trials(self.study, shown=self.ended, own=own):
+                self.show(event)
+            self._heard = time.monotonic()
 
     def show(self, event: Event) -> None:
         """Show what happens, the end of each trial once, whoever tells it first."""

@@ -62,7 +62,7 @@ def recover(
     Returns:
         How many trials were orphaned.
     """
-    orphans = [trial for trial in orphans_of(study) if _pid_here(trial) not in handled]
+    orphans = [trial for trial in orphans_of(study) if pid_here(trial) not in handled]
     if orphans:
         numbers = ", ".join(str(trial.number) for trial in orphans)
         logger.warning("recovering trials whose worker does not live: %s", numbers)
@@ -70,7 +70,7 @@ def recover(
         # One that was asked to stop had no time to requeue it itself.
         asked = trial.user_attrs.get(INTERRUPTED, None if OWNER in trial.user_attrs else UNOWNED)
         if asked is None:
-            reason = (died or {}).get(_pid_here(trial), DIED)
+            reason = (died or {}).get(pid_here(trial), DIED)
             seen = _last_sign(study, trial, watched=died is not None)
             ended = requeue.after_death(study, trial, reason, retries=retries, last_heartbeat=seen)
         else:
@@ -180,7 +180,7 @@ def last_heartbeat(study: TrialQueue) -> float:
     return max(signs)
 
 
-def _pid_here(trial: FrozenTrial) -> int:
+def pid_here(trial: FrozenTrial) -> int:
     """Process number of the worker of a trial, if it is one of this host; else 0."""
     owner = trial.user_attrs.get(OWNER)
     return int(owner["pid"]) if owner and Owner.from_json(owner).is_here else 0

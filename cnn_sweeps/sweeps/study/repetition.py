@@ -14,6 +14,7 @@ from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.study.attributes import (
+    CELL,
     EXPERIMENT_KEY,
     REPETITION,
     REPLACED,
@@ -118,7 +119,8 @@ class Again:
     """What is tried in the place of a trial that repeats an experiment.
 
     Attributes:
-        cell: one that nobody has tried; none where the sampler is asked again.
+        cell: one that nobody has tried; where the sampler is asked again, what the user has typed
+            for this slot.
         resampled: how often the sampler was asked for this slot and repeated itself.
     """
 
@@ -129,13 +131,17 @@ class Again:
 def again(study: TrialQueue, trial: Trial) -> Again | None:
     """Ask the sampler again, or take a cell that is left.
 
-    None where no cell is left: the space is exhausted. Of a continuous space that is taken for
-    granted when chance finds nothing either.
+    What the user has typed of a point is kept, and cells that have it are taken first. None where
+    no cell is left: the space is exhausted. Of a continuous space that is taken for granted when
+    chance finds nothing either.
     """
+    typed = trial.user_attrs.get(CELL, {})
+    if is_complete(typed, study.plan.space):
+        typed = {}
     proposal = Proposal(slot=slot_of(trial), resampled=trial.user_attrs.get(RESAMPLED, 0) + 1)
     if proposal.resampled < PATIENCE:
-        return Again(cell={}, resampled=proposal.resampled)
-    cell = _cell_left(study, seed=proposal.seed(study.plan.sampler.seed))
+        return Again(cell=typed, resampled=proposal.resampled)
+    cell = _cell_left(study, typed, seed=proposal.seed(study.plan.sampler.seed))
     return Again(cell=cell, resampled=0) if cell else None
 
 
@@ -146,13 +152,15 @@ def exhausted_reason(study: SweepStudy) -> str:
     return f"every experiment that was proposed has been tried{because}"
 
 
-def _cell_left(study: TrialQueue, seed: int) -> dict[str, Any] | None:
-    """An untried cell, chosen by chance; None when every experiment was tried.
+def _cell_left(study: TrialQueue, typed: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+    """An untried cell, chosen by chance among those with what was typed, if there are any.
 
-    One without values is that of a space without dimensions, which was tried.
+    None when every experiment was tried. One without values is that of a space without dimensions,
+    which was tried.
     """
     tried = set(_experiments(study))
-    for cell in _some(study.plan.space, random.Random(seed)):  # noqa: S311 -- no secret
+    cells = _some(study.plan.space, random.Random(seed))  # noqa: S311 -- no secret
+    for cell in sorted(cells, key=lambda cell: not typed.items() <= cell.items()):
         if study.plan.experiment_key_of(cell) not in tried:
             return cell
     return None

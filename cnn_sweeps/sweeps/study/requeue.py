@@ -158,7 +158,8 @@ def resample(study: TrialQueue, trial: Trial, values: list[float] | None) -> boo
             trial.set_user_attr(GIVEN_UP, True)
         study.optuna_study.tell(trial, values, state=None if values else TrialState.FAIL)
         if again is not None:
-            key = study.plan.experiment_key_of(again.cell) if again.cell else None
+            whole = again.cell and is_complete(again.cell, study.plan.space)
+            key = study.plan.experiment_key_of(again.cell) if whole else None
             kept = {SLOT: slot_of(trial)}
             study.enqueue(again.cell, resampled=again.resampled, experiment_key=key, kept=kept)
     return again is not None

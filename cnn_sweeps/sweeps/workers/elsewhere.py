@@ -4,18 +4,13 @@ import time
 from collections.abc import Callable
 
 from cnn_sweeps.sweeps.study.events import Event
-from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.workers.news import StudyNews
 
 TICK = 1.0
 """Seconds between two looks at the study."""
 
 
 class Elsewhere:
-    """A `WorkerGroup` that starts and stops nobody, and tells what others do."""
-
-    def __init__(self, study: SweepStudy) -> None:
-        self._news = StudyNews(study)
+    """A `WorkerGroup` that starts and stops nobody: its supervisor sees what others do."""
 
     @property
     def pids(self) -> set[int]:
@@ -24,23 +19,18 @@ class Elsewhere:
 
     @property
     def idle(self) -> bool:
-        """Whether all that others did was told; nobody of ours works."""
-        return not self._news.pending
+        """Nobody of ours works."""
+        return True
 
     def step(
         self,
-        show: Callable[[Event], None],
+        show: Callable[[Event], None],  # noqa: ARG002
         *,
         waiting: Callable[[], bool],  # noqa: ARG002
     ) -> dict[int, str]:
-        """Tell what has become of trials, and wait a moment."""
-        self._tell(show)
+        """Wait a moment."""
         time.sleep(TICK)
         return {}
-
-    def _tell(self, show: Callable[[Event], None]) -> None:
-        for event in self._news.ended():
-            show(event)
 
     def ask_to_stop(self) -> None:
         """Nothing: workers elsewhere go on, and the same command takes up again what they did."""

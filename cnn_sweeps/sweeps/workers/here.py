@@ -15,12 +15,15 @@ class Here(Elsewhere):
     """
 
     def __init__(self, worker: Worker) -> None:
-        super().__init__(worker.study)
         self._worker = worker
 
-    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
+    def step(
+        self,
+        show: Callable[[Event], None],  # noqa: ARG002 -- the worker has been told whom to tell
+        *,
+        waiting: Callable[[], bool],
+    ) -> dict[int, str]:
         """Train a trial if one waits; else wait for what workers elsewhere have in hand."""
         if not (waiting() and self._worker.work(most=1)):
             time.sleep(TICK)
-        self._tell(show)
         return {}

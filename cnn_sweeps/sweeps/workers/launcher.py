@@ -45,7 +45,6 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.code import digest_carried, importable_code
 from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
-from cnn_sweeps.sweeps.workers.news import StudyNews
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, WORKER_STOPS
 from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.redact import HIDDEN, without_password
@@ -217,7 +216,7 @@ class Placement:
     """The workers of a launcher; a `WorkerGroup`.
 
     The launcher works in a thread of its own, so that the controller can put right meanwhile
-    what dead workers leave. What no worker tells by a pipe is read from the study.
+    what dead workers leave.
 
     Attributes:
         study: the queue.
@@ -233,10 +232,6 @@ class Placement:
     _stopping: bool = False
     _errors: list[BaseException] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Remember what is over already."""
-        self._news = StudyNews(self.study)
-
     @property
     def pids(self) -> set[int]:
         """None: the end of a placed worker is seen by nobody but who looks for it."""
@@ -247,8 +242,13 @@ class Placement:
         """Whether the launcher has ended."""
         return self._thread is None
 
-    def step(self, show: Callable[[Event], None], *, waiting: Callable[[], bool]) -> dict[int, str]:
-        """Place workers while trials wait, and tell what has become of trials.
+    def step(
+        self,
+        show: Callable[[Event], None],  # noqa: ARG002 -- no worker tells anything by a pipe
+        *,
+        waiting: Callable[[], bool],
+    ) -> dict[int, str]:
+        """Place workers while trials wait.
 
         Raises:
             RunFailedError: the launcher cannot run the workers.
@@ -261,8 +261,6 @@ class Placement:
             time.sleep(TICK)
         else:
             self._thread.join(TICK)
-        for event in self._news.ended():
-            show(event)
         if self._thread is not None:
             self._look_at_launcher(needed=at_work or waiting())
         return {}

@@ -1,6 +1,6 @@
 """What becomes of trials whose workers tell this process nothing: it is read from the study."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -16,6 +16,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     metrics_of,
 )
 from cnn_sweeps.sweeps.study.events import State, TrialEnded
+from cnn_sweeps.sweeps.study.recovery import pid_here
 from cnn_sweeps.sweeps.study.study import SweepStudy
 
 STATES: dict[TrialState, State] = {
@@ -25,55 +26,56 @@ STATES: dict[TrialState, State] = {
 }
 
 
-class StudyNews:
-    """Tells of each trial that ends after this was made, once."""
+def finished_trials(study: SweepStudy) -> list[FrozenTrial]:
+    """The trials that have ended, in whatever way."""
+    return study.optuna_study.get_trials(deepcopy=False, states=tuple(STATES))
 
-    def __init__(self, study: SweepStudy) -> None:
-        self._study = study
-        self._seen = {trial.number for trial in self._finished()}
 
-    @property
-    def pending(self) -> bool:
-        """Whether a trial has ended that was not told of."""
-        return any(trial.number not in self._seen for trial in self._finished())
+def ended_trials(
+    study: SweepStudy, *, shown: Set[int] = frozenset(), own: Set[int] = frozenset()
+) -> Iterator[TrialEnded]:
+    """What has become of trials that have ended, as their workers would have told it.
 
-    def ended(self) -> Iterator[TrialEnded]:
-        """The trials that have ended since the last look."""
-        for trial in self._finished():
-            if trial.number not in self._seen:
-                self._seen.add(trial.number)
-                if REPLACED not in trial.user_attrs:
-                    yield self._event(trial)
-                elif REASON in trial.user_attrs:
-                    reason = trial.user_attrs[REASON]
-                    yield TrialEnded(worker=0, trial=trial.number, state="requeued", reason=reason)
-
-    def _event(self, trial: FrozenTrial) -> TrialEnded:
+    Args:
+        study: whose trials.
+        shown: trials that are passed over.
+        own: processes of this host that tell of their trials by themselves.
+    """
+    for trial in finished_trials(study):
         attributes = trial.user_attrs
-        metrics = metrics_of(attributes)
-        known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
-        return TrialEnded(
-            worker=0,
-            trial=trial.number,
-            state="reused" if known else STATES[trial.state],
-            values=tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else (),
-            name=self._name(trial),
-            config_hash=attributes.get(CONFIG_HASH),
-            epochs=int(metrics.get("epochs", trial.last_step or 0)),
-            seconds=metrics.get("train_seconds", 0.0),
-            reason=attributes.get(REASON),
-        )
+        if trial.number in shown or pid_here(trial) in own:
+            continue
+        if REPLACED not in attributes:
+            yield _event(study, trial)
+        elif REASON in attributes:
+            reason = attributes[REASON]
+            yield TrialEnded(worker=0, trial=trial.number, state="requeued", reason=reason)
 
-    def _name(self, trial: FrozenTrial) -> str:
-        """The name of a trial's run, as far as it had one."""
-        config_hash: str | None = trial.user_attrs.get(CONFIG_HASH)
-        if config_hash is None:
-            return ""
-        try:
-            config = self._study.plan.config(self._study.carried_values(trial))
-        except InputError:
-            return config_hash[:SHOWN]
-        return f"{title(config.model)} e{config.trainer.epochs} · {config_hash[:SHOWN]}"
 
-    def _finished(self) -> list[FrozenTrial]:
-        return self._study.optuna_study.get_trials(deepcopy=False, states=tuple(STATES))
+def _event(study: SweepStudy, trial: FrozenTrial) -> TrialEnded:
+    attributes = trial.user_attrs
+    metrics = metrics_of(attributes)
+    known = REUSED_FROM in attributes or attributes.get(EPOCHS_TRAINED) == 0
+    return TrialEnded(
+        worker=0,
+        trial=trial.number,
+        state="reused" if known else STATES[trial.state],
+        values=tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else (),
+        name=_name(study, trial),
+        config_hash=attributes.get(CONFIG_HASH),
+        epochs=int(metrics.get("epochs", trial.last_step or 0)),
+        seconds=metrics.get("train_seconds", 0.0),
+        reason=attributes.get(REASON),
+    )
+
+
+def _name(study: SweepStudy, trial: FrozenTrial) -> str:
+    """The name of a trial's run, as far as it had one."""
+    config_hash: str | None = trial.user_attrs.get(CONFIG_HASH)
+    if config_hash is None:
+        return ""
+    try:
+        config = study.plan.config(study.carried_values(trial))
+    except InputError:
+        return config_hash[:SHOWN]
+    return f"{title(config.model)} e{config.trainer.epochs} · {config_hash[:SHOWN]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from optuna.trial import TrialState
 from plans import study
 
 from cnn_sweeps.errors import StoppedError
@@ -106,7 +107,7 @@ def test_a_trial_without_an_owner_has_a_grace_period(watched: tuple[SweepStudy, 
     """Its worker has claimed it and is about to say so, whenever it thinks that it is."""
     made, clock = watched
     (waiting,) = made.optuna_study.get_trials()
-    assert made._take(waiting)
+    assert made.storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
     assert orphans_of(made) == []
     clock.now = GRACE - 1
     assert orphans_of(made) == []

@@ -21,6 +21,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.patient_storage import PatientStorage, together
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking.patience import patient
 
@@ -197,20 +198,49 @@ def test_writes_whose_answer_was_lost_are_made_once(cut: Cut, carried_out: bool)
     assert len(calls) == (1 if carried_out else 2)
 
 
-def test_a_trial_takes_few_statements_and_is_looked_at_once(tmp_path: Path) -> None:
-    """Of a database on a server each is a way there and back."""
-    address = StudyAddress(storage=f"sqlite:///{tmp_path}/study.db", name="study")
+def on_a_server(folder: Path) -> tuple[SweepStudy, RDBStorage]:
+    """A study with its queue as if its SQLite file were on a server, and its tables."""
+    address = StudyAddress(storage=f"sqlite:///{folder}/study.db", name="study")
     tables = address.open()
     assert isinstance(tables, RDBStorage)
     storage = PatientStorage(get_storage(tables), tables)
     optuna.create_study(study_name="study", storage=storage, direction="maximize")
     made = replace(
-        study(tmp_path),
+        study(folder),
         storage=storage,
         optuna_study=optuna.load_study(study_name="study", storage=storage),
         address=address,
     )
     fill_queue(made, Budget(n_jobs=1))
+    return made, tables
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_a_place_whose_removal_was_not_answered_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    """None is left that runs for nobody, which would be requeued and trained."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    made, tables = on_a_server(tmp_path)
+    first = made.look().standing[0]
+    commit, left = tables.engine.dialect.do_commit, iter(range(which))
+
+    def lost(connection: Any) -> None:
+        commit(connection)
+        if next(left, None) is None:
+            patch.undo()
+            raise OperationalError("", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch, patient(60):
+        patch.setattr(tables.engine.dialect, "do_commit", lost)
+        assert made.drop(first)
+    assert TrialState.RUNNING not in {t.state for t in made.optuna_study.get_trials()}
+    assert first.number not in {t.number for t in made.look().standing}
+
+
+def test_a_trial_takes_few_statements_and_is_looked_at_once(tmp_path: Path) -> None:
+    """Of a database on a server each is a way there and back."""
+    made, tables = on_a_server(tmp_path)
     worker = Worker(study=made, execute=FakeRun())
     worker.work(1)
     said: list[str] = []

@@ -152,7 +152,7 @@ def test_a_claim_that_nobody_began_is_no_failed_attempt(
     made = study(tmp_path)
     made.enqueue()
     (waiting,) = made.trials()
-    assert made._take(waiting)
+    assert made.storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
     assert recover(made, None, retries=0, show=lambda _: None) == 1
     (again,) = made.trials()
     assert (again.state, again.user_attrs.get(ATTEMPT, 1)) == (TrialState.WAITING, 1)
