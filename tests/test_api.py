@@ -18,7 +18,7 @@ from stores import Finished
 import cnn_sweeps as cs
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.composition.validate import compose
+from cnn_sweeps.runs.composition.validate import compose, compose_trajectories
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.space.space import parse_space
 
@@ -64,6 +64,25 @@ def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
     typed = cs.compose("data=digits", "model.filters=4", "model.conv_blocks=1")
     assert cs.compose("data=digits", **settings) == typed
     assert isinstance(typed.model, CnnModel)
+
+
+@pytest.mark.parametrize(
+    ("settings", "typed"),
+    [
+        ({"trainer__class_weight": {"8": 2.0}}, "trainer.class_weight={8: 2.0}"),
+        ({"trainer": {"class_weight": {8: 2}}}, "trainer.class_weight={8: 2.0}"),
+        ({"trainer__stop_at": {"val_loss": 0.5}}, "trainer.stop_at={val_loss: 0.5}"),
+        ({"tracking__tags": {"my team": "a=b"}}, "+tracking.tags={my team: 'a=b'}"),
+        ({"tracking": {"tags": {"a.b": Path("x")}}}, "+tracking.tags={a.b: x}"),
+        (
+            {"trainer__optimizer": {"params": {"beta_1": 0.5}}},
+            "+trainer.optimizer.params.beta_1=0.5",
+        ),
+    ],
+)
+def test_a_mapping_may_be_a_value(settings: dict[str, Any], typed: str) -> None:
+    """Its keys are the user's own, and no keys of the config."""
+    assert cs.compose(data="digits", **settings) == cs.compose("data=digits", typed)
 
 
 def test_the_experiment_of_the_shell_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,3 +353,21 @@ def test_refusals_name_the_argument(metrics: Any, message: str) -> None:
     """As it is called in Python, and not the option of the command line."""
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         cs.evaluate("abcd", metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: cs.compare("tracking.experiment=mine"), 'Type experiment="NAME"'),
+        (lambda: cs.load("abcd", "tracking.figures=false"), "only tracking.uri, tracking.dir"),
+        (lambda: cs.reproduce("abcd", "tracking.experiment=mine"), "tracking.experiment has no"),
+        (lambda: compose_trajectories(["+tracking.tags.a=b"]), "tracking.tags has no effect"),
+    ],
+    ids=["compare", "load", "reproduce", "cache"],
+)
+def test_a_setting_of_tracking_that_would_do_nothing_is_refused(
+    ask: Callable[[], object], said: str
+) -> None:
+    """A command that reads takes where the runs are."""
+    with pytest.raises(ConfigError, match=said):
+        ask()

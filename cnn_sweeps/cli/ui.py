@@ -7,7 +7,7 @@ from contextlib import suppress
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
-from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import WHEREABOUTS, compose_tracking
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import RunRecord, Store, pages, queries
 from cnn_sweeps.tracking.address import resolve
@@ -39,7 +39,7 @@ def main(typed: list[str]) -> int:
     )
     parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
     asked = parser.read(typed)
-    tracking = compose_tracking(asked.overrides)
+    tracking = compose_tracking(asked.overrides, keys=(*WHEREABOUTS, "experiment"))
     port = None if asked.port is None else _port(asked.port)
     store = _open(tracking)
     sweep = queries.sweep(store, asked.names[0] if asked.names else None)

@@ -9,7 +9,7 @@ from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.runs.composition.validate import compose_tracking
+from cnn_sweeps.runs.composition.validate import WHEREABOUTS, compose_tracking, typed_keys
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE, fitting_workers
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.terminal import say
@@ -23,8 +23,7 @@ WAIT = 600.0
 """Seconds to wait for a study, and for more of its trials."""
 WAITING = f"how long to wait for the study, and for more of its trials ({WAIT:g})"
 
-TRACKING = "tracking."
-OWN = ("uri", "dir", "patience")
+OWN = (*WHEREABOUTS, "patience")
 """Settings of `tracking` that are those of a host, and not of the sweep."""
 COUNT = "processes (one for each core, as far as memory and GPUs allow)"
 TRUST = "run networks, losses and metrics that travel with the study and are not in this folder"
@@ -85,7 +84,7 @@ class Asked:
             raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
-        keys, tracking = _keys(asked.overrides), compose_tracking(asked.overrides)
+        keys, tracking = typed_keys(asked.overrides), compose_tracking(asked.overrides, keys=OWN)
         places = {"uri": str(tracking.uri), "dir": str(tracking.dir.absolute())}
         return cls(
             study=asked.names[0] if asked.names else None,
@@ -97,23 +96,6 @@ class Asked:
             patience=tracking.patience if "patience" in keys else None,
             trust=asked.trust,
         )
-
-
-def _keys(overrides: Sequence[str]) -> set[str]:
-    """The settings of `tracking` that were typed.
-
-    Raises:
-        ConfigError: one of them is the sweep's alone.
-    """
-    words = [text.lstrip("+").partition("=")[0] for text in overrides]
-    typed = {key.removeprefix(TRACKING) for key in words if key.startswith(TRACKING)}
-    if unused := sorted(typed.difference(OWN)):
-        raise ConfigError(
-            f"tracking.{unused[0]} has no effect here: the trials of a worker are logged as the "
-            f"sweep says, which it is typed for.\n  A worker takes "
-            f"{', '.join(f'tracking.{name}' for name in OWN)}."
-        )
-    return typed
 
 
 def main(typed: list[str]) -> int:

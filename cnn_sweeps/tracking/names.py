@@ -92,3 +92,10 @@ REPORT_FILES = ("report.html", "report.md")
 REPORT_OF = "report_of"
 """Tag of the run of a sweep: digest of what its report was made of."""
 """Artifacts of the run of a sweep."""
+
+RESERVED = frozenset(
+    value
+    for name, value in [*vars().items()]
+    if name.isupper() and isinstance(value, str) and not name.endswith("_FILE")
+) | {"error", "error_type", "pruned_reason", "stopped_reason", "stopped", "description_digest"}
+"""All tags of runs: they decide what a run is taken for, so that users give theirs other names."""

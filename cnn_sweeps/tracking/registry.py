@@ -60,7 +60,7 @@ def register(
         run: that stored the model.
         model_id: MLflow's id of it.
         name: of the registered model, made where there is none.
-        about: description of the version, Markdown.
+        about: description of a version that has none, Markdown.
         tags: of the version.
 
     Raises:
@@ -72,7 +72,8 @@ def register(
         known = _known(store, name, source)
         made = known or _made(store, name, source, run_id=run.run_id, model_id=model_id)
         number = str(made.version)
-        store.client.update_model_version(name, number, description=about)
+        if not made.description:  # a person may have changed it
+            store.client.update_model_version(name, number, description=about)
         for tag, value in params.tags(tags).items():
             store.client.set_model_version_tag(name, number, tag, value)
     return Version(name=name, number=int(number), new=known is None)

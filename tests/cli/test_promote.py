@@ -78,6 +78,15 @@ def test_the_same_model_again_moves_the_alias(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("run_id")
+def test_a_description_that_somebody_changed_stays(store: Store) -> None:
+    """Where the same model is promoted again."""
+    promoted(store, HASH[:8], "digits")
+    store.client.update_model_version("digits", "1", description="not for cats")
+    promoted(store, HASH[:8], "digits", "--alias", "best")
+    assert store.client.get_model_version("digits", "1").description == "not for cats"
+
+
+@pytest.mark.usefixtures("run_id")
 def test_another_model_is_the_next_version(store: Store) -> None:
     """The alias moves on to it."""
     promoted(store, HASH[:8], "digits", "--alias", "champion")

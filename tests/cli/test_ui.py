@@ -172,11 +172,11 @@ def test_what_has_to_be_typed_leads_to_the_store(
     in_tmp: Path, tracking: Tracking, expected: list[str]
 ) -> None:
     """No more than is needed, and read back it is the same place."""
-    from cnn_sweeps.runs.composition.validate import compose_tracking
+    from cnn_sweeps.runs.composition.validate import WHEREABOUTS, compose_tracking
 
     typed = address.overrides(address.resolve(tracking), tracking.experiment)
     assert typed == expected
-    again = compose_tracking(typed)
+    again = compose_tracking(typed, keys=(*WHEREABOUTS, "experiment"))
     assert address.resolve(again) == address.resolve(tracking)
     assert again.experiment == tracking.experiment
 

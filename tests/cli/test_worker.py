@@ -27,7 +27,7 @@ from cnn_sweeps.sweeps.study.counts import Counts
         pytest.param(["one", "two"], "unexpected arguments: one two", id="two studies"),
         pytest.param(["model.filters=3"], "only tracking.KEY=VALUE", id="of a run"),
         *(
-            pytest.param([text], "has no effect here: the trials of a worker", id=text)
+            pytest.param([text], "has no effect here: of tracking, only", id=text)
             for text in ("tracking.figures=false", "tracking.tags.a=b", "+tracking.tags.a=b")
         ),
         pytest.param(["tracking.experiment=x"], "tracking.uri, tracking.dir", id="experiment"),

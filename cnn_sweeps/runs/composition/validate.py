@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Transformer
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -47,6 +50,7 @@ SEARCH = "search"
 """The config group of ready-made spaces."""
 NO_SEARCH = f"~{SEARCH}"
 """Hydra's override for no option of it."""
+QUOTES = ("'", '"')
 
 
 def config_dir() -> str:
@@ -83,6 +87,17 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
         if override.is_delete() or override.is_sweep_override():
             raise ConfigError(f"{text} is invalid here. Type KEY=VALUE, with one value.")
     return {str(override.key_or_group): override.value() for override in parsed}
+
+
+def text_behind(typed: str) -> str:
+    """The text behind `KEY=`, out of the quotes that Hydra needs around some, if it has any."""
+    value = typed.partition("=")[2]
+    if value[:1] in QUOTES and value[-1:] == value[:1]:
+        with suppress(HydraException):  # one that is no more than part of the text
+            parsed = OverridesParser.create().parse_override(f"key={value}")
+            if not parsed.is_sweep_override():
+                return str(parsed.value())
+    return value
 
 
 def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:
@@ -122,8 +137,23 @@ def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
     checked_home("tracking.dir", config.tracking.dir)
     if config.trajectory.store is not None:
         checked_home("trajectory.store", config.trajectory.store)
+    if config.tracking.tags:
+        _check_tags(config.tracking)
     check(config)
     return config
+
+
+def _check_tags(tracking: Tracking) -> None:
+    """Refuse tags of the user's own that are the program's; a stored run may have been typed so."""
+    from cnn_sweeps.tracking.names import RESERVED  # noqa: PLC0415 -- imports filelock, psutil
+
+    for tag in tracking.tags:
+        if tag in RESERVED or tag.startswith("mlflow."):
+            whose = "MLflow" if tag.startswith("mlflow.") else "cnn_sweeps"
+            raise ConfigError(
+                f"tracking.tags.{tag} is invalid: {whose} writes the tag {tag} itself. "
+                f"Type another name, such as +tracking.tags.my_{tag.rpartition('.')[2]}"
+            )
 
 
 def compose(
@@ -135,14 +165,47 @@ def compose(
         return hydra.compose(name, overrides=overrides)
 
 
-def compose_tracking(overrides: list[str], *also: str) -> Tracking:
+WHEREABOUTS = ("uri", "dir")
+"""Settings of `tracking` that say where the runs are."""
+LEAVE_OUT = "Leave it out."
+
+
+def compose_tracking(
+    overrides: list[str],
+    *also: str,
+    keys: Sequence[str] = WHEREABOUTS,
+    instead: str = LEAVE_OUT,
+) -> Tracking:
     """The tracking settings, for a command that only reads.
 
     Args:
         overrides: what was typed.
         also: what else could have been typed, for the refusal.
+        keys: the settings that count.
+        instead: what to type in place of another one.
+
+    Raises:
+        ConfigError: another setting was typed, which would do nothing.
     """
+    _refuse_unused(overrides, keys, instead)
     return _compose_only(overrides, "tracking", also=also).tracking
+
+
+def _refuse_unused(overrides: Sequence[str], keys: Sequence[str], instead: str) -> None:
+    """Refuse settings of `tracking` that would do nothing; others are no settings at all."""
+    every = {field.name for field in fields(Tracking)}
+    if unused := sorted((typed_keys(overrides) & every).difference(keys)):
+        counted = ", ".join(f"tracking.{key}" for key in keys)
+        raise ConfigError(
+            f"tracking.{unused[0]} has no effect here: of tracking, only {counted} count.\n"
+            f"  {instead}"
+        )
+
+
+def typed_keys(overrides: Sequence[str]) -> set[str]:
+    """The settings of `tracking` among what was typed."""
+    keys = (text.lstrip("+").partition("=")[0].split(".") for text in overrides)
+    return {name for group, name, *_ in filter(lambda key: key[1:], keys) if group == "tracking"}
 
 
 PLACES = ("data.root=FOLDER", "data.path=PLACE")
@@ -163,6 +226,7 @@ def places(overrides: Sequence[str], *, weights: bool = False) -> tuple[list[str
 
 def compose_trajectories(overrides: list[str]) -> tuple[Tracking, Trajectory]:
     """Where trajectories are kept and how many, for a command that looks after them."""
+    _refuse_unused(overrides, WHEREABOUTS, LEAVE_OUT)
     config = _compose_only(overrides, "tracking", "trajectory")
     return config.tracking, config.trajectory
 

@@ -51,8 +51,10 @@ def read(folder: Path) -> Record:
     """The record in a folder that `write` has made.
 
     Raises:
-        RecordError: it is no such folder, or something in it was damaged or changed.
+        RecordError: it is no such folder, it is not complete, or something in it was damaged or
+            changed.
     """
+    export_folder.check_complete(folder)
 
     def sources(name: str) -> dict[str, bytes]:
         root = folder / name

@@ -1,11 +1,18 @@
 """The folder of an export: nothing in it is overwritten, and a failure leaves nothing in it."""
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnn_sweeps.errors import RecordError
+
+INCOMPLETE = "INCOMPLETE.txt"
+"""File that is there as long as an export writes, so that one that was killed looks like it."""
+SAID = (
+    "cnn-sweeps export has not come to its end here. If none runs any more, delete this folder.\n"
+)
 
 
 def check_unused(folder: Path) -> None:
@@ -20,10 +27,24 @@ def check_unused(folder: Path) -> None:
         used = folder.exists() and any(folder.iterdir())
     except OSError as error:
         raise RecordError(f"{folder} cannot be read: {error.strerror or error}.") from error
+    check_complete(folder)
     if used:
         raise RecordError(
             f"{folder} is not empty, and nothing in it is overwritten.\n"
             "  Type cnn-sweeps export HASH ANOTHER_FOLDER"
+        )
+
+
+def check_complete(folder: Path) -> None:
+    """Refuse what an export has left that was killed, or has not come to its end yet.
+
+    Raises:
+        RecordError: it is that.
+    """
+    if (folder / INCOMPLETE).exists():
+        raise RecordError(
+            f"{folder} holds an export that has not come to its end ({INCOMPLETE}).\n"
+            f"  If none runs any more, type rm -r {shlex.quote(str(folder))} and export it again."
         )
 
 
@@ -38,7 +59,9 @@ def filled(folder: Path) -> Iterator[None]:
     there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / INCOMPLETE).write_text(SAID, encoding="utf-8")
         yield
+        (folder / INCOMPLETE).unlink()
     except OSError as error:
         _empty(folder, keep=there)
         raise RecordError(f"{folder} cannot be written: {error.strerror or error}.") from error

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.data.arrays import MOST_CHANNELS, WHITEST, Pixels, Shape
+from cnn_sweeps.data.arrays import DEEPEST, DEPTHS, MOST_CHANNELS, WHITEST, Shape
 from cnn_sweeps.errors import DataError
 
 ONE_GRAY, SEVERAL_GRAY, SEVERAL = 2, 3, 4
@@ -17,16 +17,18 @@ NARROW = 8
 """Nobody has pictures of fewer pixels in width; somebody may have so many bands."""
 
 
-def pictures_in(images: Any, network: Shape) -> Iterator[Pixels]:
-    """Each picture as uint8 of (height, width, channels).
+def pictures_in(images: Any, network: Shape, white: int = DEEPEST) -> Iterator[NDArray[Any]]:
+    """Each picture as uint8 of (height, width, channels), or uint16 of (height, width, 1).
 
-    Floats are from 0 to 1 if none of the array is above 1.
+    Floats are from 0 to 1 if none of the array is above 1. 16-bit gray is yielded as it is; where
+    white is 65535 and no value of the array is above 255, which would be black, it has 8 bits.
 
     Args:
         images: (height, width), (height, width, channels), (n, height, width) or (n, height,
             width, channels).
         network: height, width and channels that the network takes; arrays of just that size are
             taken as such.
+        white: the value that is white in 16-bit gray.
 
     Raises:
         DataError: another number of dimensions, one that can mean two things, or values out of
@@ -44,12 +46,25 @@ def pictures_in(images: Any, network: Shape) -> Iterator[Pixels]:
     if not several.size:
         return
     low, high = several.min(), several.max()
+    deep = array.dtype == np.uint16 and (high > WHITEST or white != DEEPEST)
+    if deep and several.shape[-1] == 1:
+        yield from several
+        return
     if not (low >= 0 and high <= WHITEST):  # also where one is no number
-        raise DataError(f"A picture has values from {low:g} to {high:g}; give 0 to 255, or 0 to 1.")
+        convert = f"\n  {_in_8_bits(white, high)}" if low >= 0 and high <= DEEPEST else ""
+        raise DataError(
+            f"A picture has values from {low:g} to {high:g}; give 0 to 255, or 0 to 1.{convert}"
+        )
     for image in several:
         if array.dtype.kind == "f":
             image = np.rint(image * (WHITEST if high <= 1 else 1))  # noqa: PLW2901
         yield image.astype(np.uint8)
+
+
+def _in_8_bits(white: int, high: float) -> str:
+    """The line that scales an array by the white of the training images, as 16-bit files are."""
+    depth = white if white != DEEPEST else next(each for each in DEPTHS if high <= each)
+    return f"Scale it: images = (images.clip(0, {depth}) * (255 / {depth})).round().astype('uint8')"
 
 
 def _several(array: NDArray[Any], network: Shape) -> NDArray[Any]:

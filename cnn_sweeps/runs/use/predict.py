@@ -152,7 +152,7 @@ class Predictor:
         return str(path), partial(self._decoded, path)
 
     def _of_arrays(self, images: Any, places: Iterator[int]) -> Iterator[Waiting]:
-        for image in pictures_in(images, self.shape):
+        for image in pictures_in(images, self.shape, self.white):
             yield f"image {next(places)}", partial(self._of_array, image)
 
     def _scores(self, images: Images) -> NDArray[Any]:
@@ -178,7 +178,7 @@ class Predictor:
 
     def _of_array(self, image: NDArray[Any]) -> NDArray[np.uint8]:
         """One picture in memory, brought to the shape that the network takes."""
-        if image.shape == self.shape:
+        if image.shape == self.shape and image.dtype == np.uint8:
             return image
         if image.shape[2] > MOST_CHANNELS:
             raise DataError(self._channels(image.shape[2]))

@@ -496,11 +496,20 @@ class TrialQueue:
         the time is up when a process of that host has said so (`note_time`).
         """
         known = self._told()
-        if known.get(DEADLINE) is None:
-            return False
         if known.get(CLOCK, this_host()) != this_host():
-            return bool(known.get(TIME_IS_UP))
-        return bool(time.time() >= known[DEADLINE])
+            return known.get(DEADLINE) is not None and bool(known.get(TIME_IS_UP))
+        return (left := self.seconds_left) is not None and left <= 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, on the host that has set it; None where there is none."""
+        deadline: float | None = self._told().get(DEADLINE)
+        return None if deadline is None else deadline - time.time()
+
+    def extend_deadline(self, seconds: float) -> None:
+        """Move the deadline, which there is, so many seconds on."""
+        self.optuna_study.set_user_attr(DEADLINE, self._told()[DEADLINE] + seconds)
+        self.index.told = NEVER
 
     def note_time(self) -> None:
         """Let other hosts know when the time is up."""

@@ -1,11 +1,15 @@
 """The folder of an export."""
 
 import errno
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cnn_sweeps.errors import RecordError
+from cnn_sweeps.runs.export.export import read
 from cnn_sweeps.runs.export.export_folder import filled
 
 
@@ -50,3 +54,21 @@ def test_what_was_there_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(RecordError, match=r"not empty|a file"), filled(place):
             pytest.fail("it was begun")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_what_was_killed_midway_looks_like_it(tmp_path: Path) -> None:
+    """It is not taken for a whole export, and whoever exports again is told what to do."""
+    folder = tmp_path / "out of mind"
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from cnn_sweeps.runs.export.export_folder import filled\n"
+        "with filled(Path(sys.argv[1])):\n"
+        "    (Path(sys.argv[1]) / 'record.json').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    told = rf"has not come to its end .*\n.* type rm -r '{folder}' and export it again"
+    with pytest.raises(RecordError, match=told), filled(folder):
+        pytest.fail("it was begun")
+    with pytest.raises(RecordError, match=told):
+        read(folder)

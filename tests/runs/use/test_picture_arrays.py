@@ -1,7 +1,10 @@
 """What arrays mean as pictures."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cnn_sweeps.errors import DataError
 from cnn_sweeps.runs.use.picture_arrays import pictures_in
@@ -62,3 +65,27 @@ def test_floats_of_an_array_are_on_one_scale() -> None:
     images[0], images[1] = 200, 1
     assert [int(each.max()) for each in pictures_in(images, GRAY)] == [200, 1]
     assert [int(each.max()) for each in pictures_in(images / 200, GRAY)] == [255, 1]
+
+
+def test_16_bits_that_would_be_black_are_8_bits() -> None:
+    """Unless the training images say that such values are none."""
+    images = np.full((28, 28), 200, np.uint16)
+    assert [each.dtype for each in pictures_in(images, GRAY)] == [np.uint8]
+    assert [each.dtype for each in pictures_in(images, GRAY, white=4095)] == [np.uint16]
+
+
+@pytest.mark.parametrize(
+    ("images", "white"),
+    [
+        pytest.param(np.full((9, 9, 3), 4000, np.uint16), 65535, id="colour of 12 bits"),
+        pytest.param(np.full((9, 9), 900), 4095, id="darker than the training images"),
+    ],
+)
+def test_the_line_that_scales_does_so(images: NDArray[Any], white: int) -> None:
+    """What is refused for its depth is taken as soon as that was typed."""
+    with pytest.raises(DataError, match=r"\* \(255 / 4095\)") as refused:
+        list(pictures_in(images, COLOR, white))
+    scope = {"images": images}
+    exec(str(refused.value).partition("Scale it: ")[2], scope)  # noqa: S102 -- it is ours
+    (found,) = pictures_in(scope["images"], COLOR, white)
+    assert int(found.max()) == round(int(images.max()) * 255 / 4095)

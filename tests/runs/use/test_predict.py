@@ -162,10 +162,14 @@ def test_deep_gray_is_scaled_as_it_was_in_training(tmp_path: Path, white: int) -
     predictor = Seeing(model=None, shape=(28, 28, 1), class_names=("a", "b"), white=white)
     with Image.open(path) as opened:
         predictor.predict([path, opened, Image.fromarray(np.maximum(values, 65535))])
+    predictor.predict(values)
+    predictor.predict(np.stack([values, values[::-1]])[..., None])
     assert (trained.min(), trained.max()) == (0, 255)
     assert np.array_equal(given[0], trained)
     assert np.array_equal(given[1], trained)
     assert given[2].min() == 255
+    assert np.array_equal(given[3], trained)
+    assert np.array_equal(given[5], trained[::-1])
 
 
 @pytest.mark.parametrize("values", [[-1, 0], [0, 70000]])
