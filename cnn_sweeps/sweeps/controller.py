@@ -46,6 +46,7 @@ from cnn_sweeps.sweeps.study.slots import fill_queue, missing_slots
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.time_limit import told_timeout
 from cnn_sweeps.sweeps.study.trial_queue import await_attribute
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, WorkerGroup, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
@@ -56,7 +57,7 @@ from cnn_sweeps.sweeps.workers.launcher import Placement
 from cnn_sweeps.sweeps.workers.pool import Pool
 from cnn_sweeps.sweeps.workers.software import note_software
 from cnn_sweeps.sweeps.workers.worker import Worker, execute_of
-from cnn_sweeps.text.format import first_line, pluralize
+from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import without_passwords
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts, pages
 from cnn_sweeps.tracking.inspection import ActiveRun
@@ -317,7 +318,8 @@ def _carry_out(
             requeue_interrupted(study, store, show=view.show, reason=interrupts.reason)
     close_runs(study, store, "its process ended")
     close_superseded(study, store)
-    _tell_timeout(study, budget, display)
+    if left_out := told_timeout(study, budget.timeout):
+        display.notice(left_out)
     if interrupts.asked():
         display.interrupted(study, store)
         raise KeyboardInterrupt(interrupts.number)
@@ -369,16 +371,6 @@ def _open(study: SweepStudy) -> Iterator[None]:
             study.optuna_study.set_user_attr(OPEN, False)
         raise
     study.optuna_study.set_user_attr(OPEN, False)
-
-
-def _tell_timeout(study: SweepStudy, budget: Budget, display: Display) -> None:
-    """Say what the end of the time has left out."""
-    if (counts := study.counts()).waiting and study.time_is_up:
-        display.notice(
-            f"hydra.sweeper.timeout={budget.timeout:g} s are over: {counts.waiting} of "
-            f"{pluralize(counts.total, 'trial')} not begun. "
-            "Type a larger hydra.sweeper.timeout to continue."
-        )
 
 
 def _cpu_slots(study: SweepStudy, budget: Budget, workers: int) -> int:

@@ -23,6 +23,7 @@ from cnn_sweeps.sweeps.study.recovery import (
     requeue_interrupted,
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.workers.news import ended_trials, finished_trials
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
@@ -198,6 +199,7 @@ class Supervisor:
             StoreError: the study or a worker's store refuses.
         """
         told, looked, asked_at = 0, 0.0, 0.0
+        idle_time = IdleTime(study=self.study)
         try:
             interrupts.steered = self.steers
             with self.study.address.refusing():
@@ -213,6 +215,8 @@ class Supervisor:
                     self._hear_others(workers.pids)
                     if died or workers.idle or time.monotonic() - looked > LOOK:
                         self._recover(died, workers.pids, interrupts)
+                        if self.budget.timeout is not None:  # so it was set by this process
+                            idle_time.note()
                         self.study.note_time()
                         looked = time.monotonic()
                     if self._has_spare(workers, interrupts):

@@ -28,6 +28,7 @@ from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import default_name
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
+from cnn_sweeps.sweeps.study.time_limit import IdleTime
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 
@@ -281,6 +282,48 @@ def test_the_time_is_up_by_the_clock_of_the_host_that_set_it(
     assert is_up_elsewhere()
     made.set_deadline(3600)
     assert not is_up_elsewhere()
+
+
+def test_time_in_which_nobody_trains_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers come hours later, leave, and come again; the time is up after what they have had."""
+    made, start = study(tmp_path), time.time()
+    fill_queue(made, Budget())
+    clock, stored, extend = [start], list[float](), made.extend_deadline
+
+    def extended(study: SweepStudy, seconds: float) -> None:
+        stored.append(seconds)
+        extend(seconds)
+
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(SweepStudy, "extend_deadline", extended)
+    made.set_deadline(3600)
+    idle = IdleTime(study=made, looked=start)
+
+    def pass_by(hours: int) -> None:
+        for _ in range(hours * 120):
+            clock[0] += 30
+            idle.note()
+            made.note_time()
+
+    pass_by(2)
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    idle.note()
+    assert made.seconds_left == pytest.approx(3600)
+    clock[0] += 1800
+    idle.note()
+    made.done(trial, [0.5])
+    pass_by(3)
+    assert not made.time_is_up
+    assert made.claim(Owner.here()) is not None
+    idle.note()
+    assert made.seconds_left == pytest.approx(1800, abs=30)
+    pass_by(1)
+    assert made.time_is_up
+    assert len(stored) < 20  # of hundreds of looks
 
 
 def test_a_worker_needs_only_the_address(tmp_path: Path) -> None:

@@ -89,17 +89,24 @@ class JobRunner:
             ConfigError: a job returned no number.
             Exception: what a job raised, where more fail than may.
         """
+        ended: list[Exception | None] = []
         while batch := self._claim():
             outcomes = self._launch(batch)
-            failed = [
-                error
-                for job, outcome in zip(batch, outcomes, strict=True)
-                if (error := self._record(job, outcome)) is not None
+            ended += [
+                self._record(job, outcome) for job, outcome in zip(batch, outcomes, strict=True)
             ]
             self.returned += [outcome for outcome in outcomes if isinstance(outcome, JobReturn)]
-            if len(failed) / len(batch) > self.request.max_failure_rate:
-                raise failed[0]
+            if len(ended) >= self.request.judged:
+                self._judge(ended)
+                ended.clear()
+        self._judge(ended)
         self._tell_given_up()
+
+    def _judge(self, ended: Sequence[Exception | None]) -> None:
+        """End the sweep with the first error, where more of some jobs have failed than may."""
+        failed = [error for error in ended if error is not None]
+        if failed and len(failed) / len(ended) > self.request.max_failure_rate:
+            raise failed[0]
 
     def _claim(self) -> list[Job]:
         """Up to a batch of trials that are no repetition."""

@@ -43,8 +43,10 @@ class ApplicationRequest:
         budget: how much of it.
         address: where its study is, or will be.
         folder: of the sweep: `hydra.sweep.dir`.
-        batch: how many jobs the launcher gets at a time.
-        max_failure_rate: the share of a batch that may fail; above it the sweep ends.
+        batch: how many jobs the launcher gets at a time; one where it runs one after the other,
+            so that what is done is recorded when another one ends the program.
+        judged: of how many jobs `max_failure_rate` is a share.
+        max_failure_rate: the share of them that may fail; above it the sweep ends.
         asked: whether somebody said what is optimized: then every job must return it.
     """
 
@@ -53,6 +55,7 @@ class ApplicationRequest:
     address: StudyAddress
     folder: Path
     batch: int
+    judged: int
     max_failure_rate: float
     asked: bool
 
@@ -77,12 +80,14 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
     parse_points(budget.enqueue, plan.space)
     folder = Path(call.config.hydra.sweep.dir).absolute()
     name = budget.study_name or study_name(call.config.hydra.job.name, plan.digest())
+    jobs = _jobs(settings["n_jobs"], local=call.is_local)
     request = ApplicationRequest(
         plan=plan,
         budget=budget,
         address=_address(budget.storage, name, folder),
         folder=folder,
-        batch=_batch(settings["n_jobs"], local=call.is_local),
+        batch=1 if call.is_local else jobs,
+        judged=jobs,
         max_failure_rate=_rate(settings["max_failure_rate"]),
         asked=bool(call.objectives or settings["direction"]) or not budget.enumerates(plan),
     )
@@ -149,7 +154,7 @@ def _address(storage: str | None, name: str, folder: Path) -> StudyAddress:
     return StudyAddress(storage=address.absolute, name=name) if address.file else address
 
 
-def _batch(given: Any, *, local: bool) -> int:
+def _jobs(given: Any, *, local: bool) -> int:
     if given in (None, "auto"):
         return 1 if local else cores()
     if type(given) is int and given > 0:

@@ -21,6 +21,7 @@ from cnn_sweeps.sweeps.hydra_call import HydraCall
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
+from cnn_sweeps.sweeps.study.time_limit import told_timeout
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.trajectories.lock import hold_lock
 
@@ -50,6 +51,8 @@ def sweep(request: ApplicationRequest, call: HydraCall) -> tuple[ApplicationStud
         )
         with _concluded(study, request):
             runner.run()
+        if left_out := told_timeout(study, request.budget.timeout):
+            logger.warning(left_out)
     return study, runner.returned
 
 

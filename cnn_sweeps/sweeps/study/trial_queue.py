@@ -54,7 +54,6 @@ from cnn_sweeps.sweeps.study.attributes import (
     REASON,
     REPLACED,
     RESAMPLED,
-    SCHEDULE,
     SCHEDULES,
     SLOT,
     TIME_IS_UP,
@@ -77,7 +76,7 @@ from cnn_sweeps.sweeps.study.order import (
 )
 from cnn_sweeps.sweeps.study.patient_storage import knowing, together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
-from cnn_sweeps.sweeps.study.schedule import Schedule
+from cnn_sweeps.sweeps.study.schedule import Schedule, in_parts, of_parts
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
@@ -190,18 +189,19 @@ class TrialQueue:
 
     def read_schedule(self) -> Schedule:
         """Read the items anew; of a study of an earlier version all are in the queue."""
-        stored = self.storage.get_study_system_attrs(self._study_id).get(SCHEDULE)
+        stored = of_parts(self.storage.get_study_system_attrs(self._study_id))
         schedule = Schedule.from_json(stored, self.plan.space) if stored else Schedule()
         self.index.follow(schedule)
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
         """Store which items there are, for workers that are at work already as well."""
-        plain = schedule.to_json(self.plan.space)
+        parts = in_parts(schedule.to_json(self.plan.space), self.address.longest_attribute)
         stored = (self.attribute(SCHEDULES) or 0) + 1
 
         def writes(storage: BaseStorage) -> bool:
-            storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+            for name, part in parts.items():
+                storage.set_study_system_attr(self._study_id, name, part)
             storage.set_study_user_attr(self._study_id, SCHEDULES, stored)
             return True
 
@@ -496,11 +496,20 @@ class TrialQueue:
         the time is up when a process of that host has said so (`note_time`).
         """
         known = self._told()
-        if known.get(DEADLINE) is None:
-            return False
         if known.get(CLOCK, this_host()) != this_host():
-            return bool(known.get(TIME_IS_UP))
-        return bool(time.time() >= known[DEADLINE])
+            return known.get(DEADLINE) is not None and bool(known.get(TIME_IS_UP))
+        return (left := self.seconds_left) is not None and left <= 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, on the host that has set it; None where there is none."""
+        deadline: float | None = self._told().get(DEADLINE)
+        return None if deadline is None else deadline - time.time()
+
+    def extend_deadline(self, seconds: float) -> None:
+        """Move the deadline, which there is, so many seconds on."""
+        self.optuna_study.set_user_attr(DEADLINE, self._told()[DEADLINE] + seconds)
+        self.index.told = NEVER
 
     def note_time(self) -> None:
         """Let other hosts know when the time is up."""

@@ -180,7 +180,10 @@ def test_a_space_that_always_gives_the_same_job_ends(
     assert len(app.calls) == 1
 
 
-def test_interrupted_sweep_goes_on(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_interrupted_sweep_goes_on(
+    make: Make, capsys: pytest.CaptureFixture[str], jobs: int
+) -> None:
     """Ctrl-C ends it without a traceback; the job in hand is done again, the others are not."""
     interrupts = [KeyboardInterrupt()]
 
@@ -190,7 +193,7 @@ def test_interrupted_sweep_goes_on(make: Make, capsys: pytest.CaptureFixture[str
         return float(config.x)
 
     app = make(task)
-    assert app.run(SWEPT, "x=choice(1,2,3)") == 130
+    assert app.run(SWEPT, "x=choice(1,2,3)", f"hydra.sweeper.n_jobs={jobs}") == 130
     said = capsys.readouterr()
     assert "Stopped with 1 of 3 trials done" in said.out
     assert "Traceback" not in said.out + said.err
@@ -198,9 +201,12 @@ def test_interrupted_sweep_goes_on(make: Make, capsys: pytest.CaptureFixture[str
     assert sorted(call["x"] for call in app.calls) == [1, 2, 2, 3]
 
 
-@pytest.mark.parametrize(("rate", "code", "jobs"), [("0.0", 1, 1), ("1.0", 0, 3)])
-def test_jobs_may_fail(make: Make, rate: str, code: int, jobs: int) -> None:
-    """Above the rate a failure ends the sweep with the job's own error; below, it goes on."""
+@pytest.mark.parametrize(
+    ("rate", "together", "code", "jobs"),
+    [("0.0", 1, 1, 1), ("1.0", 1, 0, 3), ("0.5", 2, 0, 3), ("0.4", 2, 1, 2), ("0.3", 5, 1, 3)],
+)
+def test_jobs_may_fail(make: Make, rate: str, together: int, code: int, jobs: int) -> None:
+    """Above the rate of so many a failure ends the sweep with the job's own error."""
 
     def task(config: DictConfig) -> float:
         if config.x == 1:
@@ -208,7 +214,8 @@ def test_jobs_may_fail(make: Make, rate: str, code: int, jobs: int) -> None:
         return float(config.x)
 
     app = make(task)
-    assert app.run(SWEPT, f"hydra.sweeper.max_failure_rate={rate}", "x=choice(1,2,3)") == code
+    typed = (f"hydra.sweeper.max_failure_rate={rate}", f"hydra.sweeper.n_jobs={together}")
+    assert app.run(SWEPT, *typed, "x=choice(1,2,3)") == code
     assert len(app.calls) == jobs
 
 
@@ -222,11 +229,12 @@ def test_duplicates_and_enqueued_points(make: Make) -> None:
     assert len(set(xs)) == 3
 
 
-def test_time_ends_a_sweep(make: Make) -> None:
-    """After the time no further job is launched."""
+def test_time_ends_a_sweep(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the time no further job is launched, and how many were left out is said."""
     app = make(square)
     assert app.run(SWEPT, "x=choice(1,2,3)", "hydra.sweeper.timeout=1e-9") == 0
     assert len(app.calls) == 0
+    assert "timeout=1e-09 s are over: 3 of 3 trials not begun. Type" in capsys.readouterr().out
 
 
 def test_interval_is_hydras(make: Make) -> None:
