@@ -82,6 +82,7 @@ MOVES_NOTHING = (
     "config",
     "data.download",
     "data.files",
+    "data.folder_cache",
     "data.manifest",
     "data.free_memory",
     "data.kept",

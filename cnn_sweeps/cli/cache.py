@@ -1,6 +1,5 @@
 """`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,19 +17,24 @@ from cnn_sweeps.cli.trajectory_rows import (
     table,
     told_of,
 )
-from cnn_sweeps.data import decoded
-from cnn_sweeps.data.decoded import DecodedStore
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
+from cnn_sweeps.data.folder_cache import (
+    DECODED,
+    FEATURES,
+    CachedFolder,
+    FolderCache,
+    cache_folder,
+)
+from cnn_sweeps.data.manifest import changed_files
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.composition.validate import compose_trajectories
+from cnn_sweeps.runs.composition.validate import compose_trajectories, text_behind
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import checked_prefix
-from cnn_sweeps.training import feature_cache
-from cnn_sweeps.training.feature_cache import FeatureCache
+from cnn_sweeps.training.feature_cache import is_intact
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.shared import SharedStore
@@ -47,16 +51,14 @@ class Asked:
 
     Attributes:
         store: where to look.
-        decoded: where decoded images are.
-        features: where features of frozen backbones are.
+        cache: where decoded images and features of frozen backbones are.
         max_gb: how much may be kept there.
         prefix: the beginning of one trajectory hash; None for all.
         json: whether a program reads the answer.
     """
 
     store: TrajectoryStore
-    decoded: DecodedStore
-    features: FeatureCache
+    cache: FolderCache
     max_gb: float
     prefix: str | None
     json: bool
@@ -83,12 +85,18 @@ class Asked:
     @property
     def images(self) -> list[DecodedEntry]:
         """The decoded images, the least recently used first; none beside one trajectory."""
-        return self.decoded.entries() if self.prefix is None else []
+        found = self.cache.folders(DECODED) if self.prefix is None else []
+        return [DecodedEntry(each.folder) for each in found]
 
     @property
-    def feature_sets(self) -> list[Path]:
+    def feature_sets(self) -> list[CachedFolder]:
         """The sets of features, the least recently used first; none beside one trajectory."""
-        return self.features.entries() if self.prefix is None else []
+        return self.cache.folders(FEATURES) if self.prefix is None else []
+
+    @property
+    def left(self) -> int:
+        """Bytes that killed processes have left of both; none beside one trajectory."""
+        return self.cache.left() if self.prefix is None else 0
 
     @property
     def place(self) -> Path:
@@ -121,7 +129,7 @@ def main(typed: list[str]) -> int:
     if action not in ACTIONS:
         parser.refuse(asked.names)
     prefix = checked_prefix(hashes[0], "trajectory") if hashes else None
-    cache = [each.removeprefix(CACHE) for each in asked.overrides if each.startswith(CACHE)]
+    cache = [text_behind(each) for each in asked.overrides if each.startswith(CACHE)]
     others = [each for each in asked.overrides if not each.startswith(CACHE)]
     tracking, trajectory = compose_trajectories(others)
     if trajectory.store is not None:
@@ -131,13 +139,12 @@ def main(typed: list[str]) -> int:
         )
     if asked.others:
         raise ConfigError("--others is about a shared store: add trajectory.store=FOLDER.")
-    folder = decoded.cache_folder(Path(cache[-1]) if cache and cache[-1] else None)
+    folder = cache_folder(Path(cache[-1]) if cache and cache[-1] else None)
     store = TrajectoryStore.under(tracking.dir)
     return ACTIONS[action](
         Asked(
             store=store,
-            decoded=DecodedStore(folder),
-            features=FeatureCache(folder=folder),
+            cache=FolderCache(folder),
             max_gb=trajectory.max_gb,
             prefix=prefix,
             json=asked.json,
@@ -150,11 +157,11 @@ def show(asked: Asked) -> int:
     rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
     images = [_images(entry) for entry in asked.images]
     frozen = asked.store.frozen.sizes
-    sets = [_features(entry) for entry in asked.feature_sets]
+    sets, left = [_features(entry) for entry in asked.feature_sets], asked.left
     if asked.json:
         place = str(asked.place)
         shared = [{"sha256": digest, "bytes": size} for digest, size in sorted(frozen.items())]
-        more = _some(frozen=shared, images=images, features=sets)
+        more = _some(frozen=shared, images=images, features=sets, leftover_bytes=left)
         _print_json(folder=place, max_gb=asked.max_gb, bytes=taken, entries=rows, **more)
         return 0
     if not rows:
@@ -169,19 +176,7 @@ def show(asked: Asked) -> int:
         if frozen:
             once = f"stored once for all that share them: {_size(sum(frozen.values()))}"
             out.print(f"frozen weights, {once}")
-    if images:
-        out = output.console()
-        out.print()
-        _images_table(images).show(out)
-        size = _size(sum(row["bytes"] for row in images))
-        out.print(
-            f"decoded images in {asked.decoded.folder}; {size} (data.cache_gb)", soft_wrap=True
-        )
-    if sets:
-        size = _size(sum(row["bytes"] for row in sets))
-        output.console().print(
-            f"{pluralize(len(sets), 'set')} of backbone features in {asked.features.root}; {size}"
-        )
+    _show_images(asked.cache.root, images, sets, left)
     return 0
 
 
@@ -190,17 +185,17 @@ def verify(asked: Asked) -> int:
     entries, images = asked.entries, asked.images
     faults = found_faults([(entry, entry.verify()) for entry in entries])
     damaged = _verified(images)
-    broken = [entry for entry in asked.feature_sets if not feature_cache.is_intact(entry)]
+    broken = [entry for entry in asked.feature_sets if not is_intact(entry)]
     for entry in broken:
-        shutil.rmtree(entry, ignore_errors=True)
-    changed = asked.decoded.changed_files() if asked.prefix is None else []
+        entry.remove()
+    changed = changed_files(asked.cache.root) if asked.prefix is None else []
     if asked.json:
         _print_json(
             folder=str(asked.place),
             checked=len(entries),
             faults=faults,
             **_some(images_checked=len(images), images_damaged=damaged, files_changed=changed),
-            **_some(features_damaged=[entry.name for entry in broken]),
+            **_some(features_damaged=[entry.folder.name for entry in broken]),
         )
         return 1 if faults or damaged or changed or broken else 0
     if entries or not (images or asked.feature_sets or broken or changed):
@@ -231,17 +226,15 @@ def clear(asked: Asked) -> int:
     stay = [entry for entry in rows if entry not in gone]
     freed = max(before - asked.store.size, 0)
     images = [_images(entry) for entry in asked.images]
-    if asked.images:
-        asked.decoded.evict(0)
-    sets = [_features(entry) for entry in asked.feature_sets]
-    if sets:
-        asked.features.evict(0)
+    sets, left = [_features(entry) for entry in asked.feature_sets], asked.left
+    if asked.prefix is None:
+        asked.cache.evict(0)
     if asked.json:
         lists = {"deleted": [rows[e] for e in gone], "stay": [rows[e] for e in stay]}
         _print_json(
             folder=str(asked.place),
             freed_bytes=freed,
-            **_some(images=images, features=sets),
+            **_some(images=images, features=sets, leftover_bytes=left),
             **lists,
         )
         return 0
@@ -250,6 +243,8 @@ def clear(asked: Asked) -> int:
         if found:
             size = _size(sum(row["bytes"] for row in found))
             told.append(f"{pluralize(len(found), 'set')} of {what} deleted, {size} freed.")
+    if left:
+        told.append(f"What killed processes had left deleted, {_size(left)} freed.")
     say("\n".join(told or [_empty(asked)]))
     for entry in stay:
         say(f"{entry.trajectory_hash[:SHOWN]} not deleted: in use, or not writable.")
@@ -286,10 +281,29 @@ def _images(entry: DecodedEntry) -> dict[str, Any]:
     }
 
 
-def _features(entry: Path) -> dict[str, Any]:
+def _features(entry: CachedFolder) -> dict[str, Any]:
     """What is known of a set of features, ready for JSON."""
-    title = feature_cache.title_of(entry)
-    return {"key": entry.name, "title": title, "bytes": feature_cache.size_of(entry)}
+    title = str(entry.about.get("title", ""))
+    return {"key": entry.folder.name, "title": title, "bytes": entry.size}
+
+
+def _show_images(
+    root: Path, images: list[dict[str, Any]], sets: list[dict[str, Any]], left: int
+) -> None:
+    """Print what is kept of images, beside trajectories."""
+    out, lines = output.console(), []
+    if images:
+        out.print()
+        _images_table(images).show(out)
+        size = _size(sum(row["bytes"] for row in images))
+        lines.append(f"decoded images in {root / DECODED}; {size} (data.cache_gb)")
+    if sets:
+        size, many = _size(sum(row["bytes"] for row in sets)), pluralize(len(sets), "set")
+        lines.append(f"{many} of backbone features in {root / FEATURES}; {size} (data.cache_gb)")
+    if left:
+        lines.append(f"left in {root} by killed processes: {_size(left)}")
+    for line in lines:
+        out.print(line, soft_wrap=True)
 
 
 def _images_table(rows: list[dict[str, Any]]) -> Table:

@@ -414,11 +414,12 @@ class ImageFiles(Split):
     cache: Place | None = added(
         default=None, neutral=None, identity=False, location=True, selects=False
     )
-    """Folder of decoded images; CNN_SWEEPS_CACHE or `~/.cache/cnn_sweeps` when null."""
+    """Folder of decoded images and backbone features; CNN_SWEEPS_CACHE or `~/.cache/cnn_sweeps`
+    when null."""
     cache_gb: Annotated[float, Field(ge=0)] = added(
         default=20.0, neutral=20.0, identity=False, selects=False
     )
-    """Its size in GB (10^9 bytes), the least recently used go first; 0 decodes into memory."""
+    """Its size in GB (10^9 bytes), the least recently used go first; 0 keeps them in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -3,21 +3,17 @@
     <cache>/decoded/<key>/images.npy    the images, (n, height, width, channels), uint8
     <cache>/decoded/<key>/prints.npy    16 bytes for each image, by which it is checked and compared
     <cache>/decoded/<key>/about.json    what they are, what could not be read; its time is their use
-    <cache>/decoded/<key>.lock          held by the process that decodes them
 
-The key is made of the digests of the files, how they are decoded, and by what. A folder is written
-under another name and renamed when it is whole, so that a process that is killed leaves nothing
-that anybody would read. Where there is no room for them, they are decoded into memory.
+The key is made of the digests of the files, how they are decoded, and by what (`folder_cache` says
+how it is kept). Where there is no room for them, they are decoded into memory.
 """
 
-import errno
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from itertools import chain
@@ -31,29 +27,27 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
 from cnn_sweeps.data.arrays import DARK, DEEPEST, Pixels, View, nearly_black
-from cnn_sweeps.data.files import as_data_error, check_memory, expand_user
+from cnn_sweeps.data.files import as_data_error, check_memory
+from cnn_sweeps.data.folder_cache import (
+    ABOUT,
+    DECODED,
+    GB,
+    CachedFolder,
+    FolderCache,
+    cache_folder,
+)
 from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError, UnreadableImageError
-from cnn_sweeps.text.json import read_mapping
 
 if TYPE_CHECKING:
     from cnn_sweeps.data.readers import picture
 
-VARIABLE: Final = "CNN_SWEEPS_CACHE"
-FOLDER: Final = "decoded"
-IMAGES, PRINTS, ABOUT = "images.npy", "prints.npy", "about.json"
+IMAGES, PRINTS = "images.npy", "prints.npy"
 FORMAT: Final = 1
-PART: Final = ".part-"
-"""Stands in the name of a folder that is not whole, or is being deleted."""
-GB: Final = 10**9
 PRINT: Final = 16
 """Bytes of an image's print."""
-PAUSE: Final = 0.05
-"""Seconds between two attempts to take a lock."""
 CHUNK: Final = 32
 """Images that a thread decodes at a time."""
-NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EROFS, errno.EACCES)
-"""What a drive says that knows no locks, or cannot be written."""
 
 Faults = dict[int, UnreadableImageError]
 Put = Callable[[int, Pixels], None]
@@ -142,18 +136,18 @@ def read(
     if needed > config.cache_gb * GB:
         room = math.ceil(needed / GB * 1.1)
         return _in_memory(paths, decoding, source, check, f"type data.cache_gb={room}")
-    store = DecodedStore(cache_folder(config.cache))
-    entry = store.entry(key_of(digests, decoding))
+    root = cache_folder(config.cache)
+    entry = Entry(root / DECODED / key_of(digests, decoding))
     why = f"{entry.folder} is gone"
     try:
-        with locked(entry.lock):
+        with entry.locked():
             known = entry.load() if entry.tells_white else None
             if known is None:
                 entry.write(paths, decoding, source, check)
-                store.evict(config.cache_gb, keep=entry)
+                FolderCache(root).evict(config.cache_gb, keep=[entry.folder])
                 known = entry.load()
     except OSError as error:
-        known, why = None, f"{store.folder} cannot be written ({error.strerror or error})"
+        known, why = None, f"{entry.folder.parent} cannot be written ({error.strerror or error})"
     if known is not None:  # the same files may lie elsewhere than when they were decoded
         named = {
             at: UnreadableImageError(Path(paths[at]), f.kind, f.remedy)
@@ -164,14 +158,6 @@ def read(
     found = _in_memory(paths, decoding, source, check, remedy)
     kept = f"The decoded images are kept in memory: {remedy}."
     return replace(found, notices=(*found.notices, kept))
-
-
-def cache_folder(chosen: Path | None) -> Path:
-    """Where decoded images are kept."""
-    named = chosen or os.environ.get(VARIABLE)
-    if named:
-        return expand_user(Path(named))
-    return expand_user(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "cnn_sweeps"
 
 
 def key_of(digests: NDArray[np.bytes_], decoding: Decoding) -> str:
@@ -187,44 +173,14 @@ def key_of(digests: NDArray[np.bytes_], decoding: Decoding) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """The images of some files in the cache; they need not be there.
-
-    Attributes:
-        folder: where they are.
-    """
-
-    folder: Path
-
-    @property
-    def lock(self) -> Path:
-        """The file that is locked by whoever decodes them."""
-        return self.folder.with_name(f"{self.folder.name}.lock")
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What they are; empty where that cannot be read."""
-        return read_mapping(self.folder / ABOUT)
+class Entry(CachedFolder):
+    """The images of some files in the cache; they need not be there."""
 
     @property
     def tells_white(self) -> bool:
         """Whether it has what was taken as white; an earlier version said it in words only."""
         about = self.about
         return "white" in about or not about.get("notices")
-
-    @property
-    def size(self) -> int:
-        """Bytes of all its files."""
-        with suppress(OSError):
-            return sum(path.stat().st_size for path in self.folder.iterdir())
-        return 0
-
-    @property
-    def used(self) -> float:
-        """When it was last used, in seconds since 1970."""
-        with suppress(OSError):
-            return (self.folder / ABOUT).stat().st_mtime
-        return 0.0
 
     def load(self) -> Decoded | None:
         """The images, read when they are used; None where they are not there, or not whole."""
@@ -241,8 +197,7 @@ class Entry:
             notices, white = tuple(about["notices"]), int(about.get("white", DEEPEST))
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None
-        with suppress(OSError):
-            os.utime(self.folder / ABOUT)
+        self.mark_used()
         view = View(base=images, places=np.arange(len(images)), prints=prints)
         return Decoded(images=view, faults=faults, notices=notices, white=white)
 
@@ -255,10 +210,7 @@ class Entry:
             OSError: there is no room, or the folder cannot be written.
             DataError: see `read`.
         """
-        self.remove()
-        part = self.folder.with_name(f"{self.folder.name}{PART}{os.getpid()}")
-        part.mkdir(parents=True)
-        try:
+        with self.written() as part:
             shape = (len(paths), *decoding.shape)
             with _image_file(part / IMAGES, shape) as put:
                 prints, faults, notices, white = _decode(paths, decoding, put, source)
@@ -274,17 +226,6 @@ class Entry:
                 "white": white,
             }
             (part / ABOUT).write_text(json.dumps(about))
-            part.rename(self.folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-
-    def remove(self) -> None:
-        """Delete it, and what killed processes have left of it; who has it open keeps it."""
-        gone = self.folder.with_name(f"{self.folder.name}{PART}gone")
-        with suppress(OSError):
-            self.folder.rename(gone)
-        for left in self.folder.parent.glob(f"{self.folder.name}{PART}*"):
-            shutil.rmtree(left, ignore_errors=True)
 
     def verify(self) -> list[int]:
         """Read all images again; the places of those that are not as they were written."""
@@ -297,75 +238,6 @@ class Entry:
             for place in range(len(images))
             if place not in known.faults and print_of(images[place]) != prints[place].tobytes()
         ]
-
-
-@dataclass(frozen=True)
-class DecodedStore:
-    """The cache of decoded images; it need not exist.
-
-    Attributes:
-        root: the folder of the cache.
-    """
-
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        """The folder of its entries."""
-        return self.root / FOLDER
-
-    def entry(self, key: str) -> Entry:
-        """Where the images of a key are; there may be nothing yet."""
-        return Entry(self.folder / key)
-
-    def entries(self) -> list[Entry]:
-        """What is there, the least recently used first."""
-        with suppress(OSError):
-            folders = [path for path in self.folder.iterdir() if path.is_dir()]
-            found = [Entry(path) for path in folders if PART not in path.name]
-            return sorted(found, key=lambda entry: entry.used)
-        return []
-
-    def evict(self, max_gb: float, *, keep: Entry | None = None) -> list[Entry]:
-        """Delete what was not used for longest until the rest fits.
-
-        A process that has them open keeps them.
-
-        Returns:
-            The entries that were deleted.
-        """
-        self._prune()
-        entries = [(entry, entry.size) for entry in self.entries()]
-        surplus = sum(size for _, size in entries) - max_gb * GB
-        gone = []
-        for entry, size in entries:
-            if surplus > 0 and entry != keep:
-                entry.remove()
-                entry.lock.unlink(missing_ok=True)
-                surplus -= size
-                gone.append(entry)
-        return gone
-
-    def changed_files(self) -> list[str]:
-        """Read again all files of which digests are remembered; those that nobody saw change.
-
-        What is remembered of their data sets is forgotten, so that all their files are read next.
-        """
-        found: list[str] = []
-        for file in sorted((self.root / manifest.FOLDER).glob(f"*{manifest.SUFFIX}")):
-            if changed := list(manifest.Manifest.read(file).changed()):
-                found += changed
-                file.unlink(missing_ok=True)
-        return found
-
-    def _prune(self) -> None:
-        """Delete what processes that were killed have left, of any key that nobody decodes."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415 -- most commands decode nothing
-
-        for part in self.folder.glob(f"*{PART}*"):
-            entry = self.entry(part.name.partition(PART)[0])
-            with suppress(OSError, Timeout), FileLock(entry.lock, blocking=False):
-                shutil.rmtree(part, ignore_errors=True)
 
 
 def print_of(pixels: Pixels) -> bytes:
@@ -417,39 +289,6 @@ def _image_file(path: Path, shape: tuple[int, ...]) -> Iterator[Put]:
 
         yield put
         os.fsync(file.fileno())  # else there may be zeros, which are images, after a power cut
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a key; on a drive that knows no locks, two processes decode the same.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    from filelock import FileLock  # noqa: PLC0415 -- most commands decode nothing
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, poll_interval=PAUSE, fallback_to_soft=False)
-    with suppress_errno(*NO_LOCKS):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def suppress_errno(*numbers: int) -> Iterator[None]:
-    """Go on after these errors of the system.
-
-    Raises:
-        OSError: any other.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in numbers:
-            raise
 
 
 @dataclass

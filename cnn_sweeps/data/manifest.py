@@ -183,6 +183,22 @@ class Manifest:
             )
 
 
+def changed_files(cache: Path) -> list[str]:
+    """Read again all files of which digests are remembered; those that nobody saw change.
+
+    What is remembered of their data sets is forgotten, so that all their files are read next.
+
+    Args:
+        cache: the folder of the cache.
+    """
+    found: list[str] = []
+    for file in sorted((cache / FOLDER).glob(f"*{SUFFIX}")):
+        if changed := list(Manifest.read(file).changed()):
+            found += changed
+            file.unlink(missing_ok=True)
+    return found
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of the content of a file, 64 hex digits."""
     with as_data_error(path), path.open("rb") as file:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from cnn_sweeps.data.decoded import cache_folder
 from cnn_sweeps.data.files import written_whole
+from cnn_sweeps.data.folder_cache import cache_folder
 from cnn_sweeps.text.json import dump_json, read_mapping
 
 

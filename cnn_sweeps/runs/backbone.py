@@ -10,7 +10,7 @@ import keras
 
 from cnn_sweeps.config.loading import plain_value
 from cnn_sweeps.config.schema import Config, CustomModel, Head, PretrainedModel, own_network
-from cnn_sweeps.data.decoded import cache_folder
+from cnn_sweeps.data.folder_cache import cache_folder
 from cnn_sweeps.errors import ConfigError, NotStoredError, RecordError
 from cnn_sweeps.models import pretrained as models
 from cnn_sweeps.models.names import title

@@ -10,6 +10,7 @@ environment. Import this module late: it imports Keras.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from cnn_sweeps.data.arrays import Images
 from cnn_sweeps.data.dataset import Dataset
+from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.models import probe
 from cnn_sweeps.models.network import scores_dtype
 from cnn_sweeps.text.json import sha256
@@ -96,16 +98,22 @@ def _cached(
     named = _key(extractor, cache)
     shapes = [(len(each), *extractor.output_shape[1:]) for each in images]
     try:
-        with cache.locked(named):
+        with cache.entry(named).locked():
             known = cache.read(named, shapes)
             if known is not None:
                 return known
             found = compute_features(extractor, images)
             with suppress(OSError):  # a full disk costs those who come later
-                cache.write(named, found)
+                cache.write(named, found, images=_cached_folder(images[0]))
             return found
     except OSError:
         return None
+
+
+def _cached_folder(images: Images) -> Path | None:
+    """The folder of the cache that has these images, if one has."""
+    file = images.base
+    return file.path.parent if isinstance(file, RowFile) else None
 
 
 def _key(extractor: keras.Model, cache: FeatureCache) -> str:

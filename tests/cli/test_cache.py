@@ -13,7 +13,7 @@ from plans import epoch
 
 from cnn_sweeps.cli import cache, output
 from cnn_sweeps.config.schema import FolderData, Tracking, Trajectory
-from cnn_sweeps.data import decoded, load
+from cnn_sweeps.data import folder_cache, load
 from cnn_sweeps.data.manifest import Manifest
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.text.terminal import Output
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 @pytest.fixture(autouse=True)
 def defaults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default settings without Hydra's help, unless a test asks for Hydra; no images yet."""
-    monkeypatch.setenv(decoded.VARIABLE, "images")
+    monkeypatch.setenv(folder_cache.VARIABLE, "images")
     if "hydra_restore_singletons" not in request.fixturenames:
         monkeypatch.setattr(cache, "compose_trajectories", lambda _: (Tracking(), Trajectory()))
 
@@ -361,11 +361,25 @@ def test_features_of_backbones_are_listed_checked_and_deleted(
     kept = FeatureCache(folder=in_tmp / "images", title="pretrained MobileNetV2 on pets")
     for key in ("one", "two"):
         kept.write(key, [np.zeros((4, 2)), np.zeros((1, 2))])
-    assert "2 sets of backbone features in images/features; 0.0 MB" in said(capsys)
+    assert "2 sets of backbone features in images/features; 0.0 MB (data.cache_gb)" in said(capsys)
     listed = json.loads("\n".join(said(capsys, "--json")))["features"]
     assert [each["title"] for each in listed] == [kept.title] * 2
-    (kept.root / "one" / "val.npy").write_bytes(b"")
+    (kept.entry("one").folder / "val.npy").write_bytes(b"")
     assert cache.main(["verify"]) == 1
     assert "1 damaged set of backbone features deleted." in capsys.readouterr().out
     assert "1 set of backbone features deleted, 0.0 MB freed." in said(capsys, "clear")
-    assert kept.entries() == []
+    assert not list(in_tmp.glob("images/features/*"))
+
+
+def test_what_killed_processes_have_left_is_listed_and_deleted(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images and features that were never whole; `clear HASH` is not about them."""
+    for name in ("decoded/k1.part-999999", "features/k2.part-3f2a"):
+        left = in_tmp / "images" / name
+        left.mkdir(parents=True)
+        (left / "train.npy").write_bytes(bytes(10**6))
+    assert said(capsys)[-1] == "left in images by killed processes: 2.0 MB"
+    assert json.loads("\n".join(said(capsys, "--json")))["leftover_bytes"] == 2 * 10**6
+    assert said(capsys, "clear")[-1] == "What killed processes had left deleted, 2.0 MB freed."
+    assert not list(in_tmp.glob("images/*/*"))

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnn_sweeps.data import decoded
+from cnn_sweeps.data import folder_cache
 from cnn_sweeps.data.readers import idx, published
 from cnn_sweeps.data.readers.catalog import IDX_FILES
 
@@ -24,7 +24,7 @@ def _no_data_from_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     """No test finds data by chance, or touches the cache of whoever runs it."""
     monkeypatch.delenv(published.VARIABLE, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setenv(decoded.VARIABLE, str(tmp_path / ".cache"))
+    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path / ".cache"))
 
 
 @pytest.fixture(scope="session")

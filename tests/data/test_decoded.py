@@ -15,7 +15,8 @@ from PIL import Image
 from cnn_sweeps.config.schema import FolderData
 from cnn_sweeps.data import Dataset, decoded, load
 from cnn_sweeps.data.arrays import View
-from cnn_sweeps.data.decoded import PART, DecodedStore
+from cnn_sweeps.data.files import PART
+from cnn_sweeps.data.folder_cache import DECODED, GB, FolderCache, cache_folder
 from cnn_sweeps.data.readers import picture
 from cnn_sweeps.data.row_file import RowFile
 from cnn_sweeps.errors import DataError
@@ -31,9 +32,10 @@ def config(tmp_path: Path, write_images: Write) -> FolderData:
     return FolderData(path=folder, image_size=(5, 7), cache=tmp_path / "cache")
 
 
-def store(config: FolderData) -> DecodedStore:
-    """The cache of a config."""
-    return DecodedStore(decoded.cache_folder(config.cache))
+def entries(config: FolderData) -> list[decoded.Entry]:
+    """What the cache of a config has, the least recently used first."""
+    found = FolderCache(cache_folder(config.cache)).folders(DECODED)
+    return [decoded.Entry(each.folder) for each in found]
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,7 @@ def test_what_was_decoded_stays_in_its_file(
     for x in (again.x_train, again.x_val, again.x_test):
         assert isinstance(x, View)
         assert isinstance(x.base, RowFile)
-    assert len(store(config).entries()) == 1
+    assert len(entries(config)) == 1
 
 
 @pytest.mark.parametrize("changes", [{}, {"cache_gb": 0}], ids=["cached", "in memory"])
@@ -81,7 +83,7 @@ def test_a_file_that_is_changed_while_it_is_decoded_is_told(
     monkeypatch.setattr(picture, "read", rewritten)
     with pytest.raises(DataError, match=f"{file} was changed while the images were read"):
         load(config)
-    assert store(config).entries() == []
+    assert entries(config) == []
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES])
@@ -97,7 +99,7 @@ def test_what_the_system_cannot_read_now_is_no_fault_of_the_image(
     monkeypatch.setattr(Image, "open", broken)
     with pytest.raises(DataError):
         load(config)
-    assert store(config).entries() == []
+    assert entries(config) == []
     monkeypatch.setattr(Image, "open", opened)
     assert len(load(config).x_train) > 0
 
@@ -150,7 +152,7 @@ def test_what_was_taken_as_white_is_remembered(
 def test_the_cache_changes_nothing(config: FolderData, rules: int) -> None:
     """Decoded into memory, the images, splits and digests are those of the cache."""
     held = load(replace(config, cache_gb=0.0, rules=rules))
-    assert store(config).entries() == []
+    assert entries(config) == []
     kept = load(replace(config, rules=rules))
     assert pixels(kept) == pixels(held)
     assert (kept.digest, kept.decoded) == (held.digest, held.decoded)
@@ -171,7 +173,7 @@ def test_another_decoder_gives_another_environment_and_the_same_name(
     second = load(config)
     assert second.digest == first.digest
     assert second.decoded != first.decoded
-    assert len(store(config).entries()) == 2  # neither is taken for the other
+    assert len(entries(config)) == 2  # neither is taken for the other
     old = load(replace(config, rules=1))
     assert (old.digest == first.digest, old.decoded) == (False, None)
 
@@ -220,19 +222,11 @@ SPOILT: dict[str, Spoil] = {
 def test_what_is_not_whole_is_decoded_again(config: FolderData, spoil: Spoil) -> None:
     """And what a killed process has left goes."""
     first = pixels(load(config))
-    spoil(store(config).entries()[0].folder)
+    spoil(entries(config)[0].folder)
     assert pixels(load(config)) == first
-    (entry,) = store(config).entries()
+    (entry,) = entries(config)
     assert entry.verify() == []
-    assert not list(store(config).folder.glob(f"*{PART}*"))
-
-
-def test_leftovers_of_other_images_go_too(config: FolderData) -> None:
-    """Unless somebody is decoding them."""
-    left = store(config).folder / f"beef{PART}1"
-    left.mkdir(parents=True)
-    load(config)
-    assert not left.exists()
+    assert not list(entry.folder.parent.glob(f"*{PART}*"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
@@ -251,7 +245,8 @@ def test_without_room_on_the_disk_the_images_are_held_in_memory(
     (said,) = [line for line in data.notices if "kept in memory" in line]
     assert os.strerror(number) in said
     assert "data.cache" in said
-    assert not [path for path in store(config).folder.iterdir() if path.is_dir()]
+    assert config.cache is not None
+    assert not [path for path in (config.cache / DECODED).iterdir() if path.is_dir()]
 
 
 def test_a_cache_that_is_a_file_is_told(config: FolderData, tmp_path: Path) -> None:
@@ -273,21 +268,21 @@ def test_images_that_fit_nowhere_are_refused(
 def test_the_least_recently_used_images_go_first(config: FolderData) -> None:
     """Never those that were just decoded; a process that has them goes on using them."""
     first = load(config)
-    one = store(config).entries()[0].size / decoded.GB
+    one = entries(config)[0].size / GB
     load(replace(config, image_size=(4, 7), cache_gb=3 * one))
     load(config)  # used again
     load(replace(config, image_size=(3, 7), cache_gb=2.5 * one))
-    heights = {entry.about["image_size"][0] for entry in store(config).entries()}
+    heights = {entry.about["image_size"][0] for entry in entries(config)}
     assert heights == {5, 3}
     load(replace(config, image_size=(6, 7), cache_gb=1.3 * one))
-    assert [entry.about["image_size"][0] for entry in store(config).entries()] == [6]
+    assert [entry.about["image_size"][0] for entry in entries(config)] == [6]
     assert len(pixels(first)[0]) == len(first.y_train)
 
 
 def test_a_damaged_image_is_found(config: FolderData) -> None:
     """`verify` reads all of them again."""
     load(config)
-    (entry,) = store(config).entries()
+    (entry,) = entries(config)
     path = entry.folder / decoded.IMAGES
     data = bytearray(path.read_bytes())
     data[-1] ^= 1

@@ -1,7 +1,6 @@
 """Features of a frozen backbone: computed once, kept, shared, and trained on as what they are."""
 
 import errno
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from configs import config
 from networks import dataset, network
 
 from cnn_sweeps.config.schema import PretrainedModel
+from cnn_sweeps.data.folder_cache import DECODED, FEATURES, GB, CachedFolder, FolderCache
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.composition.validate import check
-from cnn_sweeps.training.feature_cache import FeatureCache, is_intact, size_of
+from cnn_sweeps.training.feature_cache import FeatureCache, is_intact
 
 BACKBONE = {"name": "resnet", "depth": 4, "stages": 1, "width": 2}
 PLAIN = {"name": "pretrained", "backbone": BACKBONE, "weights": None, "head": {"dense_units": 4}}
@@ -32,6 +32,11 @@ def trained(cache: FeatureCache | None = None, seed: int = 0, **trainer: Any) ->
     epochs = made.epochs()
     seen = [next(epochs) for _ in range(asked.trainer.epochs)]
     return [*((e.loss, e.val_loss) for e in seen), *(w.tobytes() for w in built.get_weights())]
+
+
+def sets(folder: Path) -> list[CachedFolder]:
+    """What is kept in a cache."""
+    return FolderCache(folder).folders(FEATURES)
 
 
 def features_of(cache: FeatureCache | None, seed: int = 0) -> list[bytes]:
@@ -82,7 +87,7 @@ def test_they_are_computed_once_and_shared(tmp_path: Path, computed: list[int]) 
     read = features_of(cache)
     assert computed == [50, 12]
     assert features_of(None) == read
-    (entry,) = cache.entries()
+    (entry,) = sets(tmp_path)
     assert is_intact(entry)
 
 
@@ -104,17 +109,17 @@ def test_other_features_have_another_key(tmp_path: Path, computed: list[int], ch
         seed=int(change == "weights"),
     )
     assert computed == [50, 12, 50, 12]
-    assert len(FeatureCache(folder=tmp_path).entries()) == 2
+    assert len(sets(tmp_path)) == 2
 
 
 def test_what_is_lost_is_computed_again(tmp_path: Path, computed: list[int]) -> None:
     """A file that is gone, or cut off."""
     cache = FeatureCache(folder=tmp_path)
     first = features_of(cache)
-    (entry,) = cache.entries()
-    (entry / "val.npy").unlink()
+    (entry,) = sets(tmp_path)
+    (entry.folder / "val.npy").unlink()
     assert features_of(cache) == first
-    (entry / "train.npy").write_bytes(b"")
+    (entry.folder / "train.npy").write_bytes(b"")
     assert not is_intact(entry)
     assert features_of(cache) == first
     assert computed == [50, 12] * 3
@@ -140,30 +145,25 @@ def test_on_a_full_disk_they_are_computed_once(
         patched.setattr(np, "save", full)
         first = trained(cache)
     assert computed == [50, 12]
-    assert [path for path in cache.root.iterdir() if path.is_dir()] == []
+    assert [path for path in (tmp_path / FEATURES).iterdir() if path.is_dir()] == []
     assert trained(cache) == first
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """By whoever computes the same."""
-    cache = FeatureCache(folder=tmp_path)
-    left = cache.root / "a.part-1"
-    left.mkdir(parents=True)
-    cache.write("a", [np.zeros(10), np.zeros(2)])
-    assert [path.name for path in cache.root.iterdir()] == ["a"]
-
-
-def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
-    """Until the rest fits."""
-    cache = FeatureCache(folder=tmp_path)
-    for number in range(3):
-        cache.write(f"{number}", [np.zeros(10), np.zeros(2)])
-    kept = size_of(cache.root / "2") / 10**9
-    gone = cache.evict(kept, keep=cache.root / "2")
-    assert [path.name for path in gone] == ["0", "1"]
-    assert [path.name for path in cache.entries()] == ["2"]
-    shutil.rmtree(cache.root)
-    assert cache.entries() == []
+@pytest.mark.parametrize("beside", [False, True], ids=["anywhere", "in the cache"])
+def test_features_without_room_beside_their_images_are_not_kept(
+    tmp_path: Path, beside: bool
+) -> None:
+    """Else each start would put out what the last one has kept."""
+    images = tmp_path / "decoded" / "k"
+    images.mkdir(parents=True)
+    (images / "images.npy").write_bytes(bytes(1_300))
+    (images / "about.json").write_text("{}")
+    cache = FeatureCache(folder=tmp_path, max_gb=1_500 / GB)
+    cache.write("a", [np.zeros(30), np.zeros(10)], images=images if beside else None)
+    kept = [each.folder.name for each in FolderCache(tmp_path).folders(DECODED, FEATURES)]
+    assert kept == (["k"] if beside else ["a"])
+    cache.write("b", [np.zeros(300), np.zeros(10)])
+    assert kept == [each.folder.name for each in FolderCache(tmp_path).folders(DECODED, FEATURES)]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cnn_sweeps.data.arrays import Labels, Shape, View
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.data.decoded import Decoding
 from cnn_sweeps.data.files import links_out
+from cnn_sweeps.data.folder_cache import cache_folder
 from cnn_sweeps.data.manifest import Manifest, add_joined
 from cnn_sweeps.data.readers import unreadable
 from cnn_sweeps.data.readers.split_names import SplitName
@@ -157,7 +158,7 @@ def _decoded(
     every = [path for files in listing.splits.values() for path in files.paths]
     known = np.array([is_image(path) for path in every])
     paths = every if known.all() else [every[place] for place in np.flatnonzero(known).tolist()]
-    cache = decoded.cache_folder(config.cache)
+    cache = cache_folder(config.cache)
     digests = Manifest.of(listing.source, cache).digests(paths)
 
     def check() -> None:
