@@ -19,6 +19,7 @@ from cnn_sweeps.cli import doctor
 from cnn_sweeps.doctor import data, finding, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance import process
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.server import version_of
@@ -312,6 +313,16 @@ def test_runs_that_nobody_trains(
     """Whether the process lives decides; where that cannot be known, the age."""
     left(store, process, days=days)
     assert levels(leftovers.runs, here) == [level]
+
+
+def test_a_run_of_before_a_restart_of_the_machine(
+    store: Store, here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that ran before can still run."""
+    monkeypatch.setattr(process, "this_machine", lambda: "a1b2")
+    before = f"{process.this_host().partition(':')[0]}:00000000"
+    left(store, Owner(host=before, pid=1, started="1", machine="a1b2"))
+    assert levels(leftovers.runs, here) == ["warn"]
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")
