@@ -68,7 +68,7 @@ class Worker:
     Attributes:
         study: the queue.
         execute: trains one config.
-        tell: is told what happens.
+        emit: is told what happens.
         stop: whether to end: no further trial, and the one in hand after its epoch.
         job_ends: whether it is a scheduler that has asked for that.
         number: number of the worker, from 0.
