@@ -144,16 +144,16 @@ def load(name: str | None = None, *where: str, run_id: str | None = None) -> Loa
     from cnn_sweeps.runs.recorded import lookup
     from cnn_sweeps.runs.use.loaded import LoadedRun
 
-    if (name is None) == (run_id is None):
-        raise ConfigError("give one of name and run_id.")
-    where = tuple(_texts((name or run_id, *where))[1:])
-    return LoadedRun.find(lookup.open_store(_tracking(where), run_id or name), name, run_id)
+    named = _one_of(name, run_id)
+    where = tuple(_texts((named, *where))[1:])
+    return LoadedRun.find(lookup.open_store(_tracking(where), named), name, run_id)
 
 
 def evaluate(
-    name: str,
+    name: str | None = None,
     *where: str,
     metrics: Sequence[str],
+    run_id: str | None = None,
     every_epoch: bool = False,
     storage: str | None = None,
     trust: bool = False,
@@ -170,6 +170,7 @@ def evaluate(
             like where the images lie elsewhere.
         metrics: as in `trainer.metrics`, or as typed, `"macro_f1,roc_auc"`; of a study, the first
             one ranks.
+        run_id: this MLflow run, in place of `name`.
         every_epoch: whether every epoch is measured, and not the one a run ended with.
         storage: where studies are, in place of the tracking folder.
         trust: whether the recorded code of `model.function` may be executed.
@@ -188,7 +189,7 @@ def evaluate(
 
     metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
     measured.check_metrics(metrics)
-    places, store, found = _asked_of(name, where, storage)
+    places, store, found = _asked_of(name, where, storage, run_id)
     which: measured.Which = "every" if every_epoch else "best"
     if isinstance(found, Record):
         return measured.measure(store, found, metrics, which=which, places=places, trust=trust)
@@ -449,18 +450,36 @@ def carry_out(request: SweepRequest, display: Display) -> SweepOutcome:
     return controller.sweep(request, display, publish)
 
 
+def _one_of(name: str | None, run_id: str | None) -> str:
+    """The one of the two that is given.
+
+    Raises:
+        ConfigError: both are, or neither.
+    """
+    if (name is None) == (run_id is None):
+        raise ConfigError("give one of name and run_id.")
+    return run_id or "" if name is None else name
+
+
 def _asked_of(
-    name: str, where: Sequence[str], storage: str | None
+    name: str | None, where: Sequence[str], storage: str | None, run_id: str | None = None
 ) -> tuple[list[str], Store, Record | SweepStudy]:
-    """Where images lie now, the store, and the run or the study that a name is of."""
+    """Where images lie now, the store, and the run or the study that is named.
+
+    Raises:
+        ConfigError: a name and a run id are given, or neither.
+    """
     from cnn_sweeps.data import look_again
     from cnn_sweeps.runs.composition import validate
     from cnn_sweeps.runs.recorded import lookup
 
     look_again()
-    places, rest = validate.places(_texts((name, *where))[1:])
+    named = _one_of(name, run_id)
+    places, rest = validate.places(_texts((named, *where))[1:])
     tracking = _tracking(rest, *validate.PLACES)
-    store = lookup.open_store(tracking, name)
+    store = lookup.open_store(tracking, named)
+    if name is None:
+        return places, store, lookup.record_of(store, lookup.run_of_id(store, named))
     try:
         return places, store, lookup.record_of(store, lookup.one_run(store, name))
     except UnknownHashError as unknown:
@@ -529,12 +548,15 @@ def _texts(words: Sequence[Any]) -> list[str]:
 
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Keywords as overrides: the option of a group first, then its keys."""
+    from cnn_sweeps.config.fields import is_mapping
     from cnn_sweeps.sweeps.space.value import text_of
 
     texts = []
     for name, value in settings.items():
-        key = f"{prefix}{name.replace('__', '.')}"
-        if isinstance(value, Mapping):
+        key = f"{prefix}{str(name).replace('__', '.')}"
+        if isinstance(value, Mapping) and is_mapping(key):  # its keys are the user's own
+            texts.append(f"++{key}={text_of(_plain(value))}")
+        elif isinstance(value, Mapping):
             group = not prefix and "." not in key  # of the config: its name chooses the option
             options = [f"{key}={value['name']}"] if group and "name" in value else []
             rest = {k: v for k, v in value.items() if not (options and k == "name")}
@@ -586,6 +608,8 @@ def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
 
 def _plain(value: Any) -> Any:
     """What an override can say: a path is text, a tuple a list."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 

@@ -66,6 +66,25 @@ def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
     assert isinstance(typed.model, CnnModel)
 
 
+@pytest.mark.parametrize(
+    ("settings", "typed"),
+    [
+        ({"trainer__class_weight": {"8": 2.0}}, "trainer.class_weight={8: 2.0}"),
+        ({"trainer": {"class_weight": {8: 2}}}, "trainer.class_weight={8: 2.0}"),
+        ({"trainer__stop_at": {"val_loss": 0.5}}, "trainer.stop_at={val_loss: 0.5}"),
+        ({"tracking__tags": {"my team": "a=b"}}, "+tracking.tags={my team: 'a=b'}"),
+        ({"tracking": {"tags": {"a.b": Path("x")}}}, "+tracking.tags={a.b: x}"),
+        (
+            {"trainer__optimizer": {"params": {"beta_1": 0.5}}},
+            "+trainer.optimizer.params.beta_1=0.5",
+        ),
+    ],
+)
+def test_a_mapping_may_be_a_value(settings: dict[str, Any], typed: str) -> None:
+    """Its keys are the user's own, and no keys of the config."""
+    assert cs.compose(data="digits", **settings) == cs.compose("data=digits", typed)
+
+
 def test_the_experiment_of_the_shell_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for MLflow itself; what is typed wins, and a sweep keeps what it was begun with."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "my course")

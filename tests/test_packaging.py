@@ -204,6 +204,14 @@ def test_no_tracked_file_names_a_path_of_one_machine(tracked: list[Path]) -> Non
     assert found == []
 
 
+def test_the_readme_names_every_extra() -> None:
+    """In one table, and none that is not there."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = text.partition("| extra | for |")[2].partition("\n\n")[0]
+    named = {name for row in rows.splitlines() for name in re.findall(r"`(\w+)`", row)}
+    assert named == PROJECT["optional-dependencies"].keys() - {"dev"}
+
+
 def test_the_image_has_what_the_wheel_is_built_of() -> None:
     """The Dockerfile copies every folder of the wheel, and installs extras that there are."""
     text = (ROOT / "Dockerfile").read_text("utf-8")

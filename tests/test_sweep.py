@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from configs import config
@@ -21,6 +22,7 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.report.publish import PAGE
 from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.results.ranking import Ranking
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -223,6 +225,24 @@ def test_large_models_are_stored_of_the_winner_only(store: Store, *, reuse: bool
     runs = [store.get(str(row.run_id)) for row in ranked.rows]
     assert [model_files.has_model(store, run) for run in runs] == [True, False]
     assert "test_accuracy" in runs[0].metrics
+
+
+@pytest.mark.slow
+def test_a_winner_that_is_deleted_before_it_is_scored_leaves_the_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no scores, and stays first as far as the study knows it."""
+    score, tracking = test_scores.score, {"dir": str(store.dir), "figures": False}
+
+    def deleting(study: SweepStudy, *given: Any, **more: Any) -> test_scores.Scores:
+        store.client.delete_run(test_scores.best_trials(study)[0].user_attrs[RUN_ID])
+        return score(study, *given, **more)
+
+    monkeypatch.setattr(test_scores, "score", deleting)
+    made = plan(PARAMS, tracking=tracking)
+    ranked = sweep_of(made, Budget(n_trials=2, n_jobs=0), config(tracking=tracking)).ranking
+    assert len(ranked.rows) == 2
+    assert not any("test_loss" in row.metrics for row in ranked.rows)
 
 
 @pytest.mark.slow

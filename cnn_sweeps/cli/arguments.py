@@ -50,9 +50,11 @@ def whole_number(text: str) -> int:
 
 def take_storage(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     """Where studies are, if that was typed, and the other overrides."""
+    from cnn_sweeps.runs.composition.validate import text_behind  # noqa: PLC0415 -- imports Hydra
+
     typed = [word for word in overrides if word.startswith(STORAGE)]
     others = [word for word in overrides if word not in typed]
-    return (typed[-1].removeprefix(STORAGE) if typed else None), others
+    return (text_behind(typed[-1]) if typed else None), others
 
 
 class Arguments(ArgumentParser):

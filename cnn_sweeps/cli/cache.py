@@ -28,7 +28,7 @@ from cnn_sweeps.data.folder_cache import (
 from cnn_sweeps.data.manifest import changed_files
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.runs.composition.validate import compose_trajectories
+from cnn_sweeps.runs.composition.validate import compose_trajectories, text_behind
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
@@ -129,7 +129,7 @@ def main(typed: list[str]) -> int:
     if action not in ACTIONS:
         parser.refuse(asked.names)
     prefix = checked_prefix(hashes[0], "trajectory") if hashes else None
-    cache = [each.removeprefix(CACHE) for each in asked.overrides if each.startswith(CACHE)]
+    cache = [text_behind(each) for each in asked.overrides if each.startswith(CACHE)]
     others = [each for each in asked.overrides if not each.startswith(CACHE)]
     tracking, trajectory = compose_trajectories(others)
     if trajectory.store is not None:

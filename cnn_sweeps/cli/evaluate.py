@@ -90,10 +90,11 @@ def _measure(asked: Namespace) -> None:
         )
     storage, places = take_storage(asked.overrides)
     found = api.evaluate(
-        asked.run_id or asked.names[0],
+        asked.names[0] if asked.names else None,
         *places,
         storage=storage,
         metrics=asked.metrics,
+        run_id=asked.run_id,
         every_epoch=asked.every_epoch,
         trust=asked.trust,
     )

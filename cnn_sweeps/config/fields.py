@@ -163,6 +163,12 @@ def find(path: tuple[Any, ...], container: Mapping[str, Any]) -> Place:
     return place
 
 
+def is_mapping(key: str) -> bool:
+    """Whether a field takes keys of the user's own: weights of classes, tags, parameters."""
+    place = find(tuple(key.split(".")), {})
+    return place.key == key and GROUP in describe(place.annotation) and not keys_of(place, {})
+
+
 def keys_of(place: Place, container: Mapping[str, Any]) -> list[str]:
     """The keys that may stand below a place."""
     values: Any = container

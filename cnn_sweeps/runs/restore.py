@@ -24,6 +24,7 @@ from cnn_sweeps.models.source import Source
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
 from cnn_sweeps.provenance.identity import SHOWN
+from cnn_sweeps.runs.composition.validate import text_behind
 from cnn_sweeps.runs.recorded.record import Record, check_finished, functions_of, verify
 from cnn_sweeps.runs.weights.pretrained import begun_with
 from cnn_sweeps.text.argument_names import option
@@ -232,7 +233,7 @@ def _with_weights(config: Config, given: str) -> Model:
     model = begun_with(config)
     if model is None:
         raise ConfigError(f"{given} has no effect: the run began with no pretrained weights.")
-    file = given.partition("=")[2]
+    file = text_behind(given)
     if not file:
         raise ConfigError(f"{given} names no file.\nType {given}FILE.")
     return replace(model, weights=file)
@@ -243,12 +244,12 @@ def _places(config: Config, given: list[str]) -> Mapping[str, Any]:
     possible = locations(config.data)
     values: dict[str, Path] = {}
     for text in given:
-        key, _, value = text.removeprefix("data.").partition("=")
+        key = text.removeprefix("data.").partition("=")[0]
         if key not in possible:
             known = f"data.{possible[0]}" if possible else "none of its keys"
             raise ConfigError(
                 f"{text} cannot be overridden: the experiment is restored as recorded. Of "
                 f"data={config.data.name}, {known} can be set."
             )
-        values[key] = Path(value)
+        values[key] = Path(text_behind(text))
     return values

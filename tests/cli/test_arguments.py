@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.cli.arguments import Arguments, whole_number
+from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage, whole_number
 from cnn_sweeps.errors import ConfigError
 
 
@@ -123,3 +123,10 @@ def test_a_count_is_an_integer_from_1(text: str) -> None:
     assert whole_number("20") == 20
     with pytest.raises(ArgumentTypeError, match=f"{text} is not an integer from 1"):
         whole_number(text)
+
+
+def test_a_storage_may_be_quoted_as_for_a_sweep() -> None:
+    """A query string has to be there; what was copied is the same storage."""
+    url = "postgresql+psycopg://me@db/s?sslmode=require"
+    assert take_storage([f'{STORAGE}"{url}"', "a=1"]) == (url, ["a=1"])
+    assert take_storage([f"{STORAGE}{url}"]) == (url, [])

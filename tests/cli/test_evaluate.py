@@ -94,3 +94,15 @@ def test_a_name_of_nothing_is_refused(finished: Finished) -> None:
         evaluate.main(["ffff", "--metrics", "brier", where])
     with pytest.raises(UnknownStudyError, match="study"):
         evaluate.main(["mine-1", "--metrics", "brier", where])
+
+
+def test_a_run_id_names_a_run_for_metrics_too(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And no hash, which may stand for several runs, nor a study."""
+    where = f"tracking.dir={finished.home}"
+    asked = ["--metrics", "accuracy", "--json", where]
+    assert evaluate.main(["--run-id", finished.result.run_id, *asked]) == 0
+    assert json.loads(capsys.readouterr().out)["run_id"] == finished.result.run_id
+    with pytest.raises(UnknownHashError, match="There is no run with the id"):
+        evaluate.main(["--run-id", finished.result.identity.short, *asked])

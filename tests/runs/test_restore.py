@@ -81,6 +81,9 @@ def test_images_may_lie_elsewhere() -> None:
     data = restored_config(archive, HERE, ["data.root=a=b"]).data
     assert isinstance(data, ArchiveData)
     assert data.root == Path("a=b")
+    quoted = restored_config(archive, HERE, ["data.root='my images, all'"]).data
+    assert isinstance(quoted, ArchiveData)
+    assert quoted.root == Path("my images, all")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Transformer
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -48,6 +50,7 @@ SEARCH = "search"
 """The config group of ready-made spaces."""
 NO_SEARCH = f"~{SEARCH}"
 """Hydra's override for no option of it."""
+QUOTES = ("'", '"')
 
 
 def config_dir() -> str:
@@ -84,6 +87,17 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
         if override.is_delete() or override.is_sweep_override():
             raise ConfigError(f"{text} is invalid here. Type KEY=VALUE, with one value.")
     return {str(override.key_or_group): override.value() for override in parsed}
+
+
+def text_behind(typed: str) -> str:
+    """The text behind `KEY=`, out of the quotes that Hydra needs around some, if it has any."""
+    value = typed.partition("=")[2]
+    if value[:1] in QUOTES and value[-1:] == value[:1]:
+        with suppress(HydraException):  # one that is no more than part of the text
+            parsed = OverridesParser.create().parse_override(f"key={value}")
+            if not parsed.is_sweep_override():
+                return str(parsed.value())
+    return value
 
 
 def choices_of(overrides: Sequence[str]) -> dict[str, list[Any]]:

@@ -107,6 +107,10 @@ def score(
         early: what was scored before the search was over, which is logged then.
     """
     known, asked = unscored(study, store)
+    gone = {t.number for t in to_be_scored(study)} - {*known, *(each.trial for each in asked)}
+    if gone:
+        which = f"trial{'s' if len(gone) > 1 else ''} {', '.join(map(str, sorted(gone)))}"
+        say(f"no test scores for {which}: the run, or {CONFIG_FILE} in it, was deleted.")
     known |= {each.trial: tests for each in asked if (tests := early(each))}
     asked = [each for each in asked if each.trial not in known]
     if len(asked) > MANY:
@@ -132,29 +136,34 @@ def _without_scores(trial: Unscored, store: Store) -> str:
 def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float]], list[Unscored]]:
     """Of the trials that are to be scored: the test metrics that are known, and the others.
 
-    A winner that was scored before it won is one of the others: it lacks what a winner has.
+    A winner that was scored before it won is one of the others: it lacks what a winner has. One
+    whose run, or the config in it, was deleted is neither.
     """
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
     for trial in to_be_scored(study):
-        run = store.get(trial.user_attrs[RUN_ID])
-        logged, won = _tests(run.metrics), trial.number in best
-        if logged and not (won and _lacks(store, run)):
-            known[trial.number] = logged
+        run = artifacts.run_by_id(store, trial.user_attrs[RUN_ID])
+        if run is None or run.deleted:
             continue
-        plain = yaml.safe_load(store.read_text(run.run_id, CONFIG_FILE))
-        asked.append(
-            Unscored(trial=trial.number, run_id=run.run_id, config=plain, best=won, known=logged)
-        )
+        logged, won = _tests(run.metrics), trial.number in best
+        content = artifacts.read_file(store, run, CONFIG_FILE) if won or not logged else None
+        plain = yaml.safe_load(content) if content else None
+        if logged and not (plain and _lacks(store, run, load_stored(plain).tracking)):
+            known[trial.number] = logged
+        elif plain:
+            asked.append(
+                Unscored(
+                    trial=trial.number, run_id=run.run_id, config=plain, best=won, known=logged
+                )
+            )
     return known, asked
 
 
-def _lacks(store: Store, run: RunRecord) -> bool:
+def _lacks(store: Store, run: RunRecord, tracking: Tracking) -> bool:
     """Whether a run that was scored has no figures, or has left its model to its epochs.
 
     So it is with a trial of an exercise that was scored with all others and is the best only now.
     """
-    tracking = load_stored(yaml.safe_load(store.read_text(run.run_id, CONFIG_FILE))).tracking
     if tracking.log_model and MODEL_FROM in run.tags:
         return True
     pictures = notes.pictures_of(store.client, run)

@@ -22,12 +22,12 @@ SCHEDULES = "cnn_sweeps:schedules"
 IMAGES = "cnn_sweeps:images:"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the clock of
 which host, and whether that is so, whether the workers that a launcher placed are to end, the
-command line that last carried it out, into how many shares it divides the cores where seconds
-are compared, where its log is written, whether a controller may yet put trials into it, how
-often a trial is requeued whose worker died, and how many may fail before one succeeds. And, as
-system attributes, for nobody needs them at each look: which items there are beside those that
-wait (how often they were stored is an ordinary one), and the digest of the images that settings of
-data (a digest behind the name) lead to."""
+command line that last carried it out, into how many shares it divides the cores where seconds are
+compared, where its log is written, whether a controller may yet put trials into it, how often a
+trial is requeued whose worker died, and how many may fail before one succeeds. And, as system
+attributes, for nobody needs them at each look: which items there are beside those that wait (how
+often they were stored is an ordinary one; see `schedule.in_parts`), and the digest of the images
+that settings of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"

@@ -7,7 +7,7 @@ from configs import values
 
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.composition.validate import make_config
+from cnn_sweeps.runs.composition.validate import make_config, text_behind
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,22 @@ def test_what_has_an_effect_is_taken() -> None:
     stop = {"stop_at": {"val_loss": 0.5}, "optimizer": {"weight_decay": 0}}
     assert make_config(values(data={"split_seed": 5}, trainer=stop)).data.split_seed == 5
     assert make_config(values(data={"validation_fraction": 0})).data.validation_fraction == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("a=x", "x"),
+        ("a=", ""),
+        ("a=b=c", "b=c"),
+        ('a="postgresql://me@db/s?sslmode=require"', "postgresql://me@db/s?sslmode=require"),
+        (r"a='it\'s here'", "it's here"),
+        ("a='C:\\pictures'", "C:\\pictures"),
+        ('a="', '"'),
+        ("a='x','y'", "'x','y'"),
+        ("a='x' or 'y'", "'x' or 'y'"),
+    ],
+)
+def test_a_text_is_read_out_of_its_quotes(typed: str, text: str) -> None:
+    """As a run reads it; what only looks like quotes is part of the text."""
+    assert text_behind(typed) == text

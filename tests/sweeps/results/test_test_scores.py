@@ -19,6 +19,7 @@ from cnn_sweeps.sweeps.results.test_scores import Unscored, score_all
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.tracking import Store, model_files
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.model_files import models_of
 from cnn_sweeps.tracking.names import CONFIG_FILE, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
@@ -152,8 +153,31 @@ def test_a_winner_without_scores_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     """With where the scores are that are not its own."""
     monkeypatch.setattr(test_scores, "unscored", lambda *_: ({}, asked(1)))
     monkeypatch.setattr(test_scores, "_score", lambda *_: {})
+    monkeypatch.setattr(test_scores, "to_be_scored", lambda _: ())
     study, store = SimpleNamespace(plan=plan()), SimpleNamespace(get=lambda _: stored())
     said: list[str] = []
     assert test_scores.score(study, store, workers=0, say=said.append) == {}  # type: ignore[arg-type]
     assert said[0].startswith("trial 0 has no test scores")
     assert said[0].endswith(f"cnn-sweeps show {HASH[:12]}")
+
+
+@pytest.mark.parametrize("lost", ["run", "config"])
+def test_a_winner_of_which_nothing_is_left_is_told(store: Store, lost: str) -> None:
+    """Its run was deleted, or the files of it; the others are scored."""
+    runs = []
+    for _ in range(2):
+        with store.start_run("trial", tags={}) as tracked:
+            tracked.log_config(values(tracking={"figures": False}))
+        runs.append(tracked.run_id)
+    store.reopen(runs[1]).log_metrics({"test_loss": 0.5})
+    if lost == "run":
+        store.client.delete_run(runs[0])
+    else:
+        folder = local_folder(store.get(runs[0]).artifact_uri)
+        assert folder is not None
+        (folder / CONFIG_FILE).unlink()
+    said: list[str] = []
+    study = exercise((runs[0], 0.9), (runs[1], 0.5))
+    assert test_scores.score(study, store, workers=0, say=said.append) == {1: {"test_loss": 0.5}}
+    (line,) = said
+    assert line.startswith("no test scores for trial 0: the run, or config.yaml in it,")
