@@ -7,18 +7,16 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.doctor.finding import Finding, Machine, existing_folder, fail, ok, warn
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
-from cnn_sweeps.tracking.address import Address, resolve, version_request
+from cnn_sweeps.tracking.address import Address, resolve
 from cnn_sweeps.tracking.schema import MLFLOW
+from cnn_sweeps.tracking.server import version_of
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 
 ELSEWHERE = "choose another folder with tracking.dir=FOLDER"
@@ -197,17 +195,20 @@ def _server(address: Address) -> Iterator[Finding]:
         return
     shown = without_password(address.uri)
     try:
-        # The user's own server, over http or https as just checked.
-        with urlopen(version_request(address.uri), timeout=SECONDS) as answer:  # noqa: S310
-            there = answer.read(100).decode(errors="replace").strip()
-    except HTTPError as error:
-        yield fail(
-            f"{shown} returned {error.code} {error.reason}", "Correct tracking.uri, or log in."
-        )
-    except (OSError, HTTPException, ValueError) as error:
-        yield fail(
-            f"{shown} does not respond: {getattr(error, 'reason', error)}",
-            "Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), or leave it out.",
+        there = version_of(address.uri, SECONDS)[:100]
+    except OSError as error:
+        answer = getattr(error, "response", None)
+        yield (
+            fail(
+                f"{shown} does not respond: {error}",
+                "Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), or leave it out.",
+            )
+            if answer is None
+            else fail(
+                f"{shown} returned {answer.status_code} {answer.reason}",
+                "Correct tracking.uri, or log in: set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD.",
+            )
         )
     else:
         here = version("mlflow")

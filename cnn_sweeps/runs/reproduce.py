@@ -22,8 +22,10 @@ from cnn_sweeps.runs.restore import (
     recorded_flags,
     restored_config,
 )
+from cnn_sweeps.text.terminal import speaker
 from cnn_sweeps.tracking import Store, notes
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.training import stopping
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.progress import reading_bar
@@ -109,12 +111,14 @@ def reproduce(
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)
         with recorded_flags(record.environment) as overridden:
-            again = _trained(record, config, store)
-    verdict = compare(record, again, tolerance=tolerance)
-    _tag(store, again.run_id, {VERDICT: str(verdict)})
-    if beside:
-        linked = {REPRODUCED_BY: again.run_id, REPRODUCTION_VERDICT: verdict.kind}
-        _tag(store, record.run_id, linked)
+            run_id = _trained(record, config, store)
+    with patient(config.tracking.patience, say=speaker()):  # the training is not lost now
+        again = lookup.record_of(store, store.get(run_id))
+        verdict = compare(record, again, tolerance=tolerance)
+        _tag(store, run_id, {VERDICT: str(verdict)})
+        if beside:
+            linked = {REPRODUCED_BY: run_id, REPRODUCTION_VERDICT: verdict.kind}
+            _tag(store, record.run_id, linked)
     return Reproduction(
         recorded=record,
         now=again,
@@ -139,10 +143,10 @@ def _refuse_stopped(record: Record) -> None:
         )
 
 
-def _trained(record: Record, config: Config, store: Store) -> Record:
+def _trained(record: Record, config: Config, store: Store) -> str:
     """Train the restored config and log it as a run that names the one that it reproduces.
 
-    The test split is scored if it was then.
+    The test split is scored if it was then. Returned is the id of that run.
 
     Raises:
         DataError: the images are missing, or are not those of the run.
@@ -163,7 +167,7 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
         ),
         recorded=record.config,
     )
-    return lookup.record_of(store, store.get(result.run_id))
+    return result.run_id
 
 
 def _tag(store: Store, run_id: str, tags: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ class WorkerGroup(Protocol):
 
     @property
     def pids(self) -> set[int]:
-        """Process numbers of the workers whose end the crew itself will notice."""
+        """Process numbers of the workers whose end the group itself will notice."""
 
     @property
     def idle(self) -> bool:

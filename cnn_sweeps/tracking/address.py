@@ -2,12 +2,11 @@
 
 import os
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import Request, url2pathname
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.errors import StoreError
@@ -94,19 +93,6 @@ def override(key: str, value: str) -> str:
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)  # Hydra doubles backslashes only there
     escaped = re.sub(r"(\\+)\Z", r"\1\1", escaped)
     return f'{key}="{escaped}"'
-
-
-def version_request(uri: str) -> Request:
-    """The question which version a server has; Python's own client takes no password in a URI."""
-    parts = urlsplit(uri)
-    user, at, place = parts.netloc.rpartition("@")
-    asked = Request(  # noqa: S310 -- see where it is opened
-        urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/version", "", ""))
-    )
-    if at:
-        coded = b64encode(unquote(user).encode()).decode()
-        asked.add_header("Authorization", f"Basic {coded}")
-    return asked
 
 
 def _absolute(uri: str) -> tuple[str, Path]:

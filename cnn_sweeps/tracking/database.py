@@ -10,11 +10,10 @@ another path, logs to it at that moment.
 """
 
 import atexit
-import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 MIGRATION_SECONDS: Final = 120
 PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 
 MANY_RUNS: Final = 500
 SAMPLED: Final = 400
@@ -187,22 +185,6 @@ def _create(database: Path, artifacts: str) -> None:
             connection.execute(f"CREATE TABLE {TABLE} (path TEXT NOT NULL, file TEXT)")
             connection.execute(f"INSERT INTO {TABLE} VALUES ('', NULL)")  # noqa: S608 our own name
             _remember_folder(connection, database.parent, draft)
-
-
-@contextmanager
-def short_timeouts() -> Iterator[None]:
-    """Let MLflow give a server up within seconds; its own default is minutes of retries.
-
-    For the first contact only: later, in the middle of a run, patience is right. What the
-    user has set stays.
-    """
-    ours = {name: value for name, value in PATIENCE.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name in ours:
-            os.environ.pop(name, None)
 
 
 def _moved_copy(database: Path) -> Path:

@@ -80,7 +80,7 @@ def as_store_error(place: object) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _foreign()):
             raise
-        for cause in _chain(error):
+        for cause in chain(error):
             if isinstance(cause, KeyboardInterrupt):  # it broke a transaction off
                 raise cause from None
         raise StoreError(f"The tracking store {place} {_plainly(error)}") from error
@@ -103,14 +103,16 @@ def absence(error: BaseException) -> BaseException | None:
     from requests.exceptions import RetryError, Timeout
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    chain = list(_chain(error))
-    for cause in chain:  # first: MLflow answers 503 for whatever its database says, a full disk too
+    causes = list(chain(error))
+    for (
+        cause
+    ) in causes:  # first: MLflow answers 503 for whatever its database says, a full disk too
         if isinstance(cause, DBAPIError):
             gone = isinstance(cause, OperationalError | InterfaceError)
             final = _is_broken_file(cause.orig) or _is_refusal(cause.orig)
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
     silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
-    for cause in chain:
+    for cause in causes:
         if isinstance(cause, silent):
             return cause
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
@@ -161,7 +163,7 @@ def _plainly(error: BaseException) -> str:
 
     MLflow wraps the driver's error once or twice, so the whole chain is looked through.
     """
-    causes = list(_chain(error))
+    causes = list(chain(error))
     if any("Invalid Host header" in str(cause) for cause in causes):  # against DNS rebinding
         return UNNAMED
     known = next(filter(None, map(_meaning, causes)), None)
@@ -188,7 +190,7 @@ def _meaning(cause: BaseException) -> str | None:
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and everything that it was raised from."""
     current: BaseException | None = error
     while current is not None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking.address import Address
-from cnn_sweeps.tracking.database import connect, short_timeouts
+from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.names import PROCESS
+from cnn_sweeps.tracking.patience import short_timeouts
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import Store

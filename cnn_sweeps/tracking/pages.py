@@ -11,19 +11,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.metadata import version
 from urllib.parse import urlencode
-from urllib.request import urlopen
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.text.shell import pasteable_command
-from cnn_sweeps.tracking.address import SERVERS, overrides, version_request
+from cnn_sweeps.tracking.address import SERVERS, overrides
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import KIND, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.selection import Selection
+from cnn_sweeps.tracking.server import version_of
 from cnn_sweeps.tracking.store import Store
 
 SEEN = ("3.17",)
@@ -141,10 +140,8 @@ def seen(store: Store) -> bool:
     there = version("mlflow")
     if store.uri.startswith(SERVERS):
         try:
-            # The user's own server, over http or https.
-            with urlopen(version_request(store.uri), timeout=PATIENCE) as answer:  # noqa: S310
-                there = answer.read(100).decode(errors="replace").strip()
-        except (OSError, HTTPException, ValueError):
+            there = version_of(store.uri, PATIENCE)
+        except OSError:
             return False
     return there.startswith(tuple(f"{each}." for each in SEEN))
 

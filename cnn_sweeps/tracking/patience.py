@@ -9,8 +9,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -27,6 +27,9 @@ FIRST, LONGEST = 0.5, 5.0
 """Seconds between the first attempts, and at most: no longer than between two heartbeats."""
 
 NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+CONTACT, ATTEMPT = 4, 10
+"""Seconds for an answer: to the first contact, and to an attempt that training waits for."""
 
 Result = TypeVar("Result")
 
@@ -113,11 +116,27 @@ def patient(
     if _process.patience.chosen:
         yield
         return
-    ours = {name: value for name, value in NO_RETRIES.items() if name not in os.environ}
+    with _set(NO_RETRIES), _be(Patience(seconds=seconds, chosen=True, say=say, heed=heed)):
+        yield
+
+
+@contextmanager
+def short_timeouts(seconds: int = CONTACT) -> Iterator[None]:
+    """Let MLflow give a server up within seconds; its own default is minutes of retries.
+
+    What the user has set stays.
+    """
+    with _set({**NO_RETRIES, TIMEOUT: str(seconds)}):
+        yield
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables of MLflow's, as far as the user has set no other."""
+    ours = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(ours)
     try:
-        with _be(Patience(seconds=seconds, chosen=True, say=say, heed=heed)):
-            yield
+        yield
     finally:
         for name in ours:
             os.environ.pop(name, None)
@@ -135,14 +154,17 @@ def _be(patience: Patience) -> Iterator[None]:
 def tried(attempt: Callable[[], object]) -> bool:
     """Make an attempt that must not wait; False where it is to be made again later.
 
+    A network that swallows what is sent keeps MLflow waiting for minutes, so that it gets less.
+
     Raises:
         Exception: what it raises, if nothing is away, or if nothing waits here.
     """
+    later = _process.patience.seconds > 0
     try:
-        with _be(Patience()):
+        with _be(Patience()), short_timeouts(ATTEMPT) if later else nullcontext():
             attempt()
     except Exception as error:
-        if _process.patience.seconds > 0 and is_away(error):
+        if later and is_away(error):
             return False
         raise
     return True

@@ -56,6 +56,8 @@ BETWEEN_LOGS = 0.5
 """Least seconds between two calls."""
 WHILE_AWAY = 10.0
 """Further seconds to the next attempt, where the store did not answer."""
+SHARE = 0.1
+"""Most of the time that attempts may hold a training up."""
 
 OF_AN_END = {"error", "error_type", PRUNED_EPOCH, "pruned_reason", "stopped_reason", STATE}
 """Tags that say how and why a run ended."""
@@ -332,8 +334,10 @@ class EpochLog:
         self._waiting.append(epoch)
         if self._live and time.monotonic() - self._logged >= BETWEEN_LOGS:
             at_once = replace(self._tracked, waiting=None)
+            begin = time.monotonic()
             if not tried(lambda: self._log(at_once)):
-                self._logged = time.monotonic() + WHILE_AWAY
+                now = time.monotonic()
+                self._logged = now + max(WHILE_AWAY, (now - begin) / SHARE)
 
     def _log(self, tracked: TrackedRun) -> None:
         tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})

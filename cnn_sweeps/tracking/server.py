@@ -1,4 +1,4 @@
-"""MLflow's own server as a child process that never outlives us."""
+"""MLflow's server: its version, and one of our own as a child process that never outlives us."""
 
 import os
 import shlex
@@ -13,11 +13,13 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import ping
-from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.errors import as_store_error, chain
+from cnn_sweeps.tracking.imports import quiet_mlflow
 
 # Why not exec into the server: it answers only 5 s after it has begun (70 s on a busy machine), so
 # nobody would be left to name its page then, and MLflow 3.17 ends on Ctrl-C with 44 lines of
@@ -49,6 +51,31 @@ FOREIGN = (
     "MLFLOW_STATIC_PREFIX",
 )
 """Settings of some other server in the same shell."""
+
+
+def version_of(uri: str, seconds: float) -> str:
+    """The version that a server says it has, asked with the credentials of MLflow's client.
+
+    Args:
+        uri: of the server.
+        seconds: to wait for its answer.
+
+    Raises:
+        OSError: it does not answer, or only with an error: a `requests.HTTPError`.
+    """
+    with quiet_mlflow():
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+    credentials: Any = get_default_host_creds
+    ask: Any = partial(http_request, credentials(uri), "/version", "GET")
+    try:
+        answer = ask(timeout=seconds, max_retries=0, raise_on_status=False)
+    except MlflowException as error:
+        *_, first = chain(error)
+        raise OSError(str(first)) from error
+    answer.raise_for_status()
+    return str(answer.text).strip()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,13 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import notes, params
 from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
-from cnn_sweeps.tracking.database import connect, short_timeouts
+from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.histories import Point, points_of
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
-from cnn_sweeps.tracking.patience import waiting
+from cnn_sweeps.tracking.patience import short_timeouts, waiting
 from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 from cnn_sweeps.tracking.selection import Selection

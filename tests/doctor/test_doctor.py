@@ -21,7 +21,7 @@ from cnn_sweeps.doctor.finding import Check, Finding, Machine
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking import Store, inspection
-from cnn_sweeps.tracking.address import version_request
+from cnn_sweeps.tracking.server import version_of
 from cnn_sweeps.trajectories.cache import GB
 
 DEAD = Owner(host=Owner.here().host, pid=2**22 + 1, started="1")
@@ -202,12 +202,19 @@ def test_a_locked_database(here: Machine, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
-    """A server that tells a version of MLflow from long ago."""
+def asked() -> list[str | None]:
+    """The credentials of each question that the server got."""
+    return []
+
+
+@pytest.fixture
+def server(asked: list[str | None]) -> Iterator[str]:
+    """A server that tells a version of MLflow from long ago, and notes who asks for it."""
 
     class Old(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            asked.append(self.headers.get("Authorization"))
+            self.send_response(200 if self.path == "/version" else 401)
             self.end_headers()
             self.wfile.write(b"1.30.0")
 
@@ -228,14 +235,42 @@ def test_a_server_is_asked_for_its_version(server: str, tmp_path: Path) -> None:
     assert (level, "is MLflow 1.30.0" in what) == ("warn", True)
 
 
-def test_a_server_with_a_password_is_asked_without_telling_it(server: str, tmp_path: Path) -> None:
-    """MLflow takes it in the address; Python's own client would take it for a part of the host."""
+def test_a_server_with_a_password_is_asked_without_telling_it(
+    server: str, tmp_path: Path, asked: list[str | None]
+) -> None:
+    """MLflow takes it in the address; a server may refuse who has none."""
     at = looked(tmp_path, {"MLFLOW_TRACKING_URI": server.replace("//", "//me:p%40ss@")})
     ((level, what),) = found(storage.database, at)
     assert (level, "me:***@127" in what) == ("warn", True)
-    asked = version_request("https://me:p%40ss@host/mlflow/")
-    assert asked.full_url == "https://host/mlflow/version"
-    assert asked.get_header("Authorization") == "Basic bWU6cEBzcw=="
+    assert asked == ["Basic bWU6cEBzcw=="]
+    at = looked(tmp_path, {"MLFLOW_TRACKING_URI": f"{server}/elsewhere/"})
+    ((level, what),) = found(storage.database, at)
+    assert (level, "returned 401" in what) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "header"),
+    [
+        (
+            {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "p@ss"},
+            "Basic bWU6cEBzcw==",
+        ),
+        ({"MLFLOW_TRACKING_TOKEN": "abc"}, "Bearer abc"),
+    ],
+    ids=["password", "token"],
+)
+def test_a_server_is_asked_with_the_credentials_of_the_client(
+    server: str,
+    asked: list[str | None],
+    variables: dict[str, str],
+    header: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where runs can be logged, neither doctor nor the view of a sweep is refused."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert version_of(server, 3) == "1.30.0"
+    assert asked == [header]
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """What cannot be done again is refused before anything is trained."""
 
+from typing import Any
+
 import pytest
 from configs import config
 from records import DIGEST, epochs, record
+from requests.exceptions import ConnectionError as NoConnection
+from stores import Finished
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, RecordError
@@ -13,6 +17,7 @@ from cnn_sweeps.runs.recorded.verdict import IDENTICAL
 from cnn_sweeps.runs.reproduce import reproduce
 from cnn_sweeps.runs.run import run
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.names import REPRODUCTION_VERDICT
 from cnn_sweeps.training import freezing
 
 
@@ -22,6 +27,28 @@ def test_what_a_callback_stopped_is_refused() -> None:
     cut = record(config=asked, identity=identify(asked, DIGEST), epochs=epochs(1.0, 0.9))
     with pytest.raises(RecordError, match="stopped by a callback after epoch 2 of 5"):
         reproduce(cut, Tracking())
+
+
+def test_a_verdict_waits_for_a_server_that_is_away(
+    home: Store, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training has ended, and would be lost."""
+    run_id, refused = finished.result.run_id, list[str]()
+    monkeypatch.setattr("cnn_sweeps.runs.reproduce._trained", lambda *_: run_id)
+    client = home.client._tracking_client
+    log = client.log_batch
+
+    def away_once(*args: Any, **options: Any) -> Any:
+        if not refused:
+            refused.append("once")
+            raise NoConnection("Connection refused")
+        return log(*args, **options)
+
+    monkeypatch.setattr(client, "log_batch", away_once)
+    record = lookup.record_of(home, home.get(run_id))
+    with pytest.warns(UserWarning, match="Waiting for up to|Back after"):
+        assert reproduce(record, Tracking(dir=home.dir), home).verdict.kind == IDENTICAL
+    assert home.get(run_id).tags[REPRODUCTION_VERDICT] == IDENTICAL
 
 
 def test_what_was_frozen_without_effect_is_done_again_and_taken_up(

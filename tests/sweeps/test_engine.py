@@ -91,6 +91,8 @@ def test_cells_that_mean_one_experiment_are_tried_once() -> None:
 def test_default_name_follows_what_is_asked() -> None:
     """The same sweep has the same name, another one another."""
     assert default_name("x", plan()) == default_name("x", plan())
+    for told in ("/Users/me/x", "../x", "team/x\n"):
+        assert Path(default_name(told, plan())).name == default_name(told, plan())
     assert default_name("x", plan()) != default_name("x", plan({"model.filters": "4,8"}))
     assert default_name("x", plan()) != default_name("x", plan(seed=1))
 

@@ -1,5 +1,6 @@
 """Waiting for a server that is away: how long, what is told, and what is not waited for."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -118,6 +119,15 @@ def test_an_attempt_that_must_not_wait_is_made_again_later(clock: Time) -> None:
         assert clock.now == 0
         clock.now = 31
         assert tried(away_until(30, clock))
+
+
+def test_an_attempt_that_must_not_wait_has_seconds(clock: Time) -> None:
+    """Of MLflow too, which gives a server that says nothing minutes; without patience they stay."""
+    found: list[str | None] = []
+    with patient(300):
+        assert tried(lambda: found.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")))
+    tried(lambda: found.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")))
+    assert found == ["10", None]
 
 
 def test_without_patience_an_attempt_fails(clock: Time) -> None:

@@ -1,12 +1,16 @@
 """Logging epochs while they come, and none too few at the end."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from plans import epoch
+from requests.exceptions import ConnectionError as NoConnection
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.tracking import Store, TrackedRun
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
 
 
@@ -43,6 +47,27 @@ def test_slow_epochs_are_seen_one_by_one(
         for number in (1, 2):
             log.on_epoch(epoch(number))
             assert steps(tracked) == list(range(1, number + 1))
+
+
+def test_a_server_that_swallows_what_is_sent_holds_training_up_for_a_tenth(
+    tracked: TrackedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt may take long: then the next one is far away."""
+    clock = SimpleNamespace(now=0.0, attempts=0)
+
+    def swallow(*_: object) -> None:
+        clock.attempts += 1
+        clock.now += 20
+        raise NoConnection("timed out")
+
+    time = SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr("cnn_sweeps.tracking.run.time", time)
+    monkeypatch.setattr(TrackedRun, "log_steps", swallow)
+    with patient(300), suppress(NoConnection), EpochLog(tracked) as log:
+        for number in range(1, 1001):
+            log.on_epoch(epoch(number))
+            clock.now += 1
+        assert 2 <= clock.attempts <= 1 + clock.now / 200
 
 
 def test_what_ends_a_training_early_does_not_lose_its_epochs(tracked: TrackedRun) -> None:

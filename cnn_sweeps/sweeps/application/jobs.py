@@ -1,6 +1,7 @@
 """One batch after the other: claim trials, launch them as jobs, record what they return."""
 
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.utils import get_method
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance.process import Owner
@@ -23,7 +24,7 @@ from cnn_sweeps.sweeps.application.study import FOLDER, JOB, NO_VALUE, Applicati
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import REUSED_FROM
+from cnn_sweeps.sweeps.study.duplicates import Verdict
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.text.escape import printable
 from cnn_sweeps.text.format import pluralize
@@ -32,6 +33,8 @@ from cnn_sweeps.text.redact import hidden_in
 logger = logging.getLogger(__name__)
 
 
+LOOK = 1.0
+"""Seconds between two looks at a trial of another process."""
 DEATHS = ("BrokenExecutor", "UncompletedJobError")
 """What joblib and submitit raise for a job whose process was killed or ended itself."""
 
@@ -73,6 +76,7 @@ class JobRunner:
         config: the application's config, for its own search space.
         returned: what the jobs of this call returned.
         given_up: trials for which no new job was found.
+        held: one that waits for the end of another, which may be in hand here.
     """
 
     study: ApplicationStudy
@@ -81,6 +85,7 @@ class JobRunner:
     config: DictConfig
     returned: list[JobReturn] = field(default_factory=list)
     given_up: int = 0
+    held: Job | None = None
 
     def run(self) -> None:
         """Launch batches until no trial waits or the time is up.
@@ -89,8 +94,18 @@ class JobRunner:
             ConfigError: a job returned no number.
             Exception: what a job raised, where more fail than may.
         """
+        try:
+            self._run()
+        finally:
+            if self.held is not None:
+                self._requeue([self.held.trial], "its sweep has ended")
+        self._tell_given_up()
+
+    def _run(self) -> None:
         ended: list[Exception | None] = []
-        while batch := self._claim():
+        while (batch := self._claim()) or self._await_other():
+            if not batch:
+                continue
             outcomes = self._launch(batch)
             ended += [
                 self._record(job, outcome) for job, outcome in zip(batch, outcomes, strict=True)
@@ -100,7 +115,6 @@ class JobRunner:
                 self._judge(ended)
                 ended.clear()
         self._judge(ended)
-        self._tell_given_up()
 
     def _judge(self, ended: Sequence[Exception | None]) -> None:
         """End the sweep with the first error, where more of some jobs have failed than may."""
@@ -109,21 +123,37 @@ class JobRunner:
             raise failed[0]
 
     def _claim(self) -> list[Job]:
-        """Up to a batch of trials that are no repetition."""
+        """Up to a batch of trials that are no repetition; less where one waits for another."""
         jobs: list[Job] = []
         owner = Owner.here()
         while len(jobs) < self.request.batch and not self.study.time_is_up:
-            trial = self.study.claim(owner)
+            held, self.held = self.held, None
+            trial = held.trial if held else self.study.claim(owner)
             if trial is None:
                 break
             try:
-                job = Job(trial=trial, overrides=self._overrides(trial))
-                if not self._repeats(job):
+                job = held or Job(trial=trial, overrides=self._overrides(trial))
+                verdict = self._verdict(job)
+                if verdict.action == "train":
                     jobs.append(job)
+                elif verdict.action == "wait":
+                    self.held = job
+                    break
+                else:
+                    self._repeat(trial, verdict)
             except BaseException as error:  # of the user's own search space, or Ctrl-C
                 self._requeue([*(job.trial for job in jobs), trial], error)
                 raise
         return jobs
+
+    def _await_other(self) -> bool:
+        """Wait for the trial of another process that a claimed one repeats; False for none."""
+        if (job := self.held) is None:
+            return False
+        with heartbeat(self.study.address, job.trial):
+            while self._verdict(job).action == "wait" and not self.study.time_is_up:
+                time.sleep(LOOK)
+        return not self.study.time_is_up
 
     def _overrides(self, trial: Trial) -> list[str]:
         plan = self.study.plan
@@ -141,20 +171,18 @@ class JobRunner:
             )
         return plan.overrides(cell, [f"{key}={text_of(value)}" for key, value in added.items()])
 
-    def _repeats(self, job: Job) -> bool:
-        """Deal with overrides that were tried before; whether they were."""
-        study, trial = self.study, job.trial
-        key = study.plan.experiment_key(job.overrides)
-        repetition.name(study, trial, experiment_key=key, trajectory_key=key)
-        known = duplicates.first_known(repetition.earlier_duplicates(study, trial, key))
-        if known is None or study.plan.duplicates == "replicate":
-            return False
-        values = list(known.values) if known.state == TrialState.COMPLETE else None
-        if study.plan.duplicates == "reuse" and values is not None:
-            study.done(trial, values, {REUSED_FROM: known.number})
-            return True
-        self.given_up += not requeue.resample(study, trial, values)
-        return True
+    def _verdict(self, job: Job) -> Verdict:
+        """What becomes of a claimed trial with these overrides."""
+        key = self.study.plan.experiment_key(job.overrides)
+        repetition.name(self.study, job.trial, experiment_key=key, trajectory_key=key)
+        return duplicates.verdict(self.study, job.trial, key)
+
+    def _repeat(self, trial: Trial, verdict: Verdict) -> None:
+        """Deal with a trial whose overrides were tried before."""
+        if verdict.action == "take" and verdict.known is not None:
+            duplicates.take(self.study, trial, verdict.known)
+        else:
+            self.given_up += not requeue.resample(self.study, trial, verdict.values)
 
     def _tell_given_up(self) -> None:
         """Say why there are fewer jobs than trials were asked for."""
@@ -174,7 +202,7 @@ class JobRunner:
             job.trial.set_user_attr(JOB, number + index)
         try:
             with ExitStack() as alive:
-                for job in batch:
+                for job in (*batch, *([self.held] if self.held else [])):
                     alive.enter_context(heartbeat(self.study.address, job.trial))
                 return launch(self.launcher, [job.overrides for job in batch], number)
         except SystemExit as error:
@@ -195,7 +223,7 @@ class JobRunner:
         """Launch each job of a batch alone, of which some cannot be composed, or have died."""
         return [outcome for job in batch for outcome in self._launch([job])]
 
-    def _requeue(self, trials: Sequence[Trial], error: BaseException) -> None:
+    def _requeue(self, trials: Sequence[Trial], error: BaseException | str) -> None:
         reason = reason_of(error) if str(error) else "interrupted"
         for trial in trials:
             frozen = self.study.frozen(trial)

@@ -14,7 +14,7 @@ from cnn_sweeps.sweeps.application.objectives import parse_objectives
 from cnn_sweeps.sweeps.application.plan import ApplicationPlan
 from cnn_sweeps.sweeps.application.samplers import parse_sampler
 from cnn_sweeps.sweeps.hydra_call import HydraCall
-from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.samplers import validate_sampler
 from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import parse_space
@@ -79,7 +79,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
     validate_sampler(plan.sampler, plan.space, plan.objectives)
     parse_points(budget.enqueue, plan.space)
     folder = Path(call.config.hydra.sweep.dir).absolute()
-    name = budget.study_name or f"{call.config.hydra.job.name}-{plan.digest()[:8]}"
+    name = budget.study_name or study_name(call.config.hydra.job.name, plan.digest())
     jobs = _jobs(settings["n_jobs"], local=call.is_local)
     request = ApplicationRequest(
         plan=plan,

@@ -117,6 +117,12 @@ class Budget:
         return self.n_trials or plan.size or UNBOUNDED_TRIALS
 
 
+def study_name(told: str, digest: str) -> str:
+    """A name for a study that names files as well, by what it is about and what it asks."""
+    short = UNNAMED.sub("-", told).encode()[:LONGEST].decode(errors="ignore")
+    return f"{short}-{digest[:8]}"
+
+
 def _names_file(name: str) -> bool:
     return bool(name.strip()) and len(name.encode()) <= LONGEST and not UNNAMED.search(name)
 

@@ -22,12 +22,12 @@ SCHEDULES = "cnn_sweeps:schedules"
 IMAGES = "cnn_sweeps:images:"
 """Of a study: what it sweeps, its MLflow run, when no further trial may begin, by the clock of
 which host, and whether that is so, whether the workers that a launcher placed are to end, the
-command line that last carried it out, into how many shares it divides the cores where seconds
-are compared, where its log is written, whether a controller may yet put trials into it, how
-often a trial is requeued whose worker died, and how many may fail before one succeeds. And, as
-system attributes, for nobody needs them at each look: which items there are beside those that
-wait (how often they were stored is an ordinary one), and the digest of the images that settings of
-data (a digest behind the name) lead to."""
+command line that last carried it out, into how many shares it divides the cores where seconds are
+compared, where its log is written, whether a controller may yet put trials into it, how often a
+trial is requeued whose worker died, and how many may fail before one succeeds. And, as system
+attributes, for nobody needs them at each look: which items there are beside those that wait (how
+often they were stored is an ordinary one; see `schedule.in_parts`), and the digest of the images
+that settings of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"
@@ -48,9 +48,11 @@ INTERRUPTED = "interrupted"
 JOB_ENDED = "job_ended"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
+EPOCH = "epoch"
 """Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
-whether its scheduler has asked, which experiment it is, and which trajectory that is a prefix of.
-A waiting trial with values carries the last two as well."""
+whether its scheduler has asked, which experiment it is, which trajectory that is a prefix of, and,
+where it reports no metric to Optuna, its last epoch that has ended. A waiting trial with values
+carries experiment and trajectory as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

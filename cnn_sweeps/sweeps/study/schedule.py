@@ -5,13 +5,16 @@ unfinished trials cost. Whoever claims an item adds the one that comes so many p
 takes no lock, for a claim is unique, and no plan: what there is to add stands here.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self
 
 from cnn_sweeps.sweeps.space.enqueue import is_complete
 from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.sweeps.study.attributes import SCHEDULE
 
 SHORT = 8
 """Digits of a trajectory's key that are kept; two that begin alike would only wait in vain."""
@@ -78,6 +81,28 @@ class Schedule:
         """The schedule that was stored."""
         items = {slot: _item(rest, space) for slot, *rest in plain["items"]}
         return cls(items=items, ahead=plain["ahead"])
+
+
+def in_parts(plain: Mapping[str, Any], most: int | None) -> dict[str, Any]:
+    """A stored schedule as attributes by name, each of so many bytes at most; in one when None."""
+    items = plain["items"]
+    longest = max(len(json.dumps(item)) for item in items) + len(", ") if items else 1
+    each = len(items) if most is None else max(most // longest, 1)
+    rest = [items[begin : begin + each] for begin in range(each, len(items), each or 1)]
+    first = {**plain, "items": items[:each], **({"parts": len(rest)} if rest else {})}
+    return {SCHEDULE: first, **{_part(number): part for number, part in enumerate(rest)}}
+
+
+def of_parts(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The schedule that these attributes hold; None where they hold none."""
+    if (first := attributes.get(SCHEDULE)) is None:
+        return None
+    rest = (attributes[_part(number)] for number in range(first.get("parts", 0)))
+    return {**first, "items": [*first["items"], *chain.from_iterable(rest)]}
+
+
+def _part(number: int) -> str:
+    return f"{SCHEDULE}:{number}"
 
 
 def _plain(item: Item, space: Space) -> list[Any]:

@@ -38,6 +38,9 @@ DRIVERS: Final = {
 }
 """What gives a database the driver that it lacks."""
 SQLITE: Final = "sqlite:///"
+MYSQL: Final = "mysql"
+TEXT: Final = 65_000
+"""Bytes of an attribute in a MySQL database, which has room for 65,535."""
 OPTUNA: Final = Schema(
     library="Optuna",
     migrations="storages/_rdb/alembic/versions",
@@ -98,6 +101,11 @@ class StudyAddress:
         if self.file is None:
             return str(self)
         return f"{SQLITE if self.shared else ''}{self.file.absolute()}"
+
+    @property
+    def longest_attribute(self) -> int | None:
+        """How many bytes an attribute of the study may have; None for any number."""
+        return TEXT if self.storage.startswith(MYSQL) else None
 
     @property
     def begun(self) -> bool:
@@ -192,6 +200,10 @@ class StudyAddress:
         # A firewall may cut a connection that is silent for the time of a training. To ask each
         # time whether it is there costs more than to make a new one now and then.
         options |= {"pool_recycle": RECYCLE} if make else {"poolclass": NullPool}
+        if self.storage.startswith(MYSQL):
+            # As PostgreSQL has it. MySQL else shows a transaction what was there when it began:
+            # two that wait for each other to create a trial would give both of them one number.
+            options["isolation_level"] = "READ COMMITTED"
         return RDBStorage(self.storage, engine_kwargs=options, skip_table_creation=not make)
 
     def _refusal(self, error: Exception) -> StoreError:

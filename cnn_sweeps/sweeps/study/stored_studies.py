@@ -8,7 +8,7 @@ import optuna
 from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError, UnknownStudyError
-from cnn_sweeps.sweeps.plan.budget import LONGEST, Budget
+from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.journal import SUFFIX
 from cnn_sweeps.sweeps.study.storage import StudyAddress
@@ -55,9 +55,7 @@ def begun_earlier(plan: Plan, budget: Budget, tracking: Tracking) -> str | None:
 
 def default_name(experiment: str, plan: Plan) -> str:
     """A study name that the same command gives again; that of an exercise says which."""
-    told = plan.exercise.name if plan.exercise else experiment
-    short = told.encode()[:LONGEST].decode(errors="ignore")  # it names files
-    return f"{short}-{plan.digest()[:8]}"
+    return study_name(plan.exercise.name if plan.exercise else experiment, plan.digest())
 
 
 def find_study(name: str | None, tracking: Tracking, storage: str | None) -> StudyAddress:

@@ -54,7 +54,6 @@ from cnn_sweeps.sweeps.study.attributes import (
     REASON,
     REPLACED,
     RESAMPLED,
-    SCHEDULE,
     SCHEDULES,
     SLOT,
     TIME_IS_UP,
@@ -77,7 +76,7 @@ from cnn_sweeps.sweeps.study.order import (
 )
 from cnn_sweeps.sweeps.study.patient_storage import knowing, together
 from cnn_sweeps.sweeps.study.proposals import FIXED, Observations, Proposer, propose
-from cnn_sweeps.sweeps.study.schedule import Schedule
+from cnn_sweeps.sweeps.study.schedule import Schedule, in_parts, of_parts
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.trajectories.lock import hold_lock
@@ -190,18 +189,19 @@ class TrialQueue:
 
     def read_schedule(self) -> Schedule:
         """Read the items anew; of a study of an earlier version all are in the queue."""
-        stored = self.storage.get_study_system_attrs(self._study_id).get(SCHEDULE)
+        stored = of_parts(self.storage.get_study_system_attrs(self._study_id))
         schedule = Schedule.from_json(stored, self.plan.space) if stored else Schedule()
         self.index.follow(schedule)
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
         """Store which items there are, for workers that are at work already as well."""
-        plain = schedule.to_json(self.plan.space)
+        parts = in_parts(schedule.to_json(self.plan.space), self.address.longest_attribute)
         stored = (self.attribute(SCHEDULES) or 0) + 1
 
         def writes(storage: BaseStorage) -> bool:
-            storage.set_study_system_attr(self._study_id, SCHEDULE, plain)
+            for name, part in parts.items():
+                storage.set_study_system_attr(self._study_id, name, part)
             storage.set_study_user_attr(self._study_id, SCHEDULES, stored)
             return True
 

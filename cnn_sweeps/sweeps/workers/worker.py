@@ -28,6 +28,7 @@ from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
 from cnn_sweeps.sweeps.study.broken_host import refuse_broken_host
+from cnn_sweeps.sweeps.study.duplicates import Verdict
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.sweeps.study.retry import history
@@ -67,7 +68,7 @@ class Worker:
     Attributes:
         study: the queue.
         execute: trains one config.
-        tell: is told what happens.
+        emit: is told what happens.
         stop: whether to end: no further trial, and the one in hand after its epoch.
         job_ends: whether it is a scheduler that has asked for that.
         number: number of the worker, from 0.
@@ -177,11 +178,12 @@ class Worker:
         _log_claimed(trial, values)
         config = study.plan.config(values)
         experiment_key = self._named(trial, config)
-        if study.plan.duplicates == "replicate":
+        verdict = self._verdict(trial, experiment_key)
+        if verdict.known is not None:
+            self._repeat(trial, verdict, verdict.known)
+        elif study.plan.duplicates == "replicate":
             number = repetition.number(study, trial, experiment_key)
             self._train(trial, duplicates.with_seed(config, number))
-        elif (known := self._known(trial, experiment_key)) is not None:
-            self._repeat(trial, known)
         else:
             self._train(trial, config)
 
@@ -191,7 +193,7 @@ class Worker:
         config = dataclasses.replace(
             config, trainer=dataclasses.replace(config.trainer, threads=threads, progress="none")
         )
-        metric = plan.objectives.names[0]
+        metric, reported = plan.objectives.names[0], epoch_metric(plan.objectives)
         self.emit(
             TrialStarted(
                 worker=self.number,
@@ -205,12 +207,13 @@ class Worker:
             logger.debug("trial %d is run %s, %s", trial.number, run_id, identity.config_hash)
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
             known = {attributes.RUN_ID: run_id, attributes.CONFIG_HASH: identity.config_hash}
-            study.note(trial, known)
+            study.note(trial, known if reported else {**known, attributes.EPOCH: 0})
             study.refuse_other_images(config.data, identity.data_digest)
 
         watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
-        reported = epoch_metric(plan.objectives)
-        if reported is not None:
+        if reported is None:
+            watching.insert(0, EpochCallback(study, trial))
+        else:
             watching.append(
                 PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
             )
@@ -231,55 +234,33 @@ class Worker:
             seconds=result.metrics.get("train_seconds", 0.0),
         )
 
-    def _known(self, trial: Trial, experiment_key: str) -> FrozenTrial | None:
-        """The trial that has found out, or is about to, what an experiment gives; None for none.
-
-        Where its result is wanted it is waited for, so that what becomes of a trial does not depend
-        on how many workers there are. Nobody waits in a circle: who waits trains nothing yet.
+    def _verdict(self, trial: Trial, experiment_key: str) -> Verdict:
+        """What becomes of a trial, once the one that it waits for has ended.
 
         Raises:
             StoppedError: asked to stop meanwhile.
         """
-        study = self.study
-        while True:
-            earlier = repetition.earlier_duplicates(study, trial, experiment_key)
-            known = duplicates.first_known(earlier)
-            if known is None or known.state.is_finished() or study.plan.duplicates == "skip":
-                return known
-            if not study.watch.is_owned(study.address, known):
-                return None  # its worker is dead: whoever requeues it will wait for this one
-            logger.debug("trial %d waits for trial %d", trial.number, known.number)
+        while (found := duplicates.verdict(self.study, trial, experiment_key)).action == "wait":
+            number = found.known.number if found.known else None
+            logger.debug("trial %d waits for trial %d", trial.number, number)
             if self.stop():
-                raise StoppedError(f"interrupted while trial {known.number} trained the same")
+                raise StoppedError(f"interrupted while trial {number} trained the same")
             time.sleep(LOOK)
+        return found
 
-    def _repeat(self, trial: Trial, known: FrozenTrial) -> None:
+    def _repeat(self, trial: Trial, verdict: Verdict, known: FrozenTrial) -> None:
         """Deal with a trial whose experiment has been, or is being, tried."""
         logger.info("trial %d repeats trial %d", trial.number, known.number)
-        if self.study.plan.duplicates == "reuse":
-            self._reuse(trial, known)
-            return
-        values = list(known.values) if known.state == TrialState.COMPLETE else None
-        if not requeue.resample(self.study, trial, values):
+        if verdict.action == "take":
+            duplicates.take(self.study, trial, known)
+            reason = known.user_attrs.get(attributes.REASON)
+            pruned = known.state == TrialState.PRUNED
+            ended = {"state": "pruned", "reason": reason} if pruned else {"state": "reused"}
+            self._ended(trial, **ended, values=tuple(verdict.values or ()))
+        elif not requeue.resample(self.study, trial, verdict.values):
             reason = repetition.exhausted_reason(self.study)
             logger.info("trial %d dropped: %s", trial.number, reason)
             self.emit(TrialDropped(worker=self.number, trial=trial.number, reason=reason))
-
-    def _reuse(self, trial: Trial, known: FrozenTrial) -> None:
-        """Let a trial end as another one has that was the same experiment."""
-        study, found = self.study, known.user_attrs
-        same = {key: found.get(key) for key in (attributes.CONFIG_HASH, attributes.RUN_ID)}
-        reused = {**same, attributes.REUSED_FROM: known.number}
-        if known.state == TrialState.PRUNED:
-            for epoch, value in known.intermediate_values.items():
-                trial.report(value, epoch)
-            study.note(trial, reused)
-            study.pruned(trial, found[attributes.REASON])
-            self._ended(trial, state="pruned", reason=found[attributes.REASON])
-            return
-        metrics = attributes.metric_attributes(attributes.metrics_of(found))
-        study.done(trial, known.values, {**reused, **metrics})
-        self._ended(trial, state="reused", values=tuple(known.values))
 
     def _ended(self, trial: Trial, error: Exception | None = None, /, **what: Any) -> None:
         name, config_hash = self.begun or ("", None)
@@ -339,6 +320,20 @@ class ProgressCallback:
         )
         if worker.stop():
             raise StoppedError(f"interrupted after epoch {epoch.number}")
+
+
+class EpochCallback:
+    """Notes how far a trial is whose objectives Optuna is not told epoch by epoch.
+
+    By that is known whether the jobs of a scheduler are long enough for it.
+    """
+
+    def __init__(self, study: SweepStudy, trial: Trial) -> None:
+        self._study, self._trial = study, trial
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Note the epoch."""
+        self._study.note(self._trial, {attributes.EPOCH: epoch.number})
 
 
 class RunTrial:

@@ -323,6 +323,7 @@ def test_a_job_whose_process_dies_has_failed(
     """A launcher tells it of a whole batch; the other jobs of it are launched without that one."""
     app = make(square)
     app.monkeypatch.setattr(HydraCall, "launcher", lambda _: DeadlyLauncher())
+    app.monkeypatch.setattr(HydraCall, "is_local", False)
     typed = ("hydra.sweeper.n_jobs=2", f"hydra.sweeper.max_failure_rate={rate}")
     storage = ("hydra.sweeper.storage=s.journal", "hydra.sweeper.study_name=s")
     assert app.run(SWEPT, *typed, *storage, "x=choice(1,2)") == code
@@ -331,6 +332,27 @@ def test_a_job_whose_process_dies_has_failed(
     assert "Traceback" not in said.out + said.err
     found = load(app.folder, str(app.folder / "s.journal"), "s").trials
     assert [trial.state.name for trial in found] == ["FAIL", "COMPLETE"]
+
+
+def test_the_end_of_a_job_in_hand_is_reused(make: Make) -> None:
+    """Of five jobs at a time some are the same: they wait for it, and no other values are tried."""
+    app, launched = make(square), list[list[str]]()
+
+    class Keeping(DeadlyLauncher):
+        def launch(self, job_overrides: Sequence[list[str]], initial_job_idx: int) -> Any:
+            launched.extend(job_overrides)
+            return super().launch(job_overrides, initial_job_idx)
+
+    app.monkeypatch.setattr(HydraCall, "launcher", lambda _: Keeping())
+    app.monkeypatch.setattr(HydraCall, "is_local", False)
+    typed = ["hydra.sweeper.n_jobs=5", "hydra.sweeper.duplicates=reuse", "x=choice(2,3,4,5,6,7)"]
+    typed += ["hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=5"]
+    storage = ("hydra.sweeper.storage=s.journal", "hydra.sweeper.study_name=s")
+    assert app.run(SWEPT, *typed, *storage) == 0
+    found = load(app.folder, str(app.folder / "s.journal"), "s").trials
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 5
+    assert all(trial.value == trial.params["x"] for trial in found)
+    assert len(launched) == len({trial.params["x"] for trial in found}) < 5
 
 
 def test_a_launcher_that_fails_costs_no_trial(

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cnn_sweeps.sweeps.space.space import parse_space
-from cnn_sweeps.sweeps.study.schedule import Item, Schedule
+from cnn_sweeps.sweeps.study.attributes import SCHEDULE
+from cnn_sweeps.sweeps.study.schedule import Item, Schedule, in_parts, of_parts
 
 CONDITIONAL = parse_space(
     {
@@ -25,6 +26,22 @@ def test_cells_are_stored_by_their_labels() -> None:
     stored = json.loads(json.dumps(made.to_json(CONDITIONAL)))
     assert stored["items"][0] == [3, [0, 0.1], "0a1b2c3d"]
     assert Schedule.from_json(stored, CONDITIONAL) == made
+
+
+@pytest.mark.parametrize("slots", [0, 1, 40])
+def test_a_database_with_short_attributes_has_it_in_several(slots: int) -> None:
+    """What a longer one has left there is not read; elsewhere, and where it fits, it is in one."""
+    items = {slot: Item(cell={"model.dropout": 0.1 + slot % 2}) for slot in range(slots)}
+    plain = Schedule(items=items, ahead=6).to_json(CONDITIONAL)
+    assert in_parts(plain, None) == {SCHEDULE: plain}
+    parts = in_parts(plain, 300)
+    assert max(len(json.dumps(part)) for part in parts.values()) < 350
+    assert (len(parts) > 1) == (slots > 1)
+    earlier = in_parts(Schedule(items=dict.fromkeys(range(1000), Item())).to_json(CONDITIONAL), 300)
+    stored = of_parts({**earlier, **json.loads(json.dumps(parts))})
+    assert stored is not None
+    assert Schedule.from_json(stored, CONDITIONAL) == Schedule.from_json(plain, CONDITIONAL)
+    assert of_parts({}) is None
 
 
 @pytest.mark.parametrize(("slot", "later"), [(7, 9), (3, 2), (9, None), (2, None), (100, None)])

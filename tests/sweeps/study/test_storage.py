@@ -13,12 +13,14 @@ from pathlib import Path
 import optuna
 import pytest
 from plans import plan, study
+from sqlalchemy import create_engine
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.sweeps.application.study import ApplicationStudy
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study import storage
 from cnn_sweeps.sweeps.study.log import LogTarget
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import find_study, studies_of
@@ -84,6 +86,27 @@ def test_to_look_for_a_study_makes_nothing(
         assert kind.existing(StudyAddress(storage=address.storage, name=name)) is None
 
 
+@pytest.mark.parametrize(
+    ("scheme", "isolation", "longest"),
+    [("mysql+pymysql", "READ COMMITTED", 65_000), ("postgresql+psycopg", None, None)],
+)
+def test_a_transaction_sees_what_others_have_committed(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, isolation: str | None, longest: int | None
+) -> None:
+    """MySQL has to be told, or two workers give two trials one number; its attributes are short."""
+    made: list[dict[str, object]] = []
+
+    def make(_url: str, *, engine_kwargs: dict[str, object], **_: object) -> None:
+        made.append(engine_kwargs)
+
+    monkeypatch.setattr(storage, "create_engine", lambda *_, **__: create_engine("sqlite://"))
+    monkeypatch.setattr(storage, "RDBStorage", make)
+    address = StudyAddress(storage=f"{scheme}://me@db/studies", name="lab")
+    address._tables(make=True)
+    assert made[0].get("isolation_level") == isolation
+    assert address.longest_attribute == longest
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
 def test_to_look_for_a_study_leaves_no_connection_open(tmp_path: Path) -> None:
     """Forty workers may wait for one on a server, which has a hundred connections."""
@@ -120,13 +143,13 @@ def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:
 def test_a_file_that_gets_a_password_is_closed(uri: str | None, mode: int, tmp_path: Path) -> None:
     """A journal of an earlier version, or an SQLite database; else it stays as its owner has it."""
     made = plan(tracking={"uri": uri})
-    for storage in ("s.journal", "s.db"):
-        url = str(tmp_path / storage) if storage != "s.db" else f"sqlite:///{tmp_path / storage}"
+    for file in ("s.journal", "s.db"):
+        url = str(tmp_path / file) if file != "s.db" else f"sqlite:///{tmp_path / file}"
         address = StudyAddress(storage=url, name="s")
         address.open()
-        (tmp_path / storage).chmod(0o644)
+        (tmp_path / file).chmod(0o644)
         SweepStudy.create(address, made)
-        assert (tmp_path / storage).stat().st_mode & 0o777 == mode
+        assert (tmp_path / file).stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.slow
