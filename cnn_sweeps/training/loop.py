@@ -4,7 +4,7 @@
 state of model and optimizer, the seed, the number of the epoch and, where the learning rate drops
 on a plateau, the metrics before it. Where a new segment of the training begins (`config.path`), it
 gets an optimizer of its own, which goes on with the state of the one before. `train` walks along a
-course of such epochs until a rule, an observer or the config says stop.
+trajectory of such epochs until a rule, an observer or the config says stop.
 """
 
 import itertools

@@ -24,7 +24,7 @@ class ComparisonSpec:
         seeds: how often each cell is trained, with the seeds from 0.
         base: the cell of the base model by swept key; the seed is not among them.
         settings: keys that differ from the default experiment in every cell.
-        says: how a sentence of the answer begins, by the cell as it would be typed.
+        phrases: how a sentence of the answer begins, by the cell as it would be typed.
     """
 
     name: str

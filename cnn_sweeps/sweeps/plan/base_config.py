@@ -130,7 +130,7 @@ class BaseConfig:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "BaseConfig":
-        """The template that was stored, by this version or an earlier one.
+        """The base config that was stored, by this version or an earlier one.
 
         Raises:
             NewerVersionError: a newer one stored it.

@@ -40,7 +40,7 @@ class Plan:
 
     Attributes:
         space: the dimensions.
-        template: the experiment that is varied.
+        base_config: the experiment that is varied.
         objectives: metric names and directions.
         sampler: who chooses the values.
         pruner: who ends a trial early.
@@ -124,7 +124,7 @@ class Plan:
                     yield point
 
     def experiment_key(self, config: Config) -> str:
-        """Which experiment a config is; configs that mean the same have the same meaning."""
+        """Which experiment a config is; those that mean the same have one key."""
         return sha256(content(config, source(config.data)))
 
     def trajectory_key(self, config: Config) -> str:
@@ -158,7 +158,7 @@ class Plan:
         return self.experiment_key(config), self.trajectory_key(config)
 
     def distinct_cells(self) -> dict[str, dict[str, Any]]:
-        """The cells of a discrete space by meaning; of those that mean the same, the first."""
+        """The cells of a discrete space by experiment key; of those that are one, the first."""
         cells: dict[str, dict[str, Any]] = {}
         for cell in self.space.cells():
             cells.setdefault(self.experiment_key_of(cell), cell)

@@ -1,11 +1,11 @@
 """Trials that share a trajectory: in which order they cost least.
 
-A trial is a prefix of its trajectory (its *course*). When the longest has been trained the
-others need only be read, so the longest goes first, and nobody trains what somebody else is
-training at that moment. Before it go those that leave the course on its way, the earliest first:
-what their own part begins with is then the last that was trained. Of several courses the one with
-the most work goes first: one that began last and alone would keep everybody waiting (Graham,
-"Bounds on Multiprocessing Timing Anomalies", 1969).
+A trial is a prefix of its trajectory. When the longest has been trained the others need only be
+read, so the longest goes first, and nobody trains what somebody else is training at that moment.
+Before it go those that leave the trajectory on its way, the earliest first: what their own part
+begins with is then the last that was trained. Of several trajectories the one with the most work
+goes first: one that began last and alone would keep everybody waiting (Graham, "Bounds on
+Multiprocessing Timing Anomalies", 1969).
 """
 
 import math
@@ -32,14 +32,15 @@ CLASSES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Prefix:
-    """A cell on its way into the queue: a prefix of its course.
+    """A cell on its way into the queue: a prefix of its trajectory.
 
     Attributes:
         cell: values of all dimensions, or of some where a sampler fills in the rest.
-        meaning: which experiment it is; None where that is not known yet.
-        course: which trajectory it is a prefix of; None also where it cannot be carried out.
+        experiment_key: which experiment it is; None where that is not known yet.
+        trajectory_key: which trajectory it is a prefix of; None also where it cannot be carried
+            out.
         epochs: how far along it.
-        leaves: the epoch after which it is on a course of its own; None where it never leaves.
+        leaves: the epoch after which it is on a trajectory of its own; None where it never leaves.
         work: what an epoch takes, in no particular unit.
     """
 
@@ -52,7 +53,7 @@ class Prefix:
 
     @classmethod
     def of(cls, plan: Plan, cell: Mapping[str, Any]) -> "Prefix":
-        """Look up which experiment a cell is, and its course."""
+        """Look up which experiment a cell is, and its trajectory."""
         try:
             config = plan.config(cell)
         except InputError:
@@ -69,7 +70,7 @@ class Prefix:
 
 
 def queue_order(cells: Iterable[Prefix]) -> Iterator[Prefix]:
-    """The cells with those of a course together; the longest and the most work first."""
+    """The cells with those of a trajectory together; the longest and the most work first."""
     trajectories: dict[str | None, list[Prefix]] = {}
     for prefix in cells:
         trajectories.setdefault(prefix.trajectory_key or prefix.experiment_key, []).append(prefix)
