@@ -49,7 +49,8 @@ def ordered_runs(
         StoreError: see `matching_runs`.
     """
     chosen = _ids(store, experiment)
-    if not where.strip() and store.local is not None and store.local.count(chosen) <= size:
+    count = None if where.strip() else store.count(chosen)
+    if count is not None and count <= size:
         yield store.select(Selection(), chosen), True
         return
     with _readable(where):
