@@ -81,6 +81,8 @@ QUERIES = {"buffer", "encoding", "fileno", "flush", "isatty"}
 MOVES_NOTHING = (
     "config",
     "data.download",
+    "data.control_groups",
+    "data.cores",  # threads are part of the environment
     "data.files",
     "data.folder_cache",
     "data.manifest",

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 WIDE = 1_000_000
 """Columns when the output is no terminal: lines are not broken in a file."""
-LEAST_MEMORY = 600_000_000
+LEAST_MEMORY = 0.6e9
 """Bytes that training a small network takes in one process, TensorFlow included, measured."""
-LEAST_WITH_WORKERS = 900_000_000
-"""The same of a sweep with one worker process."""
 
 
 def console() -> Output:
@@ -50,7 +48,11 @@ def print_results(found: Results, asked: Namespace, heading: str, about: str = "
 
 def warn_of_little_memory(*, workers: bool) -> None:
     """Say beforehand what the system ends without a word: a program that takes too much memory."""
-    free, least = free_memory.free_bytes(), LEAST_WITH_WORKERS if workers else LEAST_MEMORY
+    free, least = free_memory.free_bytes(), LEAST_MEMORY
+    if workers:
+        from cnn_sweeps.sweeps.plan.budget import LEAST_BYTES  # noqa: PLC0415 -- of sweeps alone
+
+        least = LEAST_BYTES
     if free is None or free >= least:
         return
     instead = f"hydra.sweeper.n_jobs=0 needs {LEAST_MEMORY / 1e6:.0f} MB; " if workers else ""

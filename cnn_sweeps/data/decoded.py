@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from cnn_sweeps.config.schema import ImageFiles, Resize
 from cnn_sweeps.data import manifest, progress
 from cnn_sweeps.data.arrays import DARK, DEEPEST, Pixels, View, nearly_black
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.data.files import as_data_error, check_memory
 from cnn_sweeps.data.folder_cache import (
     ABOUT,
@@ -347,8 +348,7 @@ def _decode(
 
 def _in_threads(one: Callable[[int], Any], count: int) -> Iterator[Any]:
     """What a function gives for each number, in order; each is shown where somebody shows it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pool = ThreadPoolExecutor(cores)
+    pool = ThreadPoolExecutor(cores())
     try:
         chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
         found = chain.from_iterable(pool.map(lambda chunk: [one(place) for place in chunk], chunks))

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-GROUPS = Path("/proc/self/cgroup")
-"""The control groups of this process."""
-TREE = Path("/sys/fs/cgroup")
-"""Where the limits of the groups stand; psutil does not know them."""
+from cnn_sweeps.data.control_groups import groups, told
+
 FILES = {
     "": ("memory.max", "memory.current", ("inactive_file", "active_file")),
     "memory": (
@@ -39,7 +37,7 @@ def free_bytes() -> float | None:
 
 def limit() -> int | None:
     """Bytes that this process's control groups are given in all; None where there is no limit."""
-    limits = (_read(folder / FILES[kind][0]) for kind, folder in _groups())
+    limits = (told(folder / FILES[kind][0]) for kind, folder in groups("memory"))
     return min((int(each) for each in limits if each.isdecimal()), default=None)
 
 
@@ -54,46 +52,26 @@ def kills() -> int:
 
     On the whole machine where no group counts them.
     """
-    counts = [_oom_kills(folder / KILLS[kind]) for kind, folder in _groups()]
+    counts = [_oom_kills(folder / KILLS[kind]) for kind, folder in groups("memory")]
     return next((count for count in (*counts, _oom_kills(MACHINE_KILLS)) if count is not None), 0)
 
 
 def _oom_kills(file: Path) -> int | None:
-    pairs = (line.partition(" ")[::2] for line in _read(file).splitlines())
+    pairs = (line.partition(" ")[::2] for line in told(file).splitlines())
     return next((int(count) for name, count in pairs if name == "oom_kill"), None)
 
 
 def _left() -> Iterator[int]:
     """What each control group leaves that has a limit."""
-    for kind, folder in _groups():
+    for kind, folder in groups("memory"):
         most, used, cached = FILES[kind]
-        if (given := _read(folder / most)).isdecimal():
-            yield int(given) - int(_read(folder / used) or 0) + _cache(folder, cached)
-
-
-def _groups() -> Iterator[tuple[str, Path]]:
-    """The control groups of this process with their version, and those around them."""
-    for line in _read(GROUPS).splitlines():
-        _, controllers, path = line.split(":", 2)
-        kind = next((each for each in FILES if each in controllers.split(",")), None)
-        if kind is None:
-            continue
-        group = TREE / kind / path.strip("/")
-        for folder in (group, *group.parents):
-            if folder.is_relative_to(TREE / kind):
-                yield kind, folder
+        if (given := told(folder / most)).isdecimal():
+            yield int(given) - int(told(folder / used) or 0) + _cache(folder, cached)
 
 
 def _cache(folder: Path, names: tuple[str, ...]) -> int:
     """Bytes of files in memory, which the system gives back when they are needed."""
     stat: Mapping[str, str] = dict(
-        line.split() for line in _read(folder / "memory.stat").splitlines()
+        line.split() for line in told(folder / "memory.stat").splitlines()
     )
     return sum(int(stat.get(name, 0)) for name in names)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""

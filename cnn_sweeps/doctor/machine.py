@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.cores import cores, cpu_share, visible_cores
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
-from cnn_sweeps.provenance.environment import available_memory, cores
+from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES, fitting_workers
 from cnn_sweeps.text.format import pluralize
 
-CGROUP = Path("/sys/fs/cgroup")
-"""What a container is given, which psutil does not tell."""
-WORKER = 1.5 * 2**30
-"""Bytes of memory that a worker takes at its peak."""
 GIB = 2**30
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 LEAST_FILES = 512
@@ -33,22 +31,17 @@ SECONDS = 90
 
 def processors(machine: Machine) -> Iterator[Finding]:
     """Cores, the share of them that a container is given, and threads that would crowd them."""
-    seen, share = cores(), _cpu_share()
-    if share is not None and share < seen:
-        fit = max(int(share), 1)
-        yield warn(
-            f"{seen} cores are visible, but this container is limited to {share:g}",
-            f"Type hydra.sweeper.n_jobs={fit} for sweeps, trainer.threads={fit} for single runs.",
-        )
-    else:
-        yield ok(pluralize(seen, "core"))
+    given, seen, share = cores(), visible_cores(), cpu_share()
+    limited = "" if share is None or share >= seen else f" of {seen}; the limit is {share:g}"
+    yield ok(f"{pluralize(given, 'core')}{limited}")
     asked = {"trainer.threads": str(machine.config.trainer.threads)}
     asked |= {name: machine.environ[name] for name in THREADS if name in machine.environ}
     for name, value in asked.items():
-        if value.isdecimal() and int(value) > seen:
+        if value.isdecimal() and int(value) > given:
+            told = pluralize(given, "core")
             yield warn(
-                f"{name}={value} is more than the {seen} cores; threads would compete for cores",
-                f"Lower it to {seen}, or leave it out.",
+                f"{name}={value} is more than the {told}; threads would compete for cores",
+                f"Lower it to {given}, or leave it out.",
             )
         elif name in THREADS:
             yield warn(
@@ -60,15 +53,14 @@ def processors(machine: Machine) -> Iterator[Finding]:
 
 def memory(_machine: Machine) -> Iterator[Finding]:
     """Whether there is memory for as many workers as `hydra.sweeper.n_jobs=auto` starts."""
-    left = available_memory()
+    left = free_memory.free_bytes()
     if left is None:
         return
-    seats = len(devices.seats()) or cores()
-    started = max(1, min(cores(), seats, int(left // WORKER)))
-    if left < WORKER:
+    if left < WORKER_BYTES:
         what = f"{left / GIB:.1f} GiB of memory are available, but a training may take more"
         yield warn(what, "Close other programs, or raise the limit of the container or job.")
     else:
+        started = fitting_workers()
         told = "a worker" if started == 1 else f"{started} workers"
         yield ok(f"{left / GIB:.1f} GiB of memory for {told} (hydra.sweeper.n_jobs=auto)")
 
@@ -167,16 +159,3 @@ def _has_cuda() -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _cpu_share() -> float | None:
-    """Cores' worth of time that a container is given; None for no limit."""
-    quota, _, period = _told(CGROUP / "cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
-
-
-def _told(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.provenance import code as checkout
 from cnn_sweeps.text.json import sha256
 
@@ -421,18 +421,6 @@ def _processor() -> tuple[str, tuple[str, ...]]:
     flags = (lines.get("flags") or lines.get("Features") or "").split()
     name = lines.get("model name") or platform.processor() or platform.machine()
     return name, tuple(sorted(CPU_FLAGS.intersection(flags)))
-
-
-def cores() -> int:
-    """Cores that this process may use, which a container or `taskset` may limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def available_memory() -> float | None:
-    """Bytes of memory that are free for new processes; None where the system does not tell."""
-    return free_memory.free_bytes()
 
 
 def _tensorflow() -> tuple[tuple[str, ...], int, int]:

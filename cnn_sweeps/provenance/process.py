@@ -1,5 +1,6 @@
 """Whose a running trial is, and whether that process still lives."""
 
+import hashlib
 import os
 import socket
 import time
@@ -32,21 +33,25 @@ class Owner:
             its own, these as well.
         pid: process number there.
         started: when the process started, as its host tells it.
+        machine: the machine through all of its boots; empty where that is not known.
     """
 
     host: str
     pid: int
     started: str
+    machine: str = ""
 
     @classmethod
     def here(cls) -> "Owner":
         """This process."""
-        return cls(host=this_host(), pid=os.getpid(), started=_start_of(os.getpid()) or "")
+        started = _start_of(os.getpid()) or ""
+        return cls(host=this_host(), pid=os.getpid(), started=started, machine=this_machine())
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Owner":
         """The owner that was stored."""
-        return cls(host=plain["host"], pid=plain["pid"], started=plain["started"])
+        known = {name: plain[name] for name in ("host", "pid", "started")}
+        return cls(**known, machine=plain.get("machine", ""))  # earlier versions have not said it
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, to be stored with a trial."""
@@ -56,6 +61,16 @@ class Owner:
     def is_here(self) -> bool:
         """Whether the process, dead or alive, is one that can be looked at from this one."""
         return self.host == this_host()
+
+    @property
+    def ended_with_a_boot(self) -> bool:
+        """Whether its machine is this one, and was started again since.
+
+        A copy of a machine may have its identity; its name as well would be an odd one.
+        """
+        then, now = self.host.split(":")[:2], this_host().split(":")[:2]
+        same = self.machine == this_machine() and then[0] == now[0]
+        return bool(self.machine) and same and then != now
 
     def lives(self, beat: float | None) -> bool:
         """Whether the process still runs, at a single look.
@@ -82,6 +97,18 @@ def this_host() -> str:
         numbering = str(Path("/proc/self/ns/pid").readlink())
         return named if numbering == FIRST_NUMBERING else f"{named}:{numbering}"
     return named
+
+
+@cache
+def this_machine() -> str:
+    """What tells a machine apart through all of its boots; empty in most containers.
+
+    Its identity itself is nobody's business: machine-id(5).
+    """
+    with suppress(OSError):
+        if told := Path("/etc/machine-id").read_text().strip():
+            return hashlib.sha256(f"cnn_sweeps {told}".encode()).hexdigest()[:12]
+    return ""
 
 
 def _start_of(pid: int) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.schema import Config, Model, Tracking, own_network
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.pretrained import KEY
@@ -103,8 +104,8 @@ def threads(recorded: Environment) -> int:
 
     Sums are divided among threads, so their number moves bits; that of the cores does not.
     """
-    cores = recorded.cpu_count
-    return recorded.threads or (0 if cores == environment.cores() else cores)
+    were = recorded.cpu_count
+    return recorded.threads or (0 if were == cores() else were)
 
 
 @contextmanager

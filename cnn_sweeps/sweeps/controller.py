@@ -8,9 +8,9 @@ from functools import partial
 from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
 
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.outcome import Display, Publisher, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.images import refuse_unfit

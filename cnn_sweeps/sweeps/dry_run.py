@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import InputError
-from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.eta import EpochCost, Timing, approximate_duration
 from cnn_sweeps.sweeps.plan.plan import Plan

@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.space.enqueue import is_complete

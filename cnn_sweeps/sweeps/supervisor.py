@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Protocol
 
@@ -184,7 +185,10 @@ class Supervisor:
     spare: Callable[[], None] = lambda: None
     steers: bool = True
     others: bool = True
-    _heard: float = 0.0
+    _heard: float = field(default=0.0, init=False)
+    _heeded: int = field(default=0, init=False)
+    _asked_at: float = field(default=0.0, init=False)
+    _looked: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         """Remember what is over already."""
@@ -198,27 +202,16 @@ class Supervisor:
             RunFailedError: only failures.
             StoreError: the study or a worker's store refuses.
         """
-        told, looked, asked_at = 0, 0.0, 0.0
+        self._heeded, self._asked_at, self._looked = 0, 0.0, 0.0
         idle_time = IdleTime(study=self.study)
         try:
             interrupts.steered = self.steers
             with self.study.address.refusing():
                 while not self._over(workers, interrupts):
-                    if self.steers and interrupts.count > told:
-                        told, asked_at = interrupts.count, asked_at or time.monotonic()
-                        self._stop(workers, interrupts)
-                    elif told == 1 and time.monotonic() - asked_at > (self.grace or math.inf):
-                        interrupts.count += 1
-                    died = workers.step(
-                        self.show, waiting=lambda: not interrupts.asked() and self._waiting()
-                    )
+                    self._heed(workers, interrupts)
+                    died = workers.step(self.show, waiting=partial(self._wanted, interrupts))
                     self._hear_others(workers.pids)
-                    if died or workers.idle or time.monotonic() - looked > LOOK:
-                        self._recover(died, workers.pids, interrupts)
-                        if self.budget.timeout is not None:  # so it was set by this process
-                            idle_time.note()
-                        self.study.note_time()
-                        looked = time.monotonic()
+                    self._look(died, workers, interrupts, idle_time)
                     if self._has_spare(workers, interrupts):
                         self.spare()
                     self.view.tick()
@@ -235,6 +228,30 @@ class Supervisor:
             workers.kill()
             interrupts.steered = False
 
+    def _heed(self, workers: WorkerGroup, interrupts: Interrupts) -> None:
+        """Pass on what the user has asked for; when the grace is over, end all at once."""
+        if self.steers and interrupts.count > self._heeded:
+            self._heeded, self._asked_at = interrupts.count, self._asked_at or time.monotonic()
+            self._stop(workers, interrupts)
+        elif self._heeded == 1 and time.monotonic() - self._asked_at > (self.grace or math.inf):
+            interrupts.count += 1
+
+    def _look(
+        self,
+        died: Mapping[int, str],
+        workers: WorkerGroup,
+        interrupts: Interrupts,
+        idle_time: IdleTime,
+    ) -> None:
+        """Put right what dead workers left, and note the time; now and then, where none died."""
+        if not died and not workers.idle and time.monotonic() - self._looked <= LOOK:
+            return
+        self._recover(died, workers.pids, interrupts)
+        if self.budget.timeout is not None:  # so it was set by this process
+            idle_time.note()
+        self.study.note_time()
+        self._looked = time.monotonic()
+
     def _over(self, workers: WorkerGroup, interrupts: Interrupts) -> bool:
         if not workers.idle:
             return False
@@ -247,6 +264,10 @@ class Supervisor:
         """Whether a worker has left since no trial waits, while others still train."""
         left = 0 < len(workers.pids) < self.seats
         return left and not interrupts.asked() and not self._waiting()
+
+    def _wanted(self, interrupts: Interrupts) -> bool:
+        """Whether a trial waits for a worker, and nobody has asked to stop."""
+        return not interrupts.asked() and self._waiting()
 
     def _waiting(self) -> bool:
         return not self.study.time_is_up and self.study.counts().waiting > 0

@@ -51,9 +51,11 @@ class ActiveRun:
     @property
     def lives(self) -> bool | None:
         """Whether its process lives; None where that cannot be known from here."""
-        if self.process is None or not self.process.is_here:
+        if self.process is None:
             return None
-        return self.process.lives(None)
+        if self.process.is_here:
+            return self.process.lives(None)
+        return False if self.process.ended_with_a_boot else None
 
 
 @contextmanager

@@ -311,6 +311,11 @@ class Store:
         with as_store_error(self.address):
             return _newest_first(self.local.select(selection, chosen))
 
+    def count(self, experiments: Sequence[str]) -> int | None:
+        """How many active runs experiments have; None where that would be to read them."""
+        with as_store_error(self.address):
+            return None if self.local is None else self.local.count(experiments)
+
     def search(
         self, where: str, experiments: Sequence[str], *, view: int = ACTIVE_ONLY
     ) -> list[RunRecord]:

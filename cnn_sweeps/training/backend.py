@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn_sweeps.config.schema import TrainerConfig
+from cnn_sweeps.data.cores import cores, visible_cores
 from cnn_sweeps.errors import ConfigError
 
 STDERR = 2
@@ -138,7 +139,13 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _wanted(trainer: TrainerConfig) -> BackendSettings:
-    return BackendSettings(threads=trainer.threads, deterministic=trainer.deterministic)
+    return BackendSettings(threads=_threads(trainer.threads), deterministic=trainer.deterministic)
+
+
+def _threads(asked: int) -> int:
+    """Those of a config; TensorFlow counts what cores it sees, not what a container is given."""
+    given = cores()
+    return asked or (given if given < visible_cores() else 0)
 
 
 def _start(tf: Any, wanted: BackendSettings) -> None:

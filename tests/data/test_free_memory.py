@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from cnn_sweeps.data import free_memory
+from cnn_sweeps.data import control_groups, free_memory
 from cnn_sweeps.data.files import check_memory
 from cnn_sweeps.errors import DataError
 
@@ -19,8 +19,8 @@ FIRST = {"memory.limit_in_bytes": "450000000", "memory.usage_in_bytes": "4000000
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with 8 GB, and limits to be written below the folder."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=MACHINE))
-    monkeypatch.setattr(free_memory, "TREE", tmp_path)
-    monkeypatch.setattr(free_memory, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(control_groups, "TREE", tmp_path)
+    monkeypatch.setattr(control_groups, "GROUPS", tmp_path / "groups")
     return tmp_path
 
 

@@ -16,9 +16,12 @@ from configs import config
 from stores import ready
 
 from cnn_sweeps.cli import doctor
+from cnn_sweeps.data import control_groups
+from cnn_sweeps.data.cores import visible_cores
 from cnn_sweeps.doctor import data, finding, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.provenance import process
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.server import version_of
@@ -314,6 +317,16 @@ def test_runs_that_nobody_trains(
     assert levels(leftovers.runs, here) == [level]
 
 
+def test_a_run_of_before_a_restart_of_the_machine(
+    store: Store, here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that ran before can still run."""
+    monkeypatch.setattr(process, "this_machine", lambda: "a1b2")
+    before = f"{process.this_host().partition(':')[0]}:00000000"
+    left(store, Owner(host=before, pid=1, started="1", machine="a1b2"))
+    assert levels(leftovers.runs, here) == ["warn"]
+
+
 @pytest.mark.usefixtures("hydra_restore_singletons")
 def test_runs_of_dead_processes_are_closed(
     store: Store, capsys: pytest.CaptureFixture[str]
@@ -357,16 +370,22 @@ def test_damaged_trajectories_are_counted(here: Machine) -> None:
 def test_a_container_is_given_fewer_cores_than_it_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers by the number of cores would be too many."""
+    """Workers and threads are as many as that, and those that are typed are compared with it."""
+    (tmp_path / "groups").write_text("0::/")
     (tmp_path / "cpu.max").write_text("50000 100000")
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    level, what = found(machine.processors, looked(tmp_path))[0]
-    assert (level, "limited to 0.5" in what) == ("warn", True)
+    monkeypatch.setattr(control_groups, "TREE", tmp_path)
+    monkeypatch.setattr(control_groups, "GROUPS", tmp_path / "groups")
+    here, typed = found(machine.processors, looked(tmp_path, trainer={"threads": 2}))
+    assert here == ("ok", f"1 core of {visible_cores()}; the limit is 0.5")
+    assert typed[0] == "warn"
+    assert "trainer.threads=2 is more than the 1 core" in typed[1]
+    _, memory = found(machine.memory, looked(tmp_path))[0]
+    assert memory.endswith("for a worker (hydra.sweeper.n_jobs=auto)")
 
 
 def test_little_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the machine, or of what a container is given."""
-    monkeypatch.setattr(machine, "available_memory", lambda: 2.0**30)
+    monkeypatch.setattr(machine.free_memory, "free_bytes", lambda: 2.0**30)
     level, what = found(machine.memory, looked(tmp_path))[0]
     assert (level, "1.0 GiB of memory are available" in what) == ("warn", True)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -42,6 +43,24 @@ def test_a_process_lives_until_it_ends() -> None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not owner.lives(None)
     assert not owner.lives(None)
+
+
+def test_what_ran_before_its_machine_was_started_again_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of another machine that is not known, whatever its name is."""
+    monkeypatch.setattr(process, "this_host", lambda: "lab:11112222")
+    monkeypatch.setattr(process, "this_machine", lambda: "a1b2")
+    before = Owner(host="lab:00000000", pid=1, started="1", machine="a1b2")
+    assert Owner.from_json(before.to_json()).ended_with_a_boot
+    for other in (
+        {"machine": "c3d4"},
+        {"machine": ""},
+        {"host": "other:00000000"},
+        {"host": "lab:11112222:pid:[1]"},
+    ):
+        assert not replace(before, **other).ended_with_a_boot
+    assert Owner.from_json({"host": "lab:00000000", "pid": 1, "started": "1"}).machine == ""
 
 
 def test_another_process_with_the_number_is_not_taken_for_it() -> None:

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -214,3 +214,23 @@ def test_runs_are_read_without_mlflow(filled: Store) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_locked_database_is_told_whatever_is_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may write for as long as we wait; no question ends in a traceback."""
+    monkeypatch.setattr(local_runs, "TIMEOUT", 0.0)
+    with closing(sqlite3.connect(store.dir / "mlflow.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        asked: list[Callable[[], object]] = [
+            lambda: next(queries.ordered_runs(store, "", None, (), size=9)),
+            lambda: store.count(["1"]),
+            lambda: store.select(Selection(), ["1"]),
+            lambda: store.histories([], "loss"),
+            lambda: artifacts.run_by_id(store, "a" * 32),
+            store.experiments,
+        ]
+        for ask in asked:
+            with pytest.raises(StoreError, match="has been locked by another program"):
+                ask()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -229,25 +230,27 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
     An experiment stands where the run that speaks for it does, which may be another one than its
     best: so all of its runs are read, until no experiment that is left can come before these.
     """
-    top, metric, found = question.top or 0, question.metric, dict[str, list[RunRecord]]()
+    top, found = question.top or 0, dict[str, list[RunRecord]]()
     for run in ordered:
-        if metric not in run.metrics:  # nor has any that comes later
+        if question.metric not in run.metrics:  # nor has any that comes later
             break
         if run.config_hash is None or not (question.each or run.is_whole):
             continue
         key = run.run_id if question.each else run.config_hash
         if key in found:
             continue
-        if len(found) >= top:
-            known = [each for runs in found.values() for each in runs]
-            board = Leaderboard.of(known, metric, ascending=question.rises, each=question.each)
-            last = board.runs[top - 1]
-            if _place(last, metric, ascending=question.rises) <= _place(
-                run, metric, ascending=question.rises
-            ):
-                break
+        known = [each for runs in found.values() for each in runs]
+        if len(found) >= top and not _may_enter(run, known, question):
+            break
         found[key] = [run] if question.each else _runs_of(store, run.config_hash, question)
     return [run for runs in found.values() for run in runs]
+
+
+def _may_enter(run: RunRecord, known: Sequence[RunRecord], question: Question) -> bool:
+    """Whether a run comes before the last row of a board of as many as are asked for."""
+    place = partial(_place, metric=question.metric, ascending=question.rises)
+    board = Leaderboard.of(known, question.metric, ascending=question.rises, each=question.each)
+    return place(run) < place(board.runs[(question.top or 0) - 1])
 
 
 def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:

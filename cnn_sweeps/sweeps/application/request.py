@@ -8,8 +8,8 @@ from typing import Any
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.sweeps.application.objectives import parse_objectives
 from cnn_sweeps.sweeps.application.plan import ApplicationPlan
 from cnn_sweeps.sweeps.application.samplers import parse_sampler

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.provenance.environment import available_memory, cores
 from cnn_sweeps.sweeps.plan.search_plan import SearchPlan
 
 UNBOUNDED_TRIALS = 20
@@ -178,7 +179,7 @@ def fitting_workers(per_gpu: int | None = None) -> int:
     Args:
         per_gpu: workers on each GPU; as many as have memory when None.
     """
-    memory = available_memory()
+    memory = free_memory.free_bytes()
     fit = cores() if memory is None else int(memory // WORKER_BYTES)
     on_gpus = len(devices.seats(per_gpu)) or fit
     return max(1, min(cores(), fit, on_gpus))
@@ -214,7 +215,7 @@ def _jobs(given: Any, per_gpu: int | None = None) -> int:
     if given == ELSEWHERE:
         return 0  # what is left to be done here, such as scoring the winners, this process does
     if given == "auto" or given is None:
-        memory = available_memory()
+        memory = free_memory.free_bytes()
         return 0 if memory is not None and memory < LEAST_BYTES else fitting_workers(per_gpu)
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given

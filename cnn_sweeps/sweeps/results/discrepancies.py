@@ -66,8 +66,8 @@ def _changes(
         yield Change(STATE, trial.state.name, state.name if state else run.status)
     known = metrics_of(trial.user_attrs)
     told = dict(zip(objectives.names, trial.values or (), strict=False))
-    yield from _different({**known, **told}, run.metrics)
-    yield from _different({name: known[name] for name in told if name in known}, run.metrics)
+    for stored in (known, told):  # the attributes of the trial, and Optuna's own values
+        yield from _different(stored, run.metrics)
     if trial.state == TrialState.COMPLETE:
         lost = (name for name in told if name not in run.metrics)
         yield from (Change(name, told[name], None) for name in lost)

@@ -1,6 +1,6 @@
 """The ranked table of a sweep, for the terminal, for MLflow and for a spreadsheet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,35 +93,42 @@ class Ranking(Results):
     def table(self) -> Table:
         """The table for reading: numbers rounded, units in the heading."""
         rows = self.rows
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
+        objectives = list(dict.fromkeys(name for row in rows for name in row.values))
         keys = list(dict.fromkeys(key for row in rows for key in row.params))
-        asked = [name for row in rows for name in row.metrics if _is_asked(name)]
-        extra = [name for name in dict.fromkeys((*asked, *ALWAYS)) if name not in names]
-        tested = [TESTED] if any(TESTED in row.metrics for row in rows) else []
-        scores = {measures.head(name): self._measured(name) for name in (*names, *tested)}
         settings = {key: [row.params.get(key, "") for row in rows] for key in keys}
+        scores = self._columns((*objectives, *self._tested()))
         columns = {
             "rank": self._ranks(),
             **scores,
             **{key: measures.aligned_numbers(values) for key, values in settings.items()},
-            **{measures.head(name): self._measured(name) for name in extra},
+            **self._columns(self._beside(objectives)),
             "trial": [str(row.number) for row in rows],
             HASH: [(row.config_hash or row.reason or "")[:SHOWN] for row in rows],
         }
         if columns.get(EPOCHS) == columns["epochs"]:
             del columns["epochs"]
-        words = {
-            key for key, values in settings.items() if any(isinstance(v, str) and v for v in values)
-        }
         return Table(
             head=tuple(columns),
             rows=tuple(zip(*columns.values(), strict=True)),
-            text=frozenset({HASH, *words}),
+            text=frozenset({HASH, *(key for key in keys if _has_words(settings[key]))}),
             strong=frozenset(number for number, row in enumerate(rows) if row.best),
-            first=("rank", *map(measures.head, names), *settings, HASH, *scores, "epochs"),
+            first=("rank", *map(measures.head, objectives), *settings, HASH, *scores, "epochs"),
             every="ranking.csv of the sweep's run in MLflow",
             notes=tuple(self._notes()),
         )
+
+    def _tested(self) -> tuple[str, ...]:
+        """The score of the test images, where any trial has it."""
+        return (TESTED,) if any(TESTED in row.metrics for row in self.rows) else ()
+
+    def _beside(self, objectives: Sequence[str]) -> list[str]:
+        """The metrics that are shown beside the objectives: those asked for, and some always."""
+        asked = [name for row in self.rows for name in row.metrics if _is_asked(name)]
+        return [name for name in dict.fromkeys((*asked, *ALWAYS)) if name not in objectives]
+
+    def _columns(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Metrics of all rows, by the heads of their columns."""
+        return {measures.head(name): self._measured(name) for name in names}
 
     def _notes(self) -> Iterator[str]:
         if tied := tied_best(self.rows):
@@ -147,6 +154,11 @@ class Ranking(Results):
     def _measured(self, name: str) -> list[str]:
         """One metric of all rows; a pruned trial has what it came to."""
         return measures.texts(name, [_shown(row).get(name) for row in self.rows])
+
+
+def _has_words(values: Iterable[object]) -> bool:
+    """Whether a column of settings has a text, and not numbers alone."""
+    return any(isinstance(value, str) and value for value in values)
 
 
 def _is_asked(metric: str) -> bool:

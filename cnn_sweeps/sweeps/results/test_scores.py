@@ -279,7 +279,8 @@ def _scored_as_stored(
 def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str, float]:
     """The test metrics of a trial that is trained again, with its figures and its model.
 
-    None where its weights are not those that the trial had: nothing of them is said to be its own.
+    There are none where its weights are not those that the trial had: nothing of them is said to be
+    its own.
     """
     with quiet_stderr():
         from cnn_sweeps.runs.run import run  # noqa: PLC0415 -- TensorFlow
@@ -289,20 +290,26 @@ def _trained_again(store: Store, config: Config, unscored: Unscored) -> dict[str
         log_model=config.tracking.log_model if unscored.best else config.tracking.log_model is True,
     )
     again = run(replace(config, tracking=tracking), store, recorded=config)
-    tracked, known = store.reopen(unscored.run_id), store.get(unscored.run_id)
+    known = store.get(unscored.run_id)
     if again.weights_sha256 != known.tags.get(WEIGHTS, again.weights_sha256):
         logger.warning("trial %d: run %s has other weights", unscored.trial, again.run_id)
         return {}
-    artifacts.copy_folder(store, again.run_id, unscored.run_id, figures.FOLDER)
+    _take_over(store, again.run_id, known)
+    return _tests(again.metrics)
+
+
+def _take_over(store: Store, again: str, known: RunRecord) -> None:
+    """Give a run what it lacks of the one that trained it again: figures, curves, the model."""
+    tracked = store.reopen(known.run_id)
+    artifacts.copy_folder(store, again, known.run_id, figures.FOLDER)
     if CURVES_FILE not in notes.pictures_of(store.client, known):
-        curves = artifacts.read_bytes(store, again.run_id, CURVES_FILE)
+        curves = artifacts.read_bytes(store, again, CURVES_FILE)
         if curves is not None:
             tracked.log_bytes(curves, CURVES_FILE)
     if not model_files.has_model(store, known):
-        finished_runs.share_model(again.run_id, tracked)
-        if model_files.has_model(store, store.get(unscored.run_id)):
+        finished_runs.share_model(again, tracked)
+        if model_files.has_model(store, store.get(known.run_id)):
             tracked.remove_tags({MODEL_FROM})
-    return _tests(again.metrics)
 
 
 def _tests(metrics: Mapping[str, float]) -> dict[str, float]:

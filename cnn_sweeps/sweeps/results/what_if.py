@@ -10,6 +10,7 @@ from cnn_sweeps.runs.epochs.outcomes import Changes, Outcome, plain_text_of
 from cnn_sweeps.runs.epochs.what_if import what_if
 from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.runs.recorded.record import Record
+from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.results.measured import finished_records
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line, pluralize, rounded
@@ -133,6 +134,28 @@ class StudyWhatIf(Results):
         return tuple(said)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A trial under one rule.
+
+    Attributes:
+        number: of the trial.
+        record: its run.
+        outcome: what it would have been.
+    """
+
+    number: int
+    record: Record
+    outcome: Outcome
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What its run would have measured; what no rule changes is as it was."""
+        outcome = self.outcome
+        counted = {"epochs": float(outcome.epochs or 0), "train_seconds": outcome.seconds}
+        return {**self.record.metrics, **outcome.metrics, **counted}
+
+
 def what_if_study(
     study: SweepStudy,
     store: Store,
@@ -149,7 +172,7 @@ def what_if_study(
         StoreError: the store refuses.
     """
     notes: list[str] = []
-    found: list[tuple[int, Record, tuple[Outcome, ...]]] = []
+    found: list[list[Candidate]] = []
     for trial, record in finished_records(study, store, notes):
         swept = study.carried_values(trial).keys() & {key for each in questions for key in each}
         if swept:
@@ -162,35 +185,28 @@ def what_if_study(
         except RecordError as error:
             notes.append(f"Trial {trial.number}: {first_line(error)}")
             continue
-        found.append((trial.number, record, answer.outcomes))
-    outcomes = [_outcome(study, found, place) for place in range(len(questions) + 1)]
+        found.append([Candidate(trial.number, record, each) for each in answer.outcomes])
+    rules = zip(*found, strict=True) if found else [()] * (len(questions) + 1)
+    outcomes = [_outcome(study.plan.objectives, candidates) for candidates in rules]
     return StudyWhatIf(study=study.address.name, outcomes=tuple(outcomes), notes=tuple(notes))
 
 
-def _outcome(
-    study: SweepStudy, found: Sequence[tuple[int, Record, tuple[Outcome, ...]]], place: int
-) -> StudyOutcome:
-    known = [(n, r, o[place]) for n, r, o in found if o[place].is_known]
-    objectives = study.plan.objectives
-    values = {n: objectives.values(_metrics(r, o)) for n, r, o in known}
+def _outcome(objectives: Objectives, candidates: Sequence[Candidate]) -> StudyOutcome:
+    """Which of the trials would win under one rule."""
+    known = [each for each in candidates if each.outcome.is_known]
+    values = {each.number: objectives.values(each.metrics) for each in known}
     ranked = objectives.rank(
-        known, lambda each: values[each[0]], lambda each: ties.cost(_metrics(*each[1:]))
+        known, lambda each: values[each.number], lambda each: ties.cost(each.metrics)
     )
     winner = ranked[0] if ranked else None
     return StudyOutcome(
-        changes=found[0][2][place].changes if found else {},
-        winner=winner[0] if winner else None,
-        config_hash=winner[1].identity.config_hash if winner else "",
-        weights=winner[2].weights if winner else "",
-        values=dict(zip(objectives.names, values[winner[0]], strict=True)) if winner else {},
-        epochs=sum(o.epochs or 0 for _, _, o in known),
-        epochs_saved=sum(o.epochs_saved for _, _, o in known),
-        seconds_saved=sum(o.seconds_saved for _, _, o in known),
-        unknown={n: o[place].stopped for n, _, o in found if not o[place].is_known},
+        changes=candidates[0].outcome.changes if candidates else {},
+        winner=winner.number if winner else None,
+        config_hash=winner.record.identity.config_hash if winner else "",
+        weights=winner.outcome.weights if winner else "",
+        values=dict(zip(objectives.names, values[winner.number], strict=True)) if winner else {},
+        epochs=sum(each.outcome.epochs or 0 for each in known),
+        epochs_saved=sum(each.outcome.epochs_saved for each in known),
+        seconds_saved=sum(each.outcome.seconds_saved for each in known),
+        unknown={c.number: c.outcome.stopped for c in candidates if not c.outcome.is_known},
     )
-
-
-def _metrics(record: Record, outcome: Outcome) -> dict[str, float]:
-    """What a run would have measured; what no rule changes is as it was."""
-    counted = {"epochs": float(outcome.epochs or 0), "train_seconds": outcome.seconds}
-    return {**record.metrics, **outcome.metrics, **counted}

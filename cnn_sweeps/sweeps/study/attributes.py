@@ -48,9 +48,11 @@ INTERRUPTED = "interrupted"
 JOB_ENDED = "job_ended"
 EXPERIMENT_KEY = "meaning"
 TRAJECTORY_KEY = "course"
+EPOCH = "epoch"
 """Of a running trial: whose it is, its last sign of life, why its worker has been asked to stop,
-whether its scheduler has asked, which experiment it is, and which trajectory that is a prefix of.
-A waiting trial with values carries the last two as well."""
+whether its scheduler has asked, which experiment it is, which trajectory that is a prefix of, and,
+where it reports no metric to Optuna, its last epoch that has ended. A waiting trial with values
+carries experiment and trajectory as well."""
 
 CONFIG_HASH = "config_hash"
 RUN_ID = "mlflow_run_id"

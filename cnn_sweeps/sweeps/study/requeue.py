@@ -24,6 +24,7 @@ from cnn_sweeps.sweeps.study import repetition
 from cnn_sweeps.sweeps.study.attributes import (
     ATTEMPT,
     CELL,
+    EPOCH,
     EXPERIMENT_KEY,
     GIVEN_UP,
     IN_VAIN,
@@ -109,13 +110,18 @@ def _carried(known: Mapping[str, Any]) -> dict[str, int]:
 
 def _progress(study: TrialQueue, trial: FrozenTrial) -> dict[str, int]:
     """After how many epochs the next attempt at a trial begins, and how often that was no more."""
-    known, reported = trial.user_attrs, epoch_metric(study.plan.objectives) is not None
-    reuses = study.reuses_epochs(trial)
-    if reuses and not reported:
-        return {KEPT: 0, IN_VAIN: 0}  # nobody knows
-    kept = max(trial.intermediate_values, default=0) if reuses else 0
+    known, reuses = trial.user_attrs, study.reuses_epochs(trial)
+    told = EPOCH in known or epoch_metric(study.plan.objectives) is not None
+    if reuses and not told:
+        return _carried(known)  # nobody knows
+    kept = _last_epoch(trial) if reuses else 0
     in_vain = kept <= known.get(KEPT, 0)
     return {KEPT: kept, IN_VAIN: _carried(known)[IN_VAIN] + 1 if in_vain else 0}
+
+
+def _last_epoch(trial: FrozenTrial) -> int:
+    """The last epoch of a trial that is known to have ended, from 1; 0 for none."""
+    return int(trial.user_attrs.get(EPOCH, max(trial.intermediate_values, default=0)))
 
 
 def _in_vain(study: TrialQueue, trial: FrozenTrial, times: int) -> str:
@@ -125,7 +131,7 @@ def _in_vain(study: TrialQueue, trial: FrozenTrial, times: int) -> str:
             f"its job ended {times} times before the training did, which trajectory.reuse=false "
             "begins anew each time: give the job more time, or leave trajectory.reuse=false out"
         )
-    epoch = max(trial.intermediate_values, default=0) + 1
+    epoch = _last_epoch(trial) + 1
     return f"its job ended {times} times in a row within epoch {epoch}: give the job more time"
 
 

@@ -29,9 +29,9 @@ from hydra.plugins.launcher import Launcher
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError, RunFailedError, reason_of
 from cnn_sweeps.provenance import devices
-from cnn_sweeps.provenance.environment import cores
 from cnn_sweeps.provenance.process import Owner, this_host
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
 from cnn_sweeps.sweeps.study.attributes import (

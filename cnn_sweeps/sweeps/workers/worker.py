@@ -193,7 +193,7 @@ class Worker:
         config = dataclasses.replace(
             config, trainer=dataclasses.replace(config.trainer, threads=threads, progress="none")
         )
-        metric = plan.objectives.names[0]
+        metric, reported = plan.objectives.names[0], epoch_metric(plan.objectives)
         self.emit(
             TrialStarted(
                 worker=self.number,
@@ -207,12 +207,13 @@ class Worker:
             logger.debug("trial %d is run %s, %s", trial.number, run_id, identity.config_hash)
             self.begun = (f"{title(config.model)} · {identity.short}", identity.config_hash)
             known = {attributes.RUN_ID: run_id, attributes.CONFIG_HASH: identity.config_hash}
-            study.note(trial, known)
+            study.note(trial, known if reported else {**known, attributes.EPOCH: 0})
             study.refuse_other_images(config.data, identity.data_digest)
 
         watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
-        reported = epoch_metric(plan.objectives)
-        if reported is not None:
+        if reported is None:
+            watching.insert(0, EpochCallback(study, trial))
+        else:
             watching.append(
                 PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
             )
@@ -319,6 +320,20 @@ class ProgressCallback:
         )
         if worker.stop():
             raise StoppedError(f"interrupted after epoch {epoch.number}")
+
+
+class EpochCallback:
+    """Notes how far a trial is whose objectives Optuna is not told epoch by epoch.
+
+    By that is known whether the jobs of a scheduler are long enough for it.
+    """
+
+    def __init__(self, study: SweepStudy, trial: Trial) -> None:
+        self._study, self._trial = study, trial
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Note the epoch."""
+        self._study.note(self._trial, {attributes.EPOCH: epoch.number})
 
 
 class RunTrial:

@@ -60,7 +60,7 @@ def test_auto_starts_as_many_workers_as_there_is_memory_for(
 ) -> None:
     """One for each core at most; with very little this process trains."""
     monkeypatch.setattr(budget, "cores", lambda: 4)
-    monkeypatch.setattr(budget, "available_memory", lambda: free)
+    monkeypatch.setattr(budget.free_memory, "free_bytes", lambda: free)
     assert Budget.parse({}).n_jobs == workers
 
 
@@ -68,7 +68,7 @@ def test_gpus_limit_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """`auto` starts no sixteen on one card; a number for each card is kept to."""
     install(tmp_path, monkeypatch, "9000/0")
     monkeypatch.setattr(budget, "cores", lambda: 16)
-    monkeypatch.setattr(budget, "available_memory", lambda: 1e12)
+    monkeypatch.setattr(budget.free_memory, "free_bytes", lambda: 1e12)
     assert Budget.parse({}).n_jobs == 2
     assert Budget.parse({"workers_per_gpu": 3}).n_jobs == 3
     assert Budget.parse({"n_jobs": 16}).n_jobs == 16

@@ -91,11 +91,17 @@ def test_the_winner_under_another_rule_is_told(finished: Finished, store: Store)
 def test_another_winner_is_told_as_one(finished: Finished, store: Store) -> None:
     """By the objectives of the study, from what each trial would have measured."""
     record = lookup.record_of(store, store.get(finished.result.run_id))
-    answers = [
-        (number, record, (_outcome({}, 2, was), _outcome({"trainer.epochs": 1}, 1, then)))
-        for number, (was, then) in enumerate([(0.9, 0.5), (0.8, 0.7)])
+    rules = {(): (0.9, 0.8), (("trainer.epochs", 1),): (0.5, 0.7)}
+    outcomes = [
+        what_if._outcome(
+            Study(()).plan.objectives,
+            [
+                what_if.Candidate(number, record, _outcome(dict(changes), 2 - len(changes), value))
+                for number, value in enumerate(values)
+            ],
+        )
+        for changes, values in rules.items()
     ]
-    outcomes = [what_if._outcome(Study(()), answers, place) for place in (0, 1)]  # type: ignore[arg-type]
     found = what_if.StudyWhatIf(study="mine", outcomes=tuple(outcomes))
     assert [each.values["val_accuracy"] for each in outcomes] == [0.9, 0.7]
     assert found.sentences() == ("trainer.epochs=1: trial 1 wins instead of trial 0.",)

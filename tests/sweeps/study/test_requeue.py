@@ -1,23 +1,31 @@
 """A trial's slot goes back into the queue: once, in a safe order, with a trace."""
 
+import itertools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kills import DEAD, KilledError, die_before
 from optuna.trial import FrozenTrial, Trial, TrialState
-from plans import plan, study
+from plans import epoch, plan, study
 
+from cnn_sweeps.config import Config
+from cnn_sweeps.errors import StoppedError
+from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study import heartbeat, requeue
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, RETRIES, RUN_ID, slot_of
+from cnn_sweeps.sweeps.study.events import Event, State, TrialEnded
 from cnn_sweeps.sweeps.study.recovery import close_superseded, note_interruption, recover
 from cnn_sweeps.sweeps.study.retry import Retry, history, plain_history
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import Store
 
 STEPS = ("marked", "with its reason", "with its last heartbeat", "failed", "enqueued")
@@ -271,6 +279,45 @@ def test_a_training_that_no_job_is_long_enough_for_fails(
     assert state == "failed"
     assert told in str(reason)
     assert made.counts().finished == made.counts().total == 1
+
+
+OBJECTIVES = [
+    pytest.param({"val_loss": "minimize"}, id="reported"),
+    pytest.param({"val_loss": "minimize", "trainable_params": "minimize"}, id="several"),
+    pytest.param({"train_seconds": "minimize"}, id="none of epochs"),
+]
+
+
+def job(made: SweepStudy, epochs: int) -> tuple[State, str | None]:
+    """Let a worker train so many epochs before its scheduler ends the job."""
+    events: list[Event] = []
+
+    def train(
+        config: Config, *, trial: int, started: Callable[..., None], callbacks: Sequence[Any]
+    ) -> RunResult:
+        started("run", identify(config, "d" * 64))
+        for number, callback in itertools.product(range(1, epochs + 1), callbacks):
+            callback.on_epoch(epoch(number))
+        raise StoppedError("interrupted")
+
+    worker = Worker(study=made, execute=train, emit=events.append, job_ends=lambda: True)
+    assert worker.work(most=1) == 1
+    (ended,) = (event for event in events if isinstance(event, TrialEnded))
+    return ended.state, ended.reason
+
+
+@pytest.mark.parametrize("objectives", OBJECTIVES)
+def test_how_far_a_training_is_is_known_whatever_the_objectives(
+    tmp_path: Path, objectives: dict[str, str]
+) -> None:
+    """As long as it comes further it goes on; then five jobs are enough."""
+    made = study(tmp_path, plan(objectives=objectives))
+    made.enqueue({"model.filters": 4, "model.conv_blocks": 1})
+    for epochs in (0, 1, 1, 1, 1, 2, 3, *([3] * (requeue.MOST_IN_VAIN - 1))):
+        assert job(made, epochs)[0] == "requeued"
+    state, reason = job(made, 3)
+    assert state == "failed"
+    assert "within epoch 4" in str(reason)
 
 
 def test_a_training_that_comes_further_with_each_job_goes_on(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.data import free_memory
+from cnn_sweeps.data import control_groups
 from cnn_sweeps.sweeps.workers.deaths import UNKNOWN, Deaths
 
 
 @pytest.fixture
 def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the system counts the processes of a container that it has killed."""
-    monkeypatch.setattr(free_memory, "TREE", tmp_path)
-    monkeypatch.setattr(free_memory, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(control_groups, "TREE", tmp_path)
+    monkeypatch.setattr(control_groups, "GROUPS", tmp_path / "groups")
     (tmp_path / "groups").write_text("0::/")
     counter = tmp_path / "memory.events"
     counter.write_text("low 0\noom 4\noom_kill 3\n")

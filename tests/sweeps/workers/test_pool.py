@@ -20,7 +20,7 @@ from photographs import photographs
 from plans import plan, study
 from signals import heard
 
-from cnn_sweeps.data import free_memory
+from cnn_sweeps.data import control_groups, free_memory, look_again
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -119,6 +119,7 @@ def test_workers_have_the_images_that_the_sweep_has_looked_at(
     pets = str(photographs(tmp_path / "pets"))
     data = {"name": "image_folder", "path": pets, "image_size": [28, 28], "cache": str(tmp_path)}
     asked = plan(SIX, data=data, tracking={"tags": {MARK: str(tmp_path)}})
+    look_again()  # those of other tests are forgotten
     refuse_unfit(asked)
     made = filled(tmp_path, asked)
     steer(made, "handed")
@@ -165,8 +166,8 @@ def test_a_trial_that_wants_too_much_memory_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its retries its reason names memory and what to type; the other trials are done."""
-    monkeypatch.setattr(free_memory, "TREE", tmp_path)
-    monkeypatch.setattr(free_memory, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(control_groups, "TREE", tmp_path)
+    monkeypatch.setattr(control_groups, "GROUPS", tmp_path / "groups")
     (tmp_path / "groups").write_text("0::/")
     (tmp_path / "memory.max").write_text("450000000")
     (tmp_path / "memory.events").write_text("oom_kill 7\n")
