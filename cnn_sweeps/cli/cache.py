@@ -29,7 +29,7 @@ from cnn_sweeps.data.manifest import changed_files
 from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.composition.validate import compose_trajectories, text_behind
-from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.format import MB, pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
@@ -39,7 +39,6 @@ from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
 from cnn_sweeps.trajectories.shared import SharedStore
 
-MB = 10**6
 CACHE = "data.cache="
 OTHERS = "clear a shared store of what other users wrote, too"
 REMEDY = "damaged files are quarantined, and their epochs trained again when needed"

@@ -15,12 +15,11 @@ from cnn_sweeps.cli.trajectory_rows import (
     told_of,
 )
 from cnn_sweeps.errors import UnknownHashError
-from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.format import MB, pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.trajectories.shared import SharedEntry, SharedStore
 
-MB = 10**6
 COMMAND = "cnn-sweeps cache trajectory.store=FOLDER"
 REMEDY = "damaged files are quarantined, and given again by who has or trains them"
 

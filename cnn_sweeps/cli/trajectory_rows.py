@@ -5,12 +5,11 @@ from typing import Any
 
 from cnn_sweeps.errors import UnknownHashError
 from cnn_sweeps.provenance.identity import SHOWN
-from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.format import MB, pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say
 from cnn_sweeps.trajectories.entry import TrajectoryFolder
 
-MB = 10**6
 MOST_NAMED = 10
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.doctor.finding import Finding, Machine, existing_folder, fail, ok, warn
+from cnn_sweeps.text.format import MB
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import inspection, schema
 from cnn_sweeps.tracking.address import Address, resolve
@@ -24,7 +25,6 @@ ROOM = 0.5 * GB
 """Free bytes below which models and pictures of a sweep may not fit."""
 BLOCK = b"\0" * 4096
 
-MB = 10**6
 LARGE = 2_000 * MB
 """Bytes above which a database is not read through; that would take longer than the rest."""
 SECONDS = 3

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 MINUTE, HOUR = 60, 3600
+MB = 10**6
 
 HEADS = {
     "images_per_second": "images/s",

@@ -167,7 +167,7 @@ def _plainly(error: BaseException) -> str:
     if any("Invalid Host header" in str(cause) for cause in causes):  # against DNS rebinding
         return UNNAMED
     known = next(filter(None, map(_meaning, causes)), None)
-    return known or f"refuses: {hidden_in(first_line(error))}"
+    return known or f"refuses: {hidden_in(said_by(error))}"
 
 
 def _meaning(cause: BaseException) -> str | None:
@@ -198,7 +198,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def first_line(error: BaseException, limit: int = 300) -> str:
+def said_by(error: BaseException, limit: int = 300) -> str:
     """The first line of an error's message, or the name of its type if it has none."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -22,7 +22,7 @@ from cnn_sweeps.config.schema import Resize
 from cnn_sweeps.data.arrays import DEEPEST
 from cnn_sweeps.errors import ModelError, RecordError
 from cnn_sweeps.text.markdown import plain_text
-from cnn_sweeps.tracking.errors import first_line
+from cnn_sweeps.tracking.errors import said_by
 from cnn_sweeps.tracking.images import white_of
 from cnn_sweeps.tracking.params import tensor
 
@@ -283,7 +283,7 @@ def read_weights(folder: Path, model: "keras.Model") -> None:
             _check_arrays(file, limit)
             model.load_weights(file)
     except Exception as error:  # a damaged file may raise anything in three libraries
-        raise RecordError(f"{ARCHIVE} cannot be read: {first_line(error)}") from error
+        raise RecordError(f"{ARCHIVE} cannot be read: {said_by(error)}") from error
 
 
 def _check_arrays(file: str, limit: int) -> None:
@@ -363,7 +363,7 @@ def _copy(
     except Exception as error:  # a user's layer may raise anything here
         raise ModelError(
             f"The model cannot be stored, since Keras cannot make it again: "
-            f"{_lacking(model) or first_line(error)}\nAdd that, "
+            f"{_lacking(model) or said_by(error)}\nAdd that, "
             "or leave the model out with tracking.log_model=false."
         ) from error
 

@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
-from cnn_sweeps.tracking.errors import absence, first_line, is_away
+from cnn_sweeps.tracking.errors import absence, is_away, said_by
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,7 +82,7 @@ class Patience:
         now = time.monotonic()
         if self.away_since is None:
             self.away_since = now
-            what = hidden_in(first_line(cause, 160))
+            what = hidden_in(said_by(cause, 160))
             self.say(f"Waiting for up to {self.seconds:g} s (tracking.patience): {what}")
         return now - self.away_since < self.seconds
 

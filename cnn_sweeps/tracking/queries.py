@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.text.argument_names import option
-from cnn_sweeps.tracking.errors import first_line
+from cnn_sweeps.text.suggestions import did_you_mean
+from cnn_sweeps.tracking.errors import said_by
 from cnn_sweeps.tracking.names import PARENT, STUDY_NAME
 from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.selection import Selection
@@ -64,8 +64,7 @@ def _ids(store: Store, experiment: str | None) -> list[str]:
     """The ids of all active experiments, or of one."""
     ids = store.experiments()
     if experiment is not None and experiment not in ids:
-        near = get_close_matches(experiment, ids, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(experiment, ids)
         raise ConfigError(
             f"there is no experiment {experiment!r} in {store.address}.{hint}\n"
             f"There are: {', '.join(sorted(ids))}"
@@ -81,7 +80,7 @@ def _readable(where: str) -> Iterator[None]:
     except StoreError as error:
         if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
             raise
-        reason = first_line(error.__cause__ or error)
+        reason = said_by(error.__cause__ or error)
         raise ConfigError(
             f"{option('where')} {where!r} cannot be read: {reason}\n{SYNTAX}"
         ) from error

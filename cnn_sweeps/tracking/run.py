@@ -19,7 +19,7 @@ from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address, local_folder
-from cnn_sweeps.tracking.errors import as_store_error, first_line
+from cnn_sweeps.tracking.errors import as_store_error, said_by
 from cnn_sweeps.tracking.models import Pictures, Portable, digests
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
@@ -351,8 +351,8 @@ def verdict(error: BaseException) -> tuple[str, dict[str, object]]:
             why = {PRUNED_EPOCH: error.epoch, "pruned_reason": error.reason}
             return "KILLED", {STATE: "pruned", **why}
         case StoppedError():
-            return "KILLED", {STATE: "stopped", "stopped_reason": first_line(error)}
+            return "KILLED", {STATE: "stopped", "stopped_reason": said_by(error)}
         case Exception():
-            why = {"error": hidden_in(first_line(error)), "error_type": type(error).__name__}
+            why = {"error": hidden_in(said_by(error)), "error_type": type(error).__name__}
             return "FAILED", {STATE: "failed", **why}
     return "KILLED", {STATE: "stopped"}

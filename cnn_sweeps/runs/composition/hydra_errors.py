@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from pathlib import Path
 from traceback import walk_tb
 
@@ -21,6 +20,7 @@ from cnn_sweeps.config.fields import find
 from cnn_sweeps.errors import CnnSweepsError, ConfigError
 from cnn_sweeps.runs.composition import override_errors, validate, yaml_errors
 from cnn_sweeps.text.format import first_line
+from cnn_sweeps.text.suggestions import did_you_mean
 
 NO_MAPPING = re.compile(r"primary config '(.*)' must be a DictConfig")
 """What Hydra says of a primary config that is a list."""
@@ -151,8 +151,7 @@ def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
         return (
             f"{text} stands behind its arguments.\n  Type the command first: cnn-sweeps {text} ..."
         )
-    near = get_close_matches(text, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(text, known)
     return (
         f"{text!r} is neither a command ({', '.join(known)}) nor KEY=VALUE.{hint}\n"
         f"  Type, for example, cnn-sweeps model.filters=32, or cnn-sweeps --help"
@@ -164,8 +163,7 @@ def _explain_option(error: MissingConfigException) -> str:
     options = error.options or _options(group)  # Hydra tells none of an option in a list
     if not options:
         return first_line(error)
-    near = get_close_matches(option, options, n=1)
-    hint = f" Did you mean {group}={near[0]}?" if near else ""
+    hint = did_you_mean(option, options, before=f"{group}=")
     if find((group, option), {}).key == f"{group}.{option}":
         hint = f" Type {group}.{option}=VALUE for the key of that name."
     return (

@@ -1,11 +1,11 @@
 """The parameters of Optuna's samplers and pruners, checked before a sweep begins."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import NoneType
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.suggestions import aside
 
 Types = tuple[type, ...]
 """What a parameter takes."""
@@ -34,7 +34,7 @@ def check_parameters(
         if key not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise ConfigError(
-                f"The {kind} `{name}` has no parameter `{key}`{did_you_mean(key, known)}; {has}."
+                f"The {kind} `{name}` has no parameter `{key}`{aside(key, known)}; {has}."
             )
         invalid = f"hydra.sweeper.{kind}.{key}={value} is invalid;"
         if not _fits(value, known[key]):
@@ -47,9 +47,3 @@ def check_parameters(
 def _fits(value: Any, types: Types) -> bool:
     """Whether a value is of one of the types; a boolean is no number, a whole number a float."""
     return type(value) in types or (type(value) is int and float in types)
-
-
-def did_you_mean(given: str, known: Mapping[str, Any]) -> str:
-    """A question for the nearest of the known names; nothing where none is near."""
-    near = get_close_matches(given, known, n=1)
-    return f" (did you mean `{near[0]}`?)" if near else ""

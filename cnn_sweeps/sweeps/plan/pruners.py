@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters, did_you_mean
+from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters
+from cnn_sweeps.text.suggestions import aside
 from cnn_sweeps.training.epoch import EPOCH_METRICS, Epoch
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class PrunerSpec:
         name = plain.pop("name", "none")
         if name not in PRUNERS:
             raise ConfigError(
-                f"There is no pruner `{name}`{did_you_mean(str(name), PRUNERS)}; "
+                f"There is no pruner `{name}`{aside(str(name), PRUNERS)}; "
                 f"type hydra/sweeper/pruner= one of {', '.join(PRUNERS)}."
             )
         check_parameters("pruner", name, plain, options(name), LEAST)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
-from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters, did_you_mean
+from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters
 from cnn_sweeps.sweeps.plan.proposal import Proposal
 from cnn_sweeps.sweeps.space.space import Space
+from cnn_sweeps.text.suggestions import aside
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -156,7 +157,7 @@ class SamplerSpec:
         name, own = plain.pop("name", "auto"), plain.pop("seed", None)
         if name not in SAMPLERS:
             raise ConfigError(
-                f"There is no sampler `{name}`{did_you_mean(str(name), SAMPLERS)}; "
+                f"There is no sampler `{name}`{aside(str(name), SAMPLERS)}; "
                 f"type hydra/sweeper/sampler= one of {', '.join(SAMPLERS)}."
             )
         if own is not None and (type(own) is not int or not 0 <= own < 2**32):

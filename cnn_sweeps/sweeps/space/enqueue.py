@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from cnn_sweeps.errors import ConfigError
@@ -12,6 +11,7 @@ from cnn_sweeps.sweeps.space.overrides import read_override, value_of
 from cnn_sweeps.sweeps.space.space import Space
 from cnn_sweeps.sweeps.space.value import Label
 from cnn_sweeps.text.dotted import dotted
+from cnn_sweeps.text.suggestions import aside
 
 Entry = str | Sequence[str] | Mapping[str, Any]
 """`model.filters=32 model.conv_blocks=2`, a list of such overrides, or a mapping."""
@@ -107,9 +107,7 @@ def _values(entry: Entry, swept: set[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _unknown(name: str, swept: Mapping[str, Dimension]) -> ConfigError:
-    near = get_close_matches(name, swept, n=1)
-    meant = f" (did you mean `{near[0]}`?)" if near else ""
     return ConfigError(
-        f"`{name}` is not swept{meant}; an entry sets {', '.join(swept)}. "
+        f"`{name}` is not swept{aside(name, swept)}; an entry sets {', '.join(swept)}. "
         f"Set what is the same in every trial once: {name}=VALUE."
     )

@@ -3,13 +3,13 @@
 import signal
 
 from cnn_sweeps.data import free_memory
+from cnn_sweeps.text.format import MB
 
 UNKNOWN = 255
 """Exit code of a process where the one that it was forked from was killed before it."""
 KILLED = (-signal.SIGKILL, UNKNOWN, None)
 """Exit codes that a lack of memory may have caused; None of a process that did not begin."""
 NOT_STARTED = "could not be started: the process that it is forked from is gone"
-MB = 1_000_000
 
 
 class Deaths:
