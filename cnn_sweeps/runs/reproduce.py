@@ -111,13 +111,12 @@ def reproduce(
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)
         with recorded_flags(record.environment) as overridden:
-            run_id = _trained(record, config, store)
+            again = _trained(record, config, store)
+    verdict = compare(record, again, tolerance=tolerance)
     with patient(config.tracking.patience, say=speaker()):  # the training is not lost now
-        again = lookup.record_of(store, store.get(run_id))
-        verdict = compare(record, again, tolerance=tolerance)
-        _tag(store, run_id, {VERDICT: str(verdict)})
+        _tag(store, again.run_id, {VERDICT: str(verdict)})
         if beside:
-            linked = {REPRODUCED_BY: run_id, REPRODUCTION_VERDICT: verdict.kind}
+            linked = {REPRODUCED_BY: again.run_id, REPRODUCTION_VERDICT: verdict.kind}
             _tag(store, record.run_id, linked)
     return Reproduction(
         recorded=record,
@@ -143,10 +142,10 @@ def _refuse_stopped(record: Record) -> None:
         )
 
 
-def _trained(record: Record, config: Config, store: Store) -> str:
+def _trained(record: Record, config: Config, store: Store) -> Record:
     """Train the restored config and log it as a run that names the one that it reproduces.
 
-    The test split is scored if it was then. Returned is the id of that run.
+    The test split is scored if it was then.
 
     Raises:
         DataError: the images are missing, or are not those of the run.
@@ -167,7 +166,8 @@ def _trained(record: Record, config: Config, store: Store) -> str:
         ),
         recorded=record.config,
     )
-    return result.run_id
+    with patient(config.tracking.patience, say=speaker()):
+        return lookup.record_of(store, store.get(result.run_id))
 
 
 def _tag(store: Store, run_id: str, tags: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ def test_a_verdict_waits_for_a_server_that_is_away(
 ) -> None:
     """The training has ended, and would be lost."""
     run_id, refused = finished.result.run_id, list[str]()
-    monkeypatch.setattr("cnn_sweeps.runs.reproduce._trained", lambda *_: run_id)
+    monkeypatch.setattr("cnn_sweeps.runs.reproduce._trained", lambda known, *_: known)
     client = home.client._tracking_client
     log = client.log_batch
 
