@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
+from cnn_sweeps.data.files import expand_user
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 
@@ -104,8 +105,28 @@ def _absolute(uri: str) -> tuple[str, Path]:
             f"The tracking URI {without_password(uri)!r} names no file, so nothing would be "
             "stored. Type tracking.uri=sqlite:///FILE.db, or leave it out."
         )
+    check_path("tracking.uri", uri)
     path = _openable(Path(name).absolute())
     return f"{prefix}:///{path}{mark}{options}", path
+
+
+def check_path(key: str, uri: str) -> None:
+    """Refuse a SQLite URI whose path would name a folder called `~` or `file:`.
+
+    Args:
+        key: the setting that has it.
+        uri: what was typed.
+
+    Raises:
+        StoreError: it does.
+    """
+    name = uri.partition(":///")[2].partition("?")[0]
+    if uri.startswith("sqlite") and name.startswith(("~", "file:")):
+        whole = expand_user(Path(name.removeprefix("file:"))).absolute()
+        raise StoreError(
+            f"{key}={uri} names a folder called {name.partition('/')[0]} in the current one.\n"
+            f"  Type {key}=sqlite:///{whole}"
+        )
 
 
 def _is_relative(uri: str) -> bool:

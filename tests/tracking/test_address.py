@@ -93,6 +93,12 @@ def test_message_hides_the_password() -> None:
         pytest.param("file:///data/mlruns", "Type tracking.dir=FOLDER", id="file"),
         pytest.param("ftp://host/x", "known are sqlite://, postgresql://", id="scheme"),
         pytest.param("sqlite://", "tracking.uri=sqlite:///FILE.db", id="sqlite-no-file"),
+        pytest.param("sqlite:///~/x.db", "called ~ .*\n.*=sqlite:////.*/x.db", id="sqlite-home"),
+        pytest.param(
+            "sqlite:///file:/a/x.db?mode=ro&uri=true",
+            "called file: .*\n.*=sqlite:////a/x.db",
+            id="file",
+        ),
         pytest.param("sqlite:///:memory:", "nothing would be stored", id="sqlite-memory"),
         pytest.param("sqlite:////data/a%20b/x.db", "Choose another folder", id="sqlite-percent"),
     ],

@@ -1,7 +1,8 @@
 """A host where everything fails, which would take the trials that other hosts could train.
 
 Failing is quicker than training, and a failed trial is not retried. So a worker whose host has
-failed several trials in a row, while others have trained some, leaves the rest to them.
+failed several trials in a row, while others train some, leaves the rest to them. The last host
+goes on if it has ever trained one: then it may be the trials.
 """
 
 from operator import itemgetter
@@ -29,20 +30,22 @@ def refuse_broken_host(study: TrialQueue, owner: Owner) -> None:
         StoreError: as many as `hydra.sweeper.max_failures` have, for no fault of their own.
     """
     host = host_of({OWNER: owner.to_json()})
-    own, others = [], False
+    own, elsewhere = list[FrozenTrial](), set[TrialState]()
     for trial in study.optuna_study.get_trials(deepcopy=False):
         if REPLACED in trial.user_attrs:
             continue
         if host_of(trial.user_attrs) == host:
             own.append(trial)
-        elif trial.state in (*SCORED, TrialState.RUNNING):
-            others = True
+        elif OWNER in trial.user_attrs:
+            elsewhere.add(trial.state)
+    works = any(trial.state in SCORED for trial in own)
+    able = TrialState.RUNNING in elsewhere or not (works or elsewhere.isdisjoint(SCORED))
     failed = _failures_in_a_row(own)
-    if others and len(failed) >= (study.attribute(FAILURES_ALLOWED) or Budget.max_failures):
+    if able and len(failed) >= (study.attribute(FAILURES_ALLOWED) or Budget.max_failures):
         last = first_line(failed[0].user_attrs.get(REASON, "")).rstrip(".")
         raise StoreError(
-            f"{pluralize(len(failed), 'trial')} in a row failed on the host {host}, and other "
-            f"hosts have trained some of {study.address.name}: {last}.\n"
+            f"{pluralize(len(failed), 'trial')} in a row failed on the host {host}, and others "
+            f"train those of {study.address.name}: {last}.\n"
             "  Fix this host and start it again, or type a larger hydra.sweeper.max_failures."
         )
 

@@ -22,6 +22,7 @@ from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
+from cnn_sweeps.tracking.address import check_path
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 
@@ -74,7 +75,9 @@ class StudyAddress:
 
         Raises:
             ConfigError: nobody knows the home that is meant.
+            StoreError: it is the URL of a file in a folder called `~`, or `file:`.
         """
+        check_path("hydra.sweeper.storage", self.storage)
         if self.storage.startswith("~"):
             path = checked_home("hydra.sweeper.storage", Path(self.storage))
             object.__setattr__(self, "storage", str(path))

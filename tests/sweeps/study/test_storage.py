@@ -66,6 +66,8 @@ def test_a_study_and_its_log_lie_in_the_home_folder(
     assert log.path == str(tmp_path / "lab.log")
     with pytest.raises(ConfigError, match=r"hydra\.sweeper\.storage=~nobody-here/x .* whole path"):
         StudyAddress(storage="~nobody-here/x", name="x")
+    with pytest.raises(StoreError, match=rf"called ~ in .*\n.*=sqlite:///{tmp_path}/x.db"):
+        StudyAddress(storage="sqlite:///~/x.db", name="x")
     with pytest.raises(ConfigError, match=r"tracking\.dir=~nobody-here/x .* whole path"):
         compose_tracking(["tracking.dir='~nobody-here/x'"])
 

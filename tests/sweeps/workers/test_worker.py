@@ -294,33 +294,39 @@ def test_a_database_that_goes_away_in_a_training_costs_no_trial(tmp_path: Path) 
     assert not made.trials(TrialState.FAIL)
 
 
+BROKEN = OSError("CUDA_ERROR_NO_DEVICE")
+
+
 @pytest.mark.parametrize(
-    ("error", "elsewhere", "failed"),
+    ("error", "here", "elsewhere", "failed"),
     [
-        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), True, 3, id="a broken host"),
-        pytest.param(OSError("CUDA_ERROR_NO_DEVICE"), False, 11, id="the only host"),
-        pytest.param(ConfigError("it does not fit"), True, 10, id="trials that fit nowhere"),
-        pytest.param(DivergedError("NaN"), True, 10, id="trials that diverge"),
+        pytest.param(BROKEN, 1, "running", 3, id="while another one trains"),
+        pytest.param(BROKEN, 0, "complete", 3, id="after another one has trained"),
+        pytest.param(BROKEN, 1, "complete", 10, id="the last one that is left"),
+        pytest.param(BROKEN, 2, "", 10, id="the only one"),
+        pytest.param(ConfigError("it does not fit"), 1, "running", 10, id="fit nowhere"),
+        pytest.param(DivergedError("NaN"), 1, "running", 10, id="diverge anywhere"),
     ],
 )
 def test_a_host_that_only_fails_leaves_the_queue_to_others(
-    tmp_path: Path, error: Exception, elsewhere: bool, failed: int
+    tmp_path: Path, error: Exception, here: int, elsewhere: str, failed: int
 ) -> None:
     """Failing is quicker than training; an earlier success here does not let it go on."""
     made = study(tmp_path, plan({"model.dense_units": "range(8,20)"}))
     fill_queue(made, Budget())
     made.optuna_study.set_user_attr(FAILURES_ALLOWED, 3)
-    Worker(study=made, execute=instant).work(most=1)
-    broken = SweepStudy.load(made.address)
+    Worker(study=made, execute=instant).work(most=here)
     if elsewhere:
-        in_hand(made, Owner(host="other:boot", pid=1, started="1"))
+        other = in_hand(made, Owner(host="other:boot", pid=1, started="1"))
+        if elsewhere == "complete":
+            made.done(other, [0.5])
 
     def fail(config: Config, **_: Any) -> Any:
         raise error
 
     refused = pytest.raises(StoreError, match=r"3 trials in a row failed on the host .*NO_DEVICE")
     with refused if failed == 3 else nullcontext():
-        Worker(study=broken, execute=fail).work()
+        Worker(study=SweepStudy.load(made.address), execute=fail).work()
     assert len(made.trials(TrialState.FAIL)) == failed
 
 
