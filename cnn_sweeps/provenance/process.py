@@ -54,8 +54,8 @@ class Owner:
         return cls(**known, machine=plain.get("machine", ""))  # earlier versions have not said it
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, to be stored with a trial."""
-        return asdict(self)
+        """Plain values, to be stored with a trial; without a machine as earlier versions did."""
+        return {name: value for name, value in asdict(self).items() if value or name != "machine"}
 
     @property
     def is_here(self) -> bool:
