@@ -60,8 +60,10 @@ def forget_digests(store: Store, run: RunRecord) -> None:
 
 def pictures_with(stored: dict[str, Any]) -> Pictures:
     """What is read of a run that stored this of its images."""
-    store: Any = SimpleNamespace(read_text=lambda *_: json.dumps(stored))
-    return stored_model.stored_pictures(store, record())
+    store: Any = SimpleNamespace()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_model.artifacts, "read_bytes", lambda *_: json.dumps(stored).encode())
+        return stored_model.stored_pictures(store, record())
 
 
 def promoted(store: Store, run: RunRecord, *more: str) -> int:
