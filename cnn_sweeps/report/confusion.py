@@ -57,7 +57,9 @@ def rows(found: Evaluation) -> list[Row]:
         Row(
             name=each.name,
             cells=tuple(
-                _cell(found.confusion[r][c], shares[r][c], most, right=r == c, known=each.support > 0)
+                _cell(
+                    found.confusion[r][c], shares[r][c], most, right=r == c, known=each.support > 0
+                )
                 for c in range(len(shares))
             ),
         )
