@@ -36,6 +36,7 @@ CHECKS: Mapping[str, Check] = {
     "studies": leftovers.studies,
     "trajectories": leftovers.trajectories,
     "processors": machine.processors,
+    "kernels": machine.kernels,
     "memory": machine.memory,
     "limits": machine.limits,
     "text": machine.text,

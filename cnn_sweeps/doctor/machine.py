@@ -12,7 +12,7 @@ from pathlib import Path
 from cnn_sweeps.data import free_memory
 from cnn_sweeps.data.cores import cores, cpu_share, visible_cores
 from cnn_sweeps.doctor.finding import Finding, Machine, ok, warn
-from cnn_sweeps.provenance import devices
+from cnn_sweeps.provenance import devices, onednn
 from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES, fitting_workers
 from cnn_sweeps.text.format import pluralize
@@ -49,6 +49,16 @@ def processors(machine: Machine) -> Iterator[Finding]:
                 "from those of runs without it",
                 f"If unintended: unset {name}",
             )
+
+
+def kernels(machine: Machine) -> Iterator[Finding]:
+    """Whether TensorFlow takes kernels that can crash a training."""
+    if onednn.is_on(machine.environ):
+        yield warn(
+            "TensorFlow uses oneDNN here, which is fast, but may crash residual networks of width "
+            "8 (SIGSEGV or SIGABRT)",
+            f"For such a network type {onednn.WITHOUT} in front of the command.",
+        )
 
 
 def memory(_machine: Machine) -> Iterator[Finding]:

@@ -179,7 +179,7 @@ class Environment:
             loss: see above.
             beside: those of `NETWORKS` that make the network.
         """
-        cpu, flags = _processor()
+        cpu, flags = processor()
         devices, intra, inter = _tensorflow()
         commit, dirty = checkout.commit()
         return cls(
@@ -406,7 +406,7 @@ def versions_of(packages: tuple[str, ...]) -> Mapping[str, str]:
     return found
 
 
-def _processor() -> tuple[str, tuple[str, ...]]:
+def processor() -> tuple[str, tuple[str, ...]]:
     """The processor's name and its flags; the flags are known on Linux only.
 
     Read here since psutil tells neither.

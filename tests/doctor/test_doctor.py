@@ -21,7 +21,7 @@ from cnn_sweeps.data.cores import visible_cores
 from cnn_sweeps.doctor import data, finding, installation, leftovers, machine, storage
 from cnn_sweeps.doctor.finding import Check, Finding, Machine
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.provenance import process
+from cnn_sweeps.provenance import environment, process
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.tracking import Store, inspection
 from cnn_sweeps.tracking.server import version_of
@@ -397,6 +397,30 @@ def test_more_threads_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told = " ".join(what for level, what in found(machine.processors, at) if level == "warn")
     assert "trainer.threads=8" in told
     assert "OMP_NUM_THREADS=64" in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "switch", "expected"),
+    [
+        ("fma avx512_vnni", {}, ["warn"]),
+        ("fma amx_tile", {}, ["warn"]),
+        ("fma avx2", {}, []),
+        ("fma avx512_vnni", {"TF_ENABLE_ONEDNN_OPTS": "0"}, []),
+        ("fma avx2", {"TF_ENABLE_ONEDNN_OPTS": "1"}, ["warn"]),
+    ],
+    ids=["vnni", "amx", "older", "off", "on"],
+)
+def test_kernels_that_may_crash(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    switch: dict[str, str],
+    expected: list[str],
+) -> None:
+    """TensorFlow takes oneDNN's by itself on newer processors, and where it is told to."""
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr(environment, "CPUINFO", tmp_path / "cpuinfo")
+    assert levels(machine.kernels, looked(tmp_path, switch)) == expected
 
 
 @pytest.mark.parametrize(("cuda", "level"), [(True, "ok"), (False, "warn")])

@@ -3,12 +3,15 @@
 import signal
 
 from cnn_sweeps.data import free_memory
+from cnn_sweeps.provenance import onednn
 from cnn_sweeps.text.format import MB
 
 UNKNOWN = 255
 """Exit code of a process where the one that it was forked from was killed before it."""
 KILLED = (-signal.SIGKILL, UNKNOWN, None)
 """Exit codes that a lack of memory may have caused; None of a process that did not begin."""
+CRASHES = ("SIGSEGV", "SIGABRT")
+"""How native code that has corrupted memory ends."""
 NOT_STARTED = "could not be started: the process that it is forked from is gone"
 
 
@@ -57,4 +60,13 @@ def _in_words(exitcode: int | None) -> str:
     number = -exitcode
     known = number in set(signal.Signals)
     name = signal.Signals(number).name if known else f"signal {number}"
-    return f"was killed by {name}{' (crash in native code)' if name == 'SIGSEGV' else ''}"
+    return f"was killed by {name}{_crash() if name in CRASHES else ''}"
+
+
+def _crash() -> str:
+    if not onednn.is_on():
+        return " (crash in native code)"
+    return (
+        f" (crash in native code; type {onednn.WITHOUT} in front of the command to train without "
+        "oneDNN, whose kernels may crash small residual networks)"
+    )

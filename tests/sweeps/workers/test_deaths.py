@@ -47,9 +47,21 @@ def test_fewer_workers_are_named(counter: Path, workers: int, fewer: int) -> Non
     [(3, "exited with code 3"), (-11, "was killed by SIGSEGV (crash in native code)")],
 )
 def test_other_deaths_have_nothing_to_do_with_memory(
-    counter: Path, exitcode: int, said: str
+    counter: Path, monkeypatch: pytest.MonkeyPatch, exitcode: int, said: str
 ) -> None:
     """Whatever the system counts meanwhile."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     deaths = Deaths(workers=1)
     counter.write_text("oom_kill 4")
     assert deaths.cause(exitcode) == (said, False)
+
+
+@pytest.mark.parametrize("exitcode", [-6, -11])
+def test_a_crash_with_onednn_says_how_to_train_without(
+    monkeypatch: pytest.MonkeyPatch, exitcode: int
+) -> None:
+    """Its kernels corrupt memory in small residual networks; other signals are none of theirs."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    deaths = Deaths(workers=1)
+    assert "type TF_ENABLE_ONEDNN_OPTS=0 in front of the command" in deaths.cause(exitcode)[0]
+    assert "ONEDNN" not in deaths.cause(-15)[0]
