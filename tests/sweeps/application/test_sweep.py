@@ -296,6 +296,7 @@ def test_dry_run_launches_and_leaves_nothing(
             "Type hydra/launcher=joblib",
             id="ray",
         ),
+        pytest.param(["x=choice(2,3)"], "x is swept twice (choice(1,2) and", id="twice"),
         pytest.param(["nosuch=choice(1,2)"], "nosuch", id="key"),
         pytest.param(["hydra.sweeper.objectives={a: minimize}"], "returned None", id="no value"),
     ],
