@@ -9,7 +9,6 @@ from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
 from cnn_sweeps.figures import learning_curves_png
@@ -17,7 +16,7 @@ from cnn_sweeps.figures.choices import FIGURES, NOTEBOOK, Choices
 from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.runs.recorded.verdict import FINAL_METRICS
-from cnn_sweeps.runs.restore import check_images, reopened
+from cnn_sweeps.runs.restore import recorded_images, reopened
 from cnn_sweeps.runs.use.loaded import LoadedRun
 from cnn_sweeps.tracking import notes
 from cnn_sweeps.tracking.names import CURVES_FILE
@@ -121,8 +120,7 @@ def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
     with quiet_stderr():
         from cnn_sweeps.figures import gallery  # noqa: PLC0415 -- TensorFlow
         from cnn_sweeps.runs import stored_model  # noqa: PLC0415
-    dataset = load_cached(config.data)
-    check_images(record, dataset.digest)
+    dataset = recorded_images(record, config)
     choices = Choices(
         images=asked.images,
         filter=asked.filter,

@@ -85,7 +85,11 @@ def app(composed: DictConfig) -> dict[str, float]:
 
     output.warn_of_little_memory(workers=False)
     store = Store.open(config.tracking)
-    result = run_in(store, config)
+    try:
+        result = run_in(store, config)
+    except KeyboardInterrupt:
+        output.run_interrupted(config)
+        raise
     output.run_ended(result, store)
     return dict(result.metrics)
 

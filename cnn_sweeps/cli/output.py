@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from cnn_sweeps.data import free_memory
+from cnn_sweeps.errors import CnnSweepsError
 from cnn_sweeps.text.format import pluralize, rounded
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.results import Results
@@ -17,6 +19,7 @@ from cnn_sweeps.text.terminal import Output, say, warn
 from cnn_sweeps.training.epoch import EPOCH_METRICS
 
 if TYPE_CHECKING:
+    from cnn_sweeps.config.schema import Config
     from cnn_sweeps.runs.result import RunResult
     from cnn_sweeps.sweeps.dry_run import DryRun
     from cnn_sweeps.tracking import RunRecord, Store
@@ -107,6 +110,16 @@ def run_ended(result: "RunResult", store: "Store") -> None:
     for line in (*result.notices, *result.left_out):
         out.print(f"  {line}", soft_wrap=True)
     next_commands(out, result.identity.short, store)
+
+
+def run_interrupted(config: "Config") -> None:
+    """Print how far a single run came, and how to go on; nothing where no epoch is stored."""
+    from cnn_sweeps.runs.stored_epochs import stored_epochs  # noqa: PLC0415 -- MLflow
+
+    with suppress(CnnSweepsError):  # that it was interrupted is all there is to say
+        if stored := stored_epochs(config):
+            epochs = pluralize(config.trainer.epochs, "epoch")
+            say(f"Stopped with {stored} of {epochs} stored. Run the same command to resume.")
 
 
 def averaged_line(training: "TrainingResult") -> str:

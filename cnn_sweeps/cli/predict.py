@@ -29,7 +29,7 @@ def main(typed: list[str]) -> int:
     asked = _parser().read(typed)
     names = list(asked.names)
     name = None if asked.run_id else names.pop(0)
-    files = picture_files([Path(each) for each in names])  # before TensorFlow is imported
+    files = _once(picture_files([Path(each) for each in names]))  # before TensorFlow is imported
     run = api.load(name, *asked.overrides, run_id=asked.run_id)
     found = run.predict(files, trust=asked.trust)
     if asked.json:
@@ -63,6 +63,14 @@ def _parser() -> Arguments:
     made.add_forms("them")
     made.add_trust()
     return made
+
+
+def _once(files: list[Path]) -> list[Path]:
+    """Each file in its first place, however often it was named, by itself or by its folders."""
+    found: dict[Path, Path] = {}
+    for file in files:
+        found.setdefault(file.absolute(), file)
+    return list(found.values())
 
 
 def _show(found: Predictions, top: int) -> None:

@@ -146,7 +146,7 @@ class Evaluation:
         )
 
     def class_table(self) -> Table:
-        """A row for each class, with 95 % intervals."""
+        """A row for each class, with 95 % intervals; without scores where it has no images."""
         scores = {"precision": "precision", "recall": "recall", "F1": "f1"}
         head = [part for name in scores for part in (name, f"{name} 95 %")]
         rows = []
@@ -155,7 +155,8 @@ class Evaluation:
             for name in scores.values():
                 ends = each.intervals.get(name)
                 interval = f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
-                cells += [rounded(getattr(each, name)), interval]
+                score = rounded(getattr(each, name)) if each.support else ""
+                cells += [score, interval]
             rows.append((*cells, f"{each.support:,}"))
         return Table(
             head=("class", *head, "images"),

@@ -27,7 +27,7 @@ def class_scores(evaluation: Evaluation, about: str) -> "Figure":
         about: the name of the run.
     """
     every = evaluation.classes
-    shown = every if len(every) <= MOST else sorted(every, key=lambda each: each.f1)[:MOST]
+    shown = every if len(every) <= MOST else sorted(every, key=_rank)[:MOST]
     names = style.shorten_names([each.name for each in shown], LETTERS)
     which = f"the {len(shown)} of {len(every)} classes with the lowest F1 · " * (shown != every)
     with style.figure_style():
@@ -44,6 +44,11 @@ def class_scores(evaluation: Evaluation, about: str) -> "Figure":
                 labels = [f"{n}  ({each.support:,})" for n, each in zip(names, shown, strict=True)]
                 axes.set_yticks(range(len(shown)), labels)
     return figure
+
+
+def _rank(each: ClassScore) -> tuple[bool, float]:
+    """The lowest F1 first, classes without images last."""
+    return not each.support, each.f1
 
 
 def _panel(

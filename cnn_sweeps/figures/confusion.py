@@ -123,12 +123,16 @@ def _name_sides(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def _write_cells(axes: "Axes", counts: Counts) -> None:
-    """The numbers of each cell that is not empty, as far as there is room."""
+    """The numbers of each cell that is not empty, as far as there is room.
+
+    The diagonal has one also where it is 0, unless the class has no images.
+    """
     if len(counts) > SHARES:
         return
     shares, colours = _shares(counts), _colours(counts)
     both = len(counts) <= BOTH
-    for row, column in np.argwhere((counts > 0) | np.eye(len(counts), dtype=bool)):
+    known = counts.any(axis=1, keepdims=True)
+    for row, column in np.argwhere((counts > 0) | (np.eye(len(counts), dtype=bool) & known)):
         share = f"{100 * shares[row, column]:.0f}"
         if both:
             share = f"{shares[row, column]:.1%}".replace("100.0%", "100%")

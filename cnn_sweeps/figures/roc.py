@@ -44,7 +44,9 @@ def _figure(
         return "fewer than two classes have images"
     with style.figure_style():
         images = f"{evaluation.images:,} {SPLITS[evaluation.split]} images"
-        figure = style.new(1100, 780, f"{title}: {images}", f"{about} · {key(curves)}")
+        without = len(evaluation.classes) - len(curves)
+        told = f"{about} · {key(curves)}" + f" · classes without images: {without}" * (without > 0)
+        figure = style.new(1100, 780, f"{title}: {images}", told)
         axes = style.place(figure, 90, style.HEAD + 20, 600, 600)
         draw(axes, curves)
         axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1))

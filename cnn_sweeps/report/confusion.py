@@ -57,7 +57,9 @@ def rows(found: Evaluation) -> list[Row]:
         Row(
             name=each.name,
             cells=tuple(
-                _cell(found.confusion[r][c], shares[r][c], most, right=r == c)
+                _cell(
+                    found.confusion[r][c], shares[r][c], most, right=r == c, known=each.support > 0
+                )
                 for c in range(len(shares))
             ),
         )
@@ -65,11 +67,11 @@ def rows(found: Evaluation) -> list[Row]:
     ]
 
 
-def _cell(count: int, share: float, most: float, *, right: bool) -> Cell:
+def _cell(count: int, share: float, most: float, *, right: bool, known: bool) -> Cell:
     # The root lifts what is small: one mistake in a hundred is still to be seen.
     strength = share if right else math.sqrt(share / (most or 1))
     return Cell(
-        count=f"{count:,}" if count or right else "",
+        count=f"{count:,}" if count or (right and known) else "",
         share=f"{share:.1%}".replace("100.0%", "100%"),
         right=right,
         colour=f"rgb({RIGHT if right else WRONG} / {STRONGEST * strength:.2f})",

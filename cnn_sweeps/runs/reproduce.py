@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cnn_sweeps.config.schema import Config, Tracking
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.runs.recorded.record import Record, check_finished, verify
 from cnn_sweeps.runs.recorded.verdict import FINAL_METRICS, Verdict, compare, remarks
 from cnn_sweeps.runs.restore import (
-    check_images,
+    check_images_there,
     importable_source,
     not_recorded,
     recorded_flags,
+    recorded_images,
     restored_config,
 )
 from cnn_sweeps.text.terminal import speaker
@@ -107,6 +107,7 @@ def reproduce(
     _refuse_stopped(record)
     config = restored_config(record, tracking, list(places))
     with importable_source(record, trust=trust, to_train=True) as laid:
+        check_images_there(config)
         validate.check(config)
         foreign = not_recorded(record)
         store = beside or Store.open(tracking)
@@ -154,8 +155,7 @@ def _trained(record: Record, config: Config, store: Store) -> Record:
         from cnn_sweeps.runs.run import TrialContext, run  # noqa: PLC0415 -- TensorFlow
 
     with reading_bar(config.trainer.progress):
-        digest = load_cached(config.data).digest
-    check_images(record, digest)
+        recorded_images(record, config)
     scored = any(name in record.metrics for name in FINAL_METRICS)
     result = run(
         config,

@@ -14,9 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from cnn_sweeps import data
 from cnn_sweeps.config.fields import locations
 from cnn_sweeps.config.schema import Config, Model, Tracking, own_network
 from cnn_sweeps.data.cores import cores
+from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError, DataError, RecordError
 from cnn_sweeps.models import custom
 from cnn_sweeps.models.pretrained import KEY
@@ -84,19 +86,38 @@ def _log_model(recorded: Tracking, here: Tracking) -> bool | Literal["auto"]:
     return here.log_model if here.log_model is True else recorded.log_model
 
 
-def check_images(record: Record, digest: str) -> None:
-    """Refuse images that are not those of the run.
+def check_images_there(config: Config) -> None:
+    """Refuse a recorded path with nothing under it, and say that another one may be typed.
 
     Raises:
-        DataError: their digest is another one.
+        DataError: the images are missing.
     """
-    was = record.identity.data_digest
-    if digest != was:
+    try:
+        data.check_there(config.data)
+    except DataError as error:
+        key = locations(config.data)[0]
+        raise DataError(f"{error}\nIf the images lie elsewhere, add data.{key}=PATH.") from error
+
+
+def recorded_images(record: Record, config: Config) -> Dataset:
+    """The images of a run.
+
+    Args:
+        record: the run.
+        config: its own, as it is restored here.
+
+    Raises:
+        DataError: they are missing, or others: their digest is not that of the run.
+    """
+    check_images_there(config)
+    found, was = data.load_cached(config.data), record.identity.data_digest
+    if found.digest != was:
         raise DataError(
-            f"The images are not those of {record.name}: their digest is {digest[:SHOWN]} "
+            f"The images are not those of {record.name}: their digest is {found.digest[:SHOWN]} "
             f"instead of {was[:SHOWN]}.\nUse the original data; data.root=FOLDER or "
             "data.path=PATH sets its location."
         )
+    return found
 
 
 def threads(recorded: Environment) -> int:

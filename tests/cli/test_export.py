@@ -104,7 +104,7 @@ def test_the_page_says_all_that_a_reader_needs(in_tmp: Path) -> None:
     page = (in_tmp / export.README).read_text(encoding="utf-8")
     expected = (
         "    pip install -r requirements.txt\n    pip install --no-deps CNN_SWEEPS\n    cnn-sweeps",
-        *("reproduce --from .\n", "`data=npz` (`data.path=...", DIGEST, "a processor"),
+        *("reproduce --from . data.path=PATH\n", "`data=npz`, and `PATH`", DIGEST, "a processor"),
     )
     assert [part for part in expected if part not in page] == []
     assert "commit c0ffee" in page

@@ -189,7 +189,7 @@ def test_other_images_are_refused(
     from cnn_sweeps.data import load_cached
 
     true = load_cached(config().data)
-    monkeypatch.setattr(figures, "load_cached", lambda _: replace(true, digest="0" * 64))
+    monkeypatch.setattr("cnn_sweeps.data.load_cached", lambda _: replace(true, digest="0" * 64))
     with pytest.raises(DataError, match="The images are not those of cnn 4x1 e1"):
         figures.main(["--run-id", trial.run_id])
 

@@ -206,6 +206,23 @@ def test_signals_end_a_run_in_order(
     assert ended_in_order == [number]
 
 
+@pytest.mark.usefixtures("hydra_restore_singletons", "in_tmp", "migrated_database")
+@pytest.mark.parametrize("stored", [0, 3])
+def test_an_interrupted_run_says_what_is_stored_and_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stored: int
+) -> None:
+    """As a sweep does."""
+
+    def run_in(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "run_in", run_in)
+    monkeypatch.setattr("cnn_sweeps.runs.stored_epochs.stored_epochs", lambda _: stored)
+    assert call(monkeypatch, "data=digits", "trainer.epochs=5") == 130
+    said = "Stopped with 3 of 5 epochs stored. Run the same command to resume.\n"
+    assert capsys.readouterr().out == (said if stored else "")
+
+
 def test_ctrl_c_is_heard_while_the_program_is_imported(in_tmp: Path) -> None:
     """Nobody wants to see a traceback for having been quick."""
     (in_tmp / "hydra.py").write_text("raise KeyboardInterrupt\n")

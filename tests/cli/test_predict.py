@@ -51,6 +51,17 @@ def test_as_many_files_as_a_shell_writes(
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(names)
 
 
+def test_a_picture_that_is_named_twice_is_predicted_once(
+    finished: Finished, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By itself, by its folder, by its whole path."""
+    assert predict.main(typed(finished, "a.png", ".", str(here / "*.png"), "--csv")) == 0
+    assert [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "file",
+        "a.png",
+    ]
+
+
 @pytest.mark.parametrize("form", ["--json", "--csv"])
 def test_programs_read_the_same(
     finished: Finished, here: Path, capsys: pytest.CaptureFixture[str], form: str

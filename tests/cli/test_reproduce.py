@@ -363,7 +363,7 @@ def test_data_that_moved_is_found_and_data_that_changed_is_refused(
     short = trained(store, data={"name": "npz", "path": str(file), "validation_fraction": 0.2})
     arguments = [short, f"tracking.dir={store.dir}"]
     file.rename(file.with_name("moved.npz"))
-    with pytest.raises(DataError, match="images.npz does not exist"):
+    with pytest.raises(DataError, match=r"images.npz does not exist.*\n.* add data.path=PATH\."):
         command.main(arguments)
     monkeypatch.setattr("cnn_sweeps.runs.run.run", begin)
     with pytest.raises(BegunError, match=r"moved\.npz"):

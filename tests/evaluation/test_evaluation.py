@@ -62,6 +62,12 @@ def test_a_class_has_its_intervals_beside_its_scores() -> None:
     assert table.first == ("class", "precision", "recall", "F1", "images")
 
 
+def test_a_class_without_images_has_no_scores() -> None:
+    """A recall of 0 would be wrong."""
+    table = Evaluation.of(LABELS[:4], PROBABILITIES[:4], NAMES).class_table()
+    assert table.rows[2] == ("wasp", "", "", "", "", "", "", "0")
+
+
 def test_the_most_frequent_mistakes_come_first() -> None:
     """With their share of the true class; what never happened is not listed."""
     found = Evaluation.of(np.array([0, 0, 0, 1, 1]), np.eye(3)[[1, 1, 2, 1, 0]], NAMES)

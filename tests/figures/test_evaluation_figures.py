@@ -42,6 +42,14 @@ def test_of_many_classes_the_worst_are_named() -> None:
     assert figure.texts[1].get_text().endswith(f"the {COLOURED} smallest areas")
 
 
+def test_a_class_without_a_curve_is_counted() -> None:
+    """It has no images."""
+    found = of_classes(3)
+    figure = roc_curves(replace(found, roc=found.roc[:2]), "run")
+    assert isinstance(figure, Figure)
+    assert figure.texts[1].get_text().endswith("all others · classes without images: 1")
+
+
 def test_without_curves_there_is_a_reason() -> None:
     """Of one class alone there is none."""
     assert roc_curves(of_classes(2, roc=()), "run") == "fewer than two classes have images"
@@ -93,6 +101,14 @@ def test_a_class_without_images_says_so() -> None:
     none = replace(found.classes[0], support=0, intervals={})
     figure = class_scores(replace(found, classes=(none, found.classes[1])), "run")
     assert [text.get_text() for text in figure.axes[2].texts] == ["no images", "0.350"]
+
+
+def test_a_class_without_images_is_none_of_the_lowest() -> None:
+    """It is not known how low it is."""
+    found = of_classes(100)
+    none = replace(found.classes[0], support=0, intervals={})
+    figure = class_scores(replace(found, classes=(none, *found.classes[1:])), "run")
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "class 1  (3)"
 
 
 @pytest.mark.parametrize("classes", [2, 100])

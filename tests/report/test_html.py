@@ -6,7 +6,9 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from evaluations import evaluated as predicted
 from found import FILTERS, ended, epoch, evaluated, example, many, results, trial
 from pictures import draw
 
@@ -411,6 +413,13 @@ def test_a_confusion_matrix_has_counts_and_shares() -> None:
     assert text.endswith("class 0266.7%133.3% class 1266.7%133.3% class 2133.3%266.7%")
     shares = [float(found) for found in re.findall(r"/ ([\d.]+)\)", table)]
     assert max(shares) <= STRONGEST
+
+
+def test_a_class_without_images_has_an_empty_row() -> None:
+    """None of its images was taken for anything; others may have been taken for it."""
+    found = predicted(np.array([0, 0, 1]), np.array([0, 2, 0]), ("ant", "bee", "wasp"))
+    counts = [[cell.count for cell in row.cells] for row in confusion.rows(found)]
+    assert counts == [["1", "", "1"], ["1", "0", ""], ["", "", ""]]
 
 
 @pytest.mark.parametrize("ink", ["light", "dark"])

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.data import Dataset, load_cached
+from cnn_sweeps.data import Dataset
 from cnn_sweeps.data.overview import name_of
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.provenance.identity import SHOWN, Identity
 from cnn_sweeps.runs.recorded import lineage
 from cnn_sweeps.runs.recorded.record import Record
-from cnn_sweeps.runs.restore import check_images
+from cnn_sweeps.runs.restore import recorded_images
 from cnn_sweeps.training import backend, state, steps
 from cnn_sweeps.trajectories.chain import Chain
 from cnn_sweeps.trajectories.history import EpochRecord
@@ -64,8 +64,7 @@ def find_suspects(record: Record, config: Config, folder: Path) -> tuple[list[Su
         DataError: the images are missing, or are not those of the run.
         StoreError: the weights of its epochs are not stored any more.
     """
-    dataset = load_cached(config.data)
-    check_images(record, dataset.digest)
+    dataset = recorded_images(record, config)
     stored, history = _stored(record, folder)
     backend.configure_backend(config.trainer, config.seed)
     model = build_model(config.model, dataset.shape, dataset.num_classes)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnn_sweeps.config.metrics import PREFIX, metric_names, own_metrics
 from cnn_sweeps.config.schema import Config, TrainerConfig
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.models.source import Source
 from cnn_sweeps.runs.epochs.stored_path import StoredPath
 from cnn_sweeps.runs.recorded.record import Record, check_finished, verify
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.restore import importable_source, recorded_images, restored_config
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import rounded
 from cnn_sweeps.text.results import Results
@@ -309,8 +308,7 @@ class Measurer:
 
     @cached_property
     def _dataset(self) -> Dataset:
-        data = load_cached(self._config.data)
-        check_images(self.record, data.digest)
+        data = recorded_images(self.record, self._config)
         if not len(data.x_val):
             raise ConfigError(
                 f"{self.record.name} has no validation images, which all its epochs are compared "

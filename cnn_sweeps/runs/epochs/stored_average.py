@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import keras
 
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.models.build import build_model
 from cnn_sweeps.runs.epochs.stored_path import StoredPath
 from cnn_sweeps.runs.recorded.record import Record
-from cnn_sweeps.runs.restore import check_images, importable_source, restored_config
+from cnn_sweeps.runs.restore import importable_source, recorded_images, restored_config
 from cnn_sweeps.training import averaging, state
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.epoch import TrainingResult
@@ -73,8 +72,7 @@ def consider(
     asked = replace(record, config=config)
     config = restored_config(asked, config.tracking, list(places))
     with importable_source(record, trust=trust, to_train=True):
-        data = load_cached(config.data)
-        check_images(record, data.digest)
+        data = recorded_images(record, config)
         configure_backend(config.trainer, config.seed)
         trainer = Trainer.compile(
             build_model(config.model, data.shape, data.num_classes), data, config

@@ -86,11 +86,21 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def command(folder: str, record: Record, weights: PackedWeights | None = None) -> str:
-    """The line that does an exported run again."""
+def command(
+    folder: str, record: Record, weights: PackedWeights | None = None, *, images: str = ""
+) -> str:
+    """The line that does an exported run again.
+
+    Args:
+        folder: where it is.
+        record: the run.
+        weights: the pretrained ones in the folder.
+        images: what is typed to say where the images are.
+    """
     trust = " --trust" if functions_of(record) else ""
     missing = " model.weights=FILE" if begun_with(record.config) and weights is None else ""
-    return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}{missing}"
+    said = f" {images}" if images else ""
+    return f"cnn-sweeps reproduce --from {shlex.quote(folder)}{trust}{missing}{said}"
 
 
 def _files(record: Record, weights: PackedWeights | None) -> dict[str, str | bytes]:
@@ -133,7 +143,8 @@ def _weights_line(record: Record, weights: PackedWeights | None) -> str:
 
 def _readme(record: Record, weights: PackedWeights | None) -> str:
     environment, data = record.environment, record.config.data
-    where = "".join(f" (`data.{key}=...` says where it is)" for key in locations(data)[:1])
+    images = next((f"data.{key}=PATH" for key in locations(data)[:1] if getattr(data, key)), "")
+    where = ", and `PATH` stands for where it is" if images else ""
     source = f"| `{FOLDER}/` | the model's own function and what it imports; read it first |\n"
     loss = f"| `{LOSS_FOLDER}/` | its own loss and what that imports; read it first |\n"
     metric = f"| `{METRIC_FOLDER}/` | its own metrics and what they import; read them first |\n"
@@ -146,7 +157,7 @@ Everything needed to reproduce this run, except the images.
 
     pip install -r {REQUIREMENTS}
     pip install --no-deps CNN_SWEEPS
-    {command(".", record, weights)}
+    {command(".", record, weights, images=images)}
 
 Run them in this folder, in an environment of Python {python}. `CNN_SWEEPS` stands
 for the folder of a clone of {program}, or for its wheel: the second command

@@ -125,8 +125,15 @@ from pathlib import Path
 here = Path(__file__).parent
 names = json.loads((here / "model.json").read_text(encoding="utf-8"))["class_names"]
 model = {runtime.model}
+unreadable = 0
 for file in sys.argv[1:]:
-    picture = ImageOps.exif_transpose(Image.open(file))
+    try:
+        with Image.open(file) as opened:
+            picture = ImageOps.exif_transpose(opened)
+    except Exception as error:  # damaged files raise many kinds
+        print(f"{{file}} cannot be read: {{error}}", file=sys.stderr)
+        unreadable += 1
+        continue
     if picture.mode.startswith("I"):  # 16 bits
         gray = np.asarray(picture).clip(0, {white}) / {white}
         picture = Image.fromarray((gray * 255).round().astype("uint8"))
@@ -136,6 +143,7 @@ for file in sys.argv[1:]:
     pixels = np.asarray(picture, "float32").reshape(1, {height}, {width}, {channels})
     {runtime.scores}
     print(f"{{file}}: {{names[scores.argmax()]}} {{scores.max():.1%}}")
+sys.exit(unreadable > 0)
 '''
 
 

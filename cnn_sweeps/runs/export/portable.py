@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_sweeps.data import Dataset, load_cached
+from cnn_sweeps.data import Dataset
 from cnn_sweeps.errors import ConfigError, RecordError
 from cnn_sweeps.evaluation.evaluation import Evaluation
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.export import export_folder, model_card
 from cnn_sweeps.runs.recorded.record import Record
-from cnn_sweeps.runs.restore import check_images, reopened
+from cnn_sweeps.runs.restore import recorded_images, reopened
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.tracking import Store, models
@@ -165,8 +165,7 @@ def export(
         raise ConfigError(f"There is no format {form}; there are {', '.join(FORMATS)}.")
     export_folder.check_unused(folder)
     with reopened(record, places, trust=trust) as config:
-        data = load_cached(config.data)
-        check_images(record, data.digest)
+        data = recorded_images(record, config)
         configure_backend(config.trainer, config.seed)
         run = store.get(record.run_id)
         model = stored_model.load(store, run, config, data.shape, data.num_classes)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.calibration import temperature
 from cnn_sweeps.evaluation.evaluation import Evaluation, Split
 from cnn_sweeps.runs import stored_model
 from cnn_sweeps.runs.recorded.record import Record
-from cnn_sweeps.runs.restore import check_images, reopened
+from cnn_sweeps.runs.restore import recorded_images, reopened
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.backend import configure_backend
 from cnn_sweeps.training.steps import scores
@@ -41,8 +40,7 @@ def evaluate(
         StoreError: neither model nor last epoch is stored, or the store refuses.
     """
     with reopened(record, places, trust=trust) as config:
-        data = load_cached(config.data)
-        check_images(record, data.digest)
+        data = recorded_images(record, config)
         if split == "val" and not len(data.x_val):
             raise ConfigError(f"{record.name} has no validation images; evaluate its test split.")
         configure_backend(config.trainer, config.seed)
