@@ -13,6 +13,7 @@ from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.preview import saved_by_wsd
 from cnn_sweeps.sweeps.results.commands import report_again
+from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text import terminal
@@ -38,8 +39,10 @@ class TerminalDisplay(Display):
         counts = study.counts()
         cells = f"{pluralize(plan.space.size, 'cell')}, " if plan.space.size else ""
         trials = pluralize(counts.total, "trial")
-        before = f", {counts.finished} done before" if counts.finished else ""
+        before = f", {counts.before}" if counts.before else ""
         out.print(f"  {cells}{trials}{before}  sampler {plan.sampler.name}")
+        if counts.failed:
+            out.print(f"  {NOT_AGAIN}", soft_wrap=True)
         if told := saved_by_wsd(plan):
             out.print(f"  {told}", soft_wrap=True)
 

@@ -33,6 +33,7 @@ from cnn_sweeps.sweeps.study.attributes import (
     RETRIES_ALLOWED,
     SHARED,
 )
+from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import logged_sweep
@@ -112,7 +113,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         with suppress(StoreError):  # the first error is the one to tell
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
             display.reported(publisher.publish(study, store))
-        raise RunFailedError(failed)
+        raise RunFailedError(f"{failed}\n  {NOT_AGAIN}.")
     report = outcome.report or publisher.publish(study, store, outcome.read)
     display.reported(report)
     return replace(outcome, report=report)

@@ -26,6 +26,7 @@ from cnn_sweeps.sweeps.preview import (
 )
 from cnn_sweeps.sweeps.space.dimension import Dimension
 from cnn_sweeps.sweeps.study.attributes import metrics_of
+from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.text.format import first_line, pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.trajectories.cache import TrajectoryStore
@@ -76,6 +77,7 @@ def describe(plan: Plan, budget: Budget, study: "SweepStudy | None") -> DryRun:
             f"{len(known):,}, from {pluralize(len(finished), 'trial')}" if finished else "none",
         ),
         ("to do", _to_do(rest, plan, budget)),
+        *([("", NOT_AGAIN)] if study and study.counts().failed else []),
         *(
             [("", f"{pluralize(stored, 'epoch')} of earlier runs: read, not trained")]
             if stored

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
@@ -136,11 +135,6 @@ def _sets_storage(line: str) -> bool:
 def plain_value(node: Any) -> Any:
     """A value of a composed config, resolved, without OmegaConf around it."""
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-
-
-def expression_of(override: Override) -> str:
-    """What stands behind the `=` of an override."""
-    return (override.input_line or "").partition("=")[2]
 
 
 def _replaced(key: str, lines: Sequence[str]) -> Any:

@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.composition.validate import NO_SEARCH, SEARCH, config_dir
-from cnn_sweeps.sweeps.hydra_call import HydraCall, expression_of
-from cnn_sweeps.sweeps.space.overrides import read_override
+from cnn_sweeps.sweeps.hydra_call import HydraCall
+from cnn_sweeps.sweeps.space.conditions import bare_key
+from cnn_sweeps.sweeps.space.overrides import expression_of, read_override
 from cnn_sweeps.text.dotted import dotted
 
 DEFAULT_SEARCH = "exercise"
@@ -50,10 +51,12 @@ class Typed:
         fixed = {
             o.get_key_element(): o.input_line or "" for o in overrides if not o.is_sweep_override()
         }
-        for key in sweeps.keys() & fixed.keys():
-            raise ConfigError(
-                f"{key} is both swept ({sweeps[key]}) and set ({fixed[key]}): type one."
-            )
+        given = {bare_key(key): line for key, line in fixed.items()}
+        for key, text in sweeps.items():
+            if line := given.get(bare_key(key)):
+                raise ConfigError(
+                    f"{bare_key(key)} is both swept ({text}) and set ({line}): type one."
+                )
         return cls(lines=tuple(arguments), sweeps=sweeps, fixed=fixed)
 
     @property

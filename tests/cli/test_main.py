@@ -95,7 +95,12 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             ["-m", "hydra.sweeper.objectives={acuracy: maximize}"], "accuracy", id="objectives"
         ),
         pytest.param(
-            ["-m", "model.filters=4,8", "model.filters=16"], "both swept", id="swept-and-set"
+            ["-m", "model.filters=4,8", "++model.filters=8,16"],
+            "model.filters is swept twice (4,8 and 8,16): type one.",
+            id="swept-twice",
+        ),
+        pytest.param(
+            ["-m", "model.filters=4,8", "++model.filters=16"], "both swept", id="swept-and-set"
         ),
         pytest.param(["-m", "data.validation_fraction=0"], "validation split", id="no-split"),
         pytest.param(["-m", "hydra.sweeper.n_trials=0"], "n_trials=0 is invalid", id="budget"),

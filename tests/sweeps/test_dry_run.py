@@ -12,6 +12,7 @@ import pytest
 from plans import epoch, plan, study
 from rich.console import Console
 
+from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.cli.output import show_dry_run
 from cnn_sweeps.config import Config
 from cnn_sweeps.provenance.environment import Environment, cores
@@ -69,6 +70,23 @@ def test_sampler_goal_and_budget_are_named() -> None:
     assert "to do 4 trials, about 4 epochs, none started after 3600 s" in text
     assert "goal maximize val_accuracy" in text
     assert "chosen by sampler tpe, 4 trials\npruner none\nduplicates skip\n" in text
+
+
+def test_failed_trials_are_not_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is said, with what to type, before and when the sweep is begun again."""
+    made = study(tmp_path)
+    made.enqueue({"model.filters": 4})
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    made.failed(trial, "out of memory")
+    what_to_type = "not tried again; type hydra.sweeper.study_name=NAME for a new study"
+    assert what_to_type in told(plan(), known=made)
+    TerminalDisplay().started(made)
+    said = capsys.readouterr().out
+    assert "1 trial, 1 failed before  sampler" in said
+    assert what_to_type in said
 
 
 def test_a_pruner_makes_the_epochs_a_limit() -> None:

@@ -20,10 +20,11 @@ from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.application.interruption import launch
 from cnn_sweeps.sweeps.application.objectives import values_of
 from cnn_sweeps.sweeps.application.request import ApplicationRequest
-from cnn_sweeps.sweeps.application.study import FOLDER, JOB, NO_VALUE, ApplicationStudy
+from cnn_sweeps.sweeps.application.study import FOLDER, JOB, ApplicationStudy
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
+from cnn_sweeps.sweeps.study.attributes import NO_VALUE
 from cnn_sweeps.sweeps.study.duplicates import Verdict
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
 from cnn_sweeps.text.escape import printable

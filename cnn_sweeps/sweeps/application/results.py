@@ -8,8 +8,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from cnn_sweeps.sweeps.application.study import JOB, NO_VALUE, ApplicationStudy
-from cnn_sweeps.sweeps.study.attributes import REASON
+from cnn_sweeps.sweeps.application.study import JOB, ApplicationStudy
+from cnn_sweeps.sweeps.study.attributes import NO_VALUE, REASON
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.table import Table
 

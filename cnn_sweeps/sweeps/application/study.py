@@ -21,9 +21,7 @@ PLAN = "cnn_sweeps:application"
 """User attribute of the study that holds its plan."""
 JOB = "job"
 FOLDER = "folder"
-NO_VALUE = "no_value"
-"""User attributes of a trial: number and folder of its job, and whether that returned no number
-where none was asked for."""
+"""User attributes of a trial: number and folder of its job."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

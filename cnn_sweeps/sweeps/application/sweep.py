@@ -19,6 +19,7 @@ from cnn_sweeps.sweeps.application.request import ApplicationRequest
 from cnn_sweeps.sweeps.application.study import ApplicationStudy
 from cnn_sweeps.sweeps.hydra_call import HydraCall
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.time_limit import told_timeout
@@ -61,7 +62,7 @@ def dry_run(request: ApplicationRequest) -> list[tuple[str, str]]:
     plan, budget = request.plan, request.budget
     study = ApplicationStudy.existing(request.address)
     counts = study.counts() if study is not None else None
-    done = counts.finished if counts else 0
+    done, before = (counts.finished, counts.before) if counts else (0, "")
     every = plan.size if budget.enumerates(plan) else None
     total = min(every or budget.slots(plan), budget.slots(plan))
     return [
@@ -69,7 +70,8 @@ def dry_run(request: ApplicationRequest) -> list[tuple[str, str]]:
         ("fixed", " ".join(plan.space.fixed) or "nothing"),
         ("goal", str(plan.objectives)),
         ("chosen by", _chooser(plan_name=plan.sampler.name, enumerated=every is not None)),
-        ("to do", f"{pluralize(max(total - done, 0), 'job')}, {done} done before"),
+        ("to do", f"{pluralize(max(total - done, 0), 'job')}, {before or '0 done before'}"),
+        *([("", NOT_AGAIN)] if counts and counts.failed else []),
         ("at a time", pluralize(request.batch, "job")),
         ("study", f"{request.address.name} in {request.address}"),
     ]
@@ -99,7 +101,9 @@ def _tell_start(study: ApplicationStudy, request: ApplicationRequest) -> None:
     logger.info("Storage: %s", study.address)
     logger.info("Sampler: %s", plan.sampler)
     logger.info("Objectives: %s", plan.objectives)
-    logger.info("Trials: %d, %d of them done before", counts.total, counts.finished)
+    logger.info("Trials: %d, %s", counts.total, counts.before or "0 done before")
+    if counts.failed:
+        logger.warning("%s", NOT_AGAIN)
     if plan.config != request.plan.config:
         logger.warning("The application's config has changed since this study began.")
 

@@ -74,6 +74,11 @@ def fixed_override(override: Override) -> str:
     return f"{key}={text_of(value_of(override))}"
 
 
+def expression_of(override: Override) -> str:
+    """What stands behind the `=` of an override."""
+    return (override.input_line or "").partition("=")[2]
+
+
 def value_of(override: Override) -> Any:
     """The plain value that an override without a sweep sets."""
     return _plain(override.value(), override)

@@ -19,7 +19,13 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.space.conditions import Settled, bare_key, condition_cases, connect
 from cnn_sweeps.sweeps.space.dimension import Dimension, categorical
 from cnn_sweeps.sweeps.space.nesting import refuse_overlaps
-from cnn_sweeps.sweeps.space.overrides import dimension_of, fixed_override, read_override, value_of
+from cnn_sweeps.sweeps.space.overrides import (
+    dimension_of,
+    expression_of,
+    fixed_override,
+    read_override,
+    value_of,
+)
 from cnn_sweeps.sweeps.space.params import When, expression, split_condition
 from cnn_sweeps.sweeps.space.value import BARE, Label
 from cnn_sweeps.text.format import first_line
@@ -214,7 +220,7 @@ def parse_space(
             `interval(1,5)` is any number between, and `choice(5)` a choice.
 
     Raises:
-        ConfigError: one of them cannot be read or searched.
+        ConfigError: one of them cannot be read or searched, or a key was typed with two sweeps.
     """
     latest: dict[str, Override] = {}
     whens: dict[str, When] = {}
@@ -229,6 +235,7 @@ def parse_space(
     varied = [o for key, o in latest.items() if o.is_sweep_override() or key in whens]
     fixed = [o for key, o in latest.items() if not o.is_sweep_override() and key not in whens]
     given = [read_override(text, config_loader) for text in typed]
+    _refuse_twice(given)
     dimensions = connect(
         [_dimension(o, as_hydra=as_hydra) for o in varied], whens, _settled(fixed, given)
     )
@@ -300,6 +307,16 @@ def _told_apart(before: Dimension, now: Dimension) -> str:
     if before.kind != now.kind:
         return f"`{before}` was {KINDS[before.kind]} and is now {KINDS[now.kind]}"
     return f"the values of `{before}` are others now"
+
+
+def _refuse_twice(typed: Iterable["Override"]) -> None:
+    """Refuse two sweeps of one key, of which the first would be left out unsaid."""
+    swept: dict[str, str] = {}
+    for override in filter(lambda each: each.is_sweep_override(), typed):
+        key, text = bare_key(override.get_key_element()), expression_of(override)
+        if key in swept:
+            raise ConfigError(f"{key} is swept twice ({swept[key]} and {text}): type one.")
+        swept[key] = text
 
 
 def _settled(fixed: Iterable["Override"], typed: Iterable["Override"]) -> Settled:

@@ -75,10 +75,12 @@ GIVEN_UP = "given_up"
 LAST_HEARTBEAT = "seen"
 REFUSED = "refused"
 ANYWHERE = "fails_anywhere"
+NO_VALUE = "no_value"
 """Of a trial that ended otherwise: why, where in the code, whether another one has taken its
 place in the budget, whether none will since every experiment was tried, when its worker, which
-died, was last known to live, whether it could not begin, for a store that cannot be used, and
-whether it failed for what it is, so that no other host could have trained it."""
+died, was last known to live, whether it could not begin, for a store that cannot be used,
+whether it failed for what it is, so that no other host could have trained it, and whether the job
+of an application returned no number where none was asked for."""
 
 
 def metrics_of(known: Mapping[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps.sweeps.study.attributes import (
     EXPERIMENT_KEY,
     GIVEN_UP,
+    NO_VALUE,
     REPLACED,
     slot_of,
     standing_trials,
@@ -33,6 +34,7 @@ class TrialIndex:
         standing: of these the ones that count, by slot; see `standing_trials`.
         settled: slots that are done with.
         finished: how many trials are done with.
+        failed: how many of them have failed.
         given_up: slots that get no trial any more.
         scored: by experiment, the trials that ended with a value; not those that were replaced.
         schedule: the items of the study; None before they were read.
@@ -46,6 +48,7 @@ class TrialIndex:
     standing: list[FrozenTrial] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
     finished: int = 0
+    failed: int = 0
     given_up: set[int] = field(default_factory=set)
     scored: dict[str, list[FrozenTrial]] = field(default_factory=dict)
     schedule: Schedule | None = None
@@ -91,6 +94,7 @@ class TrialIndex:
             self._planned = None  # its slot may be without a trial again
             return
         self.finished += 1
+        self.failed += trial.state == TrialState.FAIL and NO_VALUE not in trial.user_attrs
         self.settled.add(slot_of(trial))
         self._plan_no_more(slot_of(trial))
         if trial.state in SCORED and EXPERIMENT_KEY in trial.user_attrs:
@@ -133,4 +137,5 @@ class TrialIndex:
             finished=self.finished,
             waiting=waiting + planned,
             running=len(states) - waiting,
+            failed=self.failed,
         )

@@ -219,6 +219,28 @@ def test_jobs_may_fail(make: Make, rate: str, together: int, code: int, jobs: in
     assert len(app.calls) == jobs
 
 
+def test_a_job_that_failed_is_not_tried_again(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was done is told from what failed, with what to type; another name is a new study."""
+
+    def task(config: DictConfig) -> float:
+        if config.x == 1:
+            raise RuntimeError("no luck")
+        return float(config.x)
+
+    app, typed = make(task), (SWEPT, "x=choice(1,2,3)", "hydra.sweeper.max_failure_rate=1.0")
+    assert app.run(*typed) == 0
+    assert app.run(*typed, "hydra.sweeper.dry_run=true") == 0
+    said = capsys.readouterr().out
+    assert "0 jobs, 2 done before, 1 failed before" in said
+    assert "not tried again; type hydra.sweeper.study_name=NAME" in " ".join(said.split())
+    assert app.run(*typed) == 0
+    assert len(app.calls) == 3
+    assert app.run(*typed, "hydra.sweeper.study_name=again") == 0
+    assert len(app.calls) == 6
+
+
 def test_duplicates_and_enqueued_points(make: Make) -> None:
     """A point of the user's is first; the sampler repeats none, and a small space is exhausted."""
     app = make(square)
@@ -274,6 +296,7 @@ def test_dry_run_launches_and_leaves_nothing(
             "Type hydra/launcher=joblib",
             id="ray",
         ),
+        pytest.param(["x=choice(2,3)"], "x is swept twice (choice(1,2) and", id="twice"),
         pytest.param(["nosuch=choice(1,2)"], "nosuch", id="key"),
         pytest.param(["hydra.sweeper.objectives={a: minimize}"], "returned None", id="no value"),
     ],

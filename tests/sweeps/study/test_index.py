@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fakes import failing
 from optuna.trial import FrozenTrial
 from plans import FakeRun, plan, study
 
@@ -35,6 +36,18 @@ def test_looks_add_up_to_what_one_look_at_the_end_sees(tmp_path: Path) -> None:
     once.update(made.optuna_study.get_trials(deepcopy=False))
     assert looked() == once
     assert once.counts(planned=0).running == 1
+
+
+def test_what_failed_is_not_among_what_was_done(tmp_path: Path) -> None:
+    """A pruned or complete trial is done; one that failed is told beside it, for a heading."""
+    made = study(tmp_path, plan(sampler="random"))
+    fill_queue(made, Budget(n_trials=3))
+    assert made.counts().before == ""
+    Worker(study=made, execute=FakeRun()).work(1)
+    assert made.counts().before == "1 done before"
+    Worker(study=made, execute=failing).work()
+    assert made.counts().before == "1 done before, 2 failed before"
+    assert made.counts().finished == 3
 
 
 def test_a_trial_that_has_finished_is_looked_at_once(
