@@ -371,6 +371,21 @@ def test_legends_name_the_network() -> None:
     assert "1. trial 0: cnn 64x2 e2" in Page(page(results(curves=(curve,)))).text
 
 
+def test_legends_of_one_network_name_the_values_that_differ() -> None:
+    """What was swept tells the trials apart, and nothing that all have."""
+    curves = tuple(
+        Curve(trial=number, rank=number + 1, epochs=(epoch(1), epoch(2, 0.7)), network="cnn 64x2")
+        for number in range(2)
+    )
+    trials = tuple(
+        replace(trial(number), params={"model.filters": 8, "trainer.rate": 10**-number})
+        for number in range(2)
+    )
+    text = Page(page(results(*trials, curves=curves))).text
+    assert "1. trial 0: rate=1" in text
+    assert "2. trial 1: rate=0.1" in text
+
+
 def test_the_best_has_the_colour_that_is_named() -> None:
     """It is orange, and no red."""
     text = Page(html_of("search")).text

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from cnn_sweeps.figures.style import BLUE, ORANGE, PALETTE, SKY, VERMILLION, readable_on
+from cnn_sweeps.figures.style import (
+    BLUE,
+    ORANGE,
+    PALETTE,
+    SKY,
+    VERMILLION,
+    readable_on,
+    shorten_name,
+)
 from cnn_sweeps.report.figures import axes as shared
 from cnn_sweeps.report.figures.axes import (
     GREY,
@@ -22,11 +30,14 @@ from cnn_sweeps.report.figures.axes import (
     scored_trials,
 )
 from cnn_sweeps.sweeps.results.results import Importance, Objective, SweepResults, Trial
+from cnn_sweeps.text.format import setting
 from cnn_sweeps.training.epoch import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LETTERS: Final = 40
+"""Of a name in a legend."""
 MOST_NAMED: Final = 12
 """Winners that are named in a picture; more would hide each other."""
 
@@ -70,14 +81,12 @@ def curves(results: SweepResults, metric: str) -> "Figure":
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 -- late, as all of Matplotlib
 
     figure, axes = canvas()
-    for curve, colour in zip(results.curves, PALETTE, strict=False):
+    names = _names(results)
+    for curve, colour, name in zip(results.curves, PALETTE, names, strict=False):
         held_out = _series(curve.epochs, f"val_{metric}")
         training = _series(curve.epochs, metric)
-        network = f": {curve.network}" if curve.network else ""
-        named: dict[str, Any] = {
-            "label": f"{curve.rank}. trial {curve.trial}{network}",
-            "color": colour,
-        }
+        told = f"{curve.rank}. trial {curve.trial}" + f": {name}" * bool(name)
+        named: dict[str, Any] = {"label": told, "color": colour}
         if held_out:
             axes.plot(*zip(*held_out, strict=True), marker="o", markersize=3.5, **named)
             named.pop("label")
@@ -105,6 +114,26 @@ def curves(results: SweepResults, metric: str) -> "Figure":
     axes.set(xlabel="epoch", ylabel=metric)
     axes.legend(loc="best")
     return figure
+
+
+def _names(results: SweepResults) -> list[str]:
+    """What tells the curves apart: their networks, else the swept values in which they differ."""
+    networks = [curve.network for curve in results.curves]
+    if len(set(networks)) == len(networks):
+        return networks
+    params = {trial.number: trial.params for trial in results.trials}
+    swept = [params.get(curve.trial, {}) for curve in results.curves]
+    keys = dict.fromkeys(key for each in swept for key in each)
+    differing = [key for key in keys if len({each.get(key) for each in swept}) > 1]
+    told = [
+        " ".join(
+            f"{key.rpartition('.')[2]}={setting(each[key])}" for key in differing if key in each
+        )
+        for each in swept
+    ]
+    return [
+        shorten_name(name or network, LETTERS) for name, network in zip(told, networks, strict=True)
+    ]
 
 
 def pruned_trials(results: SweepResults, metric: str) -> list[Trial]:
