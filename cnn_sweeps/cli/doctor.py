@@ -44,7 +44,6 @@ CHECKS: Mapping[str, Check] = {
     "images": data.images,
 }
 STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
-ENDED = "its process died without closing the run"
 
 
 def main(typed: list[str]) -> int:
@@ -136,7 +135,7 @@ def _close_runs(tracking: Tracking, run_ids: list[str]) -> int:
     chosen = [r for r in found if (r.run_id in run_ids if run_ids else r.lives is False)]
     for run in chosen:
         if store and _is_as_it_was(store, run):
-            store.close_run(run.run_id, "FAILED", ENDED)
+            store.close_run(run.run_id, "FAILED", inspection.DIED)
             out.print(f"ended: {run.name} ({run.run_id})", soft_wrap=True)
     if not chosen:
         out.print("no RUNNING run whose process has exited")

@@ -32,8 +32,7 @@ def runs(machine: Machine) -> Iterator[Finding]:
     if dead:
         yield warn(
             f"{_runs(dead)} RUNNING, but the process has exited: {_listed(dead)}",
-            "Run the command of a sweep again to finish it; a single run would be another one: "
-            f"close those with {CLOSE}",
+            f"Run the same command again, which closes them and resumes, or close them: {CLOSE}",
         )
     if unknown:
         yield warn(

@@ -1,7 +1,7 @@
 """One run, from a checked config to a logged result: the story of the whole program."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,11 @@ from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.terminal import speaker
 from cnn_sweeps.tracking import RunRecord, Store, TrackedRun
 from cnn_sweeps.tracking.address import local_folder
-from cnn_sweeps.tracking.names import KIND, NETWORK_SHA256
+from cnn_sweeps.tracking.inspection import DIED, ActiveRun
+from cnn_sweeps.tracking.names import CONFIG_HASH, KIND, NETWORK_SHA256
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.run import EpochLog
+from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.system_metrics import logged_system_metrics
 from cnn_sweeps.training import averaging, backend, freezing, loop, own_loss
 from cnn_sweeps.training.clock import Clock
@@ -142,14 +144,29 @@ def _start(
     """The MLflow run, with the tags by which it is found; from now on it waits for the server."""
     tags = {KIND: "run", **log.tags_of(experiment), **(trial.tags if trial else {})}
     parent = trial.parent_run_id if trial else None
-    with (
-        patient(experiment.config.tracking.patience, say=speaker()),
-        store.start_run(experiment.name, tags=tags, parent_run_id=parent) as tracked,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(patient(experiment.config.tracking.patience, say=speaker()))
+        if trial is None:
+            _close_left(experiment, store)
+        tracked = stack.enter_context(
+            store.start_run(experiment.name, tags=tags, parent_run_id=parent)
+        )
         if started is not None:
             started(tracked.run_id, experiment.identity)
         with logged_system_metrics(tracked, wanted=experiment.config.tracking.system_metrics):
             yield tracked
+
+
+def _close_left(experiment: Experiment, store: Store) -> None:
+    """Close single runs of the same experiment whose process has died: this one takes their place.
+
+    Those of a sweep are left to it.
+    """
+    same = {KIND: "run", CONFIG_HASH: experiment.identity.config_hash}
+    with suppress(StoreError):  # they are in nobody's way
+        for run in store.select(Selection(tags=same, status="RUNNING"), [store.experiment_id]):
+            if run.parent_id is None and ActiveRun.of(run).lives is False:
+                store.close_run(run.run_id, "FAILED", DIED)
 
 
 def _built_first(

@@ -17,6 +17,8 @@ from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.store import Store
 
+DIED = "its process died without closing the run"
+"""Why such a run is closed by another process."""
 PATIENCE = 1.0
 """Seconds to wait for a database that is locked."""
 ACTIVE = """

@@ -21,10 +21,13 @@ from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
 from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import identify
+from cnn_sweeps.provenance.process import Owner, this_host
+from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.runs.run import TrialContext, run
+from cnn_sweeps.runs.run import TrialContext, _start, run
 from cnn_sweeps.text.argument_names import on_command_line
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.inspection import DIED
 from cnn_sweeps.tracking.patience import waiting
 from cnn_sweeps.training.epoch import Epoch
 from cnn_sweeps.training.loop import Callback
@@ -220,6 +223,27 @@ def pictures(store: Store, run_id: str) -> list[str]:
     """The names of a run's pictures, without the learning curves."""
     paths = [file.path for file in store.client.list_artifacts(run_id, "figures")]
     return [path for path in paths if path.endswith(".png")]
+
+
+def test_a_run_closes_those_of_its_experiment_that_were_killed(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    """Not one that lives, nor a trial, which its sweep takes up, nor one of another experiment."""
+    dead = json.dumps(Owner(host=this_host(), pid=2**22 + 1, started="1").to_json())
+    with ready(tmp_path, migrated_database) as tracking:
+        store, experiment = Store.open(tracking), Experiment.load(config())
+        same = {"kind": "run", "config_hash": experiment.identity.config_hash}
+        left = [
+            store._create("left", {**same, **tags}, parent)
+            for tags, parent in (({}, None), ({}, "f" * 32), ({"config_hash": "0" * 64}, None))
+        ]
+        for each in left:
+            each.set_tags({"process": dead})
+        living = store._create("living", same, None)
+        with _start(experiment, store, None, None) as tracked:
+            ids = [each.run_id for each in (*left, living, tracked)]
+            assert [store.get(run_id).status for run_id in ids] == ["FAILED", *["RUNNING"] * 4]
+        assert store.get(left[0].run_id).tags["error"] == DIED
 
 
 def test_a_single_run_has_pictures(home: Store, result: RunResult) -> None:
