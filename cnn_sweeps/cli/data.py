@@ -7,15 +7,19 @@ from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import Arguments, whole_number
 from cnn_sweeps.data import overview
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.data.readers import READERS
+from cnn_sweeps.errors import ConfigError, UnknownHashError
 from cnn_sweeps.runs.composition import validate
 from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.text.shell import pasteable_command
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.progress import reading_bar
 
 FIRST = 50
 """Images that are listed unless more are asked for."""
+FILES = {".npz": "npz", ".csv": "table", ".parquet": "table"}
+"""What reads a file, by its ending."""
 MOST_COPIES = 10
 """Groups of copies that are printed; the page has more."""
 
@@ -94,7 +98,14 @@ def _overview(asked: Namespace) -> int:
 def _label_errors(asked: Namespace) -> int:
     name = asked.names[0] if asked.names else None
     places, where = validate.places(asked.overrides)
-    record = api.load(name, *where, run_id=asked.run_id)
+    try:
+        record = api.load(name, *where, run_id=asked.run_id)
+    except UnknownHashError as unknown:
+        if meant := _meant(name or ""):
+            raise ConfigError(
+                f"{name} is not a config hash.\nType cnn-sweeps data {meant} to look at its images."
+            ) from unknown
+        raise
 
     from cnn_sweeps.runs.restore import reopened  # noqa: PLC0415
 
@@ -128,6 +139,15 @@ def _label_errors(asked: Namespace) -> int:
     if of:
         out.print("trajectory.epoch_mb=null keeps the weights of every epoch, whatever their size.")
     return 0
+
+
+def _meant(name: str) -> str:
+    """What is typed for a folder, a file or a data set that was taken for a hash; empty if none."""
+    path = Path(name)
+    reader = "image_folder" if path.is_dir() else FILES.get(path.suffix.lower())
+    if reader and path.exists():
+        return pasteable_command([f"data={reader}", f"data.path={name}"])
+    return f"data={name}" if name in READERS else ""
 
 
 def _write(path: Path, text: str) -> None:

@@ -32,7 +32,8 @@ def runs(machine: Machine) -> Iterator[Finding]:
     if dead:
         yield warn(
             f"{_runs(dead)} RUNNING, but the process has exited: {_listed(dead)}",
-            f"Run the command again to finish a sweep, or close them: {CLOSE}",
+            "Run the command of a sweep again to finish it; a single run would be another one: "
+            f"close those with {CLOSE}",
         )
     if unknown:
         yield warn(

@@ -4,6 +4,7 @@ The way down the network, all filters of one layer, and the kernels.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,8 @@ ACROSS: Final = 8
 MOST_LAYERS: Final = 24
 MOST_FILTERS: Final = 128
 LETTERS: Final = 14
+LETTER: Final = 12
+"""Pixels that a bold letter takes at `style.TEXT`, at most on average."""
 GAP: Final = 8
 
 MOST_KERNELS: Final = 128
@@ -82,12 +85,13 @@ def convolutions_and_poolings(chosen: Chosen, maps: "Maps", number: int, about: 
         about=f"{about}{which}",
     )
     names = list(shown)
+    headings = _headings(names, max(tile // LETTER, 5))
     for start in range(0, len(names), columns):
         top = style.HEAD + (start // columns) * band
         _images(canvas, chosen, top + 70, tile)
         for column, name in enumerate(names[start : start + columns], start=1):
-            left = 150 + column * (tile + GAP)
-            _column(canvas, name, shown[name][..., number], (left, top), tile)
+            at = (150 + column * (tile + GAP), top)
+            _column(canvas, headings[start + column - 1], shown[name][..., number], at, tile)
     return canvas.figure()
 
 
@@ -145,15 +149,24 @@ def _images(canvas: Canvas, chosen: Chosen, top: int, tile: int) -> None:
     canvas.write(f"{height}×{width}", 150, top - 44, size=style.SMALL, color=style.FAINT)
 
 
+def _headings(layers: Sequence[str], room: int) -> list[str]:
+    """Names that have room for so many letters, each another: `s1b2conv_1`, or numbered."""
+    names = [layer.rpartition("/")[2] for layer in layers]
+    brief = [
+        name if len(name) <= room else re.sub(r"([a-z])[a-z]*_(\d+)_", r"\1\2", name)
+        for name in names
+    ]
+    return style.shorten_names(brief, room)
+
+
 def _column(
-    canvas: Canvas, name: str, values: NDArray[np.float32], at: tuple[int, int], tile: int
+    canvas: Canvas, heading: str, values: NDArray[np.float32], at: tuple[int, int], tile: int
 ) -> None:
-    """One layer: its name, its size, its scale, and what it makes of each image."""
+    """One layer: its heading, its size, its scale, and what it makes of each image."""
     left, top = at
     low, high = _scale(values)
     height, width = values.shape[1:]
-    room = max(tile // 11, 5)
-    canvas.write(style.shorten_name(name.rpartition("/")[2], room), left, top + 4, weight="bold")
+    canvas.write(heading, left, top + 4, weight="bold")
     faint: Mapping[str, Any] = {"size": style.SMALL, "color": style.FAINT}
     canvas.write(f"{height}×{width}", left, top + 26, **faint)
     canvas.write(f"{low:.2g} to {high:.2g}", left, top + 46, **faint)

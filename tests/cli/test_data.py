@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from cnn_sweeps.cli import data
 from cnn_sweeps.config.schema import Tracking
-from cnn_sweeps.errors import ConfigError, DataError, StoreError
+from cnn_sweeps.errors import ConfigError, DataError, StoreError, UnknownHashError
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 
@@ -50,8 +50,32 @@ def test_what_cannot_be_looked_at_is_refused() -> None:
     """A missing folder, and settings of anything but the data."""
     with pytest.raises(DataError, match="does not exist"):
         data.main(["data=image_folder", "data.path=no"])
-    with pytest.raises(ConfigError, match=r"trainer.epochs=2 is invalid here"):
-        data.main(["trainer.epochs=2"])
+    with pytest.raises(ConfigError, match=r"trainer.epochs=2 is invalid here") as refused:
+        data.main(["trainer.epochs=2", "data=digits", "model=dnn"])
+    assert str(refused.value).endswith("\nLeave out trainer.epochs=2 model=dnn")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("insects", "data=image_folder data.path=insects"),
+        ("cafe", "data=image_folder data.path=cafe"),
+        ("a b.csv", "data=table 'data.path=a b.csv'"),
+        ("digits", "data=digits"),
+    ],
+)
+def test_images_that_are_taken_for_a_hash_are_named_as_they_are_typed(
+    in_tmp: Path, name: str, meant: str
+) -> None:
+    """A folder, also one whose name could be a hash, a file, a data set."""
+    for folder in ("insects", "cafe"):
+        (in_tmp / folder).mkdir()
+    (in_tmp / "a b.csv").touch()
+    with pytest.raises(ConfigError, match="is not a config hash") as refused:
+        data.main([name])
+    assert f"Type cnn-sweeps data {meant} to" in str(refused.value)
+    with pytest.raises(UnknownHashError):
+        data.main(["beetles"])
 
 
 @pytest.mark.parametrize(

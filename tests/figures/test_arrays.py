@@ -1,10 +1,13 @@
 """Pictures that are made of arrays: confusion matrix, mistakes, samples, kernels, layers."""
 
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from evaluations import evaluated
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -301,6 +304,19 @@ def test_layers_are_columns_with_size_and_scale() -> None:
     assert texts[:6] == [t for n in range(3) for t in (f"test image\n{n}", "Coat")]
     assert texts[6:11] == ["image", "4×4", "conv_1", "26×26", "0 to 0.5"]
     assert texts[11:13] == ["pool_1", "13×13"]
+
+
+def test_headings_of_a_residual_network_stand_apart() -> None:
+    """Those of two blocks differ, and none runs into the next."""
+    ends = ("conv_1", "conv_2", "shortcut")
+    names = [f"stage_{s}_block_{b}_{end}" for s in (1, 2, 3) for b in (1, 2) for end in ends]
+    figure = convolutions_and_poolings(chosen(), maps(*((n, 5, 1) for n in names)), 0, "r")
+    headings = [text for text in figure.texts if re.match(r"s\db\d", text.get_text())]
+    assert len({text.get_text() for text in headings}) == len(names)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in headings]
+    pairs = [(one, two) for one, two in pairwise(boxes) if two.x0 > one.x0]
+    assert [one for one, two in pairs if two.x0 - one.x1 < 4] == []
 
 
 def test_layers_without_that_filter_are_left_out() -> None:

@@ -261,7 +261,9 @@ def _refuse_others(
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
         possible = " or ".join([*(f"{group}.KEY=VALUE" for group in groups), *also])
-        raise ConfigError(f"{other[0]} is invalid here: only {possible} is allowed.")
+        raise ConfigError(
+            f"{other[0]} is invalid here: only {possible} is allowed.\nLeave out {' '.join(other)}"
+        )
 
 
 def check(config: Config) -> None:

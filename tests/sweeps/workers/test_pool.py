@@ -219,7 +219,7 @@ def test_a_sweep_that_only_fails_is_ended(tmp_path: Path) -> None:
         steer(made, "failing", workers=1, budget=Budget(max_failures=3))
     assert "ZeroDivisionError: bug in trial 0" in str(caught.value)
     assert "in failing" in str(caught.value)
-    assert made.counts().finished == 3
+    assert 3 <= made.counts().finished < 6  # the worker goes on until it is stopped
 
 
 def test_ctrl_c_ends_epochs_and_puts_trials_back(tmp_path: Path) -> None:
