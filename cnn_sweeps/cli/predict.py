@@ -31,7 +31,7 @@ def main(typed: list[str]) -> int:
     name = None if asked.run_id else names.pop(0)
     files = _once(picture_files([Path(each) for each in names]))  # before TensorFlow is imported
     run = api.load(name, *asked.overrides, run_id=asked.run_id)
-    found = run.predict(files, trust=asked.trust)
+    found = run.predictor(trust=asked.trust).predict(files)
     if asked.json:
         say(dump_json(found.records(asked.top)))
     elif asked.csv:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.cli.arguments import Arguments
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.data.files import absolute
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.runs.composition.validate import WHEREABOUTS, compose_tracking, typed_keys
@@ -85,7 +86,7 @@ class Asked:
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
         keys, tracking = typed_keys(asked.overrides), compose_tracking(asked.overrides, keys=OWN)
-        places = {"uri": str(tracking.uri), "dir": str(tracking.dir.absolute())}
+        places = {"uri": str(tracking.uri), "dir": str(absolute(tracking.dir))}
         return cls(
             study=asked.names[0] if asked.names else None,
             storage=asked.storage or os.environ.get(STORAGE_VARIABLE) or None,

@@ -40,6 +40,16 @@ def expand_user(path: Path) -> Path:
     return path
 
 
+def absolute(path: Path) -> Path:
+    """The whole path, without `..`: it holds where the folder that it was typed in is gone.
+
+    Links stay as they were typed; behind one of them `..` stays too, for it leads elsewhere.
+    """
+    plain = Path(os.path.abspath(path))
+    same = os.path.realpath(plain) == os.path.realpath(path)
+    return plain if same else path.absolute()
+
+
 def part_of(path: Path) -> Path:
     """A name beside a path for what is not whole yet, that no other process gives, on any host.
 

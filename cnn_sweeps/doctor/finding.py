@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.data.files import absolute
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -44,7 +45,7 @@ class Machine:
     @property
     def home(self) -> Path:
         """Absolute folder of the local database, the artifacts, the studies and trajectories."""
-        return self.config.tracking.dir.absolute()
+        return absolute(self.config.tracking.dir)
 
 
 Check = Callable[[Machine], Iterator[Finding]]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
-from cnn_sweeps.data.files import expand_user
+from cnn_sweeps.data.files import absolute, expand_user
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
 
@@ -49,7 +49,7 @@ def resolve(tracking: Tracking, environ: Mapping[str, str] = os.environ) -> Addr
     Raises:
         StoreError: the URI has a scheme that cannot hold runs, or no usable file in it.
     """
-    folder = tracking.dir.absolute()
+    folder = absolute(tracking.dir)
     artifacts = (folder / "artifacts").as_uri()
     given = tracking.uri or environ.get("MLFLOW_TRACKING_URI")
     if not given:
@@ -106,7 +106,7 @@ def _absolute(uri: str) -> tuple[str, Path]:
             "stored. Type tracking.uri=sqlite:///FILE.db, or leave it out."
         )
     check_path("tracking.uri", uri)
-    path = _openable(Path(name).absolute())
+    path = _openable(absolute(Path(name)))
     return f"{prefix}:///{path}{mark}{options}", path
 
 

@@ -49,6 +49,12 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["model.filters=${nowhere}"], "model.filters: ", id="interpolation"),
         pytest.param(["+experiment=x"], "experiment can be notebook_cnn", id="preset"),
         pytest.param(
+            ["+experiment=notebok_dnn"],
+            "+experiment=notebok_dnn is invalid: there is no such option. "
+            "Did you mean +experiment=notebook_dnn?",
+            id="preset-misspelt",
+        ),
+        pytest.param(
             ["-m", "hydra.sweeper.n_trials=a"], "hydra.sweeper.n_trials=a", id="hydra-value"
         ),
         pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),

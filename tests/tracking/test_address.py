@@ -61,6 +61,31 @@ def test_relative_sqlite_becomes_absolute(in_tmp: Path) -> None:
     assert address.database == in_tmp / "x" / "runs.db"
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [Tracking(dir=Path("../runs")), Tracking(uri="sqlite:///../runs/mlflow.db")],
+    ids=["dir", "uri"],
+)
+def test_a_folder_above_is_named_without_the_one_that_it_was_typed_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: Tracking
+) -> None:
+    """That one may be gone when the address is used."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert resolve(typed, {}).database == tmp_path / "runs" / "mlflow.db"
+
+
+def test_a_folder_above_that_a_link_leads_to_is_found_through_the_link(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the system finds it; the link itself keeps its name elsewhere."""
+    (tmp_path / "large" / "disk").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "large" / "disk")
+    monkeypatch.chdir(tmp_path)
+    assert resolve(Tracking(dir=Path("link/../runs")), {}).dir == tmp_path / "link" / ".." / "runs"
+    assert resolve(Tracking(dir=Path("large/../link/runs")), {}).dir == tmp_path / "link" / "runs"
+
+
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`~` in the folder is the user's home."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -64,19 +64,19 @@ def refusal_of(
         return unreadable_file
     if isinstance(error, HydraException | OmegaConfBaseException):
         several = None if sweep else several_values(typed)
-        return several or explain(error, commands)
+        return several or explain(error, typed, commands)
     if isinstance(error, ValueError) and raised_by_hydra(error):
         return explain_value(typed, error, commands)
     return None
 
 
-def explain(error: Exception, commands: Iterable[str] = ()) -> str:
+def explain(error: Exception, typed: Sequence[str], commands: Iterable[str] = ()) -> str:
     """Say in plain words what Hydra refused, what is possible and what to type."""
     cause = error.__cause__
     if isinstance(error, OverrideParseException):
         return _explain_override(error.override, commands)
     if isinstance(error, MissingConfigException):
-        return _explain_option(error)
+        return _explain_option(error, typed)
     if isinstance(cause, OmegaConfBaseException):
         return validate.explain(cause)
     if isinstance(error, OmegaConfBaseException):
@@ -158,16 +158,18 @@ def _explain_override(text: str, commands: Iterable[str] = ()) -> str:
     )
 
 
-def _explain_option(error: MissingConfigException) -> str:
+def _explain_option(error: MissingConfigException, typed: Sequence[str]) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     options = error.options or _options(group)  # Hydra tells none of an option in a list
     if not options:
         return first_line(error)
-    hint = did_you_mean(option, options, before=f"{group}=")
+    given = next((text for text in typed if text.lstrip("+").startswith(f"{group}=")), "")
+    added = "+" * (len(given) - len(given.lstrip("+")))  # to a group of no default
+    hint = did_you_mean(option, options, before=f"{added}{group}=")
     if find((group, option), {}).key == f"{group}.{option}":
         hint = f" Type {group}.{option}=VALUE for the key of that name."
     return (
-        f"{group}={option} is invalid: there is no such option.{hint}\n"
+        f"{added}{group}={option} is invalid: there is no such option.{hint}\n"
         f"  {group} can be {', '.join(options)}"
     )
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from cnn_sweeps.data import look_again
 from cnn_sweeps.data.files import checked_home
+from cnn_sweeps.errors import DataError
 from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.runs.use.prediction import Pictures, Predictions
+from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.tracking import Store
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class LoadedRun(Record):
     def predict(self, images: Pictures, *, trust: bool = False) -> Predictions:
         """What the trained network says of new pictures, brought to size as in training.
 
+        Files that cannot be read have no row; `unreadable` of what is returned holds them.
+
         Args:
             images: a picture file, a folder of them, a Pillow image, an array; or a list or
                 generator of these, of which a few at a time are in memory. An array has the shape
@@ -57,10 +61,16 @@ class LoadedRun(Record):
         Raises:
             RecordError: the run did not finish, or what is stored of it was changed.
             ConfigError: the model is the user's own, and `trust` is false.
-            DataError: there is nothing under a path, or an array holds no pictures.
+            DataError: there is nothing under a path, an array holds no pictures, or not one of
+                the files can be read.
             StoreError: neither model nor last epoch is stored, or the store refuses.
         """
-        return self._predictor(trust=trust).predict(images)
+        found = self.predictor(trust=trust).predict(images)
+        if found.unreadable and not len(found):
+            first, *others = found.unreadable
+            more = f" ({pluralize(len(others), 'more file')} cannot be read)" if others else ""
+            raise DataError(f"{first}{more}")
+        return found
 
     def evaluate(
         self, *, split: str = "test", places: Sequence[str] = (), trust: bool = False
@@ -120,7 +130,7 @@ class LoadedRun(Record):
         where = checked_home("folder", Path(folder))
         return export(self.store, self, where, form, places=places, trust=trust)
 
-    def _predictor(self, *, trust: bool) -> "Predictor":
+    def predictor(self, *, trust: bool = False) -> "Predictor":
         """The network, built once: a further call takes milliseconds."""
         if not self._built:
             from cnn_sweeps.training.backend import quiet_stderr  # noqa: PLC0415 -- TensorFlow

@@ -25,7 +25,7 @@ from cnn_sweeps.config.schema import (
     spelt_out,
 )
 from cnn_sweeps.data.download import digest_of, fetch
-from cnn_sweeps.data.files import expand_user, kind
+from cnn_sweeps.data.files import absolute, expand_user, kind
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.models import custom, hub, pretrained
 from cnn_sweeps.models.names import title
@@ -198,7 +198,7 @@ def _described(preset: str) -> dict[str, Any]:
 
 def _known_run(model: PretrainedModel, tracking: Tracking) -> TrainedRun:
     """The same for each of many configs of a sweep, before anything starts."""
-    where = (tracking.uri or os.environ.get(URI), str(tracking.dir.absolute()))
+    where = (tracking.uri or os.environ.get(URI), str(absolute(tracking.dir)))
     return _look_up(*where, model.weights, model.weights_sha256)
 
 

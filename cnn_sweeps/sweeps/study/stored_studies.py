@@ -7,6 +7,7 @@ import optuna
 
 from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.data.files import absolute
 from cnn_sweeps.errors import StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -24,7 +25,7 @@ MOST = 20
 
 def studies_of(tracking: Tracking) -> Path:
     """The folder of the studies that were given no other storage."""
-    return tracking.dir.absolute() / STUDIES
+    return absolute(tracking.dir) / STUDIES
 
 
 def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> StudyAddress:

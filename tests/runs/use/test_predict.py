@@ -209,6 +209,16 @@ def test_a_file_that_is_no_picture_costs_no_other_its_prediction(
     assert [fault.path for fault in found.unreadable] == [tmp_path / "0.png"]
 
 
+def test_files_of_which_none_is_a_picture_are_refused(run: LoadedRun, tmp_path: Path) -> None:
+    """There is nothing to return; each kind of damage is told of the first."""
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"0\.png.*empty[^(]*$"):
+        run.predict(tmp_path / "0.png")
+    with pytest.raises(DataError, match=r"0\.png.*empty.* \(1 more file cannot be read\)$"):
+        run.predict(tmp_path)
+
+
 def test_a_file_that_the_system_cannot_read_costs_no_other_its_prediction(
     run: LoadedRun,
     test_images: NDArray[np.uint8],
