@@ -36,7 +36,7 @@ from cnn_sweeps.sweeps.study.attributes import (
 from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
-from cnn_sweeps.sweeps.study.log import logged_sweep
+from cnn_sweeps.sweeps.study.log import Announce, logged_sweep
 from cnn_sweeps.sweeps.study.recovery import (
     close_runs,
     close_superseded,
@@ -102,8 +102,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             _tell(outcome.read, display)
         else:
             with address.refusing():
-                study = _prepare(address, plan, store, budget)
-                announce(study)
+                study = _prepare(address, plan, store, budget, announce)
                 beside = store.beside(study.parent_run_id or "")
                 outcome = _carry_on(study, request, beside, display, publisher, interrupts)
     display.ended(outcome)
@@ -169,8 +168,13 @@ def _look_at_images(plan: Plan, display: Display) -> None:
         display.notice(f"  {passed_over}")
 
 
-def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) -> SweepStudy:
-    """The study with its queue, whatever an earlier call left of it."""
+def _prepare(
+    address: StudyAddress, plan: Plan, store: Store, budget: Budget, announce: Announce
+) -> SweepStudy:
+    """The study with its queue, whatever an earlier call left of it.
+
+    What a worker elsewhere goes by is there before the run of the sweep, which it waits for.
+    """
     with hold_lock(address.lock):
         study = SweepStudy.create(address, plan)
     recover(study, store, retries=budget.retries, show=lambda _: None)
@@ -181,8 +185,9 @@ def _prepare(address: StudyAddress, plan: Plan, store: Store, budget: Budget) ->
         fill_queue(study, budget)
         study.set_deadline(budget.timeout)
         note_software(study)
+        announce(study)
         if plan.exercise is not None:
-            CpuShare.of(study, budget)  # before a worker elsewhere, which waits for the run, says
+            CpuShare.of(study, budget)
         _prepare_parent(study, store)
     return study
 

@@ -13,10 +13,12 @@ from plans import plan, study
 
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.sweeps import controller
 from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _open, _prepare_parent, _store_typed
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.study.attributes import OPEN
+from cnn_sweeps.sweeps.study.log import LogTarget, logged_sweep
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
@@ -48,6 +50,21 @@ def test_workers_take_settings_as_they_were_typed_last(tmp_path: Path) -> None:
     assert first.trajectory.max_gb == 1.0
     assert [name for name, _ in parent.logged] == [PLAN_FILE]
     assert parent.logged[0][1] == again.plan.to_json()
+
+
+def test_workers_find_where_to_log_as_soon_as_they_find_the_study(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for its run, and what a worker does not find then it never writes."""
+    address, found = study(tmp_path).address, list[LogTarget | None]()
+
+    def prepare_parent(made: SweepStudy, _store: Store) -> None:
+        found.append(LogTarget.stored_with(SweepStudy.load(made.address)))
+
+    monkeypatch.setattr(controller, "_prepare_parent", prepare_parent)
+    with logged_sweep(address, Budget(), tmp_path, pytest.fail) as announce:
+        controller._prepare(address, plan(), store, Budget(), announce)
+    assert found == [LogTarget.of(address, Budget(), tmp_path)]
 
 
 def test_of_an_earlier_best_trial_nothing_stays(store: Store) -> None:
