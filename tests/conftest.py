@@ -34,6 +34,9 @@ __all__ = [
 # Read when MLflow and TensorFlow are imported, so set before any test module is.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The same kernels on every processor: where TensorFlow chooses oneDNN's, a small residual network
+# may end the process, and a graph that differs from Keras' own may get others.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 # Whenever logging is configured, as Hydra does, TensorFlow's log closes the stream that it was
 # imported with, unless it is one of the process: in a test that would be pytest's own.
