@@ -95,11 +95,8 @@ class Join:
     def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
         """Pull trials of a study that can be carried out here."""
         slots = self._cpu_slots(study)
-        workers, threads, seats = (
-            min(self.workers, slots),
-            max(1, cores() // slots),
-            devices.seats(),
-        )
+        workers, threads = min(self.workers, slots), max(1, cores() // slots)
+        seats = devices.seats()
         known = study.optuna_study.user_attrs
         budget = Budget(
             retries=known.get(RETRIES_ALLOWED, Budget.retries),

@@ -241,7 +241,11 @@ class TrialQueue:
         """
         yield first
         busy = busy_trajectories(self.index.running) | trajectories_of([first])
-        waiting = [t for t in claimable_trials(self.index.standing) if t.number != first.number]
+        waiting = [
+            t
+            for t in self.index.standing
+            if t.state == TrialState.WAITING and t.number != first.number
+        ]
         SystemRandom().shuffle(waiting)  # the seed of a training is the same everywhere
         for trial in waiting:
             if not is_busy(trial, busy):
