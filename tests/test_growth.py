@@ -61,7 +61,7 @@ def grown(folder: Path, *, default: str = "none", mark: str = "neutral='none'") 
         mark: what says their neutral value; nothing for a field that was just written down.
     """
     for part in ("cnn_sweeps", "hydra_plugins", "conf"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part)  # with byte code, which stays good
     field = f"added(default={default!r}, {mark})" if mark else repr(default)
     group = f"added(default=Teacher(name={default!r}), neutral=Teacher())"
     schema = folder / "cnn_sweeps" / "config" / "schema.py"
