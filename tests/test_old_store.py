@@ -332,18 +332,27 @@ def test_export_writes_what_was_stored(
     assert sources == (nets if short == CUSTOM else {})
 
 
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy in which the model of a trial was promoted."""
+    folder = unpack(tmp_path_factory.mktemp("promoted"))
+    typed(folder, "promote", TRIAL, "digits", "--alias", "champion").well()
+    yield folder
+    leave(folder)
+
+
 @pytest.mark.slow
-def test_promote_registers_the_stored_model(own: Path, written: Path) -> None:
+def test_promote_registers_the_stored_model(promoted: Path, written: Path) -> None:
     """In the folder that the store is in now."""
-    typed(own, "promote", TRIAL, "digits", "--alias", "champion").well()
     query = "SELECT name, version, run_id, source FROM model_versions"
-    ((name, number, run, source),) = rows(own, query)
+    ((name, number, run, source),) = rows(promoted, query)
     assert (name, number, run) == ("digits", 1, SPEAKS[TRIAL])
-    assert source.startswith(own.as_uri())
+    assert source.startswith(promoted.as_uri())
     assert Path(source.removeprefix("file://"), "MLmodel").is_file()
-    tags = dict(rows(own, "SELECT key, value FROM model_version_tags"))
+    tags = dict(rows(promoted, "SELECT key, value FROM model_version_tags"))
     assert tags["config_hash"] == runs(written)[run].tags["config_hash"]
-    assert rows(own, "SELECT alias, version FROM registered_model_aliases") == [("champion", 1)]
+    found = rows(promoted, "SELECT alias, version FROM registered_model_aliases")
+    assert found == [("champion", 1)]
 
 
 @pytest.mark.parametrize(("study", "trials"), [(OLD, 4), (EXERCISE, 8)], ids=SWEEPS)
@@ -447,13 +456,9 @@ def check_verdict(folder: Path, written: Path, short: str, said: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("short", "more"),
-    [pytest.param(PLAIN, [], id="run"), pytest.param(CUSTOM, ["--trust"], id="custom")],
-)
-def test_a_run_is_done_again(own: Path, written: Path, short: str, more: list[str]) -> None:
+def test_a_run_is_done_again(own: Path, written: Path) -> None:
     """There is a verdict about bits."""
-    check_verdict(own, written, short, begun(own, "reproduce", short, *more).well())
+    check_verdict(own, written, PLAIN, begun(own, "reproduce", PLAIN).well())
 
 
 @pytest.mark.slow
@@ -546,18 +551,17 @@ def test_figures_are_drawn(own: Path) -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType:UserWarning")
 def test_a_promoted_model_scores_as_it_did(
-    own: Path, records: dict[str, Record], monkeypatch: pytest.MonkeyPatch
+    promoted: Path, records: dict[str, Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loaded by its name it is right as often on the test split."""
     import mlflow
 
     from cnn_sweeps.data import load
 
-    typed(own, "promote", TRIAL, "digits", "--alias", "champion").well()
     record = records[SPEAKS[TRIAL]]
     images = load(record.config.data)
     # As mlflow.set_tracking_uri does, which would set it for the tests that follow as well.
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own}/mlruns/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{promoted}/mlruns/mlflow.db")
     scores = mlflow.pyfunc.load_model("models:/digits@champion").predict(images.x_test)
     right = np.mean(np.argmax(scores, axis=1) == images.y_test)
     assert right == pytest.approx(record.metrics["test_accuracy"], abs=0.01)

@@ -85,10 +85,7 @@ def plain(model: dict[str, Any], optimizer: dict[str, Any]) -> Trained:
     [
         pytest.param(DROPPED, ADAM, id="cnn with all-adam"),  # has what the others have
         pytest.param(DROPPED, SGD, id="cnn with all-sgd", marks=pytest.mark.slow),
-        pytest.param(CNN, ADAM, id="cnn-adam", marks=pytest.mark.slow),
-        pytest.param(CNN, SGD, id="cnn-sgd", marks=pytest.mark.slow),
         pytest.param(DNN, ADAM, id="dnn-adam", marks=pytest.mark.slow),
-        pytest.param(DNN, SGD, id="dnn-sgd", marks=pytest.mark.slow),
     ],
 )
 def test_a_neutral_training_is_plain_keras(
