@@ -82,7 +82,8 @@ $(PACKAGES): requirements.lock
 		"virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 	@rm -f $(PACKAGES) $(PROJECT)
 	@PIP_USER=0 $(PIP) install --no-compile --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -I -m compileall -qq -j 0 $(VENV)/lib || true # some ship templates, no Python
+	@$(BIN)/python -I -m compileall -qq -j 0 -x 'packages/.*/tests/' $(VENV)/lib \
+		|| true # some ship templates, no Python
 	@pwd -P > $@
 
 $(PROJECT): $(PACKAGES) pyproject.toml
