@@ -1,4 +1,4 @@
-"""`cnn-sweeps figures HASH`: make the pictures of a run again, of other images and filters."""
+"""`cnn-sweeps figures HASH`: draw figures of a run, also of other images and filters."""
 
 import re
 from argparse import ArgumentTypeError, Namespace

@@ -1,4 +1,4 @@
-"""`cnn-sweeps promote HASH NAME`: give the stored model of a run a name to load it by."""
+"""`cnn-sweeps promote HASH NAME`: register the model of a run in MLflow's registry."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""A run done again from scratch, and whether it came out the same.
+"""Reproduce a run: train it again from scratch, and compare it with its record.
 
 The record is checked before anything runs. Then it is restored and trained, and what is logged
 of that is compared with the record.

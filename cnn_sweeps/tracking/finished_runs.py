@@ -1,4 +1,4 @@
-"""Finished runs, found by what they are and taken over into new ones."""
+"""Finished runs of an experiment: found, and copied into new runs."""
 
 import math
 import platform

@@ -1,4 +1,4 @@
-"""Looking at a store without touching it: nothing is created, migrated or repaired."""
+"""Read-only checks of a store: nothing is created, migrated or repaired."""
 
 import json
 import sqlite3

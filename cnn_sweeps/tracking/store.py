@@ -1,4 +1,4 @@
-"""The store of runs: opening it, starting runs in it, finding them again.
+"""The store of runs: open it, start runs, find runs.
 
 The experiment that runs are logged under is made by who logs, only looked for by who reads.
 """

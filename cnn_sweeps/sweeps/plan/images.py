@@ -1,4 +1,4 @@
-"""What only the images tell of a sweep: read before anything is started, and refused once."""
+"""Checks of a sweep that need its images, made once before anything starts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Who chooses the values of the next trial: Optuna's samplers, by name.
+"""Optuna's samplers, by name: they choose the values of the next trial.
 
 `grid` and `auto` are ours. A grid is enumerated into the queue before the first trial: under
 ask and tell Optuna's own grid repeats cells and raises at its end. `auto` is a grid where

@@ -1,4 +1,4 @@
-"""What a sweep came to, gathered from its study and from the runs of its trials.
+"""Collect the results of a sweep from its study and the runs of its trials.
 
 How much each swept key had to do with good values is told by Optuna's conditional PED-ANOVA
 (https://arxiv.org/abs/2601.20800); a key has its share also where only some trials have it.

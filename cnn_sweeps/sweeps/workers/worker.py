@@ -58,7 +58,7 @@ class Execute(Protocol):
     def __call__(
         self, config: Config, *, trial: int, started: OnRunStart, callbacks: "Sequence[Callback]"
     ) -> "RunResult":
-        """Train and log; tell `started` the run as soon as it exists, and observers each epoch."""
+        """Train and log; call `started` with the run once it exists, and callbacks each epoch."""
 
 
 @dataclass(kw_only=True)
