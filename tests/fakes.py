@@ -13,7 +13,7 @@ from plans import FakeRun, epoch
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs.result import RunResult
 

@@ -37,10 +37,10 @@ from cnn_sweeps.tracking import (
     Store,
     TrackedRun,
     artifacts,
+    descriptions,
     finished_runs,
     model_files,
     models,
-    notes,
 )
 from cnn_sweeps.tracking.images import WHITE
 from cnn_sweeps.tracking.model_files import StoredModel
@@ -292,7 +292,7 @@ def score_stored(
 def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model") -> None:
     """Store curves and model of a run that has left them to its epochs."""
     tracked = store.reopen(run.run_id)
-    if CURVES_FILE not in notes.pictures_of(store.client, run):
+    if CURVES_FILE not in descriptions.pictures_of(store.client, run):
         with suppress(KeyError):  # metrics of it were deleted
             draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
     if config.tracking.log_model and not model_files.has_model(store, run):
@@ -302,7 +302,7 @@ def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model"
 def _log_model(tracked: TrackedRun, model: "keras.Model", pictures: models.Pictures) -> None:
     tracked.log_model(model, pictures)
     tracked.remove_tags({MODEL_FROM})
-    notes.describe(tracked)
+    descriptions.describe(tracked)
 
 
 def draw_curves(epochs: Sequence[Epoch], about: str, tracked: TrackedRun) -> None:

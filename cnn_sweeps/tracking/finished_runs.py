@@ -11,7 +11,7 @@ from cnn_sweeps import figures
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.text.foreign import json_of
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import artifacts, model_files
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error

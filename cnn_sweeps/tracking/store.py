@@ -18,7 +18,7 @@ from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import notes, params
+from cnn_sweeps.tracking import descriptions, params
 from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
 from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.errors import as_store_error
@@ -414,7 +414,7 @@ def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
         tags = {STATE: "stopped by callback"}
     with run.together() as last:
         last.set_tags(tags)
-        notes.describe(last, ending=status, known=known)
+        descriptions.describe(last, ending=status, known=known)
 
 
 def _process() -> str:
@@ -463,7 +463,7 @@ def _make_experiment(store: Store) -> tuple[str, str] | None:
         number = store.client.create_experiment(
             store.experiment,
             artifact_location=store.address.artifacts,
-            tags=notes.EXPERIMENT_TAGS,
+            tags=descriptions.EXPERIMENT_TAGS,
         )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":

@@ -16,7 +16,7 @@ from cnn_sweeps.runs import backbone, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.runs.weights import pretrained
-from cnn_sweeps.tracking import RunRecord, Store, model_files, notes
+from cnn_sweeps.tracking import RunRecord, Store, descriptions, model_files
 from cnn_sweeps.tracking.names import MODEL_FROM
 from cnn_sweeps.training import loop, state
 
@@ -148,7 +148,7 @@ def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(further: Store) ->
     """Its description says where MLflow's pages show the curves, and what stores the model."""
     run = left(further)
     assert not model_files.has_model(further, run)
-    assert notes.pictures_of(further.client, run) == []
+    assert descriptions.pictures_of(further.client, run) == []
     assert run.tags[MODEL_FROM].startswith("epoch 1 of trajectory ")
     link = f"/runs/{run.tags['trained_by']}/artifacts/learning_curves.png"
     assert link in run.tags["mlflow.note.content"]
@@ -211,7 +211,7 @@ def test_a_winner_gets_what_it_left(further: Store) -> None:
     stored_model.score_stored(further, run, asked, best=True)
     won = further.get(run.run_id)
     model_files.check(further, won, model_files.model_of(further, won))
-    assert notes.pictures_of(further.client, won) == ["learning_curves.png"]
+    assert descriptions.pictures_of(further.client, won) == ["learning_curves.png"]
     assert MODEL_FROM not in won.tags
 
 

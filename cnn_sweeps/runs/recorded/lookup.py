@@ -10,7 +10,7 @@ from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import CONFIG, ENVIRONMENT, FINISHED, Record
-from cnn_sweeps.text.foreign import json_of, yaml_of
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.names import (

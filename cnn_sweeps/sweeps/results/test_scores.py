@@ -19,7 +19,14 @@ from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, finished_runs, model_files, notes
+from cnn_sweeps.tracking import (
+    RunRecord,
+    Store,
+    artifacts,
+    descriptions,
+    finished_runs,
+    model_files,
+)
 from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, LEFT_OUT, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
@@ -166,7 +173,7 @@ def _lacks(store: Store, run: RunRecord, tracking: Tracking) -> bool:
     """
     if tracking.log_model and MODEL_FROM in run.tags:
         return True
-    pictures = notes.pictures_of(store.client, run)
+    pictures = descriptions.pictures_of(store.client, run)
     drawn = LEFT_OUT in run.tags or any(path.startswith(figures.FOLDER) for path in pictures)
     return tracking.figures and not drawn
 
@@ -256,7 +263,7 @@ def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[s
     tracked = store.reopen(unscored.run_id)
     if not unscored.known:
         tracked.log_metrics(tests)
-    notes.describe(tracked)
+    descriptions.describe(tracked)
     return dict(unscored.known) or tests
 
 
@@ -302,7 +309,7 @@ def _take_over(store: Store, again: str, known: RunRecord) -> None:
     """Give a run what it lacks of the one that trained it again: figures, curves, the model."""
     tracked = store.reopen(known.run_id)
     artifacts.copy_folder(store, again, known.run_id, figures.FOLDER)
-    if CURVES_FILE not in notes.pictures_of(store.client, known):
+    if CURVES_FILE not in descriptions.pictures_of(store.client, known):
         curves = artifacts.read_bytes(store, again, CURVES_FILE)
         if curves is not None:
             tracked.log_bytes(curves, CURVES_FILE)

@@ -23,7 +23,7 @@ from cnn_sweeps.errors import (
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.plan import partings
+from cnn_sweeps.sweeps.plan.branch_epochs import wanted_epochs
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
@@ -364,7 +364,7 @@ class RunTrial:
             tags=tags,
             swept=[dimension.key for dimension in self._study.plan.space.dimensions],
             timed=self._timed,
-            wanted=partings.of(self._study.plan, self._values(trial)),
+            wanted=wanted_epochs(self._study.plan, self._values(trial)),
         )
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
 
