@@ -6,7 +6,6 @@ without a model they are those of the epoch that it ended with, as far as that i
 with trials that trained nothing, and with large ones, unless they win.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -221,23 +220,21 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
         StoreError: the store refuses.
     """
     resize: Resize = getattr(record.config.data, "resize", "stretch")
-    text = artifacts.read_bytes(store, record.run_id, IMAGES_FILE)
-    if text is None:  # an earlier version stored the layers only
-        shape, count = lookup.sizes(store, store.get(record.run_id))
-        known = PUBLISHED.get(record.config.data.name)
-        names = known.class_names if known else tuple(map(str, range(count)))
-        return models.Pictures(class_names=names, shape=shape, resize=resize)
+    run = store.get(record.run_id)
     try:
-        stored = json.loads(text)
+        stored = artifacts.read_json(store, run, IMAGES_FILE)
+        if stored is None:  # an earlier version stored the layers only
+            shape, count = lookup.sizes(store, run)
+            known = PUBLISHED.get(record.config.data.name)
+            names = known.class_names if known else tuple(map(str, range(count)))
+            return models.Pictures(class_names=names, shape=shape, resize=resize)
         height, width, channels = map(int, stored["image_shape"])
         names = tuple(map(str, stored["class_names"]))
         white = int(stored.get(WHITE, DEEPEST))  # an earlier version did not store it
         if not 0 < white <= DEEPEST:
             raise ValueError(f"{white} is no white")
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise lookup.damaged(IMAGES_FILE, run.run_id) from error
     shape = height, width, channels
     return models.Pictures(class_names=names, shape=shape, resize=resize, white=white)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.schema import Tracking
@@ -19,7 +18,7 @@ from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
 from cnn_sweeps.tracking import descriptions, params
-from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
+from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.histories import Point, points_of
@@ -387,13 +386,6 @@ class Store:
         if self.local is not None:
             return self.local.points(run_ids, metric)
         return points_of(self.client, run_ids, metric)
-
-    def read_text(self, run_id: str, path: str) -> str:
-        """The text that was stored under a path of the run's artifacts."""
-        with as_store_error(self.address), TemporaryDirectory() as scratch:
-            here = local_folder(self.get(run_id).artifact_uri)
-            file = here / path if here else self.client.download_artifacts(run_id, path, scratch)
-            return Path(file).read_text(encoding="utf-8")
 
 
 def _newest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:

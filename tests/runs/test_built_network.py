@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from configs import config
 from sqlalchemy import event
-from stores import Finished, copy_of
+from stores import Finished, copy_of, logged_text
 
 from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.models import build
@@ -78,7 +78,7 @@ def test_what_is_stored_is_neither_built_nor_compiled(
     assert read.weights_sha256 == wanted
     logged = home.get(read.run_id)
     assert logged.tags["epochs_reused"] == "1"
-    assert "conv_1" in home.read_text(read.run_id, "model_summary.txt")
+    assert "conv_1" in logged_text(home, read.run_id, "model_summary.txt")
     assert logged.metrics["trainable_params"] > 0
 
 

@@ -180,12 +180,6 @@ def test_unknown_run(store: Store) -> None:
         store.reopen("0" * 32)
 
 
-def test_missing_file(store: Store) -> None:
-    """A file that was never stored is refused plainly."""
-    with pytest.raises(StoreError, match="nowhere.txt"):
-        store.read_text(finished(store).run_id, "nowhere.txt")
-
-
 def test_run_without_model(store: Store) -> None:
     """A run whose model was not stored says how to get one."""
     with pytest.raises(StoreError, match="tracking.log_model=true"):

@@ -4,7 +4,6 @@ Plain values in, plain values out: few columns and rounded for a person, all wit
 a program.
 """
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -28,6 +27,7 @@ from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
 from cnn_sweeps.tracking.records import STOPPED
@@ -230,13 +230,13 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
     An experiment stands where the run that speaks for it does, which may be another one than its
     best: so all of its runs are read, until no experiment that is left can come before these.
     """
-    top, found = question.top or 0, dict[str, list[RunRecord]]()
+    top, found = question.top or 0, dict[str | None, list[RunRecord]]()
     for run in ordered:
         if question.metric not in run.metrics:  # nor has any that comes later
             break
         if run.config_hash is None or not (question.each or run.is_whole):
             continue
-        key = run.run_id if question.each else run.config_hash
+        key = _key(run, each=question.each)
         if key in found:
             continue
         known = [each for runs in found.values() for each in runs]
@@ -270,7 +270,7 @@ def _declared(store: Store, question: Question) -> bool | None:
     runs, _ = next(queries.ordered_runs(store, asked, question.experiment, newest, size=1))
     for run in runs:
         with suppress(ValueError):  # cut by MLflow
-            for own in own_metrics(json.loads(run.params[METRICS])):
+            for own in own_metrics(json_of(run.params[METRICS])):
                 if own.name == name and own.higher_is_better is not None:
                     return not own.higher_is_better
     return None
@@ -454,7 +454,7 @@ def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
 def _typed(text: str) -> object:
     """A param as a number where it is one."""
     try:
-        value = json.loads(text)
+        value = json_of(text)
     except ValueError:
         return text
     return value if isinstance(value, int | float) and not isinstance(value, bool) else text

@@ -166,10 +166,13 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(LAYERS_FILE, run.run_id) from error
     return (height, width, channels), num_classes
+
+
+def damaged(path: str, run_id: str) -> RecordError:
+    """The refusal of a file of a run that cannot be read as what was stored."""
+    return RecordError(f"{path} of run {run_id} cannot be read; it was changed or damaged.")
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
@@ -179,9 +182,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
     try:
         return parse(content.decode())
     except ValueError as error:
-        raise RecordError(
-            f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(path, run.run_id) from error
 
 
 def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps import figures
@@ -19,6 +18,7 @@ from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
+from cnn_sweeps.text.untrusted import yaml_of
 from cnn_sweeps.tracking import (
     RunRecord,
     Store,
@@ -144,7 +144,7 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
     """Of the trials that are to be scored: the test metrics that are known, and the others.
 
     A winner that was scored before it won is one of the others: it lacks what a winner has. One
-    whose run, or the config in it, was deleted is neither.
+    whose run was deleted, or the config in it deleted or damaged, is neither.
     """
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
@@ -153,8 +153,7 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
         if run is None or run.deleted:
             continue
         logged, won = _tests(run.metrics), trial.number in best
-        content = artifacts.read_file(store, run, CONFIG_FILE) if won or not logged else None
-        plain = yaml.safe_load(content) if content else None
+        plain = _config_of(store, run) if won or not logged else None
         if logged and not (plain and _lacks(store, run, load_stored(plain).tracking)):
             known[trial.number] = logged
         elif plain:
@@ -164,6 +163,14 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
                 )
             )
     return known, asked
+
+
+def _config_of(store: Store, run: RunRecord) -> Any:
+    """The stored config of a run; None where it was deleted or damaged."""
+    content = artifacts.read_file(store, run, CONFIG_FILE)
+    with suppress(ValueError):
+        return yaml_of(content.decode()) if content else None
+    return None
 
 
 def _lacks(store: Store, run: RunRecord, tracking: Tracking) -> bool:
@@ -310,7 +317,7 @@ def _take_over(store: Store, again: str, known: RunRecord) -> None:
     tracked = store.reopen(known.run_id)
     artifacts.copy_folder(store, again, known.run_id, figures.FOLDER)
     if CURVES_FILE not in descriptions.pictures_of(store.client, known):
-        curves = artifacts.read_bytes(store, again, CURVES_FILE)
+        curves = artifacts.read_file(store, store.get(again), CURVES_FILE)
         if curves is not None:
             tracked.log_bytes(curves, CURVES_FILE)
     if not model_files.has_model(store, known):
