@@ -428,13 +428,27 @@ def _differs(key: str, params: Sequence[Mapping[str, str]]) -> bool:
     """Whether a setting tells runs apart.
 
     One that other kinds of network or data do not have does not do so by its absence: that is
-    what `model.name` or `data.name` says.
+    what `model.name` or `data.name` says. Nor does a rules number, since kinds differ by it anyway,
+    unless all else in its group is the same.
     """
+    if key.endswith(".rules"):
+        return _tells_alike_apart(key, params)
     kind = f"{key.partition('.')[0]}.name"
     values = {each[key] for each in params if key in each}
     having = {each.get(kind) for each in params if key in each}
     lacking = {each.get(kind) for each in params if key not in each}
     return len(values) > 1 or not having.isdisjoint(lacking)
+
+
+def _tells_alike_apart(key: str, params: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a setting differs between runs whose other settings of its group are the same."""
+    group = f"{key.partition('.')[0]}."
+    values: dict[frozenset[tuple[str, str]], set[str | None]] = defaultdict(set)
+    for each in params:
+        others = each.keys() - NO_SETTINGS - {key}
+        rest = frozenset((name, each[name]) for name in others if name.startswith(group))
+        values[rest].add(each.get(key))
+    return any(len(found) > 1 for found in values.values())
 
 
 def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
