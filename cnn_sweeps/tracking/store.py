@@ -1,6 +1,6 @@
 """The store of runs: open it, start runs, find runs.
 
-The experiment that runs are logged under is made by who logs, only looked for by who reads.
+To log runs, their experiment is made; to read them, it is only looked up.
 """
 
 import getpass
@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import short_timeouts, waiting
-from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix
+from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix, find_record
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 from cnn_sweeps.tracking.selection import Selection
 
@@ -61,17 +62,22 @@ class Store:
     local: LocalRuns | None = None
 
     @classmethod
-    def open(cls, tracking: Tracking) -> "Store":
+    def open(cls, tracking: Tracking, *, beside: str | None = None) -> "Store":
         """Open the store and make what is missing: folder, database, experiment.
 
         Safe to call from many processes at once, on an empty folder too.
+
+        Args:
+            tracking: where it is, and the name of the experiment that new runs belong to.
+            beside: a run. Where the store has it, new runs belong to its experiment instead,
+                which somebody may have renamed.
 
         Raises:
             StoreError: the place cannot be used, a server does not answer within seconds,
                 or the experiment was deleted. A deleted experiment is not brought back
                 here: its deleted runs would return with it.
         """
-        return cls._opened(tracking, made_experiment)
+        return cls._opened(tracking, partial(made_experiment, beside=beside))
 
     @classmethod
     def open_existing(cls, tracking: Tracking) -> "Store | None":
@@ -212,10 +218,6 @@ class Store:
             address=self.address,
             client=self.client,
         )
-
-    def beside(self, run_id: str) -> "Store":
-        """The same store, with new runs in the experiment of this run, whatever its name is now."""
-        return replace(self, experiment_id=self.get(run_id).experiment_id)
 
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
@@ -422,8 +424,12 @@ def _user() -> str:
         return "unknown"
 
 
-def made_experiment(store: Store) -> str:
-    """The id of a store's experiment, made if nobody has made it yet."""
+def made_experiment(store: Store, beside: str | None = None) -> str:
+    """The id of a store's experiment, made if nobody has made it yet; see `Store.open`."""
+    if beside is not None:
+        run = store.local.run(beside) if store.local else find_record(store.client, beside)
+        if run is not None and not run.deleted:
+            return run.experiment_id
     known = _experiment(store) or _make_experiment(store)
     if known is None:
         raise StoreError(

@@ -280,6 +280,19 @@ def test_a_deleted_experiment_is_refused_with_the_whole_command(
     )
 
 
+def test_an_experiment_that_was_renamed_is_made_by_nobody_who_logs_beside_its_runs(
+    store: Store, tracking: Tracking
+) -> None:
+    """Nor is one of another name; where the run is gone, or is in another store, one is made."""
+    run = finished(store)
+    store.client.rename_experiment(run.experiment_id, "course")
+    before = store.experiments()
+    beside = Store.open(replace(tracking, experiment="typed"), beside=run.run_id)
+    assert beside.experiment_id == run.experiment_id
+    assert store.experiments() == before
+    assert Store.open(tracking, beside="0" * 32).experiment_id not in before.values()
+
+
 def test_experiment_that_cannot_be_made(store: Store) -> None:
     """Any other refusal of the experiment is not mistaken for that."""
     client = SlowClient("PERMISSION_DENIED", None)

@@ -262,7 +262,7 @@ def _prepared(tracking: Tracking, unscored: Unscored) -> tuple[Store, Config]:
     """The store and the config of a trial, for which TensorFlow is started."""
     config = load_stored(unscored.config)
     backend.configure_backend(config.trainer, config.seed)
-    return Store.open(tracking).beside(unscored.run_id), config
+    return Store.open(tracking, beside=unscored.run_id), config
 
 
 def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[str, float]:

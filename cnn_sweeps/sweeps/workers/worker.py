@@ -343,8 +343,9 @@ class RunTrial:
         """Open the store that the sweep logs to, for runs beside that of the sweep."""
         self._parent, self._study = study.parent_run_id, study
         self._timed = study.plan.exercise is not None or study.plan.objectives.are_timed
-        store = Store.open(study.plan.first.tracking)
-        self._store = store.beside(self._parent) if self._parent else store
+        self._store = Store.open(study.plan.first.tracking, beside=self._parent)
+        if self._parent:
+            self._store.get(self._parent)  # raises where another store is reached from this host
 
     def __call__(
         self,
