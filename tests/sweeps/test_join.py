@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -17,6 +16,7 @@ import pytest
 from fakes import instant
 from optuna.trial import TrialState
 from plans import plan, study
+from waiting import PATIENCE, until
 
 from cnn_sweeps.errors import DataError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps import join
@@ -256,14 +256,6 @@ def on_host(name: str, *typed: str, folder: Path) -> Iterator[subprocess.Popen[s
             process.kill()
 
 
-def until(condition: Any) -> None:
-    """Wait for something that takes as long as the machine is busy."""
-    end = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
 @pytest.mark.slow(minutes=2)
 @pytest.mark.skipif(not NAMESPACES, reason="host names of one's own need root and unshare")
 def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
@@ -282,15 +274,15 @@ def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
             owners = [t.user_attrs["owner"] for t in trials if "owner" in t.user_attrs]
             return {owner["host"].partition(":")[0]: owner["pid"] for owner in owners}
 
-        worker = "worker lab --count 1 --wait 300"
+        worker = "worker lab --count 1 --wait 1200"
         with on_host("lab-1", worker, folder=tmp_path) as first:
             until(lambda: "lab-1" in running())
             with on_host("lab-2", worker, folder=tmp_path) as second:
                 until(lambda: len(running()) == 2)
                 first.kill()
                 os.kill(running()["lab-1"], signal.SIGKILL)
-                assert second.wait(timeout=600) == 0
-                assert boss.wait(timeout=300) == 0
+                assert second.wait(timeout=PATIENCE) == 0
+                assert boss.wait(timeout=PATIENCE) == 0
         made = SweepStudy.load(StudyAddress(storage=str(journal), name="lab"))
         assert made.counts().total == made.counts().finished == 4
         assert len(made.trials(TrialState.COMPLETE)) == 4

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from stores import logged_text
+from waiting import PATIENCE
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
@@ -128,7 +129,7 @@ def test_processes_that_start_together_in_an_empty_folder(tmp_path: Path) -> Non
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(3)
     ]
-    printed = [program.communicate(timeout=300)[0] for program in programs]
+    printed = [program.communicate(timeout=PATIENCE)[0] for program in programs]
     assert printed == ["", "", ""]
     assert [program.returncode for program in programs] == [0, 0, 0]
     assert len(Store.open(Tracking(dir=tmp_path / "mlruns")).find("abab")) == 3
