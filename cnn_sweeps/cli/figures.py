@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, typed_path
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
@@ -77,7 +77,7 @@ def _parser() -> Arguments:
     made.add_argument(
         "--output",
         "--into",
-        type=Path,
+        type=typed_path,
         metavar="FOLDER",
         help="write files to this folder instead of the run",
     )

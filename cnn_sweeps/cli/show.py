@@ -30,10 +30,11 @@ from cnn_sweeps.tracking.names import (
 
 
 def main(typed: list[str]) -> int:
-    """Print what the store knows of the one experiment whose hash begins so; 0 when it is done.
+    """Print what the store knows of an experiment, by its hash or a run of it; 0 when it is done.
 
     Raises:
         UnknownHashError: no experiment, or several, have that prefix.
+        RecordError: the run is that of a sweep.
         StoreError: the store cannot be read.
     """
     asked = Arguments(
@@ -44,14 +45,15 @@ def main(typed: list[str]) -> int:
     ).read(typed)
     prefix = checked_prefix(asked.names[0])
     store = lookup.open_store(compose_tracking(asked.overrides), prefix)
-    show(store, lookup.one_experiment(store, prefix))
+    run = lookup.one_run(store, prefix)
+    show(store, lookup.one_experiment(store, lookup.hash_of(run)), run)
     return 0
 
 
-def show(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Print one experiment: the run that speaks for it in full, and a line for each run."""
+def show(store: Store, runs: Sequence[RunRecord], run: RunRecord | None = None) -> None:
+    """Print one experiment: a run of it in full, by default the one that speaks for it, and all."""
     out = output.console()
-    newest = lookup.newest_run(runs)
+    newest = run or lookup.newest_run(runs)
     out.heading(newest.name)
     out.print(f"config hash      {newest.config_hash}", soft_wrap=True)
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):

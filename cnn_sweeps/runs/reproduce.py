@@ -100,7 +100,8 @@ def reproduce(
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
-    if tolerance is not None and not 0 <= tolerance < math.inf:
+    number = isinstance(tolerance, int | float)
+    if tolerance is not None and not (number and 0 <= tolerance < math.inf):
         raise ConfigError(f"tolerance={tolerance} is invalid: it takes a number from 0.")
     check_finished(record)
     verify(record)

@@ -261,9 +261,9 @@ def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
-    """Refuse to go on with a study whose runs were logged elsewhere."""
+    """Refuse to go on with a study whose own run was deleted, or was logged elsewhere."""
     try:
-        store.get(run_id)
+        run = store.get(run_id)
     except StoreError:
         raise StoreError(
             f"the study {study.optuna_study.study_name} was logged to another tracking store: "
@@ -271,6 +271,7 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
             f"  Type the tracking.dir or tracking.uri that it was started with, or another "
             f"hydra.sweeper.study_name."
         ) from None
+    store.check_loggable(run)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,27 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),
         pytest.param(["model=null"], "model can be cnn, custom, dnn", id="null-for-an-option"),
         pytest.param(["trainer=5"], "trainer can be default", id="number-for-an-option"),
+        pytest.param(["trainer=[5]"], "trainer can be default", id="number-in-a-list"),
+        pytest.param(
+            ["trainer.optimizer=[sgd]"],
+            "trainer.optimizer is a group of keys, and no list",
+            id="list-for-a-group",
+        ),
+        pytest.param(
+            ["-m", "hydra.sweeper.objectives=[val_loss]"],
+            "Type 'hydra.sweeper.objectives={KEY: VALUE}'",
+            id="list-of-objectives",
+        ),
+        pytest.param(["doctor", "seed=1"], "or trainer.threads=VALUE is", id="doctor-of-a-seed"),
+        pytest.param(["data", "--run-id", ""], "--run-id: it is empty", id="empty-run-id"),
+        pytest.param(["predict", "abcd", ""], "an argument: it is empty", id="empty-picture"),
+        pytest.param(["export", "abcd", ""], "an argument: it is empty", id="empty-folder"),
+        pytest.param(["figures", "abcd", "--output="], "--into: it is empty", id="empty-output"),
+        pytest.param(["reproduce", "--from", ""], "--from: it is empty", id="empty-from"),
+        pytest.param(["worker", "--storage", ""], "--storage: it is empty", id="no-storage"),
+        pytest.param(
+            ["report", "hydra.sweeper.storage="], "hydra.sweeper.storage= is empty", id="storage"
+        ),
         pytest.param(["=3"], "'=3' is neither a command (show", id="no-key"),
         pytest.param(["model.filters=99999999999999"], "parameters", id="no-machine-holds-it"),
         pytest.param(["model.conv_blocks=99999999999"], "from 0 up to 1000", id="blocks"),

@@ -73,6 +73,16 @@ def test_a_training_that_changes_is_shown_with_its_segments(
     assert shown == [f"lineage          {line}" for line in lines]
 
 
+def test_a_run_is_shown_by_its_id_too(runs: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is copied from a page of MLflow; all runs of its experiment are listed."""
+    older = runs.find(FIRST)[-1]
+    runs.reopen(older.run_id).log_metrics({"val_loss": 9.5})
+    show.main([older.run_id, f"tracking.dir={runs.dir}"])
+    shown = capsys.readouterr().out
+    assert "val_loss      9.5" in shown
+    assert "2 runs" in shown
+
+
 def test_run_that_ended_early_is_shown_as_far_as_it_came(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,15 @@ def test_only_the_run_of_a_dead_sweep_is_closed(tmp_path: Path, store: Store) ->
     assert found == {"dead": "FAILED", "here": "RUNNING", "far": "RUNNING"}
 
 
+def test_a_sweep_whose_own_run_was_deleted_is_refused(tmp_path: Path, store: Store) -> None:
+    """With what restores it: nothing more can be logged to it."""
+    made = study(tmp_path)
+    _prepare_parent(replace(made, new=True), store)
+    store.client.delete_run(made.parent_run_id)
+    with pytest.raises(StoreError, match=f"mlflow runs restore --run-id {made.parent_run_id}"):
+        _prepare_parent(made, store)
+
+
 @pytest.mark.parametrize(
     ("error", "waits"),
     [

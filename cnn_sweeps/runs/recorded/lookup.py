@@ -124,6 +124,17 @@ def _refuse_deleted(store: Store, run: RunRecord) -> NoReturn:
     raise UnknownHashError(f"{told}.\n  Restore it with {command}")
 
 
+def hash_of(run: RunRecord) -> str:
+    """The config hash of a run.
+
+    Raises:
+        RecordError: it is no experiment, but the run of a sweep.
+    """
+    if run.config_hash is None:
+        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    return run.config_hash
+
+
 def record_of(store: Store, run: RunRecord) -> Record:
     """Everything that the store has of a run.
 
@@ -131,8 +142,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
         RecordError: it is no experiment, is incomplete, or of another release.
         StoreError: the store refuses.
     """
-    if run.config_hash is None:
-        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    hash_of(run)
     tags = run.tags
     named = (SCHEMA_VERSION, CONFIG_HASH, TRAJECTORY_HASH, DATA_DIGEST)
     return Record.read(
