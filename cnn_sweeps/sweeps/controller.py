@@ -108,7 +108,18 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
                 outcome = _carry_on(study, request, store, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
-    study = outcome.study
+    patience = request.config.tracking.patience
+    with patient(patience, say=display.notice), address.refusing():
+        return _reported(outcome, display, publisher)
+
+
+def _reported(outcome: SweepOutcome, display: Display, publisher: Publisher) -> SweepOutcome:
+    """Write the report of a sweep, unless it is there, and say where it is.
+
+    Raises:
+        RunFailedError: nothing but failures.
+    """
+    study, store = outcome.study, outcome.store
     if failed := only_failures(study):
         with suppress(StoreError):  # the first error is the one to tell
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))

@@ -85,12 +85,13 @@ class Join:
         """
         found = self._found(interrupts)
         store = _store(found)
-        check_software(found, self.say)
-        with importable_code(found, trust=self.trust, say=self.say):
-            study = SweepStudy.load(found.address)
-            for config in _configs(study):
-                data.check_there(config.data)
-            return self._pull(study, store, interrupts)
+        with found.address.refusing():
+            check_software(found, self.say)
+            with importable_code(found, trust=self.trust, say=self.say):
+                study = SweepStudy.load(found.address)
+                for config in _configs(study):
+                    data.check_there(config.data)
+                return self._pull(study, store, interrupts)
 
     def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
         """Pull trials of a study that can be carried out here."""

@@ -31,6 +31,7 @@ from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
 from cnn_sweeps.tracking.records import STOPPED
+from cnn_sweeps.tracking.selection import Selection
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -255,9 +256,8 @@ def _may_enter(run: RunRecord, known: Sequence[RunRecord], question: Question) -
 
 def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:
     """The runs of one experiment that fit the question, newest first."""
-    own = f"tags.{CONFIG_HASH} = '{config_hash}'"
-    where = f"{question.where} AND {own}" if question.where.strip() else own
-    return queries.matching_runs(store, where, question.experiment)
+    own = Selection(tags={CONFIG_HASH: config_hash})
+    return queries.matching_runs(store, question.where, question.experiment, own)
 
 
 def _declared(store: Store, question: Question) -> bool | None:
