@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import instant
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from plans import plan, study
 from waiting import PATIENCE, until
@@ -26,6 +27,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.commands import join_command
 from cnn_sweeps.sweeps.study.attributes import FAILURES_ALLOWED, OPEN, PARENT
+from cnn_sweeps.sweeps.study.journal import JournalOfStudies
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -94,6 +96,36 @@ def test_a_study_that_may_get_more_trials_is_not_left(
     monkeypatch.setattr(join, "Supervisor", Group)
     joined(made, wait=60.0).work(Interrupts())
     assert len(rounds) == 3
+
+
+def test_a_storage_that_is_gone_for_good_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials in hand cannot be requeued then, which is not what is told."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    class Group:
+        """Workers in whose first moment the storage goes."""
+
+        pids, idle = frozenset[int](), False
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            """There they are."""
+
+        def step(self, show: Any, *, waiting: Any) -> dict[int, str]:
+            """Train."""
+            monkeypatch.setattr(JournalOfStudies, "get_all_trials", gone)
+            return {}
+
+        def kill(self) -> None:
+            """They have gone."""
+
+    monkeypatch.setattr(join, "Pool", Group)
+    with pytest.raises(StoreError, match="the study's storage .* cannot be used"):
+        joined(begun(tmp_path)).work(Interrupts())
 
 
 def test_workers_that_come_after_the_end_leave_at_once(
