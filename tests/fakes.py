@@ -14,7 +14,7 @@ from waiting import until
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs.result import RunResult
 

@@ -1,4 +1,4 @@
-"""`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
+"""`cnn-sweeps report [STUDY]`: the report of a sweep (HTML, Markdown, CSV, JSON)."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`cnn-sweeps reproduce HASH`: do a run again from scratch, and compare it with the record."""
+"""`cnn-sweeps reproduce HASH`: train a run again, and compare it with its record."""
 
 import math
 from argparse import ArgumentTypeError

@@ -1,6 +1,5 @@
 """`cnn-sweeps show PREFIX`: everything that is known of a config hash."""
 
-import json
 from collections.abc import Sequence
 
 import yaml
@@ -14,6 +13,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, images
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
@@ -85,11 +85,10 @@ def _stored(store: Store, run: RunRecord, path: str) -> str:
 
 def _images(store: Store, run: RunRecord) -> str:
     """Images per class and split, and what should be known; a run of an early release has none."""
-    content = artifacts.read_file(store, run, IMAGES_FILE)
-    if content is None:
-        return "(not stored)"
     try:
-        stored = json.loads(content)
+        stored = artifacts.read_json(store, run, IMAGES_FILE)
+        if stored is None:
+            return "(not stored)"
         return "\n".join([images.table(stored).to_text(), *stored["notices"]])
     except (ValueError, KeyError, TypeError):
         return f"({IMAGES_FILE} was changed or damaged)"
@@ -104,7 +103,7 @@ def _metrics(run: RunRecord) -> str:
 def _environment(store: Store, run: RunRecord) -> str:
     text = _stored(store, run, ENVIRONMENT_FILE)
     try:
-        return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(json_of(text), sort_keys=False, allow_unicode=True)
     except ValueError:
         return text
 

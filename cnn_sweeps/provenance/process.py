@@ -1,4 +1,4 @@
-"""Whose a running trial is, and whether that process still lives."""
+"""The process that owns a running trial, and whether it is still alive."""
 
 import hashlib
 import os

@@ -87,13 +87,15 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget = request.plan, request.budget
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
-    complete = _complete(address, plan, budget)
+    known = SweepStudy.existing(address)
+    complete = _complete(known, plan, budget)
     here = request.place is None and not budget.elsewhere and complete is None
     with forkserver.warming_up() if here and budget.n_jobs else forkserver.not_needed():
         if complete is None:
             _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce:
-        store = Store.open(request.config.tracking)
+        parent = known.parent_run_id if known else None
+        store = Store.open(request.config.tracking, beside=parent)
         interrupts.heed()
         outcome = _concluded(complete, plan, store, publisher) if complete else None
         if outcome is not None:
@@ -103,8 +105,7 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         else:
             with address.refusing():
                 study = _prepare(address, plan, store, budget, announce)
-                beside = store.beside(study.parent_run_id or "")
-                outcome = _carry_on(study, request, beside, display, publisher, interrupts)
+                outcome = _carry_on(study, request, store, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
     patience = request.config.tracking.patience
@@ -203,9 +204,8 @@ def _prepare(
     return study
 
 
-def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> SweepStudy | None:
+def _complete(study: SweepStudy | None, plan: Plan, budget: Budget) -> SweepStudy | None:
     """The study of a sweep, if it is there and nothing is left to be trained in it."""
-    study = SweepStudy.existing(address)
     if study is None or study.plan.difference(plan) is not None:
         return None
     counts = study.counts()

@@ -194,7 +194,7 @@ def _store(study: SweepStudy) -> Store:
     tracking = study.plan.first.tracking
     store = Store.open_existing(tracking)
     if store is not None and run_by_id(store, study.parent_run_id or "") is not None:
-        return Store.open(tracking)  # to write
+        return Store.open(tracking, beside=study.parent_run_id)  # to write
     from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
 
     raise StoreError(

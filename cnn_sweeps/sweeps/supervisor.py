@@ -27,7 +27,7 @@ from cnn_sweeps.sweeps.study.recovery import (
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.time_limit import IdleTime
-from cnn_sweeps.sweeps.workers.news import ended_trials, finished_trials
+from cnn_sweeps.sweeps.workers.ended_trials import ended_trials, finished_trials
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 

@@ -1,6 +1,6 @@
-"""Waiting for a database or a server that is away for a while, instead of giving up.
+"""Wait for a database or a server that is unavailable for a while, instead of giving up.
 
-Whoever has a trial in hand has something to lose; whoever types a command wants to be told at once.
+A training run has work to lose; a command that was typed should fail at once.
 So nothing waits by default, and inside `patient` everything does: the calls of an `MlflowClient`
 and of Optuna's storage that go through `Patient`, in all threads of the process.
 """

@@ -1,4 +1,4 @@
-"""Writing into one run: values, files, its epochs while they come, and how it ended."""
+"""Log to one run: params, metrics, files, each epoch, and how it ended."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""MLflow's server: its version, and one of our own as a child process that never outlives us."""
+"""MLflow's server: its version, and a child process of our own that ends with this one."""
 
 import os
 import shlex

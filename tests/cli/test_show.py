@@ -150,6 +150,20 @@ def test_the_images_that_were_read_are_shown(
     assert IMAGES["notices"][0].split() in lines
 
 
+def test_files_that_were_damaged_are_shown_as_that(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where brackets in brackets would end Python's own reader with a traceback."""
+    damaged = "[" * 100_000
+    with store.start_run("damaged", tags={"config_hash": FIRST}) as run:
+        run.log_text(damaged, "images.json")
+        run.log_text(damaged, "environment.json")
+    show.show(store, lookup.one_experiment(store, FIRST))
+    lines = capsys.readouterr().out.splitlines()
+    assert "(images.json was changed or damaged)" in lines
+    assert damaged in lines
+
+
 def test_what_a_callback_stopped_is_named_and_speaks_for_nothing_else(
     runs: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

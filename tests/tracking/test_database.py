@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from stores import logged_text
 from waiting import PATIENCE
 
 from cnn_sweeps.config.schema import Tracking
@@ -63,7 +64,7 @@ def test_folder_may_have_an_unusual_name(
     store = Store.open(Tracking(dir=folder))
     with store.start_run("r", tags={}) as run:
         run.log_text("hello", "a.txt")
-    assert store.read_text(run.run_id, "a.txt") == "hello"
+    assert logged_text(store, run.run_id, "a.txt") == "hello"
     assert (folder / "artifacts" / run.run_id / "artifacts" / "a.txt").exists()
 
 
@@ -72,7 +73,7 @@ def test_nothing_is_printed(tracking: Tracking, capfd: pytest.CaptureFixture[str
     store = Store.open(tracking)
     with store.start_run("r", tags={}) as run:
         run.log_text("hello", "a.txt")
-    store.read_text(run.run_id, "a.txt")
+    logged_text(store, run.run_id, "a.txt")
     assert capfd.readouterr() == ("", "")
 
 

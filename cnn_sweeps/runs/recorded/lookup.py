@@ -10,7 +10,7 @@ from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import CONFIG, ENVIRONMENT, FINISHED, Record
-from cnn_sweeps.text.foreign import json_of, yaml_of
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.names import (
@@ -176,10 +176,13 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(LAYERS_FILE, run.run_id) from error
     return (height, width, channels), num_classes
+
+
+def damaged(path: str, run_id: str) -> RecordError:
+    """The refusal of a file of a run that cannot be read as what was stored."""
+    return RecordError(f"{path} of run {run_id} cannot be read; it was changed or damaged.")
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
@@ -189,9 +192,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
     try:
         return parse(content.decode())
     except ValueError as error:
-        raise RecordError(
-            f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(path, run.run_id) from error
 
 
 def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Which trials are not worth their next epoch: Optuna's pruners, by name.
+"""Optuna's pruners, by name: they end unpromising trials.
 
 A pruner sees one number an epoch and ends a trial that falls behind. `PruningCallback` stands
 between it and a training. A trial is never pruned in its last epoch: it is paid for, and its
@@ -130,7 +130,7 @@ class PrunerSpec:
 
 @dataclass
 class PruningCallback:
-    """An observer that tells the study each epoch of a trial, and ends a trial given up.
+    """A callback that reports each epoch of a trial to the study, and ends a pruned trial.
 
     How many epochs a pruned trial had stands in the error, and in the study as its last step.
     While the study is away training goes on, and the epochs are reported later.

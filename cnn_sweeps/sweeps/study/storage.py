@@ -1,4 +1,4 @@
-"""Where a study is stored; all that a worker must be told. A journal file, unless a database."""
+"""Where a study is stored, which is all that a worker must be told: a journal or a database."""
 
 import sqlite3
 import time

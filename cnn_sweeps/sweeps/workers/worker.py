@@ -23,7 +23,7 @@ from cnn_sweeps.errors import (
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.plan import partings
+from cnn_sweeps.sweeps.plan.branch_epochs import wanted_epochs
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
@@ -59,7 +59,7 @@ class Execute(Protocol):
     def __call__(
         self, config: Config, *, trial: int, started: OnRunStart, callbacks: "Sequence[Callback]"
     ) -> "RunResult":
-        """Train and log; tell `started` the run as soon as it exists, and observers each epoch."""
+        """Train and log; call `started` with the run once it exists, and callbacks each epoch."""
 
 
 @dataclass(kw_only=True)
@@ -347,8 +347,9 @@ class RunTrial:
         """Open the store that the sweep logs to, for runs beside that of the sweep."""
         self._parent, self._study = study.parent_run_id, study
         self._timed = study.plan.exercise is not None or study.plan.objectives.are_timed
-        store = Store.open(study.plan.first.tracking)
-        self._store = store.beside(self._parent) if self._parent else store
+        self._store = Store.open(study.plan.first.tracking, beside=self._parent)
+        if self._parent:
+            self._store.get(self._parent)  # raises where another store is reached from this host
 
     def __call__(
         self,
@@ -368,7 +369,7 @@ class RunTrial:
             tags=tags,
             swept=[dimension.key for dimension in self._study.plan.space.dimensions],
             timed=self._timed,
-            wanted=partings.of(self._study.plan, self._values(trial)),
+            wanted=wanted_epochs(self._study.plan, self._values(trial)),
         )
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
 

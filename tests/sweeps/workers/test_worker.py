@@ -498,3 +498,13 @@ def test_a_trial_is_logged_beside_its_sweep(
     monkeypatch.setitem(sys.modules, "cnn_sweeps.runs.run", fake)
     logged = RunTrial(made)(made.plan.first, trial=0, started=lambda *_: None, callbacks=())
     assert [run.run_id for run in store.children(parent.run_id)] == [logged]
+    assert "course" in store.experiments()
+    assert store.experiment not in store.experiments()
+
+
+def test_a_host_with_another_store_trains_nothing(tmp_path: Path, store: Store) -> None:
+    """It would log trials where nobody looks for them."""
+    made = study(tmp_path, plan(SIX, tracking={"dir": str(store.dir)}))
+    made.optuna_study.set_user_attr(PARENT, "0" * 32)
+    with pytest.raises(StoreError, match="not found"):
+        RunTrial(made)
