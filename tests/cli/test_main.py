@@ -160,6 +160,20 @@ def test_refusals_are_short_and_exit_with_2(
 
 
 @pytest.mark.parametrize(
+    "arguments", [["data=digits"], ["-m", "seed=1,2"], ["compare"], ["doctor"]]
+)
+def test_a_folder_that_was_deleted_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """As in a second terminal: nothing can be found from there."""
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    Path.cwd().rmdir()
+    assert call(monkeypatch, *arguments) == 2
+    assert "the current folder was deleted or moved.\n  Type cd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("typed", "ordered"),
     [
         ("data=digits -m a=1,2", "-m data=digits a=1,2"),
