@@ -74,6 +74,16 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             id="list-of-objectives",
         ),
         pytest.param(["doctor", "seed=1"], "or trainer.threads=VALUE is", id="doctor-of-a-seed"),
+        pytest.param(
+            ["data=image_folder", "data.path=caf\udce9"],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes",
+        ),
+        pytest.param(
+            ["data=image_folder", 'data.path="caf\udce9"'],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes-in-quotes",
+        ),
         pytest.param(["data", "--run-id", ""], "--run-id: it is empty", id="empty-run-id"),
         pytest.param(["predict", "abcd", ""], "an argument: it is empty", id="empty-picture"),
         pytest.param(["cache", "clear", ""], "an argument: it is empty", id="empty-trajectory"),
