@@ -73,11 +73,10 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
 
 
 def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
-    """Of the runs of one experiment the one that speaks for it.
+    """The run that represents an experiment, out of its runs.
 
-    That is the newest finished one. One that was made to be compared with another, or that was
-    answered from another, speaks where there is no other; one that a callback stopped where
-    there is none that came to its end, and one that did not finish where there is none that did.
+    That is the newest one that finished. Reproductions and reused runs come after originals, runs
+    that a callback stopped after those, and runs that did not finish last.
     """
     whole = [run for run in runs if run.is_whole]
     originals = [run for run in whole if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
