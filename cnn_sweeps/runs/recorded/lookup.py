@@ -85,7 +85,7 @@ def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
 
 
 def one_run(store: Store, name: str) -> RunRecord:
-    """The run that speaks for a hash, or the one with a run id.
+    """The run that represents a hash, or the one with a run id.
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
@@ -96,7 +96,7 @@ def one_run(store: Store, name: str) -> RunRecord:
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
-    """The run with a run id where one is given, else the one that speaks for a hash.
+    """The run with a run id where one is given, else the one that represents a hash.
 
     Raises:
         UnknownHashError: there is none, or more than one experiment has that hash.
