@@ -230,6 +230,33 @@ def test_epochs_are_one_column() -> None:
     assert "trainer.epochs" in shown(runs[0], stopped)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({"data.name": "digits"}, {"data.name": "idx", "data.rules": "2"}, False),
+        ({"data.path": "a"}, {"data.path": "b", "data.rules": "2"}, False),
+        ({"data.path": "a"}, {"data.path": "a", "data.rules": "2"}, True),
+        (
+            {"data.path": "a", "data.download": "true"},
+            {"data.path": "a", "data.download": "false", "data.rules": "2"},
+            True,
+        ),
+        (
+            {"augment.randaugment": "0"},
+            {"augment.randaugment": "2", "augment.rules": "2"},
+            False,
+        ),
+    ],
+    ids=["kinds", "folders", "rules", "how", "augmentation"],
+)
+def test_rules_numbers_tell_apart_what_is_alike(
+    one: dict[str, str], other: dict[str, str], *, told: bool
+) -> None:
+    """Digits and photographs always have their own; the same folder is read in two ways by them."""
+    columns = shown(record(1, "a", params=one), record(2, "b", params=other))
+    assert bool({"data.rules", "augment.rules"} & {*columns}) == told
+
+
 @pytest.mark.parametrize("key", sorted(NO_SETTINGS))
 def test_what_is_no_setting_is_a_field(key: str) -> None:
     """A name that is misspelt would hide nothing."""

@@ -260,7 +260,8 @@ def _refuse_others(
 ) -> None:
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
-        possible = " or ".join([*(f"{group}.KEY=VALUE" for group in groups), *also])
+        settings = (f"{each}=VALUE" if "." in each else f"{each}.KEY=VALUE" for each in groups)
+        possible = " or ".join([*settings, *also])
         raise ConfigError(
             f"{other[0]} is invalid here: only {possible} is allowed.\nLeave out {' '.join(other)}"
         )
@@ -354,6 +355,11 @@ def explain(error: OmegaConfBaseException) -> str:
         )
     parent = error.parent_node
     key = str(error.key)
+    if isinstance(parent, DictConfig) and error.key is None:
+        return (
+            f"{error.full_key} is a group of keys, and no list or single value.\n"
+            f"  Type '{error.full_key}={{KEY: VALUE}}'"
+        )
     if isinstance(parent, DictConfig) and key not in parent:
         prefix = str(error.full_key).removesuffix(key).rstrip(".")
         known = sorted(str(k) for k in parent if k != "hydra")

@@ -4,7 +4,6 @@ Plain values in, plain values out: few columns and rounded for a person, all wit
 a program.
 """
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -28,9 +27,11 @@ from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.csv import csv_text
 from cnn_sweeps.text.table import Table
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
 from cnn_sweeps.tracking.records import STOPPED
+from cnn_sweeps.tracking.selection import Selection
 
 STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
 """Metrics that are shown beside the one that ranks, where a run has them."""
@@ -230,13 +231,13 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
     An experiment stands where the run that speaks for it does, which may be another one than its
     best: so all of its runs are read, until no experiment that is left can come before these.
     """
-    top, found = question.top or 0, dict[str, list[RunRecord]]()
+    top, found = question.top or 0, dict[str | None, list[RunRecord]]()
     for run in ordered:
         if question.metric not in run.metrics:  # nor has any that comes later
             break
         if run.config_hash is None or not (question.each or run.is_whole):
             continue
-        key = run.run_id if question.each else run.config_hash
+        key = _key(run, each=question.each)
         if key in found:
             continue
         known = [each for runs in found.values() for each in runs]
@@ -255,9 +256,8 @@ def _may_enter(run: RunRecord, known: Sequence[RunRecord], question: Question) -
 
 def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:
     """The runs of one experiment that fit the question, newest first."""
-    own = f"tags.{CONFIG_HASH} = '{config_hash}'"
-    where = f"{question.where} AND {own}" if question.where.strip() else own
-    return queries.matching_runs(store, where, question.experiment)
+    own = Selection(tags={CONFIG_HASH: config_hash})
+    return queries.matching_runs(store, question.where, question.experiment, own)
 
 
 def _declared(store: Store, question: Question) -> bool | None:
@@ -270,7 +270,7 @@ def _declared(store: Store, question: Question) -> bool | None:
     runs, _ = next(queries.ordered_runs(store, asked, question.experiment, newest, size=1))
     for run in runs:
         with suppress(ValueError):  # cut by MLflow
-            for own in own_metrics(json.loads(run.params[METRICS])):
+            for own in own_metrics(json_of(run.params[METRICS])):
                 if own.name == name and own.higher_is_better is not None:
                     return not own.higher_is_better
     return None
@@ -428,13 +428,27 @@ def _differs(key: str, params: Sequence[Mapping[str, str]]) -> bool:
     """Whether a setting tells runs apart.
 
     One that other kinds of network or data do not have does not do so by its absence: that is
-    what `model.name` or `data.name` says.
+    what `model.name` or `data.name` says. Nor does a rules number, since kinds differ by it anyway,
+    unless all else in its group is the same.
     """
+    if key.endswith(".rules"):
+        return _tells_alike_apart(key, params)
     kind = f"{key.partition('.')[0]}.name"
     values = {each[key] for each in params if key in each}
     having = {each.get(kind) for each in params if key in each}
     lacking = {each.get(kind) for each in params if key not in each}
     return len(values) > 1 or not having.isdisjoint(lacking)
+
+
+def _tells_alike_apart(key: str, params: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a setting differs between runs whose other settings of its group are the same."""
+    group = f"{key.partition('.')[0]}."
+    values: dict[frozenset[tuple[str, str]], set[str | None]] = defaultdict(set)
+    for each in params:
+        others = each.keys() - NO_SETTINGS - {key}
+        rest = frozenset((name, each[name]) for name in others if name.startswith(group))
+        values[rest].add(each.get(key))
+    return any(len(found) > 1 for found in values.values())
 
 
 def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
@@ -454,7 +468,7 @@ def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
 def _typed(text: str) -> object:
     """A param as a number where it is one."""
     try:
-        value = json.loads(text)
+        value = json_of(text)
     except ValueError:
         return text
     return value if isinstance(value, int | float) and not isinstance(value, bool) else text

@@ -10,7 +10,7 @@ from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import CONFIG, ENVIRONMENT, FINISHED, Record
-from cnn_sweeps.text.foreign import json_of, yaml_of
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.names import (
@@ -124,6 +124,17 @@ def _refuse_deleted(store: Store, run: RunRecord) -> NoReturn:
     raise UnknownHashError(f"{told}.\n  Restore it with {command}")
 
 
+def hash_of(run: RunRecord) -> str:
+    """The config hash of a run.
+
+    Raises:
+        RecordError: it is no experiment, but the run of a sweep.
+    """
+    if run.config_hash is None:
+        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    return run.config_hash
+
+
 def record_of(store: Store, run: RunRecord) -> Record:
     """Everything that the store has of a run.
 
@@ -131,8 +142,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
         RecordError: it is no experiment, is incomplete, or of another release.
         StoreError: the store refuses.
     """
-    if run.config_hash is None:
-        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    hash_of(run)
     tags = run.tags
     named = (SCHEMA_VERSION, CONFIG_HASH, TRAJECTORY_HASH, DATA_DIGEST)
     return Record.read(
@@ -166,10 +176,13 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(LAYERS_FILE, run.run_id) from error
     return (height, width, channels), num_classes
+
+
+def damaged(path: str, run_id: str) -> RecordError:
+    """The refusal of a file of a run that cannot be read as what was stored."""
+    return RecordError(f"{path} of run {run_id} cannot be read; it was changed or damaged.")
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
@@ -179,9 +192,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
     try:
         return parse(content.decode())
     except ValueError as error:
-        raise RecordError(
-            f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(path, run.run_id) from error
 
 
 def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:

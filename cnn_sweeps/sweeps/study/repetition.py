@@ -1,4 +1,4 @@
-"""Knowing a trial that would repeat an experiment, and asking again for another one."""
+"""Detect a trial that repeats an experiment, and resample another one."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Where a study is stored; all that a worker must be told. A journal file, unless a database."""
+"""Where a study is stored, which is all that a worker must be told: a journal or a database."""
 
 import sqlite3
 import time
@@ -23,7 +23,7 @@ from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.address import check_path
-from cnn_sweeps.tracking.patience import waiting
+from cnn_sweeps.tracking.patience import STUDY, waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 
 MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
@@ -142,7 +142,7 @@ class StudyAddress:
             if not self.shared:
                 return JournalOfStudies(Journal(self.storage))
             self._check_url()
-            return waiting(lambda: self._database(make=make))
+            return waiting(lambda: self._database(make=make), STUDY)
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way

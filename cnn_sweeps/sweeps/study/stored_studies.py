@@ -1,4 +1,4 @@
-"""The studies that there are: in the folder for them, or in a storage that was named."""
+"""Find stored studies: in the folder of the store, or in a storage that was named."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -13,6 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 from plans import plan, study
+from services import postgres
 from sqlalchemy import create_engine
 
 from cnn_sweeps.config.schema import Tracking
@@ -25,7 +26,6 @@ from cnn_sweeps.sweeps.study.log import LogTarget
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import find_study, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from tests.services import postgres
 
 
 @pytest.mark.parametrize(

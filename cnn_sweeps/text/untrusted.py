@@ -1,4 +1,4 @@
-"""JSON and YAML that anybody may have written, such as what is stored with a run.
+"""Read JSON and YAML that anybody may have written, such as what is stored with a run.
 
 A few lines of YAML can stand for more values than there is memory, and brackets in brackets end
 Python's own readers with a traceback.
