@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_sweeps.text.escape import in_json
-from cnn_sweeps.text.foreign import yaml_texts_of
+from cnn_sweeps.text.untrusted import yaml_texts_of
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
