@@ -149,7 +149,7 @@ class Arguments(ArgumentParser):
         asked.names = [word for word in asked.words if not self._is_override(word)]
         left_out = any(getattr(asked, option, None) for option in IN_PLACE_OF_HASH)
         least, most = (count - left_out for count in self._count)
-        if self._paths and not all(name.strip() for name in asked.names):
+        if not all(name.strip() for name in asked.names):
             raise ConfigError(f"an argument: {EMPTY}.\n  Type {self._hint}")
         if len(asked.names) < least:
             raise ConfigError(f"an argument is missing.\n  Type {self._hint}")

@@ -76,6 +76,8 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["doctor", "seed=1"], "or trainer.threads=VALUE is", id="doctor-of-a-seed"),
         pytest.param(["data", "--run-id", ""], "--run-id: it is empty", id="empty-run-id"),
         pytest.param(["predict", "abcd", ""], "an argument: it is empty", id="empty-picture"),
+        pytest.param(["cache", "clear", ""], "an argument: it is empty", id="empty-trajectory"),
+        pytest.param(["report", ""], "an argument: it is empty", id="empty-study"),
         pytest.param(["export", "abcd", ""], "an argument: it is empty", id="empty-folder"),
         pytest.param(["figures", "abcd", "--output="], "--into: it is empty", id="empty-output"),
         pytest.param(["reproduce", "--from", ""], "--from: it is empty", id="empty-from"),

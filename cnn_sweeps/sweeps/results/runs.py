@@ -70,7 +70,7 @@ class Runs:
         if store is None:
             return cls._none("The MLflow store of its runs does not exist.")
         if isinstance(store, StoreError):
-            return cls._none(f"Its runs cannot be read: {first_line(store)}")
+            return cls._none(f"Its runs cannot be read: {first_line(store).rstrip('.')}.")
         parent = study.parent_run_id or ""
         try:
             found = store.children(parent) if parent and known is None else known or ()
