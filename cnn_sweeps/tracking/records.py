@@ -111,7 +111,7 @@ class RunRecord:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it came to the end that its config says, so that it can speak for its hash."""
+        """Whether it came to the end that its config says, so that it can represent its hash."""
         return self.status == "FINISHED" and BY_CALLBACK not in self.tags
 
     @property

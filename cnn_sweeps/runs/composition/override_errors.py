@@ -136,6 +136,8 @@ def _quotes(key: str, value: str) -> str:
 
 def _quoted(key: str, value: str) -> str:
     """The override with its value in quotes, to be pasted into a shell."""
+    if value.startswith(("[", "{")):
+        value = re.sub(r":(?=[\d.])", ": ", value)  # what is in quotes is read as YAML
     inner = re.sub(r'(\\*)"', r'\1\1\\"', value)  # the grammar doubles backslashes only there
     inner = re.sub(r"(\\+)\Z", r"\1\1", inner)
     return shlex.quote(f'{key}="{inner}"')
