@@ -12,6 +12,7 @@ before it is needed, and nothing is written outside of `tracking.dir`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -580,13 +581,12 @@ def _texts(words: Sequence[Any]) -> list[str]:
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Keywords as overrides: the option of a group first, then its keys."""
     from cnn_sweeps.config.fields import is_mapping
-    from cnn_sweeps.sweeps.space.value import text_of
 
     texts = []
     for name, value in settings.items():
         key = f"{prefix}{str(name).replace('__', '.')}"
         if isinstance(value, Mapping) and is_mapping(key):  # its keys are the user's own
-            texts.append(f"++{key}={text_of(_plain(value))}")
+            texts.append(_readable(f"++{key}", _plain(value)))
         elif isinstance(value, Mapping):
             group = not prefix and "." not in key  # of the config: its name chooses the option
             options = [f"{key}={value['name']}"] if group and "name" in value else []
@@ -595,8 +595,25 @@ def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         else:
             # Keys of a user's own are added: parameters of an optimizer or a network, tags.
             own = "++" if {"params", "tags"} & set(key.split(".")[:-1]) else ""
-            texts.append(f"{own}{key}={text_of(_plain(value))}")
+            texts.append(_readable(f"{own}{key}", _plain(value)))
     return texts
+
+
+def _readable(key: str, value: Any) -> str:
+    """An override; Hydra's grammar has no way to write some names of keys, JSON in quotes has."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    text = f"{key}={text_of(value)}"
+    if "{" not in text:
+        return text
+    try:
+        OverridesParser.create().parse_override(text)
+    except HydraException:
+        return f"{key}={text_of(json.dumps(value, ensure_ascii=False))}"
+    return text
 
 
 def _swept(settings: Mapping[str, Any]) -> list[str]:

@@ -75,6 +75,11 @@ def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
         ({"trainer__stop_at": {"val_loss": 0.5}}, "trainer.stop_at={val_loss: 0.5}"),
         ({"tracking__tags": {"my team": "a=b"}}, "+tracking.tags={my team: 'a=b'}"),
         ({"tracking": {"tags": {"a.b": Path("x")}}}, "+tracking.tags={a.b: x}"),
+        ({"trainer__class_weight": {"Käfer": 2}}, 'trainer.class_weight="{Käfer: 2}"'),
+        (
+            {"trainer__phases": [{"first": 2, "class_weight": {"it's": 2}}]},
+            """trainer.phases="[{first: 2, class_weight: {it's: 2}}]\"""",
+        ),
         (
             {"trainer__optimizer": {"params": {"beta_1": 0.5}}},
             "+trainer.optimizer.params.beta_1=0.5",

@@ -67,7 +67,7 @@ def main(typed: list[str]) -> int:
 
 
 def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
-    """The run that speaks for its hash: one with a stored model, where there is one.
+    """The run that represents its hash: one with a stored model, where there is one.
 
     Raises:
         RecordError: there is none.

@@ -51,7 +51,7 @@ def main(typed: list[str]) -> int:
 
 
 def show(store: Store, runs: Sequence[RunRecord], run: RunRecord | None = None) -> None:
-    """Print one experiment: a run of it in full, by default the one that speaks for it, and all."""
+    """Print one experiment: a run of it in full, by default the newest, and a line for each."""
     out = output.console()
     newest = run or lookup.newest_run(runs)
     out.heading(newest.name)

@@ -37,6 +37,7 @@ from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import Announce, logged_sweep
+from cnn_sweeps.sweeps.study.opening import await_attribute
 from cnn_sweeps.sweeps.study.recovery import (
     close_runs,
     close_superseded,
@@ -48,7 +49,6 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.time_limit import told_timeout
-from cnn_sweeps.sweeps.study.trial_queue import await_attribute
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, WorkerGroup, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code

@@ -19,15 +19,8 @@ from cnn_sweeps.cli import compare
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.recorded.leaderboard import (
-    ABOUT,
-    NO_SETTINGS,
-    Leaderboard,
-    Names,
-    records,
-    table,
-    to_csv,
-)
+from cnn_sweeps.runs.recorded.leaderboard import Leaderboard, Names
+from cnn_sweeps.runs.recorded.leaderboard_table import ABOUT, NO_SETTINGS, records, table, to_csv
 from cnn_sweeps.sweeps.study.attributes import PARENT
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.local_runs import LocalRuns

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import KeyValidationError, OmegaConfBaseException
 
 from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
@@ -347,6 +347,12 @@ def _with_backbone(config: Config) -> Model:
 
 def explain(error: OmegaConfBaseException) -> str:
     """Say which override OmegaConf refused, and what would have been possible."""
+    if isinstance(error, KeyValidationError):
+        key = str(error.full_key).partition("[")[0] or "KEY"
+        return (
+            f"{error.full_key}: null is no name of a key. Put the whole value in quotes, where it "
+            f"is one.\nType, for example, '{key}=\"{{null: 2}}\"'"
+        )
     parent = error.parent_node
     key = str(error.key)
     if isinstance(parent, DictConfig) and error.key is None:

@@ -73,11 +73,10 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
 
 
 def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
-    """Of the runs of one experiment the one that speaks for it.
+    """The run that represents an experiment, out of its runs.
 
-    That is the newest finished one. One that was made to be compared with another, or that was
-    answered from another, speaks where there is no other; one that a callback stopped where
-    there is none that came to its end, and one that did not finish where there is none that did.
+    That is the newest one that finished. Reproductions and reused runs come after originals, runs
+    that a callback stopped after those, and runs that did not finish last.
     """
     whole = [run for run in runs if run.is_whole]
     originals = [run for run in whole if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
@@ -86,7 +85,7 @@ def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
 
 
 def one_run(store: Store, name: str) -> RunRecord:
-    """The run that speaks for a hash, or the one with a run id.
+    """The run that represents a hash, or the one with a run id.
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
@@ -97,7 +96,7 @@ def one_run(store: Store, name: str) -> RunRecord:
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
-    """The run with a run id where one is given, else the one that speaks for a hash.
+    """The run with a run id where one is given, else the one that represents a hash.
 
     Raises:
         UnknownHashError: there is none, or more than one experiment has that hash.
