@@ -12,6 +12,7 @@ before it is needed, and nothing is written outside of `tracking.dir`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -88,6 +89,7 @@ def run(*what: Config | str, callbacks: Sequence[Callback] = (), **settings: Any
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the run cannot be logged.
     """
+    _check_callbacks(callbacks)
     config = _config(what, settings)
     # A store that refuses does so before TensorFlow is imported, which takes the longest.
     from cnn_sweeps.tracking import Store
@@ -188,7 +190,7 @@ def evaluate(
     from cnn_sweeps.runs.recorded.record import Record
 
     metrics = list(filter(None, metrics.split(","))) if isinstance(metrics, str) else metrics
-    measured.check_metrics(metrics)
+    measured.check_metrics(_texts(metrics or ()))
     places, store, found = _asked_of(name, where, storage, run_id)
     which: measured.Which = "every" if every_epoch else "best"
     if isinstance(found, Record):
@@ -282,7 +284,8 @@ def compare(
     from cnn_sweeps.text.argument_names import option
     from cnn_sweeps.tracking import checked_prefix
 
-    if top is not None and top < 1:
+    _text_arguments(metric=metric, where=where, experiment=experiment or "")
+    if top is not None and not (isinstance(top, int) and top >= 1):
         raise ConfigError(f"top={top} is invalid: it takes a number of rows from 1.")
     instead = f"Type {option('experiment', 'NAME')} for the runs of one experiment."
     typed = [word for word in _texts(words) if "=" in word]
@@ -376,6 +379,7 @@ def fork(
         RunFailedError: training began and failed; the run is logged as failed.
         StoreError: the store refuses.
     """
+    _check_callbacks(callbacks)
     made = plan_fork(name, *overrides, *_typed(settings))
     if made.is_parent:
         raise ConfigError(
@@ -531,6 +535,34 @@ def _tracking(where: Sequence[str], *also: str, **options: Any) -> Tracking:
         return compose_tracking(list(where), *also, **options)
 
 
+def _check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Refuse what is told of no epoch, before one is trained.
+
+    Raises:
+        ConfigError: a function, or an object without the method.
+    """
+    listed = isinstance(callbacks, Sequence)
+    if not listed or not all(callable(getattr(each, "on_epoch", None)) for each in callbacks):
+        raise ConfigError(
+            f"callbacks={shorten(repr(callbacks), 60)} is invalid: it takes a list of objects, "
+            "each with a method on_epoch(epoch)."
+        )
+
+
+def _text_arguments(**given: object) -> None:
+    """Refuse arguments that are no text.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise ConfigError(
+                f"{name}={shorten(repr(value), 60)} ({type(value).__name__}) is invalid: "
+                "it takes text."
+            )
+
+
 def _texts(words: Sequence[Any]) -> list[str]:
     """Names and overrides, which are text.
 
@@ -549,13 +581,12 @@ def _texts(words: Sequence[Any]) -> list[str]:
 def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Keywords as overrides: the option of a group first, then its keys."""
     from cnn_sweeps.config.fields import is_mapping
-    from cnn_sweeps.sweeps.space.value import text_of
 
     texts = []
     for name, value in settings.items():
         key = f"{prefix}{str(name).replace('__', '.')}"
         if isinstance(value, Mapping) and is_mapping(key):  # its keys are the user's own
-            texts.append(f"++{key}={text_of(_plain(value))}")
+            texts.append(_readable(f"++{key}", _plain(value)))
         elif isinstance(value, Mapping):
             group = not prefix and "." not in key  # of the config: its name chooses the option
             options = [f"{key}={value['name']}"] if group and "name" in value else []
@@ -564,18 +595,39 @@ def _typed(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
         else:
             # Keys of a user's own are added: parameters of an optimizer or a network, tags.
             own = "++" if {"params", "tags"} & set(key.split(".")[:-1]) else ""
-            texts.append(f"{own}{key}={text_of(_plain(value))}")
+            texts.append(_readable(f"{own}{key}", _plain(value)))
     return texts
+
+
+def _readable(key: str, value: Any) -> str:
+    """An override; Hydra's grammar has no way to write some names of keys, JSON in quotes has."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from cnn_sweeps.sweeps.space.value import text_of
+
+    text = f"{key}={text_of(value)}"
+    if "{" not in text:
+        return text
+    try:
+        OverridesParser.create().parse_override(text)
+    except HydraException:
+        return f"{key}={text_of(json.dumps(value, ensure_ascii=False))}"
+    return text
 
 
 def _swept(settings: Mapping[str, Any]) -> list[str]:
     """Keywords of a sweep as overrides: its settings, what is swept, the rest of an experiment."""
     from cnn_sweeps.sweeps.space.value import text_of
 
-    params = settings.get("params") or {}
+    params = settings.get("params")
     known = (*OPTIONS, *SETTINGS, "params")
     for name in settings:
         _refuse_misspelt(name, known)
+    for name in OPTIONS:
+        _text_arguments(**{name: settings.get(name) or ""})
+    if params is not None:
+        _refuse_unswept(params)
     return [
         *(f"hydra/sweeper/{name}={settings[name]}" for name in OPTIONS if settings.get(name)),
         *(
@@ -583,9 +635,24 @@ def _swept(settings: Mapping[str, Any]) -> list[str]:
             for name in SETTINGS
             if name in settings
         ),
-        *(f"{key}={_choice(values)}" for key, values in params.items()),
+        *(f"{key}={_choice(values)}" for key, values in (params or {}).items()),
         *_typed({name: value for name, value in settings.items() if name not in known}),
     ]
+
+
+def _refuse_unswept(params: object) -> None:
+    """Refuse `params` in which nothing is swept: the default space would be, which nobody typed.
+
+    Raises:
+        ConfigError: no key has several values or an expression.
+    """
+    values = map(_plain, params.values()) if isinstance(params, Mapping) else ()
+    if not any(isinstance(each, str) or (isinstance(each, list) and each[1:]) for each in values):
+        raise ConfigError(
+            f"params={shorten(repr(params), 60)} sweeps nothing: it takes several values of a key, "
+            'such as params={"model.filters": [16, 32]}.\n'
+            "  Type one value as model__filters=16; leave params out for the default space."
+        )
 
 
 def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
@@ -607,9 +674,13 @@ def _refuse_misspelt(name: str, known: Sequence[str]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """What an override can say: a path is text, a tuple a list."""
+    """What an override can say: a path is text; a tuple, a range, an array of NumPy a list."""
+    if hasattr(value, "tolist"):  # of NumPy, a number as well; it is not imported for that
+        return value.tolist()
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(each) for each in value]
     return str(value) if isinstance(value, Path) else value
 
 
@@ -617,7 +688,7 @@ def _choice(values: Any) -> Any:
     """A list of values as the sweep of them; an expression as it is."""
     from cnn_sweeps.sweeps.space.value import text_of
 
-    if isinstance(values, list | tuple):
-        return ",".join(map(text_of, values))
     values = _plain(values)
+    if isinstance(values, list):
+        return ",".join(map(text_of, values))
     return values if isinstance(values, str) else text_of(values)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import waiting
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -27,7 +29,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 90_000
+PATIENCE = 1000 * waiting.PATIENCE
 """Milliseconds for a page to show something, on a machine that has other work too."""
 REMEMBERED = """
     localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');

@@ -1,10 +1,10 @@
-"""Observers of a training."""
+"""Callbacks of a training."""
 
 from cnn_sweeps.training.epoch import Epoch
 
 
 class Collector:
-    """An observer that keeps what it sees."""
+    """A callback that keeps what it sees."""
 
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []

@@ -7,8 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-
-from tests.services import free_port
+from services import free_port
+from waiting import until
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SYSTEM = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
@@ -60,14 +59,6 @@ PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 
 A job that is put back begins after the lifetime of its credential (`cred_expire`).
 """
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
-    """Wait for something that takes as long as the machine is busy."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.5)
 
 
 def variables() -> dict[str, str]:
@@ -137,17 +128,17 @@ def slurm(cpus: int = 8) -> Iterator[Slurm]:
         files = [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
         munge = ["munged", "--foreground", "--force", f"--socket={socket_file}", *files]
         up.enter_context(_daemon(*munge, f"--key-file={key}"))
-        wait_until(socket_file.exists)
+        until(socket_file.exists)
         conf = str(folder / "slurm.conf")
         for daemon in DAEMONS[1:]:
             up.enter_context(_daemon(daemon, "-D", "-f", conf, variables=cluster.variables))
-        wait_until(cluster.answers)
+        until(cluster.answers)
         try:
             yield cluster
         finally:
             cluster.run("scancel", "--signal=KILL", "--full", f"--user={getpass.getuser()}")
             cluster.run("scancel", f"--user={getpass.getuser()}")
-            wait_until(lambda: not cluster.jobs(), seconds=60)
+            until(lambda: not cluster.jobs())
 
 
 RAY = Path(__file__).resolve().parents[1] / ".venv-ray" / "bin" / "ray"
@@ -242,7 +233,7 @@ def _ray(program: Path, folder: Path) -> Iterator[Ray]:
         words += [f"--temp-dir={place}", "--object-store-memory=80000000", *LIGHT]
         start = [str(program), "start", "--head", "--block", *words]
         with _daemon(*start, variables=cluster.variables, cwd=folder, said=said) as process:
-            wait_until(lambda: process.poll() is not None or "forever" in said.read_text())
+            until(lambda: process.poll() is not None or "forever" in said.read_text())
             assert process.poll() is None, said.read_text()
             yield cluster
 

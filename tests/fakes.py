@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from plans import FakeRun, epoch
+from waiting import until
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.runs.result import RunResult
 
@@ -116,7 +117,5 @@ def seeing(config: Config, *, trial: int, started: Any, callbacks: Any) -> RunRe
     """A trial that leaves a note of the GPU that its process may use."""
     note = Path(config.tracking.tags[MARK]) / f"gpu-{os.getpid()}"
     note.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "any"))
-    until = time.monotonic() + 60
-    while len(list(note.parent.glob("gpu-*"))) < 2 and time.monotonic() < until:
-        time.sleep(0.05)  # for another worker, so that this one does not take all trials
+    until(lambda: len(list(note.parent.glob("gpu-*"))) > 1, pause=0.05)  # not all by one worker
     return slow(config, trial=trial, started=started, callbacks=callbacks)

@@ -5,8 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,9 @@ from signal import SIGKILL
 
 import psutil
 import pytest
+from waiting import PATIENCE
 
 PROGRAMS = ("unshare", "nsenter", "ip")
-PATIENCE = 900.0
-"""Seconds to wait for what takes as long as the machine is busy."""
 
 
 @dataclass(frozen=True)
@@ -225,14 +223,6 @@ def command(host: Host, *words: str, variables: Mapping[str, str]) -> Iterator[C
         yield made
     finally:
         made.kill()
-
-
-def until(condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:
-    """Wait for something that takes as long as the machine is busy."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, told()
-        time.sleep(1)
 
 
 def _run(*words: str) -> None:

@@ -1,11 +1,13 @@
-"""Servers that a test starts, stops and starts again: PostgreSQL and MLflow."""
+"""Servers that a test starts, stops and starts again: PostgreSQL and MLflow.
+
+The benchmarks import it too, from the root of the checkout.
+"""
 
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from cnn_sweeps.tracking.server import SETTINGS
+from tests.waiting import until
 
 LOCAL = "127.0.0.1"
 DEBIAN = "/usr/lib/postgresql"
@@ -136,19 +139,23 @@ class MlflowServer:
         words = ["--host", self.host, "--port", str(self.port), "--workers", "1"]
         words += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         words += ["--artifacts-destination", str(self.folder / "artifacts")]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *words],
-            env={**os.environ, **SETTINGS},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        until = time.monotonic() + 600
-        while time.monotonic() < until and self.process.poll() is None:
-            with suppress(OSError), urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
-                return
-            time.sleep(0.5)
-        raise AssertionError("the MLflow server does not answer")
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *words],
+                env={**os.environ, **SETTINGS},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(self.answers, (self.folder / "log").read_text, pause=0.5)
+
+    def answers(self) -> bool:
+        """Whether it does; it must not have ended."""
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        with suppress(OSError), urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
+            return True
+        return False
 
     def stop(self) -> None:
         """Kill it with all of its processes."""
@@ -158,9 +165,13 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(folder: Path, host: str = LOCAL) -> Iterator[MlflowServer]:
-    """A running MLflow server, which is stopped at the end."""
+def mlflow_server(
+    folder: Path, host: str = LOCAL, database: Path | None = None
+) -> Iterator[MlflowServer]:
+    """A running MLflow server with a copy of a database, or a new one; stopped at the end."""
     folder.mkdir()
+    if database is not None:
+        shutil.copy(database, folder / "mlflow.db")
     server = MlflowServer(folder, free_port(), host)
     try:
         server.start()

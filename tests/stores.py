@@ -19,7 +19,7 @@ from configs import with_figures
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runs.result import RunResult
-from cnn_sweeps.tracking import Store, database
+from cnn_sweeps.tracking import Store, artifacts, database
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +108,13 @@ def home(finished: Finished, tmp_path: Path) -> Iterator[Store]:
     """A copy of the store in which that run has finished."""
     with copy_of(finished.home, tmp_path) as copied:
         yield copied
+
+
+def logged_text(store: Store, run_id: str, path: str) -> str:
+    """The text of a file that a run has logged."""
+    content = artifacts.read_file(store, store.get(run_id), path)
+    assert content is not None, path
+    return content.decode()
 
 
 def close(uri: str) -> None:

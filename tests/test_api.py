@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from programs import typed
@@ -74,6 +75,11 @@ def test_keywords_are_overrides(settings: dict[str, Any]) -> None:
         ({"trainer__stop_at": {"val_loss": 0.5}}, "trainer.stop_at={val_loss: 0.5}"),
         ({"tracking__tags": {"my team": "a=b"}}, "+tracking.tags={my team: 'a=b'}"),
         ({"tracking": {"tags": {"a.b": Path("x")}}}, "+tracking.tags={a.b: x}"),
+        ({"trainer__class_weight": {"Käfer": 2}}, 'trainer.class_weight="{Käfer: 2}"'),
+        (
+            {"trainer__phases": [{"first": 2, "class_weight": {"it's": 2}}]},
+            """trainer.phases="[{first: 2, class_weight: {it's: 2}}]\"""",
+        ),
         (
             {"trainer__optimizer": {"params": {"beta_1": 0.5}}},
             "+trainer.optimizer.params.beta_1=0.5",
@@ -203,6 +209,53 @@ def test_what_is_not_text_is_refused(call: Callable[[], Any], given: str) -> Non
     """With what can be typed instead, and before anything is looked for."""
     with pytest.raises(ConfigError, match=re.escape(given) + " is not text.\n  Type overrides as"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        pytest.param(lambda: cs.compare(top="3"), "top=3 is invalid", id="top"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.compare(metric=None), "metric=None", id="metric"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.compare(where=3), "where=3", id="where"),  # type: ignore[arg-type]
+        pytest.param(lambda: cs.compare(experiment=4), "experiment=4", id="experiment"),  # type: ignore[arg-type]
+        pytest.param(
+            lambda: cs.evaluate("abcd", metrics=[3]),  # type: ignore[list-item]
+            "3 (int) is not text",
+            id="metrics",
+        ),
+        pytest.param(lambda: cs.run("data=digits", callbacks=print), "callbacks=", id="callbacks"),  # type: ignore[arg-type]
+        pytest.param(
+            lambda: cs.run("data=digits", callbacks=[print]),  # type: ignore[list-item]
+            "a method on_epoch(epoch)",
+            id="callback",
+        ),
+        pytest.param(lambda: cs.sweep(params=["model.filters=1,2"]), "params=", id="list"),
+        pytest.param(lambda: cs.sweep(params={}), "params={} sweeps nothing", id="nothing"),
+        pytest.param(
+            lambda: cs.sweep(params={"model.filters": [2]}), "sweeps nothing", id="one-value"
+        ),
+        pytest.param(lambda: cs.sweep(sampler={"name": "tpe"}), "sampler=", id="sampler"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused(call: Callable[[], Any], said: str) -> None:
+    """Naming the argument, and before anything is trained."""
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        call()
+    assert not Path("mlruns").exists()
+
+
+def test_numbers_and_arrays_of_numpy_are_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a loop of a notebook gives them."""
+    made = cs.compose(data="digits", seed=np.int64(3), model__dropout=np.float64(0.1))
+    assert (made.seed, made.model.dropout) == (3, 0.1)
+    asked: list[Any] = []
+    monkeypatch.setattr(cs.api, "carry_out", lambda request, _: asked.append(request.plan))
+    params = {"model.filters": np.array([2, 4]), "seed": range(2), "trainer.epochs": [np.int64(1)]}
+    cs.sweep("data=digits", params=params)
+    assert {d.key: d.choices for d in asked[0].space.dimensions} == {
+        "model.filters": (2, 4),
+        "seed": (0, 1),
+    }
 
 
 @pytest.mark.parametrize(("name", "meant"), [("n_trial", "n_trials"), ("study", "study_name")])

@@ -13,7 +13,7 @@ import pytest
 from configs import config
 from plans import plan, sweep_of
 from programs import typed
-from stores import ready
+from stores import logged_text, ready
 
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Tracking
@@ -68,7 +68,7 @@ def test_trials_are_children_of_the_sweeps_run(home: Store, ranking: Ranking) ->
     assert parent.params["model.filters"] == "2,4"
     assert parent.metrics["best_val_accuracy"] == best.values["val_accuracy"]
     assert parent.tags["best.model.filters"] == str(best.params["model.filters"])
-    table = list(csv.DictReader(io.StringIO(home.read_text(parent_id, "ranking.csv"))))
+    table = list(csv.DictReader(io.StringIO(logged_text(home, parent_id, "ranking.csv"))))
     assert [row["config_hash"] for row in table] == [row.config_hash for row in ranking.rows]
 
 

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 from signals import heard
+from waiting import PATIENCE, until
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.sweeps.study.storage import StudyAddress
@@ -38,13 +38,14 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
         )
 
 
-def until(condition: object, program: subprocess.Popen[str], seconds: float = 300) -> None:
-    """Wait until a condition holds while a program runs."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+def wait_for_a_trial(folder: Path, program: subprocess.Popen[str]) -> None:
+    """Wait until a program has finished its first trial."""
+
+    def finished_or_over() -> bool:
         assert program.poll() is None, program.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.1)
+        return finished(folder) >= 1
+
+    until(finished_or_over)
 
 
 def finished(folder: Path) -> int:
@@ -77,11 +78,11 @@ def check_complete(folder: Path) -> None:
 def test_killed_with_everything_it_continues_to_the_same_total(tmp_path: Path) -> None:
     """Kill -9 of the controller and its workers loses nothing but the epochs in hand."""
     program = start(tmp_path)
-    until(lambda: finished(tmp_path) >= 1, program)
+    wait_for_a_trial(tmp_path, program)
     os.killpg(program.pid, signal.SIGKILL)
     program.communicate()
     again = start(tmp_path)
-    output, error = again.communicate(timeout=300)
+    output, error = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, error
     assert "rerun best:" in output
     check_complete(tmp_path)
@@ -91,9 +92,9 @@ def test_killed_with_everything_it_continues_to_the_same_total(tmp_path: Path) -
 def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     """Ctrl-C lets epochs end, puts trials back, leaves nothing running, and exits as such."""
     program = start(tmp_path)
-    until(lambda: finished(tmp_path) >= 1, program)
+    wait_for_a_trial(tmp_path, program)
     os.killpg(program.pid, signal.SIGINT)
-    output, _ = program.communicate(timeout=300)
+    output, _ = program.communicate(timeout=PATIENCE)
     assert program.returncode == 130
     assert "Run the same command" in output
     made = opened(tmp_path)
@@ -102,7 +103,7 @@ def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     assert counts.running == 0
     assert counts.total == 6
     again = start(tmp_path)
-    _, error = again.communicate(timeout=300)
+    _, error = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, error
     check_complete(tmp_path)
 
@@ -111,7 +112,7 @@ def test_started_twice_in_the_same_second_both_work(tmp_path: Path) -> None:
     """Two programs in an empty folder share one study: each trial is done once."""
     programs = [start(tmp_path), start(tmp_path)]
     for program in programs:
-        output, error = program.communicate(timeout=400)
+        output, error = program.communicate(timeout=PATIENCE)
         assert program.returncode == 0, error
         assert "6 trials" in output
     check_complete(tmp_path)

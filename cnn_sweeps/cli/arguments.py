@@ -11,6 +11,7 @@ import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from textwrap import shorten
 from typing import NoReturn
 
@@ -33,6 +34,7 @@ MOST_SAID = 5
 """Names that a refusal repeats."""
 LONGEST = 300
 """Characters of what Python's parser says, which repeats all that was typed."""
+EMPTY = "it is empty (a variable of the shell may not be set)"
 OVERRIDE = re.compile(rf"[+~]*(hydra|{'|'.join(each.name for each in fields(Config))})(\.\w+)*=")
 """How an override begins, where a file may have an equals sign in its name as well."""
 
@@ -48,13 +50,42 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def filled(text: str) -> str:
+    """A text, as an argument.
+
+    Raises:
+        ArgumentTypeError: it is empty, as a variable of the shell is that was not set.
+    """
+    if not text.strip():
+        raise ArgumentTypeError(EMPTY)
+    return text
+
+
+def typed_path(text: str) -> Path:
+    """A file or folder, as an argument.
+
+    Raises:
+        ArgumentTypeError: it is empty, which would be the current folder.
+    """
+    return Path(filled(text))
+
+
 def take_storage(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Where studies are, if that was typed, and the other overrides."""
+    """Where studies are, if that was typed, and the other overrides.
+
+    Raises:
+        ConfigError: an empty place was typed.
+    """
     from cnn_sweeps.runs.composition.validate import text_behind  # noqa: PLC0415 -- imports Hydra
 
     typed = [word for word in overrides if word.startswith(STORAGE)]
     others = [word for word in overrides if word not in typed]
-    return (text_behind(typed[-1]) if typed else None), others
+    storage = text_behind(typed[-1]) if typed else None
+    if storage is not None and not storage.strip():
+        raise ConfigError(
+            f"{STORAGE} is empty: type a path or the URL of a database, or leave it out."
+        )
+    return storage, others
 
 
 class Arguments(ArgumentParser):
@@ -95,7 +126,7 @@ class Arguments(ArgumentParser):
 
     def add_run_id(self) -> None:
         """An option for a run, where a hash may stand for several."""
-        self.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
+        self.add_argument("--run-id", type=filled, metavar="ID", help="this run instead of HASH")
 
     def add_trust(self) -> None:
         """An option that lets code run which a run has recorded."""
@@ -118,6 +149,8 @@ class Arguments(ArgumentParser):
         asked.names = [word for word in asked.words if not self._is_override(word)]
         left_out = any(getattr(asked, option, None) for option in IN_PLACE_OF_HASH)
         least, most = (count - left_out for count in self._count)
+        if not all(name.strip() for name in asked.names):
+            raise ConfigError(f"an argument: {EMPTY}.\n  Type {self._hint}")
         if len(asked.names) < least:
             raise ConfigError(f"an argument is missing.\n  Type {self._hint}")
         if len(asked.names) > most:

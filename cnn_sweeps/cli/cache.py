@@ -1,4 +1,4 @@
-"""`cnn-sweeps cache`: what is kept of trainings, whether it is whole, and how to be rid of it."""
+"""`cnn-sweeps cache`: list, verify and clear cached epochs, images and features."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,7 +6,8 @@ from dataclasses import replace
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
 from cnn_sweeps.cli.arguments import MANY, Arguments, whole_number
-from cnn_sweeps.runs.recorded.leaderboard import Leaderboard, records, table, to_csv
+from cnn_sweeps.runs.recorded.leaderboard import Leaderboard
+from cnn_sweeps.runs.recorded.leaderboard_table import records, table, to_csv
 from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.text import terminal
 from cnn_sweeps.text.json import dump_json

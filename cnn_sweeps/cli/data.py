@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments, whole_number
+from cnn_sweeps.cli.arguments import Arguments, typed_path, whole_number
 from cnn_sweeps.data import overview
 from cnn_sweeps.data.readers import READERS
 from cnn_sweeps.errors import ConfigError, UnknownHashError
@@ -44,7 +44,7 @@ def main(typed: list[str]) -> int:
     parser.add_run_id()
     parser.add_argument(
         "--output",
-        type=Path,
+        type=typed_path,
         metavar="FILE",
         help="write a page with a contact sheet and, with augment=NAME, what that does (HTML)",
     )

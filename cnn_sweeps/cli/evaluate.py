@@ -1,4 +1,4 @@
-"""`cnn-sweeps evaluate HASH`: what the model of a finished run is worth, class by class.
+"""`cnn-sweeps evaluate HASH`: scores of a finished run's model, class by class.
 
 With `--metrics`, metrics of the validation images for a run, each of its epochs, or a study.
 """

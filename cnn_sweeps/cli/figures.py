@@ -1,4 +1,4 @@
-"""`cnn-sweeps figures HASH`: make the pictures of a run again, of other images and filters."""
+"""`cnn-sweeps figures HASH`: draw figures of a run, also of other images and filters."""
 
 import re
 from argparse import ArgumentTypeError, Namespace
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, typed_path
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation.evaluation import SPLITS, Split
@@ -18,7 +18,7 @@ from cnn_sweeps.runs.recorded.record import Record
 from cnn_sweeps.runs.recorded.verdict import FINAL_METRICS
 from cnn_sweeps.runs.restore import recorded_images, reopened
 from cnn_sweeps.runs.use.loaded import LoadedRun
-from cnn_sweeps.tracking import notes
+from cnn_sweeps.tracking import descriptions
 from cnn_sweeps.tracking.names import CURVES_FILE
 from cnn_sweeps.training.backend import configure_backend, quiet_stderr
 
@@ -77,7 +77,7 @@ def _parser() -> Arguments:
     made.add_argument(
         "--output",
         "--into",
-        type=Path,
+        type=typed_path,
         metavar="FOLDER",
         help="write files to this folder instead of the run",
     )
@@ -150,7 +150,7 @@ def _make(asked: Namespace, record: LoadedRun, config: Config) -> int:
     if not asked.output:
         if asked.only is None:
             stored_model.note_left_out(saved.left_out, tracked)
-        notes.describe(tracked)
+        descriptions.describe(tracked)
     said = [*saved.left_out, *(saved.absent if asked.only else ())]
     _print(record, asked.output, saved.written, said, SPLITS[choices.split])
     return 1 if said else 0

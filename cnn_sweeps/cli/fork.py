@@ -1,4 +1,4 @@
-"""`cnn-sweeps fork HASH@8 KEY=VALUE ...`: take a run up again after an epoch, changed."""
+"""`cnn-sweeps fork HASH@8 KEY=VALUE ...`: continue a run after an epoch, changed."""
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output

@@ -1,5 +1,6 @@
 """The command line: Hydra's own for experiments and sweeps, and a few commands beside it."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ FLAGS = {
     "--no-workers": "hydra.sweeper.n_jobs=none",
 }
 """Say what would be done, and do nothing; with -m: leave the trials to `cnn-sweeps worker`."""
+STDERR = 2
+"""Standard error by its number, which a handler of a crash can write to."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -62,12 +65,22 @@ COMMANDS = {
 def main() -> None:
     """Carry out the command line, and exit with 0, 1 (a run failed) or 2 (it cannot be done)."""
     terminal.open_streams()
+    _trace_crashes()
     _end_in_order()
     with on_command_line():
         code = _guarded(sys.argv[1:])
     if (lost := terminal.close_streams()) is not None:
         code = code or _refuse(f"standard output cannot be written: {lost.strerror}.", 1)
     sys.exit(code)
+
+
+def _trace_crashes() -> None:
+    """Let a crash in native code print the Python line that called it, and not end without a word.
+
+    Where somebody has decided on that (`PYTHONFAULTHANDLER`) it stays as it is.
+    """
+    if not faulthandler.is_enabled():
+        faulthandler.enable(STDERR, all_threads=False)
 
 
 def app(composed: DictConfig) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""`cnn-sweeps promote HASH NAME`: give the stored model of a run a name to load it by."""
+"""`cnn-sweeps promote HASH NAME`: register the model of a run in MLflow's registry."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from cnn_sweeps.runs.composition.validate import compose_tracking
 from cnn_sweeps.runs.recorded import lookup
 from cnn_sweeps.runs.recorded.record import FINISHED
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import RunRecord, Store, model_files, notes, registry
+from cnn_sweeps.tracking import RunRecord, Store, descriptions, model_files, registry
 from cnn_sweeps.tracking.models import TAKES
 from cnn_sweeps.tracking.names import CONFIG_HASH, DATA, DATA_DIGEST, NETWORK
 from cnn_sweeps.training.backend import quiet_stderr
@@ -58,7 +58,7 @@ def main(typed: list[str]) -> int:
     run = _promoted(store, runs)
     model_id = _checked(store, run, trust=asked.trust)
     run = store.get(run.run_id)  # what it had left to its epochs is stored with it now
-    about = DESCRIPTION.format(takes=TAKES, about=notes.text_of(store.client, run))
+    about = DESCRIPTION.format(takes=TAKES, about=descriptions.text_of(store.client, run))
     version = registry.register(store, run, model_id, name, about, _tags(run))
     if asked.alias:
         registry.point(store, version, asked.alias)
@@ -67,7 +67,7 @@ def main(typed: list[str]) -> int:
 
 
 def _promoted(store: Store, runs: Sequence[RunRecord]) -> RunRecord:
-    """The run that speaks for its hash: one with a stored model, where there is one.
+    """The run that represents its hash: one with a stored model, where there is one.
 
     Raises:
         RecordError: there is none.

@@ -1,9 +1,9 @@
-"""`cnn-sweeps report [STUDY]`: what a sweep came to, for people and for programs."""
+"""`cnn-sweeps report [STUDY]`: the report of a sweep (HTML, Markdown, CSV, JSON)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage
+from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage, typed_path
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.composition.validate import compose_tracking
@@ -32,7 +32,9 @@ def main(typed: list[str]) -> int:
         epilog="STUDY: its name or a unique prefix of it; default: the newest.",
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
-    parser.add_argument("--output", "--into", type=Path, metavar="FILE", help="where to write it")
+    parser.add_argument(
+        "--output", "--into", type=typed_path, metavar="FILE", help="where to write it"
+    )
     asked = parser.read(typed)
     name = asked.names[0] if asked.names else None
     storage, where = take_storage(asked.overrides)

@@ -1,11 +1,11 @@
-"""`cnn-sweeps reproduce HASH`: do a run again from scratch, and compare it with the record."""
+"""`cnn-sweeps reproduce HASH`: train a run again, and compare it with its record."""
 
 import math
 from argparse import ArgumentTypeError
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, filled, typed_path
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.reproduce import Reproduction
 from cnn_sweeps.text.json import dump_json
@@ -50,9 +50,13 @@ def _parser() -> Arguments:
         hint="cnn-sweeps reproduce HASH, or reproduce --run-id ID, or reproduce --from FOLDER",
     )
     other = made.add_mutually_exclusive_group()
-    other.add_argument("--run-id", metavar="ID", help="this run instead of HASH")
+    other.add_argument("--run-id", type=filled, metavar="ID", help="this run instead of HASH")
     other.add_argument(
-        "--from", dest="folder", metavar="FOLDER", help="a run written by cnn-sweeps export"
+        "--from",
+        dest="folder",
+        type=typed_path,
+        metavar="FOLDER",
+        help="a run written by cnn-sweeps export",
     )
     made.add_trust()
     made.add_argument(

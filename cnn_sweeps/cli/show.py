@@ -1,6 +1,5 @@
 """`cnn-sweeps show PREFIX`: everything that is known of a config hash."""
 
-import json
 from collections.abc import Sequence
 
 import yaml
@@ -14,6 +13,7 @@ from cnn_sweeps.text import format as measures
 from cnn_sweeps.text.format import pluralize
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, images
 from cnn_sweeps.tracking.names import (
     BY_CALLBACK,
@@ -30,10 +30,11 @@ from cnn_sweeps.tracking.names import (
 
 
 def main(typed: list[str]) -> int:
-    """Print what the store knows of the one experiment whose hash begins so; 0 when it is done.
+    """Print what the store knows of an experiment, by its hash or a run of it; 0 when it is done.
 
     Raises:
         UnknownHashError: no experiment, or several, have that prefix.
+        RecordError: the run is that of a sweep.
         StoreError: the store cannot be read.
     """
     asked = Arguments(
@@ -44,14 +45,15 @@ def main(typed: list[str]) -> int:
     ).read(typed)
     prefix = checked_prefix(asked.names[0])
     store = lookup.open_store(compose_tracking(asked.overrides), prefix)
-    show(store, lookup.one_experiment(store, prefix))
+    run = lookup.one_run(store, prefix)
+    show(store, lookup.one_experiment(store, lookup.hash_of(run)), run)
     return 0
 
 
-def show(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Print one experiment: the run that speaks for it in full, and a line for each run."""
+def show(store: Store, runs: Sequence[RunRecord], run: RunRecord | None = None) -> None:
+    """Print one experiment: a run of it in full, by default the newest, and a line for each."""
     out = output.console()
-    newest = lookup.newest_run(runs)
+    newest = run or lookup.newest_run(runs)
     out.heading(newest.name)
     out.print(f"config hash      {newest.config_hash}", soft_wrap=True)
     for tag in (TRAJECTORY_HASH, DATA_DIGEST, WEIGHTS, GIT_COMMIT, REPRODUCED_BY):
@@ -83,11 +85,10 @@ def _stored(store: Store, run: RunRecord, path: str) -> str:
 
 def _images(store: Store, run: RunRecord) -> str:
     """Images per class and split, and what should be known; a run of an early release has none."""
-    content = artifacts.read_file(store, run, IMAGES_FILE)
-    if content is None:
-        return "(not stored)"
     try:
-        stored = json.loads(content)
+        stored = artifacts.read_json(store, run, IMAGES_FILE)
+        if stored is None:
+            return "(not stored)"
         return "\n".join([images.table(stored).to_text(), *stored["notices"]])
     except (ValueError, KeyError, TypeError):
         return f"({IMAGES_FILE} was changed or damaged)"
@@ -102,7 +103,7 @@ def _metrics(run: RunRecord) -> str:
 def _environment(store: Store, run: RunRecord) -> str:
     text = _stored(store, run, ENVIRONMENT_FILE)
     try:
-        return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(json_of(text), sort_keys=False, allow_unicode=True)
     except ValueError:
         return text
 

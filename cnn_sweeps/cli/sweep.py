@@ -1,4 +1,4 @@
-"""`-m`: what Hydra's sweeper plugin does with what was typed, here and in other applications."""
+"""`-m`: carries out a sweep for Hydra's sweeper plugin, here and in other applications."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`cnn-sweeps ui`: MLflow's pages over the right store, until Ctrl-C."""
+"""`cnn-sweeps ui`: MLflow's pages for the store, until Ctrl-C."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""`cnn-sweeps what-if HASH KEY=VALUE`: what a run would have been under another rule."""
+"""`cnn-sweeps what-if HASH KEY=VALUE`: a run as it would be under another rule."""
 
 from cnn_sweeps import api
 from cnn_sweeps.cli import output

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import Arguments, filled
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.files import absolute
 from cnn_sweeps.errors import ConfigError
@@ -72,7 +72,9 @@ class Asked:
             f"tracking store may come from {STORAGE_VARIABLE} and MLFLOW_TRACKING_URI, so that no "
             "password is typed.",
         )
-        parser.add_argument("--storage", metavar="URL", help="database or journal of the study")
+        parser.add_argument(
+            "--storage", type=filled, metavar="URL", help="database or journal of the study"
+        )
         parser.add_argument("--count", type=int, metavar="K", help=COUNT)
         parser.add_argument("--gpu", metavar="N", help="the GPU to use, by index or UUID")
         parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=WAITING)

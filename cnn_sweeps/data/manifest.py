@@ -1,4 +1,4 @@
-"""Digests of many files, remembered, so that the next start need not read the files again.
+"""Digests of many files, recorded so that the next start need not read the files again.
 
     <cache>/manifests/<source>.npz    paths, what each file looked like, when it was read, digests
 

@@ -1,4 +1,4 @@
-"""What a person should know of a data set, and would not see in its scores."""
+"""Notices about a data set: absent classes, copies across splits, black images."""
 
 from collections.abc import Iterator
 from hashlib import blake2b

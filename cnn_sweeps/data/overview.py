@@ -1,4 +1,4 @@
-"""What a person should see of a data set before anything is trained on it."""
+"""An overview of a data set before anything is trained on it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping

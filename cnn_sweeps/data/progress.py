@@ -1,4 +1,4 @@
-"""A sign of life while many files are read; who shows it stands further out."""
+"""Progress while many files are read; an outer layer shows it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

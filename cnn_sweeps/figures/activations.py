@@ -1,4 +1,4 @@
-"""What the convolutions and poolings of a network make of images.
+"""Activations of the convolutions and poolings of a network.
 
 Import this module late: it imports Keras.
 """

@@ -1,4 +1,4 @@
-"""What a person may choose of the pictures, checked against what there is."""
+"""The options for drawing figures, checked against what there is to draw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What each layer makes of an image, and what the first convolution looks for.
-
-The way down the network, all filters of one layer, and the kernels.
-"""
+"""Activations of the layers for some images, and the kernels of the first convolution."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: accuracy against probability."""
+"""The reliability diagram: accuracy against predicted probability."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final

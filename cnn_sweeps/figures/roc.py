@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves: what a class costs, from threshold to threshold."""
+"""ROC and precision-recall curves of each class."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final

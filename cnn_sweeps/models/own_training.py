@@ -1,4 +1,4 @@
-"""What a network brings to its own training, which ours would pass over in silence.
+"""Refuse a network with a training step of its own, which our loop would not call.
 
 The network becomes a part of the one that is trained. What it is called with is called; its
 methods for a whole training, and what it was compiled with, are not.

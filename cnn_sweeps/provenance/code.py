@@ -16,7 +16,7 @@ from typing import Final
 
 from cnn_sweeps.data.readers import READERS
 from cnn_sweeps.models import NETWORKS
-from cnn_sweeps.provenance.kept import kept_text
+from cnn_sweeps.provenance.cached_files import kept_text
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 

@@ -1,4 +1,4 @@
-"""Whose a running trial is, and whether that process still lives."""
+"""The process that owns a running trial, and whether it is still alive."""
 
 import hashlib
 import os
@@ -60,7 +60,7 @@ class Owner:
     @property
     def is_here(self) -> bool:
         """Whether the process, dead or alive, is one that can be looked at from this one."""
-        return self.host == this_host()
+        return self.host == this_host() and not _is_hidden(self.pid)
 
     @property
     def ended_with_a_boot(self) -> bool:
@@ -109,6 +109,22 @@ def this_machine() -> str:
         if told := Path("/etc/machine-id").read_text().strip():
             return hashlib.sha256(f"cnn_sweeps {told}".encode()).hexdigest()[:12]
     return ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process is there of which nothing else is told.
+
+    Where many work on one machine, those of other users often are: `hidepid` in proc(5).
+    """
+    if _start_of(pid) is not None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _start_of(pid: int) -> str | None:

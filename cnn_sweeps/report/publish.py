@@ -9,7 +9,7 @@ from cnn_sweeps.report import html, markdown
 from cnn_sweeps.sweeps.results.runs import Reading
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.json import sha256
-from cnn_sweeps.tracking import Store, TrackedRun, artifacts, notes
+from cnn_sweeps.tracking import Store, TrackedRun, artifacts, descriptions
 from cnn_sweeps.tracking.imports import import_quickly
 from cnn_sweeps.tracking.names import REPORT_FILES, REPORT_OF
 
@@ -69,6 +69,6 @@ def _write(read: Reading, parent: TrackedRun) -> None:
     from cnn_sweeps.sweeps.results.collect import results_of  # noqa: PLC0415 -- see HEAVY
 
     found = results_of(read)
-    notes.describe(parent, partial(markdown.of_sweep, found))
+    descriptions.describe(parent, partial(markdown.of_sweep, found))
     parent.log_text(html.page(found), PAGE)
     parent.log_text(markdown.markdown(found), TEXT)

@@ -1,4 +1,4 @@
-"""A finished run taken up again after one of its epochs, with something changed.
+"""Fork a finished run: continue after one of its epochs with other settings.
 
 A fork is a config like any other: what its parent did so far, and a phase (`trainer.phases`) with
 what is changed. So it is identified, swept and reproduced without its parent.

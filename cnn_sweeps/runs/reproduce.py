@@ -1,4 +1,4 @@
-"""A run done again from scratch, and whether it came out the same.
+"""Reproduce a run: train it again from scratch, and compare it with its record.
 
 The record is checked before anything runs. Then it is restored and trained, and what is logged
 of that is compared with the record.
@@ -23,7 +23,7 @@ from cnn_sweeps.runs.restore import (
     restored_config,
 )
 from cnn_sweeps.text.terminal import speaker
-from cnn_sweeps.tracking import Store, notes
+from cnn_sweeps.tracking import Store, descriptions
 from cnn_sweeps.tracking.names import KIND, REPRODUCED_BY, REPRODUCES, REPRODUCTION_VERDICT, VERDICT
 from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.training import stopping
@@ -100,7 +100,8 @@ def reproduce(
         RunFailedError: the training failed this time.
         StoreError: the store refuses.
     """
-    if tolerance is not None and not 0 <= tolerance < math.inf:
+    number = isinstance(tolerance, int | float)
+    if tolerance is not None and not (number and 0 <= tolerance < math.inf):
         raise ConfigError(f"tolerance={tolerance} is invalid: it takes a number from 0.")
     check_finished(record)
     verify(record)
@@ -174,4 +175,4 @@ def _tag(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
     """Tag a run with a verdict, and have its description say so."""
     run = store.reopen(run_id)
     run.set_tags(tags)
-    notes.describe(run)
+    descriptions.describe(run)

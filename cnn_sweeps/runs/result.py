@@ -1,4 +1,4 @@
-"""What a finished run came to."""
+"""The result of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -126,7 +126,7 @@ def answer(
 ) -> RunResult:
     """Log a finished run once more, as the trial that asks for it, and train nothing.
 
-    Observers see every epoch, so that a pruner judges it as it would judge a training. The
+    Callbacks see every epoch, so that a pruner judges it as it would judge a training. The
     seconds are those of the original; the scores of the test split are left behind. What is stored
     of its epochs is given to the store of others that the config names.
 
@@ -139,7 +139,7 @@ def answer(
 
     Raises:
         ConfigError: the store of others is the own cache.
-        PrunedError: an observer gave it up.
+        PrunedError: a callback ended it.
     """
     shared = _given(experiment, tracked.address.dir)
     with tracked.together() as copy:
@@ -203,7 +203,7 @@ def _show(
     tracked: TrackedRun,
     callbacks: "Sequence[Callback]",
 ) -> None:
-    """Let observers see each epoch, and say in the run's tags how many they saw, and whose."""
+    """Show callbacks each epoch, and tag the run with how many they saw, and whose."""
     shown: list[Epoch] = []
     try:
         with EpochLog(tracked, live=False) as log:

@@ -264,10 +264,10 @@ def _train(
         EpochLog(tracked, live=network.stored is None) as epoch_log,
         custom.user_code_errors(config.model, config.trainer.loss),
     ):
-        observers: list[loop.Callback] = [bar, epoch_log, *callbacks]
+        all_callbacks: list[loop.Callback] = [bar, epoch_log, *callbacks]
         if network.stored is not None:
             with _cost_logged(network.stored, tracked):
-                trained = loop.train(network.stored, config.trainer, callbacks=observers)
+                trained = loop.train(network.stored, config.trainer, callbacks=all_callbacks)
             return Evaluate(model=network.model), network.stored, trained
         trainer = loop.Trainer.compile(
             network.model,
@@ -277,7 +277,7 @@ def _train(
             cache=backbone.feature_cache(config, experiment.identity, network.asked.environment),
         )
         with logged_epoch_source(trainer, network.asked, tracked) as epochs:
-            trained = loop.train(epochs, config.trainer, callbacks=observers)
+            trained = loop.train(epochs, config.trainer, callbacks=all_callbacks)
             trained = averaging.consider(trained, trainer, epochs)
     return trainer.evaluate, epochs, trained
 

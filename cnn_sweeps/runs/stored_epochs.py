@@ -1,4 +1,4 @@
-"""How far a training is stored already, told before anything is started."""
+"""How many epochs of a training are stored, known before anything is started."""
 
 from pathlib import Path
 

@@ -6,7 +6,6 @@ without a model they are those of the epoch that it ended with, as far as that i
 with trials that trained nothing, and with large ones, unless they win.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -37,10 +36,10 @@ from cnn_sweeps.tracking import (
     Store,
     TrackedRun,
     artifacts,
+    descriptions,
     finished_runs,
     model_files,
     models,
-    notes,
 )
 from cnn_sweeps.tracking.images import WHITE
 from cnn_sweeps.tracking.model_files import StoredModel
@@ -221,23 +220,21 @@ def stored_pictures(store: Store, record: Record) -> models.Pictures:
         StoreError: the store refuses.
     """
     resize: Resize = getattr(record.config.data, "resize", "stretch")
-    text = artifacts.read_bytes(store, record.run_id, IMAGES_FILE)
-    if text is None:  # an earlier version stored the layers only
-        shape, count = lookup.sizes(store, store.get(record.run_id))
-        known = PUBLISHED.get(record.config.data.name)
-        names = known.class_names if known else tuple(map(str, range(count)))
-        return models.Pictures(class_names=names, shape=shape, resize=resize)
+    run = store.get(record.run_id)
     try:
-        stored = json.loads(text)
+        stored = artifacts.read_json(store, run, IMAGES_FILE)
+        if stored is None:  # an earlier version stored the layers only
+            shape, count = lookup.sizes(store, run)
+            known = PUBLISHED.get(record.config.data.name)
+            names = known.class_names if known else tuple(map(str, range(count)))
+            return models.Pictures(class_names=names, shape=shape, resize=resize)
         height, width, channels = map(int, stored["image_shape"])
         names = tuple(map(str, stored["class_names"]))
         white = int(stored.get(WHITE, DEEPEST))  # an earlier version did not store it
         if not 0 < white <= DEEPEST:
             raise ValueError(f"{white} is no white")
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"{IMAGES_FILE} of run {record.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise lookup.damaged(IMAGES_FILE, run.run_id) from error
     shape = height, width, channels
     return models.Pictures(class_names=names, shape=shape, resize=resize, white=white)
 
@@ -292,7 +289,7 @@ def score_stored(
 def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model") -> None:
     """Store curves and model of a run that has left them to its epochs."""
     tracked = store.reopen(run.run_id)
-    if CURVES_FILE not in notes.pictures_of(store.client, run):
+    if CURVES_FILE not in descriptions.pictures_of(store.client, run):
         with suppress(KeyError):  # metrics of it were deleted
             draw_curves(finished_runs.epochs_of(store, run), run.name, tracked)
     if config.tracking.log_model and not model_files.has_model(store, run):
@@ -302,7 +299,7 @@ def _complete(store: Store, run: RunRecord, config: Config, model: "keras.Model"
 def _log_model(tracked: TrackedRun, model: "keras.Model", pictures: models.Pictures) -> None:
     tracked.log_model(model, pictures)
     tracked.remove_tags({MODEL_FROM})
-    notes.describe(tracked)
+    descriptions.describe(tracked)
 
 
 def draw_curves(epochs: Sequence[Epoch], about: str, tracked: TrackedRun) -> None:

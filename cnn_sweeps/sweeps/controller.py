@@ -37,6 +37,7 @@ from cnn_sweeps.sweeps.study.counts import NOT_AGAIN
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.events import TrialEnded
 from cnn_sweeps.sweeps.study.log import Announce, logged_sweep
+from cnn_sweeps.sweeps.study.opening import await_attribute
 from cnn_sweeps.sweeps.study.recovery import (
     close_runs,
     close_superseded,
@@ -48,7 +49,6 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import address_of, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.time_limit import told_timeout
-from cnn_sweeps.sweeps.study.trial_queue import await_attribute
 from cnn_sweeps.sweeps.supervisor import Interrupts, Supervisor, WorkerGroup, interruptible
 from cnn_sweeps.sweeps.workers import forkserver
 from cnn_sweeps.sweeps.workers.code import notes_of_code, store_code
@@ -87,13 +87,15 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
     plan, budget = request.plan, request.budget
     address = address_of(plan, budget, request.config.tracking)
     logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
-    complete = _complete(address, plan, budget)
+    known = SweepStudy.existing(address)
+    complete = _complete(known, plan, budget)
     here = request.place is None and not budget.elsewhere and complete is None
     with forkserver.warming_up() if here and budget.n_jobs else forkserver.not_needed():
         if complete is None:
             _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce:
-        store = Store.open(request.config.tracking)
+        parent = known.parent_run_id if known else None
+        store = Store.open(request.config.tracking, beside=parent)
         interrupts.heed()
         outcome = _concluded(complete, plan, store, publisher) if complete else None
         if outcome is not None:
@@ -103,11 +105,21 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         else:
             with address.refusing():
                 study = _prepare(address, plan, store, budget, announce)
-                beside = store.beside(study.parent_run_id or "")
-                outcome = _carry_on(study, request, beside, display, publisher, interrupts)
+                outcome = _carry_on(study, request, store, display, publisher, interrupts)
     display.ended(outcome)
     # After the table was shown: what goes wrong with the report does not take it away.
-    study = outcome.study
+    patience = request.config.tracking.patience
+    with patient(patience, say=display.notice), address.refusing():
+        return _reported(outcome, display, publisher)
+
+
+def _reported(outcome: SweepOutcome, display: Display, publisher: Publisher) -> SweepOutcome:
+    """Write the report of a sweep, unless it is there, and say where it is.
+
+    Raises:
+        RunFailedError: nothing but failures.
+    """
+    study, store = outcome.study, outcome.store
     if failed := only_failures(study):
         with suppress(StoreError):  # the first error is the one to tell
             store.close_run(study.parent_run_id or "", "FAILED", first_line(failed))
@@ -192,9 +204,8 @@ def _prepare(
     return study
 
 
-def _complete(address: StudyAddress, plan: Plan, budget: Budget) -> SweepStudy | None:
+def _complete(study: SweepStudy | None, plan: Plan, budget: Budget) -> SweepStudy | None:
     """The study of a sweep, if it is there and nothing is left to be trained in it."""
-    study = SweepStudy.existing(address)
     if study is None or study.plan.difference(plan) is not None:
         return None
     counts = study.counts()
@@ -261,9 +272,9 @@ def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:
 
 
 def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
-    """Refuse to go on with a study whose runs were logged elsewhere."""
+    """Refuse to go on with a study whose own run was deleted, or was logged elsewhere."""
     try:
-        store.get(run_id)
+        run = store.get(run_id)
     except StoreError:
         raise StoreError(
             f"the study {study.optuna_study.study_name} was logged to another tracking store: "
@@ -271,6 +282,7 @@ def _check_there(run_id: str, study: SweepStudy, store: Store) -> None:
             f"  Type the tracking.dir or tracking.uri that it was started with, or another "
             f"hydra.sweeper.study_name."
         ) from None
+    store.check_loggable(run)
 
 
 @dataclass(frozen=True, kw_only=True)

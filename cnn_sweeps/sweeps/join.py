@@ -85,12 +85,13 @@ class Join:
         """
         found = self._found(interrupts)
         store = _store(found)
-        check_software(found, self.say)
-        with importable_code(found, trust=self.trust, say=self.say):
-            study = SweepStudy.load(found.address)
-            for config in _configs(study):
-                data.check_there(config.data)
-            return self._pull(study, store, interrupts)
+        with found.address.refusing():
+            check_software(found, self.say)
+            with importable_code(found, trust=self.trust, say=self.say):
+                study = SweepStudy.load(found.address)
+                for config in _configs(study):
+                    data.check_there(config.data)
+                return self._pull(study, store, interrupts)
 
     def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
         """Pull trials of a study that can be carried out here."""
@@ -193,7 +194,7 @@ def _store(study: SweepStudy) -> Store:
     tracking = study.plan.first.tracking
     store = Store.open_existing(tracking)
     if store is not None and run_by_id(store, study.parent_run_id or "") is not None:
-        return Store.open(tracking)  # to write
+        return Store.open(tracking, beside=study.parent_run_id)  # to write
     from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
 
     raise StoreError(

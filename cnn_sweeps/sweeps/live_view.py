@@ -1,8 +1,8 @@
-"""What a person sees while a sweep runs: a line for each trial that ends, a picture below them.
+"""The terminal view of a running sweep: a line for each trial that ends, progress below.
 
 What is shown is tallied here: counts, the best so far, what each worker has in hand. `LiveView`
 draws the picture in a terminal; elsewhere `PlainView` writes the lines alone. A view never ends a
-sweep: where nobody reads any more, it falls silent.
+sweep: where nobody reads any more, it writes nothing.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What a sweep returns, and whom it talks to while it runs."""
+"""What a sweep returns, and the display that it reports to while it runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

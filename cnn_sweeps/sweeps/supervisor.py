@@ -13,6 +13,8 @@ from functools import partial
 from types import FrameType
 from typing import Protocol
 
+from optuna.exceptions import OptunaError
+
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.sweeps.live_view import View
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -25,7 +27,7 @@ from cnn_sweeps.sweeps.study.recovery import (
 )
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.study.time_limit import IdleTime
-from cnn_sweeps.sweeps.workers.news import ended_trials, finished_trials
+from cnn_sweeps.sweeps.workers.ended_trials import ended_trials, finished_trials
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, STOPS
 from cnn_sweeps.tracking import Store
 
@@ -218,8 +220,8 @@ class Supervisor:
                 self._hear_others(set(), pause=0.0)
         except BaseException:
             workers.kill()
-            # The disk that ends a sweep may refuse this too; the first error is the one to tell.
-            with suppress(StoreError):
+            # The store that ends a sweep may refuse this too; the first error is the one to tell.
+            with suppress(StoreError, OptunaError):
                 requeue_interrupted(
                     self.study, self.store, show=self.show, reason="its sweep has ended"
                 )

@@ -1,4 +1,4 @@
-"""How things are said, the same everywhere: first lines, numbers of things, times, metrics.
+"""Formats that are the same everywhere: first lines, plurals, times, metrics.
 
 Metrics have a heading with its unit, a direction, and in each value digits that say something.
 """

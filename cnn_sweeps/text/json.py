@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_sweeps.text.escape import in_json
+from cnn_sweeps.text.untrusted import yaml_texts_of
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -50,22 +51,40 @@ def plain_values(value: Any) -> Any:
 
 
 def from_text(value: Any) -> Any:
-    """What a text says: a number, true, false, null or a list of them; any other value as it is.
+    """What a text says: a number, true, false, null, a list or a mapping; other values as they are.
 
-    So come values out of environment variables, and out of quotes. Texts inside of lists and
-    mappings are read too.
+    So come values out of environment variables, and out of quotes, in which names may have
+    characters that are no others' in Hydra. Texts inside of lists and mappings are read too.
     """
     if isinstance(value, list):
         return [from_text(item) for item in value]
     if isinstance(value, dict):
         return {key: from_text(item) for key, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    with suppress(ValueError, RecursionError):
-        return json.loads(value.lower())
-    with suppress(ValueError):  # `.5` and `+5` are no JSON
-        return float(value) if DECIMAL.fullmatch(value.strip()) else value
-    return value
+    return _said(value) if isinstance(value, str) else value
+
+
+def _said(text: str) -> Any:
+    """What a text says by itself."""
+    in_brackets = text.lstrip().startswith(("[", "{"))
+    for read in (json.loads, _flow) if in_brackets else (_word, _number):
+        with suppress(ValueError, RecursionError):
+            return read(text)
+    return text
+
+
+def _word(text: str) -> Any:
+    """A number, or true, false or null, however they are written."""
+    return json.loads(text.lower())
+
+
+def _number(text: str) -> Any:
+    """A number that is no JSON: `.5` and `+5`; another text as it is."""
+    return float(text) if DECIMAL.fullmatch(text.strip()) else text
+
+
+def _flow(text: str) -> Any:
+    """A list or a mapping in brackets as Hydra and YAML have it, with few quotes: `{Käfer: 2}`."""
+    return from_text(yaml_texts_of(text))
 
 
 def sha256(value: Any, *, compact: bool = False) -> str:

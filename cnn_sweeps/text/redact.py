@@ -1,4 +1,4 @@
-"""Passwords in addresses, which are nobody else's business: starred out where they are shown."""
+"""Passwords in addresses, masked wherever they are shown."""
 
 import re
 from collections.abc import Mapping

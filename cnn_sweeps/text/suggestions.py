@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that there is not: the nearest of those that there are."""
+"""Suggestions for an unknown name: the nearest known one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Whatever is printed to: a terminal with colours, one without, or a file.
+"""Output streams: a terminal with colours, one without, or a file.
 
 What is refused and what is warned of goes to standard error, in one style. Where the standard
 streams are closed, without a reader or on a full disk, the work goes on.

@@ -1,7 +1,7 @@
-"""Remembering runs: the only package that imports MLflow, and it does so late.
+"""The store of runs: the only package that imports MLflow, and it does so late.
 
-`Store.open` finds (or makes) the store, `Store.start_run` logs a run, `Store.find` brings
-runs back by their hash. Everything goes through `MlflowClient`, which has no global state;
+`Store.open` finds (or makes) the store, `Store.start_run` logs a run, `Store.find` finds
+runs by their hash. Everything goes through `MlflowClient`, which has no global state;
 autologging and the fluent API are not used.
 """
 

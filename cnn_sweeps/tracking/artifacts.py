@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.records import RunRecord, find_record
@@ -35,17 +36,10 @@ def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:
             store.client.log_artifacts(to_id, files, folder)
 
 
-def read_bytes(store: "Store", run_id: str, path: str) -> bytes | None:
+def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
     """The content of a file of the run; None where it has none of that path.
 
-    Raises:
-        StoreError: the store refuses.
-    """
-    return read_file(store, store.get(run_id), path)
-
-
-def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
-    """The same of a run that was read already: what lies on this machine is read where it is.
+    What lies on this machine is read where it is.
 
     Raises:
         StoreError: the store refuses.
@@ -62,6 +56,17 @@ def read_file(store: "Store", run: RunRecord, path: str) -> bytes | None:
         if path not in [file.path for file in listed]:
             return None
         return Path(store.client.download_artifacts(run.run_id, path, scratch)).read_bytes()
+
+
+def read_json(store: "Store", run: RunRecord, path: str) -> Any:
+    """The values in a JSON file of the run; None where it has none of that path.
+
+    Raises:
+        StoreError: the store refuses.
+        ValueError: the file was changed or damaged.
+    """
+    content = read_file(store, run, path)
+    return None if content is None else json_of(content)
 
 
 def read_folder(store: "Store", run_id: str, folder: str) -> dict[str, bytes]:

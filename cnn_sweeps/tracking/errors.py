@@ -1,4 +1,4 @@
-"""What the database, the server or the disk throws, as one `StoreError` in plain words."""
+"""Errors of the database, the server and the disk, as one readable `StoreError`."""
 
 import errno
 import socket

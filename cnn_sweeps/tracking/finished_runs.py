@@ -1,4 +1,4 @@
-"""Finished runs, found by what they are and taken over into new ones."""
+"""Finished runs of an experiment: found, and copied into new runs."""
 
 import math
 import platform
@@ -11,7 +11,6 @@ from cnn_sweeps import figures
 from cnn_sweeps.config.metrics import PREFIX
 from cnn_sweeps.provenance import environment
 from cnn_sweeps.provenance.environment import Environment
-from cnn_sweeps.text.foreign import json_of
 from cnn_sweeps.tracking import artifacts, model_files
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
@@ -139,11 +138,11 @@ def _was_trained_as_here(
 
     Nor, where it is to be like another one, anything that its seconds depend on.
     """
-    stored = artifacts.read_file(store, run, ENVIRONMENT_FILE)
-    if stored is None:
-        return False
     try:
-        recorded = Environment.from_dict(json_of(stored))
+        stored = artifacts.read_json(store, run, ENVIRONMENT_FILE)
+        if stored is None:
+            return False
+        recorded = Environment.from_dict(stored)
     except (ValueError, KeyError, TypeError):  # it was changed, or damaged
         return False
     same = recorded.flags_are_here and recorded.loss == loss

@@ -1,4 +1,4 @@
-"""What was logged of a metric in many runs, epoch by epoch, asked for in few calls."""
+"""The history of a metric in many runs, read in few requests."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The images that a run was trained on, as they are stored with it and shown again."""
+"""The summary of a run's images: stored with the run, and shown as a table."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,6 +1,5 @@
-"""Looking at a store without touching it: nothing is created, migrated or repaired."""
+"""Read-only checks of a store: nothing is created, migrated or repaired."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cnn_sweeps.provenance.process import Owner
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.names import PROCESS
@@ -120,6 +120,6 @@ def active_runs(address: Address) -> list[ActiveRun]:
 
 def _owner(told: str | None) -> Owner | None:
     try:
-        return None if told is None else Owner.from_json(json.loads(told))
+        return None if told is None else Owner.from_json(json_of(told))
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""What things are called in MLflow: tags and artifacts.
+"""Names in MLflow: tags and artifacts.
 
 They are stored and typed by users, so that a name never changes; one that got a better name is
 still read under the old one.

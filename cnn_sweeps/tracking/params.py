@@ -1,4 +1,4 @@
-"""Values on their way into MLflow: flat names, text within its limits, batches of its size.
+"""Values in the form that MLflow takes: flat names, text within its limits, batches.
 
 A data set goes in as a dataset input, without handing MLflow the images.
 """

@@ -1,6 +1,6 @@
-"""Waiting for a database or a server that is away for a while, instead of giving up.
+"""Wait for a database or a server that is unavailable for a while, instead of giving up.
 
-Whoever has a trial in hand has something to lose; whoever types a command wants to be told at once.
+A training run has work to lose; a command that was typed should fail at once.
 So nothing waits by default, and inside `patient` everything does: the calls of an `MlflowClient`
 and of Optuna's storage that go through `Patient`, in all threads of the process.
 """
@@ -11,9 +11,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.tracking.errors import absence, is_away, said_by
@@ -31,6 +31,15 @@ TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 CONTACT, ATTEMPT = 4, 10
 """Seconds for an answer: to the first contact, and to an attempt that training waits for."""
 
+RUNS: Final = "runs"
+STUDY: Final = "study"
+"""What may be away, each for itself: the store of the runs, and that of the study."""
+
+WHILE_AWAY = 10.0
+"""Seconds to the next attempt between epochs, where the last one met nobody."""
+SHARE = 0.1
+"""Most of the time that attempts may hold a training up."""
+
 Result = TypeVar("Result")
 
 
@@ -43,7 +52,7 @@ class Patience:
         chosen: whether somebody has said so, for all blocks inside.
         say: is told once that something is away, and once that it is back.
         heed: is called between attempts; it raises where the wait is to be broken off.
-        away_since: when what is away was first found to be, by a clock that is never set.
+        away_since: when each that is away was first found to be, by a clock that is never set.
         back_since: when the last outage was over, by that clock.
     """
 
@@ -51,11 +60,15 @@ class Patience:
     chosen: bool = False
     say: Callable[[str], None] = logger.warning
     heed: Callable[[], None] = lambda: None
-    away_since: float | None = None
+    away_since: dict[str, float] = field(default_factory=dict)
     back_since: float = -math.inf
 
-    def call(self, attempt: Callable[[], Result]) -> Result:
+    def call(self, attempt: Callable[[], Result], what: str) -> Result:
         """What an attempt returns, repeated as long as a database or server is away.
+
+        Args:
+            attempt: what is repeated.
+            what: may be away. That another one answers says nothing of it.
 
         Raises:
             Exception: what the attempt raises, if not for that, or for longer than `seconds`.
@@ -66,29 +79,29 @@ class Patience:
                 result = attempt()
             except Exception as error:
                 cause = absence(error)
-                if cause is None or not self._goes_on(cause):
+                if cause is None or not self._goes_on(what, cause):
                     raise
             else:
-                self._back()
+                self._back(what)
                 return result
             self.heed()
             time.sleep(wait)
             wait = min(2 * wait, LONGEST)
 
-    def _goes_on(self, cause: BaseException) -> bool:
+    def _goes_on(self, what: str, cause: BaseException) -> bool:
         """Whether to wait (still); what is away is told once."""
         if self.seconds <= 0:
             return False
         now = time.monotonic()
-        if self.away_since is None:
-            self.away_since = now
-            what = hidden_in(said_by(cause, 160))
-            self.say(f"Waiting for up to {self.seconds:g} s (tracking.patience): {what}")
-        return now - self.away_since < self.seconds
+        if what not in self.away_since:
+            self.away_since[what] = now
+            told = hidden_in(said_by(cause, 160))
+            self.say(f"Waiting for up to {self.seconds:g} s (tracking.patience): {told}")
+        return now - self.away_since[what] < self.seconds
 
-    def _back(self) -> None:
-        if self.away_since is not None:
-            since, self.away_since, self.back_since = self.away_since, None, time.monotonic()
+    def _back(self, what: str) -> None:
+        if (since := self.away_since.pop(what, None)) is not None:
+            self.back_since = time.monotonic()
             self.say(f"Back after {self.back_since - since:.0f} s.")
 
 
@@ -170,9 +183,35 @@ def tried(attempt: Callable[[], object]) -> bool:
     return True
 
 
-def waiting(attempt: Callable[[], Result]) -> Result:
+@dataclass(kw_only=True)
+class Attempts:
+    """What a training tells between its epochs: nobody who is away holds it up.
+
+    Attributes:
+        pause: least seconds between two attempts.
+        next: when the next one may be made, by a clock that is never set.
+    """
+
+    pause: float = 0.0
+    next: float = -math.inf
+
+    def make(self, attempt: Callable[[], object]) -> bool:
+        """Make an attempt, unless it is too early; False where it is to be made again later.
+
+        Raises:
+            Exception: see `tried`.
+        """
+        if (begin := time.monotonic()) < self.next:
+            return False
+        done = tried(attempt)
+        now = time.monotonic()
+        self.next = now + (self.pause if done else max(WHILE_AWAY, (now - begin) / SHARE))
+        return done
+
+
+def waiting(attempt: Callable[[], Result], what: str = RUNS) -> Result:
     """What an attempt returns, which waits as this process does now; see `Patience.call`."""
-    return _process.patience.call(attempt)
+    return _process.patience.call(attempt, what)
 
 
 def last_outage_end() -> float:

@@ -14,6 +14,8 @@ from cnn_sweeps.tracking.store import EXPERIMENTS_PER_SEARCH, Store
 
 MOST = 20
 """Studies that a refusal lists."""
+EVERY = Selection()
+"""Any run."""
 SYNTAX = (
     "The syntax is MLflow's: metrics.NAME, params.NAME or tags.NAME, then = != > >= < <= or LIKE, "
     "and between two conditions.\n"
@@ -22,8 +24,19 @@ SYNTAX = (
 )
 
 
-def matching_runs(store: Store, where: str = "", experiment: str | None = None) -> list[RunRecord]:
-    """The runs that a filter lets through, newest first; of all active experiments, or of one.
+def matching_runs(
+    store: Store,
+    where: str = "",
+    experiment: str | None = None,
+    selection: Selection = EVERY,
+) -> list[RunRecord]:
+    """The runs that a filter lets through, newest first.
+
+    Args:
+        store: where to look.
+        where: in MLflow's search syntax.
+        experiment: name of the experiment that they are in; None for all active ones.
+        selection: what else is true of them.
 
     Raises:
         ConfigError: MLflow cannot read the filter, or there is no such experiment.
@@ -31,9 +44,9 @@ def matching_runs(store: Store, where: str = "", experiment: str | None = None) 
     """
     chosen = _ids(store, experiment)
     if not where.strip():
-        return store.select(Selection(), chosen)
+        return store.select(selection, chosen)
     with _readable(where):
-        return store.search(where, chosen)
+        return store.search(" AND ".join(filter(None, (where, selection.to_filter()))), chosen)
 
 
 def ordered_runs(
@@ -51,7 +64,7 @@ def ordered_runs(
     chosen = _ids(store, experiment)
     count = None if where.strip() else store.count(chosen)
     if count is not None and count <= size:
-        yield store.select(Selection(), chosen), True
+        yield store.select(EVERY, chosen), True
         return
     with _readable(where):
         if len(chosen) > EXPERIMENTS_PER_SEARCH:

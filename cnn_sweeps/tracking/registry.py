@@ -1,4 +1,4 @@
-"""Models that were given a name: MLflow's model registry."""
+"""MLflow's model registry: models registered under a name."""
 
 import re
 from collections.abc import Mapping

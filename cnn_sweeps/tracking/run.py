@@ -1,4 +1,4 @@
-"""Writing into one run: values, files, its epochs while they come, and how it ended."""
+"""Log to one run: params, metrics, files, each epoch, and how it ended."""
 
 import json
 import time
@@ -38,7 +38,7 @@ from cnn_sweeps.tracking.names import (
     STATE,
     TRAINED_BY,
 )
-from cnn_sweeps.tracking.patience import tried
+from cnn_sweeps.tracking.patience import Attempts
 from cnn_sweeps.training.epoch import Epoch, TrainingCost
 
 if TYPE_CHECKING:
@@ -54,10 +54,6 @@ LOGGED_TABLES = "mlflow.loggedArtifacts"
 
 BETWEEN_LOGS = 0.5
 """Least seconds between two calls."""
-WHILE_AWAY = 10.0
-"""Further seconds to the next attempt, where the store did not answer."""
-SHARE = 0.1
-"""Most of the time that attempts may hold a training up."""
 
 OF_AN_END = {"error", "error_type", PRUNED_EPOCH, "pruned_reason", "stopped_reason", STATE}
 """Tags that say how and why a run ended."""
@@ -315,7 +311,7 @@ class EpochLog:
         """
         self._tracked, self._live = tracked, live
         self._waiting: list[Epoch] = []
-        self._logged = -BETWEEN_LOGS
+        self._attempts = Attempts(pause=BETWEEN_LOGS)
 
     def __enter__(self) -> Self:
         """Begin with nothing to log."""
@@ -332,16 +328,13 @@ class EpochLog:
         While the store is away training goes on, and the epochs are logged later.
         """
         self._waiting.append(epoch)
-        if self._live and time.monotonic() - self._logged >= BETWEEN_LOGS:
+        if self._live:
             at_once = replace(self._tracked, waiting=None)
-            begin = time.monotonic()
-            if not tried(lambda: self._log(at_once)):
-                now = time.monotonic()
-                self._logged = now + max(WHILE_AWAY, (now - begin) / SHARE)
+            self._attempts.make(lambda: self._log(at_once))
 
     def _log(self, tracked: TrackedRun) -> None:
         tracked.log_steps({epoch.number: epoch.metrics for epoch in self._waiting})
-        self._waiting, self._logged = [], time.monotonic()
+        self._waiting = []
 
 
 def verdict(error: BaseException) -> tuple[str, dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Whether the tables of a database are those of the installed library; none is migrated unasked.
+"""Compare a database's schema with the installed library's; nothing is migrated unasked.
 
 MLflow and Optuna write the version of their tables into a table of Alembic's. Both create what is
 missing as soon as they connect, and MLflow migrates the rest with it; the version that made the

@@ -1,4 +1,4 @@
-"""Which runs are sought, in MLflow's search syntax and in SQL."""
+"""A selection of runs, in MLflow's search syntax and in SQL."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping

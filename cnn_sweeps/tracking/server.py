@@ -1,4 +1,4 @@
-"""MLflow's server: its version, and one of our own as a child process that never outlives us."""
+"""MLflow's server: its version, and a child process of our own that ends with this one."""
 
 import os
 import shlex
@@ -27,8 +27,9 @@ from cnn_sweeps.tracking.imports import quiet_mlflow
 
 HOST = "127.0.0.1"
 """Loopback: the pages have no password, so nobody else is to reach them."""
-PATIENCE = 120.0
-"""Seconds until a server that does not answer is given up; it imports for 5 s when idle."""
+PATIENCE = 600.0
+"""Seconds until a server that runs and does not answer is given up: its imports take 5 s on an idle
+machine and over 120 s on a crowded one, and whoever waits can end it with Ctrl-C."""
 LOOK = 2.0
 """Seconds between two looks at a database; MLflow's server would try to reach it for minutes."""
 GRACE = 5.0

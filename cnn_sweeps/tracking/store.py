@@ -1,6 +1,6 @@
-"""The store of runs: opening it, starting runs in it, finding them again.
+"""The store of runs: open it, start runs, find runs.
 
-The experiment that runs are logged under is made by who logs, only looked for by who reads.
+To log runs, their experiment is made; to read them, it is only looked up.
 """
 
 import getpass
@@ -10,16 +10,16 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.tracking import notes, params
-from cnn_sweeps.tracking.address import Address, local_folder, overrides, resolve
+from cnn_sweeps.tracking import descriptions, params
+from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.histories import Point, points_of
@@ -27,7 +27,7 @@ from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import page_by_page, pages
 from cnn_sweeps.tracking.patience import short_timeouts, waiting
-from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix
+from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix, find_record
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 from cnn_sweeps.tracking.selection import Selection
 
@@ -62,17 +62,22 @@ class Store:
     local: LocalRuns | None = None
 
     @classmethod
-    def open(cls, tracking: Tracking) -> "Store":
+    def open(cls, tracking: Tracking, *, beside: str | None = None) -> "Store":
         """Open the store and make what is missing: folder, database, experiment.
 
         Safe to call from many processes at once, on an empty folder too.
+
+        Args:
+            tracking: where it is, and the name of the experiment that new runs belong to.
+            beside: a run. Where the store has it, new runs belong to its experiment instead,
+                which somebody may have renamed.
 
         Raises:
             StoreError: the place cannot be used, a server does not answer within seconds,
                 or the experiment was deleted. A deleted experiment is not brought back
                 here: its deleted runs would return with it.
         """
-        return cls._opened(tracking, made_experiment)
+        return cls._opened(tracking, partial(made_experiment, beside=beside))
 
     @classmethod
     def open_existing(cls, tracking: Tracking) -> "Store | None":
@@ -213,10 +218,6 @@ class Store:
             address=self.address,
             client=self.client,
         )
-
-    def beside(self, run_id: str) -> "Store":
-        """The same store, with new runs in the experiment of this run, whatever its name is now."""
-        return replace(self, experiment_id=self.get(run_id).experiment_id)
 
     def reopen(self, run_id: str) -> TrackedRun:
         """An ended run to add to, such as its test metrics; status and end time stay."""
@@ -388,13 +389,6 @@ class Store:
             return self.local.points(run_ids, metric)
         return points_of(self.client, run_ids, metric)
 
-    def read_text(self, run_id: str, path: str) -> str:
-        """The text that was stored under a path of the run's artifacts."""
-        with as_store_error(self.address), TemporaryDirectory() as scratch:
-            here = local_folder(self.get(run_id).artifact_uri)
-            file = here / path if here else self.client.download_artifacts(run_id, path, scratch)
-            return Path(file).read_text(encoding="utf-8")
-
 
 def _newest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
@@ -414,7 +408,7 @@ def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
         tags = {STATE: "stopped by callback"}
     with run.together() as last:
         last.set_tags(tags)
-        notes.describe(last, ending=status, known=known)
+        descriptions.describe(last, ending=status, known=known)
 
 
 def _process() -> str:
@@ -430,8 +424,12 @@ def _user() -> str:
         return "unknown"
 
 
-def made_experiment(store: Store) -> str:
-    """The id of a store's experiment, made if nobody has made it yet."""
+def made_experiment(store: Store, beside: str | None = None) -> str:
+    """The id of a store's experiment, made if nobody has made it yet; see `Store.open`."""
+    if beside is not None:
+        run = store.local.run(beside) if store.local else find_record(store.client, beside)
+        if run is not None and not run.deleted:
+            return run.experiment_id
     known = _experiment(store) or _make_experiment(store)
     if known is None:
         raise StoreError(
@@ -463,7 +461,7 @@ def _make_experiment(store: Store) -> tuple[str, str] | None:
         number = store.client.create_experiment(
             store.experiment,
             artifact_location=store.address.artifacts,
-            tags=notes.EXPERIMENT_TAGS,
+            tags=descriptions.EXPERIMENT_TAGS,
         )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":

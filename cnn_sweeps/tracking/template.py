@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from cnn_sweeps.provenance.kept import keep, kept_file
+from cnn_sweeps.provenance.cached_files import keep, kept_file
 from cnn_sweeps.tracking import schema
 from cnn_sweeps.tracking.imports import quiet_mlflow
 

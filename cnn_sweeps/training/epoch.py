@@ -1,4 +1,4 @@
-"""What training leaves behind: one value for each epoch, and the whole."""
+"""The results of training: one value for each epoch, and one for the whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,7 +154,7 @@ class TrainingResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingCost:
-    """What a run has paid for its epochs, and whom it has to thank for the others.
+    """What the epochs of a run cost, and which runs trained the others.
 
     Attributes:
         trained: epochs that it trained.

@@ -22,7 +22,7 @@ BETWEEN_UPDATES = 0.1
 
 
 class ProgressBar:
-    """An observer that shows epoch, loss, accuracy and time left.
+    """A callback that shows epoch, loss, accuracy and time left.
 
     Use it as a context manager around a training; it leaves a clean line behind, also
     after an exception or Ctrl-C. It shows nothing with mode `none`, or with `auto` where

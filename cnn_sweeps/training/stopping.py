@@ -18,7 +18,7 @@ Rule = Callable[[Sequence[Epoch]], str | None]
 
 
 class StopTraining(Exception):  # noqa: N818 - a signal, not an error, as StopIteration
-    """Raised by an observer that wants training to end after this epoch."""
+    """Raised by a callback that wants training to end after this epoch."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason, for a person: "pruned at epoch 3"."""

@@ -1,4 +1,4 @@
-"""Every epoch is trained once: what a training leaves behind, and going on from it.
+"""The epoch cache: every epoch is trained once, stored, and resumed from.
 
 A config without the fields that only say when to stop determines one endless sequence of
 epochs, its *trajectory*. A run is a prefix of it. What is known of a trajectory is read; what

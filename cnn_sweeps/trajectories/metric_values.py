@@ -1,4 +1,4 @@
-"""Metrics of stored epochs that were asked for beside what every epoch has.
+"""Further metrics of stored epochs, beside those that every epoch has.
 
 A file beside the history, `metrics.json`: for each epoch the values by what names a metric, and
 the epoch's own loss, by which it is known to be the same one. It is made anew from weights where

@@ -19,15 +19,8 @@ from cnn_sweeps.cli import compare
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, UnknownHashError
-from cnn_sweeps.runs.recorded.leaderboard import (
-    ABOUT,
-    NO_SETTINGS,
-    Leaderboard,
-    Names,
-    records,
-    table,
-    to_csv,
-)
+from cnn_sweeps.runs.recorded.leaderboard import Leaderboard, Names
+from cnn_sweeps.runs.recorded.leaderboard_table import ABOUT, NO_SETTINGS, records, table, to_csv
 from cnn_sweeps.sweeps.study.attributes import PARENT
 from cnn_sweeps.tracking import RunRecord, Store
 from cnn_sweeps.tracking.local_runs import LocalRuns
@@ -228,6 +221,33 @@ def test_epochs_are_one_column() -> None:
     assert "trainer.epochs" not in shown(*runs)
     stopped = replace(runs[1], metrics={"val_accuracy": 0.5, "epochs": 1.0})
     assert "trainer.epochs" in shown(runs[0], stopped)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({"data.name": "digits"}, {"data.name": "idx", "data.rules": "2"}, False),
+        ({"data.path": "a"}, {"data.path": "b", "data.rules": "2"}, False),
+        ({"data.path": "a"}, {"data.path": "a", "data.rules": "2"}, True),
+        (
+            {"data.path": "a", "data.download": "true"},
+            {"data.path": "a", "data.download": "false", "data.rules": "2"},
+            True,
+        ),
+        (
+            {"augment.randaugment": "0"},
+            {"augment.randaugment": "2", "augment.rules": "2"},
+            False,
+        ),
+    ],
+    ids=["kinds", "folders", "rules", "how", "augmentation"],
+)
+def test_rules_numbers_tell_apart_what_is_alike(
+    one: dict[str, str], other: dict[str, str], *, told: bool
+) -> None:
+    """Digits and photographs always have their own; the same folder is read in two ways by them."""
+    columns = shown(record(1, "a", params=one), record(2, "b", params=other))
+    assert bool({"data.rules", "augment.rules"} & {*columns}) == told
 
 
 @pytest.mark.parametrize("key", sorted(NO_SETTINGS))

@@ -93,7 +93,7 @@ def test_pictures_are_replaced_by_those_of_other_choices(store: Store, trial: Ru
     for kept, chosen in ((before, []), (after, ["--images=3", "--filter=1", "--layer=pool_1"])):
         assert figures.main(["--run-id", trial.run_id, *chosen]) == 0
         for name in names:
-            kept[name] = artifacts.read_bytes(store, trial.run_id, f"figures/{name}.png")
+            kept[name] = artifacts.read_file(store, trial, f"figures/{name}.png")
     assert [name for name in names if before[name] != after[name]] == ["layers", "filters"]
 
 

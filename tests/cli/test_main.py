@@ -1,6 +1,7 @@
 """The command line: what it refuses, how it says so, and with which exit code."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.hydra import Hydra
+from programs import typed
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
@@ -60,6 +62,39 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["--config-dir", "nowhere"], "not found", id="config-dir"),
         pytest.param(["model=null"], "model can be cnn, custom, dnn", id="null-for-an-option"),
         pytest.param(["trainer=5"], "trainer can be default", id="number-for-an-option"),
+        pytest.param(["trainer=[5]"], "trainer can be default", id="number-in-a-list"),
+        pytest.param(
+            ["trainer.optimizer=[sgd]"],
+            "trainer.optimizer is a group of keys, and no list",
+            id="list-for-a-group",
+        ),
+        pytest.param(
+            ["-m", "hydra.sweeper.objectives=[val_loss]"],
+            "Type 'hydra.sweeper.objectives={KEY: VALUE}'",
+            id="list-of-objectives",
+        ),
+        pytest.param(["doctor", "seed=1"], "or trainer.threads=VALUE is", id="doctor-of-a-seed"),
+        pytest.param(
+            ["data=image_folder", "data.path=caf\udce9"],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes",
+        ),
+        pytest.param(
+            ["data=image_folder", 'data.path="caf\udce9"'],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes-in-quotes",
+        ),
+        pytest.param(["data", "--run-id", ""], "--run-id: it is empty", id="empty-run-id"),
+        pytest.param(["predict", "abcd", ""], "an argument: it is empty", id="empty-picture"),
+        pytest.param(["cache", "clear", ""], "an argument: it is empty", id="empty-trajectory"),
+        pytest.param(["report", ""], "an argument: it is empty", id="empty-study"),
+        pytest.param(["export", "abcd", ""], "an argument: it is empty", id="empty-folder"),
+        pytest.param(["figures", "abcd", "--output="], "--into: it is empty", id="empty-output"),
+        pytest.param(["reproduce", "--from", ""], "--from: it is empty", id="empty-from"),
+        pytest.param(["worker", "--storage", ""], "--storage: it is empty", id="no-storage"),
+        pytest.param(
+            ["report", "hydra.sweeper.storage="], "hydra.sweeper.storage= is empty", id="storage"
+        ),
         pytest.param(["=3"], "'=3' is neither a command (show", id="no-key"),
         pytest.param(["model.filters=99999999999999"], "parameters", id="no-machine-holds-it"),
         pytest.param(["model.conv_blocks=99999999999"], "from 0 up to 1000", id="blocks"),
@@ -132,6 +167,20 @@ def test_refusals_are_short_and_exit_with_2(
     assert error.startswith("cnn-sweeps: ")
     assert len(error.splitlines()) <= 4
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["data=digits"], ["-m", "seed=1,2"], ["compare"], ["doctor"]]
+)
+def test_a_folder_that_was_deleted_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """As in a second terminal: nothing can be found from there."""
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    Path.cwd().rmdir()
+    assert call(monkeypatch, *arguments) == 2
+    assert "the current folder was deleted or moved.\n  Type cd" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -275,6 +324,17 @@ def test_errors_of_the_program_itself_keep_their_traceback(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(ValueError, match="a mistake of ours"):
         main.main()
+
+
+@pytest.mark.slow
+def test_a_crash_in_native_code_says_where(tmp_path: Path) -> None:
+    """The shell says no more than that there was one."""
+    (tmp_path / "my_nets.py").write_text("import os\n\ndef build(*_):\n    os.abort()\n")
+    ended = typed(tmp_path, "data=digits", "model=custom", "model.function=my_nets:build")
+    assert ended.returncode == -signal.SIGABRT
+    first, *_ = ended.stderr.splitlines()
+    assert first == "Fatal Python error: Aborted"
+    assert re.search(r"my_nets\.py\", line 4 in build", ended.stderr), ended.stderr
 
 
 @pytest.mark.usefixtures("hydra_restore_singletons")

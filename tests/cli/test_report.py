@@ -80,6 +80,17 @@ def test_a_store_that_does_not_answer_is_said_so(capsys: pytest.CaptureFixture[s
     (missing,) = json.loads(shown)["missing"]
     assert missing.startswith("Its runs cannot be read: ")
     assert "127.0.0.1:9" in missing
+    assert missing.endswith(". This is made from the study alone.")
+
+
+def test_what_is_no_journal_is_passed_over(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link to nothing, as is a file that is deleted meanwhile; and a folder of such a name."""
+    folder = studies / "mlruns" / STUDIES
+    (folder / "gone.journal").symlink_to(folder / "nowhere")
+    (folder / "folder.journal").mkdir()
+    assert json.loads(told(capsys, "--format", "json"))["study"] == "reed"
 
 
 @pytest.mark.parametrize("option", ["--output", "--into"])

@@ -2,14 +2,8 @@
 
 import contextlib
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +13,7 @@ import numpy as np
 import pytest
 from configs import config
 from programs import begun, typed
+from services import mlflow_server
 from stores import Finished, close, copy_of, ready
 
 from cnn_sweeps.cli import export as exporting
@@ -567,50 +562,20 @@ def test_trials_of_a_sweep_in_fresh_processes(tmp_path: Path) -> None:
     assert compared == {True: 6, False: 4}
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-@pytest.fixture
-def server(tmp_path: Path, migrated_database: Path) -> Iterator[str]:
-    """An MLflow server of its own on this machine, which serves artifacts too."""
-    folder, port = tmp_path / "server", free_port()
-    folder.mkdir()
-    shutil.copy(migrated_database, folder / "mlflow.db")
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
-                break
-            time.sleep(0.5)
-        else:
-            pytest.fail((folder / "log").read_text())
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # it may take its time to end in order
-        process.wait()
-
-
 @pytest.mark.slow(minutes=1)
-def test_a_run_on_a_remote_server(server: str, tmp_path: Path) -> None:
+def test_a_run_on_a_remote_server(migrated_database: Path, tmp_path: Path) -> None:
     """Everything comes from the server and goes there: nothing is left in the current folder."""
+    with mlflow_server(tmp_path / "server", database=migrated_database) as server:
+        check_nothing_is_left(tmp_path, MLFLOW_TRACKING_URI=server.url)
+
+
+def check_nothing_is_left(tmp_path: Path, **at: str) -> None:
+    """Make a run in one folder; reproduce, compare and export it in another."""
     own, other = tmp_path / "own", tmp_path / "other"
     own.mkdir()
     other.mkdir()
     (own / "own_net_afar.py").write_text(NET)
     custom = ("model=custom", "model.function=own_net_afar:build", *TINY[:3], "trainer.epochs=1")
-    at = {"MLFLOW_TRACKING_URI": server}
     short = typed(own, *custom, **at).well().split("show ")[1].split()[0]
     told = typed(other, "reproduce", short, "--json", "--trust", **at).well()
     assert json.loads(told)["verdict"] == "bit-identical"

@@ -73,6 +73,16 @@ def test_a_training_that_changes_is_shown_with_its_segments(
     assert shown == [f"lineage          {line}" for line in lines]
 
 
+def test_a_run_is_shown_by_its_id_too(runs: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is copied from a page of MLflow; all runs of its experiment are listed."""
+    older = runs.find(FIRST)[-1]
+    runs.reopen(older.run_id).log_metrics({"val_loss": 9.5})
+    show.main([older.run_id, f"tracking.dir={runs.dir}"])
+    shown = capsys.readouterr().out
+    assert "val_loss      9.5" in shown
+    assert "2 runs" in shown
+
+
 def test_run_that_ended_early_is_shown_as_far_as_it_came(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +148,20 @@ def test_the_images_that_were_read_are_shown(
     assert ["ants", "99", "11", "25"] in lines
     assert ["all", "197", "23", "49"] in lines
     assert IMAGES["notices"][0].split() in lines
+
+
+def test_files_that_were_damaged_are_shown_as_that(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where brackets in brackets would end Python's own reader with a traceback."""
+    damaged = "[" * 100_000
+    with store.start_run("damaged", tags={"config_hash": FIRST}) as run:
+        run.log_text(damaged, "images.json")
+        run.log_text(damaged, "environment.json")
+    show.show(store, lookup.one_experiment(store, FIRST))
+    lines = capsys.readouterr().out.splitlines()
+    assert "(images.json was changed or damaged)" in lines
+    assert damaged in lines
 
 
 def test_what_a_callback_stopped_is_named_and_speaks_for_nothing_else(

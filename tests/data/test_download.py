@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from cnn_sweeps.data import download
 from cnn_sweeps.errors import DataError
@@ -29,7 +30,7 @@ class Mirror(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         if self.path == "/both":
-            self.both.wait(timeout=300)
+            self.both.wait(timeout=PATIENCE)
         body = b"<html>" if self.path == "/other" else BODY
         self.send_response(200)
         if self.path != "/unannounced":

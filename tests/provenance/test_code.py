@@ -65,7 +65,7 @@ def test_an_edit_of_what_computes_shows(stubs: Path, name: str) -> None:
             "text/format.py",
             "cli/output.py",
         ),
-        *("data/download.py", "data/kept.py", "data/readers/catalog.py", "runs/run.py"),
+        *("data/download.py", "data/memory_cache.py", "data/readers/catalog.py", "runs/run.py"),
         "__init__.py",
         *(
             "trajectories/lock.py",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_a_process_lives_until_it_ends() -> None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not owner.lives(None)
     assert not owner.lives(None)
+
+
+def test_a_process_that_the_system_hides_is_not_taken_for_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of another user it tells no more than that it is there: its heartbeats say the rest."""
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    hidden = Owner(host=process.this_host(), pid=os.getpid(), started="1")
+    monkeypatch.setattr(process, "_start_of", lambda _: None)
+    assert hidden.is_here  # it has ended: there is no process of that number at all, or it is ours
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not hidden.is_here
+    assert hidden.lives(time.time())
+    assert not hidden.lives(time.time() - process.LEASE_SECONDS)
 
 
 def test_what_ran_before_its_machine_was_started_again_has_ended(

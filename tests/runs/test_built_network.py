@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from configs import config
 from sqlalchemy import event
-from stores import Finished, copy_of
+from stores import Finished, copy_of, logged_text
 
 from cnn_sweeps.config.schema import PretrainedModel
 from cnn_sweeps.models import build
@@ -16,7 +16,7 @@ from cnn_sweeps.runs import backbone, stored_model
 from cnn_sweeps.runs.result import RunResult
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.runs.weights import pretrained
-from cnn_sweeps.tracking import RunRecord, Store, model_files, notes
+from cnn_sweeps.tracking import RunRecord, Store, descriptions, model_files
 from cnn_sweeps.tracking.names import MODEL_FROM
 from cnn_sweeps.training import loop, state
 
@@ -78,7 +78,7 @@ def test_what_is_stored_is_neither_built_nor_compiled(
     assert read.weights_sha256 == wanted
     logged = home.get(read.run_id)
     assert logged.tags["epochs_reused"] == "1"
-    assert "conv_1" in home.read_text(read.run_id, "model_summary.txt")
+    assert "conv_1" in logged_text(home, read.run_id, "model_summary.txt")
     assert logged.metrics["trainable_params"] > 0
 
 
@@ -148,7 +148,7 @@ def test_a_stored_trial_leaves_curves_and_model_to_its_epochs(further: Store) ->
     """Its description says where MLflow's pages show the curves, and what stores the model."""
     run = left(further)
     assert not model_files.has_model(further, run)
-    assert notes.pictures_of(further.client, run) == []
+    assert descriptions.pictures_of(further.client, run) == []
     assert run.tags[MODEL_FROM].startswith("epoch 1 of trajectory ")
     link = f"/runs/{run.tags['trained_by']}/artifacts/learning_curves.png"
     assert link in run.tags["mlflow.note.content"]
@@ -211,7 +211,7 @@ def test_a_winner_gets_what_it_left(further: Store) -> None:
     stored_model.score_stored(further, run, asked, best=True)
     won = further.get(run.run_id)
     model_files.check(further, won, model_files.model_of(further, won))
-    assert notes.pictures_of(further.client, won) == ["learning_curves.png"]
+    assert descriptions.pictures_of(further.client, won) == ["learning_curves.png"]
     assert MODEL_FROM not in won.tags
 
 

@@ -14,7 +14,7 @@ from callbacks import Collector
 from configs import config
 from mlflow import MlflowClient
 from stored_models import loaded
-from stores import Finished
+from stores import Finished, logged_text
 
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import PrunedError
@@ -95,7 +95,7 @@ def test_its_run_is_complete_and_says_whom_to_thank(home: Store, first: RunResul
         str(np.float32(epoch.val_loss)) for epoch in first.training.epochs
     ]
     for file in ("environment.json", "model_summary.txt", "layers.json"):
-        assert home.read_text(logged.run_id, file) == home.read_text(first.run_id, file)
+        assert logged_text(home, logged.run_id, file) == logged_text(home, first.run_id, file)
     assert loaded(home, logged.run_id).count_params() == first.metrics["total_params"]
 
 
@@ -220,7 +220,7 @@ def test_without_stored_epochs_there_is_nothing_to_give(home: Store, tmp_path: P
 def test_it_stores_the_config_that_asked(home: Store, first: RunResult) -> None:
     """Where to log and what to keep are its own, not those of the run that trained."""
     result = again(home, tracking={"tags": {"mine": "yes"}})
-    stored = yaml.safe_load(home.read_text(result.run_id, "config.yaml"))
+    stored = yaml.safe_load(logged_text(home, result.run_id, "config.yaml"))
     assert stored["tracking"]["tags"] == {"mine": "yes"}
 
 
@@ -276,7 +276,7 @@ def test_a_run_whose_files_are_gone_does_not_answer(home: Store, first: RunResul
     logged = home.get(result.run_id)
     assert "reused_from" not in logged.tags
     assert logged.tags["epochs_reused"] == "2"
-    assert home.read_text(result.run_id, "environment.json")
+    assert logged_text(home, result.run_id, "environment.json")
 
 
 @pytest.mark.slow
@@ -340,7 +340,7 @@ def test_seconds_are_compared_where_the_same_kernels_run(
     home: Store, first: RunResult, name: str, value: Any
 ) -> None:
     """Whatever else the run of another machine is good for."""
-    record = json.loads(home.read_text(first.run_id, ENVIRONMENT_FILE))
+    record = json.loads(logged_text(home, first.run_id, ENVIRONMENT_FILE))
     told = {name: "elsewhere" if value is None else value}
     home.reopen(first.run_id).log_json(record | told, ENVIRONMENT_FILE)
     asked = config(trainer={"epochs": 2})
@@ -394,7 +394,7 @@ def test_a_run_trained_with_other_variables_does_not_answer(
     for name in environment.set_flags():
         monkeypatch.delenv(name)
     asked = Experiment.load(config(trainer={"epochs": 2}))
-    record = json.loads(home.read_text(first.run_id, ENVIRONMENT_FILE)) | {"onednn": "default"}
+    record = json.loads(logged_text(home, first.run_id, ENVIRONMENT_FILE)) | {"onednn": "default"}
 
     def answers(now: dict[str, str], **told: object) -> bool:
         home.reopen(first.run_id).log_json(record | told, ENVIRONMENT_FILE)

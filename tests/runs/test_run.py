@@ -15,7 +15,7 @@ from configs import config, with_figures
 from programs import begun, typed
 from requests.exceptions import ConnectionError as NoConnection
 from stored_models import loaded
-from stores import Finished, copy_of, ready
+from stores import Finished, copy_of, logged_text, ready
 
 from cnn_sweeps.data import load_cached
 from cnn_sweeps.errors import DivergedError, ModelError
@@ -152,19 +152,19 @@ def test_everything_about_a_run_is_logged(home: Store, result: RunResult) -> Non
     assert logged.tags["weights_sha256"] == result.weights_sha256
     assert logged.tags["data_digest"] == result.identity.data_digest
     assert logged.tags["stop_reason"] == "all 2 epochs"
-    summary = home.read_text(result.run_id, "model_summary.txt")
+    summary = logged_text(home, result.run_id, "model_summary.txt")
     assert "conv_1" in summary
-    layers = json.loads(home.read_text(result.run_id, "layers.json"))
+    layers = json.loads(logged_text(home, result.run_id, "layers.json"))
     assert "name" in layers["columns"]
     assert len(layers["data"]) > 4
-    assert "tensorflow" in home.read_text(result.run_id, "environment.json")
+    assert "tensorflow" in logged_text(home, result.run_id, "environment.json")
 
 
 def test_stored_config_gives_the_same_hash(home: Store, result: RunResult) -> None:
     """The config that a run stores is the config that made it."""
     from cnn_sweeps.config.loading import load
 
-    stored = yaml.safe_load(home.read_text(result.run_id, "config.yaml"))
+    stored = yaml.safe_load(logged_text(home, result.run_id, "config.yaml"))
     assert identify(load(stored), result.identity.data_digest) == result.identity
 
 
@@ -260,7 +260,7 @@ def test_pictures_and_model_are_left_out_where_asked(watched: Watched) -> None:
     """The learning curves are not."""
     store, run_id = watched.store, watched.result.run_id
     assert store.client.get_run(run_id).outputs.model_outputs == []
-    assert store.read_text(run_id, "config.yaml")
+    assert logged_text(store, run_id, "config.yaml")
     assert pictures(store, run_id) == []
     names = [file.path for file in store.client.list_artifacts(run_id)]
     assert "learning_curves.png" in names

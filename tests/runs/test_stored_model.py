@@ -60,9 +60,9 @@ def forget_digests(store: Store, run: RunRecord) -> None:
 
 def pictures_with(stored: dict[str, Any]) -> Pictures:
     """What is read of a run that stored this of its images."""
-    store: Any = SimpleNamespace()
+    store: Any = SimpleNamespace(get=lambda _: SimpleNamespace(run_id="r"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored_model.artifacts, "read_bytes", lambda *_: json.dumps(stored).encode())
+        patch.setattr(stored_model.artifacts, "read_json", lambda *_: stored)
         return stored_model.stored_pictures(store, record())
 
 

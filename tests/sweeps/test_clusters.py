@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from clusters import Ray, Slurm, ray, slurm
 from optuna.trial import FrozenTrial, TrialState
 from programs import running
+from waiting import PATIENCE, until
 
 from cnn_sweeps.sweeps.study.attributes import ATTEMPT, CONFIG_HASH, EPOCHS_TRAINED
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from tests.clusters import Ray, Slurm, ray, slurm, wait_until
 
 pytestmark = [
     pytest.mark.slow(minutes=2),
@@ -71,7 +72,7 @@ def paused(folder: Path, after: int = -1) -> Iterator[FrozenTrial]:
         found[:] = [trial for trial in running if trial.number > after and trial.last_step]
         return bool(found)
 
-    wait_until(in_hand)
+    until(in_hand)
     worker = psutil.Process(found[0].user_attrs["owner"]["pid"])
     worker.suspend()
     try:
@@ -105,21 +106,21 @@ def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
         job = submit("--array=1")
         with paused(tmp_path) as trial:
             cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-            wait_until(lambda: times_logged(tmp_path, STOP) == 1)
-        wait_until(lambda: not cluster.jobs())
+            until(lambda: times_logged(tmp_path, STOP) == 1)
+        until(lambda: not cluster.jobs())
 
         job = submit("--array=1")
         with paused(tmp_path, after=trial.number) as trial:
             urgent = ["--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
             cluster.run("sbatch", *urgent)
-            wait_until(lambda: times_logged(tmp_path, STOP) == 2)
+            until(lambda: times_logged(tmp_path, STOP) == 2)
         with paused(tmp_path, after=trial.number):  # the job has come back by itself
             cluster.run("scancel", job)
-            wait_until(lambda: times_logged(tmp_path, STOP) == 3)
-        wait_until(lambda: not cluster.jobs())
+            until(lambda: times_logged(tmp_path, STOP) == 3)
+        until(lambda: not cluster.jobs())
 
         submit("--array=1-2")
-        assert sweep.wait(timeout=1200) == 0, (tmp_path / "said.txt").read_text()
+        assert sweep.wait(timeout=PATIENCE) == 0, (tmp_path / "said.txt").read_text()
     check_undisturbed(tmp_path, attempts=1)
     disturbed = max(trials(tmp_path, TrialState.COMPLETE), key=lambda trial: trial.number)
     words = ["-m", "cnn_sweeps", "reproduce", disturbed.user_attrs[CONFIG_HASH]]
@@ -141,11 +142,11 @@ def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: P
         with paused(tmp_path) as trial:
             (job,) = cluster.jobs()
             cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-            wait_until(lambda: times_logged(tmp_path, "interrupted after epoch") > 0)
+            until(lambda: times_logged(tmp_path, "interrupted after epoch") > 0)
         with paused(tmp_path, after=trial.number) as trial:
             os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
         said = tmp_path / "said.txt"
-        assert sweep.wait(timeout=1200) == 0, said.read_text()
+        assert sweep.wait(timeout=PATIENCE) == 0, said.read_text()
         assert "requeued: interrupted after epoch" in said.read_text()
         assert "submitit" not in said.read_text()
         assert "accounting" not in said.read_text()
@@ -168,10 +169,10 @@ def test_jobs_of_ray_end_with_the_sweep_or_give_their_trials_back(tmp_path: Path
             with paused(tmp_path):
                 submitted.result()
                 cluster.run("ray job stop --no-wait first")
-        wait_until(lambda: cluster.job("first") == "STOPPED")
+        until(lambda: cluster.job("first") == "STOPPED")
         assert "terminated" in cluster.log("first")
         submit("second")
-        assert sweep.wait(timeout=1200) == 0, (tmp_path / "said.txt").read_text()
-        wait_until(lambda: cluster.job("second") == "SUCCEEDED")
+        assert sweep.wait(timeout=PATIENCE) == 0, (tmp_path / "said.txt").read_text()
+        until(lambda: cluster.job("second") == "SUCCEEDED")
         assert "2 of 2 trials done; nothing waits." in cluster.log("second")
     check_undisturbed(tmp_path, attempts=1)

@@ -10,12 +10,22 @@ import pytest
 from fakes import instant
 from kills import DEAD
 from plans import plan, study
+from requests.exceptions import ConnectionError as NoConnection
 
 from cnn_sweeps.errors import RunFailedError, StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps import controller
-from cnn_sweeps.sweeps.controller import _cpu_slots, _log_best, _open, _prepare_parent, _store_typed
+from cnn_sweeps.sweeps.controller import (
+    _cpu_slots,
+    _log_best,
+    _open,
+    _prepare_parent,
+    _store_typed,
+    sweep,
+)
+from cnn_sweeps.sweeps.outcome import Display, SweepOutcome
 from cnn_sweeps.sweeps.plan.budget import Budget
+from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.results.results import Trial
 from cnn_sweeps.sweeps.study.attributes import OPEN
 from cnn_sweeps.sweeps.study.log import LogTarget, logged_sweep
@@ -24,6 +34,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import Store, TrackedRun
 from cnn_sweeps.tracking.names import KIND, PLAN_FILE, PROCESS, STUDY_NAME
+from cnn_sweeps.tracking.patience import waiting
 
 
 class Parent:
@@ -117,6 +128,15 @@ def test_only_the_run_of_a_dead_sweep_is_closed(tmp_path: Path, store: Store) ->
     assert found == {"dead": "FAILED", "here": "RUNNING", "far": "RUNNING"}
 
 
+def test_a_sweep_whose_own_run_was_deleted_is_refused(tmp_path: Path, store: Store) -> None:
+    """With what restores it: nothing more can be logged to it."""
+    made = study(tmp_path)
+    _prepare_parent(replace(made, new=True), store)
+    store.client.delete_run(made.parent_run_id)
+    with pytest.raises(StoreError, match=f"mlflow runs restore --run-id {made.parent_run_id}"):
+        _prepare_parent(made, store)
+
+
 @pytest.mark.parametrize(
     ("error", "waits"),
     [
@@ -136,3 +156,33 @@ def test_workers_elsewhere_are_told_when_a_sweep_has_ended(
         if error is not None:
             raise error
     assert made.is_open is waits
+
+
+def test_a_report_waits_for_a_server_that_is_away(
+    tmp_path: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the last thing that a sweep does, and no less likely to meet an outage."""
+    made, missing = study(tmp_path), [NoConnection("Connection refused")]
+
+    class Late:
+        """A publisher whose server answers at the second attempt."""
+
+        def publish(self, *_: Any) -> str:
+            """Write the report."""
+            return waiting(self.write)
+
+        def write(self) -> str:
+            """Make an attempt."""
+            if missing:
+                raise missing.pop()
+            return "report.html"
+
+    parts = dict.fromkeys(("store", "ranking", "answer", "epochs", "rerun_best", "read"))
+    outcome = SweepOutcome(study=made, **cast("Any", parts))
+    monkeypatch.setattr(controller, "_complete", lambda *_: made)
+    monkeypatch.setattr(controller, "_concluded", lambda *_: outcome)
+    for name in ("_begin", "_tell"):
+        monkeypatch.setattr(controller, name, lambda *_: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    request = SweepRequest(plan=made.plan, budget=Budget(), config=made.plan.first)
+    assert sweep(request, Display(), cast("Any", Late())).report == "report.html"

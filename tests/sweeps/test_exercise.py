@@ -12,7 +12,7 @@ import pytest
 from configs import config
 from exercises import answer, exercise
 from plans import FakeRun, plan, study, sweep_of
-from stores import ready
+from stores import logged_text, ready
 
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.sweeps import controller
@@ -173,12 +173,12 @@ def test_exercise_is_answered_from_trained_networks(answered: tuple[Store, str])
     assert len(trials) == 4
     assert all(0 < run.metrics["test_accuracy"] <= 1 for run in trials)
     assert {" seed 1 " in run.name for run in trials} == {True, False}
-    plain = json.loads(store.read_text(parent.run_id, "answer.json"))
+    plain = json.loads(logged_text(store, parent.run_id, "answer.json"))
     by_hash = {run.tags["config_hash"]: run.metrics["test_accuracy"] for run in trials}
     for cell in plain["cells"]:
         for seed, config_hash in cell["config_hashes"].items():
             assert cell["test_accuracy"]["by_seed"][seed] == by_hash[config_hash]
-    text = store.read_text(parent.run_id, "answer.md")
+    text = logged_text(store, parent.run_id, "answer.md")
     assert parent.tags["mlflow.note.content"].startswith(text.strip())
     assert NAME in [file.path for file in store.client.list_artifacts(parent.run_id)]
     assert "What do fewer filters change?\n" in printed

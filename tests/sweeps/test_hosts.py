@@ -20,12 +20,14 @@ from typing import Any
 import optuna
 import psutil
 import pytest
-from hosts import PATIENCE, Command, Network, command, hosts, network, until
+from hosts import Command, Network, command, hosts, network
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from services import MlflowServer, Postgres, mlflow_server, postgres
 from sqlalchemy.pool import NullPool
+from waiting import PATIENCE, until
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.sweeps.study.attributes import (
@@ -37,7 +39,6 @@ from cnn_sweeps.sweeps.study.attributes import (
 )
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import WEIGHTS
-from tests.services import MlflowServer, Postgres, mlflow_server, postgres
 
 KILLS = int(os.environ.get("CNN_SWEEPS_KILLS", "0"))
 SEED = int(os.environ.get("CNN_SWEEPS_KILL_SEED", "29"))

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -15,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import instant
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from plans import plan, study
+from waiting import PATIENCE, until
 
 from cnn_sweeps.errors import DataError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps import join
@@ -26,6 +27,7 @@ from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.results.commands import join_command
 from cnn_sweeps.sweeps.study.attributes import FAILURES_ALLOWED, OPEN, PARENT
+from cnn_sweeps.sweeps.study.journal import JournalOfStudies
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -94,6 +96,36 @@ def test_a_study_that_may_get_more_trials_is_not_left(
     monkeypatch.setattr(join, "Supervisor", Group)
     joined(made, wait=60.0).work(Interrupts())
     assert len(rounds) == 3
+
+
+def test_a_storage_that_is_gone_for_good_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials in hand cannot be requeued then, which is not what is told."""
+    monkeypatch.setattr(join, "_store", lambda _: None)
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    class Group:
+        """Workers in whose first moment the storage goes."""
+
+        pids, idle = frozenset[int](), False
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            """There they are."""
+
+        def step(self, show: Any, *, waiting: Any) -> dict[int, str]:
+            """Train."""
+            monkeypatch.setattr(JournalOfStudies, "get_all_trials", gone)
+            return {}
+
+        def kill(self) -> None:
+            """They have gone."""
+
+    monkeypatch.setattr(join, "Pool", Group)
+    with pytest.raises(StoreError, match="the study's storage .* cannot be used"):
+        joined(begun(tmp_path)).work(Interrupts())
 
 
 def test_workers_that_come_after_the_end_leave_at_once(
@@ -256,14 +288,6 @@ def on_host(name: str, *typed: str, folder: Path) -> Iterator[subprocess.Popen[s
             process.kill()
 
 
-def until(condition: Any) -> None:
-    """Wait for something that takes as long as the machine is busy."""
-    end = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
 @pytest.mark.slow(minutes=2)
 @pytest.mark.skipif(not NAMESPACES, reason="host names of one's own need root and unshare")
 def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
@@ -282,15 +306,15 @@ def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
             owners = [t.user_attrs["owner"] for t in trials if "owner" in t.user_attrs]
             return {owner["host"].partition(":")[0]: owner["pid"] for owner in owners}
 
-        worker = "worker lab --count 1 --wait 300"
+        worker = "worker lab --count 1 --wait 1200"
         with on_host("lab-1", worker, folder=tmp_path) as first:
             until(lambda: "lab-1" in running())
             with on_host("lab-2", worker, folder=tmp_path) as second:
                 until(lambda: len(running()) == 2)
                 first.kill()
                 os.kill(running()["lab-1"], signal.SIGKILL)
-                assert second.wait(timeout=600) == 0
-                assert boss.wait(timeout=300) == 0
+                assert second.wait(timeout=PATIENCE) == 0
+                assert boss.wait(timeout=PATIENCE) == 0
         made = SweepStudy.load(StudyAddress(storage=str(journal), name="lab"))
         assert made.counts().total == made.counts().finished == 4
         assert len(made.trials(TrialState.COMPLETE)) == 4

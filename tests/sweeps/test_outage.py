@@ -11,10 +11,11 @@ from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from programs import running
+from services import Postgres, mlflow_server, postgres
 from sqlalchemy.pool import NullPool
+from waiting import PATIENCE, until
 
 from cnn_sweeps.provenance.process import LEASE_SECONDS
-from tests.services import Postgres, mlflow_server, postgres
 
 EPOCHS, TRIALS = 40, 8
 SWEEP = [
@@ -35,11 +36,13 @@ def trials_of(database: Postgres) -> list[FrozenTrial]:
 
 def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) -> None:
     """Wait until so many trials are complete."""
-    until = time.monotonic() + 300
-    while sum(trial.state == TrialState.COMPLETE for trial in trials_of(database)) < number:
-        assert time.monotonic() < until, f"too few of {number} trials are complete"
+
+    def are_complete() -> bool:
         assert sweep.poll() is None, "the sweep has ended"
-        time.sleep(2)
+        states = [trial.state for trial in trials_of(database)]
+        return states.count(TrialState.COMPLETE) >= number
+
+    until(are_complete, lambda: f"too few of {number} trials are complete", pause=2)
 
 
 @pytest.mark.slow(minutes=3)
@@ -64,7 +67,7 @@ def test_a_sweep_and_its_workers_outlast_their_servers(tmp_path: Path) -> None:
             server.stop()
             time.sleep(20)
             server.start()
-            ends = sweep.wait(timeout=400), worker.wait(timeout=100)
+            ends = sweep.wait(timeout=PATIENCE), worker.wait(timeout=PATIENCE)
         said = (here / "said.txt").read_text()
         assert ends == (0, 0), said + (there / "said.txt").read_text()
         trials = trials_of(database)

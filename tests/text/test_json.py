@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.text.json import dump_json, read_mapping, sha256
+from cnn_sweeps.text.json import dump_json, from_text, read_mapping, sha256
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,24 @@ def test_a_mapping_is_read_or_none(tmp_path: Path, content: bytes, told: object)
     assert read_mapping(tmp_path / "absent.json") == {}
     (tmp_path / "about.json").write_bytes(content)
     assert read_mapping(tmp_path / "about.json") == told
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("TRUE", True),
+        (".5", 0.5),
+        ("1e-4", 0.0001),
+        ("[1, 2]", [1, 2]),
+        ("[True, null, .5, 1e-4]", [True, None, 0.5, 0.0001]),
+        ('{"Käfer": 2}', {"Käfer": 2}),
+        ("{Käfer: 2, null: .5}", {"Käfer": 2, "null": 0.5}),
+        ("[{first: 2, class_weight: {Käfer: 2}}]", [{"first": 2, "class_weight": {"Käfer": 2}}]),
+        ("[1", "[1"),
+        ("[&a [*a]]", "[&a [*a]]"),
+        ("Käfer", "Käfer"),
+    ],
+)
+def test_a_text_says_a_value(text: str, value: object) -> None:
+    """Names keep their letters, and what is none of these stays a text."""
+    assert from_text(text) == value

@@ -21,15 +21,24 @@ def test_bytes_come_back_as_they_were(store: Store, run: TrackedRun, path: str) 
     """Neither line ends nor what is no text are converted."""
     content = b"a\r\nb\n\xff\x00"
     run.log_bytes(content, path)
-    assert artifacts.read_bytes(store, run.run_id, path) == content
+    assert artifacts.read_file(store, store.get(run.run_id), path) == content
 
 
 @pytest.mark.parametrize("path", ["a.py", "source/a.py"])
 def test_a_file_that_is_not_there(store: Store, run: TrackedRun, path: str) -> None:
     """An absent file is no error, with or without others in its folder."""
-    assert artifacts.read_bytes(store, run.run_id, path) is None
+    assert artifacts.read_file(store, store.get(run.run_id), path) is None
     run.log_bytes(b"", "source/b.py")
-    assert artifacts.read_bytes(store, run.run_id, path) is None
+    assert artifacts.read_file(store, store.get(run.run_id), path) is None
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000], ids=["cut", "bytes", "deep"])
+def test_json_that_was_damaged_is_refused(store: Store, run: TrackedRun, content: bytes) -> None:
+    """However it was damaged, who reads it need expect but one error."""
+    assert artifacts.read_json(store, store.get(run.run_id), "a.json") is None
+    run.log_bytes(content, "a.json")
+    with pytest.raises(ValueError):  # noqa: PT011 -- Python's own words
+        artifacts.read_json(store, store.get(run.run_id), "a.json")
 
 
 def test_other_errors_of_the_store_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

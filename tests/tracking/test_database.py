@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from stores import logged_text
+from waiting import PATIENCE
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
@@ -62,7 +64,7 @@ def test_folder_may_have_an_unusual_name(
     store = Store.open(Tracking(dir=folder))
     with store.start_run("r", tags={}) as run:
         run.log_text("hello", "a.txt")
-    assert store.read_text(run.run_id, "a.txt") == "hello"
+    assert logged_text(store, run.run_id, "a.txt") == "hello"
     assert (folder / "artifacts" / run.run_id / "artifacts" / "a.txt").exists()
 
 
@@ -71,7 +73,7 @@ def test_nothing_is_printed(tracking: Tracking, capfd: pytest.CaptureFixture[str
     store = Store.open(tracking)
     with store.start_run("r", tags={}) as run:
         run.log_text("hello", "a.txt")
-    store.read_text(run.run_id, "a.txt")
+    logged_text(store, run.run_id, "a.txt")
     assert capfd.readouterr() == ("", "")
 
 
@@ -127,7 +129,7 @@ def test_processes_that_start_together_in_an_empty_folder(tmp_path: Path) -> Non
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(3)
     ]
-    printed = [program.communicate(timeout=300)[0] for program in programs]
+    printed = [program.communicate(timeout=PATIENCE)[0] for program in programs]
     assert printed == ["", "", ""]
     assert [program.returncode for program in programs] == [0, 0, 0]
     assert len(Store.open(Tracking(dir=tmp_path / "mlruns")).find("abab")) == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import logged_text
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import StoreError
@@ -44,11 +45,11 @@ def test_a_copy_has_its_own_files(store: Store, tmp_path: Path, name: str) -> No
     (copy / "artifacts" / run_id / "artifacts" / "a.txt").write_text("of the copy")
     before = contents(store.dir, but=copy)
     copied = Store.open(Tracking(dir=copy))
-    assert copied.read_text(run_id, "a.txt") == "of the copy"
+    assert logged_text(copied, run_id, "a.txt") == "of the copy"
     new = logged(copied)
     assert (copy / "artifacts" / new / "artifacts" / "a.txt").exists()
     assert contents(store.dir, but=copy) == before
-    assert store.read_text(run_id, "a.txt") == "hello"
+    assert logged_text(store, run_id, "a.txt") == "hello"
 
 
 @pytest.mark.parametrize("name", ["copy", "copy with spaces"])
@@ -75,7 +76,7 @@ def test_a_copy_that_cannot_be_written_is_read(
     monkeypatch.chdir(tmp_path / "cwd")
     assert copied is not None
     assert [run.run_id for run in copied.find("abab")] == [run_id]
-    assert copied.read_text(run_id, "a.txt") == "of the copy"
+    assert logged_text(copied, run_id, "a.txt") == "of the copy"
     with pytest.raises(StoreError, match=f"{copy}.* cannot be written"):
         copied.close_run(run_id, "FAILED", "")
     assert contents(copy, but=tmp_path / "no") == before
@@ -88,7 +89,7 @@ def test_a_folder_that_was_moved_and_moved_back(store: Store, tmp_path: Path) ->
     there = tmp_path / "there"
     for old, new in ((store.dir, there), (there, store.dir)):
         old.rename(new)
-        assert Store.open(Tracking(dir=new)).read_text(run_id, "a.txt") == "hello"
+        assert logged_text(Store.open(Tracking(dir=new)), run_id, "a.txt") == "hello"
         assert rows(new, "SELECT path FROM cnn_sweeps_folder") == [str(new)]
 
 
@@ -153,7 +154,7 @@ def test_a_database_that_left_its_files_keeps_their_place(store: Store, tmp_path
     run_id = logged(store)
     (tmp_path / "alone").mkdir()
     shutil.copy(store.dir / "mlflow.db", tmp_path / "alone")
-    assert Store.open(Tracking(dir=tmp_path / "alone")).read_text(run_id, "a.txt") == "hello"
+    assert logged_text(Store.open(Tracking(dir=tmp_path / "alone")), run_id, "a.txt") == "hello"
 
 
 def test_a_copy_made_before_the_first_run_is_on_its_own(store: Store, tmp_path: Path) -> None:
@@ -211,15 +212,15 @@ def test_a_folder_that_another_host_logs_to_keeps_its_addresses(
             Store.open(Tracking(dir=mounted))
         read = Store.open_existing(Tracking(dir=mounted))
         assert read is not None
-        assert read.read_text(run_id, "a.txt") == "hello"
+        assert logged_text(read, run_id, "a.txt") == "hello"
         with pytest.raises(StoreError, match="cannot be written"):
             read.close_run(run_id, "FAILED", "")
         assert rows(mounted, before) == addresses
         shutil.copytree(mounted, tmp_path / "copy")
-        assert Store.open(Tracking(dir=tmp_path / "copy")).read_text(run_id, "a.txt") == "hello"
+        assert logged_text(Store.open(Tracking(dir=tmp_path / "copy")), run_id, "a.txt") == "hello"
         mounted.rename(store.dir)
     store.dir.rename(mounted)
-    assert Store.open(Tracking(dir=mounted)).read_text(run_id, "a.txt") == "hello"
+    assert logged_text(Store.open(Tracking(dir=mounted)), run_id, "a.txt") == "hello"
 
 
 def test_a_database_of_an_earlier_version_learns_which_file_it_is(store: Store) -> None:

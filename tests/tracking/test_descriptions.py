@@ -1,151 +1,108 @@
-"""What MLflow's pages say of a run and of an experiment."""
-
-from typing import Any
+"""Descriptions are written by us, until a person writes one."""
 
 import pytest
-from stored_runs import METRICS, stored
 
-from cnn_sweeps.text.markdown import plain_text
-from cnn_sweeps.tracking.descriptions import EXPERIMENT, Others, of_run
+from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.tracking import Store, descriptions
+from cnn_sweeps.tracking.descriptions import NOTE
+from cnn_sweeps.tracking.names import CURVES_FILE
+from cnn_sweeps.training.epoch import TrainingCost
 
-
-def test_a_finished_run() -> None:
-    """The accuracies come first, then the hash, what it took, and what can be typed."""
-    assert of_run(stored()) == (
-        "Finished: test accuracy **0.9359**, validation accuracy **0.9306**, "
-        "training accuracy **0.9475**.\n\n"
-        "Config hash `422c71d27ee5`: cnn 8x2 on digits.\n\n"
-        "- all 3 epochs\n"
-        "- 27,682 trainable parameters\n"
-        "- 3.2 s of training, 4.4 s in all\n\n"
-        "```\ncnn-sweeps show 422c71d27ee5\ncnn-sweeps reproduce 422c71d27ee5\n```\n"
-    )
+HASH = {"config_hash": "ab" * 32}
 
 
-def test_pictures_are_linked() -> None:
-    """A link leads to the page of each picture, on whatever port that is."""
-    text = of_run(stored(), ["a.png", "figures/confusion_matrix.png"])
-    page = f"#/experiments/7/runs/{'a' * 32}/artifacts"
-    links = f"[a]({page}/a.png), [confusion matrix]({page}/figures/confusion_matrix.png)"
-    assert f"\n\nPictures: {links}.\n\n" in text
+def note(store: Store, run_id: str) -> str | None:
+    """The description of a run."""
+    return store.get(run_id).tags.get(NOTE)
 
 
-@pytest.mark.parametrize(
-    ("changes", "first"),
-    [
-        (
-            {"status": "FAILED", "tags": {"error": "no `memory`\nleft"}},
-            r"**Failed**: no \`memory\` left",
-        ),
-        ({"status": "FAILED"}, "**Failed**: unknown reason"),
-        (
-            {"status": "KILLED", "tags": {"pruned_epoch": "2", "pruned_reason": "below 0.5"}},
-            "**Pruned** after epoch 2: below 0.5",
-        ),
-        ({"status": "KILLED", "tags": {"stopped_reason": "asked to"}}, "**Stopped**: asked to"),
-        ({"status": "KILLED"}, "**Interrupted**."),
-        ({"status": "RUNNING", "end": None}, "**Running.**"),
-    ],
-)
-def test_a_run_that_did_not_finish(changes: dict[str, Any], first: str) -> None:
-    """It says first how it ended, and offers no reproduction."""
-    text = of_run(stored(**changes))
-    assert text.splitlines()[0] == first
-    assert "reproduce" not in text
+def ended(store: Store) -> str:
+    """The id of a run that has ended well, with two pictures and a text."""
+    with store.start_run("r", tags=HASH) as run:
+        run.log_metrics({"val_accuracy": 0.5})
+        for path in ("curves.png", "figures/mistakes.png", "a.txt"):
+            run.log_text("", path)
+    return run.run_id
 
 
-def other(**changes: Any) -> Others:
-    """Another run, in another experiment of the same store."""
-    run = stored(run_id="b" * 32, experiment_id="8", **changes)
-    return Others(runs={run.run_id: run}, drawn=[run.run_id])
+def test_a_run_that_ends_is_described(store: Store) -> None:
+    """Its accuracy and links to all its pictures are in the description."""
+    text = note(store, ended(store)) or ""
+    assert "validation accuracy **0.5000**" in text
+    assert text.count(".png)") == 2
 
 
-def test_a_reproduction_links_to_its_original() -> None:
-    """It says of which run it is the reproduction, and with what verdict."""
-    tags = {"reproduces": "b" * 32, "verdict": "bit-identical"}
-    text = of_run(stored(tags=tags), others=other())
-    link = f"[another run](#/experiments/8/runs/{'b' * 32})"
-    assert f"Reproduction of {link}: **bit-identical**." in text
+def test_a_run_that_fails_is_described(store: Store) -> None:
+    """The reason stands in the description."""
+    with pytest.raises(ValueError, match="no luck"), store.start_run("r", tags=HASH) as run:
+        raise ValueError("no luck")
+    assert (note(store, run.run_id) or "").startswith("**Failed**: no luck")
 
 
-def test_a_reproduced_run_has_the_verdict() -> None:
-    """The original says so too."""
-    tags = {"reproduced_by": "b" * 32, "reproduction_verdict": "different"}
-    assert f"runs/{'b' * 32}): **different**." in of_run(stored(tags=tags), others=other())
+def test_what_is_new_gets_into_the_description(store: Store) -> None:
+    """A verdict that comes later is told."""
+    run = store.reopen(ended(store))
+    run.set_tags({"reproduced_by": "b" * 32, "reproduction_verdict": "bit-identical"})
+    descriptions.describe(run)
+    assert "**bit-identical**" in (note(store, run.run_id) or "")
 
 
-def test_a_copy_says_of_what() -> None:
-    """A trial that was answered from a finished run trained nothing."""
-    text = of_run(stored(tags={"reused_from": "b" * 32}), others=other())
-    assert f"copy of [a finished run](#/experiments/8/runs/{'b' * 32})" in text
+@pytest.mark.parametrize("mine", ["my own words", ""])
+def test_what_a_person_wrote_stays(store: Store, mine: str) -> None:
+    """An edited description, or one that was emptied, is not written over."""
+    run_id = ended(store)
+    store.client.set_tag(run_id, NOTE, mine)
+    with store.resume_run(run_id):
+        pass
+    assert note(store, run_id) == mine
 
 
-def test_a_run_that_is_not_there_is_no_link() -> None:
-    """It was deleted, or is in the store of somebody else."""
-    text = of_run(stored(tags={"reused_from": "b" * 32}))
-    assert f"copy of a finished run (`{'b' * 12}`, which is not here)" in text
-    assert "](" not in text
+def test_a_run_that_is_no_experiment_is_left_alone(store: Store) -> None:
+    """A sweep's run gets its description from its report."""
+    with store.start_run("sweep", tags={}) as run:
+        pass
+    assert note(store, run.run_id) is None
 
 
-CURVES = f"#/experiments/8/runs/{'b' * 32}/artifacts/learning_curves.png"
-PRUNED = Others(runs=other(status="KILLED").runs)
+def test_a_description_that_cannot_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run has ended well all the same."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("full")
+
+    monkeypatch.setattr(store.client, "list_artifacts", refuse)
+    with store.start_run("r", tags=HASH) as run:
+        pass
+    assert store.get(run.run_id).status == "FINISHED"
 
 
-@pytest.mark.parametrize(
-    ("others", "said"),
-    [
-        pytest.param(other(), f"({CURVES}) of the run that trained these epochs; ", id="drawn"),
-        pytest.param(
-            other(status="RUNNING"),
-            f"({CURVES}) of the run that trained these epochs, once it has finished; ",
-            id="running",
-        ),
-        pytest.param(
-            PRUNED, "- `cnn-sweeps figures 422c71d27ee5` draws the learning curves\n", id="pruned"
-        ),
-        pytest.param(
-            Others(), "- `cnn-sweeps figures 422c71d27ee5` draws the learning curves\n", id="gone"
-        ),
-    ],
-)
-def test_curves_are_linked_where_they_are(others: Others, said: str) -> None:
-    """A trial that trained nothing has none; the run that did may have none, or not be there."""
-    tags = {"epochs_trained": "0", "epochs_reused": "3", "trained_by": f"{'c' * 32} {'b' * 32}"}
-    text = of_run(stored(tags=tags), others=others)
-    assert said in text
-    assert (CURVES in text) == ("](" in text)
+def test_an_experiment_is_described_once(tracking: Tracking) -> None:
+    """A new experiment says what it is; what a person makes of that stays."""
+    store = Store.open(tracking)
+    first = store.client.get_experiment(store.experiment_id).tags
+    store.client.set_experiment_tag(store.experiment_id, NOTE, "mine")
+    Store.open(tracking)
+    assert first[NOTE] == descriptions.EXPERIMENT_TAGS[NOTE]
+    assert store.client.get_experiment(store.experiment_id).tags[NOTE] == "mine"
 
 
-def test_epochs_that_were_known() -> None:
-    """What was reused is told in epochs and in seconds."""
-    reused = {"epochs_reused": "2", "epochs_trained": "1", "train_seconds_paid": "1.04"}
-    text = of_run(stored(tags=reused))
-    assert "- 2 epochs from cache, 1 trained; 1.0 s of training in this run" in text
+def trial(store: Store, trained_by: str) -> str:
+    """The description of a trial that trained nothing."""
+    with store.start_run("trial", tags=HASH) as run:
+        run.log_cost(TrainingCost(trained=0, reused=1, seconds=0.0, trained_by=[trained_by]))
+    return note(store, run.run_id) or ""
 
 
-def test_best_epoch_that_is_not_the_last() -> None:
-    """Early stopping brings weights back; the description says from which epoch."""
-    text = of_run(stored(metrics={**METRICS, "best_epoch": 2.0}))
-    assert "; the weights are those of epoch 2\n" in text
-
-
-def test_a_training_that_stopped_itself() -> None:
-    """It says after how many epochs, and why."""
-    assert "- 3 epochs: loss 0.19 <= 0.2 at epoch 3" in of_run(
-        stored(tags={"stop_reason": "loss 0.19 <= 0.2 at epoch 3"})
-    )
-
-
-def test_a_run_without_a_hash_has_none() -> None:
-    """A sweep's own run is described by its report."""
-    assert of_run(stored(config_hash=None)) == ""
-
-
-def test_text_of_a_user_stays_text() -> None:
-    """Nothing that a user names is taken for markup."""
-    assert plain_text("<b> *x* `y` [a](b)") == r"\<b> \*x\* \`y\` [a]\(b)"
-
-
-def test_the_experiment_says_how_names_read() -> None:
-    """A name of a run stands there as an example."""
-    assert "`cnn 64x2 e5 · 3f2a9c1b7d20`" in EXPERIMENT
+def test_curves_are_looked_for_in_the_store(store: Store) -> None:
+    """They are linked while their run trains, and once it has drawn them; else they are not."""
+    with store.start_run("longer", tags=HASH) as run:
+        assert "once it has finished" in trial(store, run.run_id)
+    assert "](" not in trial(store, run.run_id)  # it was pruned, say
+    run.log_text("", CURVES_FILE)
+    assert f"{run.run_id}/artifacts/{CURVES_FILE})" in trial(store, run.run_id)
+    store.client.delete_run(run.run_id)
+    assert "](" not in trial(store, run.run_id)
+    assert "](" not in trial(store, "f" * 32)  # of somebody else's store

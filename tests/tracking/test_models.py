@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 from textwrap import dedent
@@ -21,6 +20,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from stored_models import IMAGES, SHAPE, files, loaded, logged, plain
+from waiting import until
 
 from cnn_sweeps.errors import ModelError, StoreError
 from cnn_sweeps.tracking import Store, models
@@ -281,15 +281,18 @@ def typed(begin: str) -> list[str]:
     return shlex.split(line)
 
 
-def answered(command: list[str], *, within: float = 120) -> dict[str, Any]:
+def answered(command: list[str]) -> dict[str, Any]:
     """What a server answers, once it listens."""
-    end = time.monotonic() + within
-    while True:
+    answers = list[bytes]()
+
+    def listens() -> bool:
         done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode == 0 or time.monotonic() > end:
-            found: dict[str, Any] = json.loads(done.stdout)
-            return found
-        time.sleep(0.5)
+        answers.append(done.stdout)
+        return done.returncode == 0
+
+    until(listens, lambda: answers[-1], pause=0.5)
+    found: dict[str, Any] = json.loads(answers[-1])
+    return found
 
 
 @pytest.mark.slow

@@ -13,7 +13,15 @@ from sqlalchemy.exc import OperationalError
 from cnn_sweeps.errors import StoppedError, StoreError
 from cnn_sweeps.tracking import patience
 from cnn_sweeps.tracking.errors import is_away
-from cnn_sweeps.tracking.patience import patient, patient_client, tried, waiting
+from cnn_sweeps.tracking.patience import (
+    RUNS,
+    STUDY,
+    Attempts,
+    patient,
+    patient_client,
+    tried,
+    waiting,
+)
 
 
 class Time:
@@ -91,6 +99,21 @@ def test_the_next_outage_has_its_own_time(clock: Time) -> None:
         assert waiting(away_until(clock.now + 50, clock)) == "here"
 
 
+def test_that_one_server_answers_says_nothing_of_another(clock: Time) -> None:
+    """Heartbeats reach the study's database while the server of the runs is away for good."""
+    told: list[str] = []
+
+    def attempt() -> None:
+        assert clock.now < 200, "it waits for ever"
+        assert waiting(lambda: "here", STUDY) == "here"
+        raise NoConnection("Connection refused")
+
+    with patient(60, say=told.append), pytest.raises(NoConnection):
+        waiting(attempt, RUNS)
+    assert clock.now <= 60 + patience.LONGEST
+    assert told == ["Waiting for up to 60 s (tracking.patience): Connection refused"]
+
+
 def test_waiting_is_broken_off_by_who_asks_to_stop(clock: Time) -> None:
     """Ctrl-C ends a sweep whose database is away."""
 
@@ -128,6 +151,22 @@ def test_an_attempt_that_must_not_wait_has_seconds(clock: Time) -> None:
         assert tried(lambda: found.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")))
     tried(lambda: found.append(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")))
     assert found == ["10", None]
+
+
+def test_what_cannot_be_told_between_epochs_is_told_later(clock: Time) -> None:
+    """A network that swallows what is sent costs a tenth of the time, one that refuses nothing."""
+    attempts, made = Attempts(pause=0.5), list[float]()
+
+    def attempt() -> None:
+        made.append(clock.now)
+        clock.now += 3
+        away_until(60, clock)()
+
+    with patient(300):
+        for _ in range(300):
+            clock.now += 0.25
+            attempts.make(attempt)
+    assert made[:4] == [0.25, 33.25, 66.25, 69.75]
 
 
 def test_without_patience_an_attempt_fails(clock: Time) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import DatasetInput, Run
 from mlflow.exceptions import MlflowException
 from records import environment
+from stores import logged_text
 
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.errors import StoreError
@@ -178,8 +179,8 @@ def test_texts_and_json_are_read_back(run: TrackedRun, store: Store) -> None:
     """Files of a run come back as they went in, letters outside ASCII included."""
     run.log_text("name: größer\n", "config.yaml")
     run.log_json({"a": [1, None], "p": Path("x")}, "tables/ranked.json")
-    assert store.read_text(run.run_id, "config.yaml") == "name: größer\n"
-    assert json.loads(store.read_text(run.run_id, "tables/ranked.json")) == {
+    assert logged_text(store, run.run_id, "config.yaml") == "name: größer\n"
+    assert json.loads(logged_text(store, run.run_id, "tables/ranked.json")) == {
         "a": [1, None],
         "p": "x",
     }
@@ -188,14 +189,14 @@ def test_texts_and_json_are_read_back(run: TrackedRun, store: Store) -> None:
 def test_a_config_is_stored_without_a_password(run: TrackedRun, store: Store) -> None:
     """Everybody who sees the runs sees it."""
     run.log_config({"tracking": {"uri": "http://me:secret@host:5000", "tags": {"ü": 1}}})
-    stored = store.read_text(run.run_id, "config.yaml")
+    stored = logged_text(store, run.run_id, "config.yaml")
     assert stored == "tracking:\n  uri: http://me:***@host:5000\n  tags:\n    ü: 1\n"
 
 
 def test_table_is_shown_by_mlflow(run: TrackedRun, store: Store) -> None:
     """Rows are stored in the form that MLflow loads as a table, and marked as one."""
     run.log_table([{"rank": 1, "filters": 64}, {"rank": 2}], "trials.json")
-    assert json.loads(store.read_text(run.run_id, "trials.json")) == {
+    assert json.loads(logged_text(store, run.run_id, "trials.json")) == {
         "columns": ["rank", "filters"],
         "data": [[1, 64], [2, None]],
     }
@@ -205,7 +206,7 @@ def test_table_is_shown_by_mlflow(run: TrackedRun, store: Store) -> None:
 def test_environment_and_commit(run: TrackedRun, store: Store) -> None:
     """The environment comes back whole, and the commit is a tag too."""
     run.log_environment(ENVIRONMENT)
-    text = store.read_text(run.run_id, "environment.json")
+    text = logged_text(store, run.run_id, "environment.json")
     assert Environment.from_dict(json.loads(text)) == ENVIRONMENT
     assert tags(run)["git_commit"] == tags(run)["mlflow.source.git.commit"]
     assert tags(run)["git_dirty"] == "true"
@@ -248,7 +249,7 @@ def test_two_runs_may_divide_one_dataset_differently(run: TrackedRun, store: Sto
     counts = {tag.key: tag.value for tag in entry.tags}
     assert counts["train_images_per_class"] == "cat 2, dög 1"
     assert counts["validation_images_per_class"] == "cat 1, dög 1"
-    read = json.loads(store.read_text(other.run_id, "images.json"))
+    read = json.loads(logged_text(store, other.run_id, "images.json"))
     assert read["images_per_class"] == {"train": [2, 1], "validation": [1, 1], "test": [1, 1]}
 
 

@@ -180,12 +180,6 @@ def test_unknown_run(store: Store) -> None:
         store.reopen("0" * 32)
 
 
-def test_missing_file(store: Store) -> None:
-    """A file that was never stored is refused plainly."""
-    with pytest.raises(StoreError, match="nowhere.txt"):
-        store.read_text(finished(store).run_id, "nowhere.txt")
-
-
 def test_run_without_model(store: Store) -> None:
     """A run whose model was not stored says how to get one."""
     with pytest.raises(StoreError, match="tracking.log_model=true"):
@@ -284,6 +278,19 @@ def test_a_deleted_experiment_is_refused_with_the_whole_command(
         f"MLFLOW_TRACKING_URI={store.uri} "
         f"mlflow experiments restore --experiment-id {run.experiment_id}"
     )
+
+
+def test_an_experiment_that_was_renamed_is_made_by_nobody_who_logs_beside_its_runs(
+    store: Store, tracking: Tracking
+) -> None:
+    """Nor is one of another name; where the run is gone, or is in another store, one is made."""
+    run = finished(store)
+    store.client.rename_experiment(run.experiment_id, "course")
+    before = store.experiments()
+    beside = Store.open(replace(tracking, experiment="typed"), beside=run.run_id)
+    assert beside.experiment_id == run.experiment_id
+    assert store.experiments() == before
+    assert Store.open(tracking, beside="0" * 32).experiment_id not in before.values()
 
 
 def test_experiment_that_cannot_be_made(store: Store) -> None:

@@ -81,7 +81,7 @@ def learnt() -> Learnt:
 
 
 class Recorder:
-    """An observer that keeps what it sees."""
+    """A callback that keeps what it sees."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.epochs: list[Epoch] = []
@@ -272,7 +272,7 @@ def test_early_stopping_without_held_out_images_is_refused() -> None:
 
 
 def test_a_loss_that_explodes_ends_the_run() -> None:
-    """NaN is not trained on; the observers do not see it as an epoch."""
+    """NaN is not trained on; the callbacks do not see it as an epoch."""
     seen = Recorder()
     with pytest.raises(DivergedError, match="epoch 2"):
         followed(settings(epochs=9), Formula(nan_at=2), seen)

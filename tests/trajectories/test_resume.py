@@ -212,7 +212,7 @@ def test_both_checkpoints_may_be_damaged(entry: Entry) -> None:
 
 
 class After:
-    """An observer that does something after an epoch."""
+    """A callback that does something after an epoch."""
 
     def __init__(self, number: int, do: Callable[[], Any]) -> None:
         self._number, self._do = number, do
@@ -286,7 +286,7 @@ def test_rules_end_a_read_training_as_a_trained_one(
 
 
 class Raises:
-    """An observer that ends the training after an epoch."""
+    """A callback that ends the training after an epoch."""
 
     def __init__(self, number: int, error: Exception) -> None:
         self._number, self._error = number, error

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formulas import Formula, expected, losses
+from waiting import PATIENCE
 
 from cnn_sweeps.config.schema import TrainerConfig
 from cnn_sweeps.errors import DivergedError
@@ -313,7 +314,7 @@ def test_who_finds_it_locked_waits(ana: User, bo: User) -> None:
     time.sleep(0.3)
     assert waiting.is_alive()
     lock.release()
-    waiting.join(timeout=300)
+    waiting.join(timeout=PATIENCE)
     assert bo.trainer.done == [2]
 
 

@@ -1,1 +1,1 @@
-"""The pictures of a report: Matplotlib figures made of findings, one function for each."""
+"""The figures of a report: Matplotlib figures of a sweep's results, a function each."""

@@ -1,4 +1,4 @@
-"""What the pictures of a report have in common: sizes, colours, scales."""
+"""What the figures of a report have in common: sizes, colours, scales."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal

@@ -1,4 +1,4 @@
-"""Pictures of what the best is worth: ROC, precision-recall, reliability, many confusions."""
+"""Figures of the best model: ROC, precision-recall, reliability, many confusions."""
 
 from typing import TYPE_CHECKING, Final
 

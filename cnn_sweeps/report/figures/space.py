@@ -1,4 +1,4 @@
-"""The values over the space that was searched: one key at a time, and all of them together."""
+"""Figures of the space: values by each key, and by all keys together."""
 
 import math
 from collections.abc import Sequence

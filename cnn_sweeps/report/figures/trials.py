@@ -1,4 +1,4 @@
-"""Pictures of the trials: what came out, how the search went, and who did what when.
+"""Figures of the trials: results, history of the search, timeline of the workers.
 
 One metric against another and the trainings of the best; values by trial and what they depend on;
 the bars of all trials, worker by worker.

@@ -60,14 +60,25 @@ def refusal_of(
         commands: words that may stand there in front.
         sweep: whether several values of a key are what is wanted.
     """
+    if isinstance(error, FileNotFoundError) and not _has_folder():
+        return "the current folder was deleted or moved.\n  Type cd FOLDER, and the command again."
     if (unreadable_file := yaml_errors.explain(error)) is not None:
         return unreadable_file
     if isinstance(error, HydraException | OmegaConfBaseException):
         several = None if sweep else several_values(typed)
         return several or explain(error, typed, commands)
-    if isinstance(error, ValueError) and raised_by_hydra(error):
+    if isinstance(error, ValueError | TypeError) and raised_by_hydra(error):
         return explain_value(typed, error, commands)
     return None
+
+
+def _has_folder() -> bool:
+    """Whether the current folder is there, which Hydra asks for and so do relative paths."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def explain(error: Exception, typed: Sequence[str], commands: Iterable[str] = ()) -> str:
@@ -127,7 +138,7 @@ def raised_by_hydra(error: Exception) -> bool:
     return bool(modules) and modules[-1].startswith("hydra.")
 
 
-def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterable[str] = ()) -> str:
+def explain_value(arguments: Sequence[str], error: Exception, commands: Iterable[str] = ()) -> str:
     """Say which group was given something that is no name of an option."""
     for text in arguments:
         key, equals, _ = text.lstrip("+").partition("=")
@@ -136,12 +147,18 @@ def explain_value(arguments: Sequence[str], error: ValueError, commands: Iterabl
         options = _options(key)
         with suppress(HydraException):
             value = OverridesParser.create().parse_override(text).value()
-            if equals and options and not isinstance(value, str | list | QuotedString):
+            if equals and options and not _names_options(value):
                 return (
                     f"{text} is invalid: {key} takes the name of an option.\n"
                     f"  {key} can be {', '.join(options)}"
                 )
     return first_line(error)
+
+
+def _names_options(value: object) -> bool:
+    """Whether a value is the name of an option, or a list of them."""
+    names = value if isinstance(value, list) else [value]
+    return all(isinstance(each, str | QuotedString) for each in names)
 
 
 def _explain_override(text: str, commands: Iterable[str] = ()) -> str:

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import KeyValidationError, OmegaConfBaseException
 
 from cnn_sweeps import data, models
 from cnn_sweeps.config.fields import unknown_key
@@ -260,7 +260,8 @@ def _refuse_others(
 ) -> None:
     other = [o for o in overrides if not o.lstrip("+").startswith(groups)]
     if other:
-        possible = " or ".join([*(f"{group}.KEY=VALUE" for group in groups), *also])
+        settings = (f"{each}=VALUE" if "." in each else f"{each}.KEY=VALUE" for each in groups)
+        possible = " or ".join([*settings, *also])
         raise ConfigError(
             f"{other[0]} is invalid here: only {possible} is allowed.\nLeave out {' '.join(other)}"
         )
@@ -346,8 +347,19 @@ def _with_backbone(config: Config) -> Model:
 
 def explain(error: OmegaConfBaseException) -> str:
     """Say which override OmegaConf refused, and what would have been possible."""
+    if isinstance(error, KeyValidationError):
+        key = str(error.full_key).partition("[")[0] or "KEY"
+        return (
+            f"{error.full_key}: null is no name of a key. Put the whole value in quotes, where it "
+            f"is one.\nType, for example, '{key}=\"{{null: 2}}\"'"
+        )
     parent = error.parent_node
     key = str(error.key)
+    if isinstance(parent, DictConfig) and error.key is None:
+        return (
+            f"{error.full_key} is a group of keys, and no list or single value.\n"
+            f"  Type '{error.full_key}={{KEY: VALUE}}'"
+        )
     if isinstance(parent, DictConfig) and key not in parent:
         prefix = str(error.full_key).removesuffix(key).rstrip(".")
         known = sorted(str(k) for k in parent if k != "hydra")

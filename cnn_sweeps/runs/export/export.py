@@ -16,10 +16,10 @@ from cnn_sweeps.runs.export import export_folder
 from cnn_sweeps.runs.recorded.record import CONFIG, Record, check_finished, functions_of, verify
 from cnn_sweeps.runs.weights.packed_weights import PackedWeights
 from cnn_sweeps.runs.weights.pretrained import begun_with
-from cnn_sweeps.text.foreign import json_of, yaml_of
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.markdown import plain_text
 from cnn_sweeps.text.redact import without_passwords
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 
 RECORD, REQUIREMENTS, README = "record.json", "requirements.txt", "README.md"
 WEIGHTS = "weights"

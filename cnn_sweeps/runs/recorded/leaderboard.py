@@ -1,56 +1,31 @@
-"""Which runs are compared, in what order, and in which columns.
+"""Which runs are compared, and in what order."""
 
-Plain values in, plain values out: few columns and rounded for a person, all with every digit for
-a program.
-"""
-
-import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from cnn_sweeps.config.metrics import KEY as METRICS
 from cnn_sweeps.config.metrics import PREFIX, own_metrics
-from cnn_sweeps.config.stored import with_neutral_values
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.evaluation import named
-from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded import lookup, ties
 from cnn_sweeps.runs.recorded.record import FINISHED
-from cnn_sweeps.text import format as measures
-from cnn_sweeps.text.csv import csv_text
-from cnn_sweeps.text.table import Table
-from cnn_sweeps.tracking import RunRecord, Store, flatten, queries
+from cnn_sweeps.text.untrusted import json_of
+from cnn_sweeps.tracking import RunRecord, Store, queries
 from cnn_sweeps.tracking.names import CONFIG_HASH
-from cnn_sweeps.tracking.records import STOPPED
+from cnn_sweeps.tracking.selection import Selection
 
-STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds", "epochs")
-"""Metrics that are shown beside the one that ranks, where a run has them."""
-NO_SETTINGS = frozenset(
-    {
-        *("data.root", "data.download"),
-        *("trainer.threads", "trainer.deterministic", "trainer.steps_per_execution"),
-        *("trainer.progress", "trainer.metrics"),
-        *("trainer.optimizer.weight_decay", "trainer.clip_norm"),  # they are among the params
-    }
-)
-"""Params that say where things lay, or how a result was computed, and not what was tried."""
-ABOUT = ("rank", "name", "study", "experiment", "config_hash", "run_id", "status", "started")
-"""What a program is told of a run beside its metrics and params."""
-HASH = "config hash"
 KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
 """A metric or a param that a filter names."""
 FEW = 200
 """Runs that are read at once; a store that has no more is read as a whole."""
-Columns = dict[str, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +94,7 @@ class Leaderboard:
             metric: its name in MLflow.
             ascending: whether less of it is better.
             each: whether every run is a row, also one that failed, still runs or was stopped.
-                Otherwise the finished one that speaks for its experiment is, among those that have
-                the metric.
+                Otherwise each experiment is one, by its newest finished run that has the metric.
         """
         experiments = [run for run in runs if run.config_hash is not None]
         chosen = experiments if each else [run for run in experiments if run.is_whole]
@@ -227,16 +201,16 @@ def _read(
 def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> list[RunRecord]:
     """The runs of the best experiments, or the best runs, out of all in their order.
 
-    An experiment stands where the run that speaks for it does, which may be another one than its
-    best: so all of its runs are read, until no experiment that is left can come before these.
+    An experiment is ranked by its representative run, which need not be its best one: so all of
+    its runs are read, until no experiment that is left can come before these.
     """
-    top, found = question.top or 0, dict[str, list[RunRecord]]()
+    top, found = question.top or 0, dict[str | None, list[RunRecord]]()
     for run in ordered:
         if question.metric not in run.metrics:  # nor has any that comes later
             break
         if run.config_hash is None or not (question.each or run.is_whole):
             continue
-        key = run.run_id if question.each else run.config_hash
+        key = _key(run, each=question.each)
         if key in found:
             continue
         known = [each for runs in found.values() for each in runs]
@@ -255,9 +229,8 @@ def _may_enter(run: RunRecord, known: Sequence[RunRecord], question: Question) -
 
 def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:
     """The runs of one experiment that fit the question, newest first."""
-    own = f"tags.{CONFIG_HASH} = '{config_hash}'"
-    where = f"{question.where} AND {own}" if question.where.strip() else own
-    return queries.matching_runs(store, where, question.experiment)
+    own = Selection(tags={CONFIG_HASH: config_hash})
+    return queries.matching_runs(store, question.where, question.experiment, own)
 
 
 def _declared(store: Store, question: Question) -> bool | None:
@@ -270,7 +243,7 @@ def _declared(store: Store, question: Question) -> bool | None:
     runs, _ = next(queries.ordered_runs(store, asked, question.experiment, newest, size=1))
     for run in runs:
         with suppress(ValueError):  # cut by MLflow
-            for own in own_metrics(json.loads(run.params[METRICS])):
+            for own in own_metrics(json_of(run.params[METRICS])):
                 if own.name == name and own.higher_is_better is not None:
                     return not own.higher_is_better
     return None
@@ -304,7 +277,7 @@ def _known(metric: str, runs: Sequence[RunRecord]) -> str:
 
 
 def representative_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Of each experiment the run that speaks for it; reproductions and copies are folded in."""
+    """One run for each experiment, as `lookup.newest_run` chooses it."""
     by_hash: dict[str | None, list[RunRecord]] = defaultdict(list)
     for run in runs:
         by_hash[run.config_hash].append(run)
@@ -327,138 +300,3 @@ def _place(run: RunRecord, metric: str, *, ascending: bool) -> Place:
     value = run.metrics[metric]
     cost = (True, 0.0) if math.isnan(value) else (False, value if ascending else -value)
     return cost, ties.cost(run.metrics), run.start, run.run_id
-
-
-def table(board: Leaderboard) -> Table:
-    """The leaderboard for a person: of the settings only those that differ."""
-    runs, names = board.runs, board.names
-    metrics = [name for name in STANDARD if any(name in run.metrics for run in runs)]
-    shown = list(dict.fromkeys([board.metric, *metrics]))
-    measured = {
-        measures.head(name): measures.texts(name, [run.metrics.get(name) for run in runs])
-        for name in shown
-    }
-    settings = _differing(runs)
-    if settings.get("trainer.epochs") == measured.get("epochs"):
-        settings.pop("trainer.epochs", None)
-    about: Columns = {
-        "run": [run.name.partition(" · ")[0] for run in runs],
-        "study": [names.study(run) for run in runs],
-        "experiment": [names.experiment(run) for run in runs],
-    }
-    if board.each:
-        about |= {"status": [r.ending for r in runs], "run id": [r.run_id for r in runs]}
-    told = {
-        name: cells
-        for name, cells in about.items()
-        if name == "run" or len({*cells}) > 1 or STOPPED in cells
-    }
-    columns = {
-        "rank": _ranks(board),
-        **measured,
-        **settings,
-        **told,
-        HASH: [(run.config_hash or "")[:SHOWN] for run in runs],
-    }
-    return Table(
-        head=tuple(columns),
-        rows=tuple(zip(*columns.values(), strict=True)),
-        text=frozenset({HASH, *about, *(n for n, c in settings.items() if not _numbers(c))}),
-        strong=frozenset({0}),
-        first=("rank", next(iter(measured)), HASH, *settings, "run", *measured),
-        notes=tuple(_notes(board)),
-    )
-
-
-def _ranks(board: Leaderboard) -> list[str]:
-    """The cells of the first column."""
-    marks = ties.marks([run.metrics[board.metric] for run in board.runs])
-    return [f"{rank}{mark}" for rank, mark in enumerate(marks, 1)]
-
-
-def _notes(board: Leaderboard) -> Iterator[str]:
-    """Which runs share the first place, and what the marks mean."""
-    best = [r for r in board.runs if r.metrics[board.metric] == board.runs[0].metrics[board.metric]]
-    names = [(run.config_hash or "")[:SHOWN] for run in best]
-    if tied := ties.sentence("runs", names, [run.metrics for run in best], "is the oldest"):
-        yield tied
-    if any(ties.MARK in rank for rank in _ranks(board)):
-        yield ties.MARKED
-
-
-def records(board: Leaderboard) -> list[dict[str, Any]]:
-    """Every run with all that is known of it, for a program; params are what MLflow has: text."""
-    return [
-        {
-            "rank": rank,
-            "name": run.name,
-            "study": board.names.study(run) or None,
-            "experiment": board.names.experiment(run),
-            "config_hash": run.config_hash,
-            "run_id": run.run_id,
-            "status": run.ending,
-            "started": run.start.isoformat(timespec="seconds"),
-            "metrics": dict(sorted(run.metrics.items())),
-            "params": dict(sorted(run.params.items())),
-        }
-        for rank, run in enumerate(board.runs, 1)
-    ]
-
-
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The records for a spreadsheet; metrics and params are columns of their own."""
-    parts = ("metrics", "params")
-    measured, given = ({name for row in rows for name in row[part]} for part in parts)
-    heads = (*ABOUT, *sorted(measured), *sorted(given - measured))
-    return csv_text(heads, ({**row["params"], **row["metrics"], **row} for row in rows))
-
-
-def _differing(runs: Sequence[RunRecord]) -> Columns:
-    """The settings that are not the same in all runs, as text."""
-    params = [_with_neutral(run.params) for run in runs]
-    keys = sorted({key for each in params for key in each} - NO_SETTINGS)
-    return {
-        key: measures.aligned_numbers([_typed(each.get(key, "")) for each in params])
-        for key in keys
-        if _differs(key, params)
-    }
-
-
-def _differs(key: str, params: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a setting tells runs apart.
-
-    One that other kinds of network or data do not have does not do so by its absence: that is
-    what `model.name` or `data.name` says.
-    """
-    kind = f"{key.partition('.')[0]}.name"
-    values = {each[key] for each in params if key in each}
-    having = {each.get(kind) for each in params if key in each}
-    lacking = {each.get(kind) for each in params if key not in each}
-    return len(values) > 1 or not having.isdisjoint(lacking)
-
-
-def _with_neutral(params: Mapping[str, str]) -> dict[str, str]:
-    """Params of a run, with the neutral values of fields that came after it was logged."""
-    nested: dict[str, Any] = {}
-    for key, text in params.items():
-        *groups, leaf = key.split(".")
-        node = nested
-        for group in groups:
-            node = node.setdefault(group, {})
-            if not isinstance(node, dict):  # a user's own param with a dot in its name
-                return dict(params)
-        node[leaf] = text
-    return flatten(with_neutral_values(nested))
-
-
-def _typed(text: str) -> object:
-    """A param as a number where it is one."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else text
-
-
-def _numbers(cells: Sequence[str]) -> bool:
-    return all(not cell or isinstance(_typed(cell), int | float) for cell in cells)

@@ -10,7 +10,7 @@ from cnn_sweeps.errors import RecordError, UnknownHashError
 from cnn_sweeps.models.network import Shape
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded.record import CONFIG, ENVIRONMENT, FINISHED, Record
-from cnn_sweeps.text.foreign import json_of, yaml_of
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, checked_prefix, finished_runs
 from cnn_sweeps.tracking.address import resolve
 from cnn_sweeps.tracking.names import (
@@ -73,11 +73,10 @@ def one_experiment(store: Store, prefix: str) -> list[RunRecord]:
 
 
 def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
-    """Of the runs of one experiment the one that speaks for it.
+    """The run that represents an experiment, out of its runs.
 
-    That is the newest finished one. One that was made to be compared with another, or that was
-    answered from another, speaks where there is no other; one that a callback stopped where
-    there is none that came to its end, and one that did not finish where there is none that did.
+    That is the newest one that finished. Reproductions and reused runs come after originals, runs
+    that a callback stopped after those, and runs that did not finish last.
     """
     whole = [run for run in runs if run.is_whole]
     originals = [run for run in whole if not {REPRODUCES, REUSED_FROM} & run.tags.keys()]
@@ -86,7 +85,7 @@ def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
 
 
 def one_run(store: Store, name: str) -> RunRecord:
-    """The run that speaks for a hash, or the one with a run id.
+    """The run that represents a hash, or the one with a run id.
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
@@ -97,7 +96,7 @@ def one_run(store: Store, name: str) -> RunRecord:
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:
-    """The run with a run id where one is given, else the one that speaks for a hash.
+    """The run with a run id where one is given, else the one that represents a hash.
 
     Raises:
         UnknownHashError: there is none, or more than one experiment has that hash.
@@ -124,6 +123,17 @@ def _refuse_deleted(store: Store, run: RunRecord) -> NoReturn:
     raise UnknownHashError(f"{told}.\n  Restore it with {command}")
 
 
+def hash_of(run: RunRecord) -> str:
+    """The config hash of a run.
+
+    Raises:
+        RecordError: it is no experiment, but the run of a sweep.
+    """
+    if run.config_hash is None:
+        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    return run.config_hash
+
+
 def record_of(store: Store, run: RunRecord) -> Record:
     """Everything that the store has of a run.
 
@@ -131,8 +141,7 @@ def record_of(store: Store, run: RunRecord) -> Record:
         RecordError: it is no experiment, is incomplete, or of another release.
         StoreError: the store refuses.
     """
-    if run.config_hash is None:
-        raise RecordError(f"Run {run.run_id} ({run.name}) is not an experiment; its trials are.")
+    hash_of(run)
     tags = run.tags
     named = (SCHEMA_VERSION, CONFIG_HASH, TRAJECTORY_HASH, DATA_DIGEST)
     return Record.read(
@@ -166,10 +175,13 @@ def sizes(store: Store, run: RunRecord) -> tuple[Shape, int]:
         height, width, channels = rows["data"][0][column]
         (num_classes,) = rows["data"][-1][column]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"{LAYERS_FILE} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(LAYERS_FILE, run.run_id) from error
     return (height, width, channels), num_classes
+
+
+def damaged(path: str, run_id: str) -> RecordError:
+    """The refusal of a file of a run that cannot be read as what was stored."""
+    return RecordError(f"{path} of run {run_id} cannot be read; it was changed or damaged.")
 
 
 def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]) -> Any:
@@ -179,9 +191,7 @@ def _parsed(store: Store, run: RunRecord, path: str, parse: Callable[[str], Any]
     try:
         return parse(content.decode())
     except ValueError as error:
-        raise RecordError(
-            f"{path} of run {run.run_id} cannot be read; it was changed or damaged."
-        ) from error
+        raise damaged(path, run.run_id) from error
 
 
 def _epochs(store: Store, run: RunRecord) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is on record of one run: enough to do it again, and to tell whether it came out the same.
+"""The record of a run: enough to train it again, and to compare the result.
 
 A record comes from a store or from a folder that was exported. Both give the same plain values,
 which are read and checked here.

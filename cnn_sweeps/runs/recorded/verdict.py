@@ -1,4 +1,4 @@
-"""Whether a training came out as it did before: two records in, one verdict out.
+"""The verdict of a reproduction: two records in, one verdict out.
 
 Everything is compared bit for bit first. Where bits differ and the environment does too, the
 numbers may differ a little and still be the same experiment: sums are added up in another

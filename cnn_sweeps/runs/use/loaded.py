@@ -1,4 +1,4 @@
-"""A stored run in Python: its record, and what its network says of pictures."""
+"""A stored run in Python: its record, and predictions of its network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields

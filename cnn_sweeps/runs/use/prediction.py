@@ -1,4 +1,4 @@
-"""What a network says of new pictures: a probability for each class, the unsure ones first."""
+"""Predictions for new pictures: a probability for each class, the least certain first."""
 
 import os
 from collections.abc import Iterable

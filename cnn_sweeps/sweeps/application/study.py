@@ -8,14 +8,14 @@ from optuna.storages import BaseStorage
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.application.plan import VERSION, ApplicationPlan
-from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.study.trial_queue import (
-    TrialQueue,
+from cnn_sweeps.sweeps.study.opening import (
     existing_storage,
     open_study,
     refuse_difference,
     store_plan,
 )
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 
 PLAN = "cnn_sweeps:application"
 """User attribute of the study that holds its plan."""

@@ -1,1 +1,1 @@
-"""The questions of the notebook, asked of a few networks and answered with their noise."""
+"""Ablations over several seeds, compared with a base model by confidence intervals."""

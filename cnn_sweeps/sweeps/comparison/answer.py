@@ -1,4 +1,4 @@
-"""The answer to an exercise, computed from what its trials came to."""
+"""The answer to an exercise, computed from the results of its trials."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass

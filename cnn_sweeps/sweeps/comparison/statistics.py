@@ -1,4 +1,4 @@
-"""What the trials of an exercise came to by cell, compared with the base model with their noise.
+"""Statistics of an exercise by cell, and differences to the base model with their noise.
 
 Runs that share a seed share the order of the images and the random numbers of the start, as far
 as their networks are alike. What the seed does to both cancels in their difference, so differences

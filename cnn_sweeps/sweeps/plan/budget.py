@@ -1,4 +1,4 @@
-"""How much a sweep may spend, and on how many workers."""
+"""The budget of a sweep: how many trials, for how long, on how many workers."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How long a sweep will still take, and how to say so without claiming to know more."""
+"""The remaining time of a sweep, told as precisely as it is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""What only the images tell of a sweep: read before anything is started, and refused once."""
+"""Checks of a sweep that need its images, made once before anything starts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cnn_sweeps.config.schema import Config, Data
-from cnn_sweeps.data import Facts, kept, loading
+from cnn_sweeps.data import Facts, loading, memory_cache
 from cnn_sweeps.data.dataset import Content
 from cnn_sweeps.errors import InputError
 from cnn_sweeps.runs.composition import validate
@@ -73,8 +73,8 @@ class _Build:
             dataset = loading.divide_content(self._content(config), config)
         except InputError as error:
             return error
-        if kept.in_a_file(dataset):
-            kept.keep(config, dataset)  # for the trials
+        if memory_cache.in_a_file(dataset):
+            memory_cache.keep(config, dataset)  # for the trials
         return dataset.facts
 
     def _content(self, config: Data) -> Content:

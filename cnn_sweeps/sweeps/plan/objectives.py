@@ -1,4 +1,4 @@
-"""What a sweep is after: one metric to make small or large, or several at once."""
+"""The objectives of a sweep: one metric to minimize or maximize, or several."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which trials are not worth their next epoch: Optuna's pruners, by name.
+"""Optuna's pruners, by name: they end unpromising trials.
 
 A pruner sees one number an epoch and ends a trial that falls behind. `PruningCallback` stands
 between it and a training. A trial is never pruned in its last epoch: it is paid for, and its
@@ -16,6 +16,7 @@ from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.plan.parameters import Types, check_parameters
 from cnn_sweeps.text.suggestions import aside
+from cnn_sweeps.tracking.patience import Attempts
 from cnn_sweeps.training.epoch import EPOCH_METRICS, Epoch
 
 if TYPE_CHECKING:
@@ -127,23 +128,27 @@ class PrunerSpec:
         return cls(**plain)
 
 
-@dataclass(frozen=True)
+@dataclass
 class PruningCallback:
-    """An observer that tells the study each epoch of a trial, and ends a trial given up.
+    """A callback that reports each epoch of a trial to the study, and ends a pruned trial.
 
     How many epochs a pruned trial had stands in the error, and in the study as its last step.
+    While the study is away training goes on, and the epochs are reported later.
 
     Attributes:
         trial: the running trial, of a study that has its pruner set.
         metric: what the pruner goes by, as `epoch_metric` names it.
         pruner: the study's pruner, for the reason.
         epochs: how many epochs the trial has at most; None if that is unknown.
+        unreported: values of epochs by number.
     """
 
     trial: "Trial"
     metric: str
     pruner: PrunerSpec
     epochs: int | None = None
+    unreported: dict[int, float] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Report the epoch.
@@ -152,16 +157,28 @@ class PruningCallback:
             PrunedError: the pruner gives the trial up.
         """
         value, number = epoch.metrics[self.metric], epoch.number
-        with warnings.catch_warnings():
-            # Wilcoxon says so at each epoch that the best trial, stopped early, did not reach.
-            warnings.simplefilter("ignore")
-            self.trial.report(value, step=number)
-            given_up = number != self.epochs and self.trial.should_prune()
-        if given_up:
+        self.unreported[number] = value
+        given_up: list[bool] = []
+        self.attempts.make(lambda: given_up.append(self._is_given_up(number)))
+        if any(given_up):
             raise PrunedError(
                 number,
                 f"pruned by {self.pruner.name} at epoch {number}: {self.metric} {value:.4g}",
             )
+
+    def _is_given_up(self, number: int) -> bool:
+        """Whether the pruner gives the trial up after an epoch, which is reported first."""
+        with warnings.catch_warnings():
+            # Wilcoxon says so at each epoch that the best trial, stopped early, did not reach.
+            warnings.simplefilter("ignore")
+            self.report()
+            return number != self.epochs and self.trial.should_prune()
+
+    def report(self) -> None:
+        """Report the epochs that could not be reported when they ended."""
+        for number, value in [*self.unreported.items()]:
+            self.trial.report(value, step=number)
+            del self.unreported[number]
 
 
 def options(name: str) -> dict[str, Types]:

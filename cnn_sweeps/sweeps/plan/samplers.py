@@ -1,4 +1,4 @@
-"""Who chooses the values of the next trial: Optuna's samplers, by name.
+"""Optuna's samplers, by name: they choose the values of the next trial.
 
 `grid` and `auto` are ours. A grid is enumerated into the queue before the first trial: under
 ask and tell Optuna's own grid repeats cells and raises at its end. `auto` is a grid where
@@ -54,8 +54,8 @@ class Sampler:
         enumerates: whether every cell is put into the queue, and the class only fills a place
             beyond the last.
         learns: whether its proposals depend on what was observed.
-        numbered: our class in `numbered` for a single proposal, where Optuna's goes by more than
-            its seed.
+        numbered: our class in `numbered_samplers` for a single proposal, where Optuna's goes by
+            more than its seed.
     """
 
     optuna: str
@@ -268,6 +268,6 @@ def _class(name: str) -> Any:
 
 
 def _numbered(name: str) -> Any:
-    from cnn_sweeps.sweeps.plan import numbered  # noqa: PLC0415 - see _class
+    from cnn_sweeps.sweeps.plan import numbered_samplers  # noqa: PLC0415 - see _class
 
-    return getattr(numbered, SAMPLERS[name].numbered or "")
+    return getattr(numbered_samplers, SAMPLERS[name].numbered or "")

@@ -1,1 +1,1 @@
-"""What a sweep came to."""
+"""The results of a sweep."""

@@ -1,10 +1,9 @@
-"""What a sweep came to, gathered from its study and from the runs of its trials.
+"""Collect the results of a sweep from its study and the runs of its trials.
 
 How much each swept key had to do with good values is told by Optuna's conditional PED-ANOVA
 (https://arxiv.org/abs/2601.20800); a key has its share also where only some trials have it.
 """
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -179,9 +178,8 @@ def _stored(run: RunRecord | None, runs: Runs, path: str) -> Mapping[str, object
     if run is None or runs.store is None:
         return {}
     with suppress(StoreError, ValueError):
-        stored = artifacts.read_file(runs.store, run, path)
-        parsed = json.loads(stored) if stored else {}
-        return parsed if isinstance(parsed, dict) else {}
+        stored = artifacts.read_json(runs.store, run, path)
+        return stored if isinstance(stored, dict) else {}
     return {}
 
 

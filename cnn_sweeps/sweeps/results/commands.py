@@ -1,4 +1,4 @@
-"""The commands that lead on from a sweep."""
+"""The next commands after a sweep, and the command that it was started with."""
 
 import os
 import shlex

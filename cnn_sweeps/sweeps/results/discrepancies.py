@@ -1,7 +1,6 @@
 """Where a trial is not what its run has: how it ended, values, metrics, epochs, params, hash."""
 
 import copy
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from cnn_sweeps.sweeps.plan.pruners import epoch_metric
 from cnn_sweeps.sweeps.space.conditions import bare_key
 from cnn_sweeps.sweeps.study.attributes import CELL, CONFIG_HASH, metric_attributes, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking import RunRecord, flatten
 from cnn_sweeps.tracking.names import PRUNED_EPOCH
 
@@ -186,7 +186,7 @@ def sentence(
 def _parsed(text: str) -> Any:
     """A param of a run as the value that it was."""
     try:
-        return json.loads(text)
+        return json_of(text)
     except ValueError:
         return text
 

@@ -1,4 +1,4 @@
-"""What to say of a sweep of which every trial has failed."""
+"""The error of a sweep whose trials have all failed."""
 
 from optuna.trial import TrialState
 

@@ -1,4 +1,4 @@
-"""On which hosts the seconds of trials were measured: those of one say nothing of another's."""
+"""The hosts that the seconds of trials were measured on: they differ in speed."""
 
 from cnn_sweeps.sweeps.study.attributes import REUSED_FROM
 from cnn_sweeps.sweeps.study.retry import hosts_of

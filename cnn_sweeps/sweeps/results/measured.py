@@ -1,4 +1,4 @@
-"""What the trials of a study are worth by metrics that are asked for afterwards."""
+"""Metrics of a study's trials, computed after the sweep."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

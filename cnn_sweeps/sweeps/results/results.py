@@ -1,4 +1,4 @@
-"""What a sweep came to, as plain values: everything that a report of it shows."""
+"""The results of a sweep as plain values: everything that a report of it shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

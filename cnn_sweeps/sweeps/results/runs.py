@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -69,7 +70,7 @@ class Runs:
         if store is None:
             return cls._none("The MLflow store of its runs does not exist.")
         if isinstance(store, StoreError):
-            return cls._none(f"Its runs cannot be read: {first_line(store)}")
+            return cls._none(f"Its runs cannot be read: {first_line(store).rstrip('.')}.")
         parent = study.parent_run_id or ""
         try:
             found = store.children(parent) if parent and known is None else known or ()
@@ -102,7 +103,7 @@ class Runs:
         found: list[str] = []
         for run in kinds.values():
             with suppress(StoreError, ValueError, KeyError, TypeError):  # its report says so
-                found += json.loads(self.store.read_text(run.run_id, IMAGES_FILE))["notices"]
+                found += artifacts.read_json(self.store, run, IMAGES_FILE)["notices"]
         for run in self.by_id.values():
             found += run.tags.get(REMARKS, "").splitlines()
             own = {key: text for key, text in run.tags.items() if not key.startswith("mlflow.")}
@@ -185,13 +186,9 @@ class Runs:
 
     def _another_plan(self, study: SweepStudy) -> Iterator[str]:
         """A sentence where the study's plan is not the one that was logged when it began."""
-        here = study.optuna_study.user_attrs.get(PLAN)
-        try:
-            text = self.store.read_text(study.parent_run_id or "", PLAN_FILE) if self.store else ""
-            there = json.loads(text)
-        except (StoreError, ValueError):  # it was deleted, or never made
+        if self.store is None or (there := _logged_plan(self.store, study)) is None:
             return
-        here = json.loads(dump_json(without_passwords(here)))
+        here = json.loads(dump_json(without_passwords(study.optuna_study.user_attrs.get(PLAN))))
         parts = [key for key in here if here[key] != there.get(key)]
         if parts:
             yield (
@@ -229,7 +226,7 @@ class Reading:
         store, study = self.runs.store, self.study
         best = [trial.user_attrs.get(RUN_ID, "") for trial in test_scores.best_trials(study)]
         stored = (
-            artifacts.read_bytes(store, run_id, file)
+            artifacts.read_file(store, self.runs.by_id[run_id], file)
             for run_id in best
             for file in files
             if store is not None and run_id in self.runs.by_id
@@ -269,6 +266,14 @@ def differences(
         study = SweepStudy.existing(address, checked=False)
         return Reading.of(study, store, known).differences if study else ()
     return ()
+
+
+def _logged_plan(store: Store, study: SweepStudy) -> Mapping[str, Any] | None:
+    """The plan in the run of the sweep; None where that was deleted, damaged or never made."""
+    with suppress(StoreError, ValueError):
+        stored = artifacts.read_json(store, store.get(study.parent_run_id or ""), PLAN_FILE)
+        return stored if isinstance(stored, dict) else None
+    return None
 
 
 def _had_run(trial: FrozenTrial) -> bool:

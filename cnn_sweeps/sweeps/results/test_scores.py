@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from cnn_sweeps import figures
@@ -19,7 +18,15 @@ from cnn_sweeps.runs.recorded import ties
 from cnn_sweeps.sweeps.study.attributes import METRICS, RUN_ID, metrics_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import forkserver
-from cnn_sweeps.tracking import RunRecord, Store, artifacts, finished_runs, model_files, notes
+from cnn_sweeps.text.untrusted import yaml_of
+from cnn_sweeps.tracking import (
+    RunRecord,
+    Store,
+    artifacts,
+    descriptions,
+    finished_runs,
+    model_files,
+)
 from cnn_sweeps.tracking.names import CONFIG_FILE, CURVES_FILE, LEFT_OUT, MODEL_FROM, WEIGHTS
 from cnn_sweeps.training import backend
 from cnn_sweeps.training.backend import quiet_stderr
@@ -137,7 +144,7 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
     """Of the trials that are to be scored: the test metrics that are known, and the others.
 
     A winner that was scored before it won is one of the others: it lacks what a winner has. One
-    whose run, or the config in it, was deleted is neither.
+    whose run was deleted, or the config in it deleted or damaged, is neither.
     """
     known, asked = {}, []
     best = {trial.number for trial in best_trials(study)}
@@ -146,8 +153,7 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
         if run is None or run.deleted:
             continue
         logged, won = _tests(run.metrics), trial.number in best
-        content = artifacts.read_file(store, run, CONFIG_FILE) if won or not logged else None
-        plain = yaml.safe_load(content) if content else None
+        plain = _config_of(store, run) if won or not logged else None
         if logged and not (plain and _lacks(store, run, load_stored(plain).tracking)):
             known[trial.number] = logged
         elif plain:
@@ -159,6 +165,14 @@ def unscored(study: SweepStudy, store: Store) -> tuple[dict[int, dict[str, float
     return known, asked
 
 
+def _config_of(store: Store, run: RunRecord) -> Any:
+    """The stored config of a run; None where it was deleted or damaged."""
+    content = artifacts.read_file(store, run, CONFIG_FILE)
+    with suppress(ValueError):
+        return yaml_of(content.decode()) if content else None
+    return None
+
+
 def _lacks(store: Store, run: RunRecord, tracking: Tracking) -> bool:
     """Whether a run that was scored has no figures, or has left its model to its epochs.
 
@@ -166,7 +180,7 @@ def _lacks(store: Store, run: RunRecord, tracking: Tracking) -> bool:
     """
     if tracking.log_model and MODEL_FROM in run.tags:
         return True
-    pictures = notes.pictures_of(store.client, run)
+    pictures = descriptions.pictures_of(store.client, run)
     drawn = LEFT_OUT in run.tags or any(path.startswith(figures.FOLDER) for path in pictures)
     return tracking.figures and not drawn
 
@@ -248,7 +262,7 @@ def _prepared(tracking: Tracking, unscored: Unscored) -> tuple[Store, Config]:
     """The store and the config of a trial, for which TensorFlow is started."""
     config = load_stored(unscored.config)
     backend.configure_backend(config.trainer, config.seed)
-    return Store.open(tracking).beside(unscored.run_id), config
+    return Store.open(tracking, beside=unscored.run_id), config
 
 
 def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[str, float]:
@@ -256,7 +270,7 @@ def _logged(store: Store, unscored: Unscored, tests: dict[str, float]) -> dict[s
     tracked = store.reopen(unscored.run_id)
     if not unscored.known:
         tracked.log_metrics(tests)
-    notes.describe(tracked)
+    descriptions.describe(tracked)
     return dict(unscored.known) or tests
 
 
@@ -302,8 +316,8 @@ def _take_over(store: Store, again: str, known: RunRecord) -> None:
     """Give a run what it lacks of the one that trained it again: figures, curves, the model."""
     tracked = store.reopen(known.run_id)
     artifacts.copy_folder(store, again, known.run_id, figures.FOLDER)
-    if CURVES_FILE not in notes.pictures_of(store.client, known):
-        curves = artifacts.read_bytes(store, again, CURVES_FILE)
+    if CURVES_FILE not in descriptions.pictures_of(store.client, known):
+        curves = artifacts.read_file(store, store.get(again), CURVES_FILE)
         if curves is not None:
             tracked.log_bytes(curves, CURVES_FILE)
     if not model_files.has_model(store, known):

@@ -1,11 +1,11 @@
 """When each trial ran and beside which others: the bars of a timeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.study.attributes import OWNER
 from cnn_sweeps.sweeps.study.durations import interval
 
@@ -38,13 +38,14 @@ def spans(trials: Sequence[FrozenTrial]) -> dict[int, Span]:
     ran.sort(key=lambda each: (each[0], each[2].number))
     found: dict[int, Span] = {}
     free_at: list[float] = []
-    owners: list[Any] = []
+    owners: list[Owner | None] = []
     now, skipped = (ran[0][0], ran[0][0]) if ran else (0.0, 0.0)
     for begin, end, trial in ran:
         if begin - now > PAUSE:
             skipped += begin - now
         now = max(now, end)
-        owner = trial.user_attrs.get(OWNER)
+        stored = trial.user_attrs.get(OWNER)  # with the time of the claim
+        owner = None if stored is None else Owner.from_json(stored)
         lane = _lane(begin, owner, free_at, owners)
         free_at[lane], owners[lane] = end, owner
         found[trial.number] = Span(begin=begin - skipped, end=end - skipped, lane=lane)
@@ -52,7 +53,7 @@ def spans(trials: Sequence[FrozenTrial]) -> dict[int, Span]:
 
 
 def _lane(
-    begin: float, owner: Mapping[str, Any] | None, free_at: list[float], owners: list[Any]
+    begin: float, owner: Owner | None, free_at: list[float], owners: list[Owner | None]
 ) -> int:
     """A lane that is free: the owner's, or else the first; a new one where none is."""
     free = [lane for lane, until in enumerate(free_at) if until <= begin]

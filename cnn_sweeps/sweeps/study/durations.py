@@ -1,4 +1,4 @@
-"""What a sweep has spent, told from its trials: time, and epochs of training."""
+"""Time and epochs that the trials of a sweep have taken."""
 
 import time
 from collections.abc import Iterator, Sequence

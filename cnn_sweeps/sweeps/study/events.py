@@ -1,4 +1,4 @@
-"""What workers tell while a sweep runs: plain values that travel through a pipe."""
+"""Events that workers emit while a sweep runs: plain values, sent through a pipe."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What a process has read of a study, by what is asked of it, at the cost of what has changed."""
+"""An index of a study's trials, updated at the cost of what has changed."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Trials that share a trajectory: in which order they cost least.
+"""The order of trials that share a trajectory, so that each epoch is trained once.
 
 A trial is a prefix of its trajectory. When the longest has been trained the others need only be
 read, so the longest goes first, and nobody trains what somebody else is training at that moment.

@@ -21,7 +21,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 
 from cnn_sweeps.sweeps.study.journal import JournalOfStudies
-from cnn_sweeps.tracking.patience import waiting
+from cnn_sweeps.tracking.patience import STUDY, waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
 """The system attribute by which a trial is known that was enqueued, though nobody was told so."""
@@ -32,7 +32,7 @@ Writes = Callable[[BaseStorage], bool]
 
 def _delegate(name: str) -> Callable[..., Any]:
     def method(self: "PatientStorage", *args: Any, **kwargs: Any) -> Any:
-        return waiting(partial(getattr(self.inner, name), *args, **kwargs))
+        return waiting(partial(getattr(self.inner, name), *args, **kwargs), STUDY)
 
     method.__name__ = name
     return method
@@ -68,7 +68,7 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
         known = self._known
         if known is not None and known._trial_id == trial_id:
             return known
-        return waiting(partial(self.inner.get_trial, trial_id))
+        return waiting(partial(self.inner.get_trial, trial_id), STUDY)
 
     def together(self, writes: Writes, was_done: Callable[[], bool]) -> bool:
         """Carry out writes in one transaction; see `together`."""
@@ -81,12 +81,12 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
             tried = True
             return _in_a_transaction(self.database, writes) if self.database else writes(self.inner)
 
-        return waiting(attempt)
+        return waiting(attempt, STUDY)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial, once, however often that is tried."""
         if template_trial is None:
-            return int(waiting(partial(self.inner.create_new_trial, study_id)))
+            return int(waiting(partial(self.inner.create_new_trial, study_id), STUDY))
         mark = uuid.uuid4().hex
         template = copy(template_trial)
         template.system_attrs = {**template_trial.system_attrs, ENQUEUED_AS: mark}
@@ -101,7 +101,7 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
             tried = True
             return self.inner.create_new_trial(study_id, template)
 
-        return waiting(attempt)
+        return waiting(attempt, STUDY)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -122,7 +122,7 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
                     return True
                 raise
 
-        return waiting(attempt)
+        return waiting(attempt, STUDY)
 
 
 def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool]) -> bool:

@@ -1,6 +1,6 @@
-"""Putting right what dead processes left behind: trials, and runs in MLflow.
+"""Recovery from dead processes: trials are requeued, runs in MLflow are closed.
 
-And looking at the studies of a folder without touching them.
+It also inspects the studies of a folder without changing them.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What is remembered of a retry: when, why and from whom a slot went to a new trial.
+"""The record of a retry: when, why and from which worker a slot went to a new trial.
 
 The history of a slot travels from the replaced trial to the new one, so that the last trial of a
 slot has all of it. Optuna's `RetryHeartbeatStaleTrialCallback` keeps the numbers alone.

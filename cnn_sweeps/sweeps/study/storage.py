@@ -1,4 +1,4 @@
-"""Where a study is stored; all that a worker must be told. A journal file, unless a database."""
+"""Where a study is stored, which is all that a worker must be told: a journal or a database."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
@@ -23,7 +23,7 @@ from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.address import check_path
-from cnn_sweeps.tracking.patience import waiting
+from cnn_sweeps.tracking.patience import ATTEMPT, STUDY, waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 
 MAKING: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
@@ -32,6 +32,16 @@ BUSY: Final = 60.0
 """Seconds that a process waits for another to end its transaction in an SQLite database."""
 RECYCLE: Final = 120
 """Seconds after which a connection is replaced; firewalls cut silent ones after minutes."""
+LIBPQ: Final = ("psycopg", "psycopg2")
+SILENT: Final = {
+    "connect_timeout": ATTEMPT,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""After how many seconds (of the second one, milliseconds) these drivers of PostgreSQL give up a
+server or a network that says nothing any more; by themselves they wait for minutes, or hours."""
 DATABASES: Final = ("postgresql", "mysql", "sqlite")
 DRIVERS: Final = {
     "postgresql": "the extra postgres and type postgresql+psycopg://...",
@@ -142,7 +152,7 @@ class StudyAddress:
             if not self.shared:
                 return JournalOfStudies(Journal(self.storage))
             self._check_url()
-            return waiting(lambda: self._database(make=make))
+            return waiting(lambda: self._database(make=make), STUDY)
         except CnnSweepsError:
             raise
         except Exception as error:  # a file of another kind can fail in any way
@@ -175,7 +185,8 @@ class StudyAddress:
 
     def _database(self, *, make: bool) -> BaseStorage:
         if not self.storage.startswith("sqlite"):
-            tables = _made_at_once(partial(self._tables, make=make))
+            options = {"connect_args": _given_up(self.storage)}
+            tables = _made_at_once(partial(self._tables, make=make, **options))
             return PatientStorage(get_storage(tables), tables)
         storage = self._tables(make=make, connect_args={"timeout": BUSY})
         # Python's driver begins a transaction with its first write. Two workers that have read
@@ -222,6 +233,13 @@ class StudyAddress:
             f"the study's storage {self} cannot be used: {said}.\n"
             f"  Fix it or move it, then run the same command again, or {ELSEWHERE}."
         )
+
+
+def _given_up(storage: str) -> dict[str, int]:
+    """What a driver is told of servers that say nothing, unless the URL says it."""
+    url = make_url(storage)
+    told = SILENT if url.get_driver_name() in LIBPQ else {}
+    return {name: value for name, value in told.items() if name not in url.query}
 
 
 def _made_at_once(attempt: Callable[[], RDBStorage]) -> RDBStorage:

@@ -1,6 +1,7 @@
-"""The studies that there are: in the folder for them, or in a storage that was named."""
+"""Find stored studies: in the folder of the store, or in a storage that was named."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -103,9 +104,14 @@ def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStud
 
 def _in_folder(folder: Path) -> list[StudyAddress]:
     """A study for each journal, the one that was written last in front."""
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    found = [StudyAddress(storage=str(file), name=file.name.removesuffix(SUFFIX)) for file in files]
-    return [address for address in found if address.begun]
+    written: dict[Path, float] = {}
+    for file in folder.glob(f"*{SUFFIX}"):
+        with suppress(OSError):  # it was deleted meanwhile, or is a link to nothing
+            about = file.stat()
+            if file.is_file() and about.st_size:
+                written[file] = about.st_mtime
+    files = sorted(written, key=lambda file: written[file], reverse=True)
+    return [StudyAddress(storage=str(file), name=file.name.removesuffix(SUFFIX)) for file in files]
 
 
 def _in_storage(storage: str) -> list[StudyAddress]:

@@ -16,15 +16,15 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.plan.pruners import build_pruner
 from cnn_sweeps.sweeps.study.attributes import CPU_SLOTS, IMAGES, PLAN
-from cnn_sweeps.sweeps.study.order import Prefix
-from cnn_sweeps.sweeps.study.storage import StudyAddress
-from cnn_sweeps.sweeps.study.trial_queue import (
-    TrialQueue,
+from cnn_sweeps.sweeps.study.opening import (
     existing_storage,
     open_study,
     refuse_difference,
     store_plan,
 )
+from cnn_sweeps.sweeps.study.order import Prefix
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.trial_queue import TrialQueue
 from cnn_sweeps.text.json import sha256
 from cnn_sweeps.text.redact import without_passwords
 

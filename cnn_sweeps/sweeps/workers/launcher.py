@@ -48,7 +48,7 @@ from cnn_sweeps.sweeps.workers.forkserver import FOR_THE_CONTROLLER
 from cnn_sweeps.sweeps.workers.signals import BY_A_PERSON, WORKER_STOPS
 from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.redact import HIDDEN, without_password
-from cnn_sweeps.tracking.patience import patient
+from cnn_sweeps.tracking.patience import Attempts, patient
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def work_as_job(worker: str) -> None:
             f"hydra.sweeper.worker={worker} is invalid: a sweep sets it for the workers "
             f"that a launcher places. Leave it out."
         )
-    number, cpu_slots = int(place[1]), int(place[2])
+    number, cpu_slots, attempts = int(place[1]), int(place[2]), Attempts()
     with _stoppable() as stopping:
         with patient(Tracking.patience):
             address = StudyAddress(storage=_storage(unquote(place[3])), name=unquote(place[4]))
@@ -168,7 +168,7 @@ def work_as_job(worker: str) -> None:
                 Worker(
                     study=study,
                     execute=execute_of(study, None),
-                    stop=lambda: bool(stopping) or asked_to_stop(study),
+                    stop=lambda: bool(stopping) or asked_to_stop(study, attempts),
                     job_ends=lambda: not set(BY_A_PERSON).issuperset(stopping),
                     number=number,
                     threads=threads_of_job(cpu_slots),
@@ -206,9 +206,11 @@ def _stoppable() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def asked_to_stop(study: SweepStudy) -> bool:
-    """Whether the controller wants the placed workers of a study to end."""
-    return bool(study.optuna_study.user_attrs.get(STOP))
+def asked_to_stop(study: SweepStudy, attempts: Attempts) -> bool:
+    """Whether the controller wants the placed workers of a study to end, as far as it is there."""
+    told: list[object] = []
+    attempts.make(lambda: told.append(study.attribute(STOP)))
+    return any(told)
 
 
 @dataclass(kw_only=True)
@@ -281,7 +283,7 @@ class Placement:
             elsewhere = owner.get("host") == this_host() and owner["pid"] != os.getpid()
             if elsewhere and Owner.from_json(owner).lives(None):
                 logger.warning("killing a worker, process %d", owner["pid"])
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, PermissionError):  # of another user, who helps
                     os.kill(owner["pid"], signal.SIGKILL)
         self._thread = None
 

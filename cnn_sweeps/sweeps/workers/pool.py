@@ -21,7 +21,7 @@ from typing import cast
 
 import psutil
 
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device

@@ -23,7 +23,7 @@ from cnn_sweeps.errors import (
 from cnn_sweeps.models.names import title
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
-from cnn_sweeps.sweeps.plan import partings
+from cnn_sweeps.sweeps.plan.branch_epochs import wanted_epochs
 from cnn_sweeps.sweeps.plan.objectives import ObjectiveError
 from cnn_sweeps.sweeps.plan.pruners import PruningCallback, epoch_metric
 from cnn_sweeps.sweeps.study import attributes, duplicates, repetition, requeue
@@ -37,6 +37,7 @@ from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.tracking import Store
 from cnn_sweeps.tracking.names import KIND, RETRY_ATTEMPT, RETRY_OF, RETRY_REASON, STUDY_NAME, TRIAL
+from cnn_sweeps.tracking.patience import Attempts
 from cnn_sweeps.training.backend import quiet_stderr
 from cnn_sweeps.training.epoch import Epoch
 
@@ -58,7 +59,7 @@ class Execute(Protocol):
     def __call__(
         self, config: Config, *, trial: int, started: OnRunStart, callbacks: "Sequence[Callback]"
     ) -> "RunResult":
-        """Train and log; tell `started` the run as soon as it exists, and observers each epoch."""
+        """Train and log; call `started` with the run once it exists, and callbacks each epoch."""
 
 
 @dataclass(kw_only=True)
@@ -103,8 +104,10 @@ class Worker:
                 trial in hand has failed.
         """
         done, until = 0, time.monotonic() + self.patience
-        while not self.stop() and not self.study.time_is_up and done != most:
+        while True:
             with self.study.address.refusing():
+                if self.stop() or self.study.time_is_up or done == most:
+                    return done
                 trial = self.study.claim(self.owner)
                 if trial is None and (time.monotonic() >= until or self.study.is_over):
                     return done
@@ -115,8 +118,7 @@ class Worker:
                 self._carry_out(trial)
             done, until = done + 1, time.monotonic() + self.patience
             if self.worn():
-                break
-        return done
+                return done
 
     def _carry_out(self, trial: Trial) -> None:
         """Carry out a claimed trial, unless it turns out that another process has requeued it."""
@@ -210,14 +212,15 @@ class Worker:
             study.note(trial, known if reported else {**known, attributes.EPOCH: 0})
             study.refuse_other_images(config.data, identity.data_digest)
 
-        watching: list[Callback] = [ProgressCallback(self, trial.number, metric)]
+        progress = ProgressCallback(self, trial.number, metric)
         if reported is None:
-            watching.insert(0, EpochCallback(study, trial))
+            watching: list[Callback] = [EpochCallback(study, trial), progress]
+            result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
         else:
-            watching.append(
-                PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
-            )
-        result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
+            epochs = PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
+            watching = [progress, epochs]
+            result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
+            epochs.report()
         try:
             objectives = plan.objectives.values(result.metrics)
         except ObjectiveError:
@@ -329,11 +332,12 @@ class EpochCallback:
     """
 
     def __init__(self, study: SweepStudy, trial: Trial) -> None:
-        self._study, self._trial = study, trial
+        self._study, self._trial, self._attempts = study, trial, Attempts()
 
     def on_epoch(self, epoch: Epoch) -> None:
-        """Note the epoch."""
-        self._study.note(self._trial, {attributes.EPOCH: epoch.number})
+        """Note the epoch, if the study is there."""
+        told = {attributes.EPOCH: epoch.number}
+        self._attempts.make(lambda: self._study.note(self._trial, told))
 
 
 class RunTrial:
@@ -343,8 +347,9 @@ class RunTrial:
         """Open the store that the sweep logs to, for runs beside that of the sweep."""
         self._parent, self._study = study.parent_run_id, study
         self._timed = study.plan.exercise is not None or study.plan.objectives.are_timed
-        store = Store.open(study.plan.first.tracking)
-        self._store = store.beside(self._parent) if self._parent else store
+        self._store = Store.open(study.plan.first.tracking, beside=self._parent)
+        if self._parent:
+            self._store.get(self._parent)  # raises where another store is reached from this host
 
     def __call__(
         self,
@@ -364,7 +369,7 @@ class RunTrial:
             tags=tags,
             swept=[dimension.key for dimension in self._study.plan.space.dimensions],
             timed=self._timed,
-            wanted=partings.of(self._study.plan, self._values(trial)),
+            wanted=wanted_epochs(self._study.plan, self._values(trial)),
         )
         return run(config, self._store, trial=context, started=started, callbacks=callbacks)
 

@@ -5,8 +5,12 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+import cnn_sweeps as cs
+from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.composition.override_errors import ELSEWHERE, FORMS, explain
+from cnn_sweeps.runs.composition.validate import values_of
 from cnn_sweeps.sweeps.space.overrides import dimension_of, read_override
+from cnn_sweeps.text.json import from_text
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,25 @@ def test_quotes_that_are_advised_can_be_typed(text: str) -> None:
     (pasted,) = shlex.split(line)
     override = OverridesParser.create().parse_overrides([pasted])[0]
     assert override.value() == text.partition("=")[2]
+
+
+@pytest.mark.parametrize("name", ["Käfer", "日本", "Ants;", "a#b", 'say "x"', "Null;"])
+@pytest.mark.parametrize("text", ["x={%s: 2}", "x={%s:2}", "x=[{first: 2, weights: {%s: 2}}]"])
+def test_a_mapping_in_quotes_that_are_advised_is_that_mapping(name: str, text: str) -> None:
+    """Names of classes are the user's own, and Hydra has no quotes for them."""
+    (pasted,) = shlex.split(explain(text % name).rpartition("Type ")[2])
+    value = from_text(values_of([pasted])["x"])
+    weights = value[0]["weights"] if isinstance(value, list) else value
+    assert weights == {name: 2}
+
+
+def test_null_is_no_name() -> None:
+    """In quotes it is one, as any other."""
+    typed = ["data=digits", "trainer.class_weight={null: 2}"]
+    with pytest.raises(ConfigError, match="null is no name of a key") as refused:
+        cs.compose(*typed)
+    (pasted,) = shlex.split(str(refused.value).rpartition("for example, ")[2])
+    assert cs.compose("data=digits", pasted).trainer.class_weight == {"null": 2.0}
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

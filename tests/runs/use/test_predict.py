@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from stores import Finished, copy_of
+from stores import Finished, copy_of, logged_text
 
 from cnn_sweeps.config.schema import DigitsData
 from cnn_sweeps.data import load_cached
@@ -286,7 +286,7 @@ def test_what_is_stored_of_the_images_may_be_damaged(
 ) -> None:
     """Then the run cannot be used, and says why."""
     tracked = store.reopen(run.run_id)
-    text = store.read_text(run.run_id, IMAGES_FILE)
+    text = logged_text(store, run.run_id, IMAGES_FILE)
     try:
         tracked.log_bytes(b'{"class_names": 5}', IMAGES_FILE)
         with pytest.raises(RecordError, match="cannot be read"):

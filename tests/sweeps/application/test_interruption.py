@@ -14,6 +14,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
+from waiting import PATIENCE
 
 from cnn_sweeps.sweeps.application import interruption
 from cnn_sweeps.sweeps.application.interruption import SHIELDED, Hearing, launch
@@ -146,7 +147,7 @@ def test_ctrl_c_under_submitit_prints_no_traceback(tmp_path: Path) -> None:
         assert program.poll() is None, printed
     time.sleep(1)  # so that its processes are there
     os.killpg(program.pid, signal.SIGINT)
-    printed += program.communicate(timeout=300)[0]
+    printed += program.communicate(timeout=PATIENCE)[0]
     assert program.returncode == 130
     assert "Traceback" not in printed
     assert "Stopped with 0 of 3 trials done; run the same command to continue" in printed

@@ -10,9 +10,9 @@ from plans import plan, sweep_of
 
 from cnn_sweeps.api import carry_out
 from cnn_sweeps.config.schema import Data
-from cnn_sweeps.data import kept, loading
+from cnn_sweeps.data import loading, memory_cache
 from cnn_sweeps.data.dataset import Content
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import ConfigError, DataError, InputError
 from cnn_sweeps.sweeps.outcome import Display
 from cnn_sweeps.sweeps.plan import images
@@ -126,12 +126,12 @@ def test_trials_have_the_image_files_that_were_looked_at(
     source = {"name": "image_folder", "image_size": [4, 6]}
     where = {"path": str(photographs(tmp_path / "pets")), "cache": str(tmp_path / "cache")}
     asked = made(data={**source, **where})
-    kept.look_again()
+    memory_cache.look_again()
     refuse_unfit(asked)
     refuse_unfit(made())
     monkeypatch.setattr(loading, "read", lambda _: pytest.fail("they were read again"))
     assert list(HandedOver.kept().datasets) == [asked.first.data]
-    assert kept.load_cached(asked.first.data).facts.shape == (4, 6, 3)
+    assert memory_cache.load_cached(asked.first.data).facts.shape == (4, 6, 3)
 
 
 @pytest.mark.parametrize("where", ["launcher", "elsewhere"])

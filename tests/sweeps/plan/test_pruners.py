@@ -5,12 +5,14 @@ import pickle
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 from plans import epoch
+from requests.exceptions import ConnectionError as NoConnection
 
 from cnn_sweeps.errors import ConfigError, PrunedError
 from cnn_sweeps.sweeps.plan import pruners
@@ -23,6 +25,8 @@ from cnn_sweeps.sweeps.plan.pruners import (
     options,
     validate_pruner,
 )
+from cnn_sweeps.tracking import patience
+from cnn_sweeps.tracking.patience import patient
 
 CONF = Path(__file__).parents[3] / "conf" / "hydra" / "sweeper" / "pruner"
 FILES = sorted(CONF.glob("*.yaml"))
@@ -151,6 +155,30 @@ def test_every_epoch_is_reported_under_its_number() -> None:
     spec = PrunerSpec()
     ended = carry_out(study(spec), spec, GOOD[:3])
     assert ended.intermediate_values == {1: 0.5, 2: 0.6, 3: 0.65}
+
+
+def test_training_goes_on_while_the_study_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its epochs are reported, and judged, once the study is back."""
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: pytest.fail("it waits"))
+    monkeypatch.setattr(patience, "time", clock)
+    spec = PrunerSpec.parse({"name": "threshold", "lower": 0.3})
+    made = study(spec)
+    reporter = PruningCallback(made.ask(), "val_accuracy", spec)
+    report = made._storage.set_trial_intermediate_value
+
+    def away(*_: object) -> None:
+        raise NoConnection("Connection refused")
+
+    with patient(60):
+        monkeypatch.setattr(made._storage, "set_trial_intermediate_value", away)
+        reporter.on_epoch(epoch(1, accuracy=0.5))
+        reporter.on_epoch(epoch(2, accuracy=0.2))
+        monkeypatch.setattr(made._storage, "set_trial_intermediate_value", report)
+        now[0] = 60.0
+        with pytest.raises(PrunedError, match="epoch 3"):
+            reporter.on_epoch(epoch(3, accuracy=0.1))
+    assert made.trials[0].intermediate_values == {1: 0.5, 2: 0.2, 3: 0.1}
 
 
 def test_a_loss_is_better_when_it_is_lower() -> None:

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from fakes import score
 from found import ended, trial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from plans import FakeRun, plan, study
 
 from cnn_sweeps.cli.display import TerminalDisplay
@@ -23,7 +23,7 @@ from cnn_sweeps.sweeps.results.collect import FEWEST, _timing, importances, rank
 from cnn_sweeps.sweeps.results.commands import best_again, commands, save_command
 from cnn_sweeps.sweeps.results.timeline import PAUSE, spans
 from cnn_sweeps.sweeps.study import durations, requeue
-from cnn_sweeps.sweeps.study.attributes import COMMAND
+from cnn_sweeps.sweeps.study.attributes import BEAT, COMMAND, OWNER
 from cnn_sweeps.sweeps.study.durations import epochs_spent
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
@@ -45,7 +45,7 @@ def carried_out(made: SweepStudy, execute: object) -> SweepStudy:
     return made
 
 
-def ran(number: int, begin: float, end: float) -> optuna.trial.FrozenTrial:
+def ran(number: int, begin: float, end: float) -> FrozenTrial:
     """A trial that ran for these seconds."""
     zero = datetime(2026, 1, 1)  # noqa: DTZ001 -- Optuna's times have no zone
     made = optuna.create_trial(state=TrialState.COMPLETE, value=0.0)
@@ -160,6 +160,19 @@ def test_trials_at_once_have_lanes_of_their_own() -> None:
     """Two trials that overlap are beside each other, the next one takes a lane that is free."""
     made = [ran(0, 0, 10), ran(1, 1, 4), ran(2, 5, 8)]
     assert {n: span.lane for n, span in spans(made).items()} == {0: 0, 1: 1, 2: 1}
+
+
+def test_a_process_stays_in_its_lane() -> None:
+    """Whenever it has claimed a trial, which stands with whose the trial is."""
+
+    def by(pid: int, number: int, begin: float, end: float) -> FrozenTrial:
+        made = ran(number, begin, end)
+        owner = Owner(host="lab", pid=pid, started="1").to_json()
+        made.user_attrs = {**made.user_attrs, OWNER: {**owner, BEAT: begin}}
+        return made
+
+    made = [by(1, 0, 0, 4), by(2, 1, 1, 3), by(2, 2, 5, 8), by(1, 3, 6, 9)]
+    assert {n: span.lane for n, span in spans(made).items()} == {0: 0, 1: 1, 2: 1, 3: 0}
 
 
 def test_pauses_are_left_out() -> None:

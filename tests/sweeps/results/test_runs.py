@@ -27,6 +27,7 @@ from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.tracking import RunRecord, flatten
+from cnn_sweeps.tracking.names import IMAGES_FILE, PLAN_FILE
 from cnn_sweeps.tracking.params import shorten
 
 EPOCH = 0.8
@@ -67,9 +68,11 @@ class FakeStore:
         told = {1: EPOCH} if metric == "val_accuracy" else {}
         return {run.run_id: told for run in runs if run.run_id in self.runs}
 
-    def read_text(self, run_id: str, path: str) -> str:
-        """The plan, where the sweep has logged one."""
-        raise StoreError(f"run {run_id} has no {path}")
+    def get(self, run_id: str) -> RunRecord:
+        """One of them."""
+        if run_id not in self.runs:
+            raise StoreError(f"there is no run {run_id}")
+        return self.runs[run_id]
 
 
 def swept(folder: Path) -> dict[str, RunRecord]:
@@ -281,9 +284,9 @@ def test_what_was_taken_out_or_turned_round_is_named(
 ) -> None:
     """A trial without its run, a run without its trial, another question than was asked."""
     runs = swept(tmp_path)
-    store: Any = FakeStore(tmp_path, runs)
-    plan_of = json.dumps(opened(tmp_path).plan.to_json())
-    store.read_text = lambda *_: plan_of
+    (tmp_path / PLAN_FILE).write_text(json.dumps(opened(tmp_path).plan.to_json()))
+    own = {"run_id": "parent", "parent_id": None, "artifact_uri": tmp_path.as_uri()}
+    store: Any = FakeStore(tmp_path, {**runs, "parent": replace(runs["run1"], **own)})
     assert rank_trials(opened(tmp_path), store).differences == ()
     in_journal(before, after)(tmp_path / "study.journal", runs)
     address = opened_as_it_is(tmp_path)
@@ -324,29 +327,28 @@ def test_runs_of_others_are_none_of_a_study(tmp_path: Path) -> None:
     assert Runs.of(opened(tmp_path), store, [beside, *runs.values()]).by_id == runs
 
 
-class StoredImages:
-    """A store that has what was recorded of the images of each run."""
-
-    def __init__(self, notices: Mapping[str, list[str] | None]) -> None:
-        self._notices = notices
-
-    def read_text(self, run_id: str, _path: str) -> str:
-        """As `Store.read_text`."""
-        if (found := self._notices[run_id]) is None:
-            raise StoreError("gone")
-        return json.dumps({"notices": found})
+NOTICES = {"a": ["x"], "b": ["x"], "c": ["y", "x"]}
+DAMAGED = "[" * 100_000
+"""Nested more deeply than Python's own reader goes."""
 
 
-def test_each_notice_of_the_data_is_said_once() -> None:
-    """Of all data that was swept; a run whose record is gone is passed over."""
-    digests = {"a": "1", "b": "1", "c": "2", "d": "3"}
+def test_each_notice_of_the_data_is_said_once(tmp_path: Path) -> None:
+    """Of all data that was swept; a run whose record is gone or damaged is passed over."""
+    digests = {"a": "1", "b": "1", "c": "2", "d": "3", "e": "4"}
     by_id: Any = {
         run_id: SimpleNamespace(
-            run_id=run_id, tags={"data_digest": digest}, params={"data.limit": "9"}
+            run_id=run_id,
+            tags={"data_digest": digest},
+            params={"data.limit": "9"},
+            artifact_uri=(tmp_path / run_id).as_uri(),
         )
         for run_id, digest in digests.items()
     }
-    store: Any = StoredImages({"a": ["x"], "b": ["x"], "c": ["y", "x"], "d": None})
+    notices = {run_id: json.dumps({"notices": said}) for run_id, said in NOTICES.items()}
+    for run_id, text in {**notices, "e": DAMAGED}.items():
+        (tmp_path / run_id).mkdir()
+        (tmp_path / run_id / IMAGES_FILE).write_text(text)
+    store: Any = FakeStore(tmp_path, by_id)
     assert sorted(Runs(store=store, by_id=by_id, missing=()).notices()) == ["x", "y"]
     for run_id, remarks in {"b": "of its network\nx", "d": "of its network"}.items():
         by_id[run_id].tags["remarks"] = remarks
@@ -354,14 +356,15 @@ def test_each_notice_of_the_data_is_said_once() -> None:
     assert len(Runs(store=store, by_id=by_id, missing=()).notices()) == 3
 
 
-def test_text_that_mlflow_cut_is_told_once_for_all_trials() -> None:
+def test_text_that_mlflow_cut_is_told_once_for_all_trials(tmp_path: Path) -> None:
     """What was cut ends in an ellipsis; MLflow's own tags are not the user's."""
     stored = {
         "params": flatten({"data": {"limit": 9}}) | {"model.args": shorten("a" * 9000, 6000)},
         "tags": {"note": shorten("b" * 9000, 8000), "mlflow.x": shorten("c" * 9000, 8000)},
     }
-    by_id: Any = {name: SimpleNamespace(run_id=name, **stored) for name in "ab"}
-    store: Any = StoredImages({"a": [], "b": []})
+    gone = tmp_path.as_uri()
+    by_id: Any = {n: SimpleNamespace(run_id=n, artifact_uri=gone, **stored) for n in "ab"}
+    store: Any = FakeStore(tmp_path, by_id)
     found = Runs(store=store, by_id=by_id, missing=()).notices()
     assert [line.partition(" that")[0] for line in found] == [
         "model.args has more than the 6,000 characters",

@@ -10,7 +10,7 @@ from configs import config, values
 from optuna.trial import FrozenTrial, TrialState
 from plans import plan
 from stored_runs import HASH, stored
-from stores import Finished, copy_of
+from stores import Finished, copy_of, logged_text
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.runs.run import TrialContext, run
@@ -140,7 +140,7 @@ def test_other_weights_are_not_said_to_be_those_of_a_trial(
         trial = run(config(trainer={"epochs": 2}), store, trial=TrialContext(parent_run_id=None))
         store.reopen(trial.run_id).set_tags({WEIGHTS: "0" * 64})
         before, models = store.get(trial.run_id), models_of(store.client, trial.run_id)
-        plain = yaml.safe_load(store.read_text(trial.run_id, CONFIG_FILE))
+        plain = yaml.safe_load(logged_text(store, trial.run_id, CONFIG_FILE))
         asked = Unscored(trial=0, run_id=trial.run_id, config=plain, best=True)
         assert score_all(Tracking(dir=store.dir), [asked]) == {}
         after = store.get(trial.run_id)
@@ -161,9 +161,9 @@ def test_a_winner_without_scores_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert said[0].endswith(f"cnn-sweeps show {HASH[:12]}")
 
 
-@pytest.mark.parametrize("lost", ["run", "config"])
+@pytest.mark.parametrize("lost", ["run", "config", "damaged"])
 def test_a_winner_of_which_nothing_is_left_is_told(store: Store, lost: str) -> None:
-    """Its run was deleted, or the files of it; the others are scored."""
+    """Its run was deleted, or the files of it, or damaged; the others are scored."""
     runs = []
     for _ in range(2):
         with store.start_run("trial", tags={}) as tracked:
@@ -176,6 +176,8 @@ def test_a_winner_of_which_nothing_is_left_is_told(store: Store, lost: str) -> N
         folder = local_folder(store.get(runs[0]).artifact_uri)
         assert folder is not None
         (folder / CONFIG_FILE).unlink()
+        if lost == "damaged":
+            (folder / CONFIG_FILE).write_text("{")
     said: list[str] = []
     study = exercise((runs[0], 0.9), (runs[1], 0.5))
     assert test_scores.score(study, store, workers=0, say=said.append) == {1: {"test_loss": 0.5}}

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from optuna.trial import TrialState
 from plans import study
+from waiting import until
 
 from cnn_sweeps.errors import StoppedError
 from cnn_sweeps.provenance.process import GRACE, LEASE_SECONDS, Owner
@@ -204,9 +205,6 @@ def test_a_journal_does_not_grow_by_heartbeats(
     file = beat_file(made.address, 0)
     assert file is not None
     with heartbeat(made.address, trial):
-        until = time.monotonic() + 30
-        while not file.exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        assert file.exists()
+        until(file.exists, pause=0.01)
     assert not file.parent.exists()
     assert (tmp_path / "study.journal").stat().st_size == size

@@ -1,6 +1,7 @@
 """Where a study lies: databases of other versions, and who may read it."""
 
 import gc
+import socket
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 from plans import plan, study
+from services import postgres
 from sqlalchemy import create_engine
 
 from cnn_sweeps.config.schema import Tracking
@@ -25,7 +27,6 @@ from cnn_sweeps.sweeps.study.log import LogTarget
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.stored_studies import find_study, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from tests.services import postgres
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,19 @@ def test_a_database_whose_driver_is_missing_names_the_extra(url: str, said: str)
     address = StudyAddress(storage=url, name="s")
     with pytest.raises(StoreError, match=rf"needs the Python package {said}"):
         address.open()
+
+
+def test_a_server_that_says_nothing_is_refused_in_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A firewall that swallows what is sent would keep the driver waiting for minutes."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setitem(storage.SILENT, "connect_timeout", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = StudyAddress(storage=f"postgresql://me@127.0.0.1:{port}/studies", name="lab")
+        with pytest.raises(StoreError, match="connection timeout expired"):
+            address.open(make=False)
 
 
 @pytest.mark.slow

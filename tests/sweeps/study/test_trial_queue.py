@@ -18,9 +18,7 @@ from cnn_sweeps.sweeps.study import heartbeat, trial_queue
 from cnn_sweeps.sweeps.study.attributes import SLOT, TRAJECTORY_KEY, slot_of
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
-from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
-from cnn_sweeps.sweeps.study.trial_queue import await_attribute
 from cnn_sweeps.sweeps.workers.worker import Worker
 
 SEEDS = {"seed": "range(0,12)"}
@@ -282,21 +280,3 @@ def test_optunas_own_tools_see_points_and_nothing_else(tmp_path: Path) -> None:
     assert Counter(trial.state for trial in loaded.trials) == {TrialState.COMPLETE: 12}
     assert set(loaded.user_attrs) == {"cnn_sweeps:plan", "cnn_sweeps:schedules"}
     assert [trial.params["seed"] for trial in loaded.trials] == list(range(12))
-
-
-def test_who_comes_second_waits_for_what_the_first_is_about_to_store(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """On another host; beside a file is a lock for that, and nobody is waited for."""
-    made = optuna.create_study()
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        made.set_user_attr("plan", "of the first")
-
-    monkeypatch.setattr("time.sleep", sleep)
-    assert not await_attribute(made, "plan", StudyAddress(storage="lab.journal", name="lab"))
-    assert waits == []
-    assert await_attribute(made, "plan", StudyAddress(storage="postgresql://db/lab", name="lab"))
-    assert len(waits) == 1

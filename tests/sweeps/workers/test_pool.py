@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from photographs import photographs
 from plans import plan, study
 from signals import heard
+from waiting import PATIENCE
 
 from cnn_sweeps.data import control_groups, free_memory, look_again
 from cnn_sweeps.errors import RunFailedError, StoreError
@@ -327,7 +328,7 @@ def test_killed_at_random_points_it_ends_with_the_same_results(tmp_path: Path) -
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     running = start(0.01)
-    assert running.wait(timeout=600) == 0
+    assert running.wait(timeout=PATIENCE) == 0
     made = study(tmp_path, plan(MANY, trainer={"epochs": 3}))
     undisturbed = filled(tmp_path / "undisturbed", plan(MANY, trainer={"epochs": 3}))
     steer(undisturbed, "instant")

@@ -11,7 +11,8 @@ from fakes import instant, score, slow
 from kills import DEAD, KilledError
 from optuna.exceptions import StorageInternalError
 from optuna.trial import Trial, TrialState
-from plans import FakeRun, plan, study
+from plans import FakeRun, epoch, plan, study
+from requests.exceptions import ConnectionError as NoConnection
 
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
@@ -20,14 +21,23 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, FAILURES_ALLOWED, OPEN, PARENT
+from cnn_sweeps.sweeps.study.attributes import (
+    ATTEMPT,
+    FAILURES_ALLOWED,
+    OPEN,
+    PARENT,
+    REPETITION,
+)
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
+from cnn_sweeps.sweeps.study.index import NEVER
 from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.workers import worker
-from cnn_sweeps.sweeps.workers.worker import RunTrial, Worker
+from cnn_sweeps.sweeps.workers.launcher import asked_to_stop
+from cnn_sweeps.sweeps.workers.worker import EpochCallback, RunTrial, Worker
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.patience import Attempts, patient
 
 SIX = {"model.filters": "choice(4,8,16)", "model.conv_blocks": "range(1,3)"}
 
@@ -171,6 +181,29 @@ def test_replicate_trains_no_seed_twice(tmp_path: Path, ending: BaseException, b
     assert all(found == list(range(len(found))) for found in seeds.values())
 
 
+def test_repetitions_that_are_numbered_at_once_on_two_hosts_have_two_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later slot has looked before the first one said which experiment it is."""
+    made = study(tmp_path, plan(REPLICATED, sampler="random", duplicates="replicate"))
+    fill_queue(made, Budget(n_trials=2))
+    first, second = made.claim(Owner.here()), made.claim(Owner.here())
+    assert first is not None
+    assert second is not None
+    for trial in (second, first):
+        repetition.name(made, trial, experiment_key="e", trajectory_key="t")
+    looks: list[float] = []
+
+    def look(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            made.note(second, {REPETITION: 0})
+
+    monkeypatch.setattr("time.sleep", look)
+    assert repetition.number(made, first, "e") == 1
+    assert len(looks) == 3
+
+
 def test_replicate_goes_on_in_a_study_of_an_earlier_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +325,64 @@ def test_a_database_that_goes_away_in_a_training_costs_no_trial(tmp_path: Path) 
         Worker(study=made, execute=away).work()
     assert (made.counts().waiting, made.counts().total) == (6, 6)
     assert not made.trials(TrialState.FAIL)
+
+
+def away(*_: Any, **__: Any) -> Any:
+    """A server that has stopped."""
+    raise NoConnection("Connection refused")
+
+
+def test_epochs_that_could_not_be_reported_are_reported_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database came back when the training had ended."""
+    made, report = study(tmp_path, plan(SIX)), Trial.report
+    fill_queue(made, Budget())
+
+    def train(config: Config, *, callbacks: Any, **fields: Any) -> Any:
+        monkeypatch.setattr(Trial, "report", away)
+        for number in (1, 2, 3):
+            for callback in callbacks:
+                callback.on_epoch(epoch(number, accuracy=number / 10))
+        monkeypatch.setattr(Trial, "report", report)
+        return instant(config, callbacks=(), **fields)
+
+    with patient(60):
+        Worker(study=made, execute=train).work(most=1)
+    (trial,) = made.trials(TrialState.COMPLETE)
+    assert trial.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+def test_what_a_worker_asks_and_tells_between_epochs_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far a trial is, and whether a placed worker is to stop."""
+    made = study(tmp_path, plan(SIX))
+    fill_queue(made, Budget())
+    trial = made.claim(Owner.here())
+    assert trial is not None
+    monkeypatch.setattr(SweepStudy, "note", away)
+    monkeypatch.setattr(SweepStudy, "attribute", away)
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits"))
+    with patient(60):
+        EpochCallback(made, trial).on_epoch(epoch(1))
+        assert not asked_to_stop(made, Attempts())
+
+
+def test_a_database_that_is_gone_between_two_trials_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of any storage that cannot be used."""
+    made = study(tmp_path, plan(SIX))
+    fill_queue(made, Budget())
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    monkeypatch.setattr(type(made.storage), "get_study_user_attrs", gone)
+    made.index.told = NEVER  # a second later
+    with pytest.raises(StoreError, match="the study's storage .* cannot be used"):
+        Worker(study=made, execute=instant).work()
 
 
 BROKEN = OSError("CUDA_ERROR_NO_DEVICE")
@@ -436,3 +527,13 @@ def test_a_trial_is_logged_beside_its_sweep(
     monkeypatch.setitem(sys.modules, "cnn_sweeps.runs.run", fake)
     logged = RunTrial(made)(made.plan.first, trial=0, started=lambda *_: None, callbacks=())
     assert [run.run_id for run in store.children(parent.run_id)] == [logged]
+    assert "course" in store.experiments()
+    assert store.experiment not in store.experiments()
+
+
+def test_a_host_with_another_store_trains_nothing(tmp_path: Path, store: Store) -> None:
+    """It would log trials where nobody looks for them."""
+    made = study(tmp_path, plan(SIX, tracking={"dir": str(store.dir)}))
+    made.optuna_study.set_user_attr(PARENT, "0" * 32)
+    with pytest.raises(StoreError, match="not found"):
+        RunTrial(made)

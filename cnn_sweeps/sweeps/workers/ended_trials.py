@@ -1,4 +1,4 @@
-"""What becomes of trials whose workers tell this process nothing: it is read from the study."""
+"""How trials of workers elsewhere have ended, read from the study."""
 
 from collections.abc import Iterator, Set
 
@@ -34,7 +34,7 @@ def finished_trials(study: SweepStudy) -> list[FrozenTrial]:
 def ended_trials(
     study: SweepStudy, *, shown: Set[int] = frozenset(), own: Set[int] = frozenset()
 ) -> Iterator[TrialEnded]:
-    """What has become of trials that have ended, as their workers would have told it.
+    """The ends of trials, as their workers would have emitted them.
 
     Args:
         study: whose trials.

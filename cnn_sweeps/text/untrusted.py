@@ -1,4 +1,4 @@
-"""JSON and YAML that anybody may have written, such as what is stored with a run.
+"""Read JSON and YAML that anybody may have written, such as what is stored with a run.
 
 A few lines of YAML can stand for more values than there is memory, and brackets in brackets end
 Python's own readers with a traceback.
@@ -6,6 +6,7 @@ Python's own readers with a traceback.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import yaml
@@ -30,6 +31,15 @@ def yaml_of(text: str) -> Any:
         ValueError: see `json_of`.
     """
     return _bounded(yaml.safe_load, text)
+
+
+def yaml_texts_of(text: str) -> Any:
+    """The same, with every single value as the text that stands there.
+
+    Raises:
+        ValueError: see `json_of`.
+    """
+    return _bounded(partial(yaml.load, Loader=yaml.BaseLoader), text)
 
 
 def _bounded(parse: Callable[[Any], Any], text: str | bytes) -> Any:

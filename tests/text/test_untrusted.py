@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_sweeps.text.foreign import json_of, yaml_of
+from cnn_sweeps.text.untrusted import json_of, yaml_of
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)

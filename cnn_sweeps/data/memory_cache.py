@@ -1,4 +1,4 @@
-"""Data sets that a process keeps between the calls that want them, and hands over to others."""
+"""Data sets that a process keeps in memory between calls, and hands over to other processes."""
 
 import pickle
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Optuna's samplers that go by a count of their own, made to go by the slot of a proposal.
+"""Optuna's samplers that use the number of a trial, made to use the slot of its proposal.
 
 A trial that is requeued has another number in the study than the one before it, and asks once
 more; a slot of the budget stays what it is.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_sweeps.provenance import code, kept
-from cnn_sweeps.provenance.kept import kept_text
+from cnn_sweeps.provenance import cached_files, code
+from cnn_sweeps.provenance.cached_files import kept_text
 
 NAME = "made.json"
 
@@ -48,7 +48,7 @@ def test_without_a_folder_it_is_made_each_time(
     monkeypatch.setenv("CNN_SWEEPS_CACHE", str(tmp_path / "file"))
     assert kept_text(NAME, "one", lambda: "a") == "a"
     assert kept_text(NAME, "one", lambda: "b") == "b"
-    monkeypatch.setattr(kept, "cache_folder", lambda _: Path("~/.cache"))
+    monkeypatch.setattr(cached_files, "cache_folder", lambda _: Path("~/.cache"))
     monkeypatch.chdir(tmp_path)
     assert kept_text(NAME, "one", lambda: "made") == "made"
     assert not Path("~").exists()

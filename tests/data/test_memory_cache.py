@@ -14,7 +14,7 @@ import cnn_sweeps as cs
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import DigitsData, FolderData
 from cnn_sweeps.data import loading
-from cnn_sweeps.data.kept import HandedOver
+from cnn_sweeps.data.memory_cache import HandedOver
 
 Write = Callable[..., Path]
 

@@ -1,4 +1,4 @@
-"""Where the trainings of a sweep part: epochs after which one ends or changes, and others go on.
+"""Epochs of a trial at which others of its sweep end or branch off, so their state is kept.
 
 Two trials that share a trajectory are trained by whoever comes first. What the other one needs of
 it is kept from the beginning, so that no epoch is trained again for it.
@@ -19,7 +19,7 @@ MOST = 200
 """Other trainings that are looked at."""
 
 
-def of(plan: Plan, values: Mapping[str, Any]) -> WantedEpochs:
+def wanted_epochs(plan: Plan, values: Mapping[str, Any]) -> WantedEpochs:
     """The epochs of a trial that others of its sweep end or change after.
 
     Args:

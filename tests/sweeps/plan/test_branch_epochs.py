@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from plans import plan
 
-from cnn_sweeps.sweeps.plan import partings
+from cnn_sweeps.sweeps.plan.branch_epochs import wanted_epochs
 from cnn_sweeps.trajectories.retention import WantedEpochs
 
 EPOCHS, SCHEDULE = "trainer.epochs", "trainer.schedule.name"
@@ -13,7 +13,7 @@ EPOCHS, SCHEDULE = "trainer.epochs", "trainer.schedule.name"
 
 def wanted(values: dict[str, Any], swept: dict[str, str], **trainer: Any) -> tuple[set[int], ...]:
     """States and weights that are wanted of a trial."""
-    found = partings.of(plan(swept, trainer=trainer), values)
+    found = wanted_epochs(plan(swept, trainer=trainer), values)
     return set(found.states), set(found.weights)
 
 
@@ -42,7 +42,7 @@ def test_decays_until_the_end_share_nothing() -> None:
     """Nor does what is no trajectory, or cannot be carried out."""
     swept = {EPOCHS: "5,10"}
     assert wanted({EPOCHS: 10}, swept, schedule={"name": "cosine"}) == (set(), {10})
-    assert partings.of(plan({"model.filters": "4,8"}), {"model.filters": 4}) == WantedEpochs()
+    assert wanted_epochs(plan({"model.filters": "4,8"}), {"model.filters": 4}) == WantedEpochs()
     short = wanted({EPOCHS: 4}, {EPOCHS: "2,4"}, schedule={"name": "wsd", "warmup_epochs": 3})
     assert short == ({3}, {4})
 

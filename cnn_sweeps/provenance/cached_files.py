@@ -1,4 +1,4 @@
-"""Small files beside the decoded images: what takes long to make and is the same on every start."""
+"""Small files in the cache folder: what takes long to make and is the same on every start."""
 
 from collections.abc import Callable
 from contextlib import suppress
