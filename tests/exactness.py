@@ -1,10 +1,11 @@
-"""One training at once, and in pieces of which one ends by a kill; for child processes."""
+"""One training at once, and one that is broken off and goes on; for child processes."""
 
 import dataclasses
 import hashlib
 import os
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,10 +36,11 @@ class Case:
         held_out: validation images.
         seed: where its random choices begin.
         epochs: of the whole training.
-        split: epochs of the first piece.
-        kill: the epoch in the middle of which the process of the second piece is killed.
-        stopped: whether the first piece is all of the training, stopped on its way, because one
-            with fewer epochs would be another.
+        split: epochs of the first piece; the rest is trained in another process.
+        kill: the epoch in the middle of which the process of a second piece is killed; None where
+            there are two pieces, and the first is what is stored when so much of the whole is done.
+        stopped: with `kill`, whether the first piece is all of the training, stopped on its way,
+            because one with fewer epochs would be another.
         files: settings of `data` where the images are files, which each process reads.
         epoch_mb: size of an epoch beyond which it keeps its metrics alone.
         shared: where the pieces are of two users with a shared store, the share of epochs that the
@@ -53,7 +55,7 @@ class Case:
     seed: int = 0
     epochs: int = 4
     split: int = 2
-    kill: int = 3
+    kill: int | None = None
     stopped: bool = False
     files: dict[str, Any] = field(default_factory=dict)
     epoch_mb: float | None = None
@@ -102,7 +104,7 @@ def train(
     epochs: int,
     reuse: bool = True,
     kill: int | None = None,
-    stop: int | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[SeedResult, list[int]]:
     """Train in this process as a run does; the outcome, and the epochs that were trained here."""
     from networks import dataset
@@ -127,7 +129,7 @@ def train(
         folder=Path(folder),
     )
     with open_epoch_source(trainer, request, run_id="run") as source:
-        done = loop.train(source, asked.trainer, callbacks=[Stopper(stop)] if stop else [])
+        done = loop.train(source, asked.trainer, callbacks=callbacks)
         done = averaging.consider(done, trainer, source)
     here = [epoch.number for epoch in done.epochs if epoch.number not in source.reused]
     as_trained = done.chosen == f"epoch {len(done.epochs)}"
@@ -179,6 +181,18 @@ class Stopper:
             raise StopTraining("stopped")
 
 
+class Copier:
+    """Copies what is stored after an epoch: a process that ends there leaves it."""
+
+    def __init__(self, epoch: int, stored: str, copy: str) -> None:
+        self.epoch, self.stored, self.copy = epoch, stored, copy
+
+    def on_epoch(self, epoch: Any) -> None:
+        """Copy it there."""
+        if epoch.number == self.epoch:
+            shutil.copytree(self.stored, self.copy)
+
+
 def digest(snapshot: dict[str, Any]) -> str:
     """One digest of all variables."""
     made = hashlib.sha256()
@@ -207,17 +221,27 @@ def killer(count: int) -> Callable[[int], None]:
 
 
 def first_process(case: Case, folder: str, pipe: Connection) -> None:
-    """The whole training from scratch; then the first piece of it."""
-    whole, _ = train(case, f"{folder}/none", epochs=case.epochs, reuse=False)
-    if case.stopped:
-        train(case, f"{folder}/pieces", epochs=case.epochs, stop=case.split)
+    """The whole training, and what is stored of it where it is broken off.
+
+    Where a later process is killed, or epochs are shared, that is what a shorter training stores.
+    """
+    pieces = f"{folder}/pieces"
+    if case.kill is None and case.shared is None:
+        stored = f"{folder}/whole"
+        copier = Copier(case.split, stored, pieces)
+        whole, _ = train(case, stored, epochs=case.epochs, callbacks=[copier])
     else:
-        train(case, f"{folder}/pieces", epochs=case.split)
+        whole, _ = train(case, f"{folder}/none", epochs=case.epochs, reuse=False)
+        if case.stopped:
+            train(case, pieces, epochs=case.epochs, callbacks=[Stopper(case.split)])
+        else:
+            train(case, pieces, epochs=case.split)
     pipe.send(whole)
 
 
 def second_process(case: Case, folder: str, pipe: Connection) -> None:
     """The second piece, which is killed."""
+    assert case.kill is not None
     train(case, f"{folder}/pieces", epochs=case.epochs, kill=case.kill - case.split)
 
 

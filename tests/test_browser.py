@@ -11,8 +11,8 @@ import browser
 import numpy as np
 import pytest
 from programs import typed
+from stores import ready
 
-from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.tracking import RunRecord, Store, pages
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.drawn,
-    pytest.mark.slow(minutes=1),
+    pytest.mark.slow(minutes=2),
     pytest.mark.skipif(
         importlib.util.find_spec("playwright") is None, reason="playwright is not installed"
     ),
@@ -28,7 +28,10 @@ pytestmark = [
         browser.program() is None, reason=f"there is none of {', '.join(browser.PROGRAMS)}"
     ),
 ]
-SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "trainer.epochs=1,2")
+SWEEP = (
+    *("data=digits", "data.limit=300", "model.filters=4,8", "trainer.epochs=1,2"),
+    "hydra.sweeper.n_jobs=0",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +52,21 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def finished(
+    migrated_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Finished]:
     """A finished sweep of four trials, with the pages over it."""
-    folder = tmp_path_factory.mktemp("seen") / "mlruns"
-    typed(folder.parent, "-m", *SWEEP, f"tracking.dir={folder}").well()
-    store = Store.open(Tracking(dir=folder))
-    (report,) = folder.glob("artifacts/*/artifacts/report.html")
-    parent = store.get(report.parents[1].name)
-    trials = sorted(
-        store.children(parent.run_id), key=lambda run: run.metrics["val_accuracy"], reverse=True
-    )
-    with browser.ui(folder) as address:
-        yield Finished(address=address, parent=parent, trials=trials, report=report)
+    with ready(tmp_path_factory.mktemp("seen"), migrated_database) as tracking:
+        folder = tracking.dir
+        typed(folder.parent, "-m", *SWEEP, f"tracking.dir={folder}").well()
+        store = Store.open(tracking)
+        (report,) = folder.glob("artifacts/*/artifacts/report.html")
+        parent = store.get(report.parents[1].name)
+        trials = sorted(
+            store.children(parent.run_id), key=lambda run: run.metrics["val_accuracy"], reverse=True
+        )
+        with browser.ui(folder) as address:
+            yield Finished(address=address, parent=parent, trials=trials, report=report)
 
 
 @pytest.fixture(scope="module")

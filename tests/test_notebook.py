@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ pytestmark = [
     # The kernel and its client speak with each other in their own ways.
     pytest.mark.filterwarnings("ignore"),
 ]
-SMALL = "data=digits data.limit=300 trainer.epochs=1"
+SMALL = "data=digits data.limit=300 trainer.epochs=1 tracking.figures=false"
 CELLS = {
     "run": SMALL,
     "sweep": f"-m {SMALL} model.filters=4,6,8,10",
@@ -36,12 +37,14 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def printed(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each cell shows, in a kernel whose backend the program's environment does not have."""
     import nbformat
     from nbclient import NotebookClient
 
     folder = tmp_path_factory.mktemp("notebook")
+    (folder / "mlruns").mkdir()
+    shutil.copy(migrated_database, folder / "mlruns" / "mlflow.db")
     lines = {name: f"!{PROGRAM} {typed}" for name, typed in CELLS.items()}
     lines[TAKEN] = f"out = {lines['compare']}\nprint('\\n'.join(out))"
     cells = [nbformat.v4.new_code_cell(line) for line in lines.values()]

@@ -429,6 +429,7 @@ def test_without_validation_split_there_are_no_validation_metrics(store: Store) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_a_slice_of_fashion_mnist_from_the_command_line(tmp_path: Path) -> None:
     """A run of the program on real Fashion-MNIST learns, says so, and is found by its hash."""
     if "CNN_SWEEPS_DATA" not in os.environ:

@@ -1,8 +1,8 @@
 """A training that goes on from a checkpoint equals, bit for bit, one that never stopped.
 
-Each case is trained from scratch, and in pieces by three processes, the second of which ends by
-`kill -9` in the middle of an epoch: weights, optimizer, random generators and every metric must be
-the same.
+Each case is trained from scratch, and gone on with by another process from what is stored on the
+way, or in pieces by three processes, the second of which ends by `kill -9` in the middle of an
+epoch: weights, optimizer, random generators and every metric must be the same.
 """
 
 import random
@@ -97,7 +97,6 @@ CASES = {
         files=FILES["stretch"],
         augment=AUGMENT["flip"],
         split=1,
-        kill=2,
     ),
     "cnn, dropout, batch norm; nadam; linear, warm-up; class weights; crop": Case(
         model=FULL,
@@ -149,26 +148,29 @@ CASES = {
     "own loss, mixed_float16, averaged": Case(
         model=FULL, trainer={"loss": "exact_nets:focal", "precision": "mixed_float16", "ema": 0.5}
     ),
-    "averaged weights; randaugment": Case(
-        model=FULL, trainer={"ema": 0.9}, augment=AUGMENT["randaugment"]
-    ),
     "averaged weights, best; color": Case(
-        model=FULL, trainer={"ema": 0.9, **BEST}, augment=AUGMENT["color"]
+        model=FULL, trainer={"ema": 0.9, **BEST}, augment=AUGMENT["color"], kill=3
     ),
     "average of epochs, kept or not": Case(
-        model=DNN, trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"}
+        model=DNN,
+        trainer={"weight_averaging": 2, "ema": 0.5, "precision": "mixed_float16"},
+        kill=3,
     ),
-    "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}),
+    "average of epochs, best": Case(model=FULL, trainer={"weight_averaging": 3, **BEST}, kill=3),
     "average of epochs, phases; erasing": Case(
         model=RESNET,
         trainer={"weight_averaging": 4, **phases({"first": 3, "batch_size": 5}), **NOISY},
         augment=AUGMENT["erasing"],
+        kill=3,
         stopped=True,
     ),
-    "wsd, warm-up": Case(
+    "averaged weights; wsd, warm-up; randaugment": Case(
         model=FULL,
-        trainer={"schedule": {"name": "wsd", "cooldown_epochs": 2, "warmup_epochs": 1}},
-        stopped=True,
+        trainer={
+            "ema": 0.9,
+            "schedule": {"name": "wsd", "cooldown_epochs": 2, "warmup_epochs": 1},
+        },
+        augment=AUGMENT["randaugment"],
     ),
     "sgd, nesterov; reduce on plateau, by a measured metric": Case(
         model=FULL,
@@ -176,18 +178,17 @@ CASES = {
             **optimizer("sgd", momentum=0.9, nesterov=True),
             **dropping("reduce_on_plateau", patience=1, monitor="val_macro_f1", min_delta=99.0),
         },
+        kill=3,
         epoch_mb=0,
     ),
     "phases: broken off where one begins": Case(
         model=FULL,
         trainer=phases({"first": 3, "batch_size": 5, "schedule.name": "linear"}),
-        stopped=True,
     ),
     "phases: broken off after two began": Case(
         model=DNN,
         trainer=phases({"epochs": 1}, {"epochs": 1, "optimizer.name": "lion"}, {"batch_size": 7}),
         split=3,
-        kill=4,
     ),
     "phases: plateaus, mixed_float16": Case(
         model=FULL,
@@ -196,7 +197,6 @@ CASES = {
             **phases({"epochs": 2}, {"schedule.patience": 2}),
             "precision": "mixed_float16",
         },
-        stopped=True,
     ),
     "phases: averaged weights, another optimizer": Case(
         model=FULL,
@@ -211,8 +211,6 @@ CASES = {
             ),
         },
         split=1,
-        kill=2,
-        stopped=True,
     ),
     "phases: other learning rate, augmentation and loss, broken off in the first": Case(
         model=FULL,
@@ -224,7 +222,6 @@ CASES = {
                 **{"augment.mixup": 0.0, "label_smoothing": 0.1},
             }
         ),
-        stopped=True,
     ),
     "pretrained, phases: frozen, then from a share, then from a layer": Case(
         model=PRETRAINED,
@@ -232,25 +229,21 @@ CASES = {
             "freeze": "backbone",
             **phases({"epochs": 2}, {"epochs": 1, "freeze": 0.5}, {"freeze": "stem_norm"}),
         },
-        split=2,
-        kill=4,
-        stopped=True,
     ),
     "pretrained, a network of the user's, phases: averaged weights, frozen again": Case(
         model={**PRETRAINED, "backbone": custom("augmented")},
         trainer={"ema": 0.9, "freeze": 0.5, **phases({"first": 3, "freeze": "backbone"})},
-        stopped=True,
     ),
-    "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0),
+    "large epochs, best weights": Case(model=FULL, trainer=BEST, epoch_mb=0.0, kill=3),
     "a network of the user's with two layers of one path, phases: frozen, averaged weights": Case(
         model={"name": "custom", "function": "own_nets:two_towers"},
         trainer={"ema": 0.9, "freeze": "after_left", **phases({"first": 3, "freeze": "none"})},
-        stopped=True,
     ),
     "large epochs, frozen layers, phases": Case(
         model=FULL,
         trainer={"freeze": "dense_1", **phases({"first": 3, "freeze": "none"})},
         epoch_mb=0.0,
+        kill=3,
         stopped=True,
     ),
     "pretrained, phases: on cached features, then from a layer": Case(
@@ -259,7 +252,6 @@ CASES = {
             **{"freeze": "backbone", "features": "cached"},
             **phases({"first": 3, "freeze": "stem_norm", "features": "live"}),
         },
-        stopped=True,
     ),
     "cached features, averaged weights, best": Case(
         model=PRETRAINED,
@@ -270,21 +262,20 @@ CASES = {
         trainer={"freeze": "dense_1", "precision": "mixed_bfloat16"},
         augment=AUGMENT["mixup"],
     ),
-    "float64; balanced classes": Case(
-        model=FULL, trainer={"precision": "float64", "class_weight": "balanced"}, images=49
-    ),
     "as many steps as time allows": Case(
-        # After the first of a process, epochs are one call each: too quick to be killed in.
+        # After the first of a process, epochs are one call each.
         model=FULL,
         trainer={"steps_per_execution": None, "batch_size": 4},
     ),
-    "metrics, the best weights by one": Case(
+    "float64; balanced classes; metrics, the best weights by one": Case(
         model=FULL,
         trainer={
+            **{"precision": "float64", "class_weight": "balanced"},
             "metrics": ["roc_auc", "top_2_accuracy"],
             "stop_at": {"val_brier": 0.0},
             "early_stopping": {"patience": 9, "monitor": "val_macro_f1"},
         },
+        images=49,
     ),
     "epochs of others; cutmix": Case(model=CNN, augment=AUGMENT["cutmix"], shared=0.0),
     "epochs of others, audited": Case(model=FULL, shared=1.0),
@@ -292,6 +283,7 @@ CASES = {
         model=FULL,
         augment=EVERYTHING,
         trainer={**LOSS, "precision": "mixed_float16", "steps_per_execution": 3},
+        kill=3,
         seed=2**32 - 1,
     ),
 }
@@ -379,14 +371,14 @@ def check(case: Case, folder: Path) -> None:
     warm_up()
     whole, ended = told_by(first_process, case, folder)
     assert ended == 0
-    if case.shared is None:
+    if case.kill is not None:
         _, ended = told_by(second_process, case, folder)
         assert ended == -signal.SIGKILL
     (last, trained), ended = told_by(last_process, case, folder)
     assert ended == 0
     assert last == whole
     hidden = case.model.get("params", {}).get("foreign", False)
-    first = 1 if hidden else case.kill if case.shared is None else case.split + 1
+    first = 1 if hidden else case.kill or case.split + 1
     assert trained == list(range(first, len(whole.epochs) + 1))
 
 
