@@ -21,6 +21,8 @@ from cnn_sweeps.config.fields import (
 from cnn_sweeps.config.path import ADAPTER, canonical
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.text.dotted import dotted
+from cnn_sweeps.text.escape import BYTES, NO_TEXT
 from cnn_sweeps.text.json import from_text
 
 UNKNOWN = ("unexpected_keyword_argument",)
@@ -46,6 +48,9 @@ def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
             what was given, what is possible, what to type.
     """
     _require_given(container)
+    for key, value in dotted(container):
+        if isinstance(value, str) and BYTES.search(value):
+            raise ConfigError(NO_TEXT.format(key=key))
     given = checked = _check(container)
     if not isinstance(given, Config):
         wanted = _keys(given, container)

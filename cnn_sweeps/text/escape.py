@@ -17,6 +17,14 @@ CONTROLS: Final = re.compile(
 """Characters that nobody sees and that change what is seen; joiners of scripts and emoji stay."""
 
 
+BYTES: Final = re.compile(r"[\ud800-\udfff]")
+"""What stands for the bytes of a file name, or of an argument, that are no text in UTF-8."""
+NO_TEXT: Final = (
+    "{key} holds bytes that are no text in UTF-8.\n  Rename the file or folder that it names, or "
+    "make a link with another name (ln -s) and type that."
+)
+
+
 def printable(text: str) -> str:
     r"""A text of one line or several, with every control written out: `\x1b`, `\u202e`."""
     return CONTROLS.sub(_written_out, text.replace("\r\n", "\n"))

@@ -83,7 +83,7 @@ class RunRecord:
         name: str | None,
         experiment_id: str,
         status: str,
-        start: int,
+        start: int | None,
         end: int | None,
         artifact_uri: str,
         stage: str,
@@ -152,6 +152,12 @@ def checked_prefix(text: str, kind: str = "config") -> str:
     return prefix
 
 
-def _moment(milliseconds: int) -> datetime:
-    """MLflow's milliseconds since 1970 as a time in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+def _moment(milliseconds: int | None) -> datetime:
+    """MLflow's milliseconds since 1970 as a time in UTC.
+
+    A run of another program's may have none, or other units: 1970 then, or the end of time.
+    """
+    try:
+        return datetime.fromtimestamp((milliseconds or 0) / 1000, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC)

@@ -74,6 +74,16 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             id="list-of-objectives",
         ),
         pytest.param(["doctor", "seed=1"], "or trainer.threads=VALUE is", id="doctor-of-a-seed"),
+        pytest.param(
+            ["data=image_folder", "data.path=caf\udce9"],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes",
+        ),
+        pytest.param(
+            ["data=image_folder", 'data.path="caf\udce9"'],
+            "data.path holds bytes that are no text in UTF-8.\n  Rename",
+            id="bytes-in-quotes",
+        ),
         pytest.param(["data", "--run-id", ""], "--run-id: it is empty", id="empty-run-id"),
         pytest.param(["predict", "abcd", ""], "an argument: it is empty", id="empty-picture"),
         pytest.param(["cache", "clear", ""], "an argument: it is empty", id="empty-trajectory"),
@@ -157,6 +167,20 @@ def test_refusals_are_short_and_exit_with_2(
     assert error.startswith("cnn-sweeps: ")
     assert len(error.splitlines()) <= 4
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["data=digits"], ["-m", "seed=1,2"], ["compare"], ["doctor"]]
+)
+def test_a_folder_that_was_deleted_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """As in a second terminal: nothing can be found from there."""
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    Path.cwd().rmdir()
+    assert call(monkeypatch, *arguments) == 2
+    assert "the current folder was deleted or moved.\n  Type cd" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,25 @@ def test_a_run_that_is_not_there_is_refused_in_mlflows_words(filled: Store) -> N
         filled.get("0" * 32)
 
 
+@pytest.mark.parametrize(("start", "year"), [(None, 1970), (1_764_000_000_000_000_000, 9999)])
+def test_a_run_of_another_program_may_have_no_proper_time(start: int | None, year: int) -> None:
+    """None, or one in nanoseconds; the runs beside it are read all the same."""
+    record = RunRecord.of_values(
+        run_id="a" * 32,
+        name=None,
+        experiment_id="1",
+        status="FINISHED",
+        start=start,
+        end=start,
+        artifact_uri="",
+        stage="active",
+        params={},
+        tags={},
+        metrics={},
+    )
+    assert record.start.year == year
+
+
 @pytest.mark.parametrize("reason", ["version", "workspaces"])
 def test_what_another_mlflow_stores_is_left_to_it(
     filled: Store, monkeypatch: pytest.MonkeyPatch, reason: str

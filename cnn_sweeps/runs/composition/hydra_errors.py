@@ -60,6 +60,8 @@ def refusal_of(
         commands: words that may stand there in front.
         sweep: whether several values of a key are what is wanted.
     """
+    if isinstance(error, FileNotFoundError) and not _has_folder():
+        return "the current folder was deleted or moved.\n  Type cd FOLDER, and the command again."
     if (unreadable_file := yaml_errors.explain(error)) is not None:
         return unreadable_file
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -68,6 +70,15 @@ def refusal_of(
     if isinstance(error, ValueError | TypeError) and raised_by_hydra(error):
         return explain_value(typed, error, commands)
     return None
+
+
+def _has_folder() -> bool:
+    """Whether the current folder is there, which Hydra asks for and so do relative paths."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def explain(error: Exception, typed: Sequence[str], commands: Iterable[str] = ()) -> str:

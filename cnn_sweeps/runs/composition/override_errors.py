@@ -7,6 +7,8 @@ import re
 import shlex
 from difflib import get_close_matches
 
+from cnn_sweeps.text.escape import BYTES, NO_TEXT
+
 FORMS = {
     "choice": "choice(16,32)",
     "range": "range(0,4) or range(0.0,1.0,0.25)",
@@ -41,6 +43,8 @@ def explain(text: str) -> str:
     key, equals, value = text.partition("=")
     if not equals:
         return f"{text!r} is not KEY=VALUE, such as model.filters=32."
+    if BYTES.search(text):
+        return NO_TEXT.format(key=key)
     if not KEY.fullmatch(key):
         return f"{text!r} cannot be read: {key!r} is no key, such as model.filters."
     faults = (_call, _brackets, _commas, _listed, _character)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -33,6 +34,11 @@ PATIENCE = 5
 MOST_LOOKED_AT = 2_000
 DRAWS = 200
 """Points of a continuous space by chance, one of which is new wherever a number has an effect."""
+
+
+CHOOSING = 5.0
+"""Seconds to wait at most for the numbers of repetitions that are chosen at this moment."""
+LOOK = 0.05
 
 
 def name(study: TrialQueue, trial: Trial, *, experiment_key: str, trajectory_key: str) -> None:
@@ -84,7 +90,14 @@ def number(study: TrialQueue, trial: Trial, experiment_key: str) -> int:
     Each number is given once, so that no seed is trained twice: not that of a trial that failed,
     nor of one that waits to be resumed. Of a study of an earlier version, which noted none, the
     trials that have ended have the first ones.
+
+    On other hosts no lock of ours holds. A trial says first which experiment it is (`name`), and
+    those before it are counted; one after it may have looked before it was there, so its number is
+    waited for (Lamport's bakery).
     """
+    until = time.monotonic() + CHOOSING
+    while _is_chosen_after(study, trial, experiment_key) and time.monotonic() < until:
+        time.sleep(LOOK)
     with hold_lock(study.address.lock):
         alike = [
             other
@@ -100,6 +113,23 @@ def number(study: TrialQueue, trial: Trial, experiment_key: str) -> int:
         found = next(islice(free, unnumbered, None))
         study.note(trial, {REPETITION: found})
     return found
+
+
+def _is_chosen_after(study: TrialQueue, trial: Trial, experiment_key: str) -> bool:
+    """Whether a later slot with this experiment is about to get its number."""
+    alike = [
+        other
+        for other in study.optuna_study.get_trials(deepcopy=False)
+        if other.user_attrs.get(EXPERIMENT_KEY) == experiment_key
+    ]
+    numbered = {slot_of(other) for other in alike if REPETITION in other.user_attrs}
+    return any(
+        slot_of(other) > slot_of(trial)
+        and slot_of(other) not in numbered
+        and study.watch.is_owned(study.address, other)
+        for other in alike
+        if other.state == TrialState.RUNNING
+    )
 
 
 def _same_slot(other: FrozenTrial, trial: Trial) -> bool:

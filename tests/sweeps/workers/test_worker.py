@@ -21,7 +21,13 @@ from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.study import duplicates, repetition, requeue
-from cnn_sweeps.sweeps.study.attributes import ATTEMPT, FAILURES_ALLOWED, OPEN, PARENT
+from cnn_sweeps.sweeps.study.attributes import (
+    ATTEMPT,
+    FAILURES_ALLOWED,
+    OPEN,
+    PARENT,
+    REPETITION,
+)
 from cnn_sweeps.sweeps.study.events import Event, TrialEnded
 from cnn_sweeps.sweeps.study.index import NEVER
 from cnn_sweeps.sweeps.study.recovery import recover
@@ -173,6 +179,29 @@ def test_replicate_trains_no_seed_twice(tmp_path: Path, ending: BaseException, b
     assert len(done.seen) == 7 - begun
     seeds = seeds_of([*done.seen, *first[:begun]])
     assert all(found == list(range(len(found))) for found in seeds.values())
+
+
+def test_repetitions_that_are_numbered_at_once_on_two_hosts_have_two_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later slot has looked before the first one said which experiment it is."""
+    made = study(tmp_path, plan(REPLICATED, sampler="random", duplicates="replicate"))
+    fill_queue(made, Budget(n_trials=2))
+    first, second = made.claim(Owner.here()), made.claim(Owner.here())
+    assert first is not None
+    assert second is not None
+    for trial in (second, first):
+        repetition.name(made, trial, experiment_key="e", trajectory_key="t")
+    looks: list[float] = []
+
+    def look(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            made.note(second, {REPETITION: 0})
+
+    monkeypatch.setattr("time.sleep", look)
+    assert repetition.number(made, first, "e") == 1
+    assert len(looks) == 3
 
 
 def test_replicate_goes_on_in_a_study_of_an_earlier_version(
