@@ -28,7 +28,7 @@ NETWORKS = {
 }
 """The notebook's networks, and the one with the most parameters."""
 READ_EPOCHS = 20
-READ_TARGET, COST_TARGET = 0.7, 3.0
+READ_TARGET, COST_TARGET = 0.2, 3.0
 """Seconds to read and log so many epochs; per cent of training that keeping them may cost."""
 
 
