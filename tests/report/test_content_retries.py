@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from found import results, trial
+from sweep_results import results, trial
 
 from cnn_sweeps.report import content, markdown
 from cnn_sweeps.report.html import page

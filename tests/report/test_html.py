@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from evaluations import evaluated as predicted
-from found import FILTERS, ended, epoch, evaluated, example, many, results, trial
 from pictures import draw
+from sweep_results import FILTERS, ended, epoch, evaluated, example, many, results, trial
 
 from cnn_sweeps.figures import style
 from cnn_sweeps.report import confusion

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from found import FILTERS, ended, evaluated, results, trial
 from markdown_it import MarkdownIt
 from stored_runs import stored
+from sweep_results import FILTERS, ended, evaluated, results, trial
 
 from cnn_sweeps.report import content, markdown
 from cnn_sweeps.sweeps.results.results import Command, Importance, Objective

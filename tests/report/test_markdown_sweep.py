@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-import found
 from stored_runs import stored
+from sweep_results import ended, many, results
 
 from cnn_sweeps.report.markdown import LONGEST, of_sweep
 
@@ -12,7 +12,7 @@ RUN = replace(stored(), config_hash=None)
 
 def test_it_comes_in_order() -> None:
     """Question, best, space, ranking, savings, commands, report and pictures."""
-    text = of_sweep(found.results(), RUN, ["accuracy_over_time.png"])
+    text = of_sweep(results(), RUN, ["accuracy_over_time.png"])
     parts = (
         "**Which values of",
         "- The best is",
@@ -30,14 +30,14 @@ def test_it_comes_in_order() -> None:
 
 def test_only_the_first_trials_are_listed() -> None:
     """Of many trials twenty are listed, and it is said that there are more."""
-    text = of_sweep(found.many(50), RUN)
+    text = of_sweep(many(50), RUN)
     assert text.count("\n| ") == 1 + 1 + 20
     assert "20 of 50 trials are listed here." in text
 
 
 def test_it_fits_into_a_tag() -> None:
     """A wide table gives way to what comes after it."""
-    made = found.many(50)
+    made = many(50)
     wide = replace(
         made.ranking, rows=tuple((row[0], row[1], "x" * 500) for row in made.ranking.rows)
     )
@@ -49,4 +49,4 @@ def test_it_fits_into_a_tag() -> None:
 
 def test_a_sweep_without_a_result() -> None:
     """Where everything failed it says so."""
-    assert "No result: 1 trial, all failed." in of_sweep(found.results(found.ended()), RUN)
+    assert "No result: 1 trial, all failed." in of_sweep(results(ended()), RUN)

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import optuna
 import pytest
 from fakes import score
-from found import ended, trial
 from optuna.trial import FrozenTrial, TrialState
 from plans import FakeRun, plan, study
+from sweep_results import ended, trial
 
 from cnn_sweeps.cli.display import TerminalDisplay
 from cnn_sweeps.config.schema import Config, Tracking

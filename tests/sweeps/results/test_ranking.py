@@ -6,9 +6,9 @@ from typing import Any
 
 import optuna
 import pytest
-from found import ended, trial
 from optuna.trial import TrialState
 from plans import plan, study
+from sweep_results import ended, trial
 
 from cnn_sweeps.cli.display import MOST_REASONS, TOP, TerminalDisplay
 from cnn_sweeps.sweeps.outcome import SweepOutcome
@@ -93,8 +93,8 @@ def test_seconds_of_different_hosts_are_told(
     tmp_path: Path, objective: str, hosts: str, said: str
 ) -> None:
     """The order of a sweep for speed may be that of its hosts; who took values has no seconds."""
-    costs = [cost(5, 2, owner={"host": f"{name}:boot", "pid": 1}) for name in hosts]
-    copied = cost(5, 2, owner={"host": "c:boot", "pid": 1}, **{REUSED_FROM: 0})
+    costs = [cost(5, 2, owner={"host": f"{name}:boot", "pid": 1, "started": "1"}) for name in hosts]
+    copied = cost(5, 2, owner={"host": "c:boot", "pid": 1, "started": "1"}, **{REUSED_FROM: 0})
     made = finished(tmp_path, *costs, copied, objectives={objective: "minimize"})
     notes = [note for note in Ranking.of(made, {}).table().notes if "host" in note]
     assert len(notes) == bool(said)

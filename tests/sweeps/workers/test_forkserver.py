@@ -9,8 +9,8 @@ from multiprocessing import forkserver, util
 from pathlib import Path
 
 import pytest
-from answers import blocked, die, doubled, gpu_of, process_of, refused
 from cards import UUID, install
+from pool_functions import blocked, die, doubled, gpu_of, process_of, refused
 from signals import heard
 
 from cnn_sweeps.errors import ConfigError, RunFailedError

@@ -1,4 +1,4 @@
-"""Functions for processes of a pool to call; apart from tests, so that those import no pytest."""
+"""Functions for the processes of a pool to call: in a module of their own, without pytest."""
 
 import os
 import signal

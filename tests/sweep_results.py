@@ -1,4 +1,4 @@
-"""Findings of sweeps that never were, for what shows them."""
+"""Results of sweeps made by hand, for what shows them; nothing is trained."""
 
 import math
 from dataclasses import replace
