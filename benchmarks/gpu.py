@@ -102,7 +102,7 @@ def main(typed: Sequence[str] | None = None) -> int:
             ends=time.monotonic() + 60 * asked.minutes,
         )
         if asked.dry_run:
-            task = replace(task, trials=2, images=200, epochs=1, workers=(2,))
+            task = replace(task, trials=2, images=200, epochs=1, workers=())
         ways = dict(measure(task))
     print(f"{cards[0].title if cards else 'no GPU'}; {machine.describe()}\n")
     print(report(task, ways))

@@ -374,7 +374,7 @@ def test_python_and_the_command_line_give_the_same(in_tmp: Path, migrated_databa
     typed(
         in_tmp,
         *("-m", *SMALL, "model.filters=2,4", "tracking.dir=typed", "trainer.threads=1"),
-        *("hydra.sweeper.n_jobs=1", "hydra.sweeper.study_name=same"),
+        *("hydra.sweeper.n_jobs=0", "hydra.sweeper.study_name=same"),
     ).well()
     theirs = cs.load(ours["hash"], "tracking.dir=typed")
     assert ours["weights"] == ours["loaded"] == theirs.weights_sha256

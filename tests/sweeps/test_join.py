@@ -290,6 +290,7 @@ def on_host(name: str, *typed: str, folder: Path) -> Iterator[subprocess.Popen[s
 
 @pytest.mark.slow(minutes=2)
 @pytest.mark.skipif(not NAMESPACES, reason="host names of one's own need root and unshare")
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_hosts_share_a_folder_and_one_of_them_dies(tmp_path: Path) -> None:
     """A live trial of another host is left alone, a dead host's is tried again, none twice."""
     sweep = "-m data=digits data.limit=200 trainer.batch_size=1 trainer.epochs=6 search=null"

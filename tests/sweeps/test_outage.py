@@ -46,12 +46,17 @@ def wait_for(database: Postgres, number: int, sweep: subprocess.Popen[bytes]) ->
 
 
 @pytest.mark.slow(minutes=3)
-def test_a_sweep_and_its_workers_outlast_their_servers(tmp_path: Path) -> None:
+def test_a_sweep_and_its_workers_outlast_their_servers(
+    tmp_path: Path, migrated_database: Path
+) -> None:
     """Every trial is there once, with its run and all of its epochs."""
     here, there = tmp_path / "controller", tmp_path / "worker"
     for folder in (here, there):
         folder.mkdir()
-    with postgres() as database, mlflow_server(tmp_path / "server") as server:
+    with (
+        postgres() as database,
+        mlflow_server(tmp_path / "server", database=migrated_database) as server,
+    ):
         own = {"MLFLOW_TRACKING_URI": server.url, "CNN_SWEEPS_STORAGE": database.url}
         storage = f"hydra.sweeper.storage={database.url}"
         variables = {**os.environ, **own}
