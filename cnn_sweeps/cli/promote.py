@@ -97,7 +97,7 @@ def _checked(store: Store, run: RunRecord, *, trust: bool) -> str:
         StoreError: there is none, and the weights of the run are not stored either.
     """
     logged = model_files.find_model(store, run)
-    if logged is None or not logged.digests:
+    if logged is None or not logged.recorded:
         with quiet_stderr():
             from cnn_sweeps.runs import stored_model  # noqa: PLC0415 -- TensorFlow
         stored_model.store_again(store, run, trust=trust)

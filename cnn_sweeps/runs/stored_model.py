@@ -163,7 +163,7 @@ def check(store: Store, run: RunRecord, logged: StoredModel, experiment: Experim
         StoreError: the store refuses.
     """
     config, dataset = experiment.config, experiment.dataset
-    if logged.digests:
+    if logged.recorded:
         model_files.check(store, run, logged)
     elif own_network(config.model):
         raise RecordError(f"The stored model of run {run.run_id} ({run.name}) has no digests.")

@@ -1,8 +1,7 @@
 """The files of a run's stored model, compared with what was recorded when they were stored."""
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.errors import RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.text.argument_names import option
+from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.models import digests
@@ -31,14 +31,14 @@ class StoredModel:
     Attributes:
         model_id: MLflow's id of it.
         place: the address of its files.
-        digests: the SHA-256 of each of its files by its path, as recorded when they were stored;
-            earlier versions recorded none.
+        recorded: the SHA-256 of each of its files by its path as JSON, from when they were stored;
+            empty where an earlier version stored them.
         created: when, in milliseconds since 1970.
     """
 
     model_id: str
     place: str
-    digests: Mapping[str, str]
+    recorded: str
     created: int
 
     @classmethod
@@ -47,9 +47,20 @@ class StoredModel:
         return cls(
             model_id=logged.model_id,
             place=logged.artifact_location,
-            digests=json.loads(logged.tags.get(MODEL_FILES, "{}")),
+            recorded=logged.tags.get(MODEL_FILES, ""),
             created=logged.creation_timestamp,
         )
+
+    def recorded_digests(self) -> Mapping[str, str]:
+        """The SHA-256 of each of its files by its path, as recorded.
+
+        Raises:
+            RecordError: the record was changed or damaged.
+        """
+        with suppress(ValueError):
+            if isinstance(found := json_of(self.recorded), dict):
+                return found
+        raise RecordError(f"the list of its files (tag {MODEL_FILES}) is not what was stored")
 
 
 def models_of(client: "MlflowClient", run_id: str) -> list[StoredModel]:
@@ -105,7 +116,7 @@ def check(store: "Store", run: RunRecord, logged: StoredModel) -> None:
     with files_of(store, run, logged) as folder:
         with as_store_error(store.address):
             found = digests(folder)
-        for path, digest in logged.digests.items():
+        for path, digest in logged.recorded_digests().items():
             if found.get(path) != digest:
                 raise RecordError(f"{path} is not the file that was stored")
 

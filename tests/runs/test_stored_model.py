@@ -150,6 +150,14 @@ def test_the_network_comes_back(home: Store, run: RunRecord) -> None:
     assert reused(home, run)
 
 
+@pytest.mark.parametrize("written", ["[", "[" * 10**5, "[]", "1", "{1: 2}"])
+def test_a_list_of_its_files_that_was_changed(written: str, home: Store, run: RunRecord) -> None:
+    """Nothing tells that the model is the one that was stored, so it is not taken for it."""
+    (model,) = home.client.get_run(run.run_id).outputs.model_outputs
+    home.client.set_logged_model_tags(model.model_id, {MODEL_FILES: written})
+    assert not reused(home, run)
+
+
 @pytest.mark.parametrize("white", [4095, 65535])
 def test_what_is_white_is_stored_with_the_images(white: int) -> None:
     """Nothing where files of 16 bits use all of them, as in earlier versions."""
