@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def check_undisturbed(folder: Path, *, attempts: int) -> None:
     assert any(0 < trial.user_attrs[EPOCHS_TRAINED] < EPOCHS for trial in complete)
 
 
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
     """The script of the docs: at its time limit, preempted, and cancelled."""
     (tmp_path / "job.sh").write_text(in_docs("#!/bin/bash\n#SBATCH"))
@@ -135,6 +137,7 @@ def test_jobs_that_are_ended_give_their_trials_back(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("tracking")  # a store that is there: migrating one takes seconds
 def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: Path) -> None:
     """By `submitit_slurm`: at the time limit, and killed; without a word of it on the terminal."""
     words = ["hydra/launcher=submitit_slurm", "hydra.sweeper.n_jobs=1"]
@@ -153,9 +156,12 @@ def test_a_launcher_places_workers_again_after_their_jobs_have_ended(tmp_path: P
     check_undisturbed(tmp_path, attempts=2)
 
 
-def test_jobs_of_ray_end_with_the_sweep_or_give_their_trials_back(tmp_path: Path) -> None:
+def test_jobs_of_ray_end_with_the_sweep_or_give_their_trials_back(
+    tmp_path: Path, migrated_database: Path
+) -> None:
     """The command of the docs; the first job is stopped in the middle of a trial."""
     uri, storage = f"sqlite:///{tmp_path}/mlflow.db", f"{tmp_path}/mlruns/studies/lab.journal"
+    shutil.copy(migrated_database, tmp_path / "mlflow.db")
     command = in_docs("ray job submit").replace("http://db:5000", uri)
     words = ["--no-workers", f"hydra.sweeper.storage={storage}"]
     with ray(tmp_path) as cluster, controller(cluster, tmp_path, *words, uri=uri) as sweep:

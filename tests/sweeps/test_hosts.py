@@ -6,6 +6,7 @@ They are shown by `pytest -s`.
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -116,25 +117,28 @@ def runs_of(client: MlflowClient, kind: str) -> list[Run]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def lab(tmp_path: Path, migrated_database: Path) -> Iterator[Lab]:
     """A lab of this test's own."""
     shared = tmp_path / "shared"
     shared.mkdir()
     with (
         network() as made,
         postgres(made.address) as database,
-        mlflow_server(tmp_path / "server", made.address) as server,
+        mlflow_server(tmp_path / "server", made.address, migrated_database) as server,
     ):
         yield Lab(made, database, server, shared)
 
 
 @contextmanager
-def undisturbed(folder: Path, cells: int) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
+def undisturbed(
+    folder: Path, cells: int, database: Path
+) -> Iterator[Callable[[], dict[str, tuple[Any, ...]]]]:
     """The same sweep in one process, beside the block, which asks what it comes to.
 
-    It has a store of its own: the hosts would reuse what it has trained.
+    It has a store of its own, with a copy of a database: the hosts would reuse what it has trained.
     """
-    folder.mkdir()
+    (folder / "mlruns").mkdir(parents=True)
+    shutil.copy(database, folder / "mlruns" / "mlflow.db")
     words = sweep(cells, "hydra.sweeper.n_jobs=0", "hydra.sweeper.storage=sqlite:///alone.db")
     with subprocess.Popen(
         [sys.executable, "-m", "cnn_sweeps", *words],
@@ -280,7 +284,7 @@ class Killer:
     ("kills", "bosses", "labs"), [(6, 2, 2), *([(KILLS, 1, 3)] if KILLS else [])]
 )
 def test_every_cell_is_there_once_whoever_dies(
-    lab: Lab, tmp_path: Path, kills: int, bosses: int, labs: int
+    lab: Lab, tmp_path: Path, migrated_database: Path, kills: int, bosses: int, labs: int
 ) -> None:
     """Hosts that work come to what one process comes to; two may type the sweep at one moment."""
     cells = kills + kills % 2
@@ -300,7 +304,7 @@ def test_every_cell_is_there_once_whoever_dies(
                 strict=True,
             )
         ]
-        alone = ends.enter_context(undisturbed(tmp_path / "alone", cells))
+        alone = ends.enter_context(undisturbed(tmp_path / "alone", cells, migrated_database))
         killer = Killer(lab, everybody[:bosses], everybody[bosses:], chance)
 
         def said() -> str:
