@@ -3,12 +3,18 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def heard(number: signal.Signals) -> Iterator[None]:
-    """Let a process that is begun inside the block hear a signal, which `nohup` has ignored."""
-    before = signal.signal(number, signal.SIG_DFL)
+def heard(number: signal.Signals, handler: Any = signal.SIG_DFL) -> Iterator[None]:
+    """Let a signal be heard that is ignored under `nohup` and `&`.
+
+    Args:
+        number: of the signal.
+        handler: of this process; the default is for one that is begun inside the block.
+    """
+    before = signal.signal(number, handler)
     try:
         yield
     finally:

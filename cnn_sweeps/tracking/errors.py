@@ -192,9 +192,11 @@ def _meaning(cause: BaseException) -> str | None:
 
 def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and everything that it was raised from."""
+    seen: list[BaseException] = []
     current: BaseException | None = error
-    while current is not None:
+    while current is not None and not any(current is each for each in seen):
         yield current
+        seen.append(current)
         current = current.__cause__ or current.__context__
 
 

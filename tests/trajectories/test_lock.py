@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from signals import heard
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.trajectories import lock as locks
@@ -175,7 +176,7 @@ def test_a_file_that_is_locked_for_too_long_is_refused(
 
 def test_waiting_for_a_file_ends_with_ctrl_c(tmp_path: Path) -> None:
     """An interrupt does not wait for the other process."""
-    with hold_lock(tmp_path / "x.lock"):
+    with heard(signal.SIGINT, signal.default_int_handler), hold_lock(tmp_path / "x.lock"):
         timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
         timer.start()
         with pytest.raises(KeyboardInterrupt), hold_lock(tmp_path / "x.lock"):

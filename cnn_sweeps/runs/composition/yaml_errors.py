@@ -59,9 +59,12 @@ def check(hydra: Any) -> None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and its causes; OmegaConf makes circles of them in a debugger (OC_CAUSE=1)."""
+    seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and not any(cause is each for each in seen):
         yield cause
+        seen.append(cause)
         cause = cause.__cause__
 
 

@@ -31,6 +31,7 @@ from cnn_sweeps.sweeps.study.broken_host import refuse_broken_host
 from cnn_sweeps.sweeps.study.duplicates import Verdict
 from cnn_sweeps.sweeps.study.events import EpochEnded, Event, TrialDropped, TrialEnded, TrialStarted
 from cnn_sweeps.sweeps.study.heartbeat import heartbeat
+from cnn_sweeps.sweeps.study.recovery import close_superseded
 from cnn_sweeps.sweeps.study.retry import history
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
@@ -128,6 +129,9 @@ class Worker:
         except UpdateFinishedTrialError:
             # By another host, which had no sign of life from here for too long.
             logger.warning("trial %d was requeued by another process meanwhile", trial.number)
+            # The sweep may be over, and nobody else would see that this run has ended after all.
+            if (store := Store.open_existing(self.study.plan.first.tracking)) is not None:
+                close_superseded(self.study, store)
 
     def _attempt(self, trial: Trial) -> None:
         """Train a claimed trial and record how it ended, whatever happens."""
@@ -213,14 +217,14 @@ class Worker:
             study.refuse_other_images(config.data, identity.data_digest)
 
         progress = ProgressCallback(self, trial.number, metric)
-        if reported is None:
-            watching: list[Callback] = [EpochCallback(study, trial), progress]
-            result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
-        else:
-            epochs = PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
-            watching = [progress, epochs]
-            result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
-            epochs.report()
+        watching: list[Callback] = [EpochCallback(study, trial), progress]
+        pruning = None
+        if reported is not None:
+            pruning = PruningCallback(trial, reported, plan.pruner, epochs=config.trainer.epochs)
+            watching = [progress, pruning]
+        result = self.execute(config, trial=trial.number, started=started, callbacks=watching)
+        if pruning is not None:
+            pruning.report()
         try:
             objectives = plan.objectives.values(result.metrics)
         except ObjectiveError:

@@ -72,8 +72,10 @@ def test_a_mapping_in_quotes_that_are_advised_is_that_mapping(name: str, text: s
     assert weights == {name: 2}
 
 
-def test_null_is_no_name() -> None:
-    """In quotes it is one, as any other."""
+@pytest.mark.parametrize("causes", ["0", "1"])
+def test_null_is_no_name(causes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In quotes it is one, as any other; also where OmegaConf gives an error itself as a cause."""
+    monkeypatch.setenv("OC_CAUSE", causes)
     typed = ["data=digits", "trainer.class_weight={null: 2}"]
     with pytest.raises(ConfigError, match="null is no name of a key") as refused:
         cs.compose(*typed)

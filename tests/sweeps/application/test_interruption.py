@@ -14,6 +14,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
+from signals import heard
 from waiting import PATIENCE
 
 from cnn_sweeps.sweeps.application import interruption
@@ -64,12 +65,8 @@ def test_ctrl_c_ends_what_a_launcher_has_started(monkeypatch: pytest.MonkeyPatch
     launcher = ProcessLauncher(
         "import time; time.sleep(60)", lambda: os.kill(os.getpid(), signal.SIGINT)
     )
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            launch(launcher, JOBS, 0)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with heard(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        launch(launcher, JOBS, 0)
     for thread in threading.enumerate():
         if thread.name == "launcher":
             thread.join(10)

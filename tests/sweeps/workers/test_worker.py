@@ -74,6 +74,25 @@ def test_a_trial_that_was_requeued_meanwhile_is_left(
     assert made.counts().finished == made.counts().total == 6
 
 
+def test_a_run_that_ends_after_its_sweep_does_not_count_twice(tmp_path: Path, store: Store) -> None:
+    """Its host was cut off for so long that another one has the result: one finished run stands."""
+    made = study(tmp_path, plan(SIX, tracking={"dir": str(store.dir)}))
+    runs = list[str]()
+
+    def cut_off(config: Config, *, trial: int, started: Any, **fields: Any) -> Any:
+        with store.start_run(f"trial {trial}", tags={}) as run:
+            started(run.run_id, identify(config, "0" * 64))
+            if trial == 0:
+                requeue.after_interruption(made, made.trials()[0], "its worker seemed dead")
+                Worker(study=made, execute=cut_off).work()
+        runs.append(run.run_id)
+        return instant(config, trial=trial, started=lambda *_: None, **fields)
+
+    swept(made, Budget(), cut_off)
+    assert made.counts().finished == made.counts().total == 6
+    assert [store.get(run_id).status for run_id in runs] == ["FINISHED"] * 6 + ["KILLED"]
+
+
 def test_other_images_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     """Another host has other files under the same path; its trial is no failed attempt."""
     made = study(tmp_path, plan(SIX))
