@@ -22,6 +22,8 @@ An `InputError` is fatal: it would be the same for every trial, unless the trial
 values caused it. A `RunFailedError` ends one trial and the sweep goes on.
 """
 
+from collections.abc import Iterator
+
 
 class CnnSweepsError(Exception):
     """Base of all; its text is all that the user needs to see."""
@@ -137,3 +139,20 @@ def reason_of(error: BaseException | str) -> str:
     if isinstance(error, str | CnnSweepsError):
         return str(error)
     return f"{type(error).__name__}: {error}"
+
+
+def error_chain(error: BaseException, *, context: bool = False) -> Iterator[BaseException]:
+    """An error and what it was raised from, each once.
+
+    They may be a circle: OmegaConf gives an error itself as its cause in a debugger (OC_CAUSE=1).
+
+    Args:
+        error: the last one.
+        context: whether an error that was being handled counts as well, where no cause is given.
+    """
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and not any(current is each for each in seen):
+        yield current
+        seen.append(current)
+        current = current.__cause__ or (current.__context__ if context else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError
+from cnn_sweeps.errors import CnnSweepsError, StoreError, error_chain
 from cnn_sweeps.text.redact import hidden_in
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def as_store_error(place: object) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _foreign()):
             raise
-        for cause in chain(error):
+        for cause in error_chain(error, context=True):
             if isinstance(cause, KeyboardInterrupt):  # it broke a transaction off
                 raise cause from None
         raise StoreError(f"The tracking store {place} {_plainly(error)}") from error
@@ -103,7 +103,7 @@ def absence(error: BaseException) -> BaseException | None:
     from requests.exceptions import RetryError, Timeout
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    causes = list(chain(error))
+    causes = list(error_chain(error, context=True))
     for (
         cause
     ) in causes:  # first: MLflow answers 503 for whatever its database says, a full disk too
@@ -163,7 +163,7 @@ def _plainly(error: BaseException) -> str:
 
     MLflow wraps the driver's error once or twice, so the whole chain is looked through.
     """
-    causes = list(chain(error))
+    causes = list(error_chain(error, context=True))
     if any("Invalid Host header" in str(cause) for cause in causes):  # against DNS rebinding
         return UNNAMED
     known = next(filter(None, map(_meaning, causes)), None)
@@ -188,16 +188,6 @@ def _meaning(cause: BaseException) -> str | None:
     if isinstance(cause, ModuleNotFoundError):
         return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
     return None
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything that it was raised from."""
-    seen: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and not any(current is each for each in seen):
-        yield current
-        seen.append(current)
-        current = current.__cause__ or current.__context__
 
 
 def said_by(error: BaseException, limit: int = 300) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cnn_sweeps.errors import RunFailedError, StoreError
+from cnn_sweeps.errors import RunFailedError, StoreError, error_chain
 from cnn_sweeps.tracking.address import Address
 from cnn_sweeps.tracking.database import ping
-from cnn_sweeps.tracking.errors import as_store_error, chain
+from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.imports import quiet_mlflow
 
 # Why not exec into the server: it answers only 5 s after it has begun (70 s on a busy machine), so
@@ -73,7 +73,7 @@ def version_of(uri: str, seconds: float) -> str:
     try:
         answer = ask(timeout=seconds, max_retries=0, raise_on_status=False)
     except MlflowException as error:
-        *_, first = chain(error)
+        *_, first = error_chain(error, context=True)
         raise OSError(str(first)) from error
     answer.raise_for_status()
     return str(answer.text).strip()

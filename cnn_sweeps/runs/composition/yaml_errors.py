@@ -1,6 +1,5 @@
 """A YAML file that Hydra cannot read: which file, which line, what is wrong there."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from traceback import walk_tb
@@ -10,7 +9,7 @@ import yaml
 from yaml import MarkedYAMLError
 from yaml.reader import ReaderError
 
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, error_chain
 
 READER = "file_config_source"
 """Hydra's module that opens config files; the path is in its frame, and not in every error."""
@@ -28,7 +27,7 @@ HINTS = {
 
 def explain(error: BaseException) -> str | None:
     """Say which config file cannot be read, and why; None where that is not what failed."""
-    for cause in _chain(error):
+    for cause in error_chain(error):
         if (path := _file_of(cause)) is not None:
             line, problem = _fault(cause, path)
             where = f"{path}, line {line}" if line else str(path)
@@ -56,16 +55,6 @@ def check(hydra: Any) -> None:
         if not isinstance(found, dict | None):
             kind = "a list" if isinstance(found, list) else f"the value {str(found)[:40]!r}"
             raise ConfigError(f"{file} holds {kind}: a config file holds lines of `key: value`.")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes; OmegaConf makes circles of them in a debugger (OC_CAUSE=1)."""
-    seen: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and not any(cause is each for each in seen):
-        yield cause
-        seen.append(cause)
-        cause = cause.__cause__
 
 
 def _file_of(error: BaseException) -> Path | None:
