@@ -64,8 +64,11 @@ def inline_svg(figure: "Figure", name: str, label: str) -> str:
         name: unique on the page, for `id`s.
         label: what it shows, for those who cannot see it.
     """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 -- as above
+
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata=NOTHING)
+    # `savefig` would draw it twice: once to lay it out, which drawing does by itself.
+    FigureCanvasSVG(figure).print_svg(file, metadata=NOTHING)
     element = FILE_ONLY.sub("", file.getvalue().partition("<svg ")[2])
     used = {found[1] for found in REFERENCE.findall(element)}
 
