@@ -68,7 +68,8 @@ def inline_svg(figure: "Figure", name: str, label: str) -> str:
 
     file = io.StringIO()
     # `savefig` would draw it twice: once to lay it out, which drawing does by itself.
-    FigureCanvasSVG(figure).print_svg(file, metadata=NOTHING)
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata=NOTHING)  # type: ignore[no-untyped-call]  # as in `style.png`
     element = FILE_ONLY.sub("", file.getvalue().partition("<svg ")[2])
     used = {found[1] for found in REFERENCE.findall(element)}
 
