@@ -44,7 +44,7 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.stored_studies import address_of, begun_earlier
+from cnn_sweeps.sweeps.study.stored_studies import address_of, as_begun, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.code import digest_here
@@ -109,7 +109,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     swept = what_is_swept(call, typed, exercise=exercise is not None)
     budget = Budget.parse(call.sweeper)
     try:
-        plan = _plan(call, typed, exercise, swept)
+        plan = as_begun(_plan(call, typed, exercise, swept), budget)
         config = _checked(plan, budget)
     except ConfigError as error:
         if not swept.by_default or str(error).startswith(tuple(typed.lines)):

@@ -73,6 +73,43 @@ def test_a_study_that_goes_on_by_itself_is_not_told(in_tmp: Path) -> None:
     assert asked(*typed).notes == ()
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param(("trainer.clip_norm=1", "model.filters=4,8"), id="fixed"),
+        pytest.param(("trainer.clip_norm=1,2",), id="swept"),
+        pytest.param(("model.dense_units=0,8", "model.dropout=0,0.3"), id="one-name"),
+        pytest.param(("trainer.clip_norm=1,2", "hydra.sweeper.study_name=mine"), id="named"),
+        pytest.param(("trainer.clip_norm=1,1.0",), id="one-experiment-now"),
+    ],
+)
+def test_a_study_goes_on_with_the_hashes_it_has(in_tmp: Path, typed: tuple[str, ...]) -> None:
+    """Where an earlier version wrote values as they were typed, the same command does so too."""
+    typed = ("data=digits", "data.limit=300", *typed)
+    earlier = asked(*typed, "rules=1")
+    name = create(earlier)
+    now = asked(*typed)
+    assert address_of(now.plan, now.budget, now.config.tracking).name == name
+    assert (now.plan.spelling, now.notes) == (1, ())
+    assert list(now.plan.distinct_cells()) == list(earlier.plan.distinct_cells())
+
+
+def test_values_of_one_experiment_are_not_swept(in_tmp: Path) -> None:
+    """What an earlier version took for two goes on in its study only."""
+    with pytest.raises(ConfigError, match=r"trainer\.clip_norm makes no difference"):
+        asked("data=digits", "trainer.clip_norm=1,1.0")
+
+
+def test_two_spellings_are_one_trial(in_tmp: Path) -> None:
+    """Of one experiment; a study stores by which rules its workers write values."""
+    made = asked("data=digits", "model.dense_units=0,[],8", "model.dropout=0,0.3")
+    assert len(made.plan.distinct_cells()) == 3
+    create(made)
+    study = SweepStudy.existing(address_of(made.plan, made.budget, made.config.tracking))
+    assert study is not None
+    assert list(study.plan.distinct_cells()) == list(made.plan.distinct_cells())
+
+
 def test_numbers_come_out_of_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the experiment, the settings of the sweep and the seed of its sampler."""
     monkeypatch.setenv("N", "7")

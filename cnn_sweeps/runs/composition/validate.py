@@ -26,6 +26,7 @@ from cnn_sweeps.config.schema import (
     Tracking,
     Trajectory,
 )
+from cnn_sweeps.config.spelling import idle_settings
 from cnn_sweeps.data import Facts
 from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.data.split import refuse_unused
@@ -141,6 +142,20 @@ def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
         _check_tags(config.tracking)
     check(config)
     return config
+
+
+def remarks_of(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """What was typed for a run and has no effect, a sentence each.
+
+    A sweep has it too, where one of its other values is what makes it so.
+
+    Args:
+        values: the plain values of the run.
+        overrides: what was typed.
+    """
+    idle = idle_settings(load({**values, "rules": 1}))
+    keys = dict.fromkeys(text.lstrip("+").partition("=")[0] for text in overrides)
+    return [f"{key} has no effect with {idle[key]}." for key in keys if key in idle]
 
 
 def _check_tags(tracking: Tracking) -> None:

@@ -91,7 +91,7 @@ def _reason(plan: Plan, key: str) -> tuple[str, str]:
     places = [find(tuple(path[: n + 1]), container) for n in range(len(path))]
     for place in places:
         marks = _marks(place.owner, place.key.rpartition(".")[2])
-        if not marks.get("identity", True):
+        if not marks.get("identity", True) and not marks.get("changes"):
             return f"{key} is no part of an experiment", f"one value of {key}."
         if sibling := marks.get("active_if"):
             switch = f"{place.key.rpartition('.')[0]}.{sibling}"
@@ -99,7 +99,7 @@ def _reason(plan: Plan, key: str) -> tuple[str, str]:
                 f"{key} has no effect while {switch} is {_shown(container, switch)}",
                 f"{switch}=VALUE as well, or leave {key} out.",
             )
-    return f"{key} has no effect beside the other settings", f"one value of {key}."
+    return f"{key} makes no difference beside the other settings", f"one value of {key}."
 
 
 def _marks(owner: type | None, name: str) -> Mapping[str, Any]:
