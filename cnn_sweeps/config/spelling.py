@@ -84,7 +84,7 @@ def without_idle(config: Config) -> Config:
 
 
 def idle_settings(config: Config) -> dict[str, str]:
-    """Settings that have no effect beside others, by key, each with the one that makes it so.
+    """Settings that have no effect beside others, by key, each with a sentence that says why.
 
     Args:
         config: as it was typed, under the first of these rules.
@@ -109,7 +109,7 @@ def idle_settings(config: Config) -> dict[str, str]:
     if trainer.schedule.name == "constant":
         constant = "trainer.schedule.name=constant"
         idle |= {f"trainer.schedule.{name}": constant for name in OF_DECAY}
-    return idle
+    return {key: f"{key} has no effect with {reason}." for key, reason in idle.items()}
 
 
 def with_images(config: Config, *, limited: bool, size: tuple[int, int]) -> Config:
