@@ -63,7 +63,9 @@ def in_one_form(config: Config) -> Config:
     """
     if config.rules < ONE_FORM:
         return config
-    return replace(config, model=_network(config.model), trainer=_trainer(config.trainer))
+    model, trainer = _network(config.model), _trainer(config.trainer)
+    is_same = model is config.model and trainer is config.trainer  # as nearly all are
+    return config if is_same else replace(config, model=model, trainer=trainer)
 
 
 def without_idle(config: Config) -> Config:
@@ -73,14 +75,14 @@ def without_idle(config: Config) -> Config:
     """
     if config.rules < ONE_FORM:
         return config
-    schedule, optimizer = config.trainer.schedule, config.trainer.optimizer
-    if schedule.name == "constant":
-        schedule = replace(schedule, **OF_DECAY)
-    if "momentum" not in optimizer.params and optimizer.params.get("nesterov") is True:
-        kept = {name: value for name, value in optimizer.params.items() if name != "nesterov"}
-        optimizer = replace(optimizer, params=kept)
-    trainer = replace(config.trainer, schedule=schedule, optimizer=optimizer)
-    return replace(config, trainer=trainer)
+    trainer = config.trainer
+    schedule, params = trainer.schedule, trainer.optimizer.params
+    if schedule.name == "constant" and (schedule.end_factor or schedule.decay_epochs):
+        trainer = replace(trainer, schedule=replace(schedule, **OF_DECAY))
+    if params.get("nesterov") is True and "momentum" not in params:
+        kept = {name: value for name, value in params.items() if name != "nesterov"}
+        trainer = replace(trainer, optimizer=replace(trainer.optimizer, params=kept))
+    return config if trainer is config.trainer else replace(config, trainer=trainer)
 
 
 def idle_settings(config: Config) -> dict[str, str]:
@@ -142,11 +144,11 @@ def _network(model: Model) -> Model:
 
 def _dense(model: Dense) -> Dense:
     """A network, or what stands behind a backbone, that ends in dense layers."""
-    units = model.dense_units
+    units, idle = model.dense_units, _idle_in(model)
+    changes: dict[str, Any] = {f.name: f.default for f in fields(model) if f.name in idle}
     if not isinstance(units, int) and len(units) < 2:  # noqa: PLR2004 -- a list of one layer
-        model = replace(model, dense_units=units[0] if units else 0)
-    defaults: dict[str, Any] = {each.name: each.default for each in fields(model)}
-    return replace(model, **{name: defaults[name] for name in _idle_in(model)})
+        changes["dense_units"] = units[0] if units else 0
+    return replace(model, **changes) if changes else model
 
 
 def _idle_in(model: DenseHead) -> dict[str, str]:
@@ -166,6 +168,8 @@ def _idle_in(model: DenseHead) -> dict[str, str]:
 
 def _trainer(trainer: TrainerConfig) -> TrainerConfig:
     """A training; what is a parameter of its optimizer as well is read from there."""
+    if not trainer.optimizer.params:
+        return trainer
     params = _params(trainer.optimizer)
     optimizer = replace(trainer.optimizer, params=params, weight_decay=None)
     return replace(trainer, optimizer=optimizer, clip_norm=None)
