@@ -72,7 +72,7 @@ def compose(*overrides: str, **settings: Any) -> Config:
 
     typed = [*_texts(overrides), *_typed(settings)]
     with as_config_error(typed):
-        return config_of(validate.compose(typed))
+        return config_of(validate.compose(typed), typed)
 
 
 def run(*what: Config | str, callbacks: Sequence[Callback] = (), **settings: Any) -> RunResult:
@@ -413,18 +413,26 @@ def plan_fork(name: str, *overrides: str) -> Fork:
         return runs.fork(record, epoch, changes, tracking)
 
 
-def config_of(composed: DictConfig) -> Config:
-    """The checked config of one run from what Hydra composed.
+def config_of(composed: DictConfig, typed: Sequence[str] = ()) -> Config:
+    """The checked config of one run from what Hydra composed; warns of what has no effect.
+
+    Args:
+        composed: the config.
+        typed: the overrides that it was composed with.
 
     Raises:
         ConfigError: a key, a type, a value or a combination is invalid.
     """
     from cnn_sweeps.runs.composition import validate
     from cnn_sweeps.sweeps.comparison.definition import refuse_as_run
+    from cnn_sweeps.text.terminal import speaker
 
     values = validate.plain_values(composed)
     refuse_as_run(values)
-    return validate.make_config(values)
+    config = validate.make_config(values)
+    for remark in validate.remarks_of(values, typed):
+        speaker()(remark)
+    return config
 
 
 def run_in(

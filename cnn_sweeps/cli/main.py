@@ -89,7 +89,7 @@ def app(composed: DictConfig) -> dict[str, float]:
     Returns:
         The run's metrics by name, for a sweeper that optimises one of them.
     """
-    config = config_of(composed)
+    config = config_of(composed, HydraConfig.get().overrides.task)
 
     # After the check, because these import MLflow and TensorFlow; a store that refuses does
     # so before the latter, which takes the longest.
@@ -217,7 +217,8 @@ def _dry_run(composed: DictConfig) -> dict[str, float]:
     from cnn_sweeps.cli import output  # noqa: PLC0415 -- after the check, as in `app`
     from cnn_sweeps.runs.dry_run import describe  # noqa: PLC0415
 
-    output.show_facts(describe(config_of(composed)), output.console())
+    config = config_of(composed, HydraConfig.get().overrides.task)
+    output.show_facts(describe(config), output.console())
     return {}
 
 
@@ -240,7 +241,7 @@ def _show_composed(arguments: list[str]) -> bool:
     composed = validate.compose(
         overrides, name=parsed.config_name or validate.CONFIG_NAME, folder=folder
     )
-    config_of(composed)
+    config_of(composed, overrides)
     if parsed != parser.parse_args(["--cfg", "job", *parsed.overrides]):
         return False
     terminal.say(OmegaConf.to_yaml(composed), end="")

@@ -20,6 +20,7 @@ from cnn_sweeps.config.fields import (
 )
 from cnn_sweeps.config.path import ADAPTER, canonical
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.spelling import in_one_form, without_idle
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.escape import BYTES, NO_TEXT
@@ -33,7 +34,7 @@ MOST_LINES = 4
 
 
 def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
-    """Check plain values (as JSON has them) and freeze them, with phases in their canonical form.
+    """Check plain values (as JSON has them) and freeze them, in their one form.
 
     A text where a number, a truth value or a list of numbers is wanted is read as that, as an
     environment variable (`${oc.env:NAME}`) gives it.
@@ -47,6 +48,14 @@ def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
         ConfigError: with a line or two for each of the first few values that are refused:
             what was given, what is possible, what to type.
     """
+    config = _load_part(container)
+    if not config.trainer.phases:
+        return without_idle(config)
+    return canonical(config, _load_part, without_idle, typed=typed)
+
+
+def _load_part(container: Mapping[str, Any]) -> Config:
+    """Check plain values and freeze them; phases stay as they were typed."""
     _require_given(container)
     for key, value in dotted(container):
         if isinstance(value, str) and BYTES.search(value):
@@ -60,8 +69,7 @@ def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
             container = _with_texts_read(text, wanted - _keys(checked, container))
             checked = _check(container)
     if isinstance(checked, Config):
-        phases = checked.trainer.phases
-        return canonical(checked, load, typed=typed) if phases else checked
+        return in_one_form(checked)
     raise ConfigError(_explain_first(checked, container))
 
 

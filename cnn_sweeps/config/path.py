@@ -56,24 +56,27 @@ class Segment:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def canonical(config: Config, load: Load, *, typed: bool = False) -> Config:
+def canonical(
+    config: Config, load: Load, settle: Callable[[Config], Config], *, typed: bool = False
+) -> Config:
     """The config with its phases in the form that all ways to type them have in common.
 
     Args:
         config: with phases.
         load: checks plain values.
+        settle: leaves out what has no effect in a phase; a later one may take it over.
         typed: whether it was typed just now, and not stored; see `refuse_dropped`.
 
     Raises:
         ConfigError: a phase changes what cannot change, or begins where it cannot.
     """
     held = _without_phases(config)
-    begin, kept = held, []
+    begin, kept = settle(held), []
     for first, changes in _phases(config):
         now = _loaded(held, changes, load, first, typed=typed)
-        difference = _difference(held, now)
+        difference = _difference(settle(held), settle(now))
         if first == 1:
-            begin = now
+            begin = settle(now)
         elif difference:
             kept.append({FIRST: first, **difference})
         held = now

@@ -59,6 +59,20 @@ AUGMENT: Final = (
 )
 """`augment.rules`: what is done to images in training; hashed where RandAugment is on."""
 
+SPELLING: Final = (
+    Rules(
+        number=1,
+        changed="values are hashed as they were typed",
+        kinds=frozenset(),
+    ),
+    Rules(
+        number=2,
+        changed="values that mean the same are written in one way, see `config.spelling`",
+        kinds=frozenset(),
+    ),
+)
+"""`rules`: how values are written that can be typed in several ways; never hashed itself."""
+
 
 def newest_number(known: Sequence[Rules]) -> int:
     """The number that a new experiment gets."""

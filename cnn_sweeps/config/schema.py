@@ -43,7 +43,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from cnn_sweeps.config.rules import AUGMENT, DATA, newest_number
+from cnn_sweeps.config.rules import AUGMENT, DATA, SPELLING, newest_number
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.json import from_text
 
@@ -57,6 +57,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(ge=0, le=100)]
 DataRules = Annotated[int, Field(ge=1, le=newest_number(DATA))]
 AugmentRules = Annotated[int, Field(ge=1, le=newest_number(AUGMENT))]
+SpellingRules = Annotated[int, Field(ge=1, le=newest_number(SPELLING))]
 Resize = Literal["stretch", "crop", "pad"]
 LabelsMode = Literal["as_is", "renumber"]
 Weight = Annotated[float, Field(ge=0)]
@@ -801,3 +802,6 @@ class Config:
     """Start of every random choice in training: weights, order of images, dropout."""
     augment: Augment = added(default=Augment(), neutral=Augment())
     """What is done to the training images at random."""
+    rules: SpellingRules = added(default=newest_number(SPELLING), neutral=1, identity=False)
+    """How values are written that can be typed in several ways; the number says which version of
+    that."""

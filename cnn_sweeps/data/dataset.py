@@ -219,6 +219,7 @@ class Dataset:
         notices: what a person should know of the images and their splits, a sentence each.
         decoded: SHA-256 of the pixels, where `digest` names files; part of the environment.
         white: the value that was taken as white in image files of 16-bit gray.
+        limited: whether `limit` has left out a training image.
     """
 
     name: str
@@ -235,6 +236,7 @@ class Dataset:
     notices: tuple[str, ...] = ()
     decoded: str | None = None
     white: int = DEEPEST
+    limited: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:

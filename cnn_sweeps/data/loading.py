@@ -69,6 +69,7 @@ def divide_content(content: Content, config: Data) -> Dataset:
         rules=max(content.rules, divided.rules),
         decoded=content.decoded,
         white=content.white,
+        limited=config.limit is not None and config.limit < len(content.x_train),
     )
     # What was published is known; only a user's own images are looked at.
     own = tuple(notices_of(dataset)) if rules > 1 else ()

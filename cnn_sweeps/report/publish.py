@@ -15,7 +15,12 @@ from cnn_sweeps.tracking.names import REPORT_FILES, REPORT_OF
 
 PAGE, TEXT = REPORT_FILES
 """Artifacts of a sweep's run."""
-HEAVY = ("cnn_sweeps.sweeps.results.collect", "matplotlib.backends.backend_svg", "jinja2")
+HEAVY = (
+    "cnn_sweeps.sweeps.results.collect",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "jinja2",
+)
 """What a report needs that nothing before it does; it takes a second or two to import."""
 
 

@@ -64,8 +64,12 @@ def inline_svg(figure: "Figure", name: str, label: str) -> str:
         name: unique on the page, for `id`s.
         label: what it shows, for those who cannot see it.
     """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 -- as above
+
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata=NOTHING)
+    # `savefig` would draw it twice: once to lay it out, which drawing does by itself.
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata=NOTHING)  # type: ignore[no-untyped-call]  # as in `style.png`
     element = FILE_ONLY.sub("", file.getvalue().partition("<svg ")[2])
     used = {found[1] for found in REFERENCE.findall(element)}
 

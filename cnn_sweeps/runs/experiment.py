@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import Config
+from cnn_sweeps.config.spelling import with_images
 from cnn_sweeps.data.dataset import Dataset
 from cnn_sweeps.models.names import name_of
 from cnn_sweeps.provenance.identity import Identity, identify
@@ -18,8 +19,8 @@ class Experiment:
     """A config, with what only its images tell.
 
     Attributes:
-        config: with the rules number that made a difference for the images, with weights of
-            classes by their names, and with the digest of pretrained weights.
+        config: without what makes no difference to the images, with the rules number that made
+            one, with weights of classes by their names, and with the digest of pretrained weights.
         dataset: the images.
         identity: the hashes.
         loss_sha256: digest of a user's own loss (`training.own_loss`), which only calling it tells;
@@ -48,6 +49,7 @@ class Experiment:
             RecordError: pretrained weights are not those that are recorded.
         """
         dataset = data.load_cached(config.data)
+        config = with_images(config, limited=dataset.limited, size=dataset.shape[:2])
         config = replace(
             config,
             model=pretrained.resolve_weights(config, dataset.shape, store),

@@ -28,7 +28,7 @@ from cnn_sweeps.sweeps.hydra_call import HydraCall, plain_value
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.effect import refuse_ineffective
+from cnn_sweeps.sweeps.plan.effect import refuse_ineffective, remarks_of
 from cnn_sweeps.sweeps.plan.feasibility import (
     refuse_endless,
     refuse_impossible,
@@ -44,7 +44,7 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
-from cnn_sweeps.sweeps.study.stored_studies import address_of, begun_earlier
+from cnn_sweeps.sweeps.study.stored_studies import address_of, as_begun, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
 from cnn_sweeps.sweeps.workers.code import digest_here
@@ -109,7 +109,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
     swept = what_is_swept(call, typed, exercise=exercise is not None)
     budget = Budget.parse(call.sweeper)
     try:
-        plan = _plan(call, typed, exercise, swept)
+        plan = as_begun(_plan(call, typed, exercise, swept), budget)
         config = _checked(plan, budget)
     except ConfigError as error:
         if not swept.by_default or str(error).startswith(tuple(typed.lines)):
@@ -127,7 +127,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
             "leave one of them out."
         )
     earlier = begun_earlier(plan, budget, config.tracking)
-    notes = (*swept.notes, *([earlier] if earlier else []))
+    notes = (*swept.notes, *remarks_of(plan), *([earlier] if earlier else []))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)
 
 

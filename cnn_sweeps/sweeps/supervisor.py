@@ -39,6 +39,10 @@ LOOK = 5.0
 """Seconds between two looks for trials whose worker has died and that nobody has reported."""
 NEWS = 1.0
 """Seconds between two looks for trials that workers elsewhere have ended."""
+MOST = 2
+"""So many trials have ended for each that has not: the best of them is likely to stay it."""
+FEW = 6
+"""So many trials for each worker are few: they take about as long as scoring the best."""
 
 
 class WorkerGroup(Protocol):
@@ -171,7 +175,8 @@ class Supervisor:
         ended: the trials whose end was shown.
         seats: how many workers there are when all have something to do; 0 where nobody knows.
         others: whether trials that workers elsewhere have ended are shown as well.
-        spare: called again and again while fewer are there, since no trial is left for them.
+        spare: called again and again while fewer are there, since no trial is left for them; before
+            that after each trial, once most have ended and few are left.
         steers: whether it looks all the time at how often it was asked to stop; not where this
             process trains.
     """
@@ -188,6 +193,7 @@ class Supervisor:
     steers: bool = True
     others: bool = True
     _heard: float = field(default=0.0, init=False)
+    _counted: int = field(default=0, init=False)
     _heeded: int = field(default=0, init=False)
     _asked_at: float = field(default=0.0, init=False)
     _looked: float = field(default=0.0, init=False)
@@ -263,9 +269,20 @@ class Supervisor:
         return counts.running == 0 and not self._waiting()
 
     def _has_spare(self, workers: WorkerGroup, interrupts: Interrupts) -> bool:
-        """Whether a worker has left since no trial waits, while others still train."""
-        left = 0 < len(workers.pids) < self.seats
-        return left and not interrupts.asked() and not self._waiting()
+        """Whether a worker has left since no trial waits, or soon will, while others train."""
+        if not 0 < len(workers.pids) <= self.seats or interrupts.asked():
+            return False
+        left = len(workers.pids) < self.seats and not self._waiting()
+        return left or self._few_are_left()
+
+    def _few_are_left(self) -> bool:
+        """Whether a trial has ended since the last call, and few are left of many."""
+        before, self._counted = self._counted, len(self.ended)
+        if self._counted == before:
+            return False
+        counts = self.study.counts()
+        left = counts.total - counts.finished
+        return left <= min(FEW * self.seats, counts.finished // MOST)
 
     def _wanted(self, interrupts: Interrupts) -> bool:
         """Whether a trial waits for a worker, and nobody has asked to stop."""

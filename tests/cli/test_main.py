@@ -36,6 +36,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         pytest.param(["modle=cnn"], "Did you mean model?", id="group"),
         pytest.param(["model=cmn"], "Did you mean model=cnn?", id="option"),
         pytest.param(["+model.own=1"], "model.own: there is no such key", id="added-key"),
+        pytest.param(
+            ["data=digits", "hydra.run.dir=/dev/null/runs"],
+            "/dev/null/runs cannot be made or written",
+            id="folder of Hydra",
+        ),
         pytest.param(["model.conv_blocks=4"], "At most 3 blocks fit", id="geometry"),
         pytest.param(["data.validation_fraction=1.5"], "from 0 below 1", id="fraction"),
         pytest.param(["trainer.stop_at_loss=-1"], "a number from 0 or null", id="threshold"),

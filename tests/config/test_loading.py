@@ -171,7 +171,7 @@ def test_one_value_for_a_group_is_refused_with_its_keys(
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "lion"])
-@pytest.mark.parametrize("value", [0, 0.01])
+@pytest.mark.parametrize("value", [1, 0.01])
 def test_weight_decay_is_one_value_with_one_hash(name: str, value: float) -> None:
     """Typed as a key of its own or among the params, it is one experiment."""
     key, param = (

@@ -133,7 +133,7 @@ def test_a_parameter_is_added_and_a_mapping_replaces() -> None:
     sgd = {"optimizer": {"name": "sgd", "params": {"momentum": 0.9}}}
     for changes, params in (
         ({"optimizer.params.nesterov": True}, {"momentum": 0.9, "nesterov": True}),
-        ({"optimizer.params": {"nesterov": True}}, {"nesterov": True}),
+        ({"optimizer.params": {"clipvalue": 0.5}}, {"clipvalue": 0.5}),
         ({"optimizer.params": {}}, {}),
     ):
         later = segments(path({"first": 5, **changes}, **sgd))[-1]

@@ -13,6 +13,8 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 
 SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "hydra.sweeper.study_name=mine")
 
+STOPPING = "trainer.early_stopping"
+
 
 def asked(*typed: str) -> SweepRequest:
     """The sweep that is typed, checked."""
@@ -71,6 +73,75 @@ def test_a_study_that_goes_on_by_itself_is_not_told(in_tmp: Path) -> None:
     typed = ("data=digits", "data.limit=300", "model.filters=4,8")
     create(asked(*typed, "data.rules=1"))
     assert asked(*typed).notes == ()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param(("trainer.clip_norm=1", "model.filters=4,8"), id="fixed"),
+        pytest.param(("trainer.clip_norm=1,2",), id="swept"),
+        pytest.param(("model.dense_units=0,8", "model.dropout=0,0.3"), id="one-name"),
+        pytest.param(("trainer.clip_norm=1,2", "hydra.sweeper.study_name=mine"), id="named"),
+        pytest.param(("trainer.clip_norm=1,1.0",), id="one-experiment-now"),
+    ],
+)
+def test_a_study_goes_on_with_the_hashes_it_has(in_tmp: Path, typed: tuple[str, ...]) -> None:
+    """Where an earlier version wrote values as they were typed, the same command does so too."""
+    typed = ("data=digits", "data.limit=300", *typed)
+    earlier = asked(*typed, "rules=1")
+    name = create(earlier)
+    now = asked(*typed)
+    assert address_of(now.plan, now.budget, now.config.tracking).name == name
+    assert (now.plan.spelling, now.notes) == (1, ())
+    assert list(now.plan.distinct_cells()) == list(earlier.plan.distinct_cells())
+
+
+def test_values_of_one_experiment_are_not_swept(in_tmp: Path) -> None:
+    """What an earlier version took for two goes on in its study only."""
+    with pytest.raises(ConfigError, match=r"trainer\.clip_norm makes no difference"):
+        asked("data=digits", "trainer.clip_norm=1,1.0")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        pytest.param(
+            ("model.filters=4,8", f"{STOPPING}.min_delta=0.1"),
+            (f"{STOPPING}.min_delta has no effect with {STOPPING}.patience=null.",),
+            id="on-none",
+        ),
+        pytest.param(
+            (f"{STOPPING}.patience=null,2", f"{STOPPING}.min_delta=0.1"),
+            (),
+            id="on-one",
+        ),
+        pytest.param(
+            ("model.dense_units=0,8", "model.conv_blocks=0,1", "model.activation=elu"),
+            (),
+            id="on-all-but-one",
+        ),
+        pytest.param(
+            ("model=dnn,cnn", "model.dense_units=0", "model.dropout=0.2", "model.activation=elu"),
+            ("model.dropout has no effect with model.dense_units=0.",),
+            id="in-two-networks",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_on_any_trial_is_told(
+    in_tmp: Path, typed: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    """Above the table of the sweep, and by a dry run."""
+    assert asked("data=digits", *typed).notes == told
+
+
+def test_two_spellings_are_one_trial(in_tmp: Path) -> None:
+    """Of one experiment; a study stores by which rules its workers write values."""
+    made = asked("data=digits", "model.dense_units=0,[],8", "model.dropout=0,0.3")
+    assert len(made.plan.distinct_cells()) == 3
+    create(made)
+    study = SweepStudy.existing(address_of(made.plan, made.budget, made.config.tracking))
+    assert study is not None
+    assert list(study.plan.distinct_cells()) == list(made.plan.distinct_cells())
 
 
 def test_numbers_come_out_of_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -162,12 +163,16 @@ def _parquet(path: Path) -> Table:
         raise DataError(f"{path} is no Parquet file, or is damaged ({reason}).") from error
     return Table(
         path=path,
-        columns={
-            name: ["" if value is None or str(value) == "nan" else str(value) for value in values]
-            for name, values in columns.items()
-        },
+        columns={name: [_text(value) for value in values] for name, values in columns.items()},
         rows=range(HEAD, HEAD + read.num_rows),
     )
+
+
+def _text(value: Any) -> str:
+    """A value of Parquet as CSV has it: text without blanks around it, or none."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="backslashreplace")
+    return "" if value is None or str(value) == "nan" else str(value).strip()
 
 
 def _column(config: TableData, table: Table, role: str) -> Sequence[str] | None:

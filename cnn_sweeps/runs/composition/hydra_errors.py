@@ -26,6 +26,8 @@ NO_MAPPING = re.compile(r"primary config '(.*)' must be a DictConfig")
 """What Hydra says of a primary config that is a list."""
 RAISED = "raised while composing config:"
 """What Hydra puts between the name of a file and what is wrong in it."""
+HYDRA, OURS = "hydra", "cnn_sweeps"
+"""Packages that an error may come from."""
 
 
 @contextmanager
@@ -67,8 +69,13 @@ def refusal_of(
     if isinstance(error, HydraException | OmegaConfBaseException):
         several = None if sweep else several_values(typed)
         return several or explain(error, typed, commands)
-    if isinstance(error, ValueError | TypeError) and raised_by_hydra(error):
+    if isinstance(error, ValueError | TypeError) and _raised_by_hydra(error):
         return explain_value(typed, error, commands)
+    if isinstance(error, OSError) and error.filename and _asked_by_hydra(error):
+        return (
+            f"{error.filename} cannot be made or written: {error.strerror}.\n"
+            "  Type another folder for hydra.run.dir, hydra.sweep.dir or Hydra's log."
+        )
     return None
 
 
@@ -132,10 +139,20 @@ def _is_typed_list(override: Override) -> bool:
     return isinstance(value, ChoiceSweep) and value.simple_form
 
 
-def raised_by_hydra(error: Exception) -> bool:
+def _raised_by_hydra(error: Exception) -> bool:
     """Whether Hydra itself raised an error that is none of its own types."""
-    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
-    return bool(modules) and modules[-1].startswith("hydra.")
+    return _modules(error)[-1:] == [HYDRA]
+
+
+def _asked_by_hydra(error: Exception) -> bool:
+    """Whether it was Hydra, and nobody whom it called, that asked for what went wrong."""
+    return [name for name in _modules(error) if name in (HYDRA, OURS)][-1:] == [HYDRA]
+
+
+def _modules(error: Exception) -> list[str]:
+    """The packages that an error came through, the one that raised it last."""
+    names = (str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__))
+    return [name.partition(".")[0] for name in names]
 
 
 def explain_value(arguments: Sequence[str], error: Exception, commands: Iterable[str] = ()) -> str:

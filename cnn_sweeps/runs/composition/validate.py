@@ -26,6 +26,7 @@ from cnn_sweeps.config.schema import (
     Tracking,
     Trajectory,
 )
+from cnn_sweeps.config.spelling import idle_settings
 from cnn_sweeps.data import Facts
 from cnn_sweeps.data.files import checked_home
 from cnn_sweeps.data.split import refuse_unused
@@ -141,6 +142,22 @@ def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
         _check_tags(config.tracking)
     check(config)
     return config
+
+
+def remarks_of(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """What was typed for a run and has no effect, a sentence each.
+
+    Args:
+        values: the plain values of the run.
+        overrides: what was typed.
+    """
+    idle = idle_settings(load({**values, "rules": 1}))
+    return [idle[key] for key in keys_typed(overrides) if key in idle]
+
+
+def keys_typed(overrides: Sequence[str]) -> list[str]:
+    """The keys of overrides, each once."""
+    return list(dict.fromkeys(text.lstrip("+").partition("=")[0] for text in overrides))
 
 
 def _check_tags(tracking: Tracking) -> None:

@@ -22,7 +22,7 @@ STANDARD = ("val_accuracy", "test_accuracy", "trainable_params", "train_seconds"
 """Metrics that are shown beside the one that ranks, where a run has them."""
 NO_SETTINGS = frozenset(
     {
-        *("data.root", "data.download"),
+        *("data.root", "data.download", "rules"),
         *("trainer.threads", "trainer.deterministic", "trainer.steps_per_execution"),
         *("trainer.progress", "trainer.metrics"),
         *("trainer.optimizer.weight_decay", "trainer.clip_norm"),  # they are among the params

@@ -74,6 +74,18 @@ class Plan:
         }
         return replace(self, base_config=replace(self.base_config, bases=bases)).unchecked()
 
+    @property
+    def spelling(self) -> int:
+        """The `rules` by which values are written that can be typed in several ways."""
+        return min(int(base.get("rules", 1)) for base in self.base_config.bases.values())
+
+    def spelt(self, number: int) -> "Plan":
+        """The same, its values written by these `rules`."""
+        bases = {
+            choice: base | {"rules": number} for choice, base in self.base_config.bases.items()
+        }
+        return replace(self, base_config=replace(self.base_config, bases=bases))
+
     def logged_to(self, tracking: Mapping[str, str]) -> "Plan":
         """The same, whose runs are reached by another `tracking.uri` or `tracking.dir`."""
         bases = {

@@ -1,9 +1,10 @@
 """The leader of a search, scored while the last trials still train.
 
-A worker that finds no trial leaves a core free. The best trial so far is then loaded, scored on the
-test split and drawn in a process of its own, which logs nothing before the search is over: a search
-must not see the test split, and the leader may still be beaten. Then the process is ended, and
-the next leader is taken.
+After the last trial all cores but one would be idle meanwhile, and the workers end at about the
+same time: the longest trajectories go first. So the best trial is loaded, scored on the test split
+and drawn once most trials have ended and few are left, in a process of its own. It logs nothing
+before the search is over: a search must not see the test split, and the leader may still be beaten.
+Then the process is ended, and the next leader is taken.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,11 @@ from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
+from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance import devices
+from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES
 from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.results.test_scores import Unscored
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -23,7 +27,8 @@ from cnn_sweeps.tracking import Store
 class EarlyScore:
     """The leader of one search on its way to the test split; a context manager.
 
-    Where there are GPUs, several objectives or an exercise it does nothing.
+    Where there are GPUs, several objectives or an exercise it does nothing; nor where seconds are
+    the objective, which another process would make longer, or memory is short.
     """
 
     def __init__(self, study: SweepStudy, store: Store, begun: Callable[[], None]) -> None:
@@ -49,7 +54,8 @@ class EarlyScore:
         if finished == self._finished:
             return
         self._finished, plan = finished, self._study.plan
-        if plan.exercise is not None or len(plan.objectives.names) > 1 or devices.seats():
+        several = len(plan.objectives.names) > 1 or plan.exercise is not None
+        if several or plan.objectives.are_timed or devices.seats() or _memory_is_short():
             return
         with suppress(StoreError, OSError):  # it is only early: the winner is scored all the same
             self._score(test_scores.unscored(self._study, self._store)[1])
@@ -62,9 +68,10 @@ class EarlyScore:
         there, self._gate = forkserver.CONTEXT.Pipe(duplex=False)
         self._process.callback(self._gate.close)
         self._begun()
+        asked = (tracking, leaders[0], HandedOver.kept(), there)
         with there:
             self._answer = self._process.enter_context(
-                forkserver.asked(test_scores.score_if_it_wins, tracking, leaders[0], there)
+                forkserver.asked(test_scores.score_if_it_wins, *asked)
             )
         self._leader = leaders[0]
 
@@ -78,3 +85,9 @@ class EarlyScore:
             return {}
         answer = self._answer()
         return answer if isinstance(answer, dict) else {}
+
+
+def _memory_is_short() -> bool:
+    """Whether one more process might take the memory of a worker."""
+    free = free_memory.free_bytes()
+    return free is not None and free < WORKER_BYTES

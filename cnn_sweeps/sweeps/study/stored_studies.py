@@ -9,7 +9,7 @@ import optuna
 from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.files import absolute
-from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.errors import InputError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.journal import SUFFIX
@@ -34,6 +34,23 @@ def address_of(plan: Plan, budget: Budget, tracking: Tracking) -> StudyAddress:
     name = budget.study_name or default_name(tracking.experiment, plan)
     file = studies_of(tracking) / f"{name}{SUFFIX}"
     return StudyAddress(storage=budget.storage or str(file), name=name)
+
+
+def as_begun(plan: Plan, budget: Budget) -> Plan:
+    """The plan, its values written as they are in its study, where an earlier version began it.
+
+    Other hashes would be other experiments: it would begin anew.
+    """
+    try:
+        tracking = plan.first.tracking
+    except InputError:  # which is told when the plan is checked
+        return plan
+    for number in range(plan.spelling, 0, -1):
+        asked = plan.spelt(number)
+        known = SweepStudy.existing(address_of(asked, budget, tracking), checked=False)
+        if known is not None:
+            return plan.spelt(min(number, known.plan.spelling))
+    return plan
 
 
 def begun_earlier(plan: Plan, budget: Budget, tracking: Tracking) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,22 @@ def test_each_form_gives_the_same_images(
     assert (data.name, data.class_names, data.shape) == ("table", ("a", "b"), (28, 28, 3))
     assert data.digest == load(write(rows())).digest
     assert data.rules == 2
+
+
+@pytest.mark.parametrize(
+    "as_stored", [lambda text: f" {text} ", str.encode], ids=["blanks", "bytes"]
+)
+def test_parquet_has_the_text_of_csv(
+    write: Callable[..., TableData], as_stored: Callable[[str], Any]
+) -> None:
+    """Blanks around a value are no part of it, and bytes are text."""
+    table = [{name: as_stored(value) for name, value in row.items()} for row in rows()]
+    data = load(write(table, suffix=".parquet"))
+    assert data.class_names == ("a", "b")
+    assert data.digest == load(write(rows())).digest
+    blank = write([{**table[0], "label": as_stored("  ")}, *table[1:]], suffix=".parquet")
+    with pytest.raises(DataError, match=r"has no label; fill it in"):
+        load(blank)
 
 
 def test_groups_are_never_divided(write: Callable[..., TableData]) -> None:

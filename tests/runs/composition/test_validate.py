@@ -5,9 +5,18 @@ from typing import Any
 import pytest
 from configs import values
 
+import cnn_sweeps as cs
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.errors import ConfigError
-from cnn_sweeps.runs.composition.validate import make_config, text_behind
+from cnn_sweeps.runs.composition.validate import (
+    compose,
+    make_config,
+    plain_values,
+    remarks_of,
+    text_behind,
+)
+
+STOPPING = "trainer.early_stopping"
 
 
 @pytest.mark.parametrize(
@@ -35,6 +44,65 @@ def test_what_does_nothing_is_refused_when_it_is_typed(groups: dict[str, Any], s
         make_config(values(**groups))
     assert said in str(refused.value)
     assert make_config(values(**groups), typed=False) == load(values(**groups))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        pytest.param(
+            ("trainer.early_stopping.min_delta=0.1",),
+            [f"{STOPPING}.min_delta has no effect with {STOPPING}.patience=null."],
+            id="no patience",
+        ),
+        pytest.param(
+            ("augment.magnitude=0.9", "model=dnn", "model.dense_units=[]", "model.activation=elu"),
+            ["augment.magnitude has no effect with augment.randaugment=0.",
+             "model.activation has no effect with model.dense_units=0."],
+            id="in two groups",
+        ),
+        pytest.param(
+            ("trainer.schedule.end_factor=0.1", "trainer.schedule.drop_factor=0.5"),
+            [f"trainer.schedule.{name} has no effect with trainer.schedule.name=constant."
+             for name in ("end_factor", "drop_factor")],
+            id="constant",
+        ),
+        pytest.param(
+            ("model.pooling=none", "model.pool_size=3", "model.conv_blocks=1"),
+            ["model.pool_size has no effect with model.pooling=none."],
+            id="no pooling",
+        ),
+        pytest.param(
+            ("model.conv_blocks=0", "model.batch_norm=true", "model.kernel_size=5"),
+            ["model.batch_norm has no effect with model.conv_blocks=0.",
+             "model.kernel_size has no effect with model.conv_blocks=0."],
+            id="no convolution",
+        ),
+        pytest.param(
+            ("model=pretrained", "model.weights=null", "model.head.batch_norm=true"),
+            ["model.head.batch_norm has no effect with model.head.dense_units=0."],
+            id="head",
+        ),
+        pytest.param(
+            ("trainer.schedule.name=cosine", "trainer.schedule.end_factor=0.1",
+             "model.dropout=0.3", "trainer.early_stopping.patience=2",
+             "trainer.early_stopping.min_delta=0.1", "augment=randaugment"),
+            [],
+            id="all have one",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_typed_without_effect_is_told(typed: tuple[str, ...], said: list[str]) -> None:
+    """And not what a file of a config group brings along."""
+    assert remarks_of(plain_values(compose([*typed])), typed) == said
+    assert remarks_of(plain_values(compose([*typed])), ()) == []
+
+
+def test_a_notebook_is_warned() -> None:
+    """As the terminal is."""
+    with pytest.warns(
+        UserWarning, match=r"^model\.dropout has no effect with model\.dense_units=0"
+    ):
+        cs.compose("data=digits", model__dense_units=0, model__dropout=0.3)
 
 
 def test_what_has_an_effect_is_taken() -> None:

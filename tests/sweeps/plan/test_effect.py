@@ -28,7 +28,7 @@ PATIENCE = "trainer.early_stopping.patience"
         ),
         pytest.param({"trainer.threads": "1,2"}, r"threads is no part", id="threads"),
         pytest.param({"trajectory.reuse": "true,false"}, r"reuse is no part", id="trajectory"),
-        pytest.param({"data.rules": "1,2"}, r"data\.rules has no effect beside", id="rules"),
+        pytest.param({"data.rules": "1,2"}, r"data\.rules makes no difference beside", id="rules"),
         pytest.param(
             {DELTA: "interval(0.0,0.1)"},
             rf"has no effect while {PATIENCE} is null.*\n  Type {PATIENCE}=VALUE",

@@ -12,7 +12,10 @@ from configs import values
 from plans import plan
 
 from cnn_sweeps.config.loading import load
+from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.runs.run import TrialContext, run
+from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES
 from cnn_sweeps.sweeps.results import early_score, test_scores
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
 from cnn_sweeps.sweeps.results.test_scores import Unscored, score_if_it_wins
@@ -31,7 +34,7 @@ def test_a_trial_is_logged_as_scored_if_it_wins(home: Store, *, wins: bool) -> N
         gate.send(True)
     gate.close()
     leader = Unscored(trial=0, run_id=run_id, config=config, best=True)
-    tests = score_if_it_wins(asked.tracking, leader, there)
+    tests = score_if_it_wins(asked.tracking, leader, HandedOver({}), there)
     assert sorted(tests) == (["test_accuracy", "test_loss"] if wins else [])
     assert {name: home.get(run_id).metrics.get(name) for name in tests} == tests
     if not wins:
@@ -47,7 +50,7 @@ class Scoring:
         self.leaders: list[Unscored] = []
 
     @contextmanager
-    def asked(self, _: Any, __: Any, leader: Unscored, gate: Connection) -> Iterator[Any]:
+    def asked(self, _: Any, __: Any, leader: Unscored, ___: Any, gate: Connection) -> Iterator[Any]:
         """Score at once, and answer when told that the leader has won."""
         self.begun.append(leader.trial)
         with Connection(os.dup(gate.fileno()), writable=False) as kept:
@@ -60,6 +63,7 @@ def scoring(monkeypatch: pytest.MonkeyPatch) -> Scoring:
     """Processes that are none, and leaders that a test sets."""
     made = Scoring()
     monkeypatch.setattr(early_score.forkserver, "asked", made.asked)
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: None)
     monkeypatch.setattr(test_scores, "unscored", lambda *_: ({}, made.leaders))
     return made
 
@@ -104,11 +108,35 @@ def test_the_leader_is_scored_once_and_its_process_ended_when_it_is_beaten(
     assert imported == ["report", "report"]
 
 
-def test_nobody_leads_where_there_are_several_objectives(scoring: Scoring) -> None:
-    """Each trial of the front is scored, and which they are is known at the end."""
-    objectives = {"val_accuracy": "maximize", "train_seconds": "minimize"}
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        # Each trial of the front is scored, and which they are is known at the end.
+        pytest.param({"val_accuracy": "maximize", "train_seconds": "minimize"}, id="several"),
+        # Whatever else is computed meanwhile takes a part of what is measured.
+        pytest.param({"train_seconds": "minimize"}, id="seconds"),
+    ],
+)
+def test_nobody_is_scored_early_for_such_objectives(
+    scoring: Scoring, objectives: dict[str, str]
+) -> None:
+    """The winners are scored when the search is over."""
     study: Any = Counted(objectives=objectives)
     with EarlyScore(study, None, lambda: None) as early:  # type: ignore[arg-type]
         looked(scoring, early, 1)
         assert early.of(leader(1)) == {}
     assert scoring.begun == []
+
+
+def test_nobody_is_scored_early_while_memory_is_short(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers need what is left of it."""
+    free = iter([WORKER_BYTES - 1, WORKER_BYTES])
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: next(free))
+    study: Any = Counted()
+    with EarlyScore(study, None, lambda: None) as early:  # type: ignore[arg-type]
+        looked(scoring, early, 1)
+        assert scoring.begun == []
+        looked(scoring, early, 2)
+    assert scoring.begun == [2]

@@ -1,0 +1,197 @@
+"""One way to write each value, so that one experiment has one hash, however it was typed.
+
+`clip_norm=1` and `clip_norm=1.0` are one number, `dense_units=[128]` and `dense_units=128` one
+layer, `momentum=0` is what Keras does without it, and dropout does nothing where there is no hidden
+layer. From the rules number 2 on (`config.rules.SPELLING`) a config holds the form that is written
+here; one that was stored under number 1 stays as it was typed, with the hash that it has.
+
+What a hash leaves out by a mark of its field (`config.schema.active_if`) needs no form here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Final, TypeVar
+
+from cnn_sweeps.config.fields import active, typed
+from cnn_sweeps.config.schema import (
+    OWN,
+    CnnModel,
+    Config,
+    DenseHead,
+    DnnModel,
+    Head,
+    Model,
+    Optimizer,
+    PretrainedModel,
+    TrainerConfig,
+    spelt_out,
+)
+
+Dense = TypeVar("Dense", bound=DenseHead)
+
+ONE_FORM: Final = 2
+"""The first rules number under which there is one form."""
+COUNTS: Final = frozenset({"gradient_accumulation_steps"})
+"""Parameters of optimizers that are whole numbers."""
+DECAY: Final = "weight_decay"
+MOST: Final = 2**53
+"""Whole numbers below this are all fractions as well."""
+ADAM: Final = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "adam": {**ADAM, "amsgrad": False, "weight_decay": 0.0},
+    "adamw": {**ADAM, "amsgrad": False, "weight_decay": 0.004},
+    "nadam": {**ADAM, "weight_decay": 0.0},
+    "adamax": {**ADAM, "weight_decay": 0.0},
+    "rmsprop": {
+        **{"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7},
+        **{"centered": False, "weight_decay": 0.0},
+    },
+    "sgd": {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
+    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7, "weight_decay": 0.0},
+    "lion": {"beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.0},
+}
+"""What Keras does where a parameter of an optimizer is left out."""
+
+OF_DECAY: Final[Mapping[str, Any]] = {"decay_epochs": None, "end_factor": 0.0}
+"""Fields of a schedule that goes to an end value, as they are without one."""
+
+
+def in_one_form(config: Config) -> Config:
+    """The config with each value in the one form that all ways to type it have in common.
+
+    Phases are left as they are: they are made of configs in this form (`config.path.canonical`).
+    """
+    if config.rules < ONE_FORM:
+        return config
+    model, trainer = _network(config.model), _trainer(config.trainer)
+    is_same = model is config.model and trainer is config.trainer  # as nearly all are
+    return config if is_same else replace(config, model=model, trainer=trainer)
+
+
+def without_idle(config: Config) -> Config:
+    """The config without settings of a decay or a momentum that it has not.
+
+    A later phase that has it takes them over: see `config.path.canonical`.
+    """
+    if config.rules < ONE_FORM:
+        return config
+    trainer = config.trainer
+    schedule, params = trainer.schedule, trainer.optimizer.params
+    if schedule.name == "constant" and (schedule.end_factor or schedule.decay_epochs):
+        trainer = replace(trainer, schedule=replace(schedule, **OF_DECAY))
+    if params.get("nesterov") is True and "momentum" not in params:
+        kept = {name: value for name, value in params.items() if name != "nesterov"}
+        trainer = replace(trainer, optimizer=replace(trainer.optimizer, params=kept))
+    return config if trainer is config.trainer else replace(config, trainer=trainer)
+
+
+def idle_settings(config: Config) -> dict[str, str]:
+    """Settings that have no effect beside others, by key, each with a sentence that says why.
+
+    Args:
+        config: as it was typed, under the first of these rules.
+    """
+    model, trainer = config.model, config.trainer
+    groups: dict[str, Any] = {
+        "model": model,
+        "trainer.schedule": trainer.schedule,
+        "trainer.early_stopping": trainer.early_stopping,
+        "augment": config.augment,
+    }
+    if isinstance(model, PretrainedModel):
+        groups["model.head"] = model.head
+    idle: dict[str, str] = {}
+    for group, owner in groups.items():
+        why = _idle_in(owner) if isinstance(owner, DenseHead) else {}
+        for each in fields(owner):
+            if not active(owner, each):
+                other = each.metadata.get("active_if", "name")
+                why[each.name] = typed(other, getattr(owner, other))
+        idle |= {f"{group}.{name}": f"{group}.{reason}" for name, reason in why.items()}
+    if trainer.schedule.name == "constant":
+        constant = "trainer.schedule.name=constant"
+        idle |= {f"trainer.schedule.{name}": constant for name in OF_DECAY}
+    return {key: f"{key} has no effect with {reason}." for key, reason in idle.items()}
+
+
+def with_images(config: Config, *, limited: bool, size: tuple[int, int]) -> Config:
+    """The config without what makes no difference to the images at hand.
+
+    Args:
+        config: in one form, as far as that is known without them.
+        limited: whether its limit leaves out any of them.
+        size: their height and width.
+    """
+    if config.rules < ONE_FORM:
+        return config
+    if not limited:
+        config = replace(config, data=replace(config.data, limit=None))
+    if isinstance(config.model, PretrainedModel) and config.model.input_size == size:
+        config = replace(config, model=replace(config.model, input_size=None))
+    return config
+
+
+def _network(model: Model) -> Model:
+    if isinstance(model, DnnModel | CnnModel):
+        return _dense(model)
+    if not isinstance(model, PretrainedModel):
+        return model
+    backbone, own = model.backbone, model.network
+    if isinstance(own, DenseHead):
+        backbone = spelt_out(OWN.dump_python(_dense(own), mode="json"))
+    return replace(model, backbone=backbone, head=_dense(model.head))
+
+
+def _dense(model: Dense) -> Dense:
+    """A network, or what stands behind a backbone, that ends in dense layers."""
+    units, idle = model.dense_units, _idle_in(model)
+    changes: dict[str, Any] = {f.name: f.default for f in fields(model) if f.name in idle}
+    if not isinstance(units, int) and len(units) < 2:  # noqa: PLR2004 -- a list of one layer
+        changes["dense_units"] = units[0] if units else 0
+    return replace(model, **changes) if changes else model
+
+
+def _idle_in(model: DenseHead) -> dict[str, str]:
+    """Fields that have no effect in such a network, each with what makes it so."""
+    idle: dict[str, str] = {}
+    none = "dense_units=0"
+    convolves = isinstance(model, CnnModel) and model.conv_blocks > 0
+    if not model.dense_units:
+        idle |= {} if isinstance(model, Head) else {"dropout": none}
+        idle |= {} if convolves else {"activation": none}
+        idle |= {} if isinstance(model, CnnModel) else {"batch_norm": none}
+    if isinstance(model, CnnModel):
+        idle |= {} if convolves else {"batch_norm": "conv_blocks=0"}
+        idle |= {"pool_size": "pooling=none"} if model.pooling == "none" else {}
+    return idle
+
+
+def _trainer(trainer: TrainerConfig) -> TrainerConfig:
+    """A training; what is a parameter of its optimizer as well is read from there."""
+    if not trainer.optimizer.params:
+        return trainer
+    params = _params(trainer.optimizer)
+    optimizer = replace(trainer.optimizer, params=params, weight_decay=None)
+    return replace(trainer, optimizer=optimizer, clip_norm=None)
+
+
+def _params(optimizer: Optimizer) -> dict[str, Any]:
+    """The parameters that differ from what Keras does without them, each number in one form.
+
+    What is no value for a parameter stays, to be refused (`training.optimizers.check`).
+    """
+    defaults = PARAMS[optimizer.name]
+    params = {}
+    for name, given in optimizer.params.items():
+        default = defaults.get(name)
+        value = given if isinstance(default, bool) or name in COUNTS else _fraction(given)
+        is_off = value is None and name == DECAY and default == 0
+        if not is_off and (value != default or type(value) is not type(default)):
+            params[name] = value
+    return params
+
+
+def _fraction(value: Any) -> Any:
+    """A number as Keras reads it; one that no fraction can hold is left to be refused."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and abs(value) < MOST else value
