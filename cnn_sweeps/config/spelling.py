@@ -73,9 +73,9 @@ def in_one_form(config: Config) -> Config:
     """
     if config.rules < ONE_FORM:
         return config
-    return replace(
-        config, model=network_in_one_form(config.model), trainer=_trainer(config.trainer)
-    )
+    model, trainer = network_in_one_form(config.model), _trainer(config.trainer)
+    is_same = model is config.model and trainer is config.trainer  # as nearly all are
+    return config if is_same else replace(config, model=model, trainer=trainer)
 
 
 def without_idle(config: Config) -> Config:
@@ -85,18 +85,21 @@ def without_idle(config: Config) -> Config:
     """
     if config.rules < ONE_FORM:
         return config
-    schedule, optimizer = _acting(config.trainer.schedule), config.trainer.optimizer
-    if schedule.name == "constant":
+    trainer, augment = config.trainer, _acting(config.augment)
+    schedule, optimizer = _acting(trainer.schedule), trainer.optimizer
+    if schedule.name == "constant" and (schedule.end_factor or schedule.decay_epochs):
         schedule = replace(schedule, **OF_DECAY)
     if _is_nesterov_idle(optimizer):
         kept = {name: value for name, value in optimizer.params.items() if name != "nesterov"}
         optimizer = replace(optimizer, params=kept)
-    trainer = replace(config.trainer, schedule=schedule, optimizer=optimizer)
-    return replace(config, trainer=trainer, augment=_acting(config.augment))
+    if schedule is not trainer.schedule or optimizer is not trainer.optimizer:
+        trainer = replace(trainer, schedule=schedule, optimizer=optimizer)
+    is_same = trainer is config.trainer and augment is config.augment
+    return config if is_same else replace(config, trainer=trainer, augment=augment)
 
 
 def idle_settings(config: Config) -> dict[str, str]:
-    """Settings that have no effect beside others, by key, each with the one that makes it so.
+    """Settings that have no effect beside others, by key, each with a sentence that says why.
 
     Args:
         config: as it was typed, under the first of these rules.
@@ -129,7 +132,7 @@ def _idle_settings(config: Config) -> dict[str, str]:
     if _is_nesterov_idle(trainer.optimizer):
         params = "trainer.optimizer.params"
         idle[f"{params}.nesterov"] = f"{params}.momentum=0"
-    return idle
+    return {key: f"{key} has no effect with {reason}." for key, reason in idle.items()}
 
 
 def with_images(config: Config, *, limited: bool, size: tuple[int, int]) -> Config:
@@ -156,10 +159,9 @@ def network_in_one_form(model: Network) -> Network:
     if not isinstance(model, PretrainedModel):
         return model
     backbone, own = model.backbone, model.network
-    if isinstance(own, CnnModel):
-        own = _cnn(own)
     if isinstance(own, DenseHead):
-        backbone = spelt_out(OWN.dump_python(_dense(own), mode="json"))
+        own = _dense(_cnn(own) if isinstance(own, CnnModel) else own)
+        backbone = spelt_out(OWN.dump_python(own, mode="json"))
     params = {key: _fraction(v) if key == ALPHA else v for key, v in model.params.items()}
     return replace(model, backbone=backbone, params=params, head=_dense(model.head))
 
@@ -176,17 +178,21 @@ def _cnn(model: CnnModel) -> CnnModel:
 
 def _acting(owner: Owner) -> Owner:
     """A group in which each setting without effect is at its default."""
-    idle: dict[str, Any] = {f.name: f.default for f in fields(owner) if not active(owner, f)}
-    return replace(owner, **idle)
+    changes: dict[str, Any] = {
+        f.name: f.default
+        for f in fields(owner)
+        if getattr(owner, f.name) != f.default and not active(owner, f)
+    }
+    return replace(owner, **changes) if changes else owner
 
 
 def _dense(model: Dense) -> Dense:
     """A network, or what stands behind a backbone, that ends in dense layers."""
-    units = model.dense_units
+    units, idle = model.dense_units, _idle_in(model)
+    changes: dict[str, Any] = {f.name: f.default for f in fields(model) if f.name in idle}
     if not isinstance(units, int) and len(units) < 2:  # noqa: PLR2004 -- a list of one layer
-        model = replace(model, dense_units=units[0] if units else 0)
-    defaults: dict[str, Any] = {each.name: each.default for each in fields(model)}
-    return replace(model, **{name: defaults[name] for name in _idle_in(model)})
+        changes["dense_units"] = units[0] if units else 0
+    return replace(model, **changes) if changes else model
 
 
 def _idle_in(model: DenseHead) -> dict[str, str]:
@@ -206,6 +212,8 @@ def _idle_in(model: DenseHead) -> dict[str, str]:
 
 def _trainer(trainer: TrainerConfig) -> TrainerConfig:
     """A training; what is a parameter of its optimizer as well is read from there."""
+    if not trainer.optimizer.params:
+        return trainer
     params = _params(trainer.optimizer)
     optimizer = replace(trainer.optimizer, params=params, weight_decay=None)
     return replace(trainer, optimizer=optimizer, clip_norm=None)

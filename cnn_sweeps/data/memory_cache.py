@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from cnn_sweeps.config.schema import Data, DigitsData
@@ -14,14 +15,23 @@ from cnn_sweeps.data.row_file import RowFile
 
 MOST_KEPT = 2
 """Data sets that a process keeps."""
+FEW = 1 << 26
+"""Bytes of images in memory that are handed over: reading and checking archives takes ten times as
+long as a copy, and of more than that each process would have one too many."""
 _kept: dict[Data, Dataset] = {}
 
 
 def load_cached(config: Data) -> Dataset:
     """The images of a config; the trials of a sweep in one process share them."""
-    dataset = _kept.get(config) or loading.load(config)
+    dataset = _kept.get(config) or _kept_as_read(config) or loading.load(config)
     keep(config, dataset)
     return dataset
+
+
+def _kept_as_read(config: Data) -> Dataset | None:
+    """The images of a config that was stored with a run: with the rules number that counted."""
+    same = (found for asked, found in _kept.items() if loading.as_read(asked, found) == config)
+    return next(same, None)
 
 
 def keep(config: Data, dataset: Dataset) -> None:
@@ -32,16 +42,19 @@ def keep(config: Data, dataset: Dataset) -> None:
         _kept.pop(oldest, None)
 
 
-def in_a_file(dataset: Dataset) -> bool:
-    """Whether the images stay in a file of the cache, so that having them takes little."""
-    return isinstance(dataset.x_train, View) and isinstance(dataset.x_train.base, RowFile)
+def take_little(dataset: Dataset) -> bool:
+    """Whether the images stay in a file of the cache, or are few, so that having them is cheap."""
+    if isinstance(dataset.x_train, View) and isinstance(dataset.x_train.base, RowFile):
+        return True
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    return sum(len(part) * prod(part.shape[1:]) for part in parts) <= FEW
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """Decoded image files for another process, which would look at every file again.
+    """Images for another process, which would read and check their files again.
 
-    A copy that is made where they are in the cache no more is empty: that process looks.
+    A copy that is made where decoded files are in the cache no more is empty: that process looks.
 
     Attributes:
         datasets: by their configs.
@@ -52,7 +65,7 @@ class HandedOver:
     @classmethod
     def kept(cls) -> "HandedOver":
         """What this process keeps, without names of files, which no trial tells."""
-        return cls({each: _nameless(found) for each, found in _kept.items() if in_a_file(found)})
+        return cls({each: _nameless(found) for each, found in _kept.items() if take_little(found)})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy opens the files itself."""

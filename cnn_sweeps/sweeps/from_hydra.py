@@ -28,7 +28,7 @@ from cnn_sweeps.sweeps.hydra_call import HydraCall, plain_value
 from cnn_sweeps.sweeps.plan import cells
 from cnn_sweeps.sweeps.plan.base_config import BaseConfig
 from cnn_sweeps.sweeps.plan.budget import Budget
-from cnn_sweeps.sweeps.plan.effect import refuse_ineffective
+from cnn_sweeps.sweeps.plan.effect import refuse_ineffective, remarks_of
 from cnn_sweeps.sweeps.plan.feasibility import (
     refuse_endless,
     refuse_impossible,
@@ -127,7 +127,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> SweepRequest:
             "leave one of them out."
         )
     earlier = begun_earlier(plan, budget, config.tracking)
-    notes = (*swept.notes, *([earlier] if earlier else []))
+    notes = (*swept.notes, *remarks_of(plan), *([earlier] if earlier else []))
     return SweepRequest(plan=plan, budget=budget, config=config, place=place, notes=notes)
 
 

@@ -13,7 +13,7 @@ import pytest
 import cnn_sweeps as cs
 from cnn_sweeps import data
 from cnn_sweeps.config.schema import DigitsData, FolderData
-from cnn_sweeps.data import loading
+from cnn_sweeps.data import loading, memory_cache
 from cnn_sweeps.data.memory_cache import HandedOver
 
 Write = Callable[..., Path]
@@ -82,12 +82,29 @@ def test_another_process_takes_over_what_was_read(
         np.testing.assert_array_equal(getattr(taken, part), getattr(read, part))
 
 
-def test_only_images_in_files_are_handed_over(config: FolderData) -> None:
-    """Arrays are as quickly read again, and would take memory twice."""
+@pytest.mark.parametrize("few", [True, False])
+def test_few_images_in_memory_are_handed_over(
+    config: FolderData, monkeypatch: pytest.MonkeyPatch, *, few: bool
+) -> None:
+    """Many would take memory twice; those in files take none."""
+    digits = DigitsData(limit=200)
     data.look_again()
     data.load_cached(config)
-    data.load_cached(DigitsData(limit=200))
-    assert list(HandedOver.kept().datasets) == [config]
+    read = data.load_cached(digits)
+    size = sum(np.asarray(part).nbytes for part in (read.x_train, read.x_val, read.x_test))
+    monkeypatch.setattr(memory_cache, "FEW", size if few else size - 1)
+    assert list(HandedOver.kept().datasets) == ([config, digits] if few else [config])
+
+
+def test_a_stored_config_finds_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the rules number that made a difference for them, which may be a lower one."""
+    asked = DigitsData(limit=200)
+    read = data.load_cached(asked)
+    stored = data.as_read(asked, read)
+    assert stored != asked
+    monkeypatch.setattr(loading, "load", lambda _: pytest.fail("they were read again"))
+    assert data.load_cached(stored) is read
+    assert data.load_cached(asked) is read
 
 
 def test_what_the_cache_has_dropped_is_looked_for_again(config: FolderData) -> None:

@@ -13,6 +13,8 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 
 SWEEP = ("data=digits", "data.limit=300", "model.filters=4,8", "hydra.sweeper.study_name=mine")
 
+STOPPING = "trainer.early_stopping"
+
 
 def asked(*typed: str) -> SweepRequest:
     """The sweep that is typed, checked."""
@@ -107,6 +109,38 @@ def test_values_of_one_experiment_are_not_swept(in_tmp: Path) -> None:
     """What an earlier version took for two goes on in its study only."""
     with pytest.raises(ConfigError, match=r"trainer\.clip_norm makes no difference"):
         asked("data=digits", "trainer.clip_norm=1,1.0")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        pytest.param(
+            ("model.filters=4,8", f"{STOPPING}.min_delta=0.1"),
+            (f"{STOPPING}.min_delta has no effect with {STOPPING}.patience=null.",),
+            id="on-none",
+        ),
+        pytest.param(
+            (f"{STOPPING}.patience=null,2", f"{STOPPING}.min_delta=0.1"),
+            (),
+            id="on-one",
+        ),
+        pytest.param(
+            ("model.dense_units=0,8", "model.conv_blocks=0,1", "model.activation=elu"),
+            (),
+            id="on-all-but-one",
+        ),
+        pytest.param(
+            ("model=dnn,cnn", "model.dense_units=0", "model.dropout=0.2", "model.activation=elu"),
+            ("model.dropout has no effect with model.dense_units=0.",),
+            id="in-two-networks",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_on_any_trial_is_told(
+    in_tmp: Path, typed: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    """Above the table of the sweep, and by a dry run."""
+    assert asked("data=digits", *typed).notes == told
 
 
 def test_two_spellings_are_one_trial(in_tmp: Path) -> None:

@@ -147,15 +147,17 @@ def make_config(values: dict[str, Any], *, typed: bool = True) -> Config:
 def remarks_of(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
     """What was typed for a run and has no effect, a sentence each.
 
-    A sweep has it too, where one of its other values is what makes it so.
-
     Args:
         values: the plain values of the run.
         overrides: what was typed.
     """
     idle = idle_settings(load({**values, "rules": 1}))
-    keys = dict.fromkeys(text.lstrip("+").partition("=")[0] for text in overrides)
-    return [f"{key} has no effect with {idle[key]}." for key in keys if key in idle]
+    return [idle[key] for key in keys_typed(overrides) if key in idle]
+
+
+def keys_typed(overrides: Sequence[str]) -> list[str]:
+    """The keys of overrides, each once."""
+    return list(dict.fromkeys(text.lstrip("+").partition("=")[0] for text in overrides))
 
 
 def _check_tags(tracking: Tracking) -> None:

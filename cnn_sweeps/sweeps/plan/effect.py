@@ -11,7 +11,9 @@ from typing import Any
 
 from cnn_sweeps.config.fields import find
 from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.spelling import idle_settings
 from cnn_sweeps.errors import ConfigError, InputError
+from cnn_sweeps.runs.composition.validate import keys_typed
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.space.conditions import bare_key, condition_cases
 from cnn_sweeps.sweeps.space.dimension import Dimension
@@ -20,6 +22,8 @@ from cnn_sweeps.sweeps.space.value import Label
 
 DRAWS = 50
 """Points by chance at which a key is tried before it counts as one without effect."""
+MOST_POINTS = 200
+"""Points at which a key that is not swept is looked at."""
 MOST_VALUES = 8
 """Values of a key that are tried at a point."""
 
@@ -36,6 +40,21 @@ def refuse_ineffective(plan: Plan) -> None:
             f"{dimension} cannot be swept: {why}, so all its values are one experiment.\n"
             f"  Type {instead}"
         )
+
+
+def remarks_of(plan: Plan) -> list[str]:
+    """What was typed for all trials and has no effect on any, a sentence each."""
+    keys, as_typed = keys_typed(plan.fixed), plan.spelt(1)
+    told: dict[str, str] | None = None
+    for point in islice(plan.space.sample_points(), MOST_POINTS):
+        try:
+            idle = idle_settings(as_typed.config(point))
+        except InputError:
+            continue
+        told = {key: idle[key] for key in (keys if told is None else told) if key in idle}
+        if not told:
+            break
+    return list((told or {}).values())
 
 
 def keys_without_effect(plan: Plan) -> Iterator[Dimension]:

@@ -73,7 +73,7 @@ class _Build:
             dataset = loading.divide_content(self._content(config), config)
         except InputError as error:
             return error
-        if memory_cache.in_a_file(dataset):
+        if memory_cache.take_little(dataset):
             memory_cache.keep(config, dataset)  # for the trials
         return dataset.facts
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.provenance import devices
 from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES
@@ -67,9 +68,10 @@ class EarlyScore:
         there, self._gate = forkserver.CONTEXT.Pipe(duplex=False)
         self._process.callback(self._gate.close)
         self._begun()
+        asked = (tracking, leaders[0], HandedOver.kept(), there)
         with there:
             self._answer = self._process.enter_context(
-                forkserver.asked(test_scores.score_if_it_wins, tracking, leaders[0], there)
+                forkserver.asked(test_scores.score_if_it_wins, *asked)
             )
         self._leader = leaders[0]
 

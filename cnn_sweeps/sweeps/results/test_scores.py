@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cnn_sweeps import figures
 from cnn_sweeps.config.schema import Config, Tracking
 from cnn_sweeps.config.stored import load_stored
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import InputError, RecordError, StoreError
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.recorded import ties
@@ -192,7 +193,8 @@ def _score(
     if not workers and backend.can_configure_backend(load_stored(alike[0].config).trainer):
         return score_all(tracking, alike)
     most = min(max(1, workers), len(alike))
-    calls = [(tracking, alike[number::most]) for number in range(most)]
+    images = HandedOver.kept()
+    calls = [(tracking, alike[number::most], images) for number in range(most)]
     scored: list[Scores] = forkserver.call_each(score_all, calls)
     return {trial: tests for part in scored for trial, tests in part.items()}
 
@@ -210,14 +212,23 @@ def _by_start(asked: Sequence[Unscored]) -> list[list[Unscored]]:
     return list(alike.values())
 
 
-def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[str, float]]:
+def score_all(
+    tracking: Tracking, asked: Sequence[Unscored], images: HandedOver | None = None
+) -> dict[int, dict[str, float]]:
     """Score models on the test split; make the pictures of the best, and store their models.
 
     A model that is not stored comes from the epoch that the trial ended with. Where that is not
     stored either, or was changed, the winner is trained again, which gives the same weights in the
     same environment. Where it gives others, the trial has no scores. One that was scored before it
     won is not trained for its figures and its model.
+
+    Args:
+        tracking: where their runs are.
+        asked: the trials.
+        images: those that another process has handed over.
     """
+    if images is not None:
+        images.keep()
     scores = {}
     for unscored in asked:
         store, config = _prepared(tracking, unscored)
@@ -233,12 +244,15 @@ def score_all(tracking: Tracking, asked: Sequence[Unscored]) -> dict[int, dict[s
     return scores
 
 
-def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -> dict[str, float]:
+def score_if_it_wins(
+    tracking: Tracking, unscored: Unscored, images: HandedOver, gate: Connection
+) -> dict[str, float]:
     """Score and draw a trial from what is stored of it, and log that once it has won.
 
     Args:
         tracking: where its run is.
         unscored: the trial.
+        images: those that another process has handed over.
         gate: says that it has won; where it is closed instead, nothing is logged.
 
     Returns:
@@ -251,6 +265,7 @@ def score_if_it_wins(tracking: Tracking, unscored: Unscored, gate: Connection) -
         except EOFError:
             return False
 
+    images.keep()
     store, config = _prepared(tracking, unscored)
     with suppress(RecordError, StoreError):  # whoever scores it when it has won tells that
         if tests := _scored_as_stored(store, config, unscored, won):

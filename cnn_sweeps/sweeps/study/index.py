@@ -41,6 +41,7 @@ class TrialIndex:
         schedules: how often these had been stored when they were read, see `SCHEDULES`.
         ids: the storage's own numbers of trials, by number.
         told: when the study was last asked for its own attributes, and what they were.
+        overtaken: when another process last claimed what this one wanted.
     """
 
     seen: int = 0
@@ -55,6 +56,7 @@ class TrialIndex:
     schedules: int | None = None
     ids: dict[int, int] = field(default_factory=dict)
     told: tuple[float, Mapping[str, Any]] = field(default=NEVER, compare=False)
+    overtaken: float = -math.inf
     _planned: dict[int, None] | None = field(default=None, compare=False)
 
     def follow(self, schedule: Schedule) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import Any, Final, cast
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
@@ -25,6 +25,10 @@ from cnn_sweeps.tracking.patience import STUDY, waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
 """The system attribute by which a trial is known that was enqueued, though nobody was told so."""
+
+SESSION: Final = {"expire_on_commit": False}
+"""How a session is made: what Optuna has read in one it reads again when it wants it again, so
+that nothing need be marked as old."""
 
 Writes = Callable[[BaseStorage], bool]
 """Several writes to the storage that it is given; False where there is nothing to be written."""
@@ -53,6 +57,9 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
         """Wait for a storage; `database` is the one below it that knows transactions."""
         self.inner, self.database = inner, database
         self._known: FrozenTrial | None = None
+        if database is not None:
+            database.remove_session()  # that of the check of its tables, which is not configured
+            database.scoped_session.configure(**SESSION)
 
     @contextmanager
     def knowing(self, trial: FrozenTrial) -> Iterator[None]:
@@ -79,7 +86,11 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
             if tried and was_done():
                 return True
             tried = True
-            return _in_a_transaction(self.database, writes) if self.database else writes(self.inner)
+            if self.database is None:
+                return writes(self.inner)
+            return _in_a_transaction(
+                self.database, writes, cast("BaseStorage", _Cached(self.inner, self.database))
+            )
 
         return waiting(attempt, STUDY)
 
@@ -139,7 +150,7 @@ def together(storage: BaseStorage, writes: Writes, was_done: Callable[[], bool])
         What `writes` says.
     """
     if isinstance(storage, RDBStorage):
-        return _in_a_transaction(storage, writes)
+        return _in_a_transaction(storage, writes, storage)
     if isinstance(storage, PatientStorage | JournalOfStudies):
         return storage.together(writes, was_done)
     return writes(storage)
@@ -150,9 +161,23 @@ def knowing(storage: BaseStorage, trial: FrozenTrial) -> AbstractContextManager[
     return storage.knowing(trial) if isinstance(storage, PatientStorage) else nullcontext()
 
 
-def _in_a_transaction(database: RDBStorage, writes: Writes) -> bool:
+class _Cached:
+    """A database inside a transaction, by Optuna's cache of it, which knows the ranges of params.
+
+    Trials are created below that: it would keep one whose transaction comes to nothing.
+    """
+
+    def __init__(self, cache: BaseStorage, database: RDBStorage) -> None:
+        self._cache = cache
+        self.create_new_trial = database.create_new_trial
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+
+def _in_a_transaction(database: RDBStorage, writes: Writes, storage: BaseStorage) -> bool:
     with _transaction(database):
-        return writes(database)
+        return writes(storage)
 
 
 @contextmanager
@@ -172,7 +197,7 @@ def _transaction(database: RDBStorage) -> Iterator[None]:
     event.listen(database.engine, "handle_error", note)
     try:
         with database.engine.begin() as connection:
-            sessions(bind=connection, join_transaction_mode="rollback_only")
+            sessions(bind=connection, join_transaction_mode="rollback_only", **SESSION)
             yield
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = first[0] if first else error

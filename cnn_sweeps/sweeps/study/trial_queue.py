@@ -164,7 +164,7 @@ class TrialQueue:
         return optuna.create_trial(
             state=TrialState.WAITING,
             user_attrs=carried_attributes({CELL: cell, **known}),
-            system_attrs={**(sampled or {}), FIXED: cell},
+            system_attrs={**(sampled or {}), **({FIXED: cell} if cell else {})},
         )
 
     def frozen(self, trial: Trial) -> FrozenTrial:
@@ -224,22 +224,21 @@ class TrialQueue:
                     self.optuna_study.sampler = self._proposer(waiting, trial_id)
                     with knowing(self.storage, self._claimed(waiting, own)):
                         return Trial(self.optuna_study, trial_id)
+                self.index.overtaken = time.monotonic()
         return None
 
     def _in_turn(self, first: FrozenTrial) -> Iterator[FrozenTrial]:
         """A trial to claim, and after it, where others are quicker, those that wait as well.
 
-        Many that look at once would all want the next one again: each takes any of them. One that
-        somebody else has claimed is taken to run, without another look.
+        Many that look at once would all want the same one, and wait for each other to learn who has
+        it: each takes any of them, and does so for a moment from then on. One that somebody else
+        has claimed is taken to run, without another look.
         """
-        yield first
-        busy = busy_trajectories(self.index.running) | trajectories_of([first])
-        waiting = [
-            t
-            for t in self.index.standing
-            if t.state == TrialState.WAITING and t.number != first.number
-        ]
+        waiting = [t for t in self.index.standing if t.state == TrialState.WAITING]
         SystemRandom().shuffle(waiting)  # the seed of a training is the same everywhere
+        if time.monotonic() - self.index.overtaken >= LOOK:
+            waiting.sort(key=lambda trial: trial.number != first.number)
+        busy = busy_trajectories(self.index.running) - trajectories_of([first])
         for trial in waiting:
             if not is_busy(trial, busy):
                 yield trial
@@ -260,7 +259,7 @@ class TrialQueue:
                 internal = distribution.to_internal_repr(value)
                 storage.set_trial_param(trial_id, key, internal, distribution)
             if later is not None:
-                storage.create_new_trial(self._study_id, later)
+                storage.create_new_trial(self._study_id, self._item(later))
             return True
 
         def was_claimed() -> bool:
@@ -323,10 +322,10 @@ class TrialQueue:
         ]
         return min(found, key=itemgetter(0), default=(None, None))[1]
 
-    def _brought_in_by(self, slot: int) -> FrozenTrial | None:
-        """The item that a claim of this slot brings in, unless it is there."""
+    def _brought_in_by(self, slot: int) -> int | None:
+        """The slot whose item a claim of this one brings in, unless it is there."""
         planned, later = self.planned(), self.schedule.after(slot)
-        return None if later is None or later not in planned else self._item(later)
+        return later if later in planned else None
 
     def planned(self) -> Mapping[int, None]:
         """The slots of the schedule that have no trial, as of the last look, in its order.

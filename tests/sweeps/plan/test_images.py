@@ -119,10 +119,10 @@ def test_images_are_read_once_for_all_their_splits(monkeypatch: pytest.MonkeyPat
     assert said.startswith("images were checked for 8 of 20 settings")
 
 
-def test_trials_have_the_image_files_that_were_looked_at(
+def test_trials_have_the_images_that_were_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody looks at them again; arrays are read by who needs them."""
+    """Nobody looks at files again, nor reads what takes little memory."""
     source = {"name": "image_folder", "image_size": [4, 6]}
     where = {"path": str(photographs(tmp_path / "pets")), "cache": str(tmp_path / "cache")}
     asked = made(data={**source, **where})
@@ -130,7 +130,7 @@ def test_trials_have_the_image_files_that_were_looked_at(
     refuse_unfit(asked)
     refuse_unfit(made())
     monkeypatch.setattr(loading, "read", lambda _: pytest.fail("they were read again"))
-    assert list(HandedOver.kept().datasets) == [asked.first.data]
+    assert list(HandedOver.kept().datasets) == [asked.first.data, made().first.data]
     assert memory_cache.load_cached(asked.first.data).facts.shape == (4, 6, 3)
 
 

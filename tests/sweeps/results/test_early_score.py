@@ -13,6 +13,7 @@ from plans import plan
 
 from cnn_sweeps.config.loading import load
 from cnn_sweeps.data import free_memory
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.sweeps.plan.budget import WORKER_BYTES
 from cnn_sweeps.sweeps.results import early_score, test_scores
@@ -33,7 +34,7 @@ def test_a_trial_is_logged_as_scored_if_it_wins(home: Store, *, wins: bool) -> N
         gate.send(True)
     gate.close()
     leader = Unscored(trial=0, run_id=run_id, config=config, best=True)
-    tests = score_if_it_wins(asked.tracking, leader, there)
+    tests = score_if_it_wins(asked.tracking, leader, HandedOver({}), there)
     assert sorted(tests) == (["test_accuracy", "test_loss"] if wins else [])
     assert {name: home.get(run_id).metrics.get(name) for name in tests} == tests
     if not wins:
@@ -49,7 +50,7 @@ class Scoring:
         self.leaders: list[Unscored] = []
 
     @contextmanager
-    def asked(self, _: Any, __: Any, leader: Unscored, gate: Connection) -> Iterator[Any]:
+    def asked(self, _: Any, __: Any, leader: Unscored, ___: Any, gate: Connection) -> Iterator[Any]:
         """Score at once, and answer when told that the leader has won."""
         self.begun.append(leader.trial)
         with Connection(os.dup(gate.fileno()), writable=False) as kept:

@@ -13,6 +13,7 @@ from stored_runs import HASH, stored
 from stores import Finished, copy_of, logged_text
 
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.runs.run import TrialContext, run
 from cnn_sweeps.sweeps.results import test_scores
 from cnn_sweeps.sweeps.results.test_scores import Unscored, score_all
@@ -36,11 +37,13 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The trials that each process has scored; nothing is really scored."""
     scored: list[list[int]] = []
 
-    def score(_: Tracking, given: list[Unscored]) -> dict[int, dict[str, float]]:
+    def score(
+        _: Tracking, given: list[Unscored], __: HandedOver | None = None
+    ) -> dict[int, dict[str, float]]:
         scored.append([each.trial for each in given])
         return {each.trial: {"test_loss": float(each.trial)} for each in given}
 
-    def call_each(_: Any, calls: list[tuple[Tracking, list[Unscored]]]) -> list[Any]:
+    def call_each(_: Any, calls: list[tuple[Tracking, list[Unscored], HandedOver]]) -> list[Any]:
         scored.append([])  # a process of its own
         return [score(*call) for call in calls]
 

@@ -185,6 +185,37 @@ def test_who_was_too_slow_leaves_the_trajectory_of_who_was_quicker(
     assert made.carried_values(made.frozen(trial))["model.filters"] == 8
 
 
+@pytest.mark.parametrize(
+    ("memory", "attempts"), [(60.0, [2, 1]), (0.0, [2, 2])], ids=["a moment ago", "long ago"]
+)
+def test_who_was_too_slow_a_moment_ago_does_not_want_what_everybody_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: float, attempts: list[int]
+) -> None:
+    """On a server each attempt waits for who was quicker; only a claim composes a later item."""
+    monkeypatch.setattr(trial_queue, "LOOK", memory)
+    monkeypatch.setattr(trial_queue.SystemRandom, "shuffle", lambda _, trials: trials.reverse())
+    claim, item = SweepStudy._claim, SweepStudy._item
+    calls = Counter[str]()
+
+    def counted(queue: SweepStudy, *how: Any) -> bool:
+        calls["claim"] += queue is made
+        return claim(queue, *how)
+
+    def composed(queue: SweepStudy, slot: int) -> FrozenTrial:
+        calls["item"] += queue is made
+        return item(queue, slot)
+
+    made = study(tmp_path, plan({"seed": "range(0,40)"}))
+    fill_queue(made, Budget(n_jobs=4))
+    monkeypatch.setattr(SweepStudy, "_claim", counted)
+    monkeypatch.setattr(SweepStudy, "_item", composed)
+    Quicker(made, monkeypatch, 1)
+    for expected in attempts:
+        calls.clear()
+        assert made.claim(Owner.here()) is not None
+        assert calls == {"claim": expected, "item": 1}
+
+
 @pytest.mark.parametrize(("swept", "budget"), KINDS)
 def test_an_item_that_two_processes_bring_in_counts_once(
     tmp_path: Path, swept: Plan, budget: Budget

@@ -124,8 +124,9 @@ def test_workers_have_the_images_that_the_sweep_has_looked_at(
     refuse_unfit(asked)
     made = filled(tmp_path, asked)
     steer(made, "handed")
-    marks = [mark.read_text() for mark in tmp_path.glob("worker-*")]
-    assert set(marks) == {pets}
+    marks = [mark.read_text().split() for mark in tmp_path.glob("worker-*")]
+    assert marks
+    assert all(pets in mark for mark in marks)
 
 
 def test_workers_that_grow_are_replaced(tmp_path: Path) -> None:
