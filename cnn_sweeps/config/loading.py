@@ -20,7 +20,7 @@ from cnn_sweeps.config.fields import (
 )
 from cnn_sweeps.config.path import ADAPTER, canonical
 from cnn_sweeps.config.schema import Config
-from cnn_sweeps.config.spelling import in_one_form, without_idle
+from cnn_sweeps.config.spelling import ONE_FORM, in_one_form, without_idle
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.escape import BYTES, NO_TEXT
@@ -52,6 +52,11 @@ def load(container: Mapping[str, Any], *, typed: bool = False) -> Config:
     if not config.trainer.phases:
         return without_idle(config)
     return canonical(config, _load_part, without_idle, typed=typed)
+
+
+def settled(config: Config) -> Config:
+    """The config as it reads back once it is stored, whatever it was made of after `load`."""
+    return load(to_json(config)) if config.rules >= ONE_FORM else config
 
 
 def _load_part(container: Mapping[str, Any]) -> Config:

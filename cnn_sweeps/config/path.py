@@ -83,6 +83,16 @@ def canonical(
     return _trained(begin, phases=tuple(kept))
 
 
+def parts(config: Config) -> list[tuple[int, Config]]:
+    """Of a canonical config what holds from which epoch on, each without phases."""
+    held = _without_phases(config)
+    found = [(1, held)]
+    for phase in config.trainer.phases:
+        held = with_changes(held, _changes(phase), _unchecked)
+        found.append((phase[FIRST], held))
+    return found
+
+
 def segments(config: Config) -> tuple[Segment, ...]:
     """What is trained, from the first epoch to the last; of a canonical config.
 
@@ -248,11 +258,7 @@ def _trained(config: Config, **fields: Any) -> Config:
 
 def _expanded(config: Config) -> Iterator[tuple[int, Config]]:
     """The parts of a path, in each of which one simple schedule holds."""
-    held = _without_phases(config)
-    begins = [(1, held)]
-    for phase in config.trainer.phases:
-        held = with_changes(held, _changes(phase), _unchecked)
-        begins.append((phase[FIRST], held))
+    begins = parts(config)
     ends = [first for first, _ in begins[1:]] + [config.trainer.epochs + 1]
     for (first, part), end in zip(begins, ends, strict=True):
         yield from _scheduled(first, _lasting(part, end - first))

@@ -13,8 +13,10 @@ from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 from cnn_sweeps.config.fields import active, typed
+from cnn_sweeps.config.path import parts
 from cnn_sweeps.config.schema import (
     OWN,
+    Augment,
     CnnModel,
     Config,
     DenseHead,
@@ -23,11 +25,14 @@ from cnn_sweeps.config.schema import (
     Model,
     Optimizer,
     PretrainedModel,
+    Schedule,
     TrainerConfig,
     spelt_out,
 )
 
 Dense = TypeVar("Dense", bound=DenseHead)
+Network = TypeVar("Network", bound=Model)
+Owner = TypeVar("Owner", Schedule, Augment, CnnModel)
 
 ONE_FORM: Final = 2
 """The first rules number under which there is one form."""
@@ -36,21 +41,26 @@ COUNTS: Final = frozenset({"gradient_accumulation_steps"})
 DECAY: Final = "weight_decay"
 MOST: Final = 2**53
 """Whole numbers below this are all fractions as well."""
-ADAM: Final = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+OFF: Final = {
+    **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm")),
+    **dict.fromkeys(("loss_scale_factor", "gradient_accumulation_steps")),
+    DECAY: 0.0,
+}
+"""What every optimizer takes, and what switches it off."""
+ADAM: Final = {**OFF, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "adam": {**ADAM, "amsgrad": False, "weight_decay": 0.0},
-    "adamw": {**ADAM, "amsgrad": False, "weight_decay": 0.004},
-    "nadam": {**ADAM, "weight_decay": 0.0},
-    "adamax": {**ADAM, "weight_decay": 0.0},
-    "rmsprop": {
-        **{"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7},
-        **{"centered": False, "weight_decay": 0.0},
-    },
-    "sgd": {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
-    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7, "weight_decay": 0.0},
-    "lion": {"beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.0},
+    "adam": {**ADAM, "amsgrad": False},
+    "adamw": {**ADAM, "amsgrad": False, DECAY: 0.004},
+    "nadam": ADAM,
+    "adamax": ADAM,
+    "rmsprop": {**OFF, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+    "sgd": {**OFF, "momentum": 0.0, "nesterov": False},
+    "adagrad": {**OFF, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
+    "lion": {**OFF, "beta_1": 0.9, "beta_2": 0.99},
 }
 """What Keras does where a parameter of an optimizer is left out."""
+ALPHA: Final = "alpha"
+"""Parameter of several applications of Keras that is a fraction."""
 
 OF_DECAY: Final[Mapping[str, Any]] = {"decay_epochs": None, "end_factor": 0.0}
 """Fields of a schedule that goes to an end value, as they are without one."""
@@ -63,26 +73,29 @@ def in_one_form(config: Config) -> Config:
     """
     if config.rules < ONE_FORM:
         return config
-    model, trainer = _network(config.model), _trainer(config.trainer)
+    model, trainer = network_in_one_form(config.model), _trainer(config.trainer)
     is_same = model is config.model and trainer is config.trainer  # as nearly all are
     return config if is_same else replace(config, model=model, trainer=trainer)
 
 
 def without_idle(config: Config) -> Config:
-    """The config without settings of a decay or a momentum that it has not.
+    """The config without settings that have no effect in it, of those that phases can change.
 
-    A later phase that has it takes them over: see `config.path.canonical`.
+    A later phase in which they have one takes them over: see `config.path.canonical`.
     """
     if config.rules < ONE_FORM:
         return config
-    trainer = config.trainer
-    schedule, params = trainer.schedule, trainer.optimizer.params
+    trainer, augment = config.trainer, _acting(config.augment)
+    schedule, optimizer = _acting(trainer.schedule), trainer.optimizer
     if schedule.name == "constant" and (schedule.end_factor or schedule.decay_epochs):
-        trainer = replace(trainer, schedule=replace(schedule, **OF_DECAY))
-    if params.get("nesterov") is True and "momentum" not in params:
-        kept = {name: value for name, value in params.items() if name != "nesterov"}
-        trainer = replace(trainer, optimizer=replace(trainer.optimizer, params=kept))
-    return config if trainer is config.trainer else replace(config, trainer=trainer)
+        schedule = replace(schedule, **OF_DECAY)
+    if _is_nesterov_idle(optimizer):
+        kept = {name: value for name, value in optimizer.params.items() if name != "nesterov"}
+        optimizer = replace(optimizer, params=kept)
+    if schedule is not trainer.schedule or optimizer is not trainer.optimizer:
+        trainer = replace(trainer, schedule=schedule, optimizer=optimizer)
+    is_same = trainer is config.trainer and augment is config.augment
+    return config if is_same else replace(config, trainer=trainer, augment=augment)
 
 
 def idle_settings(config: Config) -> dict[str, str]:
@@ -91,6 +104,11 @@ def idle_settings(config: Config) -> dict[str, str]:
     Args:
         config: as it was typed, under the first of these rules.
     """
+    first, *later = (_idle_settings(part) for _, part in parts(config))
+    return {key: why for key, why in first.items() if all(key in each for each in later)}
+
+
+def _idle_settings(config: Config) -> dict[str, str]:
     model, trainer = config.model, config.trainer
     groups: dict[str, Any] = {
         "model": model,
@@ -111,6 +129,9 @@ def idle_settings(config: Config) -> dict[str, str]:
     if trainer.schedule.name == "constant":
         constant = "trainer.schedule.name=constant"
         idle |= {f"trainer.schedule.{name}": constant for name in OF_DECAY}
+    if _is_nesterov_idle(trainer.optimizer):
+        params = "trainer.optimizer.params"
+        idle[f"{params}.nesterov"] = f"{params}.momentum=0"
     return {key: f"{key} has no effect with {reason}." for key, reason in idle.items()}
 
 
@@ -131,15 +152,38 @@ def with_images(config: Config, *, limited: bool, size: tuple[int, int]) -> Conf
     return config
 
 
-def _network(model: Model) -> Model:
+def network_in_one_form(model: Network) -> Network:
+    """The network of a config in that form, whatever its rules."""
     if isinstance(model, DnnModel | CnnModel):
         return _dense(model)
     if not isinstance(model, PretrainedModel):
         return model
     backbone, own = model.backbone, model.network
     if isinstance(own, DenseHead):
-        backbone = spelt_out(OWN.dump_python(_dense(own), mode="json"))
-    return replace(model, backbone=backbone, head=_dense(model.head))
+        own = _dense(_cnn(own) if isinstance(own, CnnModel) else own)
+        backbone = spelt_out(OWN.dump_python(own, mode="json"))
+    params = {key: _fraction(v) if key == ALPHA else v for key, v in model.params.items()}
+    return replace(model, backbone=backbone, params=params, head=_dense(model.head))
+
+
+def _cnn(model: CnnModel) -> CnnModel:
+    """A backbone as its hash has it where it is a network by itself."""
+    if not isinstance(model.filters, int):
+        first = model.filters[:1]
+        if model.filters != first * model.conv_blocks:
+            return model  # of several sizes, or to be refused
+        model = replace(model, filters=first[0] if first else CnnModel.filters)
+    return _acting(model)
+
+
+def _acting(owner: Owner) -> Owner:
+    """A group in which each setting without effect is at its default."""
+    changes: dict[str, Any] = {
+        f.name: f.default
+        for f in fields(owner)
+        if getattr(owner, f.name) != f.default and not active(owner, f)
+    }
+    return replace(owner, **changes) if changes else owner
 
 
 def _dense(model: Dense) -> Dense:
@@ -178,20 +222,32 @@ def _trainer(trainer: TrainerConfig) -> TrainerConfig:
 def _params(optimizer: Optimizer) -> dict[str, Any]:
     """The parameters that differ from what Keras does without them, each number in one form.
 
-    What is no value for a parameter stays, to be refused (`training.optimizers.check`).
+    What is no value for a parameter, or none of its parameters, stays, to be refused
+    (`training.optimizers.check`).
     """
     defaults = PARAMS[optimizer.name]
     params = {}
     for name, given in optimizer.params.items():
-        default = defaults.get(name)
-        value = given if isinstance(default, bool) or name in COUNTS else _fraction(given)
+        default = defaults.get(name, ...)
+        value = _whole(given) if name in COUNTS else _fraction(given)
         is_off = value is None and name == DECAY and default == 0
         if not is_off and (value != default or type(value) is not type(default)):
             params[name] = value
     return params
 
 
+def _is_nesterov_idle(optimizer: Optimizer) -> bool:
+    """Whether it is switched on where there is no momentum that it would change."""
+    params, known = optimizer.params, "nesterov" in PARAMS[optimizer.name]
+    return known and params.get("nesterov") is True and params.get("momentum", 0) == 0
+
+
 def _fraction(value: Any) -> Any:
     """A number as Keras reads it; one that no fraction can hold is left to be refused."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return float(value) if whole and abs(value) < MOST else value
+
+
+def _whole(value: Any) -> Any:
+    """A number that counts; another one is left to be refused."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cnn_sweeps import data
+from cnn_sweeps.config.loading import settled
 from cnn_sweeps.config.schema import Config
 from cnn_sweeps.config.spelling import with_images
 from cnn_sweeps.data.dataset import Dataset
@@ -56,6 +57,7 @@ class Experiment:
             data=data.as_read(config.data, dataset),
             trainer=class_weights.named_weights(config.trainer, dataset.class_names),
         )
+        config = settled(config)
         return cls(config=config, dataset=dataset, identity=identify(config, dataset.digest))
 
     def noting(self, sentences: Sequence[str]) -> "Experiment":

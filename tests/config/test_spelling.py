@@ -45,6 +45,21 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
         {"model": {**PRETRAINED, "backbone": {"name": "cnn", "dense_units": each}}}
         for each in (16, [16])
     ],
+    "filters-of-a-backbone": [
+        {"model": {**PRETRAINED, "backbone": {"name": "cnn", "filters": each}}}
+        for each in (8, [8, 8])
+    ],
+    "backbone-without-a-convolution": [
+        {"model": {**PRETRAINED, "backbone": {"name": "cnn", "conv_blocks": 0, **each}}}
+        for each in (
+            *({}, {"filters": 8}, {"filters": []}, {"kernel_size": 5, "padding": "same"}),
+            {"pooling": "average", "pool_size": 3, "global_pooling": "max"},
+        )
+    ],
+    "application": [
+        {"model": {**PRETRAINED, "backbone": "MobileNetV2", "params": {"alpha": each}}}
+        for each in (1, 1.0)
+    ],
     "head": [
         {"model": {**PRETRAINED, "head": each}}
         for each in ({}, {"dense_units": []}, {"batch_norm": True, "activation": "gelu"})
@@ -70,6 +85,10 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
         {"trainer": {"optimizer": {"name": "adamw", **each}}}
         for each in ({}, {"weight_decay": 0.004})
     ],
+    "count": [
+        {"trainer": {"optimizer": {"params": {"gradient_accumulation_steps": each}}}}
+        for each in (2, 2.0)
+    ],
     "no-decay": [
         {"trainer": {"schedule": each}}
         for each in ({}, {"end_factor": 0.1}, {"decay_epochs": 3}, {"name": "constant"})
@@ -86,6 +105,23 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
         for each in (
             *([], [{"first": 3, "schedule.end_factor": 0.5}]),
             *([{"first": 2, "optimizer.weight_decay": 0}], [{"first": 2, "optimizer.params": {}}]),
+        )
+    ],
+    "no-phase-of-a-decay": [
+        {"trainer": {"epochs": 5, "schedule": {"name": "cosine"}, "phases": each}}
+        for each in (
+            *([], [{"first": 3, "schedule.drop_factor": 0.5}]),
+            [{"first": 2, "augment.magnitude": 0.5}, {"first": 4, "augment.rules": 1}],
+        )
+    ],
+    "magnitude-in-a-phase": [
+        {
+            "augment": augment,
+            "trainer": {"epochs": 4, "phases": [{"first": 3, "augment.randaugment": 2, **later}]},
+        }
+        for augment, later in (
+            ({"magnitude": 0.5}, {}),
+            ({}, {"augment.magnitude": 0.5}),
         )
     ],
     "decay-in-a-phase": [
@@ -144,6 +180,10 @@ TWO: dict[str, list[dict[str, Any]]] = {
     "nesterov": [
         {"trainer": {"optimizer": {"name": "sgd", "params": {"momentum": 0.9, **each}}}}
         for each in ({}, {"nesterov": True})
+    ],
+    "filters-of-a-backbone": [
+        {"model": {**PRETRAINED, "backbone": {"name": "cnn", "filters": each}}}
+        for each in ([8, 16], [16, 8], [8])
     ],
     "end": [{"trainer": {"schedule": {"name": "cosine", "end_factor": each}}} for each in (0, 0.1)],
     "end-of-wsd": [
@@ -209,7 +249,12 @@ def test_what_was_stored_before_keeps_its_hash(typed: dict[str, Any], known: str
 
 
 @pytest.mark.parametrize(
-    "params", [{"momentum": False}, {"amsgrad": 0}, {"beta_1": None}, {"epsilon": "small"}]
+    "params",
+    [
+        *({"momentum": False}, {"amsgrad": 0}, {"beta_1": None}, {"epsilon": "small"}),
+        *({"momentum": None}, {"nesterov": True}, {"beta1": None}, {"use_ema": None}),
+        {"gradient_accumulation_steps": 2.5},
+    ],
 )
 def test_what_is_no_value_stays_to_be_refused(params: dict[str, Any]) -> None:
     """Nothing is taken for the value that it is like."""
@@ -234,12 +279,11 @@ def test_the_defaults_of_parameters_are_those_of_keras() -> None:
 
     import keras
 
-    from cnn_sweeps.training.optimizers import OPTIMIZERS
+    from cnn_sweeps.training.optimizers import OPTIMIZERS, accepted_params
 
     assert PARAMS.keys() == OPTIMIZERS.keys()
     for name, defaults in PARAMS.items():
-        kind, own = OPTIMIZERS[name]
-        signature = inspect.signature(getattr(keras.optimizers, kind)).parameters
-        assert defaults.keys() == {*own.split(), "weight_decay"}
+        signature = inspect.signature(getattr(keras.optimizers, OPTIMIZERS[name][0])).parameters
+        assert defaults.keys() == {*accepted_params(name)}
         for key, default in defaults.items():
             assert default == (signature[key].default or type(default)())

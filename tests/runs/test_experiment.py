@@ -1,7 +1,12 @@
 """An experiment is identified with its images at hand."""
 
+from dataclasses import replace
+
 from configs import config
 
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.stored import load_stored
+from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.runs.experiment import Experiment
 
 ALL = 1438
@@ -28,3 +33,22 @@ def test_the_size_of_the_images_need_not_be_said() -> None:
         for size in (None, [28, 28], [32, 32])
     )
     assert first.identity == again.identity != other.identity
+
+
+def test_what_is_stored_gives_the_hash_again() -> None:
+    """Of a config that was changed after it was read, and of a phase that does nothing here."""
+    plain = config()
+    changed = replace(plain, trainer=replace(plain.trainer, clip_norm=1))
+    phases = [{"first": 3, "class_weight": {"0": 1}}]
+    schedule = {"name": "cosine"}
+    same = config(trainer={"epochs": 5, "schedule": schedule, "phases": phases})
+    for asked in (changed, same):
+        known = Experiment.load(asked)
+        read = load_stored(to_json(known.config))
+        assert identify(read, known.dataset.digest) == known.identity
+    first = Experiment.load(config(trainer={"epochs": 5, "schedule": schedule}))
+    assert Experiment.load(same).identity == first.identity
+    assert (
+        Experiment.load(changed).identity
+        == Experiment.load(config(trainer={"clip_norm": 1})).identity
+    )

@@ -96,6 +96,15 @@ def test_a_study_goes_on_with_the_hashes_it_has(in_tmp: Path, typed: tuple[str, 
     assert list(now.plan.distinct_cells()) == list(earlier.plan.distinct_cells())
 
 
+def test_rules_come_out_of_an_environment_variable(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all other settings do."""
+    monkeypatch.setenv("RULES", "1")
+    made = asked("data=digits", "rules=${oc.env:RULES}", "trainer.clip_norm=1,1.0")
+    assert made.plan.spelling == 1
+
+
 def test_values_of_one_experiment_are_not_swept(in_tmp: Path) -> None:
     """What an earlier version took for two goes on in its study only."""
     with pytest.raises(ConfigError, match=r"trainer\.clip_norm makes no difference"):

@@ -24,6 +24,7 @@ from cnn_sweeps.config.schema import (
     own_network,
     spelt_out,
 )
+from cnn_sweeps.config.spelling import network_in_one_form
 from cnn_sweeps.data.download import digest_of, fetch
 from cnn_sweeps.data.files import absolute, expand_user, kind
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
@@ -254,24 +255,21 @@ def _with_run(model: PretrainedModel, trained: TrainedRun) -> PretrainedModel:
     else:
         backbone, params, layer = spelt_out(plain_value(theirs)), {}, None
         shape, classes = trained.shape, trained.classes if own_network(theirs) else None
-    for key, given, told in (
-        ("backbone", model.backbone, backbone),
-        ("params", model.params, params),
-        ("trained_on", model.trained_on, shape),
-        ("trained_classes", model.trained_classes, classes),
-    ):
-        if given not in (None, {}, told):
+    told = {
+        **{"backbone": backbone, "params": params},
+        **{"trained_on": shape, "trained_classes": classes},
+    }
+    mine, known = (network_in_one_form(each) for each in (model, replace(model, **told)))
+    for key in told:
+        if (given := getattr(mine, key)) not in (None, {}, getattr(known, key)):
             raise ConfigError(
                 f"model.{key}={given} is not that of {KEY}={_short(model)}, which is "
                 f"{title(theirs)}.\nLeave model.{key} out: the run tells it."
             )
     return replace(
         model,
-        backbone=backbone,
-        params=params,
+        **told,
         layer=model.layer or layer,
-        trained_on=shape,
-        trained_classes=classes,
         weights=run.config_hash,
         weights_sha256=run.tags[WEIGHTS],
     )

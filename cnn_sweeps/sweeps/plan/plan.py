@@ -77,7 +77,7 @@ class Plan:
     @property
     def spelling(self) -> int:
         """The `rules` by which values are written that can be typed in several ways."""
-        return min(int(base.get("rules", 1)) for base in self.base_config.bases.values())
+        return self.first.rules
 
     def spelt(self, number: int) -> "Plan":
         """The same, its values written by these `rules`."""

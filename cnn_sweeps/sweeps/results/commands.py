@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from cnn_sweeps.config.rules import SPELLING, newest_number
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.budget import STORAGE_VARIABLE
 from cnn_sweeps.sweeps.plan.plan import Plan
@@ -141,10 +142,14 @@ def _storage(study: SweepStudy, store: Store | None) -> list[str]:
 
 
 def _as_it_ran(plan: Plan, best: Trial, ran: Mapping[str, str]) -> Sequence[str]:
-    """What its worker added to a trial: the threads, and the seed of a repetition."""
+    """What its worker added to a trial: the threads, and the seed of a repetition.
+
+    In a study of an earlier version values are written as they were then, else it has another hash.
+    """
     config = plan.config(best.params)
     asked = {"seed": config.seed, "trainer.threads": config.trainer.threads}
-    return [
+    earlier = config.rules < newest_number(SPELLING)
+    return [f"++rules={config.rules}"] * earlier + [
         f"{key}={ran[key]}"
         for key, value in asked.items()
         if ran.get(key, f"{value}") != f"{value}"

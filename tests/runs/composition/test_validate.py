@@ -83,6 +83,25 @@ def test_what_does_nothing_is_refused_when_it_is_typed(groups: dict[str, Any], s
             id="head",
         ),
         pytest.param(
+            ("trainer.optimizer.name=sgd", "+trainer.optimizer.params.nesterov=true"),
+            [("trainer.optimizer.params.nesterov has no effect with "
+             "trainer.optimizer.params.momentum=0.")],
+            id="no momentum",
+        ),
+        pytest.param(
+            ("trainer.schedule.end_factor=0.1", "augment.magnitude=0.9",
+             "trainer.phases=[{epochs: 3}, {schedule.name: cosine, augment.randaugment: 2}]",
+             "trainer.schedule.drop_factor=0.5"),
+            ["trainer.schedule.drop_factor has no effect with trainer.schedule.name=constant."],
+            id="in a later phase",
+        ),
+        pytest.param(
+            ("trainer.schedule.name=wsd", "trainer.schedule.cooldown_epochs=2",
+             "trainer.schedule.end_factor=0.1"),
+            [],
+            id="wsd",
+        ),
+        pytest.param(
             ("trainer.schedule.name=cosine", "trainer.schedule.end_factor=0.1",
              "model.dropout=0.3", "trainer.early_stopping.patience=2",
              "trainer.early_stopping.min_delta=0.1", "augment=randaugment"),

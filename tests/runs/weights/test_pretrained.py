@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from records import record as made_record
 from stores import Finished
 
 from cnn_sweeps.config import Config
+from cnn_sweeps.config.loading import to_json
+from cnn_sweeps.config.stored import load_stored
 from cnn_sweeps.errors import ConfigError, DataError, RecordError, UnknownHashError
 from cnn_sweeps.models.pretrained import Published
-from cnn_sweeps.provenance.identity import content
+from cnn_sweeps.provenance.identity import content, identify
 from cnn_sweeps.runs.composition.validate import check
 from cnn_sweeps.runs.experiment import Experiment
 from cnn_sweeps.runs.recorded import lookup
@@ -260,6 +263,23 @@ def test_what_the_run_is_not_is_refused(
     """Before anything is trained, and with what to type."""
     with pytest.raises(error, match=text):
         pretrained.resolve_backbone(begun_with(home, finished.result.identity.short, **fields))
+
+
+@pytest.mark.parametrize("typed", [None, {"dense_units": [8]}, {"dense_units": 8}])
+def test_the_network_of_an_earlier_run_is_in_one_form(
+    monkeypatch: pytest.MonkeyPatch, store: Store, typed: dict[str, Any] | None
+) -> None:
+    """That run has it as it was typed; what begins with it reads back with its hash."""
+    network = {"name": "cnn", "filters": 4, "conv_blocks": 1}
+    earlier = made_record(config=config(model={**network, "dense_units": [8]}, rules=1))
+    tagged: Any = SimpleNamespace(config_hash="f" * 64, tags={"weights_sha256": "a" * 64})
+    known = pretrained.TrainedRun(run=tagged, record=earlier, shape=(28, 28, 1), classes=10)
+    monkeypatch.setattr(pretrained, "trained_run", lambda *_: known)
+    asked = begun_with(store, "ffff", backbone=typed and {**network, **typed})
+    found = Experiment.load(asked, store)
+    assert found.config.model.backbone["dense_units"] == 8
+    read = load_stored(to_json(found.config))
+    assert identify(read, found.dataset.digest) == found.identity
 
 
 def test_a_hash_that_no_run_has_is_refused(home: Store) -> None:

@@ -215,6 +215,13 @@ def test_best_again_is_its_overrides(tmp_path: Path) -> None:
     assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2"
 
 
+def test_best_again_has_the_hash_that_it_has(tmp_path: Path) -> None:
+    """Where an earlier version began the study, whose values are as they were typed."""
+    made = worked(tmp_path, made=plan().spelt(1))
+    line = best_again(made, rank_trials(made, None).winners[0], None)
+    assert line == "cnn-sweeps model.filters=8 model.conv_blocks=2 ++rules=1"
+
+
 @pytest.mark.parametrize(
     "typed",
     [["--config-dir", "own", "--config-name", "mine"], ["-cn", "mine", "-cd=own"]],
