@@ -37,7 +37,7 @@ Owner = TypeVar("Owner", Schedule, Augment, CnnModel)
 ONE_FORM: Final = 2
 """The first rules number under which there is one form."""
 COUNTS: Final = frozenset({"gradient_accumulation_steps"})
-"""Parameters of optimizers that are whole numbers."""
+"""Parameters of optimizers that are integers."""
 DECAY: Final = "weight_decay"
 MOST: Final = 2**53
 """Whole numbers below this are all fractions as well."""

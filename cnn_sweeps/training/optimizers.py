@@ -189,7 +189,7 @@ def _check_param(key: str, value: Any) -> None:
         return
     if key == ACCUMULATION and not (isinstance(value, int) and value >= FEWEST_STEPS):
         raise ConfigError(
-            f"{PARAMS}.{key}={json.dumps(value)} is no whole number from {FEWEST_STEPS}.\n"
+            f"{PARAMS}.{key}={json.dumps(value)} is no integer from {FEWEST_STEPS}.\n"
             f"Type for example {PARAMS}.{key}=4, or leave it out."
         )
     if isinstance(value, int | float) and isinstance(value, bool) == flag:

@@ -64,11 +64,11 @@ def test_params_reach_the_optimizer() -> None:
         pytest.param("sgd", {"momentum": "0,9"}, "momentum=0,9 is not a number", id="text"),
         pytest.param(
             *("sgd", {"gradient_accumulation_steps": 2.5}),
-            "gradient_accumulation_steps=2.5 is no whole number from 2",
+            "gradient_accumulation_steps=2.5 is no integer from 2",
             id="part of a step",
         ),
         pytest.param(
-            "adam", {"gradient_accumulation_steps": 1}, "steps=1 is no whole number", id="one step"
+            "adam", {"gradient_accumulation_steps": 1}, "steps=1 is no integer", id="one step"
         ),
         pytest.param("sgd", {"momentum": None}, "momentum=null is not a number", id="null"),
         pytest.param("sgd", {"momentum": True}, "momentum=true is not a number", id="flag"),
