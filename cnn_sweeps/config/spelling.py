@@ -60,8 +60,10 @@ PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """What Keras does where a parameter of an optimizer is left out."""
 ALPHA: Final = "alpha"
-"""Parameter of several applications of Keras that is a fraction."""
+"""Parameter of several applications of Keras, a fraction; 1 where it is left out."""
 
+STOP_AT: Final = {"loss": "stop_at_loss", "accuracy": "stop_at_accuracy"}
+"""Metrics that a training can stop at by a key of their own."""
 OF_DECAY: Final[Mapping[str, Any]] = {"decay_epochs": None, "end_factor": 0.0}
 """Fields of a schedule that goes to an end value, as they are without one."""
 
@@ -101,6 +103,8 @@ def without_idle(config: Config) -> Config:
 def idle_settings(config: Config) -> dict[str, str]:
     """Settings that have no effect beside others, by key, each with a sentence that says why.
 
+    One that is at its default is none.
+
     Args:
         config: as it was typed, under the first of these rules.
     """
@@ -125,10 +129,10 @@ def _idle_settings(config: Config) -> dict[str, str]:
             if not active(owner, each):
                 other = each.metadata.get("active_if", "name")
                 why[each.name] = typed(other, getattr(owner, other))
-        idle |= {f"{group}.{name}": f"{group}.{reason}" for name, reason in why.items()}
-    if trainer.schedule.name == "constant":
-        constant = "trainer.schedule.name=constant"
-        idle |= {f"trainer.schedule.{name}": constant for name in OF_DECAY}
+        if owner is trainer.schedule and owner.name == "constant":
+            why |= dict.fromkeys(OF_DECAY, "name=constant")
+        said = {f.name for f in fields(owner) if getattr(owner, f.name) != f.default}
+        idle |= {f"{group}.{name}": f"{group}.{why[name]}" for name in why if name in said}
     if _is_nesterov_idle(trainer.optimizer):
         params = "trainer.optimizer.params"
         idle[f"{params}.nesterov"] = f"{params}.momentum=0"
@@ -163,6 +167,8 @@ def network_in_one_form(model: Network) -> Network:
         own = _dense(_cnn(own) if isinstance(own, CnnModel) else own)
         backbone = spelt_out(OWN.dump_python(own, mode="json"))
     params = {key: _fraction(v) if key == ALPHA else v for key, v in model.params.items()}
+    if params.get(ALPHA) == 1:
+        del params[ALPHA]
     return replace(model, backbone=backbone, params=params, head=_dense(model.head))
 
 
@@ -212,11 +218,24 @@ def _idle_in(model: DenseHead) -> dict[str, str]:
 
 def _trainer(trainer: TrainerConfig) -> TrainerConfig:
     """A training; what is a parameter of its optimizer as well is read from there."""
+    trainer = _stopped(trainer) if trainer.stop_at else trainer
     if not trainer.optimizer.params:
         return trainer
     params = _params(trainer.optimizer)
     optimizer = replace(trainer.optimizer, params=params, weight_decay=None)
     return replace(trainer, optimizer=optimizer, clip_norm=None)
+
+
+def _stopped(trainer: TrainerConfig) -> TrainerConfig:
+    """A training that stops at a value of a metric, which has a key of its own where it has one."""
+    own: dict[str, Any] = {}
+    others = dict(trainer.stop_at or {})
+    for metric, key in STOP_AT.items():
+        value = others.get(metric)
+        has_room = getattr(trainer, key) in (None, value)
+        if value is not None and has_room and (metric == "loss" or 0 < value <= 1):
+            own[key] = others.pop(metric)
+    return replace(trainer, **own, stop_at=others or None) if own else trainer
 
 
 def _params(optimizer: Optimizer) -> dict[str, Any]:

@@ -23,6 +23,8 @@ COMMON = (
 """Parameters of every optimizer; null, the default of them all, switches each off."""
 CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 """Those that clip gradients; `trainer.clip_norm` is the last of them."""
+ACCUMULATION, FEWEST_STEPS = "gradient_accumulation_steps", 2
+"""Steps whose gradients are added up before the weights change, and the fewest."""
 PARAMS = "trainer.optimizer.params"
 FLAGS = ("amsgrad", "centered", "nesterov")
 """Parameters that are true or false."""
@@ -185,6 +187,11 @@ def _check_param(key: str, value: Any) -> None:
     flag = key in FLAGS
     if value is None and key in COMMON.split():
         return
+    if key == ACCUMULATION and not (isinstance(value, int) and value >= FEWEST_STEPS):
+        raise ConfigError(
+            f"{PARAMS}.{key}={json.dumps(value)} is no whole number from {FEWEST_STEPS}.\n"
+            f"Type for example {PARAMS}.{key}=4, or leave it out."
+        )
     if isinstance(value, int | float) and isinstance(value, bool) == flag:
         return
     wanted, example = ("true or false", "true") if flag else ("a number", "0.9")

@@ -57,8 +57,8 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "application": [
-        {"model": {**PRETRAINED, "backbone": "MobileNetV2", "params": {"alpha": each}}}
-        for each in (1, 1.0)
+        {"model": {**PRETRAINED, "backbone": "MobileNetV2", "params": each}}
+        for each in ({"alpha": 1}, {"alpha": 1.0}, {})
     ],
     "head": [
         {"model": {**PRETRAINED, "head": each}}
@@ -88,6 +88,14 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
     "count": [
         {"trainer": {"optimizer": {"params": {"gradient_accumulation_steps": each}}}}
         for each in (2, 2.0)
+    ],
+    "stop": [
+        {"trainer": each}
+        for each in (
+            {"stop_at_loss": 0.5, "stop_at_accuracy": 0.9},
+            {"stop_at": {"accuracy": 0.9, "loss": 0.5}},
+            {"stop_at": {"loss": 0.5}, "stop_at_loss": 0.5, "stop_at_accuracy": 0.9},
+        )
     ],
     "no-decay": [
         {"trainer": {"schedule": each}}
@@ -166,6 +174,9 @@ ONE_FORM: dict[str, list[dict[str, Any]]] = {
 }
 """What is one experiment, by what it is an example of."""
 TWO: dict[str, list[dict[str, Any]]] = {
+    "two-stops": [
+        {"trainer": {"stop_at_loss": 0.5, **each}} for each in ({}, {"stop_at": {"loss": 0.4}})
+    ],
     "adamw-without-decay": [
         {"trainer": {"optimizer": {"name": "adamw", **each}}} for each in ({}, {"weight_decay": 0})
     ],

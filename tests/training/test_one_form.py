@@ -34,6 +34,22 @@ TYPED: dict[str, tuple[dict[str, Any], ...]] = {
             {"dense_units": [], "dropout": 0.3, "batch_norm": True, "activation": "elu"},
         )
     ),
+    "backbone": tuple(
+        {"model": {"name": "pretrained", "weights": None, "backbone": {"name": "cnn", **each}}}
+        for each in (
+            {"padding": "same", "filters": 4},
+            {"padding": "same", "filters": [4, 4]},
+        )
+    ),
+    "backbone-without-a-convolution": tuple(
+        {
+            "model": {
+                **{"name": "pretrained", "weights": None},
+                "backbone": {"name": "cnn", "conv_blocks": 0, **each},
+            }
+        }
+        for each in ({}, {"kernel_size": 5, "pooling": "average", "global_pooling": "max"})
+    ),
     "no-pooling": tuple({"model": {"pooling": "none", "pool_size": each}} for each in (2, 3)),
 }
 """Typed as before there was one form."""

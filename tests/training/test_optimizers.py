@@ -62,6 +62,14 @@ def test_params_reach_the_optimizer() -> None:
         ),
         pytest.param("sgd", {"use_ema": True}, "use_ema is not a parameter of sgd", id="left out"),
         pytest.param("sgd", {"momentum": "0,9"}, "momentum=0,9 is not a number", id="text"),
+        pytest.param(
+            *("sgd", {"gradient_accumulation_steps": 2.5}),
+            "gradient_accumulation_steps=2.5 is no whole number from 2",
+            id="part of a step",
+        ),
+        pytest.param(
+            "adam", {"gradient_accumulation_steps": 1}, "steps=1 is no whole number", id="one step"
+        ),
         pytest.param("sgd", {"momentum": None}, "momentum=null is not a number", id="null"),
         pytest.param("sgd", {"momentum": True}, "momentum=true is not a number", id="flag"),
         pytest.param("adam", {"global_clipnorm": 0}, "trainer.clip_norm=0 would", id="clipped"),

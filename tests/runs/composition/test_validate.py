@@ -108,6 +108,11 @@ def test_what_does_nothing_is_refused_when_it_is_typed(groups: dict[str, Any], s
             [],
             id="all have one",
         ),
+        pytest.param(
+            ("model.dense_units=0", "model.dropout=0", "trainer.schedule.end_factor=0"),
+            [],
+            id="at their defaults",
+        ),
     ],
 )  # fmt: skip
 def test_what_was_typed_without_effect_is_told(typed: tuple[str, ...], said: list[str]) -> None:
