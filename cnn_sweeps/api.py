@@ -280,7 +280,7 @@ def compare(
         StoreError: the store cannot be read.
     """
     from cnn_sweeps.runs.recorded import lookup
-    from cnn_sweeps.runs.recorded.leaderboard import Question, rank
+    from cnn_sweeps.runs.recorded.leaderboard import FEW, Question, rank
     from cnn_sweeps.text.argument_names import option
     from cnn_sweeps.tracking import checked_prefix
 
@@ -300,6 +300,8 @@ def compare(
     )
     prefixes = [checked_prefix(word) for word in words if "=" not in word]
     board = rank(store, prefixes, question)
+    if not board.whole or (top is not None and len(board.runs) > FEW):
+        return board  # else every trial of a study would be read for a few rows
     return replace(board, warnings=_differences(board, store))
 
 
@@ -506,12 +508,9 @@ def _asked_of(
 
 
 def _differences(board: Leaderboard, store: Store) -> tuple[str, ...]:
-    """Where studies in the folder of the store differ from the runs that are ranked.
-
-    Not of a board that was made without reading all of them: it would take every run of a study.
-    """
+    """Where studies in the folder of the store differ from the runs that are ranked."""
     studies = dict.fromkeys(filter(None, map(board.names.study, board.runs)))
-    if not studies or not board.whole:
+    if not studies:
         return ()
     from cnn_sweeps.sweeps.results.runs import differences  # imports Optuna
 

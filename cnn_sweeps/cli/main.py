@@ -129,12 +129,29 @@ def _guarded(arguments: list[str]) -> int:
         return _refuse(str(error), error.exit_code)
     except Exception as error:
         refusal = None if wants_traceback else refusal_of(error, arguments, COMMANDS)
+        if refusal is None and not wants_traceback:
+            refusal = _outage(error)
         if refusal is None:
             raise
         return _refuse(refusal, ConfigError.exit_code)
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
         return _refuse(ENDED_BY[number], 128 + number)  # as shells have it
+
+
+def _outage(error: Exception) -> str | None:
+    """That a database or server went away in the middle of what a command did; None for others."""
+    if "sqlalchemy" not in sys.modules and "requests" not in sys.modules:  # there is none
+        return None
+    from cnn_sweeps.text.redact import hidden_in  # noqa: PLC0415
+    from cnn_sweeps.tracking.errors import absence, said_by  # noqa: PLC0415 -- imports MLflow
+
+    if (cause := absence(error)) is None:
+        return None
+    return (
+        f"a database or server went away: {hidden_in(said_by(cause))}\n"
+        "  Run the same command again once it is back."
+    )
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -84,9 +84,22 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
         RunFailedError: nothing but failures.
         KeyboardInterrupt: it was stopped; the same command continues it.
     """
-    plan, budget = request.plan, request.budget
-    address = address_of(plan, budget, request.config.tracking)
-    logged = logged_sweep(address, budget, studies_of(request.config.tracking), display.warning)
+    address = address_of(request.plan, request.budget, request.config.tracking)
+    with address.refusing():
+        outcome = _swept(request, address, display, publisher)
+    display.ended(outcome)
+    # After the table was shown: what goes wrong with the report does not take it away.
+    patience = request.config.tracking.patience
+    with patient(patience, say=display.notice), address.refusing():
+        return _reported(outcome, display, publisher)
+
+
+def _swept(
+    request: SweepRequest, address: StudyAddress, display: Display, publisher: Publisher
+) -> SweepOutcome:
+    """What a sweep comes to: carried out, continued, or read where it is complete."""
+    plan, budget, tracking = request.plan, request.budget, request.config.tracking
+    logged = logged_sweep(address, budget, studies_of(tracking), display.warning)
     known = SweepStudy.existing(address)
     complete = _complete(known, plan, budget)
     here = request.place is None and not budget.elsewhere and complete is None
@@ -95,22 +108,16 @@ def sweep(request: SweepRequest, display: Display, publisher: Publisher) -> Swee
             _look_at_images(plan, display)
     with interruptible(display.notice) as interrupts, logged as announce:
         parent = known.parent_run_id if known else None
-        store = Store.open(request.config.tracking, beside=parent)
+        store = Store.open(tracking, beside=parent)
         interrupts.heed()
         outcome = _concluded(complete, plan, store, publisher) if complete else None
-        if outcome is not None:
-            announce(outcome.study)
-            _begin(outcome.study, request, display)
-            _tell(outcome.read, display)
-        else:
-            with address.refusing():
-                study = _prepare(address, plan, store, budget, announce)
-                outcome = _carry_on(study, request, store, display, publisher, interrupts)
-    display.ended(outcome)
-    # After the table was shown: what goes wrong with the report does not take it away.
-    patience = request.config.tracking.patience
-    with patient(patience, say=display.notice), address.refusing():
-        return _reported(outcome, display, publisher)
+        if outcome is None:
+            study = _prepare(address, plan, store, budget, announce)
+            return _carry_on(study, request, store, display, publisher, interrupts)
+        announce(outcome.study)
+        _begin(outcome.study, request, display)
+        _tell(outcome.read, display)
+        return outcome
 
 
 def _reported(outcome: SweepOutcome, display: Display, publisher: Publisher) -> SweepOutcome:

@@ -84,16 +84,23 @@ class Join:
             KeyboardInterrupt: asked to stop; the trials in hand were requeued.
         """
         found = self._found(interrupts)
-        store = _store(found)
-        with found.address.refusing():
+        told = found.plan.first.tracking.patience
+        patience = told if self.patience is None else self.patience
+        with (
+            found.address.refusing(),
+            patient(patience, say=self.say, heed=interrupts.heed),
+        ):
+            store = _store(found)
             check_software(found, self.say)
             with importable_code(found, trust=self.trust, say=self.say):
                 study = SweepStudy.load(found.address)
                 for config in _configs(study):
                     data.check_there(config.data)
-                return self._pull(study, store, interrupts)
+                return self._pull(study, store, patience, interrupts)
 
-    def _pull(self, study: SweepStudy, store: Store, interrupts: Interrupts) -> Counts:
+    def _pull(
+        self, study: SweepStudy, store: Store, patience: float, interrupts: Interrupts
+    ) -> Counts:
         """Pull trials of a study that can be carried out here."""
         slots = self._cpu_slots(study)
         workers, threads = min(self.workers, slots), max(1, cores() // slots)
@@ -103,13 +110,7 @@ class Join:
             retries=known.get(RETRIES_ALLOWED, Budget.retries),
             max_failures=known.get(FAILURES_ALLOWED, Budget.max_failures),
         )
-        told = study.plan.first.tracking.patience
-        patience = told if self.patience is None else self.patience
-        with (
-            logged_worker(study),
-            self.view(study) as view,
-            patient(patience, say=self.say, heed=interrupts.heed),
-        ):
+        with logged_worker(study), self.view(study) as view:
             supervisor = Supervisor(
                 study=study, store=store, budget=budget, view=view, grace=GRACE, others=False
             )
@@ -172,7 +173,9 @@ class Join:
         """
         address = self.find()
         study = SweepStudy.existing(address, checked=False)
-        if study is None or study.parent_run_id is None:
+        with address.refusing():
+            begun = study is not None and study.parent_run_id is not None
+        if study is None or not begun:
             raise UnknownStudyError(
                 f"the study {address.name} in {address} is not begun.\n"
                 "  Start its sweep with cnn-sweeps -m."
@@ -181,8 +184,10 @@ class Join:
 
     def _is_meant(self, study: SweepStudy) -> bool:
         """Whether it is the study that was typed, and not the end of another, begun before it."""
-        counts = study.counts()
-        return study.address.name == self.name or study.is_open or counts.finished < counts.total
+        with study.address.refusing():
+            counts = study.counts()
+            is_named = study.address.name == self.name
+            return is_named or study.is_open or counts.finished < counts.total
 
 
 def _store(study: SweepStudy) -> Store:

@@ -14,6 +14,8 @@ from cnn_sweeps.tracking.store import EXPERIMENTS_PER_SEARCH, Store
 
 MOST = 20
 """Studies that a refusal lists."""
+WHOLE = 20_000
+"""Runs of a local store that are read as a whole: it takes less than MLflow's import and order."""
 EVERY = Selection()
 """Any run."""
 SYNTAX = (
@@ -55,7 +57,8 @@ def ordered_runs(
     """The same in an order of MLflow's, page by page; see `Store.in_order`.
 
     Where a server cannot order them, for it searches few experiments at a time, all are one page.
-    So are the runs of a local store that fit in one: they come as `matching_runs` has them.
+    So are the runs of a local store, where they are not too many: they come as `matching_runs` has
+    them.
 
     Raises:
         ConfigError: see `matching_runs`.
@@ -63,7 +66,7 @@ def ordered_runs(
     """
     chosen = _ids(store, experiment)
     count = None if where.strip() else store.count(chosen)
-    if count is not None and count <= size:
+    if count is not None and count <= WHOLE:
         yield store.select(EVERY, chosen), True
         return
     with _readable(where):

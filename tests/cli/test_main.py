@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.hydra import Hydra
+from optuna.exceptions import StorageInternalError
 from programs import typed
+from sqlalchemy.exc import OperationalError
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
@@ -332,6 +334,26 @@ def test_errors_of_the_program_itself_keep_their_traceback(
 
 
 @pytest.mark.slow
+def test_a_server_that_goes_away_in_a_command_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever command it is, and wherever in it."""
+
+    def looked_up(_: object) -> int:
+        try:
+            raise OperationalError(
+                "SELECT", {}, ConnectionError("the server closed the connection")
+            )
+        except OperationalError as error:
+            raise StorageInternalError("An exception is raised during the commit.") from error
+
+    monkeypatch.setattr("cnn_sweeps.cli.diff.main", looked_up)
+    assert call(monkeypatch, "diff", "abcd", "abce") == 2
+    said = capfd.readouterr().err
+    assert "went away: the server closed the connection\n  Run the same command again" in said
+    assert "Traceback" not in said
+
+
 def test_a_crash_in_native_code_says_where(tmp_path: Path) -> None:
     """The shell says no more than that there was one."""
     (tmp_path / "my_nets.py").write_text("import os\n\ndef build(*_):\n    os.abort()\n")

@@ -34,7 +34,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.sweeps.supervisor import Interrupts
 from cnn_sweeps.sweeps.workers.worker import Worker
 from cnn_sweeps.text.argument_names import on_command_line
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, patience
 
 TWO = {"model.filters": "choice(4,8)"}
 
@@ -96,6 +96,39 @@ def test_a_study_that_may_get_more_trials_is_not_left(
     monkeypatch.setattr(join, "Supervisor", Group)
     joined(made, wait=60.0).work(Interrupts())
     assert len(rounds) == 3
+
+
+@pytest.mark.parametrize("asked", ["_store", "check_software", "importable_code"])
+def test_a_storage_that_goes_away_at_the_start_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """As in the middle; what is gone for good is told in one line."""
+    seconds: list[float] = []
+
+    def gone(*_: Any, **__: Any) -> Any:
+        seconds.append(patience._process.patience.seconds)
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    monkeypatch.setattr(join, "_store", lambda _: None)
+    monkeypatch.setattr(join, asked, gone)
+    with pytest.raises(StoreError, match=r"storage .* cannot be used"):
+        joined(begun(tmp_path), patience=7.0).work(Interrupts())
+    assert seconds == [7.0]
+
+
+@pytest.mark.parametrize("asked", ["parent_run_id", "counts"])
+def test_a_storage_that_goes_away_while_a_study_is_looked_for_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Before anything is known of how long to wait."""
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise StorageInternalError("An exception is raised during the commit.")
+
+    made = begun(tmp_path)
+    monkeypatch.setattr(SweepStudy, asked, property(gone) if asked == "parent_run_id" else gone)
+    with pytest.raises(StoreError, match=r"storage .* cannot be used"):
+        joined(made, wait=60.0).work(Interrupts())
 
 
 def test_a_storage_that_is_gone_for_good_is_told_in_one_line(

@@ -105,6 +105,7 @@ def test_pages_are_left_to_the_client_where_there_are_several(
     filled: Store, monkeypatch: pytest.MonkeyPatch, size: int, whole: bool
 ) -> None:
     """A large store is not read as a whole; what is found is the same."""
+    monkeypatch.setattr(queries, "WHOLE", size)
     order = ["attributes.start_time DESC"]
     asked = [*queries.ordered_runs(filled, "", None, order, size=size)]
     assert asked[0][1] == whole

@@ -13,7 +13,7 @@ from stores import ready
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.runs.recorded import leaderboard
 from cnn_sweeps.runs.recorded.leaderboard import Question, rank
-from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking import Store, queries
 
 RUNS: tuple[tuple[str, float | None, dict[str, Any]], ...] = (
     ("a", 0.9, {}),
@@ -50,6 +50,7 @@ def filled(migrated_database: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let two runs be many."""
     monkeypatch.setattr(leaderboard, "FEW", 2)
+    monkeypatch.setattr(queries, "WHOLE", 2)
 
 
 def hashes(store: Store, **asked: Any) -> str:
