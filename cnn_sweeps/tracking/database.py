@@ -105,7 +105,7 @@ def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, 
 
 def _made(uri: str) -> "MlflowClient":
     """MLflow's own client."""
-    with quiet_mlflow():
+    with quiet_mlflow(database=not uri.startswith("http")):
         from mlflow import MlflowClient
 
         try:

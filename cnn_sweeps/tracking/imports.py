@@ -56,13 +56,17 @@ def without(*names: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet_mlflow() -> Iterator[None]:
-    """Import MLflow with telemetry off, and keep its notes off the user's terminal."""
+def quiet_mlflow(*, database: bool = True) -> Iterator[None]:
+    """Import MLflow with telemetry off, and keep its notes off the user's terminal.
+
+    Args:
+        database: whether it is to use one itself; a server's client needs a second less.
+    """
     for name, value in SILENCE.items():
         os.environ.setdefault(name, value)
-    # SQLAlchemy's deprecations inside MLflow: nothing that a user could act on.
+    # SQLAlchemy's deprecations inside MLflow's store: nothing that a user could act on.
     with warnings.catch_warnings(action="ignore"):
-        import_quickly("mlflow.store.tracking.sqlalchemy_store")  # the part that warns
+        import_quickly("mlflow.store.tracking.sqlalchemy_store" if database else "mlflow")
 
         if "MLFLOW_LOGGING_LEVEL" not in os.environ:
             logging.getLogger("mlflow").setLevel(logging.WARNING)

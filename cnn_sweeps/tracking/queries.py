@@ -44,7 +44,13 @@ def matching_runs(
         ConfigError: MLflow cannot read the filter, or there is no such experiment.
         StoreError: the store refuses.
     """
-    chosen = _ids(store, experiment)
+    return runs_within(store, where, ids_of(store, experiment), selection)
+
+
+def runs_within(
+    store: Store, where: str, chosen: Sequence[str], selection: Selection = EVERY
+) -> list[RunRecord]:
+    """The same in experiments whose ids are known (`ids_of`), which asks no server for them."""
     if not where.strip():
         return store.select(selection, chosen)
     with _readable(where):
@@ -64,7 +70,7 @@ def ordered_runs(
         ConfigError: see `matching_runs`.
         StoreError: see `matching_runs`.
     """
-    chosen = _ids(store, experiment)
+    chosen = ids_of(store, experiment)
     count = None if where.strip() else store.count(chosen)
     if count is not None and count <= WHOLE:
         yield store.select(EVERY, chosen), True
@@ -76,8 +82,13 @@ def ordered_runs(
             yield from store.in_order(where, chosen, order, size=size)
 
 
-def _ids(store: Store, experiment: str | None) -> list[str]:
-    """The ids of all active experiments, or of one."""
+def ids_of(store: Store, experiment: str | None) -> list[str]:
+    """The ids of all active experiments, or of one.
+
+    Raises:
+        ConfigError: there is no such experiment.
+        StoreError: the store refuses.
+    """
     ids = store.experiments()
     if experiment is not None and experiment not in ids:
         hint = did_you_mean(experiment, ids)

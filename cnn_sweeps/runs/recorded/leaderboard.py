@@ -24,7 +24,7 @@ from cnn_sweeps.tracking.selection import Selection
 
 KEY = re.compile(r"\b(metrics?|params?|parameters?)\.[`\"]?([\w./-]+)", re.IGNORECASE)
 """A metric or a param that a filter names."""
-FEW = 200
+FEW = 100
 """Runs that are read at once; a store that has no more is read as a whole."""
 
 
@@ -205,6 +205,7 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
     its runs are read, until no experiment that is left can come before these.
     """
     top, found = question.top or 0, dict[str | None, list[RunRecord]]()
+    ids = queries.ids_of(store, question.experiment)
     for run in ordered:
         if question.metric not in run.metrics:  # nor has any that comes later
             break
@@ -216,7 +217,10 @@ def _best(store: Store, ordered: Iterable[RunRecord], question: Question) -> lis
         known = [each for runs in found.values() for each in runs]
         if len(found) >= top and not _may_enter(run, known, question):
             break
-        found[key] = [run] if question.each else _runs_of(store, run.config_hash, question)
+        own = Selection(tags={CONFIG_HASH: run.config_hash})
+        found[key] = (
+            [run] if question.each else queries.runs_within(store, question.where, ids, own)
+        )
     return [run for runs in found.values() for run in runs]
 
 
@@ -225,12 +229,6 @@ def _may_enter(run: RunRecord, known: Sequence[RunRecord], question: Question) -
     place = partial(_place, metric=question.metric, ascending=question.rises)
     board = Leaderboard.of(known, question.metric, ascending=question.rises, each=question.each)
     return place(run) < place(board.runs[(question.top or 0) - 1])
-
-
-def _runs_of(store: Store, config_hash: str, question: Question) -> list[RunRecord]:
-    """The runs of one experiment that fit the question, newest first."""
-    own = Selection(tags={CONFIG_HASH: config_hash})
-    return queries.matching_runs(store, question.where, question.experiment, own)
 
 
 def _declared(store: Store, question: Question) -> bool | None:
