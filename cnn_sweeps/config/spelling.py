@@ -59,8 +59,8 @@ PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "lion": {**OFF, "beta_1": 0.9, "beta_2": 0.99},
 }
 """What Keras does where a parameter of an optimizer is left out."""
-ALPHA: Final = "alpha"
-"""Parameter of several applications of Keras, a fraction; 1 where it is left out."""
+ALPHA, WITH_ALPHA = "alpha", "MobileNet"
+"""Parameter of the width, 1 where it is left out, and the applications of Keras that have it."""
 
 STOP_AT: Final = {"loss": "stop_at_loss", "accuracy": "stop_at_accuracy"}
 """Metrics that a training can stop at by a key of their own."""
@@ -166,9 +166,11 @@ def network_in_one_form(model: Network) -> Network:
     if isinstance(own, DenseHead):
         own = _dense(_cnn(own) if isinstance(own, CnnModel) else own)
         backbone = spelt_out(OWN.dump_python(own, mode="json"))
-    params = {key: _fraction(v) if key == ALPHA else v for key, v in model.params.items()}
-    if params.get(ALPHA) == 1:
-        del params[ALPHA]
+    params = model.params
+    if ALPHA in params and str(backbone).startswith(WITH_ALPHA):
+        alpha = _fraction(params[ALPHA])
+        others = {key: value for key, value in params.items() if key != ALPHA}
+        params = others if alpha == 1.0 and not isinstance(alpha, bool) else params | {ALPHA: alpha}
     return replace(model, backbone=backbone, params=params, head=_dense(model.head))
 
 
@@ -233,7 +235,8 @@ def _stopped(trainer: TrainerConfig) -> TrainerConfig:
     for metric, key in STOP_AT.items():
         value = others.get(metric)
         has_room = getattr(trainer, key) in (None, value)
-        if value is not None and has_room and (metric == "loss" or 0 < value <= 1):
+        takes = value is not None and (value >= 0 if metric == "loss" else 0 < value <= 1)
+        if takes and has_room:
             own[key] = others.pop(metric)
     return replace(trainer, **own, stop_at=others or None) if own else trainer
 

@@ -273,6 +273,14 @@ def test_what_is_no_value_stays_to_be_refused(params: dict[str, Any]) -> None:
     assert made.trainer.optimizer.params == params
 
 
+def test_values_that_only_one_of_two_keys_takes_stay_there() -> None:
+    """They are refused, or never reached, by what they were typed for."""
+    stop = {"loss": -1.0, "accuracy": 1.5}
+    assert config(trainer={"stop_at": stop}).trainer.stop_at == stop
+    model = {**PRETRAINED, "backbone": "ResNet50", "params": {"alpha": 1}}
+    assert to_json(config(model=model))["model"]["params"] == {"alpha": 1}
+
+
 def test_images_tell_whether_a_limit_leaves_any_out() -> None:
     """One that does not is none; so it is with the size that the images have."""
     model = {**PRETRAINED, "input_size": [96, 96]}
