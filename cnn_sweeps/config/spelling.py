@@ -42,23 +42,26 @@ DECAY: Final = "weight_decay"
 MOST: Final = 2**53
 """Whole numbers below this are all fractions as well."""
 OFF: Final = {
+    DECAY: 0.0,
     **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm")),
     **dict.fromkeys(("loss_scale_factor", "gradient_accumulation_steps")),
-    DECAY: 0.0,
 }
 """What every optimizer takes, and what switches it off."""
-ADAM: Final = {**OFF, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+ADAM: Final = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "adam": {**ADAM, "amsgrad": False},
-    "adamw": {**ADAM, "amsgrad": False, DECAY: 0.004},
-    "nadam": ADAM,
-    "adamax": ADAM,
-    "rmsprop": {**OFF, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
-    "sgd": {**OFF, "momentum": 0.0, "nesterov": False},
-    "adagrad": {**OFF, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
-    "lion": {**OFF, "beta_1": 0.9, "beta_2": 0.99},
+    "adam": {**ADAM, "amsgrad": False, **OFF},
+    "adamw": {**ADAM, "amsgrad": False, **OFF, DECAY: 0.004},
+    "nadam": {**ADAM, **OFF},
+    "adamax": {**ADAM, **OFF},
+    "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False, **OFF},
+    "sgd": {"momentum": 0.0, "nesterov": False, **OFF},
+    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7, **OFF},
+    "lion": {"beta_1": 0.9, "beta_2": 0.99, **OFF},
 }
-"""What Keras does where a parameter of an optimizer is left out."""
+"""The parameters of each optimizer, and what Keras does where one is left out.
+
+It also takes `use_ema`: here that is `trainer.ema`, see `training.ema`.
+"""
 ALPHA, WITH_ALPHA = "alpha", "MobileNet"
 """Parameter of the width, 1 where it is left out, and the applications of Keras that have it."""
 

@@ -1,7 +1,7 @@
 """From a trainer config to a Keras optimizer with its learning rate over time.
 
-`check` answers at compose time, so the parameters that each Keras optimizer takes stand
-here as a table; a test holds the table against the signatures of Keras.
+`check` answers at compose time, so it goes by the table of what each Keras optimizer takes
+(`config.spelling.PARAMS`); a test holds the table against the signatures of Keras.
 """
 
 import json
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from cnn_sweeps.config import spelling
 from cnn_sweeps.config.schema import DECAYING, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.text.format import first_line
@@ -16,29 +17,29 @@ from cnn_sweeps.text.format import first_line
 if TYPE_CHECKING:
     import keras
 
-# Keras also takes `use_ema`: here that is `trainer.ema`, see `training.ema`.
-COMMON = (
-    "weight_decay clipnorm clipvalue global_clipnorm loss_scale_factor gradient_accumulation_steps"
-)
-"""Parameters of every optimizer; null, the default of them all, switches each off."""
 CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 """Those that clip gradients; `trainer.clip_norm` is the last of them."""
 ACCUMULATION, FEWEST_STEPS = "gradient_accumulation_steps", 2
 """Steps whose gradients are added up before the weights change, and the fewest."""
 PARAMS = "trainer.optimizer.params"
-FLAGS = ("amsgrad", "centered", "nesterov")
-"""Parameters that are true or false."""
-OPTIMIZERS: dict[str, tuple[str, str]] = {
-    "adam": ("Adam", "beta_1 beta_2 epsilon amsgrad"),
-    "adamw": ("AdamW", "beta_1 beta_2 epsilon amsgrad"),
-    "nadam": ("Nadam", "beta_1 beta_2 epsilon"),
-    "adamax": ("Adamax", "beta_1 beta_2 epsilon"),
-    "rmsprop": ("RMSprop", "rho momentum epsilon centered"),
-    "sgd": ("SGD", "momentum nesterov"),
-    "adagrad": ("Adagrad", "initial_accumulator_value epsilon"),
-    "lion": ("Lion", "beta_1 beta_2"),
+FLAGS = {
+    name
+    for defaults in spelling.PARAMS.values()
+    for name, default in defaults.items()
+    if isinstance(default, bool)
 }
-"""Name in the config: class in `keras.optimizers`, and the parameters of its own."""
+"""Parameters that are true or false."""
+OPTIMIZERS = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "Nadam",
+    "adamax": "Adamax",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+    "adagrad": "Adagrad",
+    "lion": "Lion",
+}
+"""Name in the config: class in `keras.optimizers`."""
 
 RATE = "learning_rate"
 """What every optimizer calls its variable of that."""
@@ -49,7 +50,7 @@ ASYMPTOTIC = ("exponential",)
 
 def accepted_params(name: str) -> tuple[str, ...]:
     """The names that `trainer.optimizer.params` may hold for that optimizer."""
-    return tuple(f"{OPTIMIZERS[name][1]} {COMMON}".split())
+    return tuple(spelling.PARAMS[name])
 
 
 def check(trainer: TrainerConfig) -> None:
@@ -80,7 +81,7 @@ def make(
 
     check(trainer)
     optimizer = trainer.optimizer
-    kind = getattr(keras.optimizers, OPTIMIZERS[optimizer.name][0])
+    kind = getattr(keras.optimizers, OPTIMIZERS[optimizer.name])
     ema = {} if trainer.ema is None else {"use_ema": True, "ema_momentum": trainer.ema}
     try:
         rate = _learning_rate(trainer, steps_per_epoch, first_step)
@@ -185,7 +186,7 @@ def _check_params(trainer: TrainerConfig) -> None:
 def _check_param(key: str, value: Any) -> None:
     """Refuse what is no number, no truth value for a flag, and a null that means nothing."""
     flag = key in FLAGS
-    if value is None and key in COMMON.split():
+    if value is None and key in spelling.OFF:
         return
     if key == ACCUMULATION and not (isinstance(value, int) and value >= FEWEST_STEPS):
         raise ConfigError(

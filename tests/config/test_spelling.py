@@ -302,7 +302,7 @@ def test_the_defaults_of_parameters_are_those_of_keras() -> None:
 
     assert PARAMS.keys() == OPTIMIZERS.keys()
     for name, defaults in PARAMS.items():
-        signature = inspect.signature(getattr(keras.optimizers, OPTIMIZERS[name][0])).parameters
+        signature = inspect.signature(getattr(keras.optimizers, OPTIMIZERS[name])).parameters
         assert defaults.keys() == {*accepted_params(name)}
         for key, default in defaults.items():
             assert default == (signature[key].default or type(default)())

@@ -5,6 +5,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from cnn_sweeps.config import spelling
 from cnn_sweeps.config.schema import Optimizer, Schedule, TrainerConfig
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.training import optimizers
@@ -33,7 +34,7 @@ def test_the_table_is_that_of_keras(name: str) -> None:
     """Every parameter of the real class is in the table, but for those left out on purpose."""
     import keras
 
-    kind = getattr(keras.optimizers, optimizers.OPTIMIZERS[name][0])
+    kind = getattr(keras.optimizers, optimizers.OPTIMIZERS[name])
     apart = {"learning_rate", "name", "kwargs", "use_ema", "ema_momentum"}
     apart |= {"ema_overwrite_frequency"}
     assert set(optimizers.accepted_params(name)) == set(inspect.signature(kind).parameters) - apart
@@ -174,13 +175,13 @@ def test_only_what_may_be_null_in_keras_is_a_common_parameter() -> None:
 
     import keras
 
-    for name, (kind, _) in optimizers.OPTIMIZERS.items():
+    for name, kind in optimizers.OPTIMIZERS.items():
         given = inspect.signature(getattr(keras.optimizers, kind)).parameters
         for param in optimizers.accepted_params(name):
             default = given[param].default
             assert isinstance(default, bool) == (param in optimizers.FLAGS), (name, param)
             if default is None:
-                assert param in optimizers.COMMON.split(), (name, param)
+                assert param in spelling.OFF, (name, param)
 
 
 def test_a_plan_may_begin_in_the_middle() -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -68,11 +68,7 @@ class Plan:
 
     def under_rules(self, number: int) -> "Plan":
         """The same, looked at as it was asked when these were the newest `data.rules`."""
-        bases = {
-            choice: base | {"data": base["data"] | {"rules": number}}
-            for choice, base in self.base_config.bases.items()
-        }
-        return replace(self, base_config=replace(self.base_config, bases=bases)).unchecked()
+        return self._based(lambda base: {"data": base["data"] | {"rules": number}}).unchecked()
 
     @property
     def spelling(self) -> int:
@@ -81,17 +77,16 @@ class Plan:
 
     def spelt(self, number: int) -> "Plan":
         """The same, its values written by these `rules`."""
-        bases = {
-            choice: base | {"rules": number} for choice, base in self.base_config.bases.items()
-        }
-        return replace(self, base_config=replace(self.base_config, bases=bases))
+        return self._based(lambda _: {"rules": number})
 
     def logged_to(self, tracking: Mapping[str, str]) -> "Plan":
         """The same, whose runs are reached by another `tracking.uri` or `tracking.dir`."""
-        bases = {
-            choice: base | {"tracking": {**base.get("tracking", {}), **tracking}}
-            for choice, base in self.base_config.bases.items()
-        }
+        return self._based(lambda base: {"tracking": {**base.get("tracking", {}), **tracking}})
+
+    def _based(self, changes: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> "Plan":
+        """The same with changes to each of its base configs."""
+        stored = self.base_config.bases.items()
+        bases = {choice: {**base, **changes(base)} for choice, base in stored}
         return replace(self, base_config=replace(self.base_config, bases=bases))
 
     @property
