@@ -149,13 +149,14 @@ def _carry_on(
     budget, tracking = request.budget, request.config.tracking
     with (
         patient(tracking.patience, say=display.notice, heed=interrupts.heed),
-        EarlyScore(study, store, publisher.warm_up) as early,
+        EarlyScore(study, store) as early,
     ):
         interrupts.heed()
         with store.resume_run(study.parent_run_id or "") as parent:
             _begin(study, request, display)
             if budget.elsewhere or study.address.shared:
                 display.notice(f"  workers: {join_command(study, store)}")
+            publisher.warm_up()  # while workers start, which takes longer
             try:
                 _carry_out(study, store, request, display, interrupts, early)
             except (RunFailedError, KeyboardInterrupt) as error:
@@ -164,7 +165,6 @@ def _carry_on(
                     _leave_failures(study, store, parent, display, publisher)
                 raise
             interrupts.patient = False
-            publisher.warm_up()  # while other processes score the winners
             return conclude(study, store, parent, budget, display, early)
 
 
