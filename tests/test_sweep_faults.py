@@ -120,7 +120,7 @@ def test_started_twice_in_the_same_second_both_work(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_full_disk_under_the_output_fails_no_trial(tmp_path: Path) -> None:
-    """`cnn-sweeps -m ... > sweep.txt`: the trials are there, and the exit code says what is lost."""
+    """The trials are there, and the exit code says that what they told is lost."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "cnn_sweeps", *ASKED],

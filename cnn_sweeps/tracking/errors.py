@@ -191,8 +191,6 @@ def _meaning(cause: BaseException) -> str | None:
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
 
-    if isinstance(cause, RetryError):  # it has answered, each time with an error
-        return FAILING.format(getattr(cause.args[0], "reason", None) or said_by(cause, 80))
     silent = (NoConnection, Timeout, ConnectionError, TimeoutError, socket.gaierror)
     if isinstance(cause, sqlite3.Error):
         return SQLITE.get("_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2]))
@@ -200,7 +198,7 @@ def _meaning(cause: BaseException) -> str | None:
         return BUSY
     if isinstance(cause, silent):
         return SILENT
-    if isinstance(cause, OSError):
+    if isinstance(cause, OSError) and not isinstance(cause, RetryError):
         return SYSTEM.get(cause.errno or 0)
     if isinstance(cause, ModuleNotFoundError):
         return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
@@ -213,7 +211,10 @@ def _of_answer(cause: BaseException) -> str | None:
     MLflow has no class for it; a refusal of its own server is a `RestException`.
     """
     from mlflow.exceptions import MlflowException, RestException
+    from requests.exceptions import RetryError
 
+    if isinstance(cause, RetryError):  # it has answered, each time with an error
+        return FAILING.format(getattr(cause.args[0], "reason", None) or said_by(cause, 80))
     own = isinstance(cause, RestException)
     if own or not isinstance(cause, MlflowException) or "Response body:" not in cause.message:
         return None
