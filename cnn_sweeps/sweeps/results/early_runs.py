@@ -1,9 +1,9 @@
 """The runs of trials that have ended, read from a server while others still train.
 
-A server takes three milliseconds for a run with all its params, metrics and tags, so that a sweep of
-5,000 trials would wait for it at its end. Read a few at a time meanwhile, they hold nobody up.
-What somebody changes of such a run while the sweep goes on is seen by the next command, unless it
-is among those that are shown first, or deleted: these are read at the end.
+A server takes three milliseconds for a run with all its params, metrics and tags, so that a sweep
+of 5,000 trials would wait for it at its end. A few at a time meanwhile, they hold nobody up. What
+somebody changes of such a run while the sweep goes on is seen by the next command; what was deleted
+and what is shown first is looked up at the end.
 """
 
 from collections.abc import Iterator
