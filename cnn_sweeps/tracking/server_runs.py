@@ -80,8 +80,8 @@ def _answer(store: Any, asked: Mapping[str, Any]) -> Any:
     """
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-    answer = http_request(store.get_host_creds(), SEARCH, "POST", json=asked)
-    return verify_rest_response(answer, SEARCH).json()
+    ask: Any = partial(http_request, store.get_host_creds(), SEARCH, "POST", json=asked)
+    return verify_rest_response(ask(), SEARCH).json()
 
 
 def _record(run: Mapping[str, Any]) -> RunRecord:
