@@ -150,7 +150,7 @@ def _carry_on(
     budget, tracking = request.budget, request.config.tracking
     with (
         patient(tracking.patience, say=display.notice, heed=interrupts.heed),
-        EarlyScore(study, store, publisher.warm_up) as score,
+        EarlyScore(study, store) as score,
     ):
         early = Early(score=score, runs=EarlyRuns(study, store))
         interrupts.heed()
@@ -158,6 +158,7 @@ def _carry_on(
             _begin(study, request, display)
             if budget.elsewhere or study.address.shared:
                 display.notice(f"  workers: {join_command(study, store)}")
+            publisher.warm_up()  # while workers start, which takes longer
             try:
                 _carry_out(study, store, request, display, interrupts, early)
             except (RunFailedError, KeyboardInterrupt) as error:
@@ -166,7 +167,6 @@ def _carry_on(
                     _leave_failures(study, store, parent, display, publisher)
                 raise
             interrupts.patient = False
-            publisher.warm_up()  # while other processes score the winners
             return conclude(study, store, parent, budget, display, early)
 
 
