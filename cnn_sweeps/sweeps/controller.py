@@ -18,6 +18,7 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
+from cnn_sweeps.sweeps.results.early_runs import EarlyRuns
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
@@ -149,8 +150,9 @@ def _carry_on(
     budget, tracking = request.budget, request.config.tracking
     with (
         patient(tracking.patience, say=display.notice, heed=interrupts.heed),
-        EarlyScore(study, store) as early,
+        EarlyScore(study, store) as score,
     ):
+        early = Early(score=score, runs=EarlyRuns(study, store))
         interrupts.heed()
         with store.resume_run(study.parent_run_id or "") as parent:
             _begin(study, request, display)
@@ -166,6 +168,19 @@ def _carry_on(
                 raise
             interrupts.patient = False
             return conclude(study, store, parent, budget, display, early)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Early:
+    """What is done for the end of a sweep while trials still train.
+
+    Attributes:
+        score: of the leader on the test split.
+        runs: of the trials that have ended.
+    """
+
+    score: EarlyScore
+    runs: EarlyRuns
 
 
 def _begin(study: SweepStudy, request: SweepRequest, display: Display) -> None:
@@ -325,7 +340,7 @@ def _carry_out(
     request: SweepRequest,
     display: Display,
     interrupts: Interrupts,
-    early: EarlyScore,
+    early: Early,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
     budget, counts, share = request.budget, study.counts(), CpuShare.of(study, request.budget)
@@ -336,7 +351,14 @@ def _carry_out(
         study.plan.objectives,
         _ended_before(study),
     )
-    supervisor = Supervisor(study=study, store=store, budget=budget, view=view, spare=early.look)
+    supervisor = Supervisor(
+        study=study,
+        store=store,
+        budget=budget,
+        view=view,
+        spare=early.score.look,
+        meanwhile=early.runs.look,
+    )
     with view, _open(study):
         supervisor.run(_workers(request, supervisor, share, interrupts), interrupts)
         if interrupts.asked():
@@ -432,14 +454,14 @@ def conclude(
     parent: TrackedRun,
     budget: Budget,
     display: Display,
-    early: EarlyScore,
+    early: Early,
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    read = Reading.of(study, store)
+    read = Reading.of(study, store, early.runs.all())
     _tell(read, display)
     study = read.study
     scores = test_scores.score(
-        study, store, workers=budget.n_jobs, say=display.notice, early=early.of
+        study, store, workers=budget.n_jobs, say=display.notice, early=early.score.of
     )
     outcome = _outcome(read, store, scores)
     ranking = outcome.ranking

@@ -1,0 +1,104 @@
+"""Runs that are read while others still train are those that are read at the end."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeps.results.test_runs import FakeStore, opened, swept
+
+from cnn_sweeps.errors import StoreError
+from cnn_sweeps.sweeps.results import early_runs
+from cnn_sweeps.sweeps.results.early_runs import EarlyRuns
+from cnn_sweeps.sweeps.study.attributes import RUN_ID
+from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking import RunRecord
+
+
+class Served(FakeStore):
+    """A store on a server, which notes what it is asked for by id."""
+
+    local, experiment_id = None, "1"
+
+    def __init__(self, folder: Path, runs: dict[str, RunRecord]) -> None:
+        super().__init__(folder, runs)
+        self.asked: list[list[str]] = []
+        self.refuses = False
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """It has the four runs of a sweep; a look reads two."""
+    served = Served(tmp_path, swept(tmp_path))
+
+    def runs_of_ids(_: Any, run_ids: list[str], experiment: str) -> list[RunRecord]:
+        if served.refuses:
+            raise StoreError("it refuses")
+        served.asked.append(run_ids)
+        assert experiment == "1"
+        return [served.runs[run_id] for run_id in run_ids if run_id in served.runs]
+
+    def beside(_: Any, parent: str, known: list[RunRecord]) -> list[RunRecord]:
+        assert parent == "parent"
+        return known
+
+    monkeypatch.setattr(early_runs.children, "runs_of_ids", runs_of_ids)
+    monkeypatch.setattr(early_runs.children, "children_beside", beside)
+    monkeypatch.setattr(early_runs, "PAGE", 2)
+    return served
+
+
+def ids(study: SweepStudy) -> list[str]:
+    """The runs of the trials, the first in front."""
+    return [trial.user_attrs[RUN_ID] for trial in study.trials()]
+
+
+def test_runs_are_read_some_at_a_time(store: Any, tmp_path: Path) -> None:
+    """Once enough trials have ended, each once."""
+    study = opened(tmp_path)
+    runs = EarlyRuns(study, store)
+    runs.look(1)
+    assert store.asked == []
+    for _ in range(4):
+        runs.look(4)
+    assert store.asked == [ids(study)[:2], ids(study)[2:]]
+
+
+def test_what_is_shown_first_is_read_again(store: Any, tmp_path: Path) -> None:
+    """Of the others what was read is what is there at the end."""
+    study = opened(tmp_path)
+    runs = EarlyRuns(study, store)
+    for _ in range(2):
+        runs.look(4)
+    best = sorted(store.runs.values(), key=lambda run: run.metrics["val_accuracy"])[-2:]
+    found = runs.all()
+    assert found == [store.runs[n] for n in ids(study) if store.runs[n] not in best]
+    assert len(found) == 2
+
+
+def test_a_run_that_still_runs_is_read_again(store: Any, tmp_path: Path) -> None:
+    """Its worker seemed dead, and was not."""
+    study = opened(tmp_path)
+    store.runs |= {n: replace(run, status="RUNNING") for n, run in store.runs.items()}
+    runs = EarlyRuns(study, store)
+    for _ in range(2):
+        runs.look(4)
+    assert runs.all() is None
+
+
+def test_a_server_that_refuses_is_asked_at_the_end(store: Any, tmp_path: Path) -> None:
+    """Nothing is told before, and it is not asked again and again."""
+    store.refuses = True
+    runs = EarlyRuns(opened(tmp_path), store)
+    runs.look(4)
+    store.refuses = False
+    runs.look(4)
+    assert (store.asked, runs.all()) == ([], None)
+
+
+def test_a_local_store_is_read_at_the_end(store: Any, tmp_path: Path) -> None:
+    """That takes no longer then."""
+    store.local = "a database"
+    runs = EarlyRuns(opened(tmp_path), store)
+    runs.look(4)
+    assert (store.asked, runs.all()) == ([], None)
