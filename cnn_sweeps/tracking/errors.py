@@ -30,8 +30,8 @@ ANSWERS: Final = {
     "or MLFLOW_TRACKING_TOKEN",
     403: "does not allow this login to do that. Ask who runs it for the permission, or set another "
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-    404: "is no MLflow server. Correct tracking.uri (or MLFLOW_TRACKING_URI); of a server with "
-    "--static-prefix=/PREFIX it ends in /PREFIX",
+    404: "is no MLflow server. Correct tracking.uri (or MLFLOW_TRACKING_URI); a server that has a "
+    "static prefix is named with it",
 }
 """What an answer by HTTP means that is none of MLflow's, by its status; of others as of 404."""
 FAILING: Final = "answers with errors ({}). Look into its log, or that of the proxy before it."
