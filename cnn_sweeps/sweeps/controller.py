@@ -276,13 +276,14 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         _store_typed(study, parent)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
-        store_code(study, parent)  # first: by its parent a worker knows that a study is ready
-        study.optuna_study.set_user_attr(PARENT, parent.run_id)
+        store_code(study, parent)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(without_passwords(plan.to_json()), PLAN_FILE)
+        # Last: by its parent a worker knows that a study is ready, and finds the files of a run.
+        study.optuna_study.set_user_attr(PARENT, parent.run_id)
 
 
 def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:

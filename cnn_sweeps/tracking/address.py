@@ -166,4 +166,6 @@ def _unknown(uri: str) -> str:
 def local_folder(uri: str) -> Path | None:
     """The folder of this machine that an address of artifacts means; None for any other place."""
     address = urlsplit(uri)
+    if address.scheme == "" and uri.startswith("/"):  # of a server that was told a plain path
+        return Path(uri)
     return Path(url2pathname(address.path)) if address.scheme == "file" else None
