@@ -231,7 +231,8 @@ class StudyAddress:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training. To ask each
         # time whether it is there costs more than to make a new one now and then.
-        options |= {"pool_recycle": RECYCLE} if make else {"poolclass": NullPool}
+        # One is kept: with a heartbeat of its own now and then, each process would hold two.
+        options |= {"pool_recycle": RECYCLE, "pool_size": 1} if make else {"poolclass": NullPool}
         if self.storage.startswith(MYSQL):
             # As PostgreSQL has it. MySQL else shows a transaction what was there when it began:
             # two that wait for each other to create a trial would give both of them one number.

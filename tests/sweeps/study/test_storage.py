@@ -13,9 +13,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from plans import plan, study
 from services import postgres
 from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
@@ -129,6 +131,18 @@ def test_to_look_for_a_study_leaves_no_connection_open(tmp_path: Path) -> None:
         assert looked.counts().total == 0
         assert SweepStudy.existing(replace(address, name="other")) is None
     assert opened() == before
+
+
+def test_a_process_keeps_one_connection(tmp_path: Path) -> None:
+    """Also where its heartbeat has used another one: a server has few for all workers."""
+    opened = StudyAddress(storage=f"sqlite:///{tmp_path}/studies.db", name="lab").open()
+    assert isinstance(opened, RDBStorage)
+    pool = opened.engine.pool
+    with opened.engine.connect(), opened.engine.connect():
+        pass
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (1, 0)
+    opened.engine.dispose()
 
 
 def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:
