@@ -192,6 +192,32 @@ def test_a_database_whose_driver_is_missing_names_the_extra(url: str, said: str)
         address.open()
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycop://h/db", r"driver that is not known .*extra postgres .*\+psycopg:"),
+        ("mysql+pysql://h/db", r"driver that is not known .*extra mysql .*\+pymysql:"),
+        ("postgresql+psycopg://me:top@se:cret@h:x/db", r"is no address of a database.*%3A"),
+        ("postgresql+psycopg://h:port/db", r"is no address of a database"),
+    ],
+    ids=["driver", "mysql", "password", "port"],
+)
+def test_an_address_with_a_slip_says_how_it_is_written(url: str, said: str) -> None:
+    """And shows nothing of a password that cannot be told from the rest."""
+    with pytest.raises(StoreError, match=said) as refused:
+        StudyAddress(storage=url, name="s").open()
+    assert "cret" not in str(refused.value)
+
+
+def test_a_pooler_that_exchanges_connections_is_named() -> None:
+    """Statements that were prepared on one connection are there on the next, or are not."""
+    psycopg = pytest.importorskip("psycopg")
+    address = StudyAddress(storage="postgresql+psycopg://h/db", name="s")
+    error = psycopg.errors.DuplicatePreparedStatement('prepared statement "_pg3_0" already exists')
+    with pytest.raises(StoreError, match=r"exists.\n  A pooler .*pool_mode=session"):
+        raise address._refusal(error)
+
+
 def test_a_server_that_says_nothing_is_refused_in_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
