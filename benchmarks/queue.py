@@ -220,7 +220,7 @@ def _sweep_read(address: StudyAddress, where: Sequence[str]) -> tuple[float, flo
     for _ in range(0, ended - PAGE, PAGE):
         early.look(ended)
     begun = time.perf_counter()
-    reads = [ReadSweep.of(study, store, early.all())]
+    reads = [early.reading()]
     at_its_end = time.perf_counter() - begun
     reads.append(ReadSweep.of(study, store))
     whole = time.perf_counter() - begun - at_its_end

@@ -458,7 +458,7 @@ def conclude(
     early: Early,
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    read = Reading.of(study, store, early.runs.all())
+    read = early.runs.reading()
     _tell(read, display)
     study = read.study
     scores = test_scores.score(

@@ -6,13 +6,16 @@ somebody changes of such a run while the sweep goes on is seen by the next comma
 and what is shown first is looked up at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from optuna.trial import FrozenTrial
+
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.sweeps.results import test_scores
+from cnn_sweeps.sweeps.results.runs import Reading, Runs
 from cnn_sweeps.sweeps.study.attributes import RUN_ID
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import RunRecord, Store, children
@@ -29,6 +32,7 @@ class EarlyRuns:
         """Nothing is read yet."""
         self._study, self._store = study, store
         self._read: dict[str, RunRecord] = {}
+        self._epochs: dict[str, dict[str, Mapping[int, float]]] = {}
         self._asked: set[str] = set()
         self._attempts = Attempts()
         self._looked, self._useless = 0, store.local is not None
@@ -37,34 +41,52 @@ class EarlyRuns:
         """Read some of them, where so many trials have ended; it can wait if the server is away."""
         if self._useless or ended - self._looked < PAGE:
             return
-        unread = [run_id for run_id in self._ended() if run_id not in self._asked]
+        ids = self._ended()
+        unread = [run_id for run_id in ids if run_id not in self._asked]
+        some = {run_id: ids[run_id] for run_id in unread[:PAGE]}
         try:
-            done = self._attempts.make(partial(self._take, unread[:PAGE]))
+            done = self._attempts.make(partial(self._take, some))
         except StoreError:  # it is only early: whoever reads them at the end tells that
             self._useless = True
             return
         if done and len(unread) <= PAGE:
             self._looked = ended
 
-    def all(self) -> list[RunRecord] | None:
-        """The runs of all trials, most of them as they were read; None where all are to be read."""
+    def reading(self) -> Reading:
+        """The study as its runs have it, most of them as they were read."""
+        known = self._all()
+        early = {} if known is None else self._read
+        epochs = {
+            name: {run_id: curve for run_id, curve in curves.items() if run_id in early}
+            for name, curves in self._epochs.items()
+        }
+        return Reading.of(self._study, self._store, known, epochs)
+
+    def _all(self) -> list[RunRecord] | None:
+        """The runs of all trials; None where they are to be read."""
         study = self._study
         shown = [*test_scores.best_trials(study), *test_scores.ranked_trials(study)[:PAGE]]
-        again = {trial.user_attrs.get(RUN_ID) for trial in shown}
-        wanted = (run_id for run_id in self._ended() if run_id not in again)
-        known = [self._read[run_id] for run_id in wanted if run_id in self._read]
-        if known and self._study.parent_run_id:
+        wanted = self._ended().keys() - {trial.user_attrs.get(RUN_ID) for trial in shown}
+        self._read = {run_id: run for run_id, run in self._read.items() if run_id in wanted}
+        if self._read and study.parent_run_id:
             with suppress(StoreError):
-                return children.children_beside(self._store, self._study.parent_run_id, known)
+                known = [*self._read.values()]
+                return children.children_beside(self._store, study.parent_run_id, known)
         return None
 
-    def _take(self, run_ids: list[str]) -> None:
+    def _take(self, trials: Mapping[str, FrozenTrial]) -> None:
+        """Read the runs of some trials, and of their epochs what is compared."""
         experiment = self._store.experiment_id
-        found = children.runs_of_ids(self._store, run_ids, experiment)
-        self._asked.update(run_ids)
-        self._read |= {run.run_id: run for run in found if run.status != "RUNNING"}
+        found = children.runs_of_ids(self._store, [*trials], experiment)
+        ended = {run.run_id: run for run in found if run.status != "RUNNING"}
+        runs = Runs(store=self._store, by_id=ended, missing=())
+        pairs = [(trials[run_id], run) for run_id, run in ended.items()]
+        for name, curves in runs.curves(self._study, pairs).items():
+            self._epochs.setdefault(name, {}).update(curves)
+        self._asked.update(trials)
+        self._read |= ended
 
-    def _ended(self) -> Iterator[str]:
-        """The runs of the trials that have ended."""
+    def _ended(self) -> dict[str, FrozenTrial]:
+        """The trials that have ended, by their runs."""
         ended = (trial for trial in self._study.trials() if trial.state.is_finished())
-        return (trial.user_attrs[RUN_ID] for trial in ended if RUN_ID in trial.user_attrs)
+        return {t.user_attrs[RUN_ID]: t for t in ended if RUN_ID in t.user_attrs}

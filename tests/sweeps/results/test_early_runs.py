@@ -23,7 +23,18 @@ class Served(FakeStore):
     def __init__(self, folder: Path, runs: dict[str, RunRecord]) -> None:
         super().__init__(folder, runs)
         self.asked: list[list[str]] = []
-        self.refuses = False
+        self.curves: list[list[str]] = []
+        self.refuses = self.read_whole = False
+
+    def children(self, parent: str) -> list[RunRecord]:
+        """All runs, and that they were read."""
+        self.read_whole = True
+        return super().children(parent)
+
+    def histories(self, runs: list[RunRecord], metric: str) -> dict[str, dict[int, float]]:
+        """The epochs of runs, and whose were read."""
+        self.curves.append([run.run_id for run in runs])
+        return super().histories(runs, metric)
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def beside(_: Any, parent: str, known: list[RunRecord]) -> list[RunRecord]:
         assert parent == "parent"
-        return known
+        return [*{**served.runs, **{run.run_id: run for run in known}}.values()]
 
     monkeypatch.setattr(early_runs.children, "runs_of_ids", runs_of_ids)
     monkeypatch.setattr(early_runs.children, "children_beside", beside)
@@ -65,15 +76,21 @@ def test_runs_are_read_some_at_a_time(store: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_shown_first_is_read_again(store: Any, tmp_path: Path) -> None:
-    """Of the others what was read is what is there at the end."""
+    """Of the others what was read is what is there at the end, their epochs too."""
     study = opened(tmp_path)
     runs = EarlyRuns(study, store)
     for _ in range(2):
         runs.look(4)
     best = sorted(store.runs.values(), key=lambda run: run.metrics["val_accuracy"])[-2:]
-    found = runs.all()
-    assert found == [store.runs[n] for n in ids(study) if store.runs[n] not in best]
-    assert len(found) == 2
+    best_ids = {run.run_id for run in best}
+    read = {n: run for n, run in store.runs.items() if n not in best_ids}
+    store.curves.clear()
+    store.runs |= {n: replace(run, name="changed since") for n, run in store.runs.items()}
+    found = runs.reading()
+    assert {n: found.runs.by_id[n] for n in read} == read
+    assert {found.runs.by_id[run_id].name for run_id in best_ids} == {"changed since"}
+    assert [set(ids) for ids in store.curves] == [best_ids]
+    assert (found.differences, store.read_whole) == ((), False)
 
 
 def test_a_run_that_still_runs_is_read_again(store: Any, tmp_path: Path) -> None:
@@ -83,7 +100,7 @@ def test_a_run_that_still_runs_is_read_again(store: Any, tmp_path: Path) -> None
     runs = EarlyRuns(study, store)
     for _ in range(2):
         runs.look(4)
-    assert runs.all() is None
+    assert (len(runs.reading().runs.by_id), store.read_whole) == (4, True)
 
 
 def test_a_server_that_refuses_is_asked_at_the_end(store: Any, tmp_path: Path) -> None:
@@ -93,7 +110,7 @@ def test_a_server_that_refuses_is_asked_at_the_end(store: Any, tmp_path: Path) -
     runs.look(4)
     store.refuses = False
     runs.look(4)
-    assert (store.asked, runs.all()) == ([], None)
+    assert (len(runs.reading().runs.by_id), store.asked, store.read_whole) == (4, [], True)
 
 
 def test_a_local_store_is_read_at_the_end(store: Any, tmp_path: Path) -> None:
@@ -101,4 +118,4 @@ def test_a_local_store_is_read_at_the_end(store: Any, tmp_path: Path) -> None:
     store.local = "a database"
     runs = EarlyRuns(opened(tmp_path), store)
     runs.look(4)
-    assert (store.asked, runs.all()) == ([], None)
+    assert (len(runs.reading().runs.by_id), store.asked, store.read_whole) == (4, [], True)
