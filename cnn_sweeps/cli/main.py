@@ -1,5 +1,6 @@
 """The command line: Hydra's own for experiments and sweeps, and a few commands beside it."""
 
+import errno
 import faulthandler
 import os
 import signal
@@ -36,6 +37,16 @@ FLAGS = {
 """Say what would be done, and do nothing; with -m: leave the trials to `cnn-sweeps worker`."""
 STDERR = 2
 """Standard error by its number, which a handler of a crash can write to."""
+NOT_OURS = "Ask its owner for the permission, or name another folder."
+NO_ROOM = "Free some space, or name another folder."
+DENIED = {
+    errno.EACCES: NOT_OURS,
+    errno.EPERM: NOT_OURS,
+    errno.EROFS: "Name another folder.",
+    errno.ENOSPC: NO_ROOM,
+    errno.EDQUOT: NO_ROOM,
+}
+"""What to do where the system denies a file, which is no mistake in the program."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -130,7 +141,7 @@ def _guarded(arguments: list[str]) -> int:
     except Exception as error:
         refusal = None if wants_traceback else refusal_of(error, arguments, COMMANDS)
         if refusal is None and not wants_traceback:
-            refusal = _outage(error)
+            refusal = _outage(error) or _denied(error)
         if refusal is None:
             raise
         return _refuse(refusal, ConfigError.exit_code)
@@ -152,6 +163,13 @@ def _outage(error: Exception) -> str | None:
         f"a database or server went away: {hidden_in(said_by(cause))}\n"
         "  Run the same command again once it is back."
     )
+
+
+def _denied(error: Exception) -> str | None:
+    """Which file or folder the system does not give, and why; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in DENIED or not error.filename:
+        return None
+    return f"{error.filename} cannot be used: {error.strerror}.\n  {DENIED[error.errno]}"
 
 
 def _dispatch(arguments: list[str]) -> int:

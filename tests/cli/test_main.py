@@ -1,5 +1,6 @@
 """The command line: what it refuses, how it says so, and with which exit code."""
 
+import errno
 import os
 import re
 import signal
@@ -331,6 +332,27 @@ def test_errors_of_the_program_itself_keep_their_traceback(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(ValueError, match="a mistake of ours"):
         main.main()
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EACCES, "Ask its owner"), (errno.EROFS, "Name another"), (errno.ENOSPC, "Free some")],
+)
+def test_a_file_that_the_system_denies_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: int, remedy: str
+) -> None:
+    """Whichever command it is; what is not there was forgotten by us, and shows where."""
+
+    def denied(_: object) -> int:
+        raise OSError(number, os.strerror(number), "/srv/mlruns/studies")
+
+    monkeypatch.setattr("cnn_sweeps.cli.diff.main", denied)
+    assert call(monkeypatch, "diff", "abcd", "abce") == 2
+    said = f"/srv/mlruns/studies cannot be used: {os.strerror(number)}.\n  {remedy}"
+    assert said in capfd.readouterr().err
+    number = errno.ENOENT
+    with pytest.raises(FileNotFoundError):
+        call(monkeypatch, "diff", "abcd", "abce")
 
 
 @pytest.mark.slow

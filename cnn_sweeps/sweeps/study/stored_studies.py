@@ -120,9 +120,22 @@ def load(name: str | None, tracking: Tracking, storage: str | None) -> SweepStud
 
 
 def _in_folder(folder: Path) -> list[StudyAddress]:
-    """A study for each journal, the one that was written last in front."""
+    """A study for each journal, the one that was written last in front.
+
+    Raises:
+        StoreError: the folder is somebody else's, so nobody knows which there are.
+    """
     written: dict[Path, float] = {}
-    for file in folder.glob(f"*{SUFFIX}"):
+    try:
+        journals = [file for file in folder.iterdir() if file.name.endswith(SUFFIX)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreError(
+            f"the studies in {folder} cannot be read: {error.strerror}.\n"
+            f"  Ask for the permission, or look elsewhere with tracking.dir=FOLDER."
+        ) from error
+    for file in journals:
         with suppress(OSError):  # it was deleted meanwhile, or is a link to nothing
             about = file.stat()
             if file.is_file() and about.st_size:

@@ -133,6 +133,22 @@ def test_to_look_for_a_study_leaves_no_connection_open(tmp_path: Path) -> None:
     assert opened() == before
 
 
+def test_studies_of_somebody_else_are_not_called_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker would wait ten minutes for what is there; a folder that is not may come."""
+    asked = Tracking(dir=tmp_path)
+    with pytest.raises(UnknownStudyError, match="there is no study in"):
+        find_study("lab", asked, None)
+
+    def denied(_: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(StoreError, match=r"cannot be read: Permission denied\.\n  Ask for"):
+        find_study("lab", asked, None)
+
+
 def test_a_process_keeps_one_connection(tmp_path: Path) -> None:
     """Also where its heartbeat has used another one: a server has few for all workers."""
     opened = StudyAddress(storage=f"sqlite:///{tmp_path}/studies.db", name="lab").open()
